@@ -1,0 +1,1 @@
+"""What the API and the workers agree on: settings, rows, states, queue and storage."""

@@ -1,0 +1,53 @@
+"""Postgres: the engine and its sessions."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Engine, create_engine, make_url, text
+from sqlalchemy.exc import OperationalError
+from sqlmodel import Session
+
+from core.errors import ServiceDownError
+from core.settings import Settings
+
+
+class Database:
+    """One process's pool of connections."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.url = make_url(settings.database_url)
+        self.engine: Engine = create_engine(
+            self.url,
+            pool_size=settings.database_pool_size,
+            max_overflow=0,
+            # A connection that died with a restarted Postgres is replaced unseen.
+            pool_pre_ping=True,
+            connect_args={"connect_timeout": max(1, round(settings.connect_timeout))},
+        )
+
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """Open a session for one request or task: one commit at its end, none on an error."""
+        with Session(self.engine, expire_on_commit=False) as session:
+            yield session
+            session.commit()
+
+    def check(self) -> None:
+        """Ask Postgres for a sign of life.
+
+        Raises:
+            ServiceDownError: naming the address, when it gives none.
+        """
+        try:
+            with self.engine.connect() as connection:
+                connection.execute(text("select 1"))
+        except OperationalError as error:
+            reason = str(error.orig).strip().splitlines()[0]
+            raise ServiceDownError(
+                f"Postgres at {self.url.host}:{self.url.port} does not answer ({reason}). "
+                "Start it, or correct PACKSHOT_DATABASE_URL."
+            ) from error
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()

@@ -1,0 +1,100 @@
+"""Errors that reach people: each has a code, an HTTP status and a sentence saying what to do."""
+
+from typing import Any, ClassVar
+
+
+class PackshotError(Exception):
+    """Something in packshot went wrong."""
+
+    code: ClassVar[str] = "internal_error"
+    status: ClassVar[int] = 500
+    retry_helps: ClassVar[bool] = False
+    """Whether sending the same request again can succeed."""
+
+    def __init__(self, detail: str | None = None, **extensions: Any) -> None:
+        self.detail = detail or (type(self).__doc__ or "").strip().splitlines()[0]
+        self.extensions = extensions
+        """Members added to the RFC 9457 problem document."""
+        super().__init__(self.detail)
+
+
+class InvalidRequestError(PackshotError):
+    """The request is not valid; correct it and send it again."""
+
+    code = "invalid_request"
+    status = 422
+
+
+class InvalidSheetError(PackshotError):
+    """The sheet has bad rows; nothing of it was queued. Correct the rows and send it again."""
+
+    code = "invalid_sheet"
+    status = 422
+
+
+class UnauthorizedError(PackshotError):
+    """Send an API key: `Authorization: Bearer <key>` (make one: `packshot keys create`)."""
+
+    code = "unauthorized"
+    status = 401
+
+
+class NotFoundError(PackshotError):
+    """There is no such thing here, or it belongs to another key."""
+
+    code = "not_found"
+    status = 404
+
+
+class ConflictError(PackshotError):
+    """The thing is not in a state that allows this."""
+
+    code = "conflict"
+    status = 409
+
+
+class TooLargeError(PackshotError):
+    """The request is larger than this server accepts."""
+
+    code = "too_large"
+    status = 413
+
+
+class ServiceDownError(PackshotError):
+    """A service that packshot needs does not answer."""
+
+    code = "service_down"
+    status = 503
+    retry_helps = True
+
+
+class BundleError(PackshotError):
+    """The model bundle cannot be used."""
+
+    code = "bundle_unusable"
+    status = 503
+
+
+# Why a job or generation failed: stored in its row, shown in results.csv.
+
+
+class GenerationFailedError(PackshotError):
+    """The model failed on this image each time it was tried; the worker's log has the traceback."""
+
+    code = "generation_failed"
+    retry_helps = True
+
+
+class WorkerLostError(PackshotError):
+    """The worker was lost each time it computed this image (out of memory or killed)."""
+
+    code = "worker_lost"
+    retry_helps = True
+
+
+class DeadlineExceededError(PackshotError):
+    """The image was not ready by its deadline."""
+
+    code = "deadline_exceeded"
+    status = 504
+    retry_helps = True

@@ -1,0 +1,77 @@
+"""Leaving early: a waiter detaches; the last one to leave stops the work."""
+
+from collections.abc import Collection
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlmodel import Session, col
+
+from core.lifecycle.settlement import settle_jobs
+from core.models import Batch, Generation, Job
+from core.states import (
+    IN_FLIGHT,
+    OPEN_JOB,
+    BatchState,
+    GenerationState,
+    JobState,
+    change,
+)
+
+
+def cancel_job(session: Session, job_id: UUID) -> list[UUID]:
+    """Cancel one job; a finished one stays as it is.
+
+    Returns:
+        The generations that nobody waits for any more, to revoke.
+    """
+    return _detach(session, [col(Job.id) == job_id], JobState.CANCELED)
+
+
+def cancel_batch(session: Session, batch_id: UUID) -> list[UUID]:
+    """Cancel a batch and its unfinished jobs; its finished images stay.
+
+    Returns:
+        The generations that nobody waits for any more, to revoke.
+    """
+    return _detach(session, [col(Job.batch_id) == batch_id], JobState.CANCELED, batch_id)
+
+
+def detach_late(session: Session, where: Collection[Any], **values: Any) -> list[UUID]:
+    """Fail the open jobs that match (a deadline that passed), and stop what only they wanted."""
+    return _detach(session, where, JobState.FAILED, **values)
+
+
+def _detach(
+    session: Session,
+    where: Collection[Any],
+    state: JobState,
+    batch_id: UUID | None = None,
+    **values: Any,
+) -> list[UUID]:
+    # The lock comes before the look at the waiters: a request that is joining holds the same
+    # row until its job is visible (core.lifecycle.submission).
+    wanted = select(col(Job.generation_id)).where(*where, col(Job.state).in_(OPEN_JOB))
+    locked = session.execute(
+        select(col(Generation.id))
+        .where(col(Generation.id).in_(wanted), col(Generation.state).in_(IN_FLIGHT))
+        .order_by(col(Generation.id))
+        .with_for_update()
+    ).scalars()
+    candidates = list(locked)
+    if batch_id is not None:
+        # Before its jobs, or the last of them would complete it.
+        session.execute(change(Batch, BatchState.CANCELED).where(col(Batch.id) == batch_id))
+    settle_jobs(session, where, state, **values)
+    if not candidates:
+        return []
+    waiting = select(col(Job.generation_id)).where(
+        col(Job.generation_id).in_(candidates), col(Job.state).in_(OPEN_JOB)
+    )
+    stopped = session.execute(
+        change(Generation, GenerationState.CANCELED)
+        .where(col(Generation.id).in_(candidates), col(Generation.id).notin_(waiting))
+        .values(lease_owner=None, lease_expires_at=None)
+        .returning(col(Generation.id))
+    ).scalars()
+    return list(stopped)

@@ -1,0 +1,162 @@
+"""A worker's hold on a generation: claim, renew, hand back."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, func, or_, select, update
+from sqlmodel import Session, col
+
+from core.models import Generation, Job
+from core.states import GenerationState, JobState, Lane, change
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """One generation that this worker holds, and the fence that proves it."""
+
+    generation_id: UUID
+    owner: str
+    attempt: int
+    """From 1. After another worker claimed it again, this number no longer matches."""
+    tenant: str
+    fingerprint: str
+    bundle_revision: str
+    lane: Lane
+    deadline_at: datetime | None
+    """The latest deadline of its waiters; None when one of them has none."""
+    prompt: str
+    negative_prompt: str
+    width: int
+    height: int
+    steps: int
+    guidance_scale: float
+    scheduler: str
+    seed: int
+
+    def fence(self) -> tuple[ColumnElement[bool], ...]:
+        """Give the WHERE clauses that only the holder of this claim satisfies."""
+        return (
+            col(Generation.id) == self.generation_id,
+            col(Generation.lease_owner) == self.owner,
+            col(Generation.attempts) == self.attempt,
+        )
+
+
+def claim(
+    session: Session, generation_id: UUID, *, owner: str, lease_seconds: float
+) -> Claim | None:
+    """Take a queued generation, or give None when it is not to be had.
+
+    None is no error: it was finished, cancelled or claimed since its message was sent.
+    """
+    statement = (
+        change(Generation, GenerationState.RUNNING)
+        .where(
+            col(Generation.id) == generation_id,
+            or_(col(Generation.not_before).is_(None), col(Generation.not_before) <= func.now()),
+        )
+        .values(
+            lease_owner=owner,
+            attempts=col(Generation.attempts) + 1,
+            lease_expires_at=func.now() + timedelta(seconds=lease_seconds),
+        )
+        .returning(Generation)
+    )
+    row = session.execute(statement).scalar_one_or_none()
+    if row is None:
+        return None
+    waiters = change(Job, JobState.RUNNING).where(col(Job.generation_id) == generation_id)
+    deadlines = session.execute(waiters.returning(col(Job.deadline_at))).scalars().all()
+    return Claim(
+        generation_id=row.id,
+        owner=owner,
+        attempt=row.attempts,
+        deadline_at=None if None in deadlines else max(deadlines, default=None),
+        **{name: getattr(row, name) for name in _COPIED},
+    )
+
+
+_COPIED = tuple(
+    name
+    for name in Claim.__dataclass_fields__
+    if name not in {"generation_id", "owner", "attempt", "deadline_at"}
+)
+
+
+def held(session: Session, owner: str, generation_ids: Collection[UUID]) -> dict[UUID, int]:
+    """Tell which of these generations `owner` still holds, and under which attempt."""
+    statement = select(col(Generation.id), col(Generation.attempts)).where(
+        col(Generation.id).in_(generation_ids),
+        col(Generation.lease_owner) == owner,
+        col(Generation.state) == GenerationState.RUNNING,
+    )
+    return dict(session.execute(statement).tuples().all())
+
+
+def renew(
+    session: Session, owner: str, generation_ids: Collection[UUID], *, lease_seconds: float
+) -> None:
+    """Extend the leases of generations that made progress since the last call."""
+    if not generation_ids:
+        return
+    session.execute(
+        update(Generation)
+        .where(
+            col(Generation.id).in_(sorted(generation_ids)),
+            col(Generation.lease_owner) == owner,
+            col(Generation.state) == GenerationState.RUNNING,
+        )
+        .values(lease_expires_at=func.now() + timedelta(seconds=lease_seconds))
+    )
+
+
+def hand_back(session: Session, claim: Claim, *, published: bool) -> bool:
+    """Return a generation to the queue untouched: the attempt does not count.
+
+    Args:
+        session: An open transaction.
+        claim: The hold to give up.
+        published: Whether its message goes back to Redis by itself (a rejected delivery).
+
+    Returns:
+        Whether the claim still held.
+    """
+    return _requeue(session, claim, attempts=claim.attempt - 1, published=published)
+
+
+def retry_later(session: Session, claim: Claim, *, delay_seconds: float) -> bool:
+    """Return a generation to the queue after a failure: the attempt counts.
+
+    The sweeper publishes it when the delay is over.
+    """
+    return _requeue(session, claim, attempts=claim.attempt, delay_seconds=delay_seconds)
+
+
+def _requeue(
+    session: Session,
+    claim: Claim,
+    *,
+    attempts: int,
+    published: bool = False,
+    delay_seconds: float = 0.0,
+) -> bool:
+    statement = (
+        change(Generation, GenerationState.QUEUED)
+        .where(*claim.fence())
+        .values(
+            attempts=attempts,
+            lease_owner=None,
+            lease_expires_at=None,
+            published_at=func.now() if published else None,
+            not_before=func.now() + timedelta(seconds=delay_seconds),
+        )
+        .returning(col(Generation.id))
+    )
+    if session.execute(statement).first() is None:
+        return False
+    session.execute(
+        change(Job, JobState.QUEUED).where(col(Job.generation_id) == claim.generation_id)
+    )
+    return True

@@ -1,0 +1,114 @@
+"""What the sweeper does: lost work is queued again, lost messages are sent again."""
+
+from collections.abc import Collection, Sequence
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import and_, func, or_, select, update
+from sqlmodel import Session, col
+
+from core.errors import DeadlineExceededError, WorkerLostError
+from core.lifecycle.cancellation import detach_late
+from core.lifecycle.settlement import fail_where
+from core.models import Generation, Job
+from core.states import GenerationState, JobState, Lane, change
+
+
+def recover_expired(session: Session, *, max_attempts: int) -> list[UUID]:
+    """Take back generations whose lease ran out: queue them again, or fail the poisonous.
+
+    Returns:
+        Those that were queued again.
+    """
+    expired = (
+        col(Generation.state) == GenerationState.RUNNING,
+        col(Generation.lease_expires_at) < func.now(),
+    )
+    fail_where(session, [*expired, col(Generation.attempts) >= max_attempts], WorkerLostError())
+    statement = (
+        change(Generation, GenerationState.QUEUED)
+        .where(*expired)
+        .values(lease_owner=None, lease_expires_at=None, published_at=None)
+        .returning(col(Generation.id))
+    )
+    recovered = list(session.execute(statement).scalars())
+    session.execute(change(Job, JobState.QUEUED).where(col(Job.generation_id).in_(recovered)))
+    return recovered
+
+
+def expire_deadlines(session: Session) -> list[UUID]:
+    """Fail jobs whose deadline has passed.
+
+    Returns:
+        The generations that nobody waits for any more.
+    """
+    error = DeadlineExceededError()
+    return detach_late(
+        session,
+        [col(Job.deadline_at) < func.now()],
+        error_code=error.code,
+        error_message=error.detail,
+    )
+
+
+def take_unpublished(
+    session: Session,
+    *,
+    empty_lanes: Collection[Lane],
+    republish_seconds: float,
+    limit: int = 1000,
+) -> Sequence[tuple[UUID, Lane]]:
+    """Pick queued generations that have no message in Redis, and mark them published.
+
+    Publish them before the commit: when that fails, the rollback keeps them for the next pass.
+
+    Args:
+        session: An open transaction.
+        empty_lanes: Lanes whose queue is empty in Redis: what was sent there and still waits
+            was lost with it.
+        republish_seconds: How long a sent message may be on its way to a worker.
+        limit: Most rows in one pass.
+    """
+    lost = and_(
+        col(Generation.lane).in_(empty_lanes),
+        col(Generation.published_at) < func.now() - timedelta(seconds=republish_seconds),
+    )
+    statement = (
+        select(col(Generation.id), col(Generation.lane))
+        .where(
+            col(Generation.state) == GenerationState.QUEUED,
+            or_(col(Generation.published_at).is_(None), lost),
+            or_(col(Generation.not_before).is_(None), col(Generation.not_before) <= func.now()),
+        )
+        .order_by(col(Generation.id))
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    taken = [(identity, lane) for identity, lane in session.execute(statement)]
+    mark_published(session, [identity for identity, _ in taken])
+    return taken
+
+
+def mark_published(session: Session, generation_ids: Collection[UUID]) -> None:
+    """Note that the messages of these generations were sent."""
+    if generation_ids:
+        session.execute(
+            update(Generation)
+            .where(col(Generation.id).in_(generation_ids))
+            .values(published_at=func.now())
+        )
+
+
+def forget_published(session: Session) -> int:
+    """Note that Redis lost its data: every queued generation needs its message again.
+
+    Returns:
+        How many they are.
+    """
+    result = session.execute(
+        update(Generation)
+        .where(col(Generation.state) == GenerationState.QUEUED)
+        .values(published_at=None)
+        .returning(col(Generation.id))
+    )
+    return len(result.all())

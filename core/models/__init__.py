@@ -1,0 +1,10 @@
+"""The rows: one file per table."""
+
+from core.models.api_key import ApiKey
+from core.models.batch import Batch
+from core.models.generation import Generation
+from core.models.image import Image
+from core.models.job import Job
+from core.models.parameters import ImageParameters
+
+__all__ = ["ApiKey", "Batch", "Generation", "Image", "ImageParameters", "Job"]

@@ -1,0 +1,38 @@
+"""Batches: one sheet each."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Index
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field, SQLModel
+
+from core.models.columns import Moment, created, enum_type, identity, moment
+from core.states import BatchState, Lane
+
+
+class Batch(SQLModel, table=True):
+    """One accepted sheet."""
+
+    __tablename__ = "batch"
+    __table_args__ = (Index("ix_batch_tenant_id", "tenant", "id"),)
+
+    id: UUID = identity()
+    tenant: str
+    name: str = ""
+    """The file's name, for people."""
+    lane: Lane = Field(sa_type=enum_type(Lane))
+    state: BatchState = Field(
+        default=BatchState.RUNNING,
+        sa_type=enum_type(BatchState),
+    )
+    columns: list[str] = Field(default_factory=list, sa_type=JSONB)
+    """The sheet's columns in its order, for the results sheet."""
+    warnings: list[dict[str, Any]] = Field(default_factory=list, sa_type=JSONB)
+    """What was accepted but looks wrong: `{line, column, message}`."""
+    total_jobs: int
+    open_jobs: int
+    """Jobs that are not finished; the change that makes it 0 completes the batch."""
+    created_at: datetime = created()
+    finished_at: Moment = moment()

@@ -1,0 +1,55 @@
+"""Jobs: one wanted image each."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Index
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field
+
+from core.models.columns import Moment, created, enum_type, identity, moment
+from core.models.parameters import ImageParameters
+from core.states import CacheOutcome, JobState, Lane
+
+
+class Job(ImageParameters, table=True):
+    """One image that somebody wants: a single request, or one variant of one row of a sheet."""
+
+    __tablename__ = "job"
+    __table_args__ = (
+        Index("ix_job_batch_position", "batch_id", "position"),
+        Index("ix_job_tenant_id", "tenant", "id"),
+    )
+
+    id: UUID = identity()
+    tenant: str
+    batch_id: UUID | None = Field(default=None, foreign_key="batch.id")
+    generation_id: UUID | None = Field(default=None, foreign_key="generation.id", index=True)
+    """What computes it; empty when a stored image answered at once."""
+    image_id: UUID | None = Field(default=None, foreign_key="image.id", index=True)
+    position: int = 0
+    """Place in its batch, from 0."""
+    line: int | None = None
+    """Line of the sheet that asked for it, from 1; the header is line 1."""
+    row: dict[str, Any] = Field(default_factory=dict, sa_type=JSONB)
+    """That line's cells as they came."""
+    sku: str = ""
+    variant: int = 1
+    """From 1."""
+    fingerprint: str
+    lane: Lane = Field(sa_type=enum_type(Lane))
+    state: JobState = Field(
+        default=JobState.QUEUED,
+        sa_type=enum_type(JobState),
+    )
+    cache: CacheOutcome = Field(
+        sa_type=enum_type(CacheOutcome),
+    )
+    warning: str | None = None
+    error_code: str | None = None
+    error_message: str | None = None
+    deadline_at: Moment = moment()
+    created_at: datetime = created()
+    started_at: Moment = moment()
+    finished_at: Moment = moment()

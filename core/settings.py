@@ -1,0 +1,123 @@
+"""Every setting, typed and described; read from `PACKSHOT_*` variables and `.env`."""
+
+from functools import lru_cache
+from pathlib import Path
+
+from pydantic import Field, PositiveFloat, PositiveInt, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """The settings of every packshot process."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="PACKSHOT_", env_file=".env", extra="ignore", frozen=True
+    )
+
+    home: Path = Field(
+        default=Path(".packshot"),
+        description="Folder of the embedded stack's data, of built model bundles and of logs.",
+    )
+
+    # Services
+    database_url: str = Field(
+        default="postgresql+psycopg://packshot@127.0.0.1:5432/packshot",
+        description="Postgres, as an SQLAlchemy URL for the psycopg driver.",
+    )
+    database_pool_size: PositiveInt = Field(
+        default=10, description="Most Postgres connections that one process keeps open."
+    )
+    broker_url: str = Field(
+        default="redis://127.0.0.1:6379/0",
+        description="Redis or Valkey that wakes the workers; run it with `noeviction`.",
+    )
+    s3_endpoint_url: str | None = Field(
+        default=None, description="S3 endpoint; empty for AWS's own."
+    )
+    s3_bucket: str = Field(default="packshot", description="Bucket that holds the images.")
+    s3_region: str = Field(default="us-east-1", description="Region of the bucket.")
+    s3_access_key_id: str | None = Field(
+        default=None, description="S3 access key; empty for the machine's own credentials."
+    )
+    s3_secret_access_key: SecretStr | None = Field(
+        default=None, description="S3 secret key; empty for the machine's own credentials."
+    )
+    connect_timeout: PositiveFloat = Field(
+        default=3.0, description="Seconds to wait for a connection to any service."
+    )
+
+    # API
+    api_host: str = Field(default="127.0.0.1", description="Address the API listens on.")
+    api_port: PositiveInt = Field(default=8000, description="Port the API listens on.")
+    max_sheet_rows: PositiveInt = Field(
+        default=100_000, description="Most images that one sheet may ask for (rows × variants)."
+    )
+    max_upload_bytes: PositiveInt = Field(
+        default=64 * 2**20, description="Largest request body, in bytes."
+    )
+    max_variants: PositiveInt = Field(default=16, description="Most variants of one row.")
+    max_steps: PositiveInt = Field(default=150, description="Most denoising steps of one image.")
+    presigned_url_seconds: PositiveInt = Field(
+        default=3600, description="Life of a presigned image URL, in seconds."
+    )
+
+    # Model
+    bundle: Path = Field(
+        default=Path(".packshot/bundles/starter"),
+        description="Folder of the model bundle that API and workers use.",
+    )
+    device: str = Field(default="CPU", description="OpenVINO device that runs the model.")
+    inference_threads: int = Field(
+        default=0, ge=0, description="Threads of the UNet; 0 lets OpenVINO choose."
+    )
+
+    # Worker
+    row_limit: PositiveInt = Field(default=8, description="Most images that share one UNet call.")
+    shapes_in_play: PositiveInt = Field(
+        default=3, description="Image sizes that should fill their batches at the same time."
+    )
+    embedding_cache_bytes: int = Field(
+        default=64 * 2**20, ge=0, description="Memory for cached text embeddings, in bytes."
+    )
+    lease_seconds: PositiveFloat = Field(
+        default=30.0,
+        description="A worker that shows no progress for this long loses its images.",
+    )
+    heartbeat_seconds: PositiveFloat = Field(
+        default=1.0, description="How often a worker renews leases and looks for cancellations."
+    )
+    max_attempts: PositiveInt = Field(
+        default=3, description="Times an image is tried before it fails."
+    )
+    watchdog_seconds: PositiveFloat = Field(
+        default=300.0, description="A model call that takes longer ends the worker process."
+    )
+    worker_max_rss_mib: int = Field(
+        default=0,
+        ge=0,
+        description="Resident memory in MiB above which a worker drains and exits; 0 never.",
+    )
+
+    # Queue
+    visibility_timeout: PositiveInt = Field(
+        default=60, description="Seconds until Redis offers a dead worker's messages again."
+    )
+    sweep_seconds: PositiveFloat = Field(
+        default=2.0, description="Pause between two passes of the sweeper."
+    )
+    republish_seconds: PositiveFloat = Field(
+        default=10.0,
+        description="A queued image whose lane is empty in Redis for this long is sent again.",
+    )
+    lane_share: PositiveInt = Field(
+        default=8,
+        description="Every so many fetches a worker asks the bulk lane first, so it never starves.",
+    )
+
+    log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR.")
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    """Read the settings once for this process."""
+    return Settings()

@@ -1,0 +1,138 @@
+"""The life of a job: every state, and every legal change of it.
+
+Nothing else in the project writes a state column; changes go through `change`, which names the
+states that a row may come from, so that a late or repeated change matches no row.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Update, func, update
+
+
+class BatchState(StrEnum):
+    """Where one sheet stands."""
+
+    RUNNING = "running"
+    """At least one of its jobs is not finished."""
+    COMPLETED = "completed"
+    """Every job is finished; some may have failed."""
+    CANCELED = "canceled"
+    """Somebody cancelled it before every job was finished."""
+
+
+class JobState(StrEnum):
+    """Where one wanted image stands."""
+
+    QUEUED = "queued"
+    """Waiting for its generation to be picked up."""
+    RUNNING = "running"
+    """A worker is computing its generation."""
+    SUCCEEDED = "succeeded"
+    """It has its image."""
+    FAILED = "failed"
+    """It will have no image; the error says why."""
+    CANCELED = "canceled"
+    """Nobody wants it any more."""
+
+
+class GenerationState(StrEnum):
+    """Where one piece of compute stands."""
+
+    QUEUED = "queued"
+    """No worker holds it."""
+    RUNNING = "running"
+    """A worker holds its lease."""
+    SUCCEEDED = "succeeded"
+    """Its image is stored."""
+    FAILED = "failed"
+    """Given up; the error says why."""
+    CANCELED = "canceled"
+    """Its last waiter left."""
+
+
+class Lane(StrEnum):
+    """Which queue a piece of work waits in; served in this order."""
+
+    INTERACTIVE = "interactive"
+    """Somebody watches the screen."""
+    STANDARD = "standard"
+    """An ordinary sheet."""
+    BULK = "bulk"
+    """A sheet that may take all night."""
+
+
+class CacheOutcome(StrEnum):
+    """What served a job."""
+
+    MISS = "miss"
+    """Its image was computed for it."""
+    EXACT = "exact"
+    """An image with the same fingerprint was in store."""
+    COALESCED = "coalesced"
+    """It joined a generation that another job had started."""
+
+
+State = BatchState | JobState | GenerationState
+
+LEGAL: Mapping[State, frozenset[State]] = {
+    BatchState.RUNNING: frozenset({BatchState.COMPLETED, BatchState.CANCELED}),
+    BatchState.COMPLETED: frozenset(),
+    BatchState.CANCELED: frozenset(),
+    JobState.QUEUED: frozenset(
+        {JobState.RUNNING, JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELED}
+    ),
+    # Back to queued: its worker was lost, or handed the work back when it stopped.
+    JobState.RUNNING: frozenset(
+        {JobState.QUEUED, JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELED}
+    ),
+    JobState.SUCCEEDED: frozenset(),
+    JobState.FAILED: frozenset(),
+    JobState.CANCELED: frozenset(),
+    GenerationState.QUEUED: frozenset(
+        {GenerationState.RUNNING, GenerationState.FAILED, GenerationState.CANCELED}
+    ),
+    GenerationState.RUNNING: frozenset(
+        {
+            GenerationState.QUEUED,
+            GenerationState.SUCCEEDED,
+            GenerationState.FAILED,
+            GenerationState.CANCELED,
+        }
+    ),
+    GenerationState.SUCCEEDED: frozenset(),
+    GenerationState.FAILED: frozenset(),
+    GenerationState.CANCELED: frozenset(),
+}
+"""From each state, the states that may follow it."""
+
+OPEN_JOB: tuple[JobState, ...] = (JobState.QUEUED, JobState.RUNNING)
+"""A job in one of these still waits for its image."""
+
+IN_FLIGHT: tuple[GenerationState, ...] = (GenerationState.QUEUED, GenerationState.RUNNING)
+"""A generation in one of these can still be joined."""
+
+
+def is_final(state: State) -> bool:
+    """Tell whether nothing can follow `state`."""
+    return not LEGAL[state]
+
+
+def sources_of(target: State) -> tuple[State, ...]:
+    """Give the states from which `target` may be reached, in the order of their definition."""
+    return tuple(source for source, targets in LEGAL.items() if target in targets)
+
+
+def change(table: type[Any], target: State) -> Update:
+    """Start the UPDATE that moves rows of `table` to `target`.
+
+    Only rows in a legal source state match. Reaching a final state sets `finished_at`; starting
+    to run sets `started_at`. The caller adds WHERE clauses and further values.
+    """
+    statement = update(table).where(table.state.in_(sources_of(target))).values(state=target)
+    if is_final(target):
+        return statement.values(finished_at=func.now())
+    if target in (JobState.RUNNING, GenerationState.RUNNING):
+        return statement.values(started_at=func.now())
+    return statement

@@ -1,0 +1,114 @@
+"""Images in S3: immutable objects under keys that never name other content."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from core.errors import NotFoundError, ServiceDownError
+from core.settings import Settings
+
+CACHE_CONTROL = "public, max-age=31536000, immutable"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredObject:
+    """What was written."""
+
+    key: str
+    digest: str
+    """SHA-256 of the bytes, hex."""
+    size: int
+    """Bytes."""
+
+
+class Storage:
+    """One bucket of any S3-compatible service."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.bucket = settings.s3_bucket
+        self.address = settings.s3_endpoint_url or f"AWS S3 in {settings.s3_region}"
+        secret = settings.s3_secret_access_key
+        self.presigned_url_seconds = settings.presigned_url_seconds
+        self.client: Any = boto3.session.Session().client(
+            "s3",
+            endpoint_url=settings.s3_endpoint_url,
+            region_name=settings.s3_region,
+            aws_access_key_id=settings.s3_access_key_id,
+            aws_secret_access_key=secret.get_secret_value() if secret else None,
+            config=Config(
+                connect_timeout=settings.connect_timeout,
+                read_timeout=30,
+                retries={"mode": "standard", "max_attempts": 3},
+                # Every pool thread stores its own image.
+                max_pool_connections=64,
+                signature_version="s3v4",
+                s3={"addressing_style": "path" if settings.s3_endpoint_url else "auto"},
+            ),
+        )
+
+    def put_image(
+        self, body: bytes, *, tenant: str, fingerprint: str, extension: str, content_type: str
+    ) -> StoredObject:
+        """Store an image for good.
+
+        The key holds the digest of the bytes: writing the same image twice changes nothing, and
+        a key never serves anything else.
+        """
+        digest = hashlib.sha256(body).hexdigest()
+        key = f"images/{tenant}/{fingerprint[:2]}/{fingerprint}-{digest[:16]}.{extension}"
+        self.client.put_object(
+            Bucket=self.bucket,
+            Key=key,
+            Body=body,
+            ContentType=content_type,
+            CacheControl=CACHE_CONTROL,
+        )
+        return StoredObject(key=key, digest=digest, size=len(body))
+
+    def stream(self, key: str, *, chunk_bytes: int = 64 * 1024) -> Iterator[bytes]:
+        """Open an object and give its bytes in chunks.
+
+        Raises:
+            NotFoundError: before the first chunk, when it is gone.
+        """
+        try:
+            body = self.client.get_object(Bucket=self.bucket, Key=key)["Body"]
+        except ClientError as error:
+            if error.response["Error"]["Code"] in {"NoSuchKey", "404"}:
+                raise NotFoundError(f"The object {key} is not in the bucket any more.") from error
+            raise
+        return body.iter_chunks(chunk_bytes)  # type: ignore[no-any-return]
+
+    def presign(self, key: str) -> str:
+        """Make a URL that reads one object for a while without credentials."""
+        return str(
+            self.client.generate_presigned_url(
+                "get_object",
+                Params={"Bucket": self.bucket, "Key": key},
+                ExpiresIn=self.presigned_url_seconds,
+            )
+        )
+
+    def check(self) -> None:
+        """Ask S3 for a sign of life.
+
+        Raises:
+            ServiceDownError: naming the address and the bucket, when it gives none.
+        """
+        try:
+            self.client.head_bucket(Bucket=self.bucket)
+        except (BotoCoreError, ClientError) as error:
+            raise ServiceDownError(
+                f"S3 at {self.address}, bucket {self.bucket!r}, does not answer ({error}). "
+                "Start it and make the bucket, or correct PACKSHOT_S3_ENDPOINT_URL and "
+                "PACKSHOT_S3_BUCKET."
+            ) from error
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.client.close()
