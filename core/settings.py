@@ -80,7 +80,7 @@ class Settings(BaseSettings):
         default=64 * 2**20, ge=0, description="Memory for cached text embeddings, in bytes."
     )
     lease_seconds: PositiveFloat = Field(
-        default=30.0,
+        default=60.0,
         description="A worker that shows no progress for this long loses its images.",
     )
     heartbeat_seconds: PositiveFloat = Field(
