@@ -1,0 +1,68 @@
+"""What the three services of the stack have in common."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Self
+
+from local.processes import Process
+
+
+class Server(ABC):
+    """A service of the stack: launched, ready, stopped; also a context manager."""
+
+    process: Process | None = None
+    ready_seconds: float = 30.0
+
+    @abstractmethod
+    def launch(self) -> None:
+        """Start the process without waiting for it."""
+
+    @abstractmethod
+    def answers(self) -> bool:
+        """Ask it something in its own protocol; may raise."""
+
+    def wait_until_ready(self) -> None:
+        """Wait for an answer.
+
+        Raises:
+            ProcessFailedError: None came, or the process ended.
+        """
+        if self.process is None:
+            raise RuntimeError("launch() comes first")
+        self.process.wait_until(self.answers, seconds=self.ready_seconds)
+
+    def start(self) -> None:
+        """Launch it and wait for an answer."""
+        start_all([self])
+
+    def stop(self) -> None:
+        """Stop it cleanly; its data stay."""
+        if self.process is not None:
+            self.process.stop()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+
+def start_all(servers: Iterable[Server]) -> None:
+    """Start servers side by side; when one fails, stop all of them."""
+    servers = list(servers)
+    try:
+        for server in servers:
+            server.launch()
+        for server in servers:
+            server.wait_until_ready()
+    except BaseException:
+        for server in reversed(servers):
+            server.stop()
+        raise
