@@ -4,7 +4,7 @@ Nothing else in the project writes a state column; changes go through `change`, 
 states that a row may come from, so that a late or repeated change matches no row.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -76,36 +76,52 @@ class CacheOutcome(StrEnum):
 
 State = BatchState | JobState | GenerationState
 
-LEGAL: Mapping[State, frozenset[State]] = {
-    BatchState.RUNNING: frozenset({BatchState.COMPLETED, BatchState.CANCELED}),
-    BatchState.COMPLETED: frozenset(),
-    BatchState.CANCELED: frozenset(),
-    JobState.QUEUED: frozenset(
-        {JobState.RUNNING, JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELED}
-    ),
-    # Back to queued: its worker was lost, or handed the work back when it stopped.
-    JobState.RUNNING: frozenset(
-        {JobState.QUEUED, JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELED}
-    ),
-    JobState.SUCCEEDED: frozenset(),
-    JobState.FAILED: frozenset(),
-    JobState.CANCELED: frozenset(),
-    GenerationState.QUEUED: frozenset(
-        {GenerationState.RUNNING, GenerationState.FAILED, GenerationState.CANCELED}
-    ),
-    GenerationState.RUNNING: frozenset(
-        {
+LEGAL: Mapping[type[State], Mapping[State, Sequence[State]]] = {
+    BatchState: {
+        BatchState.RUNNING: (BatchState.COMPLETED, BatchState.CANCELED),
+        BatchState.COMPLETED: (),
+        BatchState.CANCELED: (),
+    },
+    JobState: {
+        JobState.QUEUED: (
+            JobState.RUNNING,
+            JobState.SUCCEEDED,
+            JobState.FAILED,
+            JobState.CANCELED,
+        ),
+        # Back to queued: its worker was lost, or handed the work back when it stopped.
+        JobState.RUNNING: (
+            JobState.QUEUED,
+            JobState.SUCCEEDED,
+            JobState.FAILED,
+            JobState.CANCELED,
+        ),
+        JobState.SUCCEEDED: (),
+        JobState.FAILED: (),
+        JobState.CANCELED: (),
+    },
+    GenerationState: {
+        GenerationState.QUEUED: (
+            GenerationState.RUNNING,
+            GenerationState.FAILED,
+            GenerationState.CANCELED,
+        ),
+        GenerationState.RUNNING: (
             GenerationState.QUEUED,
             GenerationState.SUCCEEDED,
             GenerationState.FAILED,
             GenerationState.CANCELED,
-        }
-    ),
-    GenerationState.SUCCEEDED: frozenset(),
-    GenerationState.FAILED: frozenset(),
-    GenerationState.CANCELED: frozenset(),
+        ),
+        GenerationState.SUCCEEDED: (),
+        GenerationState.FAILED: (),
+        GenerationState.CANCELED: (),
+    },
 }
-"""From each state, the states that may follow it."""
+"""For each kind of row, from each state, the states that may follow it.
+
+Kinds are kept apart because members of different string enums are equal when their texts are:
+in one mapping the `running` of a batch, a job and a generation would be the same key.
+"""
 
 OPEN_JOB: tuple[JobState, ...] = (JobState.QUEUED, JobState.RUNNING)
 """A job in one of these still waits for its image."""
@@ -116,12 +132,13 @@ IN_FLIGHT: tuple[GenerationState, ...] = (GenerationState.QUEUED, GenerationStat
 
 def is_final(state: State) -> bool:
     """Tell whether nothing can follow `state`."""
-    return not LEGAL[state]
+    return not LEGAL[type(state)][state]
 
 
 def sources_of(target: State) -> tuple[State, ...]:
     """Give the states from which `target` may be reached, in the order of their definition."""
-    return tuple(source for source, targets in LEGAL.items() if target in targets)
+    legal = LEGAL[type(target)]
+    return tuple(source for source, targets in legal.items() if target in targets)
 
 
 def change(table: type[Any], target: State) -> Update:
