@@ -2,6 +2,7 @@
 
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -67,6 +68,10 @@ class Settings(BaseSettings):
         description="Folder of the model bundle that API and workers use.",
     )
     device: str = Field(default="CPU", description="OpenVINO device that runs the model.")
+    inference_precision: Literal["f32", "bf16"] = Field(
+        default="f32",
+        description="OpenVINO's inference precision; bf16 is faster where the CPU has it.",
+    )
     inference_threads: int = Field(
         default=0, ge=0, description="Threads of the UNet; 0 lets OpenVINO choose."
     )

@@ -1,0 +1,1 @@
+"""The worker: takes queued generations and computes them in micro-batches."""

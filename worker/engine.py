@@ -1,0 +1,325 @@
+"""The engine: continuous micro-batches at the granularity of one denoising step.
+
+Three threads, one per model, so that neither reading a prompt nor decoding an image stalls the
+loop:
+
+    encode ──▶ admit ▸ step ▸ retire ──▶ decode
+
+A row that enters the loop while others are half way simply joins the next UNet call; a row that
+is done, cancelled or late leaves after the current one.
+"""
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worker.embeddings import Embedding, EmbeddingCache
+from worker.isolation import isolated
+from worker.model import Array, Model
+from worker.rows import (
+    RowCanceledError,
+    RowError,
+    RowExpiredError,
+    RowFailedError,
+    RowHandedBackError,
+    RowRequest,
+    RowResult,
+    Ticket,
+)
+from worker.sampler import Sampler
+from worker.scheduler import Candidate, RowScheduler
+from worker.watchdog import Watchdog
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(eq=False, kw_only=True)
+class Row:
+    """A ticket with everything that its steps need."""
+
+    ticket: Ticket
+    sampler: Sampler
+    prompt: Embedding
+    negative: Embedding | None
+    """None without guidance: the row then costs one UNet row instead of two."""
+
+    @property
+    def identity(self) -> UUID:
+        """The generation's id."""
+        return self.ticket.request.identity
+
+
+class Engine:
+    """Owns the compiled model, and runs rows through it until it is closed."""
+
+    def __init__(
+        self,
+        model: Model,
+        *,
+        row_limit: int,
+        embedding_budget: int = 64 * 2**20,
+        watchdog: Watchdog | None = None,
+    ) -> None:
+        self.model = model
+        self.row_limit = row_limit
+        self.embeddings = EmbeddingCache(model.encode, budget=embedding_budget)
+        self.ticks = 0
+        """Model calls that have ended; it grows as long as the engine is alive and has work."""
+        self._watchdog = watchdog or Watchdog(limit_seconds=float("inf"))
+        self._changed = threading.Condition()
+        # All of these are read and written under the condition's lock.
+        self._incoming: deque[Ticket] = deque()
+        self._scheduler = RowScheduler(row_limit=row_limit)
+        self._rows: dict[UUID, Row] = {}
+        self._finished: deque[Row] = deque()
+        self._leaving: dict[UUID, RowError] = {}
+        self._draining = False
+        self._closed = False
+        self._threads = [
+            threading.Thread(target=self._forever, args=(turn,), name=name, daemon=True)
+            for name, turn in (
+                ("engine-encode", self._encode_turn),
+                ("engine-step", self._step_turn),
+                ("engine-decode", self._decode_turn),
+            )
+        ]
+
+    # What other threads call
+
+    def start(self) -> None:
+        """Start the threads."""
+        self._watchdog.start()
+        for thread in self._threads:
+            thread.start()
+
+    def submit(self, request: RowRequest) -> Ticket:
+        """Ask for an image; the ticket will have it."""
+        ticket = Ticket(request=request, submitted=time.monotonic())
+        with self._changed:
+            if self._draining:
+                ticket.fail(RowHandedBackError("the engine is stopping"))
+            else:
+                self._incoming.append(ticket)
+                self._changed.notify_all()
+        return ticket
+
+    def cancel(self, identity: UUID) -> None:
+        """Take a row out before its next step; an unknown one is ignored."""
+        error = RowCanceledError("the row was cancelled")
+        with self._changed:
+            for ticket in [t for t in self._incoming if t.request.identity == identity]:
+                self._incoming.remove(ticket)
+                ticket.fail(error)
+            if identity in self._rows:
+                self._leaving[identity] = error
+
+    def drain(self) -> None:
+        """Hand waiting rows back, let running ones finish, take no more."""
+        with self._changed:
+            self._draining = True
+            while self._incoming:
+                self._incoming.popleft().fail(RowHandedBackError("the engine is stopping"))
+            for identity in self._scheduler.waiting:
+                self._leaving[identity] = RowHandedBackError("the engine is stopping")
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Stop the threads; rows that are not finished are handed back."""
+        self.drain()
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join()
+        self._watchdog.stop()
+        for ticket in [row.ticket for row in (*self._rows.values(), *self._finished)]:
+            ticket.fail(RowHandedBackError("the engine was closed"))
+
+    # The three loops
+
+    def _forever(self, turn: Callable[[], None]) -> None:
+        try:
+            while not self._closed:
+                turn()
+        except BaseException:
+            # A loop that died would let its rows wait for ever: end the process instead.
+            log.exception("the engine broke")
+            self._watchdog.bite("the engine broke")
+
+    def _encode_turn(self) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._incoming or self._closed)
+            tickets = [self._incoming.popleft() for _ in range(len(self._incoming))]
+        if not tickets:
+            return
+        prepared = isolated(tickets, self._prepare, _fail)
+        with self._changed:
+            for _, row in prepared:
+                self._enqueue(row)
+            self._changed.notify_all()
+
+    def _step_turn(self) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: len(self._scheduler) or self._closed)
+            self._evict()
+            self._scheduler.admit()
+            rows = [self._rows[identity] for identity in self._scheduler.step()]
+        if rows:
+            for row, predictions in isolated(rows, self._predict, self._drop):
+                isolated([row], partial(_advance, predictions=predictions), self._drop)
+            self._retire([row for row in rows if row.sampler.done])
+
+    def _decode_turn(self) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._finished or self._closed)
+            rows = self._take_finished()
+        for row, image in isolated(rows, self._decode, _fail_row):
+            seconds = time.monotonic() - row.ticket.submitted
+            result = RowResult(image=image, seconds=seconds, steps=row.sampler.position)
+            row.ticket.fulfil(result)
+
+    # Encoding
+
+    def _prepare(self, tickets: Sequence[Ticket]) -> list[Row]:
+        requests = [ticket.request for ticket in tickets]
+        guided = [self._is_guided(request) for request in requests]
+        negatives = [r.negative_prompt for r, two in zip(requests, guided, strict=True) if two]
+        with self._watchdog.watch("text encoder"):
+            embeddings = self.embeddings.get([r.prompt for r in requests] + negatives)
+        self.ticks += 1
+        prompts, rest = embeddings[: len(requests)], iter(embeddings[len(requests) :])
+        return [
+            Row(
+                ticket=ticket,
+                sampler=self._sampler(ticket.request, two),
+                prompt=prompt,
+                negative=next(rest) if two else None,
+            )
+            for ticket, prompt, two in zip(tickets, prompts, guided, strict=True)
+        ]
+
+    def _is_guided(self, request: RowRequest) -> bool:
+        return request.guided and not self.model.embeds_guidance
+
+    def _sampler(self, request: RowRequest, guided: bool) -> Sampler:
+        return Sampler(
+            scheduler=request.scheduler,
+            config=self.model.scheduler_config,
+            steps=request.steps,
+            guidance_scale=request.guidance_scale if guided else 1.0,
+            seed=request.seed,
+            shape=self.model.latent_shape(width=request.width, height=request.height),
+        )
+
+    def _enqueue(self, row: Row) -> None:
+        request = row.ticket.request
+        if self._draining:
+            row.ticket.fail(RowHandedBackError("the engine is stopping"))
+            return
+        if request.identity in self._rows:
+            row.ticket.fail(RowFailedError("this generation is in the engine already"))
+            return
+        self._rows[request.identity] = row
+        self._scheduler.add(
+            Candidate(
+                identity=request.identity,
+                shape=(request.height, request.width),
+                lane=request.lane,
+                arrived=row.ticket.submitted,
+                solo=request.solo,
+            )
+        )
+
+    # Stepping
+
+    def _evict(self) -> None:
+        """Let cancelled and late rows go; called between two steps, under the lock."""
+        now = time.monotonic()
+        for identity, row in self._rows.items():
+            deadline = row.ticket.request.deadline
+            if deadline is not None and deadline <= now:
+                self._leaving.setdefault(identity, RowExpiredError("its deadline passed"))
+        for identity, error in self._leaving.items():
+            self._scheduler.remove(identity)
+            left = self._rows.pop(identity, None)
+            if left:
+                left.ticket.fail(error)
+        self._leaving.clear()
+
+    def _predict(self, rows: Sequence[Row]) -> list[tuple[Array, Array | None]]:
+        """Run the UNet for every row: with the prompt, and without it where guidance is on."""
+        calls = [(row, row.prompt) for row in rows]
+        calls += [(row, row.negative) for row in rows if row.negative is not None]
+        with self._watchdog.watch("UNet"):
+            predictions = self.model.predict(
+                np.stack([row.sampler.model_input() for row, _ in calls]),
+                [row.sampler.timestep for row, _ in calls],
+                np.stack([states for _, states in calls]),
+                [row.ticket.request.guidance_scale for row, _ in calls],
+            )
+        self.ticks += 1
+        unconditional = iter(predictions[len(rows) :])
+        return [
+            (prediction, None if row.negative is None else next(unconditional))
+            for row, prediction in zip(rows, predictions, strict=False)
+        ]
+
+    def _drop(self, row: Row, error: Exception) -> None:
+        """Fail a running row and forget it."""
+        with self._changed:
+            self._scheduler.remove(row.identity)
+            self._rows.pop(row.identity, None)
+        _fail_row(row, error)
+
+    def _retire(self, rows: Sequence[Row]) -> None:
+        if not rows:
+            return
+        with self._changed:
+            for row in rows:
+                self._scheduler.remove(row.identity)
+                # A cancelled or failed row is gone already.
+                if self._rows.pop(row.identity, None):
+                    self._finished.append(row)
+            self._changed.notify_all()
+
+    # Decoding
+
+    def _take_finished(self) -> list[Row]:
+        """Take the finished rows that can be decoded in one call, at most a batch."""
+        rows: list[Row] = []
+        while self._finished and len(rows) < self.row_limit:
+            if rows and rows[0].sampler.latents.shape != self._finished[0].sampler.latents.shape:
+                break
+            rows.append(self._finished.popleft())
+        return rows
+
+    def _decode(self, rows: Sequence[Row]) -> NDArray[np.uint8]:
+        with self._watchdog.watch("VAE decoder"):
+            images = self.model.decode(np.stack([row.sampler.latents for row in rows]))
+        self.ticks += 1
+        return images
+
+
+def _advance(rows: Sequence[Row], predictions: tuple[Array, Array | None]) -> Sequence[None]:
+    (row,) = rows
+    row.sampler.step(*predictions)
+    return [None]
+
+
+def _fail_row(row: Row, error: Exception) -> None:
+    _fail(row.ticket, error)
+
+
+def _fail(ticket: Ticket, error: Exception) -> None:
+    log.error("generation %s failed alone", ticket.request.identity, exc_info=error)
+    failure = RowFailedError(f"{type(error).__name__}: {error}")
+    failure.__cause__ = error
+    ticket.fail(failure)

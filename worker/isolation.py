@@ -1,0 +1,33 @@
+"""One bad row must not fail the rows beside it."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Out = TypeVar("Out")
+
+
+def isolated(
+    items: Sequence[Item],
+    work: Callable[[Sequence[Item]], Iterable[Out]],
+    on_failure: Callable[[Item, Exception], None],
+) -> list[tuple[Item, Out]]:
+    """Do `work` for all items at once; when that fails, for each item alone.
+
+    Args:
+        items: What shares the call.
+        work: Gives one output per item; changes nothing when it raises.
+        on_failure: Hears of each item that fails alone.
+
+    Returns:
+        The items that succeeded, with their outputs.
+    """
+    if not items:
+        return []
+    try:
+        return list(zip(items, work(items), strict=True))
+    except Exception as error:  # whatever the model raises
+        if len(items) == 1:
+            on_failure(items[0], error)
+            return []
+    return [pair for item in items for pair in isolated([item], work, on_failure)]

@@ -1,0 +1,100 @@
+"""A row: one image on its way through the engine."""
+
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.states import Lane
+
+
+class RowError(Exception):
+    """A row left the engine without an image."""
+
+
+class RowCanceledError(RowError):
+    """Nobody wants the row any more."""
+
+
+class RowExpiredError(RowError):
+    """The row's deadline passed."""
+
+
+class RowHandedBackError(RowError):
+    """The engine is stopping and has not begun this row; another worker may take it."""
+
+
+class RowFailedError(RowError):
+    """The model failed on this row, alone; the cause is chained."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowRequest:
+    """What the engine is asked for."""
+
+    identity: UUID
+    """The generation's id."""
+    prompt: str
+    negative_prompt: str
+    width: int
+    """Pixels."""
+    height: int
+    """Pixels."""
+    steps: int
+    guidance_scale: float
+    scheduler: str
+    """A name in `core.schedulers`."""
+    seed: int
+    lane: Lane
+    solo: bool = False
+    """Never shares a model call: set on a retry, in case it is what broke its batch."""
+    deadline: float | None = None
+    """Seconds, by `time.monotonic`."""
+
+    @property
+    def guided(self) -> bool:
+        """Whether it needs two UNet rows: with and without the prompt."""
+        return self.guidance_scale > 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowResult:
+    """What the engine gives back."""
+
+    image: NDArray[np.uint8]
+    """(height, width, 3), RGB."""
+    seconds: float
+    """From submission to the decoded image."""
+    steps: int
+    """UNet calls that the row took part in."""
+
+
+@dataclass(eq=False)
+class Ticket:
+    """The engine's promise of one image."""
+
+    request: RowRequest
+    submitted: float
+    """Seconds, by `time.monotonic`."""
+    future: "Future[RowResult]" = field(default_factory=Future)
+
+    def result(self, timeout: float | None = None) -> RowResult:
+        """Wait for the image.
+
+        Raises:
+            RowError: one of its subclasses, when there will be none.
+            TimeoutError: when it is not ready in time; asking again is fine.
+        """
+        return self.future.result(timeout)
+
+    def fail(self, error: BaseException) -> None:
+        """Break the promise."""
+        if not self.future.done():
+            self.future.set_exception(error)
+
+    def fulfil(self, result: RowResult) -> None:
+        """Keep the promise."""
+        if not self.future.done():
+            self.future.set_result(result)

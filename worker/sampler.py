@@ -1,0 +1,97 @@
+"""One row's walk from noise to latents: its `diffusers` scheduler and its own random numbers."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import diffusers
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from core.schedulers import SCHEDULERS
+
+Latents = NDArray[np.float32]
+
+
+class Sampler:
+    """The denoising loop of one image, a step at a time.
+
+    Does what `diffusers.StableDiffusionPipeline.__call__` does for a batch of one, so a row gives
+    the image that the pipeline gives, whatever the other rows of its UNet call are.
+    """
+
+    def __init__(
+        self,
+        *,
+        scheduler: str,
+        config: Mapping[str, Any],
+        steps: int,
+        guidance_scale: float,
+        seed: int,
+        shape: tuple[int, int, int],
+    ) -> None:
+        """Draw the noise.
+
+        Args:
+            scheduler: A name in `core.schedulers`.
+            config: The bundle's `scheduler_config.json`.
+            steps: Denoising steps.
+            guidance_scale: Classifier-free guidance; up to 1 the prediction is taken as it is.
+            seed: Seed of this row's generator, from 0 to 2⁶³-1.
+            shape: Of the latents: channels, height, width.
+        """
+        self._scheduler = getattr(diffusers, SCHEDULERS[scheduler]).from_config(dict(config))
+        self._scheduler.set_timesteps(steps)
+        self._guidance_scale = guidance_scale
+        self._generator = torch.Generator().manual_seed(seed)
+        self._extra = {"generator": self._generator} if _is_stochastic(scheduler) else {}
+        noise = torch.randn((1, *shape), generator=self._generator)
+        self._latents = noise * self._scheduler.init_noise_sigma
+        self._position = 0
+
+    @property
+    def done(self) -> bool:
+        """Whether the last step is taken."""
+        return self._position >= len(self._scheduler.timesteps)
+
+    @property
+    def position(self) -> int:
+        """UNet calls taken so far."""
+        return self._position
+
+    @property
+    def timestep(self) -> float:
+        """The noise level of the next UNet call."""
+        return float(self._scheduler.timesteps[self._position])
+
+    @property
+    def latents(self) -> Latents:
+        """(channels, height, width), float32: the row as it stands."""
+        return self._latents[0].numpy()
+
+    def model_input(self) -> Latents:
+        """Give the UNet's next input, (channels, height, width), float32."""
+        timestep = self._scheduler.timesteps[self._position]
+        return self._scheduler.scale_model_input(self._latents, timestep)[0].numpy()
+
+    def step(self, prediction: Latents, unconditional: Latents | None = None) -> None:
+        """Take one step.
+
+        Args:
+            prediction: The UNet's output with the prompt, (channels, height, width).
+            unconditional: The one with the negative prompt, when guidance is on.
+        """
+        output = torch.from_numpy(prediction)
+        if unconditional is not None:
+            without = torch.from_numpy(unconditional)
+            output = without + self._guidance_scale * (output - without)
+        timestep = self._scheduler.timesteps[self._position]
+        self._latents = self._scheduler.step(
+            output[None], timestep, self._latents, return_dict=False, **self._extra
+        )[0]
+        self._position += 1
+
+
+def _is_stochastic(scheduler: str) -> bool:
+    """Tell whether a step draws random numbers; the others' `step` may not know the argument."""
+    return scheduler in {"ddim", "euler_ancestral", "lcm"}

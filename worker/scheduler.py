@@ -1,0 +1,131 @@
+"""Who runs next: pure bookkeeping of waiting and running rows.
+
+No clock, no model, no queue: the engine tells it what time it is and what happened, and asks
+which rows share the next UNet call.
+
+Two questions are kept apart. *Who gets in* is answered by age: a row's rank is the moment it
+arrived plus a handicap for its lane, so a bulk row waits behind fresher interactive ones, but
+never for longer than its handicap. *Who steps next* is answered by stride scheduling
+(Waldspurger and Weihl, 1995) between groups: rows of one shape form a group and step together;
+each group advances its own virtual time by the inverse of its weight, and the least advanced
+steps.
+"""
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from core.states import Lane
+
+HANDICAP: Mapping[Lane, float] = {Lane.INTERACTIVE: 0.0, Lane.STANDARD: 30.0, Lane.BULK: 300.0}
+"""Seconds by which a lane's rows stand back behind interactive ones."""
+
+WEIGHT: Mapping[Lane, float] = {Lane.INTERACTIVE: 4.0, Lane.STANDARD: 2.0, Lane.BULK: 1.0}
+"""Steps that a group with such a row takes while one with bulk rows only takes one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """What the scheduler knows of a row."""
+
+    identity: UUID
+    shape: Hashable
+    """Rows with equal shapes can share a UNet call."""
+    lane: Lane
+    arrived: float
+    """Seconds, by any clock that never goes back."""
+    solo: bool = False
+    """Never shares a call."""
+
+    @property
+    def group(self) -> Hashable:
+        """The rows it can share a call with."""
+        return (self.shape, self.identity) if self.solo else (self.shape, None)
+
+    @property
+    def rank(self) -> tuple[float, float]:
+        """Sort key of the waiting: lower gets in first."""
+        return (self.arrived + HANDICAP[self.lane], self.arrived)
+
+
+@dataclass(kw_only=True)
+class Group:
+    """Running rows that step together."""
+
+    virtual_time: float
+    rows: dict[UUID, Candidate] = field(default_factory=dict)
+
+    @property
+    def weight(self) -> float:
+        """That of its most urgent row."""
+        return max(WEIGHT[row.lane] for row in self.rows.values())
+
+
+class RowScheduler:
+    """Admits waiting rows to groups of at most `row_limit`, and lets the groups take turns."""
+
+    def __init__(self, *, row_limit: int) -> None:
+        if row_limit < 1:
+            raise ValueError(f"row_limit is {row_limit}; it must be 1 or more")
+        self.row_limit = row_limit
+        self._waiting: dict[UUID, Candidate] = {}
+        self._groups: dict[Hashable, Group] = {}
+        self._virtual_time = 0.0
+
+    def __len__(self) -> int:
+        return len(self._waiting) + self.running
+
+    @property
+    def running(self) -> int:
+        """How many rows are admitted."""
+        return sum(len(group.rows) for group in self._groups.values())
+
+    @property
+    def waiting(self) -> Sequence[UUID]:
+        """The rows that are not admitted yet, next first."""
+        ranked = sorted(self._waiting.values(), key=lambda row: row.rank)
+        return [row.identity for row in ranked]
+
+    def add(self, row: Candidate) -> None:
+        """Let a row wait for its admission."""
+        if row.identity in self._waiting or self._group_of(row.identity):
+            raise ValueError(f"row {row.identity} is here already")
+        self._waiting[row.identity] = row
+
+    def remove(self, identity: UUID) -> bool:
+        """Forget a row, waiting or running; tell whether it was here."""
+        if self._waiting.pop(identity, None):
+            return True
+        key = self._group_of(identity)
+        if key is None:
+            return False
+        del self._groups[key].rows[identity]
+        if not self._groups[key].rows:
+            del self._groups[key]
+        return True
+
+    def admit(self) -> Sequence[UUID]:
+        """Move waiting rows into every free place of their groups, best rank first."""
+        admitted = []
+        for identity in self.waiting:
+            row = self._waiting[identity]
+            group = self._groups.get(row.group)
+            if group is None:
+                # A new group starts level with the others: it cannot catch up on the past.
+                group = self._groups[row.group] = Group(virtual_time=self._virtual_time)
+            if len(group.rows) < self.row_limit:
+                group.rows[identity] = self._waiting.pop(identity)
+                admitted.append(identity)
+        return admitted
+
+    def step(self) -> Sequence[UUID]:
+        """Pick the rows of the next UNet call and charge their group for it."""
+        if not self._groups:
+            return []
+        group = min(self._groups.values(), key=lambda group: group.virtual_time)
+        self._virtual_time = group.virtual_time
+        group.virtual_time += 1 / group.weight
+        return list(group.rows)
+
+    def _group_of(self, identity: UUID) -> Hashable | None:
+        return next((key for key, group in self._groups.items() if identity in group.rows), None)
