@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlmodel import Session, col
 
+from core.lifecycle.locks import among, lock_generations
 from core.lifecycle.settlement import settle_jobs
 from core.models import Batch, Generation, Job
 from core.states import (
@@ -52,25 +53,20 @@ def _detach(
     # The lock comes before the look at the waiters: a request that is joining holds the same
     # row until its job is visible (core.lifecycle.submission).
     wanted = select(col(Job.generation_id)).where(*where, col(Job.state).in_(OPEN_JOB))
-    locked = session.execute(
-        select(col(Generation.id))
-        .where(col(Generation.id).in_(wanted), col(Generation.state).in_(IN_FLIGHT))
-        .order_by(col(Generation.id))
-        .with_for_update()
-    ).scalars()
-    candidates = list(locked)
+    candidates = lock_generations(
+        session, col(Generation.id).in_(wanted), col(Generation.state).in_(IN_FLIGHT)
+    )
     if batch_id is not None:
         # Before its jobs, or the last of them would complete it.
         session.execute(change(Batch, BatchState.CANCELED).where(col(Batch.id) == batch_id))
-    settle_jobs(session, where, state, **values)
-    if not candidates:
-        return []
+    # Only of the locked: a job that came to match since then would leave its work running.
+    settle_jobs(session, [*where, among(Job.generation_id, candidates)], state, **values)
     waiting = select(col(Job.generation_id)).where(
-        col(Job.generation_id).in_(candidates), col(Job.state).in_(OPEN_JOB)
+        among(Job.generation_id, candidates), col(Job.state).in_(OPEN_JOB)
     )
     stopped = session.execute(
         change(Generation, GenerationState.CANCELED)
-        .where(col(Generation.id).in_(candidates), col(Generation.id).notin_(waiting))
+        .where(among(Generation.id, candidates), col(Generation.id).notin_(waiting))
         .values(lease_owner=None, lease_expires_at=None)
         .returning(col(Generation.id))
     ).scalars()

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, func, or_, select, update
 from sqlmodel import Session, col
 
+from core.lifecycle.locks import among, lock_generations
 from core.models import Generation, Job
 from core.states import GenerationState, JobState, Lane, change
 
@@ -20,6 +21,8 @@ class Claim:
     owner: str
     attempt: int
     """From 1. After another worker claimed it again, this number no longer matches."""
+    claimed_at: datetime
+    """By Postgres's clock, which the deadline is compared with; the worker's may be wrong."""
     tenant: str
     fingerprint: str
     bundle_revision: str
@@ -73,6 +76,7 @@ def claim(
         generation_id=row.id,
         owner=owner,
         attempt=row.attempts,
+        claimed_at=row.started_at,
         deadline_at=None if None in deadlines else max(deadlines, default=None),
         **{name: getattr(row, name) for name in _COPIED},
     )
@@ -81,14 +85,14 @@ def claim(
 _COPIED = tuple(
     name
     for name in Claim.__dataclass_fields__
-    if name not in {"generation_id", "owner", "attempt", "deadline_at"}
+    if name not in {"generation_id", "owner", "attempt", "claimed_at", "deadline_at"}
 )
 
 
 def held(session: Session, owner: str, generation_ids: Collection[UUID]) -> dict[UUID, int]:
     """Tell which of these generations `owner` still holds, and under which attempt."""
     statement = select(col(Generation.id), col(Generation.attempts)).where(
-        col(Generation.id).in_(generation_ids),
+        among(Generation.id, generation_ids),
         col(Generation.lease_owner) == owner,
         col(Generation.state) == GenerationState.RUNNING,
     )
@@ -99,31 +103,40 @@ def renew(
     session: Session, owner: str, generation_ids: Collection[UUID], *, lease_seconds: float
 ) -> None:
     """Extend the leases of generations that made progress since the last call."""
-    if not generation_ids:
-        return
+    renewed = lock_generations(
+        session,
+        among(Generation.id, generation_ids),
+        col(Generation.lease_owner) == owner,
+        col(Generation.state) == GenerationState.RUNNING,
+    )
     session.execute(
         update(Generation)
-        .where(
-            col(Generation.id).in_(sorted(generation_ids)),
-            col(Generation.lease_owner) == owner,
-            col(Generation.state) == GenerationState.RUNNING,
-        )
+        .where(among(Generation.id, renewed))
         .values(lease_expires_at=func.now() + timedelta(seconds=lease_seconds))
     )
 
 
-def hand_back(session: Session, claim: Claim, *, published: bool) -> bool:
+def hand_back(
+    session: Session, claim: Claim, *, published: bool, delay_seconds: float = 0.0
+) -> bool:
     """Return a generation to the queue untouched: the attempt does not count.
 
     Args:
         session: An open transaction.
         claim: The hold to give up.
         published: Whether its message goes back to Redis by itself (a rejected delivery).
+        delay_seconds: How long nobody takes it; only where the sweeper publishes it.
 
     Returns:
         Whether the claim still held.
     """
-    return _requeue(session, claim, attempts=claim.attempt - 1, published=published)
+    return _requeue(
+        session,
+        claim,
+        attempts=claim.attempt - 1,
+        published=published,
+        delay_seconds=delay_seconds,
+    )
 
 
 def retry_later(session: Session, claim: Claim, *, delay_seconds: float) -> bool:

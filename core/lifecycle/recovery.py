@@ -9,6 +9,7 @@ from sqlmodel import Session, col
 
 from core.errors import DeadlineExceededError, WorkerLostError
 from core.lifecycle.cancellation import detach_late
+from core.lifecycle.locks import among, lock_generations
 from core.lifecycle.settlement import fail_where
 from core.models import Generation, Job
 from core.states import GenerationState, JobState, Lane, change
@@ -20,19 +21,25 @@ def recover_expired(session: Session, *, max_attempts: int) -> list[UUID]:
     Returns:
         Those that were queued again.
     """
-    expired = (
-        col(Generation.state) == GenerationState.RUNNING,
-        col(Generation.lease_expires_at) < func.now(),
+    # What is locked is being finished, renewed or recovered by somebody else this moment.
+    expired = among(
+        Generation.id,
+        lock_generations(
+            session,
+            col(Generation.state) == GenerationState.RUNNING,
+            col(Generation.lease_expires_at) < func.now(),
+            skip_locked=True,
+        ),
     )
-    fail_where(session, [*expired, col(Generation.attempts) >= max_attempts], WorkerLostError())
+    fail_where(session, [expired, col(Generation.attempts) >= max_attempts], WorkerLostError())
     statement = (
         change(Generation, GenerationState.QUEUED)
-        .where(*expired)
-        .values(lease_owner=None, lease_expires_at=None, published_at=None)
+        .where(expired)
+        .values(lease_owner=None, lease_expires_at=None, published_at=None, not_before=func.now())
         .returning(col(Generation.id))
     )
     recovered = list(session.execute(statement).scalars())
-    session.execute(change(Job, JobState.QUEUED).where(col(Job.generation_id).in_(recovered)))
+    session.execute(change(Job, JobState.QUEUED).where(among(Job.generation_id, recovered)))
     return recovered
 
 
@@ -66,37 +73,55 @@ def take_unpublished(
         session: An open transaction.
         empty_lanes: Lanes whose queue is empty in Redis: what was sent there and still waits
             was lost with it.
-        republish_seconds: How long a sent message may be on its way to a worker.
+        republish_seconds: How long a sent message may be on its way to a worker, and a fresh row
+            may wait for the request that inserted it to publish it.
         limit: Most rows in one pass.
     """
     lost = and_(
         col(Generation.lane).in_(empty_lanes),
         col(Generation.published_at) < func.now() - timedelta(seconds=republish_seconds),
     )
+    unsent = and_(
+        col(Generation.published_at).is_(None),
+        # A row that was never claimed has none: give the request that inserted it some time.
+        func.coalesce(
+            col(Generation.not_before),
+            col(Generation.created_at) + timedelta(seconds=republish_seconds),
+        )
+        <= func.now(),
+    )
     statement = (
         select(col(Generation.id), col(Generation.lane))
-        .where(
-            col(Generation.state) == GenerationState.QUEUED,
-            or_(col(Generation.published_at).is_(None), lost),
-            or_(col(Generation.not_before).is_(None), col(Generation.not_before) <= func.now()),
-        )
+        .where(col(Generation.state) == GenerationState.QUEUED, or_(unsent, lost))
         .order_by(col(Generation.id))
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
     taken = [(identity, lane) for identity, lane in session.execute(statement)]
-    mark_published(session, [identity for identity, _ in taken])
+    _mark_published(session, [identity for identity, _ in taken])
     return taken
 
 
 def mark_published(session: Session, generation_ids: Collection[UUID]) -> None:
-    """Note that the messages of these generations were sent."""
-    if generation_ids:
-        session.execute(
-            update(Generation)
-            .where(col(Generation.id).in_(generation_ids))
-            .values(published_at=func.now())
-        )
+    """Note that the messages of these new generations were sent.
+
+    Those that were claimed and came back to the queue meanwhile are left alone: they need another
+    message.
+    """
+    _mark_published(
+        session,
+        lock_generations(
+            session, among(Generation.id, generation_ids), col(Generation.not_before).is_(None)
+        ),
+    )
+
+
+def _mark_published(session: Session, generation_ids: Collection[UUID]) -> None:
+    session.execute(
+        update(Generation)
+        .where(among(Generation.id, generation_ids))
+        .values(published_at=func.now())
+    )
 
 
 def forget_published(session: Session) -> int:
@@ -107,8 +132,10 @@ def forget_published(session: Session) -> int:
     """
     result = session.execute(
         update(Generation)
-        .where(col(Generation.state) == GenerationState.QUEUED)
-        .values(published_at=None)
-        .returning(col(Generation.id))
+        .where(
+            col(Generation.state) == GenerationState.QUEUED,
+            col(Generation.published_at).is_not(None),
+        )
+        .values(published_at=None, not_before=func.coalesce(col(Generation.not_before), func.now()))
     )
-    return len(result.all())
+    return int(result.rowcount)  # type: ignore[attr-defined]

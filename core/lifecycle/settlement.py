@@ -10,6 +10,7 @@ from sqlmodel import Session, col
 
 from core.errors import PackshotError
 from core.lifecycle.claims import Claim
+from core.lifecycle.locks import among
 from core.models import Batch, Generation, Image, Job
 from core.states import BatchState, GenerationState, JobState, change
 
@@ -66,7 +67,7 @@ def settle(
 ) -> None:
     """Move every open job of these generations to a final state."""
     if generation_ids:
-        settle_jobs(session, [col(Job.generation_id).in_(generation_ids)], state, **values)
+        settle_jobs(session, [among(Job.generation_id, generation_ids)], state, **values)
 
 
 def settle_jobs(

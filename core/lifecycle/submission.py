@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlmodel import Session, col
 
 from core.fingerprint import derived_seed, fingerprint, variant_seed
+from core.lifecycle.locks import among
 from core.models import Batch, Generation, Image, ImageParameters, Job
 from core.models.columns import new_id
 from core.states import IN_FLIGHT, BatchState, CacheOutcome, GenerationState, JobState, Lane
@@ -149,7 +150,7 @@ def _resolve(
         finished = _stored(session, tenant, new)
         if finished:
             discarded = [new.pop(digest) for digest in finished]
-            session.execute(sql_delete(Generation).where(col(Generation.id).in_(discarded)))
+            session.execute(sql_delete(Generation).where(among(Generation.id, discarded)))
         joined = _lock_in_flight(session, tenant, [d for d in missing if d not in new])
         images |= finished
         generations |= new | joined
@@ -214,7 +215,8 @@ def _lock_in_flight(session: Session, tenant: str, digests: Sequence[str]) -> di
             col(Generation.fingerprint) == func.any(list(digests)),
             col(Generation.state).in_(IN_FLIGHT),
         )
-        .order_by(col(Generation.fingerprint))
+        # By id, as in core.lifecycle.locks: a sheet that is cancelled locks the same rows.
+        .order_by(col(Generation.id))
         .with_for_update(read=True)
     )
     return dict(session.execute(statement).tuples().all())

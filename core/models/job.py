@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Index
+from sqlalchemy import Index, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
@@ -20,6 +20,12 @@ class Job(ImageParameters, table=True):
     __table_args__ = (
         Index("ix_job_batch_position", "batch_id", "position"),
         Index("ix_job_tenant_id", "tenant", "id"),
+        # What the sweeper looks through for late jobs: most have no deadline, or are finished.
+        Index(
+            "ix_job_open_deadline",
+            "deadline_at",
+            postgresql_where=text("state in ('queued', 'running') and deadline_at is not null"),
+        ),
     )
 
     id: UUID = identity()

@@ -267,9 +267,21 @@ def upgrade() -> None:
     op.create_index(op.f("ix_job_generation_id"), "job", ["generation_id"], unique=False)
     op.create_index(op.f("ix_job_image_id"), "job", ["image_id"], unique=False)
     op.create_index("ix_job_tenant_id", "job", ["tenant", "id"], unique=False)
+    op.create_index(
+        "ix_job_open_deadline",
+        "job",
+        ["deadline_at"],
+        unique=False,
+        postgresql_where=sa.text("state in ('queued', 'running') and deadline_at is not null"),
+    )
 
 
 def downgrade() -> None:
+    op.drop_index(
+        "ix_job_open_deadline",
+        table_name="job",
+        postgresql_where=sa.text("state in ('queued', 'running') and deadline_at is not null"),
+    )
     op.drop_index("ix_job_tenant_id", table_name="job")
     op.drop_index(op.f("ix_job_image_id"), table_name="job")
     op.drop_index(op.f("ix_job_generation_id"), table_name="job")

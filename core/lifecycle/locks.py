@@ -1,0 +1,44 @@
+"""Row locks in the one order that everybody keeps."""
+
+from collections.abc import Collection
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Uuid, any_, bindparam, select
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlmodel import Session, col
+
+from core.models import Generation
+
+
+def among(column: Any, ids: Collection[UUID]) -> ColumnElement[bool]:
+    """Match a column against any number of ids.
+
+    One array parameter: `IN` sends one parameter per id, of which a statement may have 65,535.
+    """
+    values: ColumnElement[Any] = bindparam(
+        None, list(ids), type_=ARRAY(Uuid()), unique=True, expanding=False
+    )
+    return col(column) == any_(values)
+
+
+def lock_generations(
+    session: Session, *where: ColumnElement[bool], skip_locked: bool = False
+) -> list[UUID]:
+    """Lock the generations that match, by ascending id, until the transaction ends.
+
+    Whoever changes several generations in one transaction locks them here first: an UPDATE alone
+    takes its locks in any order, so two of them could wait for each other.
+
+    Args:
+        session: An open transaction.
+        where: Conditions; they hold again when a lock had to be waited for.
+        skip_locked: Leave out what another transaction is changing, instead of waiting.
+    """
+    statement = (
+        select(col(Generation.id))
+        .where(*where)
+        .order_by(col(Generation.id))
+        .with_for_update(skip_locked=skip_locked)
+    )
+    return list(session.execute(statement).scalars())
