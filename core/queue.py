@@ -20,6 +20,8 @@ from core.states import Lane
 GENERATE = "packshot.generate"
 """Name of the one task."""
 
+_MARKER = "packshot:marker"
+
 LANES: tuple[str, ...] = tuple(lane.value for lane in Lane)
 
 
@@ -145,8 +147,16 @@ class Broker:
             ) from error
 
     def remembers(self) -> bool:
-        """Tell whether Redis still has what it had at the last call; mark it for the next."""
-        return self.client.set("packshot:marker", "1", nx=True) is None
+        """Tell whether Redis still has what it had when `mark` was called."""
+        return bool(self.client.exists(_MARKER))
+
+    def mark(self) -> None:
+        """Leave a key by which to see that Redis lost its data.
+
+        Only after what was in it is known to be lost (`forget_published`, committed): a sweeper
+        that dies in between leaves the loss to be seen by the next one.
+        """
+        self.client.set(_MARKER, "1")
 
     def close(self) -> None:
         """Close the connections."""
