@@ -1,0 +1,58 @@
+"""The cache of text embeddings."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from worker.embeddings import EmbeddingCache
+
+ENTRY = np.zeros((2, 3), np.float32).nbytes
+
+
+class Encoder:
+    def __init__(self) -> None:
+        self.calls: list[list[str]] = []
+
+    def __call__(self, texts: Sequence[str]) -> np.ndarray:
+        self.calls.append(list(texts))
+        return np.stack([np.full((2, 3), len(text), np.float32) for text in texts])
+
+
+def test_a_text_is_encoded_once_and_missing_ones_share_a_call():
+    encoder = Encoder()
+    cache = EmbeddingCache(encoder, budget=100 * ENTRY)
+    cache.get(["mug"])
+    embeddings = cache.get(["mug", "lamp", "a chair", "lamp"])
+    assert encoder.calls == [["mug"], ["lamp", "a chair"]]
+    assert [float(embedding[0, 0]) for embedding in embeddings] == [3, 4, 7, 4]
+    assert (cache.hits, cache.misses) == (2, 3)
+
+
+def test_texts_that_the_tokenizer_makes_equal_share_an_entry():
+    encoder = Encoder()
+    cache = EmbeddingCache(encoder, budget=100 * ENTRY)
+    cache.get(["Red  Mug"])
+    cache.get([" red mug\n"])
+    assert len(encoder.calls) == 1
+
+
+def test_the_least_recently_used_leaves_when_the_budget_is_full():
+    encoder = Encoder()
+    cache = EmbeddingCache(encoder, budget=2 * ENTRY)
+    cache.get(["a"])
+    cache.get(["b"])
+    cache.get(["a"])
+    cache.get(["c"])
+    encoder.calls.clear()
+    cache.get(["a", "c"])
+    assert encoder.calls == []
+    cache.get(["b"])
+    assert encoder.calls == [["b"]]
+
+
+def test_without_a_budget_everything_is_encoded_again():
+    encoder = Encoder()
+    cache = EmbeddingCache(encoder, budget=0)
+    assert [e[0, 0] for e in cache.get(["mug"])] == [3]
+    cache.get(["mug"])
+    assert len(encoder.calls) == 2

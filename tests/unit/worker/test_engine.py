@@ -1,0 +1,203 @@
+"""The engine's loop, with a model that is arithmetic: who shares a call, and who leaves when."""
+
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+import pytest
+
+from core.states import Lane
+from worker.engine import Engine
+from worker.rows import (
+    RowCanceledError,
+    RowExpiredError,
+    RowFailedError,
+    RowHandedBackError,
+    RowRequest,
+)
+from worker.watchdog import Watchdog
+
+PATIENCE = 60
+"""Seconds after which a ticket that should be ready counts as lost."""
+
+
+class ArithmeticModel:
+    """Predicts a multiple of its input; each call can be held back, counted and made to fail."""
+
+    scheduler_config: dict[str, Any] = {  # noqa: RUF012
+        "beta_start": 0.00085,
+        "beta_end": 0.012,
+        "beta_schedule": "scaled_linear",
+        "clip_sample": False,
+        "steps_offset": 1,
+    }
+    embeds_guidance = False
+
+    def __init__(self) -> None:
+        self.calls: list[int] = []
+        self.gate = threading.Event()
+        self.gate.set()
+        self.poison: float | None = None
+
+    def latent_shape(self, *, width: int, height: int) -> tuple[int, int, int]:
+        return (4, height // 8, width // 8)
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        return np.stack([np.full((2, 3), len(text), np.float32) for text in texts])
+
+    def predict(self, samples, timesteps, states, guidance) -> np.ndarray:
+        assert self.gate.wait(PATIENCE)
+        self.calls.append(len(samples))
+        assert len(samples) == len(timesteps) == len(states) == len(guidance)
+        if self.poison in [float(state[0, 0]) for state in states]:
+            raise RuntimeError("poisoned")
+        return samples * 0.1 * states.mean(axis=(1, 2))[:, None, None, None]
+
+    def decode(self, latents: np.ndarray) -> np.ndarray:
+        pixels = np.clip(latents[:, :3] * 40 + 128, 0, 255).astype(np.uint8)
+        return pixels.transpose(0, 2, 3, 1).repeat(8, axis=1).repeat(8, axis=2)
+
+
+def request(**changes: Any) -> RowRequest:
+    values: dict[str, Any] = {
+        "identity": uuid4(),
+        "prompt": "mug",
+        "negative_prompt": "",
+        "width": 32,
+        "height": 32,
+        "steps": 4,
+        "guidance_scale": 1.0,
+        "scheduler": "ddim",
+        "seed": 1,
+        "lane": Lane.STANDARD,
+    }
+    return RowRequest(**values | changes)
+
+
+@pytest.fixture
+def model() -> ArithmeticModel:
+    return ArithmeticModel()
+
+
+@pytest.fixture
+def engine(model: ArithmeticModel):
+    engine = Engine(model, row_limit=4)
+    engine.start()
+    yield engine
+    model.gate.set()
+    engine.close()
+
+
+def wait_until(condition) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, "it never became true"
+        time.sleep(0.005)
+
+
+def test_rows_with_nothing_in_common_but_their_size_share_calls(engine, model):
+    model.gate.clear()
+    first = engine.submit(request(steps=6))
+    wait_until(lambda: engine.embeddings.misses)
+    others = [
+        engine.submit(request(prompt="a lamp", scheduler="euler", seed=2)),
+        engine.submit(request(prompt="a chair", scheduler="dpmpp_2m", steps=9)),
+        engine.submit(request(guidance_scale=3.0, negative_prompt="blue")),
+    ]
+    wait_until(lambda: len(engine._scheduler) == 4)
+    model.gate.set()
+    results = [ticket.result(PATIENCE) for ticket in (first, *others)]
+    assert [result.steps for result in results] == [6, 4, 9, 4]
+    assert max(model.calls) == 5  # four rows, one of them with guidance
+    assert sum(model.calls) == 6 + 4 + 9 + 2 * 4
+
+
+def test_a_row_joins_a_batch_that_is_under_way(engine, model):
+    long = engine.submit(request(steps=50))
+    wait_until(lambda: len(model.calls) >= 3)
+    short = engine.submit(request(steps=2))
+    short.result(PATIENCE)
+    assert not long.future.done()
+    long.result(PATIENCE)
+
+
+def test_company_does_not_change_an_image(engine):
+    alone = engine.submit(request(seed=7)).result(PATIENCE).image
+    crowd = [engine.submit(request(seed=seed, steps=3 + seed)) for seed in range(6)]
+    again = engine.submit(request(seed=7))
+    assert np.array_equal(alone, again.result(PATIENCE).image)
+    for ticket in crowd:
+        ticket.result(PATIENCE)
+
+
+def test_a_cancelled_row_leaves_and_the_others_go_on(engine, model):
+    doomed, other = engine.submit(request(steps=500)), engine.submit(request(steps=20))
+    wait_until(lambda: model.calls)
+    engine.cancel(doomed.request.identity)
+    with pytest.raises(RowCanceledError):
+        doomed.result(PATIENCE)
+    assert other.result(PATIENCE).steps == 20
+
+
+def test_a_row_past_its_deadline_leaves(engine):
+    late = engine.submit(request(steps=900, deadline=time.monotonic() + 0.05))
+    with pytest.raises(RowExpiredError):
+        late.result(PATIENCE)
+
+
+def test_a_bad_row_fails_alone(engine, model):
+    model.gate.clear()
+    model.poison = float(len("poison"))
+    bad = engine.submit(request(prompt="poison"))
+    good = [engine.submit(request(seed=seed)) for seed in range(3)]
+    model.gate.set()
+    with pytest.raises(RowFailedError, match="poisoned"):
+        bad.result(PATIENCE)
+    assert [ticket.result(PATIENCE).steps for ticket in good] == [4, 4, 4]
+
+
+def test_an_impossible_schedule_fails_with_its_reason(engine):
+    ticket = engine.submit(request(scheduler="lcm", steps=900))
+    with pytest.raises(RowFailedError, match="ValueError"):
+        ticket.result(PATIENCE)
+
+
+def test_draining_finishes_what_runs_and_hands_the_rest_back(engine, model):
+    model.gate.clear()
+    running = engine.submit(request(width=64))
+    wait_until(lambda: engine._scheduler.running == 1)
+    waiting = [engine.submit(request(seed=seed)) for seed in range(3)]
+    engine.drain()
+    late = engine.submit(request())
+    model.gate.set()
+    assert running.result(PATIENCE).steps == 4
+    for ticket in (*waiting, late):
+        with pytest.raises(RowHandedBackError):
+            ticket.result(PATIENCE)
+
+
+def test_closing_leaves_no_ticket_open(model):
+    engine = Engine(model, row_limit=2)
+    engine.start()
+    tickets = [engine.submit(request(steps=900, seed=seed)) for seed in range(5)]
+    wait_until(lambda: model.calls)
+    engine.close()
+    for ticket in tickets:
+        with pytest.raises(RowHandedBackError):
+            ticket.result(PATIENCE)
+
+
+def test_the_watchdog_bites_when_a_call_never_returns(model):
+    reasons: list[str] = []
+    watchdog = Watchdog(limit_seconds=0.05, on_bite=reasons.append)
+    engine = Engine(model, row_limit=2, watchdog=watchdog)
+    engine.start()
+    model.gate.clear()
+    engine.submit(request())
+    wait_until(lambda: reasons)
+    assert "UNet" in reasons[0]
+    model.gate.set()
+    engine.close()

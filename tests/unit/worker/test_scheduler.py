@@ -1,0 +1,202 @@
+"""The row scheduler: who gets in, and who steps next."""
+
+from collections import Counter
+from uuid import UUID, uuid4
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from core.states import Lane
+from worker.scheduler import HANDICAP, WEIGHT, Candidate, RowScheduler
+
+
+def candidate(
+    *,
+    shape: str = "128x128",
+    lane: Lane = Lane.STANDARD,
+    arrived: float = 0.0,
+    solo: bool = False,
+) -> Candidate:
+    return Candidate(identity=uuid4(), shape=shape, lane=lane, arrived=arrived, solo=solo)
+
+
+def test_rows_of_one_shape_share_a_call_up_to_the_limit():
+    scheduler = RowScheduler(row_limit=2)
+    rows = [candidate(arrived=moment) for moment in (0.0, 1.0, 2.0)]
+    for row in rows:
+        scheduler.add(row)
+    assert scheduler.admit() == [rows[0].identity, rows[1].identity]
+    assert set(scheduler.step()) == {rows[0].identity, rows[1].identity}
+    assert list(scheduler.waiting) == [rows[2].identity]
+
+
+def test_a_place_that_becomes_free_is_filled_before_the_next_step():
+    scheduler = RowScheduler(row_limit=2)
+    first, second, third = (candidate(arrived=moment) for moment in (0.0, 1.0, 2.0))
+    for row in (first, second, third):
+        scheduler.add(row)
+    scheduler.admit()
+    scheduler.remove(first.identity)
+    scheduler.admit()
+    assert set(scheduler.step()) == {second.identity, third.identity}
+
+
+def test_a_solo_row_never_shares_a_call():
+    scheduler = RowScheduler(row_limit=8)
+    rows = [candidate(), candidate(solo=True), candidate(solo=True), candidate()]
+    for row in rows:
+        scheduler.add(row)
+    scheduler.admit()
+    calls = [frozenset(scheduler.step()) for _ in range(3)]
+    assert sorted(len(call) for call in calls) == [1, 1, 2]
+
+
+@pytest.mark.parametrize("lane", list(Lane))
+def test_a_lane_stands_back_for_its_handicap_and_no_longer(lane: Lane):
+    scheduler = RowScheduler(row_limit=1)
+    early = candidate(lane=lane, arrived=0.0)
+    fresher = candidate(lane=Lane.INTERACTIVE, arrived=HANDICAP[lane] - 1)
+    too_late = candidate(lane=Lane.INTERACTIVE, arrived=HANDICAP[lane] + 1)
+    for row in (too_late, fresher, early):
+        scheduler.add(row)
+    order = list(scheduler.waiting)
+    assert order.index(early.identity) < order.index(too_late.identity)
+    if HANDICAP[lane]:
+        assert order.index(fresher.identity) < order.index(early.identity)
+
+
+def test_groups_step_in_proportion_to_their_weight():
+    scheduler = RowScheduler(row_limit=4)
+    lanes = {candidate(shape=lane.value, lane=lane): lane for lane in Lane}
+    for row in lanes:
+        scheduler.add(row)
+    scheduler.admit()
+    by_identity = {row.identity: lane for row, lane in lanes.items()}
+    rounds = 10
+    steps = Counter(
+        by_identity[scheduler.step()[0]] for _ in range(rounds * int(sum(WEIGHT.values())))
+    )
+    assert {lane: steps[lane] / rounds for lane in Lane} == pytest.approx(dict(WEIGHT), abs=0.2)
+
+
+def test_a_late_group_does_not_catch_up_on_the_past():
+    scheduler = RowScheduler(row_limit=1)
+    old = candidate(shape="old")
+    scheduler.add(old)
+    scheduler.admit()
+    for _ in range(100):
+        scheduler.step()
+    new = candidate(shape="new")
+    scheduler.add(new)
+    scheduler.admit()
+    steps = Counter(scheduler.step()[0] for _ in range(20))
+    assert steps[old.identity] >= 9
+
+
+def test_a_row_is_here_once():
+    scheduler = RowScheduler(row_limit=1)
+    row = candidate()
+    scheduler.add(row)
+    with pytest.raises(ValueError, match="here already"):
+        scheduler.add(row)
+    scheduler.admit()
+    with pytest.raises(ValueError, match="here already"):
+        scheduler.add(row)
+
+
+def test_a_limit_below_one_is_refused():
+    with pytest.raises(ValueError, match="row_limit"):
+        RowScheduler(row_limit=0)
+
+
+def test_removing_an_unknown_row_says_so():
+    assert RowScheduler(row_limit=1).remove(uuid4()) is False
+
+
+class SchedulerMachine(RuleBasedStateMachine):
+    """Any sequence of arrivals, admissions, steps and departures."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.limit = 3
+        self.scheduler = RowScheduler(row_limit=self.limit)
+        self.rows: dict[UUID, Candidate] = {}
+        self.passed_over: Counter[UUID] = Counter()
+        self.admitted: set[UUID] = set()
+        self.now = 0.0
+        self.count = 0
+
+    @rule(
+        shape=st.sampled_from(["a", "b", "c"]),
+        lane=st.sampled_from(list(Lane)),
+        solo=st.booleans(),
+        pause=st.floats(min_value=0, max_value=1000),
+    )
+    def arrive(self, shape: str, lane: Lane, solo: bool, pause: float) -> None:
+        self.now += pause
+        self.count += 1
+        row = Candidate(
+            identity=UUID(int=self.count), shape=shape, lane=lane, arrived=self.now, solo=solo
+        )
+        self.rows[row.identity] = row
+        self.scheduler.add(row)
+
+    @rule()
+    def admit(self) -> None:
+        self.admitted |= set(self.scheduler.admit())
+        # Whoever still waits has a full group before it.
+        for identity in self.scheduler.waiting:
+            group = self.rows[identity].group
+            assert sum(self.rows[a].group == group for a in self.admitted) == self.limit
+
+    @precondition(lambda self: self.admitted)
+    @rule()
+    def step(self) -> None:
+        stepped = set(self.scheduler.step())
+        assert stepped
+        assert stepped <= self.admitted
+        groups = {self.rows[identity].group for identity in stepped}
+        assert len(groups) == 1
+        assert stepped == {a for a in self.admitted if self.rows[a].group in groups}
+        for identity in self.admitted - stepped:
+            self.passed_over[identity] += 1
+        for identity in stepped:
+            self.passed_over[identity] = 0
+        # No group starves: the heaviest takes at most its weight in turns before the lightest.
+        ceiling = max(WEIGHT.values()) / min(WEIGHT.values())
+        assert all(
+            turns <= (ceiling + 1) * (len(self.rows) + 1) for turns in self.passed_over.values()
+        )
+
+    @precondition(lambda self: self.rows)
+    @rule(data=st.data())
+    def leave(self, data: st.DataObject) -> None:
+        identity = data.draw(st.sampled_from(sorted(self.rows)))
+        assert self.scheduler.remove(identity)
+        del self.rows[identity]
+        self.admitted.discard(identity)
+        self.passed_over.pop(identity, None)
+
+    @invariant()
+    def nothing_is_lost_or_counted_twice(self) -> None:
+        assert len(self.scheduler) == len(self.rows)
+        assert self.scheduler.running == len(self.admitted)
+        assert set(self.scheduler.waiting) == set(self.rows) - self.admitted
+
+
+TestSchedulerMachine = SchedulerMachine.TestCase
+
+
+@given(st.lists(st.tuples(st.sampled_from(list(Lane)), st.floats(0, 10_000)), max_size=50))
+def test_within_a_lane_the_first_to_arrive_is_the_first_in(arrivals: list[tuple[Lane, float]]):
+    scheduler = RowScheduler(row_limit=1)
+    rows = {}
+    for lane, moment in arrivals:
+        row = candidate(lane=lane, arrived=moment)
+        rows[row.identity] = row
+        scheduler.add(row)
+    for lane in Lane:
+        moments = [rows[i].arrived for i in scheduler.waiting if rows[i].lane is lane]
+        assert moments == sorted(moments)
