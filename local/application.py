@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Sequence
 from urllib.error import URLError
-from urllib.request import urlopen
+from urllib.request import ProxyHandler, build_opener
 
 from local.service import Restart, Service
 
@@ -16,39 +16,48 @@ def application(
     api_port: int = 8000,
     workers: int = 1,
     flower_port: int | None = None,
+    flower_login: str | None = None,
 ) -> Sequence[Service]:
-    """Return the services of one machine, in the order of their start."""
-    api = f"http://{api_host}:{api_port}"
-    services = [
-        Service(
-            name="migrate",
-            argv=_module("alembic", "upgrade", "head"),
-            restart=Restart.ONCE,
-        ),
+    """Return the services of one machine, in the order of their start.
+
+    Workers come first: loading the model takes longer than everything else, and needs none of it.
+
+    Args:
+        api_host: Address that the API listens on.
+        api_port: Its port.
+        workers: Worker processes; each loads the model.
+        flower_port: Port of Flower, on loopback; None: no Flower.
+        flower_login: `user:password` that Flower asks for.
+    """
+    services = []
+    for number in range(1, workers + 1):
+        name = "worker" if workers == 1 else f"worker-{number}"
+        services.append(Service(name=name, argv=_module("worker"), stop_seconds=60))
+    services += [
+        Service(name="migrate", argv=_module("cli", "migrate"), restart=Restart.ONCE),
         Service(
             name="api",
             argv=_module("api"),
             environment={"PACKSHOT_API_HOST": api_host, "PACKSHOT_API_PORT": str(api_port)},
-            ready=_answers(api + HEALTH_PATH),
+            ready=_answers(f"http://{reachable(api_host)}:{api_port}{HEALTH_PATH}"),
             stop_seconds=10,
         ),
         Service(name="housekeeping", argv=_module("worker.housekeeping")),
     ]
-    for number in range(1, workers + 1):
-        name = "worker" if workers == 1 else f"worker-{number}"
-        services.append(Service(name=name, argv=_module("worker"), stop_seconds=60))
     if flower_port is not None:
-        services.append(_flower(flower_port))
+        services.append(_flower(flower_port, flower_login))
     return services
 
 
-def _flower(port: int) -> Service:
+def _flower(port: int, login: str | None) -> Service:
     return Service(
         name="flower",
         argv=_module(
             *("celery", "-A", "worker.app", "flower"),
             *("--address=127.0.0.1", f"--port={port}"),
         ),
+        # Not as an option: everybody on the machine can read a command line.
+        environment={"FLOWER_BASIC_AUTH": login} if login else {},
         stop_seconds=5,
     )
 
@@ -57,12 +66,19 @@ def _module(name: str, *arguments: str) -> list[str]:
     return [sys.executable, "-m", name, *arguments]
 
 
+def reachable(host: str) -> str:
+    """Return the address at which this machine reaches a server that listens on `host`."""
+    return "127.0.0.1" if host == "0.0.0.0" else host
+
+
 def _answers(url: str) -> Callable[[], bool]:
     """Make a readiness check: the URL answers 200."""
+    # A company's proxy does not reach this machine's own ports.
+    opener = build_opener(ProxyHandler({}))
 
     def ready() -> bool:
         try:
-            with urlopen(url, timeout=2) as response:  # noqa: S310 - our own address
+            with opener.open(url, timeout=2) as response:
                 return bool(response.status == 200)
         except URLError:
             return False
