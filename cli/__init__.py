@@ -1,0 +1,1 @@
+"""The `packshot` command, and the HTTP client that it uses."""

@@ -1,0 +1,5 @@
+"""`python -m cli` is `packshot`."""
+
+from cli.main import main
+
+main()

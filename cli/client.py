@@ -1,0 +1,176 @@
+"""A packshot server over HTTP, as any client sees it."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self, TypeVar
+from urllib.parse import urlsplit
+
+import httpx
+
+from cli.errors import RefusedError, UnreachableError, UsageError
+from cli.records import Batch, Item, Page
+
+PAGE_ITEMS = 100
+PATIENCE_SECONDS = 60.0
+"""How long reading goes on trying while the server is away, for example restarting."""
+LONGEST_PAUSE_SECONDS = 5.0
+UPLOAD_SECONDS = 600.0
+"""A sheet of 100,000 rows is checked and stored before it is answered."""
+
+CONTENT_TYPES: Mapping[str, str] = {
+    ".csv": "text/csv",
+    ".jsonl": "application/x-ndjson",
+    ".ndjson": "application/x-ndjson",
+}
+
+T = TypeVar("T")
+
+
+class Client:
+    """One server and one key.
+
+    Reading is repeated for `patience` seconds while the server is away; sending is not, because
+    what was sent may have arrived.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        key: str | None,
+        *,
+        patience: float = PATIENCE_SECONDS,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        host = urlsplit(url).hostname
+        if urlsplit(url).scheme not in ("http", "https") or not host:
+            raise UsageError(f"{url!r} is not a URL like http://127.0.0.1:8000.")
+        self.url = url.rstrip("/")
+        self.patience = patience
+        self._http = httpx.Client(
+            base_url=self.url,
+            headers={"Authorization": f"Bearer {key}"} if key else {},
+            timeout=httpx.Timeout(30, connect=5),
+            transport=transport,
+            # A company's proxy does not reach this machine's own ports.
+            trust_env=host not in ("127.0.0.1", "::1", "localhost"),
+        )
+
+    def submit(self, sheet: Path, fields: Mapping[str, object]) -> Batch:
+        """Send a sheet.
+
+        Args:
+            sheet: A CSV or JSONL file.
+            fields: What applies to every row that does not say otherwise.
+
+        Raises:
+            RefusedError: naming every bad row.
+        """
+        content_type = CONTENT_TYPES.get(sheet.suffix.lower(), "text/csv")
+        with self._problems(), sheet.open("rb") as stream:
+            response = self._http.post(
+                "/v1/batches",
+                files={"file": (sheet.name, stream, content_type)},
+                data={name: str(value) for name, value in fields.items()},
+                timeout=httpx.Timeout(UPLOAD_SECONDS, connect=5),
+            )
+        return Batch.parse(self._checked(response).json())
+
+    def batch(self, identity: str) -> Batch:
+        """Ask how a batch stands."""
+        return Batch.parse(self._get(f"/v1/batches/{identity}").json())
+
+    def items(self, identity: str, cursor: str | None = None) -> Page:
+        """Read one page of a batch's images."""
+        query: dict[str, str | int] = {"limit": PAGE_ITEMS} | ({"cursor": cursor} if cursor else {})
+        body = self._get(f"/v1/batches/{identity}/items", query).json()
+        return Page(items=[Item.parse(item) for item in body["items"]], next=body["next"])
+
+    def download(self, path: str) -> bytes:
+        """Read an image."""
+        return self._get(path).content
+
+    def results(self, identity: str, target: Path) -> None:
+        """Download a batch's results.csv as it is."""
+        self._patiently(lambda: self._stream(f"/v1/batches/{identity}/results.csv", target))
+
+    def accepts_key(self) -> bool:
+        """Tell whether the server knows our key."""
+        try:
+            self._get("/v1/batches", {"limit": 1})
+        except RefusedError as error:
+            if error.answer in (401, 403):
+                return False
+            raise
+        return True
+
+    def is_up(self) -> bool:
+        """Tell whether the server answers."""
+        try:
+            return self._http.get("/healthz").is_success
+        except httpx.TransportError:
+            return False
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def _get(self, path: str, query: Mapping[str, str | int] | None = None) -> httpx.Response:
+        def once() -> httpx.Response:
+            with self._problems():
+                return self._checked(self._http.get(path, params=query))
+
+        return self._patiently(once)
+
+    def _stream(self, path: str, target: Path) -> None:
+        with self._problems(), self._http.stream("GET", path) as response:
+            if not response.is_success:
+                response.read()
+            self._checked(response)
+            with target.open("wb") as stream:
+                for chunk in response.iter_bytes():
+                    stream.write(chunk)
+
+    def _patiently(self, action: Callable[[], T]) -> T:
+        deadline = time.monotonic() + self.patience
+        pause = 0.1
+        while True:
+            try:
+                return action()
+            except UnreachableError:
+                if time.monotonic() + pause > deadline:
+                    raise
+            except RefusedError as error:
+                if error.answer not in error.busy or time.monotonic() + pause > deadline:
+                    raise
+            time.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+
+    def _checked(self, response: httpx.Response) -> httpx.Response:
+        if response.is_success:
+            return response
+        try:
+            problem: Any = response.json()
+        except ValueError:
+            problem = None
+        if not isinstance(problem, dict):
+            problem = {"detail": f"HTTP {response.status_code} {response.reason_phrase}"}
+        raise RefusedError(response.status_code, problem, who=self.url)
+
+    @contextmanager
+    def _problems(self) -> Iterator[None]:
+        try:
+            yield
+        except httpx.TransportError as error:
+            reason = str(error) or type(error).__name__
+            raise UnreachableError(
+                f"No packshot answers at {self.url} ({reason}). "
+                "Start one with `packshot up`, or correct --url."
+            ) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,147 @@
+"""A batch's images on this disk, each downloaded as soon as it is finished."""
+
+import hashlib
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryFile
+
+from cli.client import Client
+from cli.errors import UsageError
+from cli.names import EXTENSIONS, Names
+from cli.records import Batch, Item
+
+DOWNLOADS = 4
+"""Images that are downloaded at the same time."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One finished image of the batch."""
+
+    item: Item
+    file: Path | None
+    """Where it is; None when it failed or was cancelled."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Collection:
+    """A finished batch."""
+
+    batch: Batch
+    entries: Sequence[Entry]
+    """In the order of the sheet."""
+    folder: Path
+    """Where the files are."""
+    seconds: float
+    """How long it took to get here."""
+
+    @property
+    def missing(self) -> list[Entry]:
+        """The images that failed or were cancelled."""
+        return [entry for entry in self.entries if entry.file is None]
+
+    def served_by(self, cache: str) -> int:
+        """Count the images that a cache served, or that were computed (`miss`)."""
+        return sum(entry.item.cache == cache for entry in self.entries if entry.file is not None)
+
+
+def prepare_folder(folder: Path) -> None:
+    """Make the output folder, and find out now whether files can be made in it.
+
+    Raises:
+        UsageError: They cannot.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UsageError(
+            f"Images cannot be written to {folder} ({error.strerror}). "
+            "Choose another folder with --out."
+        ) from error
+
+
+class Collector:
+    """Waits for a batch and brings its images here.
+
+    It reads the sheet page by page, each again and again until all of it is finished. Lanes are
+    first in, first out, so little is ever finished ahead of that page, and a look costs the same
+    however large the sheet is.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        batch: Batch,
+        folder: Path,
+        *,
+        tell: Callable[[Batch], None] = lambda _: None,
+        pause: Callable[[], None] = lambda: time.sleep(1),
+    ) -> None:
+        self.client = client
+        self.batch = batch
+        self.folder = folder
+        self.tell = tell
+        """Called after each look, with the batch as it is then."""
+        self.pause = pause
+        """Called before the same page is read again."""
+        self._names = Names()
+
+    def collect(self) -> Collection:
+        """Return when every image is finished and downloaded; earlier files are replaced."""
+        started = time.monotonic()
+        entries: list[Entry] = []
+        cursor = None
+        with ThreadPoolExecutor(DOWNLOADS) as pool:
+            while True:
+                page, cursor = self._finish_page(pool, cursor)
+                entries += page
+                if cursor is None:
+                    break
+        return Collection(
+            batch=self.batch,
+            entries=entries,
+            folder=self.folder,
+            seconds=time.monotonic() - started,
+        )
+
+    def _finish_page(
+        self, pool: ThreadPoolExecutor, cursor: str | None
+    ) -> tuple[Iterable[Entry], str | None]:
+        """Return one page's entries and the next page's cursor."""
+        targets: dict[str, Path] = {}
+        done: dict[str, Entry] = {}
+        while True:
+            page = self.client.items(self.batch.id, cursor)
+            targets = targets or {item.id: self._target(item) for item in page.items}
+            fresh = [item for item in page.items if item.is_final and item.id not in done]
+            for entry in pool.map(self._download, fresh, [targets[item.id] for item in fresh]):
+                done[entry.item.id] = entry
+            self.batch = self.client.batch(self.batch.id)
+            self.tell(self.batch)
+            if len(done) == len(targets):
+                return [done[identity] for identity in targets], page.next
+            self.pause()
+
+    def _target(self, item: Item) -> Path:
+        return self.folder / self._names.take(sku=item.sku, variant=item.variant, line=item.line)
+
+    def _download(self, item: Item, target: Path) -> Entry:
+        picture = item.picture
+        if picture is None:
+            return Entry(item=item, file=None)
+        file = target.with_name(f"{target.name}.{EXTENSIONS.get(picture.content_type, 'png')}")
+        if not (file.is_file() and _digest(file.read_bytes()) == picture.digest):
+            # Renamed when complete: an interrupted download leaves no half image.
+            unfinished = file.with_name(file.name + ".part")
+            unfinished.write_bytes(self.client.download(picture.url))
+            unfinished.replace(file)
+        return Entry(item=item, file=file)
+
+
+def _digest(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()

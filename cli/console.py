@@ -1,0 +1,19 @@
+"""What the command says: results on standard output, everything else on standard error."""
+
+from rich.console import Console
+
+from core.errors import PackshotError
+
+stdout = Console(highlight=False, markup=False, soft_wrap=True)
+stderr = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+
+
+def say(text: str) -> None:
+    """Print a line about what goes on."""
+    stderr.print(text)
+
+
+def fail(error: PackshotError | str) -> None:
+    """Print one sentence about what went wrong."""
+    sentence = error.detail if isinstance(error, PackshotError) else error
+    stderr.print(f"packshot: {sentence}", style="red")

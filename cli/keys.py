@@ -1,0 +1,69 @@
+"""`packshot keys`: who may send requests."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from cli.console import say, stdout
+from cli.services import service_settings
+
+if TYPE_CHECKING:
+    from sqlmodel import Session
+
+app = typer.Typer(no_args_is_help=True, help="API keys.")
+
+
+@app.command()
+def create(
+    tenant: Annotated[
+        str, typer.Option(help="Whose images the key sees; keys of one tenant share them.")
+    ] = "default",
+    name: Annotated[str, typer.Option(help="What the key is for.")] = "",
+) -> None:
+    """Make a key and print it, this once: the server keeps only its hash."""
+    from core.keys import create_key  # noqa: PLC0415
+
+    with _session() as session:
+        row, key = create_key(session, tenant, name)
+        identity = row.id
+    say(f"Key {identity} of tenant {tenant!r}, shown only now:")
+    stdout.print(key)
+
+
+@app.command("list")
+def list_keys(
+    tenant: Annotated[str | None, typer.Option(help="Only the keys of this tenant.")] = None,
+) -> None:
+    """List the keys, without what they are."""
+    from sqlmodel import col, select  # noqa: PLC0415
+
+    from core.models import ApiKey  # noqa: PLC0415
+
+    statement = select(ApiKey).order_by(col(ApiKey.created_at))
+    if tenant is not None:
+        statement = statement.where(col(ApiKey.tenant) == tenant)
+    table = Table("id", "tenant", "name", "key", "created", "revoked", box=None)
+    with _session() as session:
+        for row in session.exec(statement):
+            revoked = f"{row.revoked_at:%Y-%m-%d %H:%M}" if row.revoked_at else ""
+            created = f"{row.created_at:%Y-%m-%d %H:%M}"
+            table.add_row(str(row.id), row.tenant, row.name, f"{row.prefix}…", created, revoked)
+    stdout.print(table)
+
+
+@contextmanager
+def _session() -> Iterator["Session"]:
+    """Open a session on the database of the services that run."""
+    # Takes half a second, which `packshot --help` need not wait.
+    from core.database import Database  # noqa: PLC0415
+
+    database = Database(service_settings())
+    database.check()
+    try:
+        with database.session() as session:
+            yield session
+    finally:
+        database.close()

@@ -1,0 +1,44 @@
+"""The `packshot` command."""
+
+import sys
+
+import typer
+from pydantic import ValidationError
+
+from cli import keys, models
+from cli.console import fail
+from cli.demo import demo
+from cli.migrate import migrate
+from cli.submit import fetch, submit
+from cli.up import up
+from core.errors import PackshotError
+
+app = typer.Typer(
+    name="packshot",
+    help="Product sheets in, product images out, on ordinary CPUs.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for command in (demo, up, submit, fetch, migrate):
+    app.command()(command)
+app.add_typer(keys.app, name="keys")
+app.add_typer(models.app, name="model")
+
+
+def main() -> None:
+    """Run the command; exit code 0, 1 (it did not work), 2 (wrong usage) or 3 (images failed)."""
+    try:
+        app(prog_name="packshot")
+    except PackshotError as error:
+        fail(error)
+        sys.exit(getattr(error, "exit_code", 1))
+    except ValidationError as error:
+        for problem in error.errors():
+            name = "_".join(str(part) for part in ("PACKSHOT", *problem["loc"])).upper()
+            fail(f"{name}: {problem['msg']}.")
+        sys.exit(2)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        fail(f"{where}{error.strerror or error}.")
+        sys.exit(1)

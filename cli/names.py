@@ -1,0 +1,52 @@
+"""File names of images: `<SKU>_<variant>.png`, safe on every system, each only once."""
+
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+from itertools import count
+
+LONGEST = 120
+"""Bytes of a SKU that a file name keeps; file systems allow 255 in all."""
+
+EXTENSIONS: Mapping[str, str] = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
+
+_UNSAFE = re.compile(r"[^\w.-]+")
+_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+"""What Windows takes for a device, whatever follows the first dot."""
+
+
+def safe(text: str) -> str:
+    """Turn a SKU into a part of a file name; the result may be empty.
+
+    Letters of every script, digits, `_`, `-` and `.` stay; a run of anything else becomes `-`.
+    """
+    name = _UNSAFE.sub("-", unicodedata.normalize("NFC", text)).strip("-.")
+    name = name.encode()[:LONGEST].decode(errors="ignore")
+    return f"_{name}" if _RESERVED.fullmatch(name) else name
+
+
+class Names:
+    """The names of one batch, without their extensions, given out in the order of its sheet.
+
+    The first image of a name gets it as it is. Later ones, of a product that stands in the sheet
+    twice for example, add their line. So the same sheet has the same names each time.
+    """
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+
+    def take(self, *, sku: str, variant: int, line: int | None) -> str:
+        """Give a name that no other image of the batch has."""
+        for name in _candidates(sku, variant, line or 0):
+            # Windows and macOS take names that differ only in case for the same.
+            if name.casefold() not in self._taken:
+                break
+        self._taken.add(name.casefold())
+        return name
+
+
+def _candidates(sku: str, variant: int, line: int) -> Iterator[str]:
+    stem = f"{safe(sku) or f'line{line}'}_{variant}"
+    yield stem
+    yield f"{stem}_line{line}"
+    yield from (f"{stem}_line{line}_{number}" for number in count(2))

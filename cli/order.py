@@ -1,0 +1,108 @@
+"""One sheet, all the way: sent, waited for, downloaded, written down."""
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from cli.client import Client
+from cli.collection import Collection, Collector, Entry, prepare_folder
+from cli.console import say, stderr, stdout
+from cli.contact_sheet import write_contact_sheet
+from cli.errors import ImagesFailedError, UsageError
+from cli.progress import BatchProgress
+from cli.records import Batch
+from cli.results import write_results
+
+SHOWN_FAILURES = 20
+LOOK_SECONDS = 1.0
+
+
+def pause() -> None:
+    """Wait between two looks at the server."""
+    time.sleep(LOOK_SECONDS)
+
+
+def send(client: Client, sheet: Path, fields: Mapping[str, object]) -> Batch:
+    """Send a sheet and say what the server thinks of it.
+
+    Raises:
+        UsageError: There is no such file.
+        RefusedError: The server takes it not; every bad row is named.
+    """
+    if not sheet.is_file():
+        raise UsageError(f"There is no sheet {sheet}.")
+    batch = client.submit(sheet, fields)
+    for warning in batch.warnings[:SHOWN_FAILURES]:
+        place = f"line {warning['line']}: " if warning.get("line") else ""
+        say(f"{sheet.name}, {place}{warning['message']}")
+    if len(batch.warnings) > SHOWN_FAILURES:
+        say(f"and {len(batch.warnings) - SHOWN_FAILURES} more warnings; they are in results.csv")
+    return batch
+
+
+def fetch(
+    client: Client,
+    batch: Batch,
+    folder: Path,
+    *,
+    pause: Callable[[], None] = pause,
+) -> Collection:
+    """Wait for a batch, bring everything that it makes into `folder`, and say what came.
+
+    Raises:
+        UsageError: Nothing can be written there.
+    """
+    prepare_folder(folder)
+    try:
+        with BatchProgress(batch) as progress:
+            collector = Collector(client, batch, folder, tell=progress.update, pause=pause)
+            collection = collector.collect()
+    except KeyboardInterrupt:
+        say(
+            f"The server goes on with batch {batch.id}. Its images: "
+            f"packshot fetch {batch.id} --out {folder}"
+        )
+        raise
+    with stderr.status("Writing results.csv and the contact sheet"):
+        results = write_results(client, collection)
+        contact_sheet = write_contact_sheet(collection, batch.name or "packshot")
+    _summarise(collection)
+    stdout.print(f"Images         {folder}")
+    stdout.print(f"Results        {results}")
+    stdout.print(f"Contact sheet  {contact_sheet}")
+    return collection
+
+
+def require_all(collection: Collection) -> None:
+    """Make failed images an error.
+
+    Raises:
+        ImagesFailedError: naming each.
+    """
+    missing = collection.missing
+    if not missing:
+        return
+    lines = [f"{len(missing)} of {len(collection.entries)} images are missing:"]
+    lines += [f"  {_sentence(entry)}" for entry in missing[:SHOWN_FAILURES]]
+    if len(missing) > SHOWN_FAILURES:
+        lines.append(f"  and {len(missing) - SHOWN_FAILURES} more; see results.csv")
+    raise ImagesFailedError("\n".join(lines))
+
+
+def _sentence(entry: Entry) -> str:
+    item = entry.item
+    place = f"line {item.line}, " if item.line else ""
+    reason = f": {item.error}" if item.error else ""
+    return f"{place}{item.sku} variant {item.variant} {item.state}{reason}"
+
+
+def _summarise(collection: Collection) -> None:
+    made = len(collection.entries) - len(collection.missing)
+    computed = collection.served_by("miss")
+    parts = [f"{computed} computed"]
+    if coalesced := collection.served_by("coalesced"):
+        parts.append(f"{coalesced} shared with an equal row")
+    if exact := collection.served_by("exact"):
+        parts.append(f"{exact} from store")
+    rate = f", {computed * 60 / collection.seconds:.0f} computed a minute" if computed else ""
+    stdout.print(f"{made} images in {collection.seconds:.1f} s{rate}: {', '.join(parts)}")

@@ -1,0 +1,97 @@
+"""What the API answers, as far as the command needs it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+OPEN_STATES = frozenset({"queued", "running"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """One sheet."""
+
+    id: str
+    name: str
+    total: int
+    counts: Mapping[str, int]
+    """Images by state."""
+    warnings: Sequence[Mapping[str, Any]]
+
+    @classmethod
+    def parse(cls, body: Mapping[str, Any]) -> Self:
+        """Read the JSON of a batch."""
+        return cls(
+            id=body["id"],
+            name=body.get("name") or "",
+            total=body["total"],
+            counts=body["counts"],
+            warnings=body.get("warnings") or (),
+        )
+
+    @property
+    def finished(self) -> int:
+        """Images that will not change any more."""
+        return self.total - sum(self.counts.get(state, 0) for state in OPEN_STATES)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """Where an image is."""
+
+    url: str
+    """Path on the server."""
+    content_type: str
+    digest: str
+    """SHA-256 of the bytes, hex."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Item:
+    """One wanted image."""
+
+    id: str
+    line: int | None
+    """Line of the sheet."""
+    sku: str
+    variant: int
+    state: str
+    cache: str | None
+    prompt: str
+    error: str | None
+    """Why there is no image, in words."""
+    picture: Picture | None
+
+    @classmethod
+    def parse(cls, body: Mapping[str, Any]) -> Self:
+        """Read the JSON of a job."""
+        image, error = body.get("image"), body.get("error")
+        return cls(
+            id=body["id"],
+            line=body.get("line"),
+            sku=body.get("sku") or "",
+            variant=body["variant"],
+            state=body["state"],
+            cache=body.get("cache"),
+            prompt=body["prompt"],
+            error=error["message"] if error else None,
+            picture=Picture(
+                url=image["url"], content_type=image["content_type"], digest=image["digest"]
+            )
+            if image
+            else None,
+        )
+
+    @property
+    def is_final(self) -> bool:
+        """Whether it will not change any more."""
+        return self.state not in OPEN_STATES
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """Some items of a batch, in the order of the sheet."""
+
+    items: Sequence[Item]
+    next: str | None
+    """Cursor of the page that follows; None on the last one."""

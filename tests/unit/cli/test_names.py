@@ -1,0 +1,49 @@
+"""File names of images."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cli.names import Names, safe
+
+
+@pytest.mark.parametrize(
+    ("sku", "name"),
+    [
+        ("KIT-1001", "KIT-1001"),
+        ("shoe 42/43", "shoe-42-43"),
+        ("../../etc/passwd", "etc-passwd"),
+        (r"C:\temp", "C-temp"),
+        ("Überzug_ä", "Überzug_ä"),
+        ("Überzug", "Überzug"),  # decomposed: one name on macOS and elsewhere
+        ("靴-9", "靴-9"),
+        ("con", "_con"),
+        ("NUL.txt", "_NUL.txt"),
+        ("...", ""),
+        ("", ""),
+    ],
+)
+def test_a_sku_becomes_a_safe_name(sku: str, name: str) -> None:
+    assert safe(sku) == name
+
+
+def test_the_first_image_of_a_name_gets_it_and_later_ones_add_their_line() -> None:
+    names = Names()
+    assert names.take(sku="MUG", variant=1, line=2) == "MUG_1"
+    assert names.take(sku="MUG", variant=2, line=2) == "MUG_2"
+    assert names.take(sku="MUG", variant=1, line=9) == "MUG_1_line9"
+    assert names.take(sku="mug", variant=1, line=9) == "mug_1_line9_2"
+    assert names.take(sku="", variant=1, line=12) == "line12_1"
+
+
+@given(st.lists(st.tuples(st.text(max_size=200), st.integers(1, 3), st.integers(2, 5))))
+def test_no_two_images_share_a_name_and_no_name_leaves_the_folder(
+    rows: list[tuple[str, int, int]],
+) -> None:
+    names = Names()
+    taken = [names.take(sku=sku, variant=variant, line=line) for sku, variant, line in rows]
+    assert len({name.casefold() for name in taken}) == len(taken)
+    for name in taken:
+        assert not set(name) & set('/\\:*?"<>|\0\n')
+        assert not name.startswith((".", "-"))
+        assert len(name.encode()) < 200
