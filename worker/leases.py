@@ -1,0 +1,142 @@
+"""The leases of one worker process: renewed while it makes progress, given up when lost."""
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Protocol
+from uuid import UUID
+
+import structlog
+
+from core.database import Database
+from core.lifecycle import claims
+from core.lifecycle.claims import Claim
+
+log = structlog.get_logger(__name__)
+
+
+class Progress(Protocol):
+    """What the leases need of the engine."""
+
+    ticks: int
+    """Grows as long as the engine is alive and has work."""
+
+    def cancel(self, identity: UUID) -> None:
+        """Take a row out before its next step."""
+
+
+class Lease:
+    """One claim that a thread of this process works on."""
+
+    def __init__(self, claim: Claim) -> None:
+        self.claim = claim
+        self.computed = False
+        """Its image is being stored: it no longer needs the engine's progress to be renewed."""
+        self.lost = False
+        """Somebody cancelled it, or another worker has it."""
+
+
+class Leases:
+    """Every lease of this process, and the thread that looks after them."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        engine: Progress,
+        owner: str,
+        lease_seconds: float,
+        heartbeat_seconds: float,
+    ) -> None:
+        self.owner = owner
+        self.lease_seconds = lease_seconds
+        self._database = database
+        self._engine = engine
+        self._heartbeat_seconds = heartbeat_seconds
+        self._lock = threading.Lock()
+        self._leases: dict[UUID, Lease] = {}
+        self._renewed_at = float("-inf")
+        self._renewed_ticks = -1
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="leases", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop the thread; the leases stay as they are."""
+        self._stopped.set()
+        self._thread.join()
+
+    @contextmanager
+    def holding(self, claim: Claim) -> Iterator[Lease | None]:
+        """Look after a claim while the block runs.
+
+        Gives None when a thread of this process still works on the same generation under a claim
+        that it lost: the engine cannot have one generation twice.
+        """
+        lease = Lease(claim)
+        with self._lock:
+            fresh = self._leases.setdefault(claim.generation_id, lease) is lease
+        try:
+            yield lease if fresh else None
+        finally:
+            if fresh:
+                with self._lock:
+                    del self._leases[claim.generation_id]
+
+    def held(self) -> Sequence[Claim]:
+        """Give the claims that threads of this process work on."""
+        return [lease.claim for lease in self._snapshot()]
+
+    def beat(self) -> None:
+        """Look once: cancel what is lost, renew what is due."""
+        leases = self._snapshot()
+        if not leases:
+            return
+        due = time.monotonic() - self._renewed_at >= self.lease_seconds / 4
+        ticks = self._engine.ticks
+        # A hung engine must not hold its images for ever: no progress, no renewal.
+        progress = ticks != self._renewed_ticks
+        ids = [lease.claim.generation_id for lease in leases]
+        renewed = [lease.claim.generation_id for lease in leases if progress or lease.computed]
+        with self._database.session() as session:
+            attempts = claims.held(session, self.owner, ids)
+            if due:
+                claims.renew(session, self.owner, renewed, lease_seconds=self.lease_seconds)
+        if due and progress:
+            self._renewed_at, self._renewed_ticks = time.monotonic(), ticks
+        for lease in leases:
+            if attempts.get(lease.claim.generation_id) != lease.claim.attempt:
+                self._lose(lease)
+
+    def _snapshot(self) -> list[Lease]:
+        with self._lock:
+            return list(self._leases.values())
+
+    def _lose(self, lease: Lease) -> None:
+        identity = lease.claim.generation_id
+        with self._lock:
+            # A thread that just finished needs no cancelling; its row may be another's already.
+            if self._leases.get(identity) is not lease:
+                return
+            lease.lost = True
+        # At every beat until its thread is done: a row on its way into the engine is not found.
+        self._engine.cancel(identity)
+
+    def _run(self) -> None:
+        silent = False
+        while not self._stopped.wait(self._heartbeat_seconds):
+            try:
+                self.beat()
+                silent = False
+            except Exception as error:  # Postgres is away, in whatever way: go on when it is back
+                if not silent:
+                    log.warning("leases cannot be renewed", reason=_first_line(error))
+                silent = True
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,0 +1,308 @@
+"""One message: claim the generation, compute it, store it, record it.
+
+Whatever goes wrong, the generation is left in a state from which somebody goes on: it is finished,
+it is back in the queue, or its lease runs out and the sweeper takes it back.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from enum import Enum
+from typing import Protocol, TypeVar
+from uuid import UUID
+
+import stamina
+import structlog
+from botocore.exceptions import BotoCoreError, ClientError
+from sqlalchemy import func
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlmodel import Session, col
+
+from core.database import Database
+from core.errors import DeadlineExceededError, GenerationFailedError
+from core.lifecycle import cancellation, claims, settlement
+from core.lifecycle.claims import Claim
+from core.models import Image, Job
+from core.storage import Storage, StoredObject
+from worker.encoding import CONTENT_TYPE, EXTENSION, encode_png
+from worker.leases import Lease, Leases
+from worker.rows import (
+    RowCanceledError,
+    RowExpiredError,
+    RowFailedError,
+    RowHandedBackError,
+    RowRequest,
+    Ticket,
+)
+
+log = structlog.get_logger(__name__)
+
+DATABASE_ERRORS = (OperationalError, InterfaceError, PoolTimeoutError)
+"""Postgres is away, or has broken a deadlock at our expense."""
+
+STORAGE_ERRORS = (BotoCoreError, ClientError)
+"""S3 is away, or does not take the image: never the image's fault."""
+
+Value = TypeVar("Value")
+
+
+class Delivery(Enum):
+    """What becomes of the message."""
+
+    DONE = "done"
+    """Acknowledged: what is left to do, if anything, does not need it."""
+    AGAIN = "again"
+    """Back to its lane: the generation is queued, or could not be looked at."""
+
+
+class Engine(Protocol):
+    """What the runner needs of the engine."""
+
+    def submit(self, request: RowRequest) -> Ticket:
+        """Ask for an image."""
+
+
+class Runner:
+    """Runs messages, one in each of the pool's threads."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        storage: Storage,
+        engine: Engine,
+        leases: Leases,
+        max_attempts: int,
+        patience_seconds: float = 60.0,
+        pause_seconds: float = 2.0,
+    ) -> None:
+        """Wire a runner.
+
+        Args:
+            database: Where generations are claimed and recorded.
+            storage: Where images go.
+            engine: What computes them.
+            leases: Those of this process.
+            max_attempts: Times a generation is computed before it fails.
+            patience_seconds: How long Postgres or S3 may be away before an image is given up; it
+                is then queued again, and the attempt does not count.
+            pause_seconds: Before a failed image's second attempt, twice that before its third.
+        """
+        self._database = database
+        self._storage = storage
+        self._engine = engine
+        self._leases = leases
+        self._max_attempts = max_attempts
+        self._patience_seconds = patience_seconds
+        self._pause_seconds = pause_seconds
+        self._stopping = threading.Event()
+
+    def stop(self) -> None:
+        """Begin nothing more: further messages go back at once."""
+        self._stopping.set()
+
+    def run(self, generation_id: UUID) -> Delivery:
+        """Do what one message asks for, and say what becomes of it."""
+        if self._stopping.is_set():
+            return Delivery.AGAIN
+        with structlog.contextvars.bound_contextvars(generation=str(generation_id)):
+            try:
+                claim = self._claim(generation_id)
+            except Exception:
+                log.exception("not claimed: its message goes back")
+                self._stopping.wait(self._pause_seconds)
+                return Delivery.AGAIN
+            if claim is None:
+                # Finished, cancelled, or somebody else's since its message was sent. Should that
+                # somebody die, its lease runs out and the sweeper sends another message.
+                return Delivery.DONE
+            with self._leases.holding(claim) as lease:
+                if lease is None:
+                    return self._postpone(claim, "an earlier claim of it is still in the engine")
+                return self._work(lease)
+
+    def _work(self, lease: Lease) -> Delivery:
+        claim = lease.claim
+        try:
+            return self._compute_and_record(lease)
+        except (RowHandedBackError, RowCanceledError):
+            # Cancelled, or lost to another worker: then there is nothing to hand back. If the
+            # claim holds after all (an earlier claim of the row was meant), it goes on.
+            return self._hand_back(claim)
+        except RowExpiredError:
+            return self._expire(claim)
+        except STORAGE_ERRORS as error:
+            return self._postpone(claim, f"S3 at {self._storage.address}: {error}")
+        except DATABASE_ERRORS as error:
+            return self._postpone(claim, f"Postgres: {error}")
+        except Exception as error:
+            return self._fail(claim, error)
+
+    # The way of one image
+
+    def _claim(self, generation_id: UUID) -> Claim | None:
+        def claim(session: Session) -> Claim | None:
+            owner, lease_seconds = self._leases.owner, self._leases.lease_seconds
+            return claims.claim(session, generation_id, owner=owner, lease_seconds=lease_seconds)
+
+        return self._transaction(claim, unless=self._stopping.is_set)
+
+    def _compute_and_record(self, lease: Lease) -> Delivery:
+        claim = lease.claim
+        result = self._engine.submit(_request(claim)).result()
+        lease.computed = True
+        stored = self._store(lease, encode_png(result.image))
+        if self._transaction(
+            lambda session: settlement.succeed(
+                session, claim, _image(claim, stored), seconds=result.seconds
+            )
+        ):
+            log.info("image stored", seconds=round(result.seconds, 2), attempt=claim.attempt)
+        else:
+            log.info("image not recorded: its claim ended while it was computed")
+        return Delivery.DONE
+
+    def _store(self, lease: Lease, body: bytes) -> StoredObject:
+        """Store the image; while S3 is away it is kept in memory, and tried again."""
+        claim = lease.claim
+        return self._patiently(
+            STORAGE_ERRORS,
+            lambda: self._storage.put_image(
+                body,
+                tenant=claim.tenant,
+                fingerprint=claim.fingerprint,
+                extension=EXTENSION,
+                content_type=CONTENT_TYPE,
+            ),
+            unless=lambda: lease.lost,
+        )
+
+    # The ways out
+
+    def _hand_back(self, claim: Claim) -> Delivery:
+        """Queue it again, untouched, with the same message."""
+        queued = self._leave(lambda session: claims.hand_back(session, claim, published=True))
+        return Delivery.AGAIN if queued else Delivery.DONE
+
+    def _postpone(self, claim: Claim, reason: str) -> Delivery:
+        """Queue it again for later, untouched: the sweeper sends another message."""
+        log.warning("image postponed", reason=reason)
+        delay_seconds = self._pause_seconds * 2**self._max_attempts
+        self._leave(
+            lambda session: claims.hand_back(
+                session, claim, published=False, delay_seconds=delay_seconds
+            )
+        )
+        return Delivery.DONE
+
+    def _expire(self, claim: Claim) -> Delivery:
+        """Fail the waiters whose deadline passed; queue it again for those who still wait."""
+        error = DeadlineExceededError()
+        late = [col(Job.generation_id) == claim.generation_id, col(Job.deadline_at) <= func.now()]
+
+        def expire(session: Session) -> bool:
+            cancellation.detach_late(
+                session, late, error_code=error.code, error_message=error.detail
+            )
+            return claims.hand_back(session, claim, published=True)
+
+        return Delivery.AGAIN if self._leave(expire) else Delivery.DONE
+
+    def _fail(self, claim: Claim, error: Exception) -> Delivery:
+        """Count the attempt: try again later, alone, or give up."""
+        log.error("attempt failed", attempt=claim.attempt, exc_info=error)
+        if claim.attempt >= self._max_attempts:
+            failure = GenerationFailedError(
+                f"The model failed on this image {claim.attempt} times ({_reason(error)}); "
+                "the worker's log has the traceback."
+            )
+            self._leave(lambda session: settlement.fail(session, claim, failure))
+        else:
+            delay_seconds = self._pause_seconds * 2 ** (claim.attempt - 1)
+            self._leave(
+                lambda session: claims.retry_later(session, claim, delay_seconds=delay_seconds)
+            )
+        return Delivery.DONE
+
+    def _leave(self, transaction: Callable[[Session], bool]) -> bool:
+        """Give a claim up, and tell whether it still held."""
+        try:
+            return self._transaction(transaction)
+        except Exception:
+            log.exception("claim not given up: its lease runs out, then it is queued again")
+            return False
+
+    # Patience
+
+    def _transaction(
+        self, work: Callable[[Session], Value], *, unless: Callable[[], bool] = lambda: False
+    ) -> Value:
+        """Commit `work`; while Postgres is away, try again."""
+
+        def transaction() -> Value:
+            with self._database.session() as session:
+                return work(session)
+
+        return self._patiently(DATABASE_ERRORS, transaction, unless=unless)
+
+    def _patiently(
+        self,
+        errors: tuple[type[Exception], ...],
+        work: Callable[[], Value],
+        *,
+        unless: Callable[[], bool],
+    ) -> Value:
+        """Try until it works, our patience ends, or `unless` says that it is of no use."""
+        for attempt in stamina.retry_context(
+            on=lambda error: isinstance(error, errors) and not unless(),
+            attempts=None,
+            timeout=self._patience_seconds,
+        ):
+            with attempt:
+                return work()
+        raise AssertionError("stamina raises the last error")
+
+
+def _request(claim: Claim) -> RowRequest:
+    deadline = None
+    if claim.deadline_at is not None:
+        # The time left by Postgres's clock, counted from now by ours: never early.
+        left = (claim.deadline_at - claim.claimed_at).total_seconds()
+        deadline = time.monotonic() + left
+    return RowRequest(
+        identity=claim.generation_id,
+        prompt=claim.prompt,
+        negative_prompt=claim.negative_prompt,
+        width=claim.width,
+        height=claim.height,
+        steps=claim.steps,
+        guidance_scale=claim.guidance_scale,
+        scheduler=claim.scheduler,
+        seed=claim.seed,
+        lane=claim.lane,
+        # It may be what broke its batch.
+        solo=claim.attempt > 1,
+        deadline=deadline,
+    )
+
+
+def _image(claim: Claim, stored: StoredObject) -> Image:
+    return Image(
+        tenant=claim.tenant,
+        fingerprint=claim.fingerprint,
+        generation_id=claim.generation_id,
+        key=stored.key,
+        content_type=CONTENT_TYPE,
+        digest=stored.digest,
+        size=stored.size,
+        width=claim.width,
+        height=claim.height,
+        seed=claim.seed,
+    )
+
+
+def _reason(error: Exception) -> str:
+    """Say what went wrong in a line that fits into a results sheet."""
+    text = str(error) if isinstance(error, RowFailedError) else f"{type(error).__name__}: {error}"
+    return text.strip().splitlines()[0][:200]
