@@ -1,0 +1,6 @@
+"""The Celery application for its tools, as in `celery -A worker.app flower`."""
+
+from core.queue import make_celery
+from core.settings import get_settings
+
+app = make_celery(get_settings())

@@ -1,0 +1,123 @@
+"""The worker process: everything of it is made and wired here."""
+
+import os
+import secrets
+import socket
+
+import structlog
+from celery import Celery, signals
+from celery.apps.worker import Worker as CeleryWorker
+
+from core.database import Database
+from core.queue import Broker, make_celery
+from core.settings import Settings
+from core.storage import Storage
+from worker.engine import Engine
+from worker.leases import Leases
+from worker.memory import MemoryGuard
+from worker.pipeline import load_pipeline
+from worker.runner import Runner
+from worker.shutdown import Shutdown
+from worker.startup import run_or_explain, wait_for_services
+from worker.tasks import register
+from worker.watchdog import Watchdog
+
+log = structlog.get_logger(__name__)
+
+
+class Consumer(CeleryWorker):
+    """Celery's worker, in this process, with our own signal handlers (`worker.shutdown`)."""
+
+    def install_platform_tweaks(self, worker: CeleryWorker) -> None:
+        """Leave the signals alone."""
+
+
+def main() -> int:
+    """Run a worker until it is told to stop; give the exit code."""
+    return run_or_explain(run)
+
+
+def run(settings: Settings) -> int:
+    """Run a worker until it is told to stop.
+
+    Raises:
+        ServiceDownError: Postgres, Redis or S3 stays away.
+        BundleError: The model cannot be used.
+    """
+    name = f"worker-{os.getpid()}-{secrets.token_hex(3)}@{socket.gethostname()}"
+    database, storage, broker = Database(settings), Storage(settings), Broker(settings)
+    wait_for_services([database.check, broker.check, storage.check], settings)
+    broker.close()
+    engine = Engine(
+        load_pipeline(settings),
+        row_limit=settings.row_limit,
+        embedding_budget=settings.embedding_cache_bytes,
+        watchdog=Watchdog(limit_seconds=settings.watchdog_seconds),
+    )
+    leases = Leases(
+        database=database,
+        engine=engine,
+        owner=name,
+        lease_seconds=settings.lease_seconds,
+        heartbeat_seconds=settings.heartbeat_seconds,
+    )
+    runner = Runner(
+        database=database,
+        storage=storage,
+        engine=engine,
+        leases=leases,
+        max_attempts=settings.max_attempts,
+    )
+    shutdown = Shutdown(runner=runner, engine=engine, leases=leases, database=database)
+    guard = MemoryGuard(limit_mib=settings.worker_max_rss_mib, on_excess=shutdown.warm)
+    consumer = _consumer(settings, runner, name)
+
+    engine.start()
+    leases.start()
+    guard.start()
+    shutdown.install()
+    consumer.start()  # returns when the running images are stored and their messages acked
+    guard.stop()
+    leases.stop()
+    engine.close()
+    database.close()
+    storage.close()
+    log.info("stopped")
+    return int(consumer.exitcode or 0)
+
+
+def _consumer(settings: Settings, runner: Runner, name: str) -> Consumer:
+    celery = make_celery(settings)
+    configure(celery, settings)
+    register(celery, runner)
+    # Any receiver keeps Celery from setting up logging of its own.
+    signals.setup_logging.connect(_keep_our_logging)
+    return Consumer(
+        app=celery,
+        hostname=name,
+        pool_cls="threads",
+        # A thread waits for its image: enough of them to fill the batches of every shape.
+        concurrency=settings.row_limit * settings.shapes_in_play,
+        quiet=True,
+        redirect_stdouts=False,
+        # Workers need nothing of each other; mingling costs a second of every start.
+        without_mingle=True,
+        without_gossip=True,
+    )
+
+
+def configure(celery: Celery, settings: Settings) -> None:
+    """Set what only a consumer needs."""
+    celery.conf.update(
+        # However long Redis is away.
+        broker_connection_retry=True,
+        broker_connection_max_retries=None,
+        # A thread in the middle of an image goes on; its message may come twice, which the claim
+        # sorts out.
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        broker_connection_timeout=settings.connect_timeout,
+    )
+
+
+def _keep_our_logging(**_: object) -> None:
+    """Do nothing, on purpose."""

@@ -1,0 +1,99 @@
+"""How a worker process ends: warm, when there is time for the running images; else cold."""
+
+import os
+import signal
+import threading
+from types import FrameType
+from typing import Protocol
+
+import structlog
+from celery.worker import state
+from kombu.asynchronous import get_event_loop
+
+from core.database import Database
+from core.lifecycle import claims
+from worker.leases import Leases
+from worker.runner import Runner
+
+log = structlog.get_logger(__name__)
+
+COLD_SECONDS = 3.0
+"""How long a cold shutdown tries to give the claims back."""
+
+EXIT_CODE = 1
+"""Of a cold shutdown."""
+
+
+class Drainable(Protocol):
+    """What the shutdown needs of the engine."""
+
+    def drain(self) -> None:
+        """Hand waiting rows back, let running ones finish, take no more."""
+
+
+class Shutdown:
+    """Ends this process, on signals or on request.
+
+    Celery's own handlers are not used: its cold shutdown asks the pool to terminate tasks, which
+    the threads pool cannot.
+    """
+
+    def __init__(
+        self, *, runner: Runner, engine: Drainable, leases: Leases, database: Database
+    ) -> None:
+        self._runner = runner
+        self._engine = engine
+        self._leases = leases
+        self._database = database
+        self._signals = 0
+
+    def install(self) -> None:
+        """Listen to signals: SIGTERM or SIGINT ends warm, the next one or SIGQUIT cold."""
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+            signal.signal(number, self._on_signal)
+
+    def warm(self) -> None:
+        """Begin the warm shutdown; calling it again changes nothing.
+
+        Before the consumer stops: rows that wait in the engine go back to their lanes while it
+        can still send them there, so that other workers take them at once.
+        """
+        self._runner.stop()
+        self._engine.drain()
+        state.should_stop = 0
+        # The consumer looks at that flag when it wakes up.
+        loop = get_event_loop()
+        if loop is not None:
+            loop.call_soon(_nothing)
+
+    def cold(self) -> None:
+        """End now: every claim goes back to the queue, and what was computed of it is lost."""
+        giving_back = threading.Thread(target=self._give_back, daemon=True)
+        giving_back.start()
+        giving_back.join(COLD_SECONDS)
+        # Not sys.exit: that would wait for the pool's threads, and they for their images.
+        os._exit(EXIT_CODE)
+
+    def _give_back(self) -> None:
+        with self._database.session() as session:
+            for claim in self._leases.held():
+                # Its message stays with this dead consumer: the sweeper sends another one.
+                claims.hand_back(session, claim, published=False)
+
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        self._signals += 1
+        hurry = number == signal.SIGQUIT or self._signals > 1
+        # In a thread: the signal may have come while the main thread holds a lock.
+        threading.Thread(target=self._end, args=(number, hurry), daemon=True).start()
+
+    def _end(self, number: int, hurry: bool) -> None:
+        name = signal.Signals(number).name
+        log.info("stopping", signal=name, how="at once" if hurry else "after the running images")
+        if hurry:
+            self.cold()
+        else:
+            self.warm()
+
+
+def _nothing() -> None:
+    """Wake the event loop up."""

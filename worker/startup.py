@@ -1,0 +1,67 @@
+"""What a process needs before it can begin."""
+
+import sys
+import time
+from collections.abc import Callable, Iterable
+
+import structlog
+from pydantic import ValidationError
+
+from core.errors import BundleError, ServiceDownError
+from core.settings import Settings, get_settings
+from worker import logs
+
+log = structlog.get_logger(__name__)
+
+EXIT_UNUSABLE = 3
+"""A service, the bundle or a setting is not what it must be; standard error says which."""
+
+PATIENCE = 10
+"""Connection timeouts to wait for services that are starting."""
+
+PAUSE_SECONDS = 0.5
+
+
+def run_or_explain(program: Callable[[Settings], int]) -> int:
+    """Run a process with the settings, or say in one sentence why it cannot run.
+
+    Returns:
+        The exit code.
+    """
+    try:
+        settings = get_settings()
+        logs.configure(settings.log_level)
+        return program(settings)
+    except (ServiceDownError, BundleError) as error:
+        print(error.detail, file=sys.stderr)
+    except ValidationError as error:
+        print(f"The settings are not usable: {error}", file=sys.stderr)
+    except KeyboardInterrupt:
+        return 130
+    return EXIT_UNUSABLE
+
+
+def wait_for_services(checks: Iterable[Callable[[], None]], settings: Settings) -> None:
+    """Wait until every check passes: services often start together with their users.
+
+    Args:
+        checks: Each raises ServiceDownError while its service is away.
+        settings: Its `connect_timeout` decides how long to wait.
+
+    Raises:
+        ServiceDownError: that of the first service that stayed away.
+    """
+    deadline = time.monotonic() + PATIENCE * settings.connect_timeout
+    for check in checks:
+        said = False
+        while True:
+            try:
+                check()
+                break
+            except ServiceDownError as error:
+                if time.monotonic() > deadline:
+                    raise
+                if not said:
+                    log.warning("waiting for a service", reason=error.detail)
+                said = True
+                time.sleep(PAUSE_SECONDS)
