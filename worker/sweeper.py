@@ -1,0 +1,108 @@
+"""The sweeper: brings back what a lost worker, a lost message or a lost Redis left behind."""
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+
+import redis
+import structlog
+
+from core.database import Database
+from core.lifecycle import recovery
+from core.queue import Broker, OperationalError, Publisher
+from core.states import Lane
+
+log = structlog.get_logger(__name__)
+
+REDIS_ERRORS = (redis.RedisError, OperationalError, OSError)
+
+BATCH = 1000
+"""Rows published in one transaction."""
+
+
+class Sweeper:
+    """Looks through Postgres and Redis; any number of sweepers may do so at once."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        broker: Broker,
+        publisher: Publisher,
+        max_attempts: int,
+        republish_seconds: float,
+    ) -> None:
+        self._database = database
+        self._broker = broker
+        self._publisher = publisher
+        self._max_attempts = max_attempts
+        self._republish_seconds = republish_seconds
+        self._redis_away = False
+
+    def sweep(self) -> None:
+        """Make one pass.
+
+        Raises:
+            sqlalchemy.exc.OperationalError: when Postgres is away; what was begun is undone.
+        """
+        self._recover()
+        self._expire()
+        with self._redis():
+            self._notice_loss()
+            self._publish()
+
+    def _recover(self) -> None:
+        with self._database.session() as session:
+            recovered = recovery.recover_expired(session, max_attempts=self._max_attempts)
+        if recovered:
+            log.warning("leases ran out: queued again", images=len(recovered))
+
+    def _expire(self) -> None:
+        with self._database.session() as session:
+            unwanted = recovery.expire_deadlines(session)
+        if unwanted:
+            log.info("deadlines passed", images=len(unwanted))
+            with self._redis():
+                self._publisher.revoke(unwanted)
+
+    def _notice_loss(self) -> None:
+        if self._broker.remembers():
+            return
+        with self._database.session() as session:
+            forgotten = recovery.forget_published(session)
+        self._broker.mark()
+        log.warning("Redis is empty: every queued image is published again", images=forgotten)
+
+    def _publish(self) -> None:
+        empty = [lane for lane in Lane if self._broker.depth(lane) == 0]
+        while self._publish_some(empty) == BATCH:
+            pass
+
+    def _publish_some(self, empty_lanes: Collection[Lane]) -> int:
+        with self._database.session() as session:
+            taken = recovery.take_unpublished(
+                session,
+                empty_lanes=empty_lanes,
+                republish_seconds=self._republish_seconds,
+                limit=BATCH,
+            )
+            # Before the commit: when Redis does not take them, the rollback keeps them.
+            self._publisher.publish(taken)
+        if taken:
+            log.info("published", images=len(taken))
+        return len(taken)
+
+    @contextmanager
+    def _redis(self) -> Iterator[None]:
+        """Go on without Redis, and say so once."""
+        try:
+            yield
+        except REDIS_ERRORS as error:
+            if not self._redis_away:
+                log.warning(
+                    "Redis is away: images wait", address=self._broker.address, reason=str(error)
+                )
+            self._redis_away = True
+        else:
+            if self._redis_away:
+                log.info("Redis is back", address=self._broker.address)
+            self._redis_away = False
