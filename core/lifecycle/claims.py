@@ -96,7 +96,7 @@ def held(session: Session, owner: str, generation_ids: Collection[UUID]) -> dict
         col(Generation.lease_owner) == owner,
         col(Generation.state) == GenerationState.RUNNING,
     )
-    return dict(session.execute(statement).tuples().all())
+    return dict(session.execute(statement).all())
 
 
 def renew(

@@ -173,7 +173,7 @@ def _stored(session: Session, tenant: str, digests: Iterable[str]) -> dict[str, 
         .where(col(Image.tenant) == tenant, col(Image.fingerprint) == func.any(wanted))
         .order_by(col(Image.id))
     )
-    return dict(session.execute(statement).tuples().all())
+    return dict(session.execute(statement).all())
 
 
 def _insert_generations(
@@ -201,7 +201,7 @@ def _insert_generations(
     ]
     table = Generation.__table__  # type: ignore[attr-defined]
     statement = upsert(table).on_conflict_do_nothing().returning(table.c.fingerprint, table.c.id)
-    return dict(session.execute(statement, rows).tuples().all())
+    return dict(session.execute(statement, rows).all())
 
 
 def _lock_in_flight(session: Session, tenant: str, digests: Sequence[str]) -> dict[str, UUID]:
@@ -219,7 +219,7 @@ def _lock_in_flight(session: Session, tenant: str, digests: Sequence[str]) -> di
         .order_by(col(Generation.id))
         .with_for_update(read=True)
     )
-    return dict(session.execute(statement).tuples().all())
+    return dict(session.execute(statement).all())
 
 
 def _add_batch(session: Session, batch: Batch, rows: Sequence[dict[str, Any]]) -> None:
