@@ -1,0 +1,68 @@
+"""The real Postgres, Valkey and S3, started once; each test gets a database of its own."""
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from alembic import command
+from alembic.config import Config
+
+from core.database import Database
+from core.queue import Broker
+from core.settings import Settings
+from core.storage import Storage
+from local.infrastructure import DATABASE, Infrastructure
+
+ROOT = Path(__file__).parents[2]
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Infrastructure]:
+    """The three services; the database `packshot` is migrated, and only a template."""
+    with Infrastructure(tmp_path_factory.mktemp("services"), durable=False) as services:
+        config = Config()
+        config.set_main_option("script_location", str(ROOT / "migrations"))
+        config.set_main_option("sqlalchemy.url", services.postgres.url(DATABASE))
+        command.upgrade(config, "head")
+        yield services
+
+
+@pytest.fixture
+def environment(services: Infrastructure) -> Iterator[dict[str, str]]:
+    """The settings of a process that uses a fresh database, an empty Valkey, and the bucket."""
+    name = f"test_{next(_numbers)}"
+    services.postgres.create_database(name, template=DATABASE)
+    services.valkey.flush()
+    yield services.environment | {"PACKSHOT_DATABASE_URL": services.postgres.url(name)}
+    services.postgres.drop_database(name)
+
+
+@pytest.fixture
+def settings(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Settings:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    return Settings(_env_file=None)
+
+
+@pytest.fixture
+def database(settings: Settings) -> Iterator[Database]:
+    database = Database(settings)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def storage(settings: Settings) -> Iterator[Storage]:
+    storage = Storage(settings)
+    yield storage
+    storage.close()
+
+
+@pytest.fixture
+def broker(settings: Settings) -> Iterator[Broker]:
+    broker = Broker(settings)
+    yield broker
+    broker.close()

@@ -1,0 +1,147 @@
+"""What the lifecycle tests say in one line."""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlmodel import select
+
+from core.database import Database
+from core.lifecycle import claims, recovery, settlement, submission
+from core.lifecycle.claims import Claim
+from core.lifecycle.submission import Submission, Wanted
+from core.models import Batch, Generation, Image, Job
+from core.models.columns import new_id
+from core.states import Lane
+
+
+def wanted(product: str = "red mug", **values: Any) -> Wanted:
+    """Make a wanted image; the same product means the same image."""
+    return Wanted(
+        **{
+            "prompt": product,
+            "negative_prompt": "",
+            "width": 64,
+            "height": 64,
+            "steps": 4,
+            "guidance_scale": 1.0,
+            "scheduler": "ddim",
+            "seed": None,
+        }
+        | values
+    )
+
+
+class Shop:
+    """A tenant and its worker, on one database."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    def want(
+        self, *products: str | Wanted, batch: bool = False, tenant: str = "shop"
+    ) -> Submission:
+        """Submit images, as a sheet or one by one."""
+        images = [wanted(one) if isinstance(one, str) else one for one in products]
+        sheet = None
+        if batch:
+            sheet = Batch(tenant=tenant, lane=Lane.STANDARD, total_jobs=0, open_jobs=0)
+        with self.database.session() as session:
+            return submission.submit(
+                session,
+                images,
+                tenant=tenant,
+                lane=Lane.STANDARD,
+                bundle_revision="r1",
+                batch=sheet,
+            )
+
+    def generation_of(self, job_id: UUID) -> UUID:
+        found = self.job(job_id).generation_id
+        assert found is not None
+        return found
+
+    def claim(
+        self, generation_id: UUID, *, owner: str = "worker", lease_seconds: float = 60
+    ) -> Claim | None:
+        with self.database.session() as session:
+            return claims.claim(session, generation_id, owner=owner, lease_seconds=lease_seconds)
+
+    def start(self, job_id: UUID, **values: Any) -> Claim:
+        """Claim the generation of a job that is known to be free."""
+        claim = self.claim(self.generation_of(job_id), **values)
+        assert claim is not None
+        return claim
+
+    def succeed(self, claim: Claim) -> bool:
+        with self.database.session() as session:
+            return settlement.succeed(session, claim, image_of(claim), seconds=1.5)
+
+    def job(self, job_id: UUID) -> Job:
+        with self.database.session() as session:
+            return session.get_one(Job, job_id)
+
+    def generation(self, generation_id: UUID) -> Generation:
+        with self.database.session() as session:
+            return session.get_one(Generation, generation_id)
+
+    def batch_of(self, job_id: UUID) -> Batch:
+        with self.database.session() as session:
+            return session.get_one(Batch, session.get_one(Job, job_id).batch_id)
+
+    def images(self) -> Sequence[Image]:
+        with self.database.session() as session:
+            return session.exec(select(Image)).all()
+
+    def generations(self) -> Sequence[Generation]:
+        with self.database.session() as session:
+            return session.exec(select(Generation)).all()
+
+
+def image_of(claim: Claim) -> Image:
+    return Image(
+        id=new_id(),
+        tenant=claim.tenant,
+        fingerprint=claim.fingerprint,
+        generation_id=claim.generation_id,
+        key=f"images/{claim.generation_id}-{claim.attempt}",
+        content_type="image/png",
+        digest="0" * 64,
+        size=1,
+        width=claim.width,
+        height=claim.height,
+        seed=claim.seed,
+    )
+
+
+@pytest.fixture
+def shop(database: Database) -> Shop:
+    return Shop(database)
+
+
+@pytest.fixture(name="wanted")
+def wanted_fixture() -> Callable[..., Wanted]:
+    return wanted
+
+
+@pytest.fixture
+def lose(shop: Shop) -> Callable[[Claim], None]:
+    """Let a lease run out, and the sweeper take the generation back."""
+
+    def lose(claim: Claim) -> None:
+        with shop.database.session() as session:
+            session.get_one(Generation, claim.generation_id).lease_expires_at = datetime(
+                2000, 1, 1, tzinfo=UTC
+            )
+        with shop.database.session() as session:
+            recovery.recover_expired(session, max_attempts=3)
+
+    return lose
+
+
+@pytest.fixture
+def at() -> Callable[..., datetime]:
+    """Name a moment relative to now."""
+    return lambda **values: datetime.now(UTC) + timedelta(**values)
