@@ -3,11 +3,13 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
+from uuid import UUID
 
 import typer
 from rich.table import Table
 
 from cli.console import say, stdout
+from cli.errors import UsageError
 from cli.services import service_settings
 
 if TYPE_CHECKING:
@@ -34,24 +36,32 @@ def create(
 
 
 @app.command("list")
-def list_keys(
+def show(
     tenant: Annotated[str | None, typer.Option(help="Only the keys of this tenant.")] = None,
 ) -> None:
     """List the keys, without what they are."""
-    from sqlmodel import col, select  # noqa: PLC0415
+    from core.keys import list_keys  # noqa: PLC0415
 
-    from core.models import ApiKey  # noqa: PLC0415
-
-    statement = select(ApiKey).order_by(col(ApiKey.created_at))
-    if tenant is not None:
-        statement = statement.where(col(ApiKey.tenant) == tenant)
     table = Table("id", "tenant", "name", "key", "created", "revoked", box=None)
     with _session() as session:
-        for row in session.exec(statement):
+        for row in list_keys(session, tenant):
             revoked = f"{row.revoked_at:%Y-%m-%d %H:%M}" if row.revoked_at else ""
             created = f"{row.created_at:%Y-%m-%d %H:%M}"
             table.add_row(str(row.id), row.tenant, row.name, f"{row.prefix}…", created, revoked)
     stdout.print(table)
+
+
+@app.command()
+def revoke(
+    key_id: Annotated[UUID, typer.Argument(help="The key's id, from `packshot keys list`.")],
+) -> None:
+    """Make a key useless from now on."""
+    from core.keys import revoke_key  # noqa: PLC0415
+
+    with _session() as session:
+        if not revoke_key(session, key_id):
+            raise UsageError(f"There is no key {key_id} that still works.")
+    say(f"Key {key_id} works no more.")
 
 
 @contextmanager
