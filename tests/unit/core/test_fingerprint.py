@@ -1,0 +1,75 @@
+"""Equal fingerprints mean equal model input, and nothing else does."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.fingerprint import canonical_text, derived_seed, fingerprint, variant_seed
+
+REQUEST: dict[str, Any] = {
+    "prompt": "a red mug",
+    "negative_prompt": "blue",
+    "width": 128,
+    "height": 128,
+    "steps": 20,
+    "guidance_scale": 3.0,
+    "scheduler": "ddim",
+    "seed": None,
+    "variant": 1,
+    "bundle_revision": "r1",
+}
+
+
+def digest(**changes: Any) -> str:
+    return fingerprint(**REQUEST | changes)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"prompt": "a blue mug"},
+        {"negative_prompt": "red"},
+        {"width": 64},
+        {"height": 64},
+        {"steps": 21},
+        {"guidance_scale": 3.5},
+        {"scheduler": "euler"},
+        {"seed": 0},
+        {"variant": 2},
+        {"bundle_revision": "r2"},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_whatever_changes_the_image_changes_the_fingerprint(changes: dict[str, Any]):
+    assert digest(**changes) != digest()
+
+
+@pytest.mark.parametrize("prompt", ["A  Red MUG", " a red mug\n", "a\tred mug"])
+def test_what_the_tokenizer_folds_does_not(prompt: str):
+    assert digest(prompt=prompt) == digest()
+
+
+def test_composed_and_decomposed_letters_are_one():
+    assert digest(prompt="cafe\u0301") == digest(prompt="caf\u00e9")
+
+
+def test_without_guidance_the_negative_prompt_is_never_seen():
+    assert digest(guidance_scale=1.0, negative_prompt="x") == digest(guidance_scale=0.5)
+
+
+@given(st.text())
+def test_folding_twice_changes_nothing(text: str):
+    assert canonical_text(canonical_text(text)) == canonical_text(text)
+
+
+@given(st.text(), st.integers(1, 99))
+def test_a_derived_seed_fits_postgres_and_torch(prompt: str, variant: int):
+    assert 0 <= derived_seed(digest(prompt=prompt, variant=variant)) < 2**63
+
+
+def test_variants_of_a_given_seed_differ_and_the_first_has_it():
+    assert variant_seed(7, 1) == 7
+    assert variant_seed(7, 2) == 8
+    assert variant_seed(2**63 - 1, 2) == 0
