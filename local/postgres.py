@@ -10,13 +10,15 @@ from psycopg import sql
 
 from local.binaries import packaged
 from local.errors import ProcessFailedError
-from local.identity import Identity, unprivileged
+from local.identity import give, unprivileged
+from local.launch import Identity
 from local.ports import LOOPBACK, remembered_port
 from local.processes import Command, Process, clean_environment
 from local.secret import remembered_secret, write_private
 from local.server import Server
 
 USER = "packshot"
+INITDB_SECONDS = 180.0
 
 
 class Postgres(Server):
@@ -24,6 +26,8 @@ class Postgres(Server):
 
     `durable=False` trades crash safety for speed; it is for tests.
     """
+
+    ready_seconds = 180.0  # it may have to recover first
 
     def __init__(
         self,
@@ -49,11 +53,11 @@ class Postgres(Server):
         data = self.folder / "data"
         if not data.exists():
             self._initialise(data, identity)
-        identity.own(data)
+        give(data, identity)
         self.process = Process(self._command(data, identity))
         self.process.start()
 
-    def _command(self, data: Path, identity: Identity) -> Command:
+    def _command(self, data: Path, identity: Identity | None) -> Command:
         settings = {
             "listen_addresses": LOOPBACK,
             "port": str(self.port),
@@ -78,15 +82,15 @@ class Postgres(Server):
             keep_open=self.keep_open,
         )
 
-    def _initialise(self, data: Path, identity: Identity) -> None:
+    def _initialise(self, data: Path, identity: Identity | None) -> None:
         """Run initdb in a folder of its own, renamed when done: half a database is never used."""
         unfinished = data.with_name("data.new")
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(mode=0o700)
         password_file = self.folder / "initdb.password"
         write_private(password_file, self.password)
-        identity.own(unfinished)
-        identity.own(password_file)
+        give(unfinished, identity)
+        give(password_file, identity)
         process = Process(
             Command(
                 name="initdb",
@@ -111,7 +115,7 @@ class Postgres(Server):
         )
         try:
             process.start()
-            if process.wait(60) != 0:
+            if process.wait(INITDB_SECONDS) != 0:
                 raise ProcessFailedError(process.last_words())
         finally:
             process.stop()

@@ -1,24 +1,20 @@
 """Child processes that have their own log and never outlive their parent."""
 
 import contextlib
-import ctypes
 import os
 import signal
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from local.errors import ProcessFailedError
-from local.identity import Identity
+from local.launch import Identity, launcher
 
-PR_SET_PDEATHSIG = 1
 POLL_SECONDS = 0.02
 LOG_BYTES = 10 * 2**20
-
-_libc = ctypes.CDLL(None)
 
 
 def clean_environment() -> dict[str, str]:
@@ -43,7 +39,8 @@ class Command:
     """Its standard output and error are appended here."""
     folder: Path | None = None
     """Working folder; None keeps the caller's."""
-    identity: Identity = field(default_factory=Identity)
+    identity: Identity | None = None
+    """Who it runs as; None: who we are."""
     stop_signals: Sequence[signal.Signals] = (signal.SIGTERM,)
     """Sent one after the other, `stop_seconds` apart, until it ends; then comes SIGKILL."""
     stop_seconds: float = 10.0
@@ -75,20 +72,16 @@ class Process:
             self._log_start = log.tell()
             try:
                 self._popen = subprocess.Popen(  # noqa: S603 - our own programs
-                    command.argv,
+                    [*launcher(command.death_signal, command.identity), *command.argv],
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
                     env=dict(command.environment),
                     cwd=command.folder,
-                    user=command.identity.user,
-                    group=command.identity.group,
-                    extra_groups=None if command.identity.user is None else [],
                     start_new_session=True,
                     pass_fds=command.keep_open,
-                    preexec_fn=_prepare(command, os.getpid()),  # noqa: PLW1509 - calls C only
                 )
-            except (OSError, subprocess.SubprocessError) as error:
+            except OSError as error:
                 raise ProcessFailedError(f"{command.name} cannot be started: {error}") from error
 
     @property
@@ -164,19 +157,3 @@ class Process:
             text = log.read().decode(errors="replace").rstrip()
         tail = "\n".join(f"  {line}" for line in text.splitlines()[-lines:])
         return f"Its log, {self.command.log}, ends with:\n{tail or '  (nothing)'}"
-
-
-def _prepare(command: Command, parent: int) -> Callable[[], None]:
-    """Make the function that runs in the child before its program.
-
-    It runs after a change of user, which would clear the parent-death signal.
-    """
-
-    def prepare() -> None:
-        if command.identity.prepare is not None:
-            command.identity.prepare()
-        _libc.prctl(PR_SET_PDEATHSIG, int(command.death_signal))
-        if os.getppid() != parent:  # the parent died before the kernel knew of our wish
-            os._exit(1)
-
-    return prepare

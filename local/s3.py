@@ -99,13 +99,20 @@ class S3(Server):
             aws_secret_access_key=self.secret_access_key,
             config=Config(
                 connect_timeout=5,
-                read_timeout=5,
+                read_timeout=60,
                 retries={"total_max_attempts": 1},
                 signature_version="s3v4",
                 s3={"addressing_style": "path"},
             ),
         )
         return client
+
+    def stop(self) -> None:
+        """Stop it cleanly; its data stay."""
+        super().stop()
+        if "client" in self.__dict__:
+            self.client.close()
+            del self.client
 
     def answers(self) -> bool:
         """List the buckets."""

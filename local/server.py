@@ -12,7 +12,7 @@ class Server(ABC):
     """A service of the stack: launched, ready, stopped; also a context manager."""
 
     process: Process | None = None
-    ready_seconds: float = 30.0
+    ready_seconds: float = 60.0
 
     @abstractmethod
     def launch(self) -> None:

@@ -4,12 +4,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from local.binaries import packaged
 from local.ports import LOOPBACK, remembered_port
 from local.processes import Command, Process, clean_environment
 from local.secret import remembered_secret, write_private
 from local.server import Server
+
+ONCE = Retry(NoBackoff(), 0)
+"""The caller polls; redis-py's own pauses between attempts would only be added."""
 
 
 class Valkey(Server):
@@ -62,7 +67,9 @@ class Valkey(Server):
 
     def answers(self) -> bool:
         """PING; false while it loads its file."""
-        with redis.Redis.from_url(self.url(), socket_connect_timeout=5, socket_timeout=5) as client:
+        with redis.Redis.from_url(
+            self.url(), socket_connect_timeout=5, socket_timeout=5, retry=ONCE
+        ) as client:
             return bool(client.ping())
 
     def flush(self) -> None:
