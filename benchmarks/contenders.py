@@ -1,0 +1,92 @@
+"""What is compared: each makes the same images, and says when each of them was ready."""
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from benchmarks.requests import Request
+from core.schedulers import SCHEDULERS
+from core.states import Lane
+
+Moments = Sequence[float]
+"""Seconds from the start of the queue to each image, in the order of the requests."""
+Contender = Callable[[Sequence[Request]], Moments]
+
+
+def torch_diffusers(source: Path, threads: int) -> Contender:
+    """`diffusers` on PyTorch FP32, one request after another."""
+    import torch
+    from diffusers import StableDiffusionPipeline
+
+    torch.set_num_threads(threads)
+    pipeline = StableDiffusionPipeline.from_pretrained(source, torch_dtype=torch.float32)
+    return _one_after_another(pipeline)
+
+
+def optimum_openvino(exported: Path) -> Contender:
+    """`OVStableDiffusionPipeline` as optimum-intel ships it, one request after another."""
+    from optimum.intel import OVStableDiffusionPipeline
+
+    return _one_after_another(OVStableDiffusionPipeline.from_pretrained(exported))
+
+
+def packshot(bundle: Path, row_limit: int, precision: str) -> Contender:
+    """Packshot's engine with the whole queue waiting."""
+    from worker.engine import Engine
+    from worker.pipeline import Pipeline
+    from worker.rows import RowRequest
+
+    engine = Engine(Pipeline(bundle, precision=precision), row_limit=row_limit)
+    engine.start()
+
+    def run(requests: Sequence[Request]) -> Moments:
+        start = time.monotonic()
+        tickets = [
+            engine.submit(
+                RowRequest(
+                    identity=uuid4(),
+                    prompt=request.prompt,
+                    negative_prompt="",
+                    width=request.width,
+                    height=request.height,
+                    steps=request.steps,
+                    guidance_scale=request.guidance_scale,
+                    scheduler=request.scheduler,
+                    seed=request.seed,
+                    lane=Lane.STANDARD,
+                )
+            )
+            for request in requests
+        ]
+        return [ticket.submitted + ticket.result(3600).seconds - start for ticket in tickets]
+
+    return run
+
+
+def _one_after_another(pipeline: Any) -> Contender:
+    import diffusers
+    import torch
+
+    pipeline.set_progress_bar_config(disable=True)
+    config = dict(pipeline.scheduler.config)
+
+    def run(requests: Sequence[Request]) -> Moments:
+        start = time.monotonic()
+        moments = []
+        for request in requests:
+            scheduler = getattr(diffusers, SCHEDULERS[request.scheduler])
+            pipeline.scheduler = scheduler.from_config(config)
+            pipeline(
+                request.prompt,
+                num_inference_steps=request.steps,
+                guidance_scale=request.guidance_scale,
+                width=request.width,
+                height=request.height,
+                generator=torch.Generator().manual_seed(request.seed),
+            )
+            moments.append(time.monotonic() - start)
+        return moments
+
+    return run

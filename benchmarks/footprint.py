@@ -1,0 +1,115 @@
+"""Resident memory and start-up time of each process of the stack.
+
+`python -m benchmarks.footprint [--rounds 3]`
+
+The embedded stack starts on existing data and a built starter bundle, as on a second day; memory
+is read when everything is ready, and again after sixteen images.
+"""
+
+import argparse
+import os
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+
+from benchmarks.report import show, spread
+from benchmarks.requests import mixed
+from bundles.starter import SOURCE
+from core.database import Database
+from core.keys import create_key
+from core.settings import Settings
+from local.application import application
+from local.ports import free_port
+from local.stack import Stack
+
+MIB = 2**20
+
+
+def main() -> None:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        os.chmod(temporary, 0o755)
+        home = Path(temporary) / "home"
+        home.mkdir()
+        _build(home / "bundle")
+        _start_once(home)  # makes the data and the compiled models
+        rounds = [_start_once(home) for _ in range(arguments.rounds)]
+    rows = [
+        {"figure": name, "median (min–max)": spread([found[name] for found in rounds])}
+        for name in rounds[0]
+    ]
+    medians = {name: statistics.median(found[name] for found in rounds) for name in rounds[0]}
+    show("footprint", rows, {"rounds": arguments.rounds, "figures": medians})
+
+
+def _build(target: Path) -> None:
+    import subprocess
+    import sys
+
+    code = (
+        "import sys; from pathlib import Path; from bundles.export import build;"
+        "build(Path(sys.argv[1]), Path(sys.argv[2]))"
+    )
+    subprocess.run(
+        [sys.executable, "-c", code, str(SOURCE), str(target)], check=True, capture_output=True
+    )
+
+
+def _start_once(home: Path) -> dict[str, float]:
+    port = free_port()
+    settings = {"PACKSHOT_HOME": str(home), "PACKSHOT_BUNDLE": str(home / "bundle")}
+    start = time.monotonic()
+    services = application(api_port=port)
+    with Stack(home, lambda _: services, settings=settings, say=lambda _: None) as stack:
+        figures = {"API ready, s": time.monotonic() - start}
+        database = Database(Settings(database_url=stack.environment["PACKSHOT_DATABASE_URL"]))
+        with database.session() as session:
+            _, key = create_key(session, "benchmark")
+        database.close()
+        with httpx.Client(
+            base_url=f"http://127.0.0.1:{port}",
+            headers={"Authorization": f"Bearer {key}"},
+            timeout=60,
+        ) as client:
+            _make(client, "first", 1)
+            figures["first image, s"] = time.monotonic() - start
+            figures |= _memory(stack, "ready")
+            _make(client, "more", 16)
+            figures |= _memory(stack, "after 16 images")
+        return figures
+
+
+def _make(client: httpx.Client, name: str, count: int) -> None:
+    rows: list[dict[str, Any]] = [
+        # The time makes every prompt new: nothing is answered from store.
+        {"sku": f"{name}-{number}", "prompt": f"{request.prompt}, {time.time_ns()}"}
+        for number, request in enumerate(mixed(count, width=128, height=128))
+    ]
+    answer = client.post("/v1/batches", json={"rows": rows})
+    answer.raise_for_status()
+    batch = answer.json()["links"]["self"]
+    while client.get(batch).json()["state"] == "running":
+        time.sleep(0.05)
+
+
+def _memory(stack: Stack, moment: str) -> dict[str, float]:
+    found = {}
+    for name, identity in stack.processes().items():
+        process = psutil.Process(identity)
+        family = [process, *process.children(recursive=True)]
+        # Proportional: Postgres's processes share most of theirs.
+        size = sum(member.memory_full_info().pss for member in family)
+        found[f"{name} {moment}, MiB"] = size / MIB
+    return found
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,198 @@
+"""Jobs a second through API, queue, worker, S3 and Postgres, with a model that costs nothing.
+
+`python -m benchmarks.system [--jobs 2000] [--rounds 3]`
+
+The whole embedded stack runs a model of a few kilobytes, so what is measured is everything else.
+What that model costs all the same is measured too, in the engine alone, and shown apart.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+
+from benchmarks.report import show, spread
+from core.database import Database
+from core.keys import create_key
+from core.settings import Settings
+from local.application import application
+from local.ports import free_port
+from local.stack import Stack
+
+STEPS, SIZE = 1, 32
+
+
+def main() -> None:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--jobs", type=int, default=2000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--row-limit", type=int, default=16)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        # The embedded Postgres runs as another user when this is root.
+        os.chmod(temporary, 0o755)
+        bundle = Path(temporary) / "bundle"
+        _python(
+            "from bundles.microscopic import save_microscopic; from bundles.export import build"
+            ";import sys; from pathlib import Path; root = Path(sys.argv[1]);"
+            "build(save_microscopic(root / 'source'), root / 'bundle')",
+            temporary,
+        )
+        model = _model_cost(bundle, arguments.row_limit)
+        rounds = _run_stack(Path(temporary), bundle, arguments)
+    _show(rounds, model, arguments)
+
+
+def _python(code: str, *arguments: str) -> str:
+    """Run code in a process of its own, and give what it prints."""
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], check=True, stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL, text=True,
+    )  # fmt: skip
+    return done.stdout
+
+
+_MODEL_CODE = f"""
+import sys, time
+from pathlib import Path
+from benchmarks.contenders import packshot
+from benchmarks.requests import Request
+
+def make(seed):
+    return Request(
+        prompt=f"mug {{seed}}", steps={STEPS}, guidance_scale=1.0, scheduler="ddim", seed=seed,
+        width={SIZE}, height={SIZE},
+    )
+
+run = packshot(Path(sys.argv[1]), int(sys.argv[2]), "f32")
+run([make(number) for number in range(100)])
+before = time.process_time()
+run([make(number) for number in range(1000)])
+print(time.process_time() - before)
+"""
+
+
+def _model_cost(bundle: Path, row_limit: int) -> float:
+    """Measure the CPU milliseconds of one image in the engine alone (seconds of a thousand)."""
+    return float(_python(_MODEL_CODE, str(bundle), str(row_limit)))
+
+
+def _run_stack(home: Path, bundle: Path, arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    port = free_port()
+    settings = {
+        "PACKSHOT_HOME": str(home / "home"),
+        "PACKSHOT_BUNDLE": str(bundle),
+        "PACKSHOT_ROW_LIMIT": str(arguments.row_limit),
+        "PACKSHOT_LOG_LEVEL": "WARNING",
+    }
+    services = application(api_port=port)
+    (home / "home").mkdir()
+    with Stack(home / "home", lambda _: services, settings=settings, say=lambda _: None) as stack:
+        database = Database(Settings(database_url=stack.environment["PACKSHOT_DATABASE_URL"]))
+        with database.session() as session:
+            _, key = create_key(session, "benchmark")
+        with httpx.Client(
+            base_url=f"http://127.0.0.1:{port}",
+            headers={"Authorization": f"Bearer {key}"},
+            timeout=120,
+        ) as client:
+            _one_round(client, stack, "warm-up", 200)
+            found = [
+                _one_round(client, stack, f"round {number}", arguments.jobs)
+                for number in range(arguments.rounds)
+            ]
+        database.close()
+        return found
+
+
+def _one_round(client: httpx.Client, stack: Stack, name: str, jobs: int) -> dict[str, Any]:
+    rows = [
+        {"sku": f"S{number}", "prompt": f"{name} mug {number}", "steps": STEPS,
+         "guidance_scale": 1, "width": SIZE, "height": SIZE}
+        for number in range(jobs)
+    ]  # fmt: skip
+    before, start = _cpu(stack), time.monotonic()
+    answer = client.post("/v1/batches", json={"rows": rows, "name": name})
+    answer.raise_for_status()
+    accepted = time.monotonic() - start
+    batch = answer.json()["links"]["self"]
+    while True:
+        state = client.get(batch).json()
+        if state["state"] != "running":
+            break
+        stack.check()
+        time.sleep(0.2)
+    seconds = time.monotonic() - start
+    if state["counts"]["succeeded"] != jobs:
+        raise SystemExit(f"not every job succeeded: {json.dumps(state['counts'])}")
+    after = _cpu(stack)
+    cpu = {part: (after[part] - before.get(part, 0.0)) * 1000 / jobs for part in after}
+    return {"seconds": seconds, "accepted_seconds": accepted, "cpu_ms": cpu, "jobs": jobs}
+
+
+def _cpu(stack: Stack) -> dict[str, float]:
+    """Add up the CPU seconds of each part and its children."""
+    found = {}
+    for name, identity in stack.processes().items():
+        process = psutil.Process(identity)
+        family = [process, *process.children(recursive=True)]
+        times = [member.cpu_times() for member in family]
+        found[name] = sum(
+            each.user + each.system + each.children_user + each.children_system for each in times
+        )
+    return found
+
+
+def _show(rounds: list[dict[str, Any]], model: float, arguments: argparse.Namespace) -> None:
+    rates = [found["jobs"] / found["seconds"] for found in rounds]
+    parts: Mapping[str, list[float]] = {
+        part: [found["cpu_ms"][part] for found in rounds] for part in rounds[0]["cpu_ms"]
+    }
+    totals = [sum(found["cpu_ms"].values()) for found in rounds]
+    rows = [{"figure": "jobs/s", "median (min–max)": spread(rates)}]
+    rows.append(
+        {
+            "figure": f"seconds until a sheet of {arguments.jobs} rows is accepted",
+            "median (min–max)": spread([found["accepted_seconds"] for found in rounds], 2),
+        }
+    )
+    rows += [
+        {"figure": f"CPU ms per job: {part}", "median (min–max)": spread(values, 2)}
+        for part, values in parts.items()
+    ]
+    rows.append({"figure": "CPU ms per job: all", "median (min–max)": spread(totals, 2)})
+    rows.append(
+        {"figure": "CPU ms per job: the model, in that", "median (min–max)": f"{model:.2f}"}
+    )
+    outside = statistics.median(totals) - model
+    rows.append(
+        {"figure": "CPU ms per job outside the model", "median (min–max)": f"{outside:.2f}"}
+    )
+    show(
+        "system",
+        rows,
+        {
+            "jobs_per_second": statistics.median(rates),
+            "jobs_per_second_all": rates,
+            "cpu_ms_per_job": {part: statistics.median(values) for part, values in parts.items()},
+            "cpu_ms_per_job_model": model,
+            "cpu_ms_per_job_outside_model": outside,
+            "jobs": arguments.jobs,
+            "rounds": arguments.rounds,
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()
