@@ -1,6 +1,7 @@
 """What the command says: results on standard output, everything else on standard error."""
 
 from rich.console import Console
+from rich.table import Table
 
 from core.errors import PackshotError
 
@@ -17,3 +18,8 @@ def fail(error: PackshotError | str) -> None:
     """Print one sentence about what went wrong."""
     sentence = error.detail if isinstance(error, PackshotError) else error
     stderr.print(f"packshot: {sentence}", style="red")
+
+
+def show(table: Table) -> None:
+    """Print a table as wide as it is: nothing is cut, so that everything can be copied."""
+    Console(highlight=False, markup=False, width=1000).print(table, soft_wrap=True)

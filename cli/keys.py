@@ -8,7 +8,7 @@ from uuid import UUID
 import typer
 from rich.table import Table
 
-from cli.console import say, stdout
+from cli.console import say, show, stdout
 from cli.errors import UsageError
 from cli.services import service_settings
 
@@ -36,7 +36,7 @@ def create(
 
 
 @app.command("list")
-def show(
+def list_them(
     tenant: Annotated[str | None, typer.Option(help="Only the keys of this tenant.")] = None,
 ) -> None:
     """List the keys, without what they are."""
@@ -48,7 +48,7 @@ def show(
             revoked = f"{row.revoked_at:%Y-%m-%d %H:%M}" if row.revoked_at else ""
             created = f"{row.created_at:%Y-%m-%d %H:%M}"
             table.add_row(str(row.id), row.tenant, row.name, f"{row.prefix}…", created, revoked)
-    stdout.print(table)
+    show(table)
 
 
 @app.command()

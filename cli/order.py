@@ -59,7 +59,7 @@ def fetch(
             collection = collector.collect()
     except KeyboardInterrupt:
         say(
-            f"The server goes on with batch {batch.id}. Its images: "
+            f"Batch {batch.id} is kept on the server, which goes on with it. Get its images with: "
             f"packshot fetch {batch.id} --out {folder}"
         )
         raise

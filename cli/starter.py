@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from bundles.manifest import FILE_NAME, load_manifest
+from bundles.starter import SOURCE
 from core.settings import Settings
 from local.service import Restart, Service
 
@@ -16,7 +17,7 @@ def bundle_folder(settings: Settings) -> Path:
     """Return PACKSHOT_BUNDLE, or the starter in this home folder."""
     if "bundle" in settings.model_fields_set:
         return settings.bundle.expanduser().resolve()
-    return settings.home.expanduser().resolve() / "bundles" / NAME
+    return _starter_folder(settings)
 
 
 def build_service(settings: Settings) -> Service | None:
@@ -28,12 +29,16 @@ def build_service(settings: Settings) -> Service | None:
         BundleError: Somebody named a bundle that is not there; only the starter is built unasked.
     """
     folder = bundle_folder(settings)
-    if "bundle" in settings.model_fields_set or (folder / FILE_NAME).exists():
+    if folder != _starter_folder(settings) or (folder / FILE_NAME).exists():
         load_manifest(folder)
         return None
     return Service(
         name="bundle",
-        argv=[sys.executable, "-m", "cli", "model", "build", NAME, "--name", NAME],
+        argv=[sys.executable, "-m", "cli", "model", "build", str(SOURCE), "--name", NAME],
         restart=Restart.ONCE,
         ready_seconds=BUILD_SECONDS,
     )
+
+
+def _starter_folder(settings: Settings) -> Path:
+    return settings.home.expanduser().resolve() / "bundles" / NAME
