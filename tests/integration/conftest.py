@@ -1,7 +1,8 @@
 """The real Postgres, Valkey and S3, started once; each test gets a database of its own."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -9,10 +10,15 @@ from alembic import command
 from alembic.config import Config
 
 from core.database import Database
+from core.lifecycle import recovery
+from core.lifecycle.claims import Claim
+from core.lifecycle.submission import Wanted
+from core.models import Generation
 from core.queue import Broker
 from core.settings import Settings
 from core.storage import Storage
 from local.infrastructure import DATABASE, Infrastructure
+from tests.integration.shop import Shop, wanted
 
 ROOT = Path(__file__).parents[2]
 
@@ -66,3 +72,34 @@ def broker(settings: Settings) -> Iterator[Broker]:
     broker = Broker(settings)
     yield broker
     broker.close()
+
+
+@pytest.fixture
+def shop(database: Database) -> Shop:
+    return Shop(database)
+
+
+@pytest.fixture(name="wanted")
+def _wanted() -> Callable[..., Wanted]:
+    return wanted
+
+
+@pytest.fixture
+def lose(shop: Shop) -> Callable[[Claim], None]:
+    """Let a lease run out, and the sweeper take the generation back."""
+
+    def lose(claim: Claim) -> None:
+        with shop.database.session() as session:
+            session.get_one(Generation, claim.generation_id).lease_expires_at = datetime(
+                2000, 1, 1, tzinfo=UTC
+            )
+        with shop.database.session() as session:
+            recovery.recover_expired(session, max_attempts=3)
+
+    return lose
+
+
+@pytest.fixture
+def at() -> Callable[..., datetime]:
+    """Name a moment relative to now."""
+    return lambda **values: datetime.now(UTC) + timedelta(**values)

@@ -1,15 +1,15 @@
-"""What the lifecycle tests say in one line."""
+"""A shop and its worker on a real database: what tests say in one line."""
 
+import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import pytest
+from sqlalchemy import text
 from sqlmodel import select
 
 from core.database import Database
-from core.lifecycle import claims, recovery, settlement, submission
+from core.lifecycle import claims, settlement, submission
 from core.lifecycle.claims import Claim
 from core.lifecycle.submission import Submission, Wanted
 from core.models import Batch, Generation, Image, Job
@@ -91,6 +91,10 @@ class Shop:
         with self.database.session() as session:
             return session.get_one(Batch, session.get_one(Job, job_id).batch_id)
 
+    def jobs(self, *, generation_id: UUID) -> Sequence[Job]:
+        with self.database.session() as session:
+            return session.exec(select(Job).where(Job.generation_id == generation_id)).all()
+
     def images(self) -> Sequence[Image]:
         with self.database.session() as session:
             return session.exec(select(Image)).all()
@@ -98,6 +102,23 @@ class Shop:
     def generations(self) -> Sequence[Generation]:
         with self.database.session() as session:
             return session.exec(select(Generation)).all()
+
+    def wait_for_lock_wait(self) -> None:
+        """Wait until some transaction waits for another's lock."""
+        question = text(
+            "select count(*) from pg_stat_activity"
+            " where datname = current_database() and wait_event_type = 'Lock'"
+        )
+        with self.database.engine.connect() as connection:
+            poll(lambda: connection.execute(question).scalar_one() > 0)
+
+
+def poll(condition: Callable[[], object], *, seconds: float = 60.0) -> None:
+    """Wait until a condition holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.02)
 
 
 def image_of(claim: Claim) -> Image:
@@ -114,34 +135,3 @@ def image_of(claim: Claim) -> Image:
         height=claim.height,
         seed=claim.seed,
     )
-
-
-@pytest.fixture
-def shop(database: Database) -> Shop:
-    return Shop(database)
-
-
-@pytest.fixture(name="wanted")
-def wanted_fixture() -> Callable[..., Wanted]:
-    return wanted
-
-
-@pytest.fixture
-def lose(shop: Shop) -> Callable[[Claim], None]:
-    """Let a lease run out, and the sweeper take the generation back."""
-
-    def lose(claim: Claim) -> None:
-        with shop.database.session() as session:
-            session.get_one(Generation, claim.generation_id).lease_expires_at = datetime(
-                2000, 1, 1, tzinfo=UTC
-            )
-        with shop.database.session() as session:
-            recovery.recover_expired(session, max_attempts=3)
-
-    return lose
-
-
-@pytest.fixture
-def at() -> Callable[..., datetime]:
-    """Name a moment relative to now."""
-    return lambda **values: datetime.now(UTC) + timedelta(**values)
