@@ -22,7 +22,7 @@ INITDB_SECONDS = 180.0
 
 
 class Postgres(Server):
-    """A Postgres server on loopback whose data lie in `folder`.
+    """A Postgres server on loopback whose data lie in `folder`, locked by what `keep_open` holds.
 
     `durable=False` trades crash safety for speed; it is for tests.
     """
@@ -54,6 +54,11 @@ class Postgres(Server):
         if not data.exists():
             self._initialise(data, identity)
         give(data, identity)
+        if self.keep_open:
+            # All of an earlier server's processes inherited the stack's lock, so they are gone. A
+            # machine or container that was cut off leaves the file, and may give its number to
+            # another process, which Postgres would take for that server.
+            (data / "postmaster.pid").unlink(missing_ok=True)
         self.process = Process(self._command(data, identity))
         self.process.start()
 

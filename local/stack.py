@@ -1,5 +1,6 @@
 """Everything that `packshot up` runs, started and stopped as one."""
 
+import os
 import signal
 import threading
 import time
@@ -20,6 +21,12 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 ROOT = Path(__file__).parents[1]
 
 
+def _python_variables() -> dict[str, str]:
+    """Return what lets children find packshot, and not a folder of the same name where they are."""
+    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+    return {"PYTHONPATH": path, "PYTHONSAFEPATH": "1"}
+
+
 def _none(_: Mapping[str, str]) -> Sequence[Service]:
     return ()
 
@@ -28,7 +35,8 @@ class Stack:
     """The infrastructure and the application on the data in `home`.
 
     Use it as a context manager in the main thread. Inside, SIGINT, SIGTERM and SIGHUP raise
-    KeyboardInterrupt; while it stops, another one cuts the waiting short::
+    KeyboardInterrupt unless they were ignored; while it stops, another one cuts the waiting
+    short::
 
         with Stack(home, services, urls={"API": "http://127.0.0.1:8000"}) as stack:
             stack.wait()
@@ -72,7 +80,7 @@ class Stack:
             self._infrastructure = Infrastructure(self.home, keep_open=keep_open)
             self._infrastructure.start()
             self.environment = {
-                "PYTHONPATH": str(ROOT),
+                **_python_variables(),
                 **self._infrastructure.environment,
                 **self._settings,
             }
@@ -138,7 +146,8 @@ class Stack:
 
     def __enter__(self) -> Self:
         for number in STOP_SIGNALS:
-            self._handlers[number] = signal.signal(number, signal.default_int_handler)
+            if signal.getsignal(number) is not signal.SIG_IGN:  # nohup's wish, for example
+                self._handlers[number] = signal.signal(number, signal.default_int_handler)
         try:
             self.start()
         except BaseException:

@@ -192,6 +192,22 @@ def test_a_failed_start_leaves_nothing(home: Path):
     assert running(home) is None
 
 
+def test_a_number_that_another_process_has_now_does_no_harm(home: Path):
+    """After a power cut the file names a process that is gone; here it is this one."""
+    (home / "postgres" / "data" / "postmaster.pid").write_text(f"{os.getpid()}\n")
+    with Stack(home) as stack:
+        assert "postgres" in stack.processes()
+
+
+def test_a_signal_that_was_ignored_stays_ignored(home: Path):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        with Stack(home):
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 def test_a_stack_refuses_in_the_same_process_too(home: Path):
     handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     with Stack(home) as stack:
