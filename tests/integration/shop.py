@@ -2,11 +2,11 @@
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from sqlalchemy import text
-from sqlmodel import select
+from sqlmodel import SQLModel, select
 
 from core.database import Database
 from core.lifecycle import claims, settlement, submission
@@ -15,6 +15,8 @@ from core.lifecycle.submission import Submission, Wanted
 from core.models import Batch, Generation, Image, Job
 from core.models.columns import new_id
 from core.states import Lane
+
+Row = TypeVar("Row", bound=SQLModel)
 
 
 def wanted(product: str = "red mug", **values: Any) -> Wanted:
@@ -96,12 +98,14 @@ class Shop:
             return session.exec(select(Job).where(Job.generation_id == generation_id)).all()
 
     def images(self) -> Sequence[Image]:
-        with self.database.session() as session:
-            return session.exec(select(Image)).all()
+        return self.all(Image)
 
     def generations(self) -> Sequence[Generation]:
+        return self.all(Generation)
+
+    def all(self, table: type[Row]) -> Sequence[Row]:
         with self.database.session() as session:
-            return session.exec(select(Generation)).all()
+            return session.exec(select(table)).all()
 
     def wait_for_lock_wait(self) -> None:
         """Wait until some transaction waits for another's lock."""
@@ -109,7 +113,9 @@ class Shop:
             "select count(*) from pg_stat_activity"
             " where datname = current_database() and wait_event_type = 'Lock'"
         )
-        with self.database.engine.connect() as connection:
+        # A transaction sees the activity of the moment it first looked.
+        engine = self.database.engine.execution_options(isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
             poll(lambda: connection.execute(question).scalar_one() > 0)
 
 

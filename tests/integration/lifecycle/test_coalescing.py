@@ -4,10 +4,11 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sqlalchemy.exc import OperationalError
 
 from core.errors import GenerationFailedError
 from core.lifecycle import cancellation, settlement
+from core.lifecycle.locks import lock_generations
+from core.models import Generation
 from core.states import BatchState, CacheOutcome, GenerationState, JobState
 from tests.integration.shop import image_of
 
@@ -101,12 +102,26 @@ def test_concurrent_sheets_in_different_orders_do_not_deadlock(shop):
     assert len(shop.generations()) == len(products)
 
 
-def test_joining_while_sheets_are_cancelled_does_not_deadlock(shop):
-    """A join locks the rows that a cancellation locks; both must do so in one order."""
+def test_a_join_locks_in_the_order_of_a_cancellation(shop):
+    """By ascending id: a join that waits for the first row holds none of the later ones."""
+    products = [f"product {number}" for number in range(20)]
+    for product in products:
+        shop.want(product)
+    first, *others = sorted(generation.id for generation in shop.generations())
+    with ThreadPoolExecutor(1) as pool:
+        with shop.database.session() as session:
+            assert lock_generations(session, Generation.id == first)
+            joined = pool.submit(shop.want, *products, batch=True)
+            shop.wait_for_lock_wait()
+            free = lock_generations(session, Generation.id != first, skip_locked=True)
+        assert len(joined.result().job_ids) == len(products)
+    assert free == others
+
+
+def test_joins_and_cancellations_leave_no_work_without_a_waiter_nor_a_waiter_without_work(shop):
     products = [f"product {number}" for number in range(30)]
     sheets = [shop.batch_of(shop.want(*products, batch=True).job_ids[0]).id for _ in range(4)]
     together = threading.Barrier(8)
-    errors: list[OperationalError] = []
 
     def join(turn: int) -> None:
         together.wait()
@@ -117,27 +132,14 @@ def test_joining_while_sheets_are_cancelled_does_not_deadlock(shop):
         with shop.database.session() as session:
             cancellation.cancel_batch(session, sheets[turn])
 
-    def attempt(work, turn):
-        try:
-            work(turn)
-        except OperationalError as error:
-            errors.append(error)
-
     with ThreadPoolExecutor(8) as pool:
-        for turn in range(4):
-            pool.submit(attempt, join, turn)
-            pool.submit(attempt, cancel, turn)
+        running = [pool.submit(work, turn) for turn in range(4) for work in (join, cancel)]
+        for one in running:
+            one.result()
 
-    assert errors == []
-    # Whoever joined in time keeps the work alive.
-    states = {generation.state for generation in shop.generations()}
-    assert states <= {GenerationState.QUEUED, GenerationState.CANCELED}
     for generation in shop.generations():
-        waiting = any(
-            job.state in (JobState.QUEUED, JobState.RUNNING)
-            for job in shop.jobs(generation_id=generation.id)
-        )
-        assert waiting == (generation.state is GenerationState.QUEUED)
+        states = {job.state for job in shop.jobs(generation_id=generation.id)}
+        assert (JobState.QUEUED in states) == (generation.state is GenerationState.QUEUED)
 
 
 def test_a_join_that_races_with_the_finish_gets_the_image(shop):
