@@ -6,7 +6,8 @@ import sys
 import structlog
 
 CHATTY = (
-    # One line per message each, which the runner's own line makes redundant.
+    # They tell of every message, and of one that goes back with a traceback; the runner has a
+    # line of its own for each.
     "celery.app.trace",
     "celery.worker.strategy",
 )
@@ -42,7 +43,7 @@ def configure(level: str) -> None:
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
     logging.captureWarnings(True)
     for name in CHATTY:
-        logging.getLogger(name).setLevel(logging.WARNING)
+        logging.getLogger(name).setLevel(logging.ERROR)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),

@@ -126,9 +126,10 @@ class Runner:
         claim = lease.claim
         try:
             return self._compute_and_record(lease)
-        except (RowHandedBackError, RowCanceledError):
-            # Cancelled, or lost to another worker: then there is nothing to hand back. If the
-            # claim holds after all (an earlier claim of the row was meant), it goes on.
+        except (RowHandedBackError, RowCanceledError) as error:
+            log.info("left the engine", reason=str(error))
+            # A cancelled row, or one that another worker has, is not ours to hand back. If the
+            # claim holds after all (an earlier claim of the same image was meant), it goes on.
             return self._hand_back(claim)
         except RowExpiredError:
             return self._expire(claim)

@@ -77,6 +77,20 @@ class Shop:
         assert claim is not None
         return claim
 
+    def current_claim(self, job_id: UUID) -> Claim:
+        """Name the claim that some worker holds."""
+        row = self.generation(self.generation_of(job_id))
+        assert row.lease_owner is not None
+        copied = {name: getattr(row, name) for name in claims._COPIED}
+        return Claim(
+            generation_id=row.id,
+            owner=row.lease_owner,
+            attempt=row.attempts,
+            claimed_at=row.started_at,
+            deadline_at=None,
+            **copied,
+        )
+
     def succeed(self, claim: Claim) -> bool:
         with self.database.session() as session:
             return settlement.succeed(session, claim, image_of(claim), seconds=1.5)

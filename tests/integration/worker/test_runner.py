@@ -1,0 +1,353 @@
+"""What becomes of one message, with an engine that does as it is told."""
+
+import threading
+
+import numpy as np
+import pytest
+from botocore.exceptions import EndpointConnectionError
+from sqlalchemy.exc import OperationalError
+
+from core.lifecycle import cancellation, recovery
+from core.states import GenerationState, JobState
+from tests.integration.shop import poll
+from worker.leases import Leases
+from worker.rows import (
+    RowCanceledError,
+    RowExpiredError,
+    RowFailedError,
+    RowHandedBackError,
+    RowResult,
+    Ticket,
+)
+from worker.runner import Delivery, Runner
+
+
+class Engine:
+    """Answers every request with what the test wants, at once or when told."""
+
+    def __init__(self):
+        self.ticks = 0
+        self.requests = []
+        self.canceled = []
+        self.answer = RowResult(image=np.zeros((64, 64, 3), np.uint8), seconds=0.5, steps=4)
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def submit(self, request):
+        self.requests.append(request)
+        ticket = Ticket(request=request, submitted=0.0)
+        threading.Thread(target=self._answer, args=(ticket,), daemon=True).start()
+        return ticket
+
+    def _answer(self, ticket):
+        self.gate.wait(60)
+        self.ticks += 1
+        if isinstance(self.answer, Exception):
+            ticket.fail(self.answer)
+        else:
+            ticket.fulfil(self.answer)
+
+    def cancel(self, identity):
+        self.canceled.append(identity)
+
+
+class Flaky:
+    """Raises the given errors first, then calls the real thing."""
+
+    def __init__(self, real, *errors):
+        self.real = real
+        self.errors = list(errors)
+
+    def __call__(self, *args, **values):
+        if self.errors:
+            raise self.errors.pop(0)
+        return self.real(*args, **values)
+
+
+@pytest.fixture
+def engine():
+    return Engine()
+
+
+@pytest.fixture
+def leases(database, engine):
+    return Leases(
+        database=database, engine=engine, owner="me", lease_seconds=60, heartbeat_seconds=0.01
+    )
+
+
+@pytest.fixture
+def runner(database, storage, engine, leases):
+    return Runner(
+        database=database,
+        storage=storage,
+        engine=engine,
+        leases=leases,
+        max_attempts=3,
+        patience_seconds=5,
+        pause_seconds=0,
+    )
+
+
+@pytest.fixture
+def run(runner, shop):
+    return lambda job_id: runner.run(shop.generation_of(job_id))
+
+
+def away():
+    return OperationalError("select", {}, Exception("the server closed the connection"))
+
+
+def unreachable():
+    return EndpointConnectionError(endpoint_url="http://s3")
+
+
+def test_an_image_is_computed_stored_and_recorded(shop, run, engine, storage):
+    jobs = shop.want("red mug", batch=True).job_ids
+    assert run(jobs[0]) is Delivery.DONE
+
+    (image,) = shop.images()
+    assert b"".join(storage.stream(image.key)).startswith(b"\x89PNG")
+    assert (image.content_type, image.width, image.seed) == (
+        "image/png",
+        64,
+        shop.job(jobs[0]).seed,
+    )
+    assert shop.job(jobs[0]).state is JobState.SUCCEEDED
+    assert shop.generation_of(jobs[0]) == image.generation_id
+    (request,) = engine.requests
+    assert (request.prompt, request.solo, request.deadline) == ("red mug", False, None)
+
+
+def test_a_second_message_is_acked_and_computes_nothing(shop, run, engine):
+    (job_id,) = shop.want("red mug").job_ids
+    run(job_id)
+    assert run(job_id) is Delivery.DONE
+    assert len(engine.requests) == len(shop.images()) == 1
+
+
+def test_a_message_for_a_claimed_image_is_acked(shop, run, engine):
+    (job_id,) = shop.want("red mug").job_ids
+    shop.start(job_id, owner="another worker")
+    assert run(job_id) is Delivery.DONE
+    assert engine.requests == []
+
+
+def test_a_stopping_worker_takes_nothing(shop, run, runner, engine):
+    (job_id,) = shop.want("red mug").job_ids
+    runner.stop()
+    assert run(job_id) is Delivery.AGAIN
+    assert engine.requests == []
+    assert shop.job(job_id).state is JobState.QUEUED
+
+
+def test_what_the_engine_hands_back_is_queued_before_its_message_returns(shop, run, engine):
+    (job_id,) = shop.want("red mug").job_ids
+    engine.answer = RowHandedBackError()
+    assert run(job_id) is Delivery.AGAIN
+    generation = shop.generation(shop.generation_of(job_id))
+    assert (generation.state, generation.attempts) == (GenerationState.QUEUED, 0)
+    assert generation.published_at is not None
+
+
+def test_a_cancelled_image_is_left_alone(shop, run, engine):
+    (job_id,) = shop.want("red mug").job_ids
+    engine.gate.clear()
+    engine.answer = RowCanceledError()
+    with in_thread(run, job_id) as result:
+        poll(lambda: engine.requests)
+        with shop.database.session() as session:
+            cancellation.cancel_job(session, job_id)
+        engine.gate.set()
+    assert result() is Delivery.DONE
+    assert shop.job(job_id).state is JobState.CANCELED
+    assert shop.images() == []
+
+
+def test_an_image_that_nobody_wants_any_more_is_not_recorded(shop, run, engine):
+    (job_id,) = shop.want("red mug").job_ids
+    engine.gate.clear()
+    with in_thread(run, job_id) as result:
+        poll(lambda: engine.requests)
+        with shop.database.session() as session:
+            cancellation.cancel_job(session, job_id)
+        engine.gate.set()
+    assert result() is Delivery.DONE
+    assert shop.images() == []
+
+
+def test_a_failure_is_tried_again_alone_and_then_given_up(shop, run, engine):
+    jobs = shop.want("red mug", batch=True).job_ids
+    engine.answer = RowFailedError("ValueError: bad latents")
+    for _ in range(3):
+        assert run(jobs[0]) is Delivery.DONE
+
+    assert [request.solo for request in engine.requests] == [False, True, True]
+    job = shop.job(jobs[0])
+    assert (job.state, job.error_code) == (JobState.FAILED, "generation_failed")
+    assert "ValueError: bad latents" in job.error_message
+    assert shop.batch_of(jobs[0]).open_jobs == 0
+
+
+def test_a_failed_attempt_waits_for_the_sweepers_message(shop, run, engine):
+    (job_id,) = shop.want("red mug").job_ids
+    engine.answer = RowFailedError("ValueError: bad latents")
+    run(job_id)
+    with shop.database.session() as session:
+        taken = recovery.take_unpublished(session, empty_lanes=[], republish_seconds=3600)
+    assert [identity for identity, _ in taken] == [shop.generation_of(job_id)]
+
+
+def test_a_deadline_fails_the_late_and_goes_on_for_the_patient(shop, run, engine, wanted, at):
+    (late,) = shop.want(wanted(deadline_at=at(milliseconds=1))).job_ids
+    engine.gate.clear()
+    engine.answer = RowExpiredError()
+    with in_thread(run, late) as result:
+        poll(lambda: engine.requests)
+        (patient,) = shop.want(wanted()).job_ids
+        engine.gate.set()
+    assert result() is Delivery.AGAIN
+    assert engine.requests[0].deadline is not None
+    assert shop.job(late).error_code == "deadline_exceeded"
+    assert shop.job(patient).state is JobState.QUEUED
+    assert shop.generation(shop.generation_of(patient)).attempts == 0
+
+
+def test_a_deadline_of_all_ends_it(shop, run, engine, wanted, at):
+    (late,) = shop.want(wanted(deadline_at=at(milliseconds=1))).job_ids
+    engine.answer = RowExpiredError()
+    assert run(late) is Delivery.DONE
+    assert shop.generation(shop.generation_of(late)).state is GenerationState.CANCELED
+
+
+def test_an_image_is_kept_while_storage_is_away(shop, run, engine, storage, monkeypatch):
+    (job_id,) = shop.want("red mug").job_ids
+    put = Flaky(storage.put_image, unreachable(), unreachable())
+    monkeypatch.setattr(storage, "put_image", put)
+    assert run(job_id) is Delivery.DONE
+    assert len(engine.requests) == 1, "it was not computed again"
+    assert shop.job(job_id).state is JobState.SUCCEEDED
+
+
+def test_storage_that_stays_away_costs_no_attempt(shop, runner, run, storage, monkeypatch):
+    (job_id,) = shop.want("red mug").job_ids
+    monkeypatch.setattr(runner, "_patience_seconds", 0.1)
+    monkeypatch.setattr(storage, "put_image", Flaky(None, *[unreachable() for _ in range(99)]))
+    for _ in range(5):
+        assert run(job_id) is Delivery.DONE
+        generation = shop.generation(shop.generation_of(job_id))
+        assert (generation.state, generation.attempts) == (GenerationState.QUEUED, 0)
+        assert generation.published_at is None
+    monkeypatch.undo()
+    run(job_id)
+    assert shop.job(job_id).state is JobState.SUCCEEDED
+
+
+def test_a_finish_is_tried_again_while_postgres_is_away(shop, run, engine, database, monkeypatch):
+    (job_id,) = shop.want("red mug").job_ids
+    engine.gate.clear()
+    with in_thread(run, job_id) as result:
+        poll(lambda: engine.requests)
+        monkeypatch.setattr(database, "session", Flaky(database.session, away(), away()))
+        engine.gate.set()
+    assert result() is Delivery.DONE
+    monkeypatch.undo()
+    assert len(shop.images()) == 1
+
+
+def test_a_claim_without_postgres_sends_the_message_back(shop, runner, run, database, monkeypatch):
+    (job_id,) = shop.want("red mug").job_ids
+    generation_id = shop.generation_of(job_id)
+    monkeypatch.setattr(runner, "_patience_seconds", 0.1)
+    monkeypatch.setattr(database, "session", Flaky(None, *[away() for _ in range(99)]))
+    assert runner.run(generation_id) is Delivery.AGAIN
+    monkeypatch.undo()
+    assert shop.job(job_id).state is JobState.QUEUED
+
+
+def test_an_image_whose_lost_claim_is_still_in_the_engine_waits(shop, run, engine, lose):
+    (job_id,) = shop.want("red mug").job_ids
+    engine.gate.clear()
+    with in_thread(run, job_id) as first:
+        poll(lambda: engine.requests)
+        lose(shop.current_claim(job_id))
+        assert run(job_id) is Delivery.DONE
+        generation = shop.generation(shop.generation_of(job_id))
+        assert generation.state is GenerationState.QUEUED
+        assert len(engine.requests) == 1
+        engine.gate.set()
+    assert first() is Delivery.DONE
+    assert shop.images() == [], "the lost claim wrote nothing"
+    run(job_id)
+    assert shop.job(job_id).state is JobState.SUCCEEDED
+
+
+class TestLeases:
+    def test_a_lost_row_is_cancelled_at_every_beat_until_its_thread_is_done(
+        self, shop, leases, engine, lose
+    ):
+        (job_id,) = shop.want("red mug").job_ids
+        claim = shop.start(job_id, owner="me")
+        with leases.holding(claim) as lease:
+            leases.beat()
+            assert engine.canceled == []
+            lose(claim)
+            leases.beat()
+            leases.beat()
+            assert engine.canceled == [claim.generation_id] * 2
+            assert lease.lost
+        leases.beat()
+        assert len(engine.canceled) == 2
+
+    def test_only_progress_renews(self, shop, database, engine):
+        leases = Leases(
+            database=database, engine=engine, owner="me", lease_seconds=0.001, heartbeat_seconds=1
+        )
+        (job_id,) = shop.want("red mug").job_ids
+        claim = shop.start(job_id, owner="me", lease_seconds=1)
+
+        def expiry():
+            return shop.generation(claim.generation_id).lease_expires_at
+
+        with leases.holding(claim) as lease:
+            leases.beat()
+            renewed = expiry()
+            poll(lambda: not leases.beat() and leases._renewed_ticks == engine.ticks)
+            leases.beat()
+            assert expiry() == renewed, "a hung engine keeps nothing"
+            engine.ticks += 1
+            poll(lambda: not leases.beat() and expiry() > renewed)
+            stored = expiry()
+            lease.computed = True
+            poll(lambda: not leases.beat() and expiry() > stored)
+
+    def test_the_thread_outlives_an_outage(self, shop, leases, engine, database, lose, monkeypatch):
+        (job_id,) = shop.want("red mug").job_ids
+        claim = shop.start(job_id, owner="me")
+        outage = Flaky(database.session, *[away() for _ in range(3)])
+        with leases.holding(claim):
+            lose(claim)
+            monkeypatch.setattr(database, "session", outage)
+            leases.start()
+            poll(lambda: engine.canceled)
+            leases.stop()
+        assert outage.errors == []
+
+
+class in_thread:  # noqa: N801 - reads as a statement
+    """Run something beside the test; join it at the end of the block."""
+
+    def __init__(self, work, *args):
+        self.value = None
+
+        def call():
+            self.value = work(*args)
+
+        self.thread = threading.Thread(target=call)
+
+    def __enter__(self):
+        self.thread.start()
+        return lambda: self.value
+
+    def __exit__(self, *_):
+        self.thread.join()
