@@ -1,0 +1,1 @@
+"""Product sheets in, prompts out: reading, mapping, templates and checks."""

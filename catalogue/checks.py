@@ -1,0 +1,135 @@
+"""Whether a value can be used: each check gives the reason why not, or None."""
+
+import math
+import unicodedata
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from catalogue.limits import Limits
+from catalogue.names import suggestion
+from core.schedulers import SCHEDULERS
+
+LONGEST_PROMPT = 4000
+"""Characters; CLIP reads some 300 of them."""
+LONGEST_SKU = 200
+LARGEST_GUIDANCE = 30.0
+LARGEST_SEED = 2**63 - 1
+
+Reason = str | None
+
+
+def check_text(text: str) -> Reason:
+    """Check that Postgres can store a text."""
+    if "\x00" in text:
+        return "It holds a NUL character, which is no text. Remove it."
+    if any("\ud800" <= letter <= "\udfff" for letter in text):
+        return "It holds half of a UTF-16 pair, which is no text. Write the character as UTF-8."
+    return None
+
+
+def check_value(value: Any) -> Reason:
+    """Check that Postgres can store any JSON value."""
+    if isinstance(value, str):
+        return None if value.isascii() and "\x00" not in value else check_text(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return "The number is too large."
+    if isinstance(value, Mapping):
+        return next(filter(None, map(check_value, [*value, *value.values()])), None)
+    if isinstance(value, list):
+        return next(filter(None, map(check_value, value)), None)
+    return None
+
+
+def check_sku(sku: str) -> Reason:
+    """Check a SKU: something, on one line, not too long."""
+    if not sku:
+        return "The SKU is empty: it names the product's images."
+    if len(sku) > LONGEST_SKU:
+        return f"The SKU has {len(sku):,} characters; {LONGEST_SKU} is the most."
+    return check_line(sku)
+
+
+def check_line(text: str) -> Reason:
+    """Check that a text is one line without control characters."""
+    if text.isascii() and text.isprintable():
+        return None
+    bad = next((letter for letter in text if unicodedata.category(letter) in ("Cc", "Cs")), None)
+    return None if bad is None else f"It holds the control character {bad!r}. Remove it."
+
+
+def check_prompt(prompt: str) -> Reason:
+    """Check a rendered prompt."""
+    if not prompt.strip():
+        return "The prompt is empty: say what the image shows."
+    return check_negative_prompt(prompt)
+
+
+def check_negative_prompt(prompt: str) -> Reason:
+    """Check a prompt that may be empty."""
+    if len(prompt) > LONGEST_PROMPT:
+        return f"It has {len(prompt):,} characters; {LONGEST_PROMPT:,} is the most."
+    return None if prompt.isascii() and "\x00" not in prompt else check_text(prompt)
+
+
+def check_size(pixels: int, limits: Limits) -> Reason:
+    """Check a width or height."""
+    step = limits.step_of_size
+    if limits.smallest <= pixels <= limits.largest and pixels % step == 0:
+        return None
+    low = -(-limits.smallest // step) * step
+    high = limits.largest // step * step
+    nearest = min(max(round(pixels / step) * step, low), high)
+    return (
+        f"{pixels} does not suit the model: it makes {low} to {high} pixels in steps of {step}. "
+        f"The nearest is {nearest}."
+    )
+
+
+def check_steps(steps: int, limits: Limits) -> Reason:
+    """Check the number of denoising steps."""
+    return _between(steps, 1, limits.max_steps)
+
+
+def check_variants(variants: int, limits: Limits) -> Reason:
+    """Check how many images of one row are wanted, or which of them."""
+    return _between(variants, 1, limits.max_variants)
+
+
+def check_seed(seed: int) -> Reason:
+    """Check a seed."""
+    return _between(seed, 0, LARGEST_SEED)
+
+
+def check_guidance_scale(scale: float) -> Reason:
+    """Check the classifier-free guidance."""
+    if math.isfinite(scale) and 0 <= scale <= LARGEST_GUIDANCE:
+        return None
+    return f"{scale:g} is not between 0 and {LARGEST_GUIDANCE:g}."
+
+
+def check_scheduler(name: str) -> Reason:
+    """Check that a scheduler is known."""
+    if name in SCHEDULERS:
+        return None
+    known = ", ".join(SCHEDULERS)
+    return f"There is no scheduler {name!r}; there are {known}.{suggestion(name, SCHEDULERS)}"
+
+
+def _between(number: int, low: int, high: int) -> Reason:
+    return None if low <= number <= high else f"{number} is not between {low} and {high}."
+
+
+CHECKS: Mapping[str, Callable[[Any, Limits], Reason]] = {
+    "width": check_size,
+    "height": check_size,
+    "steps": check_steps,
+    "variants": check_variants,
+    "variant": check_variants,
+    "seed": lambda seed, _: check_seed(seed),
+    "guidance_scale": lambda scale, _: check_guidance_scale(scale),
+    "scheduler": lambda name, _: check_scheduler(name),
+    "negative_prompt": lambda prompt, _: check_negative_prompt(prompt),
+    "prompt": lambda prompt, _: check_prompt(prompt),
+    "sku": lambda sku, _: check_sku(sku),
+}
+"""The check of each value that people may give."""

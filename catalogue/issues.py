@@ -1,0 +1,86 @@
+"""What is wrong with a sheet: every place at once, each named by line and column."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from core.errors import InvalidSheetError
+
+SHOWN = 1000
+"""Most issues that are listed; the rest are counted."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Issue:
+    """One thing that is wrong, or looks wrong, with a sheet."""
+
+    line: int | None
+    """Line of the file, from 1; None when it concerns the sheet as a whole."""
+    column: str | None
+    """Name of the column or field; None when it concerns the line as a whole."""
+    message: str
+    """A sentence for people."""
+
+    def document(self) -> dict[str, Any]:
+        """Give it as JSON."""
+        return {"line": self.line, "column": self.column, "message": self.message}
+
+
+class Issues:
+    """A list of issues that stops growing at a limit, and goes on counting."""
+
+    def __init__(self, *, shown: int = SHOWN) -> None:
+        self.shown = shown
+        self.count = 0
+        self._kept: list[Issue] = []
+
+    def add(self, message: str, *, line: int | None = None, column: str | None = None) -> None:
+        """Note one."""
+        self.count += 1
+        if len(self._kept) < self.shown:
+            self._kept.append(Issue(line=line, column=column, message=message))
+
+    @property
+    def left_out(self) -> int:
+        """How many were counted and not kept."""
+        return self.count - len(self._kept)
+
+    def __iter__(self) -> Iterator[Issue]:
+        return iter(self._kept)
+
+    def __len__(self) -> int:
+        return self.count
+
+    def documents(self) -> Sequence[dict[str, Any]]:
+        """Give them as JSON, in the order of the sheet."""
+        return [issue.document() for issue in self]
+
+    def raise_if_any(self) -> None:
+        """Refuse the sheet when something is wrong with it.
+
+        Raises:
+            InvalidSheetError: with every kept issue in `errors`, and the number of the others in
+                `errors_left_out`.
+        """
+        if not self.count:
+            return
+        things = "1 thing is" if self.count == 1 else f"{self.count:,} things are"
+        raise InvalidSheetError(
+            f"{things} wrong with the sheet; nothing of it was queued. "
+            "Correct what `errors` names and send it again.",
+            errors=self.documents(),
+            errors_left_out=self.left_out,
+        )
+
+
+def refuse(message: str, *, line: int | None = None, column: str | None = None) -> NoReturn:
+    """Refuse a sheet for one reason that makes looking further pointless.
+
+    Raises:
+        InvalidSheetError: always.
+    """
+    raise InvalidSheetError(
+        message,
+        errors=[Issue(line=line, column=column, message=message).document()],
+        errors_left_out=0,
+    )

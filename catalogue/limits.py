@@ -1,0 +1,28 @@
+"""What may be asked for: the model's limits and the server's."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """Everything that the checks compare with."""
+
+    smallest: int
+    """Pixels, of width and height."""
+    largest: int
+    """Pixels, of width and height."""
+    multiple_of: int
+    """Widths and heights are multiples of it."""
+    max_steps: int
+    max_variants: int
+    max_images: int
+    """Rows × variants of one sheet."""
+    defaults: Mapping[str, Any]
+    """The model's own values: width, height, steps, guidance_scale, scheduler, negative_prompt."""
+
+    @property
+    def step_of_size(self) -> int:
+        """The step between two sizes: latents have an eighth of the image's size."""
+        return self.multiple_of if self.multiple_of % 8 == 0 else 8 * self.multiple_of

@@ -1,0 +1,102 @@
+"""Cells to values: which column means what, as which type."""
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from catalogue.checks import CHECKS, Reason
+from catalogue.limits import Limits
+from catalogue.names import canonical
+
+
+def _integer(value: Any) -> int:
+    """Read a whole number; spreadsheets also write it as 20.0."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError
+    if isinstance(value, int):
+        return value
+    try:
+        return int(value) if isinstance(value, str) else _whole(value)
+    except ValueError:
+        return _whole(float(value))
+
+
+def _whole(number: float) -> int:
+    if not math.isfinite(number) or number != int(number):
+        raise ValueError
+    return int(number)
+
+
+def _number(value: Any) -> float:
+    """Read a number; where the separator is a semicolon, people write 7,5."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError
+    return float(value.replace(",", ".", 1) if isinstance(value, str) else value)
+
+
+def _text(value: Any) -> str:
+    """Read a text; in JSON a SKU may be a number."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError
+    return str(value).strip()
+
+
+def _name(value: Any) -> str:
+    return _text(value).lower()
+
+
+PARAMETERS: Mapping[str, tuple[Callable[[Any], Any], str]] = {
+    "negative_prompt": (_text, "a text"),
+    "seed": (_integer, "a whole number"),
+    "steps": (_integer, "a whole number"),
+    "guidance_scale": (_number, "a number"),
+    "scheduler": (_name, "a text"),
+    "width": (_integer, "a whole number"),
+    "height": (_integer, "a whole number"),
+    "variants": (_integer, "a whole number"),
+}
+"""What a row, a request's field or the model's defaults may give, and how each is read."""
+
+TEXTS: Mapping[str, tuple[Callable[[Any], Any], str]] = {
+    "sku": (_text, "a text"),
+    "prompt": (_text, "a text"),
+    "template": (_text, "a text"),
+}
+"""What only a row gives, or a request in its own way."""
+
+KNOWN = {**TEXTS, **PARAMETERS}
+
+
+def find_columns(columns: Iterable[str]) -> dict[str, str]:
+    """Find the columns that packshot reads: from its name of each to the sheet's."""
+    found: dict[str, str] = {}
+    for column in columns:
+        name = canonical(column)
+        if name in KNOWN:
+            found.setdefault(name, column)
+    return found
+
+
+def is_given(value: Any) -> bool:
+    """Tell whether a cell says anything: an empty one leaves it to the next who does."""
+    return value is not None and value != ""
+
+
+def read_value(name: str, value: Any, limits: Limits) -> tuple[Any, Reason]:
+    """Read and check one value.
+
+    Returns:
+        The value and None, or anything and the reason why it cannot be used.
+    """
+    read, kind = KNOWN[name]
+    try:
+        result = read(value)
+    except (ValueError, OverflowError):
+        return None, f"{_shown(value)} is not {kind}."
+    check = CHECKS.get(name)
+    return result, check(result, limits) if check else None
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

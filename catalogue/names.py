@@ -1,0 +1,25 @@
+"""Names of columns: how people write them, and how they are looked up."""
+
+import difflib
+import re
+from collections.abc import Iterable
+
+_OTHER = re.compile(r"[^\w]+")
+
+
+def canonical(name: str) -> str:
+    """Fold a name: `Negative Prompt`, `negative-prompt` and `NEGATIVE_PROMPT` are one."""
+    return _OTHER.sub("_", name.strip().lower()).strip("_")
+
+
+def closest(name: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | None:
+    """Find the known name that was most likely meant, as it is written in `known`."""
+    written = {canonical(one): one for one in known}
+    found = difflib.get_close_matches(canonical(name), written, n=1, cutoff=cutoff)
+    return written[found[0]] if found else None
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """Give ` Did you mean …?`, or nothing when no known name is close."""
+    found = closest(name, known)
+    return f" Did you mean {found!r}?" if found else ""

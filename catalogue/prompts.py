@@ -1,0 +1,124 @@
+"""The prompt of each row: its own, or its template's, or the request's template's."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from catalogue.checks import check_prompt
+from catalogue.issues import Issues
+from catalogue.mapping import is_given
+from catalogue.sheet import Row
+from catalogue.templates import PromptTemplate, TemplateProblemError, UnknownColumnError
+
+MOST_TEMPLATES = 1000
+"""Different templates of one sheet; compiling one takes a millisecond."""
+
+_NOTHING = (
+    "The row has no prompt and no template, and the request has no template: give it one of them."
+)
+
+
+class Prompts:
+    """Writes the prompts of one sheet."""
+
+    def __init__(
+        self,
+        *,
+        columns: Mapping[str, str],
+        template: str | None,
+        fixed_columns: bool,
+        issues: Issues,
+    ) -> None:
+        """Take the request's template.
+
+        Args:
+            columns: packshot's names of columns, and the sheet's.
+            template: The request's own, for rows that have neither prompt nor template.
+            fixed_columns: Every row has the same columns: a column that the request's template
+                lacks is then reported once, not for every row.
+            issues: Where everything that is wrong is noted.
+        """
+        self.columns = columns
+        self.fixed_columns = fixed_columns
+        self.issues = issues
+        self._compiled: dict[str, PromptTemplate | TemplateProblemError] = {}
+        self._reported: set[str] = set()
+        self._shared: PromptTemplate | None = None
+        if template:
+            try:
+                self._shared = PromptTemplate(template)
+            except TemplateProblemError as error:
+                issues.add(str(error), column="template")
+
+    def write(self, row: Row) -> str:
+        """Give a row's prompt; the empty text when something is wrong with it, and noted."""
+        cell = row.cells.get(self.columns.get("prompt", ""))
+        if is_given(cell):
+            return self._checked(cell, row, "prompt")
+        source = row.cells.get(self.columns.get("template", ""))
+        column = "template" if is_given(source) else None
+        try:
+            template = self._own(source) if column else self._shared
+            if template is None:
+                self._note(_NOTHING, row, "prompt")
+                return ""
+            return self._checked(template.render(row.cells), row, column or "prompt")
+        except UnknownColumnError as error:
+            self._note_unknown(error, row, column)
+        except TemplateProblemError as error:
+            self._note(str(error), row, column or "prompt")
+        return ""
+
+    def _checked(self, prompt: Any, row: Row, column: str) -> str:
+        if not isinstance(prompt, str):
+            self._note(f"{prompt!r} is not a text.", row, column)
+            return ""
+        reason = check_prompt(prompt)
+        if reason:
+            self._note(reason, row, column)
+            return ""
+        return prompt.strip()
+
+    def _own(self, source: Any) -> PromptTemplate:
+        if not isinstance(source, str):
+            raise TemplateProblemError(f"{source!r} is not a text.")
+        known = self._compiled.get(source)
+        if known is None:
+            known = self._compiled[source] = self._compile(source)
+        if isinstance(known, TemplateProblemError):
+            raise known
+        return known
+
+    def _compile(self, source: str) -> PromptTemplate | TemplateProblemError:
+        if len(self._compiled) >= MOST_TEMPLATES:
+            return TemplateProblemError(
+                f"The sheet has more than {MOST_TEMPLATES:,} different templates. Write prompts "
+                "instead, or templates that share more."
+            )
+        try:
+            return PromptTemplate(source)
+        except TemplateProblemError as error:
+            return error
+
+    def _note_unknown(self, error: UnknownColumnError, row: Row, column: str | None) -> None:
+        if column is not None or not self.fixed_columns:
+            self._note(str(error), row, column or "template")
+        elif error.name not in self._reported:
+            self._reported.add(error.name)
+            self.issues.add(str(error), column="template")
+
+    def _note(self, message: str, row: Row, column: str) -> None:
+        self.issues.add(message, line=row.line, column=self.columns.get(column, column))
+
+
+def cut_off_warning(cut: str, limit: int) -> str:
+    """Say what of a prompt the model will not see."""
+    shown = cut if len(cut) <= 80 else cut[:77] + "..."
+    return f"The model reads {limit} tokens of the prompt; what follows is cut off: “{shown}”."
+
+
+def missing_columns(columns: Mapping[str, str], template: str | None) -> Sequence[str]:
+    """Name what a sheet must have and has not."""
+    missing = [] if "sku" in columns else ["sku"]
+    if template or "prompt" in columns or "template" in columns:
+        return missing
+    return [*missing, "prompt"]
