@@ -1,0 +1,51 @@
+"""`python -m api`: the server."""
+
+import logging
+import sys
+
+import uvicorn
+
+from api.app import create_app
+from api.readiness import require_all
+from api.services import open_services
+from core.errors import PackshotError
+from core.settings import Settings, get_settings
+
+UNAVAILABLE = 3
+"""Exit code when something that the API needs is not there at its start."""
+
+
+def main() -> int:
+    """Look whether everything is there, then serve until a signal comes."""
+    settings = get_settings()
+    logging.basicConfig(
+        level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s"
+    )
+    try:
+        look_around(settings)
+    except PackshotError as error:
+        print(f"packshot api: {error.detail}", file=sys.stderr)
+        return UNAVAILABLE
+    uvicorn.run(
+        create_app(settings),
+        host=settings.api_host,
+        port=settings.api_port,
+        log_level=settings.log_level.lower(),
+        # Publishing that is not finished then is the sweeper's.
+        timeout_graceful_shutdown=8,
+    )
+    return 0
+
+
+def look_around(settings: Settings) -> None:
+    """Ask everything that the API needs for a sign of life.
+
+    Raises:
+        PackshotError: naming the first that gives none, its address, and what to do.
+    """
+    with open_services(settings) as services:
+        require_all(services)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,75 @@
+"""The model bundle as the API sees it: a manifest and a tokenizer, read again when they change."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+
+from bundles.manifest import FILE_NAME, Manifest, load_manifest
+from catalogue.limits import Limits
+from catalogue.tokens import TokenLimit
+from core.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bundle:
+    """What a request is checked against."""
+
+    manifest: Manifest
+    limits: Limits
+    tokens: TokenLimit | None
+    """None when the bundle has no tokenizer.json: prompts are not measured then."""
+
+
+class CurrentBundle:
+    """The bundle in `settings.bundle`, whichever it is at the moment."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._lock = Lock()
+        self._read: tuple[tuple[int, ...], Bundle] | None = None
+
+    def get(self) -> Bundle:
+        """Give the bundle; it is read again when its manifest was replaced.
+
+        Raises:
+            BundleError: There is none, or it cannot be used.
+        """
+        folder = self.settings.bundle
+        with self._lock:
+            mark = _mark(folder / FILE_NAME)
+            if self._read is None or not mark or self._read[0] != mark:
+                self._read = mark, self._load(folder)
+            return self._read[1]
+
+    def _load(self, folder: Path) -> Bundle:
+        manifest = load_manifest(folder)
+        tokenizer = folder / "tokenizer"
+        return Bundle(
+            manifest=manifest,
+            limits=limits_of(manifest, self.settings),
+            tokens=TokenLimit(tokenizer, max_tokens=manifest.max_tokens)
+            if (tokenizer / "tokenizer.json").is_file()
+            else None,
+        )
+
+
+def limits_of(manifest: Manifest, settings: Settings) -> Limits:
+    """Put together what the model can and what the server allows."""
+    return Limits(
+        smallest=manifest.sizes.min,
+        largest=manifest.sizes.max,
+        multiple_of=manifest.sizes.multiple_of,
+        max_steps=settings.max_steps,
+        max_variants=settings.max_variants,
+        max_images=settings.max_sheet_rows,
+        defaults=manifest.defaults.model_dump(),
+    )
+
+
+def _mark(path: Path) -> tuple[int, ...]:
+    """Give what changes when a file is replaced; nothing when there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return ()
+    return status.st_mtime_ns, status.st_ino, status.st_size

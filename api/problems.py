@@ -1,0 +1,215 @@
+"""Errors as RFC 9457 problem documents."""
+
+import logging
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from psycopg.errors import UndefinedColumn, UndefinedTable
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.exc import OperationalError, ProgrammingError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from starlette.exceptions import HTTPException
+
+from api.request_id import HEADER, request_id
+from core.errors import (
+    InvalidRequestError,
+    PackshotError,
+    ServiceDownError,
+    TooLargeError,
+    UnauthorizedError,
+)
+
+MEDIA_TYPE = "application/problem+json"
+
+logger = logging.getLogger("packshot.api")
+
+
+class Problem(BaseModel):
+    """What went wrong, and what to do (RFC 9457)."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str = Field(description="Kind of problem: `urn:packshot:problem:<code>`.")
+    title: str = Field(description="The kind in words.")
+    status: int = Field(description="The HTTP status.")
+    detail: str = Field(description="What happened this time, and what to do.")
+    code: str = Field(description="Kind of problem, for programs.")
+    retry_helps: bool = Field(description="Whether the same request may succeed later.")
+    instance: str = Field(description="Path of the request.")
+    request_id: str = Field(description="The request's id in the server's log.")
+    errors: list[dict[str, Any]] | None = Field(
+        default=None, description="Every bad place: `{line, column, message}`."
+    )
+
+
+def problem_response(
+    request: Request,
+    *,
+    code: str,
+    title: str,
+    status: int,
+    detail: str,
+    retry_helps: bool = False,
+    headers: Mapping[str, str] | None = None,
+    extensions: Mapping[str, Any] | None = None,
+) -> JSONResponse:
+    """Write one problem document."""
+    identity = request_id(request.scope)
+    content = {
+        "type": f"urn:packshot:problem:{code}",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "retry_helps": retry_helps,
+        "instance": request.url.path,
+        "request_id": identity,
+    }
+    return JSONResponse(
+        {**(extensions or {}), **content},
+        status_code=status,
+        headers={HEADER: identity, **(headers or {})},
+        media_type=MEDIA_TYPE,
+    )
+
+
+def packshot_problem(request: Request, error: PackshotError) -> Response:
+    """Answer with one of our own errors."""
+    headers = {}
+    if isinstance(error, UnauthorizedError):
+        headers["WWW-Authenticate"] = 'Bearer realm="packshot"'
+    if error.status == HTTPStatus.SERVICE_UNAVAILABLE and error.retry_helps:
+        headers["Retry-After"] = "5"
+    if "retry_after" in error.extensions:
+        headers["Retry-After"] = str(error.extensions["retry_after"])
+    if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        logger.warning("%s: %s", request.url.path, error.detail)
+    return problem_response(
+        request,
+        code=error.code,
+        title=(type(error).__doc__ or "").strip().splitlines()[0],
+        status=error.status,
+        detail=error.detail,
+        retry_helps=error.retry_helps,
+        headers=headers,
+        extensions=error.extensions,
+    )
+
+
+def http_problem(request: Request, error: HTTPException) -> Response:
+    """Answer with an error of the framework: no such route, no such method, no multipart."""
+    if error.status_code == TooLargeError.status:
+        return packshot_problem(request, TooLargeError(error.detail))
+    phrase = HTTPStatus(error.status_code).phrase
+    detail = error.detail if error.detail != phrase else _HTTP_DETAILS.get(error.status_code)
+    return problem_response(
+        request,
+        code=phrase.lower().replace(" ", "_").replace("-", "_"),
+        title=phrase,
+        status=error.status_code,
+        detail=detail or f"{phrase}.",
+        headers=error.headers,
+    )
+
+
+_HTTP_DETAILS = {
+    404: "There is nothing at this path; /docs lists what there is.",
+    405: "This path does not take that method; /docs lists what there is.",
+}
+
+
+def validation_problem(request: Request, error: RequestValidationError) -> Response:
+    """Answer with every value that does not fit the schema."""
+    errors = [describe(one) for one in error.errors()]
+    named = "; ".join(
+        f"{one['column']}: {one['message']}" if one["column"] else one["message"]
+        for one in errors[:3]
+    )
+    more = f"; and {len(errors) - 3} more" if len(errors) > 3 else ""
+    return packshot_problem(
+        request, InvalidRequestError(f"The request is not valid: {named}{more}.", errors=errors)
+    )
+
+
+def describe(error: Mapping[str, Any]) -> dict[str, Any]:
+    """Turn one of pydantic's errors into `{line, column, message}`."""
+    place = [str(part) for part in error["loc"]]
+    if place and place[0] in ("body", "query", "path", "header"):
+        place = place[1:]
+    return {"line": None, "column": ".".join(place) or None, "message": error["msg"]}
+
+
+def database_problem(request: Request, error: Exception) -> Response:
+    """Answer while Postgres cannot serve."""
+    url = request.state.services.database.url
+    address = f"Postgres at {url.host}:{url.port}"
+    if isinstance(error, PoolTimeoutError):
+        detail = f"All connections to {address} are in use. Try again in a moment."
+    elif isinstance(error, ProgrammingError):
+        detail = f"The database at {address} is not of this version. Run `packshot migrate`."
+    else:
+        reason = (str(getattr(error, "orig", error)).strip().splitlines() or ["no reason"])[0]
+        detail = f"{address} does not answer ({reason}). Try again; GET /readyz tells how it is."
+    return packshot_problem(request, ServiceDownError(detail))
+
+
+def programming_problem(request: Request, error: ProgrammingError) -> Response:
+    """Answer when tables are missing; anything else is our own mistake."""
+    if isinstance(error.orig, UndefinedTable | UndefinedColumn):
+        return database_problem(request, error)
+    return unexpected_problem(request, error)
+
+
+def storage_problem(request: Request, error: Exception) -> Response:
+    """Answer while S3 cannot serve."""
+    address = request.state.services.storage.address
+    return packshot_problem(
+        request,
+        ServiceDownError(
+            f"S3 at {address} does not answer ({error}). Try again; GET /readyz tells how it is."
+        ),
+    )
+
+
+def unexpected_problem(request: Request, error: Exception) -> Response:
+    """Answer after a mistake of ours; the server logs the traceback."""
+    logger.error("request %s failed: %r", request_id(request.scope), error)
+    return problem_response(
+        request,
+        code=PackshotError.code,
+        title="Something in packshot went wrong.",
+        status=500,
+        detail=f"Something in packshot went wrong. The server's log has it under the request id "
+        f"{request_id(request.scope)}.",
+    )
+
+
+def add_problem_handlers(app: FastAPI) -> None:
+    """Make every error of the application a problem document."""
+    handlers: dict[type[Exception], Any] = {
+        PackshotError: packshot_problem,
+        HTTPException: http_problem,
+        RequestValidationError: validation_problem,
+        OperationalError: database_problem,
+        PoolTimeoutError: database_problem,
+        ProgrammingError: programming_problem,
+        BotoCoreError: storage_problem,
+        ClientError: storage_problem,
+        Exception: unexpected_problem,
+    }
+    for kind, handler in handlers.items():
+        app.add_exception_handler(kind, handler)
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Document which problems a route may answer with."""
+    schema = {"schema": {"$ref": "#/components/schemas/Problem"}}
+    return {
+        status: {"description": HTTPStatus(status).phrase, "content": {MEDIA_TYPE: schema}}
+        for status in statuses
+    }

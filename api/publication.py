@@ -1,0 +1,54 @@
+"""After the commit: workers are woken up, or told to stop.
+
+Best effort: what fails here, the sweeper makes good.
+"""
+
+import logging
+from collections.abc import Sequence
+from uuid import UUID
+
+from kombu.exceptions import OperationalError
+
+from api.services import Services
+from core.lifecycle.recovery import mark_published
+from core.states import Lane
+
+CHUNK = 500
+"""Messages between two notes in Postgres of what was sent."""
+
+logger = logging.getLogger("packshot.api")
+
+
+def publish(services: Services, generations: Sequence[tuple[UUID, Lane]]) -> None:
+    """Send the messages of new generations, and note that they were sent.
+
+    A failure is only logged: the rows are there, and the sweeper sends what was not noted.
+    """
+    for start in range(0, len(generations), CHUNK):
+        chunk = generations[start : start + CHUNK]
+        try:
+            services.publisher.publish(chunk)
+            with services.database.session() as session:
+                mark_published(session, [identity for identity, _ in chunk])
+        # Whatever it is: the answer is out, and the rows are safe.
+        except Exception as error:
+            logger.warning(
+                "%d images are queued, but Redis at %s was not told (%s); the sweeper will do it.",
+                len(generations) - start,
+                services.broker.address,
+                error,
+            )
+            return
+
+
+def revoke(services: Services, generation_ids: Sequence[UUID]) -> None:
+    """Tell workers to drop messages; without it they drop them when they look at the row."""
+    try:
+        services.publisher.revoke(generation_ids)
+    except OperationalError as error:
+        logger.warning(
+            "Redis at %s was not told of %d cancellations (%s); workers see them in Postgres.",
+            services.broker.address,
+            len(generation_ids),
+            error,
+        )

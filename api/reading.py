@@ -1,0 +1,203 @@
+"""Rows to JSON: jobs with their images, batches with their counts, one tenant's only."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Select, func, select
+from sqlmodel import Session, col
+
+from api.cursors import read_cursor, write_cursor
+from api.schemas import (
+    BatchLinks,
+    BatchPage,
+    BatchView,
+    Counts,
+    ImageView,
+    JobError,
+    JobPage,
+    JobView,
+    SheetWarning,
+)
+from core import errors
+from core.errors import NotFoundError
+from core.lifecycle.locks import among
+from core.models import Batch, Generation, Image, Job
+from core.states import CacheOutcome, JobState
+
+JobRow = tuple[Job, Image | None, float | None]
+"""A job, its image, and the seconds that its generation took."""
+
+
+def jobs_of(tenant: str) -> Select[Job, Image, float | None]:
+    """Start the query of a tenant's jobs with what belongs to them."""
+    return (
+        select(Job, Image, col(Generation.seconds))
+        .outerjoin(Image, col(Image.id) == col(Job.image_id))
+        .outerjoin(Generation, col(Generation.id) == col(Job.generation_id))
+        .where(col(Job.tenant) == tenant)
+        # Rows are also changed by statements, which objects in the session do not see.
+        .execution_options(populate_existing=True)
+    )
+
+
+def find_job(session: Session, tenant: str, job_id: UUID) -> JobRow:
+    """Find one job.
+
+    Raises:
+        NotFoundError: The tenant has no such job.
+    """
+    row = session.execute(jobs_of(tenant).where(col(Job.id) == job_id)).one_or_none()
+    if row is None:
+        raise NotFoundError(f"There is no job {job_id} here, or it belongs to another key.")
+    return row
+
+
+def find_batch(session: Session, tenant: str, batch_id: UUID) -> Batch:
+    """Find one batch.
+
+    Raises:
+        NotFoundError: The tenant has no such batch.
+    """
+    statement = select(Batch).where(col(Batch.id) == batch_id, col(Batch.tenant) == tenant)
+    statement = statement.execution_options(populate_existing=True)
+    batch: Batch | None = session.execute(statement).scalar_one_or_none()
+    if batch is None:
+        raise NotFoundError(f"There is no batch {batch_id} here, or it belongs to another key.")
+    return batch
+
+
+def list_jobs(
+    session: Session,
+    tenant: str,
+    batch_id: UUID,
+    *,
+    state: JobState | None,
+    cursor: str | None,
+    limit: int,
+) -> JobPage:
+    """Give one page of a batch's jobs, in the order of its sheet."""
+    after = read_cursor(cursor, int)
+    statement = jobs_of(tenant).where(col(Job.batch_id) == batch_id)
+    if after is not None:
+        statement = statement.where(col(Job.position) > after)
+    if state is not None:
+        statement = statement.where(col(Job.state) == state)
+    statement = statement.order_by(col(Job.position)).limit(limit + 1)
+    rows = session.execute(statement).all()
+    page = rows[:limit]
+    return JobPage(
+        items=[view_job(*row) for row in page],
+        next=write_cursor(page[-1][0].position) if len(rows) > limit else None,
+    )
+
+
+def list_batches(session: Session, tenant: str, *, cursor: str | None, limit: int) -> BatchPage:
+    """Give one page of the tenant's batches, newest first."""
+    before = read_cursor(cursor, UUID)
+    statement = select(Batch).where(col(Batch.tenant) == tenant)
+    if before is not None:
+        statement = statement.where(col(Batch.id) < before)
+    statement = statement.order_by(col(Batch.id).desc()).limit(limit + 1)
+    rows = session.execute(statement).scalars().all()
+    page = rows[:limit]
+    return BatchPage(
+        items=view_batches(session, page),
+        next=write_cursor(page[-1].id) if len(rows) > limit else None,
+    )
+
+
+def view_job(job: Job, image: Image | None, seconds: float | None) -> JobView:
+    """Write one job."""
+    return JobView(
+        **{name: getattr(job, name) for name in _SAME},
+        error=view_error(job),
+        seconds=seconds_of(job, seconds),
+        image=ImageView(url=image_path(job.id), **{n: getattr(image, n) for n in _IMAGE})
+        if image
+        else None,
+    )
+
+
+_SAME = tuple(name for name in JobView.model_fields if name not in {"error", "seconds", "image"})
+_IMAGE = tuple(name for name in ImageView.model_fields if name != "url")
+
+
+def view_error(job: Job) -> JobError | None:
+    """Write why a job has no image."""
+    if job.error_code is None:
+        return None
+    return JobError(
+        code=job.error_code,
+        message=job.error_message or "",
+        retry_helps=_RETRY_HELPS.get(job.error_code, False),
+    )
+
+
+_RETRY_HELPS = {
+    error.code: error.retry_helps
+    for error in vars(errors).values()
+    if isinstance(error, type) and issubclass(error, errors.PackshotError)
+}
+
+
+def seconds_of(job: Job, seconds: float | None) -> float | None:
+    """Tell what computing a job's image took; what came from store took nothing."""
+    if job.cache == CacheOutcome.EXACT:
+        return 0.0
+    return seconds if job.state == JobState.SUCCEEDED else None
+
+
+def image_path(job_id: UUID) -> str:
+    """Give the path of a job's image."""
+    return f"/v1/jobs/{job_id}/image"
+
+
+def view_batch(session: Session, batch: Batch) -> BatchView:
+    """Write one batch."""
+    return view_batches(session, [batch])[0]
+
+
+def view_batches(session: Session, batches: Sequence[Batch]) -> list[BatchView]:
+    """Write batches, with the counts of all of them in one query."""
+    counts = _count(session, [batch.id for batch in batches])
+    return [_view(batch, counts[batch.id]) for batch in batches]
+
+
+def _count(session: Session, batch_ids: Iterable[UUID]) -> dict[UUID, Counts]:
+    statement = (
+        select(col(Job.batch_id), col(Job.state), func.count())
+        .where(among(Job.batch_id, list(batch_ids)))
+        .group_by(col(Job.batch_id), col(Job.state))
+    )
+    counts: dict[UUID, dict[str, int]] = defaultdict(dict)
+    for batch_id, state, number in session.execute(statement):
+        if batch_id is not None:
+            counts[batch_id][state.value] = number
+    return defaultdict(Counts, {batch_id: Counts(**found) for batch_id, found in counts.items()})
+
+
+def _view(batch: Batch, counts: Counts) -> BatchView:
+    path = batch_path(batch.id)
+    values: dict[str, Any] = {
+        name: getattr(batch, name)
+        for name in ("id", "name", "state", "lane", "created_at", "finished_at")
+    }
+    return BatchView(
+        **values,
+        total=batch.total_jobs,
+        counts=counts,
+        warnings=[SheetWarning(**warning) for warning in batch.warnings],
+        links=BatchLinks(
+            self=path,
+            items=f"{path}/items",
+            results=f"{path}/results.csv",
+            cancel=f"{path}/cancel",
+        ),
+    )
+
+
+def batch_path(batch_id: UUID) -> str:
+    """Give the path of a batch."""
+    return f"/v1/batches/{batch_id}"

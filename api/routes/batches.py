@@ -1,0 +1,110 @@
+"""Sheets: sent, listed, read, cancelled."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, BackgroundTasks, Depends, Query, Response
+from fastapi.responses import StreamingResponse
+
+from api import reading
+from api.acceptance import accept_batch
+from api.dependencies import ServicesNow, SessionNow, Tenant, get_tenant
+from api.problems import problems
+from api.publication import publish, revoke
+from api.reading import batch_path, find_batch, view_batch
+from api.results import stream_results
+from api.schemas import BatchPage, BatchView, JobPage
+from api.uploads import Upload, document_upload, receive_upload
+from core.lifecycle.cancellation import cancel_batch
+from core.states import JobState
+
+router = APIRouter(
+    prefix="/v1/batches",
+    tags=["Batches"],
+    # First of all: without a key nobody's upload is read.
+    dependencies=[Depends(get_tenant)],
+    responses=problems(401, 422, 503),
+)
+
+Cursor = Annotated[str | None, Query(description="`next` of the page before.", max_length=200)]
+Limit = Annotated[int, Query(ge=1, le=500, description="Most items of the page.")]
+
+
+@router.post(
+    "",
+    status_code=202,
+    responses=problems(400, 413, 415),
+    openapi_extra=document_upload(),
+)
+def post_batch(
+    tenant: Tenant,
+    upload: Annotated[Upload, Depends(receive_upload)],
+    services: ServicesNow,
+    session: SessionNow,
+    background: BackgroundTasks,
+    response: Response,
+) -> BatchView:
+    """Send a sheet: one product per row. Every bad row is named at once, or all are queued."""
+    bundle = services.bundle.get()
+    sheet, fields = upload.read()
+    accepted = accept_batch(session, bundle, tenant, sheet, fields, upload.name)
+    background.add_task(publish, services, accepted.submission.published)
+    response.headers["Location"] = batch_path(accepted.batch.id)
+    return view_batch(session, find_batch(session, tenant, accepted.batch.id))
+
+
+@router.get("")
+def get_batches(
+    tenant: Tenant, session: SessionNow, cursor: Cursor = None, limit: Limit = 50
+) -> BatchPage:
+    """List batches, newest first."""
+    return reading.list_batches(session, tenant, cursor=cursor, limit=limit)
+
+
+@router.get("/{batch_id}", responses=problems(404))
+def get_batch(batch_id: UUID, tenant: Tenant, session: SessionNow) -> BatchView:
+    """Tell how a batch stands."""
+    return view_batch(session, find_batch(session, tenant, batch_id))
+
+
+@router.get("/{batch_id}/items", responses=problems(404))
+def get_items(
+    batch_id: UUID,
+    tenant: Tenant,
+    session: SessionNow,
+    state: JobState | None = None,
+    cursor: Cursor = None,
+    limit: Limit = 100,
+) -> JobPage:
+    """List a batch's images, in the order of its sheet."""
+    find_batch(session, tenant, batch_id)
+    return reading.list_jobs(session, tenant, batch_id, state=state, cursor=cursor, limit=limit)
+
+
+@router.post("/{batch_id}/cancel", status_code=202, responses=problems(404))
+def post_cancel(
+    batch_id: UUID,
+    tenant: Tenant,
+    services: ServicesNow,
+    session: SessionNow,
+    background: BackgroundTasks,
+) -> BatchView:
+    """Cancel what is not finished; finished images stay."""
+    find_batch(session, tenant, batch_id)
+    background.add_task(revoke, services, cancel_batch(session, batch_id))
+    return view_batch(session, find_batch(session, tenant, batch_id))
+
+
+@router.get(
+    "/{batch_id}/results.csv",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/csv": {}}}, **problems(404)},
+)
+def get_results(batch_id: UUID, tenant: Tenant, services: ServicesNow) -> StreamingResponse:
+    """Download the sheet with what became of each image."""
+    lines = stream_results(services.database, tenant, batch_id)
+    return StreamingResponse(
+        lines,
+        media_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="results-{batch_id}.csv"'},
+    )

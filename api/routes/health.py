@@ -1,0 +1,27 @@
+"""For supervisors and load balancers: whether the process lives, whether it can serve."""
+
+from fastapi import APIRouter, Response
+
+from api.dependencies import ServicesNow
+from api.readiness import look
+from api.schemas import Health, Readiness
+
+router = APIRouter(tags=["Health"])
+
+
+@router.get("/healthz")
+async def get_health() -> Health:
+    """Tell that the process lives; nothing else is asked."""
+    return Health()
+
+
+@router.get("/readyz", responses={503: {"model": Readiness}})
+def get_readiness(services: ServicesNow, response: Response) -> Readiness:
+    """Tell what is there and what is missing; 503 when requests would be refused.
+
+    Without Redis requests are still accepted: their images start when it is back.
+    """
+    readiness = look(services)
+    if readiness.status == "unavailable":
+        response.status_code = 503
+    return readiness

@@ -1,0 +1,100 @@
+"""Single images: asked for, read, cancelled, downloaded."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, BackgroundTasks, Depends, Header, Query, Response
+from fastapi.responses import RedirectResponse, StreamingResponse
+
+from api.acceptance import accept_job
+from api.dependencies import ServicesNow, SessionNow, Tenant, get_tenant
+from api.images import etag_of, matches, ready_image
+from api.problems import problems
+from api.publication import publish, revoke
+from api.reading import find_job, view_job
+from api.schemas import JobRequest, JobView
+from core.lifecycle.cancellation import cancel_job
+
+router = APIRouter(
+    prefix="/v1/jobs",
+    tags=["Jobs"],
+    dependencies=[Depends(get_tenant)],
+    responses=problems(401, 422, 503),
+)
+
+
+@router.post("", status_code=202, responses=problems(413))
+def post_job(
+    request: JobRequest,
+    tenant: Tenant,
+    services: ServicesNow,
+    session: SessionNow,
+    background: BackgroundTasks,
+    response: Response,
+) -> JobView:
+    """Ask for one image; when the same one is in store, it is there at once."""
+    bundle = services.bundle.get()
+    job_id, submission = accept_job(session, bundle, tenant, request)
+    background.add_task(publish, services, submission.published)
+    response.headers["Location"] = f"/v1/jobs/{job_id}"
+    return view_job(*find_job(session, tenant, job_id))
+
+
+@router.get("/{job_id}", responses=problems(404))
+def get_job(job_id: UUID, tenant: Tenant, session: SessionNow) -> JobView:
+    """Tell how a job stands."""
+    return view_job(*find_job(session, tenant, job_id))
+
+
+@router.post("/{job_id}/cancel", status_code=202, responses=problems(404))
+def post_cancel(
+    job_id: UUID,
+    tenant: Tenant,
+    services: ServicesNow,
+    session: SessionNow,
+    background: BackgroundTasks,
+) -> JobView:
+    """Stop waiting for an image; a finished one stays as it is."""
+    find_job(session, tenant, job_id)
+    background.add_task(revoke, services, cancel_job(session, job_id))
+    return view_job(*find_job(session, tenant, job_id))
+
+
+@router.get(
+    "/{job_id}/image",
+    response_class=Response,
+    responses={
+        200: {"content": {"image/*": {}}},
+        304: {"description": "The client has it already."},
+        307: {"description": "With `redirect=1`: a URL that needs no key."},
+        **problems(404, 409, 410),
+    },
+)
+def get_image(
+    job_id: UUID,
+    tenant: Tenant,
+    services: ServicesNow,
+    session: SessionNow,
+    redirect: Annotated[
+        bool, Query(description="Answer with a URL of the storage that needs no key.")
+    ] = False,
+    if_none_match: Annotated[str | None, Header()] = None,
+) -> Response:
+    """Download a job's image."""
+    job, image, _ = find_job(session, tenant, job_id)
+    image = ready_image(job, image)
+    headers = {
+        "ETag": etag_of(image),
+        # Private: what is behind a key belongs in no shared cache.
+        "Cache-Control": "private, max-age=31536000, immutable",
+    }
+    if matches(if_none_match, image):
+        return Response(status_code=304, headers=headers)
+    if redirect:
+        url = services.storage.presign(image.key)
+        return RedirectResponse(url, status_code=307, headers={"Cache-Control": "no-store"})
+    return StreamingResponse(
+        services.storage.stream(image.key),
+        media_type=image.content_type,
+        headers=headers | {"Content-Length": str(image.size)},
+    )

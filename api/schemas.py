@@ -1,0 +1,210 @@
+"""The JSON that goes in and out."""
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from catalogue.checks import check_line, check_text
+from core.states import BatchState, CacheOutcome, JobState, Lane
+
+LONGEST_DEADLINE = 30 * 24 * 3600.0
+"""Seconds."""
+
+
+def _text(value: str) -> str:
+    if reason := check_text(value):
+        raise ValueError(reason)
+    return value
+
+
+def _line(value: str) -> str:
+    if reason := check_line(value):
+        raise ValueError(reason)
+    return value.strip()
+
+
+Text = Annotated[str, AfterValidator(_text)]
+Line = Annotated[str, AfterValidator(_line)]
+
+
+class Fields(BaseModel):
+    """What every request may say about its images; the model's defaults fill the rest."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    negative_prompt: Text | None = Field(None, description="What not to draw.")
+    seed: int | None = Field(
+        None, description="Seed of the first variant; without one the prompt decides it."
+    )
+    steps: int | None = Field(None, description="Denoising steps.")
+    guidance_scale: float | None = Field(
+        None, description="Classifier-free guidance; 1 or less switches it off."
+    )
+    scheduler: Line | None = Field(None, description="Name of the sampling method.")
+    width: int | None = Field(None, description="Pixels.")
+    height: int | None = Field(None, description="Pixels.")
+    deadline_seconds: float | None = Field(
+        None,
+        gt=0,
+        le=LONGEST_DEADLINE,
+        description="Images that are not ready after so many seconds fail.",
+    )
+
+    def parameters(self) -> dict[str, Any]:
+        """Give what the catalogue checks and fills up."""
+        return self.model_dump(exclude={"deadline_seconds", "lane", "name", "rows", "prompt"})
+
+
+class JobRequest(Fields):
+    """One wanted image."""
+
+    prompt: Text = Field(description="What the image shows.")
+    variant: int = Field(1, description="From 1; another variant is another image.")
+    sku: Line = Field("", max_length=200, description="The product, for your own use.")
+    lane: Lane = Field(Lane.INTERACTIVE, description="Queue.")
+
+
+class BatchFields(Fields):
+    """What applies to every row of a sheet that does not say otherwise."""
+
+    template: Text | None = Field(
+        None, description="Jinja2; makes the prompt of rows without one of their columns."
+    )
+    variants: int | None = Field(None, description="Images per row.")
+    lane: Lane = Field(Lane.STANDARD, description="Queue.")
+    name: Line | None = Field(None, max_length=200, description="What to call the batch.")
+
+
+class BatchRequest(BatchFields):
+    """Rows sent as JSON."""
+
+    rows: list[Any] = Field(description="One object per product, with at least `sku`.")
+
+
+class JobError(BaseModel):
+    """Why there is no image."""
+
+    code: str
+    message: str
+    retry_helps: bool = Field(description="Whether asking for the same image again may succeed.")
+
+
+class ImageView(BaseModel):
+    """Where an image is."""
+
+    url: str = Field(description="Path on this server.")
+    content_type: str
+    digest: str = Field(description="SHA-256 of the bytes, hex; also the ETag.")
+    size: int = Field(description="Bytes.")
+    width: int
+    height: int
+
+
+class JobView(BaseModel):
+    """One wanted image, as it stands."""
+
+    id: UUID
+    batch_id: UUID | None
+    sku: str
+    variant: int
+    line: int | None = Field(description="Line of the sheet.")
+    state: JobState
+    cache: CacheOutcome = Field(description="What served it.")
+    prompt: str
+    negative_prompt: str
+    width: int
+    height: int
+    steps: int
+    guidance_scale: float
+    scheduler: str
+    seed: int
+    lane: Lane
+    warning: str | None
+    error: JobError | None
+    seconds: float | None = Field(
+        description="What computing it took; 0 from store, null while it is not finished."
+    )
+    image: ImageView | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+class Counts(BaseModel):
+    """Jobs by state."""
+
+    queued: int = 0
+    running: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    canceled: int = 0
+
+
+class SheetWarning(BaseModel):
+    """Something that was accepted but looks wrong."""
+
+    line: int | None
+    column: str | None
+    message: str
+
+
+class BatchLinks(BaseModel):
+    """Where to go from a batch: paths on this server."""
+
+    self: str
+    items: str
+    results: str
+    cancel: str
+
+
+class BatchView(BaseModel):
+    """One sheet, as it stands."""
+
+    id: UUID
+    name: str
+    state: BatchState
+    lane: Lane
+    total: int = Field(description="Images.")
+    counts: Counts
+    warnings: list[SheetWarning]
+    created_at: datetime
+    finished_at: datetime | None
+    links: BatchLinks
+
+
+class BatchPage(BaseModel):
+    """Some batches, newest first."""
+
+    items: list[BatchView]
+    next: str | None = Field(description="Cursor of the page that follows; null on the last.")
+
+
+class JobPage(BaseModel):
+    """Some jobs of a batch, in the order of its sheet."""
+
+    items: list[JobView]
+    next: str | None = Field(description="Cursor of the page that follows; null on the last.")
+
+
+class Health(BaseModel):
+    """The process is alive."""
+
+    status: str = "ok"
+
+
+class Component(BaseModel):
+    """One thing that the API depends on."""
+
+    ok: bool
+    required: bool = Field(description="Whether requests are refused without it.")
+    address: str
+    detail: str | None = Field(description="Why it is not there, and what to do.")
+
+
+class Readiness(BaseModel):
+    """Whether requests can be served."""
+
+    status: str = Field(description="ready, degraded (still accepting) or unavailable.")
+    components: dict[str, Component]

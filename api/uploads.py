@@ -1,0 +1,127 @@
+"""The body of a new batch: a sheet as a file with fields beside it, or rows as JSON."""
+
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from fastapi import Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+from starlette.datastructures import UploadFile
+
+from api.schemas import BatchFields, BatchRequest
+from catalogue.checks import check_line
+from catalogue.json_lines import parse_json, read_rows
+from catalogue.readers import read_sheet
+from catalogue.sheet import Sheet
+from core.errors import InvalidRequestError, PackshotError
+
+M = TypeVar("M", bound=BatchFields)
+
+MOST_FIELDS = 50
+
+
+class UnsupportedMediaTypeError(PackshotError):
+    """A batch is sent as `multipart/form-data` with a `file`, or as `application/json`."""
+
+    code = "unsupported_media_type"
+    status = 415
+
+
+@dataclass(frozen=True, kw_only=True)
+class Upload:
+    """A body that was received; nothing in it is checked yet."""
+
+    content: bytes
+    name: str = ""
+    """The file's name."""
+    content_type: str
+    fields: dict[str, str] | None = None
+    """The form's other fields; None when the body is JSON."""
+
+    def read(self) -> tuple[Sheet, BatchFields]:
+        """Read the sheet and the fields.
+
+        Raises:
+            InvalidSheetError: naming each line that cannot be read.
+            RequestValidationError: A field does not fit.
+        """
+        if self.fields is None:
+            request = _validate(BatchRequest, self._json())
+            return read_rows(request.rows), request
+        fields = _validate(BatchFields, self.fields)
+        return read_sheet(self.content, name=self.name, content_type=self.content_type), fields
+
+    def _json(self) -> Any:
+        try:
+            return parse_json(self.content)
+        except (ValueError, RecursionError) as error:
+            raise InvalidRequestError(f"The body is no JSON ({error}).") from error
+
+
+async def receive_upload(request: Request) -> Upload:
+    """Receive the body of a new batch.
+
+    Raises:
+        UnsupportedMediaTypeError: It is neither a form nor JSON.
+        InvalidRequestError: The form has no file.
+    """
+    content_type = request.headers.get("content-type", "")
+    media_type = content_type.partition(";")[0].strip().lower()
+    if media_type == "application/json":
+        return Upload(content=await request.body(), content_type=media_type)
+    if media_type != "multipart/form-data":
+        raise UnsupportedMediaTypeError(
+            f"{content_type or 'A body without Content-Type'} is not taken here: send "
+            "`multipart/form-data` with a `file`, or `application/json`."
+        )
+    async with request.form(max_files=1, max_fields=MOST_FIELDS) as form:
+        fields = {name: value for name, value in form.items() if isinstance(value, str)}
+        file = form.get("file")
+        if not isinstance(file, UploadFile):
+            raise InvalidRequestError(
+                "The form has no `file`: send the sheet as a file, for example with "
+                "`curl -F file=@products.csv`."
+            )
+        return Upload(
+            content=await run_in_threadpool(file.file.read),
+            name=_file_name(file.filename or ""),
+            content_type=file.content_type or "",
+            # A form sends a field that was left empty as an empty text.
+            fields={name: value for name, value in fields.items() if value != ""},
+        )
+
+
+def _file_name(name: str) -> str:
+    return "" if check_line(name) else name[-200:]
+
+
+def _validate(model: type[M], values: Any) -> M:
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise RequestValidationError(error.errors()) from error
+
+
+def document_upload() -> dict[str, Any]:
+    """Describe the body for OpenAPI, which cannot see it in the route's signature."""
+    json_schema = _schema(BatchRequest)
+    json_schema["properties"]["rows"]["items"] = {"type": "object"}
+    form_schema = _schema(BatchFields)
+    form_schema["properties"]["file"] = {
+        "type": "string",
+        "format": "binary",
+        "description": "CSV or JSONL; a header or keys with at least `sku`.",
+    }
+    form_schema["required"] = ["file"]
+    content = {
+        "multipart/form-data": {"schema": form_schema},
+        "application/json": {"schema": json_schema},
+    }
+    return {"requestBody": {"required": True, "content": content}}
+
+
+def _schema(model: type[BatchFields]) -> dict[str, Any]:
+    schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+    schema.pop("$defs", None)
+    return schema
