@@ -1,0 +1,162 @@
+"""The API on a real port and the real services, with a model that is only described."""
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+import uvicorn
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import Whitespace
+
+from api.app import create_app
+from bundles.manifest import Defaults, Manifest, Sizes, save_manifest
+from core.database import Database
+from core.keys import create_key
+from core.lifecycle import settlement
+from core.models import Image, Job
+from core.settings import Settings
+from core.states import JobState
+from core.storage import Storage
+from tests.integration.shop import Shop, image_of, poll
+
+PIXELS = b"\x89PNG these are not pixels, but bytes that must come back as they are"
+
+
+def describe_bundle(folder: Path, *, revision: str = "1") -> None:
+    """Write what the API reads of a bundle."""
+    (folder / "tokenizer").mkdir(parents=True, exist_ok=True)
+    words = Tokenizer(WordLevel({"[unknown]": 0}, unk_token="[unknown]"))
+    words.pre_tokenizer = Whitespace()
+    words.save(str(folder / "tokenizer" / "tokenizer.json"))
+    manifest = Manifest(
+        name="described",
+        revision=revision * 64,
+        source="nowhere",
+        defaults=Defaults(steps=4, guidance_scale=3.0, scheduler="ddim", width=64, height=64),
+        sizes=Sizes(min=32, max=128, multiple_of=32, tested=((64, 64),)),
+        max_tokens=12,
+    )
+    save_manifest(manifest, folder)
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    """The folder of a bundle whose model reads ten words and makes 32 to 128 pixels."""
+    describe_bundle(tmp_path / "bundle")
+    return tmp_path / "bundle"
+
+
+@pytest.fixture
+def settings(settings: Settings, bundle: Path) -> Settings:
+    return settings.model_copy(update={"bundle": bundle, "connect_timeout": 1.0})
+
+
+@contextmanager
+def serving(settings: Settings) -> Iterator[str]:
+    """Run the API in a thread of this process, and give its URL."""
+    config = uvicorn.Config(create_app(settings), log_config=None, timeout_graceful_shutdown=5)
+    server = uvicorn.Server(config)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        poll(lambda: server.started or not thread.is_alive())
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+@pytest.fixture
+def serve(database: Database) -> Iterator[Callable[..., httpx.Client]]:
+    """Start the API with some settings, and open a client; without a tenant it has no key."""
+    with ExitStack() as stack:
+
+        def serve(settings: Settings, *, tenant: str | None = "shop") -> httpx.Client:
+            url = stack.enter_context(serving(settings))
+            client = connect(database, url, tenant)
+            return stack.enter_context(client)
+
+        yield serve
+
+
+def connect(database: Database, url: str, tenant: str | None) -> httpx.Client:
+    headers = {}
+    if tenant:
+        with database.session() as session:
+            headers["Authorization"] = f"Bearer {create_key(session, tenant)[1]}"
+    return httpx.Client(base_url=url, headers=headers, timeout=60, trust_env=False)
+
+
+@pytest.fixture
+def client(serve: Callable[..., httpx.Client], settings: Settings) -> httpx.Client:
+    """A client of the tenant `shop`."""
+    return serve(settings)
+
+
+@pytest.fixture
+def stranger(client: httpx.Client, database: Database) -> Iterator[httpx.Client]:
+    """A client of the same server, but of another tenant."""
+    with connect(database, str(client.base_url), "stranger") as stranger:
+        yield stranger
+
+
+class Worker:
+    """Finishes jobs, as a worker does, without a model."""
+
+    def __init__(self, shop: Shop, storage: Storage) -> None:
+        self.shop = shop
+        self.storage = storage
+
+    def start(self, job_id: str) -> None:
+        self.shop.start(self._job(job_id).id)
+
+    def make(self, job_id: str, pixels: bytes = PIXELS) -> Image:
+        """Store an image for a job, and finish whatever waits for it."""
+        claim = self.shop.start(self._job(job_id).id)
+        stored = self.storage.put_image(
+            pixels,
+            tenant=claim.tenant,
+            fingerprint=claim.fingerprint,
+            extension="png",
+            content_type="image/png",
+        )
+        image = image_of(claim)
+        image.key, image.digest, image.size = stored.key, stored.digest, stored.size
+        with self.shop.database.session() as session:
+            assert settlement.succeed(session, claim, image, seconds=1.5)
+        return image
+
+    def fail(self, job_id: str, error: Exception) -> None:
+        claim = self.shop.start(self._job(job_id).id)
+        with self.shop.database.session() as session:
+            assert settlement.fail(session, claim, error)
+
+    def _job(self, job_id: str) -> Job:
+        job = self.shop.job(job_id)
+        assert job.state == JobState.QUEUED
+        return job
+
+
+@pytest.fixture
+def worker(shop: Shop, storage: Storage) -> Worker:
+    return Worker(shop, storage)
+
+
+@pytest.fixture
+def send() -> Callable[..., dict]:
+    """Send a CSV that is good, and give the batch."""
+
+    def send(client: httpx.Client, sheet: str, **fields: object) -> dict:
+        answer = client.post(
+            "/v1/batches", files={"file": ("sheet.csv", sheet, "text/csv")}, data=fields
+        )
+        assert answer.status_code == 202, answer.text
+        return answer.json()
+
+    return send
