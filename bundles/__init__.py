@@ -1,0 +1,1 @@
+"""Making model bundles: export, manifests, and the starter model."""

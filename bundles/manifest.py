@@ -1,0 +1,107 @@
+"""What a model bundle says about itself, in its manifest.json.
+
+The API reads manifests, so nothing here imports torch, openvino, diffusers, optimum or nncf.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from core.errors import BundleError
+
+FORMAT = 1
+"""The newest manifest format that this version reads, and the one it writes."""
+
+FILE_NAME = "manifest.json"
+
+
+class Record(BaseModel):
+    """A frozen record; unknown members are mistakes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Defaults(Record):
+    """What a request gets that does not say otherwise."""
+
+    steps: int = Field(20, ge=1, description="Denoising steps.")
+    guidance_scale: float = Field(3.0, ge=0, description="Classifier-free guidance; <= 1 is none.")
+    scheduler: str = Field("dpmpp_2m", description="Name of the sampling method.")
+    width: int = Field(128, ge=8, description="Pixels.")
+    height: int = Field(128, ge=8, description="Pixels.")
+    negative_prompt: str = Field("", description="What pictures should not show.")
+
+
+class Sizes(Record):
+    """The widths and heights that the model takes, in pixels."""
+
+    min: int = Field(64, ge=8)
+    max: int = Field(256, ge=8)
+    multiple_of: int = Field(32, ge=1)
+    tested: tuple[tuple[int, int], ...] = Field(
+        ((128, 128),), description="(width, height) pairs whose quality was measured."
+    )
+
+
+class Manifest(Record):
+    """A bundle's identity and limits."""
+
+    format: int = Field(FORMAT, ge=1, description="Version of this record's layout.")
+    name: str = Field(min_length=1, max_length=100, pattern=r"^[a-z0-9][a-z0-9._-]*$")
+    revision: str = Field(
+        pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the source's files and the options."
+    )
+    source: str = Field(description="Folder name or Hub id that the bundle was made from.")
+    precision: str = Field("fp16", description="Of the UNet's weights: fp16, fp32, int8.")
+    licence: str = Field("unknown", description="SPDX identifier of the weights' licence.")
+    defaults: Defaults = Field(default_factory=Defaults)
+    sizes: Sizes = Field(default_factory=Sizes)
+    latent_channels: int = Field(4, ge=1)
+    vae_scale_factor: int = Field(8, ge=1, description="Pixels per latent, along each side.")
+    prediction_type: str = Field("epsilon", description="epsilon, v_prediction or sample.")
+    max_tokens: int = Field(77, ge=2, description="Prompt length, start and end tokens included.")
+    scores: dict[str, float] = Field(
+        default_factory=dict, description="Quality figures by name, as `model evaluate` stored."
+    )
+
+
+def load_manifest(folder: Path) -> Manifest:
+    """Read a bundle's manifest.
+
+    Raises:
+        BundleError: The folder has no manifest, or one that is damaged or from a newer packshot.
+    """
+    path = folder / FILE_NAME
+    try:
+        content: Any = json.loads(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        raise BundleError(
+            f"no model bundle at {folder}: run `packshot model build SOURCE` to make one"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise BundleError(
+            f"{path} cannot be read ({error}): build the bundle again with `packshot model build`"
+        ) from error
+    newest = content.get("format") if isinstance(content, dict) else None
+    if isinstance(newest, int) and newest > FORMAT:
+        raise BundleError(
+            f"{path} has format {newest}, but this packshot reads up to {FORMAT}: "
+            "upgrade packshot, or build the bundle again with `packshot model build`"
+        )
+    try:
+        return Manifest.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(step) for step in first["loc"]) or "the record"
+        raise BundleError(
+            f"{path} is damaged ({where}: {first['msg']}): "
+            "build the bundle again with `packshot model build`"
+        ) from error
+
+
+def save_manifest(manifest: Manifest, folder: Path) -> None:
+    """Write the manifest into a folder that nobody reads yet."""
+    text = manifest.model_dump_json(indent=2) + "\n"
+    (folder / FILE_NAME).write_text(text, encoding="utf-8")
