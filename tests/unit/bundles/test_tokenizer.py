@@ -1,0 +1,64 @@
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tokenizers import Tokenizer
+
+from bundles.starter.tokenizer import (
+    END,
+    MAX_TOKENS,
+    START,
+    VOCABULARY,
+    build_tokenizer,
+    save_tokenizer,
+)
+
+TOKENIZER = build_tokenizer()
+
+
+def ids(text: str) -> list[int]:
+    return TOKENIZER(text, truncation=True, max_length=MAX_TOKENS).input_ids
+
+
+def test_ids_have_no_gaps_and_special_tokens_come_last():
+    vocabulary = TOKENIZER.get_vocab()
+    assert sorted(vocabulary.values()) == list(range(VOCABULARY))
+    assert (vocabulary[START], vocabulary[END]) == (VOCABULARY - 2, VOCABULARY - 1)
+
+
+def test_training_twice_gives_the_same_vocabulary():
+    assert build_tokenizer().get_vocab() == TOKENIZER.get_vocab()
+
+
+def test_the_captions_words_are_whole_tokens():
+    words = ["striped", "red", "mug", "on", "a", "white", "background"]
+    assert len(ids(" ".join(words))) == len(words) + 2
+
+
+def test_case_space_and_composition_do_not_matter():
+    assert ids("  Café \n CHAIR\t") == ids("café chair") == ids("cafe\u0301 chair")
+
+
+@given(st.text(max_size=200))
+def test_any_text_has_ids_between_its_ends(text):
+    found = ids(text)
+    assert found[0] == VOCABULARY - 2
+    assert found[-1] == VOCABULARY - 1
+    assert len(found) <= MAX_TOKENS
+    assert all(0 <= token < VOCABULARY - 2 for token in found[1:-1])
+
+
+@pytest.mark.parametrize("text", ["Größe 日本 🎉", "quixotic", "a<b>&c;'s"])
+def test_unknown_words_keep_every_byte(text):
+    pieces = TOKENIZER.convert_ids_to_tokens(ids(text)[1:-1])
+    letters = sum(len(piece.removesuffix("</w>")) for piece in pieces)
+    assert letters == len("".join(text.lower().split()).encode())
+
+
+def test_a_saved_tokenizer_reads_without_transformers(tmp_path):
+    save_tokenizer(TOKENIZER, tmp_path)
+    light = Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
+    assert light.encode("A dotted Blue vase, 12 cm").ids == ids("A dotted Blue vase, 12 cm")
+    assert json.loads((tmp_path / "vocab.json").read_text()) == TOKENIZER.get_vocab()
+    assert (tmp_path / "merges.txt").is_file()
