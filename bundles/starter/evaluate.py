@@ -1,0 +1,133 @@
+"""Scores the starter model: `python -m bundles.starter.evaluate [--prompts 200]`.
+
+Prints how often generated pictures of held-out products have the attributes that their prompts
+ask for, as the classifier sees it, and how well the autoencoder reconstructs; a JSON line last.
+"""
+
+import argparse
+import json
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import numpy as np
+import numpy.typing as npt
+import torch
+from diffusers import AutoencoderKL, StableDiffusionPipeline
+from optimum.intel import OVStableDiffusionPipeline
+from PIL import Image
+
+from bundles.manifest import Defaults
+from bundles.source import read_profile
+from bundles.starter import SOURCE
+from bundles.starter.attributes import ATTRIBUTES, Product, split_products
+from bundles.starter.autoencoder import reconstruction_psnr
+from bundles.starter.captions import canonical_caption
+from bundles.starter.classifier import AttributeClassifier, load_classifier
+from bundles.starter.dataset import draw_pictures, to_tensor
+from core.schedulers import SCHEDULERS
+
+Pixels = npt.NDArray[np.uint8]
+
+BATCH = 25
+
+
+def load_pipeline(model: Path) -> Any:
+    """Load a text-to-image pipeline from a diffusers folder, or from a bundle (OpenVINO)."""
+    if (model / "unet" / "openvino_model.xml").is_file():
+        return OVStableDiffusionPipeline.from_pretrained(model)
+    return StableDiffusionPipeline.from_pretrained(model, torch_dtype=torch.float32)
+
+
+def generate(pipeline: Any, prompts: Sequence[str], settings: Defaults, seed: int) -> Pixels:
+    """Make (count, height, width, 3) uint8: one picture a prompt, the i-th with seed `seed` + i."""
+    pipeline.set_progress_bar_config(disable=True)
+    scheduler = getattr(diffusers, SCHEDULERS[settings.scheduler])
+    pipeline.scheduler = scheduler.from_config(pipeline.scheduler.config)
+    parts = []
+    for start in range(0, len(prompts), BATCH):
+        part = list(prompts[start : start + BATCH])
+        generators = [torch.Generator().manual_seed(seed + start + row) for row in range(len(part))]
+        images = pipeline(
+            part,
+            num_inference_steps=settings.steps,
+            guidance_scale=settings.guidance_scale,
+            width=settings.width,
+            height=settings.height,
+            generator=generators,
+            output_type="np",
+        ).images
+        parts.append(np.round(np.asarray(images) * 255).astype(np.uint8))
+    return np.concatenate(parts)
+
+
+def score(
+    classifier: AttributeClassifier, pictures: Pixels, products: Sequence[Product]
+) -> tuple[dict[str, float], dict[str, Counter[str]]]:
+    """Count accuracy by attribute, and what was taken for what ("red as orange") by attribute."""
+    seen = classifier.classify(to_tensor(pictures))
+    wanted = np.array([product.labels() for product in products])
+    accuracies: dict[str, float] = {}
+    mistakes: dict[str, Counter[str]] = {}
+    for column, (name, values) in enumerate(ATTRIBUTES.items()):
+        names = [str(value) for value in values]
+        pairs = zip(wanted[:, column], seen[:, column], strict=True)
+        mistakes[name] = Counter(
+            f"{names[want]} as {names[saw]}" for want, saw in pairs if want != saw
+        )
+        accuracies[name] = float((wanted[:, column] == seen[:, column]).mean())
+    accuracies["all"] = float((wanted == seen).all(axis=1).mean())
+    return accuracies, mistakes
+
+
+def contact_sheet(pictures: Pixels, columns: int = 20) -> Image.Image:
+    """Lay all pictures side by side, in reading order."""
+    rows = -(-len(pictures) // columns)
+    height, width = pictures.shape[1:3]
+    sheet = np.full((rows * height, columns * width, 3), 255, np.uint8)
+    for position, picture in enumerate(pictures):
+        row, column = divmod(position, columns)
+        top, left = row * height, column * width
+        sheet[top : top + height, left : left + width] = picture
+    return Image.fromarray(sheet)
+
+
+def main() -> None:
+    """Evaluate at the model's default settings, or at the ones given."""
+    parser = argparse.ArgumentParser(prog="python -m bundles.starter.evaluate", description=__doc__)
+    parser.add_argument("--model", type=Path, default=SOURCE, help="diffusers folder or bundle")
+    parser.add_argument("--prompts", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=1000)
+    parser.add_argument("--steps", type=int)
+    parser.add_argument("--guidance-scale", type=float)
+    parser.add_argument("--scheduler", choices=sorted(SCHEDULERS))
+    parser.add_argument("--sheet", type=Path, default=Path("contact-sheet.png"))
+    options = parser.parse_args()
+    given = {
+        name: getattr(options, name)
+        for name in ("steps", "guidance_scale", "scheduler")
+        if getattr(options, name) is not None
+    }
+    settings = read_profile(SOURCE).defaults.model_copy(update=given)
+    _, held_out = split_products()
+    products = held_out[: options.prompts]
+    prompts = [canonical_caption(product) for product in products]
+    pictures = generate(load_pipeline(options.model), prompts, settings, options.seed)
+    contact_sheet(pictures).save(options.sheet)
+    accuracies, mistakes = score(load_classifier(SOURCE / "classifier"), pictures, products)
+    for name, share in accuracies.items():
+        wrong = ", ".join(f"{what} {count}x" for what, count in mistakes.get(name, {}).items())
+        print(f"{name:<12}{share:>8.1%}  {wrong}")
+    decibels = reconstruction_psnr(
+        AutoencoderKL.from_pretrained(SOURCE / "vae", torch_dtype=torch.float32),
+        draw_pictures(held_out, 1, seed=2),
+    )
+    print(f"{'VAE PSNR':<12}{decibels:>7.1f} dB")
+    figures = {"prompts": len(prompts), "accuracy": accuracies, "vae_psnr_db": decibels}
+    print(json.dumps({**figures, "settings": settings.model_dump()}))
+
+
+if __name__ == "__main__":
+    main()
