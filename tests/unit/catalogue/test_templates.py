@@ -1,0 +1,118 @@
+"""Templates: what they can say, and that they can neither run long nor reach anything."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from catalogue.templates import PromptTemplate, TemplateProblemError, UnknownColumnError
+
+ROW = {"sku": "A", "Main Color": "Red", "kind": "mug", "tags": ["old", "big"], "empty": None}
+
+
+@pytest.mark.parametrize(
+    ("source", "prompt"),
+    [
+        ("a {{ kind }}", "a mug"),
+        ("a {{ main_color|lower }} {{ kind }}", "a red mug"),
+        ("a {{ row['Main Color'] }} {{ row.kind }}", "a Red mug"),
+        ("{% if kind == 'mug' and not empty %}cup{% else %}{{ kind }}{% endif %}", "cup"),
+        ("{{ 'big' if kind in ('mug', 'cup') else 'small' }}", "big"),
+        ("{{ tags|join(', ') }} {{ tags[0] }}", "old, big old"),
+        ("{{ missing|default('any') }}", "any"),
+        ("{% if missing is defined %}x{% endif %}y", "y"),
+        ("  a\n\n  {{ kind }}\t", "a mug"),
+        ("{{ '<b>a</b><br>mug'|striptags }}", "a mug"),
+        ("{{ kind|replace('mug', 'cup') ~ '!' }}", "cup!"),
+        ("{{ empty }}x", "x"),
+    ],
+)
+def test_what_templates_can_say(source, prompt):
+    assert PromptTemplate(source).render(ROW) == prompt
+
+
+def test_a_column_that_is_not_there_is_named_with_the_nearest():
+    with pytest.raises(UnknownColumnError, match=r"'kidn'.*Did you mean 'kind'\?"):
+        PromptTemplate("a {{ kidn }}").render(ROW)
+    with pytest.raises(UnknownColumnError, match="'Colour'"):
+        PromptTemplate("a {{ row['Colour'] }}").render(ROW)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{% for a in 'aaaaaaaaaa' %}{% for b in 'aaaaaaaaaa' %}x{% endfor %}{% endfor %}",
+        "{{ 'a' * 1000000000 }}",
+        "{{ 10 ** 10 ** 10 }}",
+        "{{ '%1000000000d' % 1 }}",
+        "{{ 'a'.ljust(1000000000) }}",
+        "{{ 'a'|center(1000000000) }}",
+        "{{ 'a'|format(1) }}",
+        "{{ range(1000000000)|join }}",
+        "{% set a = 'a' %}{{ a }}",
+        "{% macro a() %}{{ a() }}{% endmacro %}{{ a() }}",
+        "{% include 'x' %}",
+        "{% extends 'x' %}",
+        "{% import 'x' as y %}",
+        "{{ lipsum() }}",
+        "{{ cycler.__init__.__globals__ }}",
+        "{{ 'a'|attr('__class__') }}",
+        "{{ 1|round(1000000000, 'ceil') }}",
+        "{{ " + "9" * 5000 + " }}",
+        "{{ " + "(" * 3000 + "1" + ")" * 3000 + " }}",
+        "{{ " + "not " * 2000 + "1 }}",
+        "{{ " + "1 and " * 1500 + "1 }}",
+        "{{ kind",
+        "{% if %}",
+        "{{ kind }}" * 2000,
+        "{{ kind is callable }}",
+    ],
+)
+def test_what_templates_cannot_say_is_refused_before_it_runs(source):
+    with pytest.raises(TemplateProblemError):
+        PromptTemplate(source).render({"kind": "mug"})
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ kind.__class__ }}",
+        "{{ kind['__class__'] }}",
+        "{{ row.items }}",
+        "{{ row.__class__.__mro__ }}",
+        "{{ tags.append }}",
+    ],
+)
+def test_no_attribute_of_an_object_is_within_reach(source):
+    with pytest.raises(TemplateProblemError):
+        PromptTemplate(source).render(ROW)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ text }}",
+        "{{ text|replace('', text) }}",
+        "{{ text|replace('a', text)|replace('a', text)|replace('a', text) }}",
+        "{{ texts|join(text) }}",
+        "{{ text ~ text ~ text }}",
+    ],
+)
+def test_a_rendering_cannot_grow_without_bound(source):
+    row = {"text": "a" * 5000, "texts": ["a" * 5000] * 50}
+    with pytest.raises(TemplateProblemError, match="characters"):
+        PromptTemplate(source).render(row)
+
+
+@given(st.text(max_size=60) | st.text("{}%#|a '()[].~1=", max_size=60), st.text(max_size=20))
+def test_any_template_and_any_cell_give_a_prompt_or_a_reason(source, cell):
+    try:
+        answer = PromptTemplate(source).render({"a": cell})
+    except TemplateProblemError as error:
+        answer = str(error)
+    assert len(answer) <= 4000
+
+
+@given(st.text())
+def test_a_cell_is_never_a_template(cell):
+    text = "{{ 7 }}" + cell
+    assert PromptTemplate("x {{ a }}").render({"a": text}) == " ".join(f"x {text}".split())
