@@ -1,0 +1,145 @@
+"""What the API says and does while something that it needs is missing."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from core.queue import make_celery
+from core.states import Lane
+from tests.integration.api.conftest import describe_bundle
+from tests.integration.shop import poll
+
+NOWHERE = "127.0.0.1:9"
+"""The discard port: nothing listens there."""
+
+MISSING = {
+    "postgres": {"database_url": f"postgresql+psycopg://packshot@{NOWHERE}/packshot"},
+    "redis": {"broker_url": f"redis://{NOWHERE}/0"},
+    "s3": {"s3_endpoint_url": f"http://{NOWHERE}"},
+}
+
+
+def test_everything_is_there(client, settings):
+    answer = client.get("/readyz")
+    assert answer.status_code == 200
+    body = answer.json()
+    assert body["status"] == "ready"
+    assert {name: part["ok"] for name, part in body["components"].items()} == {
+        "postgres": True, "redis": True, "s3": True, "bundle": True,
+    }  # fmt: skip
+    assert body["components"]["bundle"]["address"] == str(settings.bundle)
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "word"),
+    [("postgres", 503, "unavailable"), ("redis", 200, "degraded"), ("s3", 503, "unavailable")],
+)
+def test_what_is_missing_is_named_with_its_address(serve, settings, name, status, word):
+    client = serve(settings.model_copy(update=MISSING[name]), tenant=None)
+    answer = client.get("/readyz")
+    assert answer.status_code == status
+    assert answer.json()["status"] == word
+    parts = answer.json()["components"]
+    assert [part for part in parts if not parts[part]["ok"]] == [name]
+    assert NOWHERE in parts[name]["detail"]
+    assert f"PACKSHOT_{next(iter(MISSING[name])).upper()}" in parts[name]["detail"]
+    assert client.get("/healthz").status_code == 200
+
+
+def test_without_a_bundle_images_can_be_read_and_not_asked_for(client, bundle, worker):
+    job = client.post("/v1/jobs", json={"prompt": "a red mug"}).json()
+    worker.make(job["id"])
+    shutil.rmtree(bundle)
+    for arguments in (
+        {"url": "/v1/jobs", "json": {"prompt": "a red mug"}},
+        {"url": "/v1/batches", "files": {"file": ("a.csv", "sku,prompt\nA,a\n")}},
+    ):
+        answer = client.post(**arguments)
+        assert answer.status_code == 503
+        assert answer.json()["code"] == "bundle_unusable"
+        assert "packshot model build" in answer.json()["detail"]
+    assert client.get(f"/v1/jobs/{job['id']}/image").status_code == 200
+    assert client.get("/readyz").status_code == 503
+    describe_bundle(bundle)
+    assert client.post("/v1/jobs", json={"prompt": "a red mug"}).status_code == 202
+    assert client.get("/readyz").status_code == 200
+
+
+def test_without_postgres_every_request_says_so(serve, settings):
+    client = serve(settings.model_copy(update=MISSING["postgres"]), tenant=None)
+    answer = client.get("/v1/batches", headers={"Authorization": "Bearer psk_any"})
+    assert answer.status_code == 503
+    assert answer.json()["code"] == "service_down"
+    assert NOWHERE in answer.json()["detail"]
+    assert answer.json()["retry_helps"] is True
+    assert "retry-after" in answer.headers
+
+
+def test_without_tables_the_way_out_is_named(serve, settings, services):
+    services.postgres.create_database("empty", template="template1")
+    url = settings.database_url.rpartition("/")[0] + "/empty"
+    client = serve(settings.model_copy(update={"database_url": url}), tenant=None)
+    assert "packshot migrate" in client.get("/readyz").json()["components"]["postgres"]["detail"]
+    answer = client.get("/v1/batches", headers={"Authorization": "Bearer psk_any"})
+    assert answer.status_code == 503
+    assert "packshot migrate" in answer.json()["detail"]
+
+
+def test_without_s3_an_image_says_so(serve, settings, client, worker):
+    job = client.post("/v1/jobs", json={"prompt": "a red mug"}).json()
+    worker.make(job["id"])
+    blind = serve(settings.model_copy(update=MISSING["s3"]))
+    answer = blind.get(f"/v1/jobs/{job['id']}/image")
+    assert answer.status_code == 503
+    assert NOWHERE in answer.json()["detail"]
+
+
+def test_without_redis_work_is_accepted_and_left_to_the_sweeper(serve, settings, shop):
+    client = serve(settings.model_copy(update=MISSING["redis"]))
+    job = client.post("/v1/jobs", json={"prompt": "a red mug"})
+    assert job.status_code == 202
+    assert client.post(f"/v1/jobs/{job.json()['id']}/cancel").json()["state"] == "canceled"
+    other = client.post("/v1/jobs", json={"prompt": "a blue mug"}).json()
+    # This answer comes after what follows the other: one connection, one request at a time.
+    assert client.get(f"/v1/jobs/{other['id']}").json()["state"] == "queued"
+    (queued,) = [one for one in shop.generations() if one.state == "queued"]
+    assert queued.published_at is None
+
+
+def test_new_work_is_published_in_its_lane_and_noted(client, shop, broker, send):
+    client.post("/v1/jobs", json={"prompt": "a red mug"})
+    send(client, "sku,prompt\nA,a blue mug\nB,a green mug\nC,a red mug\n")
+    poll(lambda: all(one.published_at for one in shop.generations()))
+    assert [broker.depth(lane) for lane in Lane] == [1, 2, 0]
+
+
+def test_messages_hold_ids_and_no_prompts(client, shop, broker, settings):
+    client.post("/v1/jobs", json={"prompt": "a secret mug"})
+    poll(lambda: broker.depth(Lane.INTERACTIVE) == 1)
+    (generation,) = shop.generations()
+    with make_celery(settings).connection_for_read() as connection:
+        message = connection.SimpleQueue(Lane.INTERACTIVE.value).get(timeout=10)
+    assert message.headers["id"] == str(generation.id)
+    assert "secret" not in json.dumps([message.payload, message.headers])
+
+
+@pytest.mark.parametrize("name", [*MISSING, "bundle"])
+def test_starting_without_something_says_which_in_one_sentence(environment, bundle, name):
+    extra = {f"PACKSHOT_{k.upper()}": v for k, v in MISSING.get(name, {}).items()}
+    extra |= {"PACKSHOT_BUNDLE": str(bundle) if name != "bundle" else "/nowhere"}
+    extra |= {"PACKSHOT_CONNECT_TIMEOUT": "1"}
+    done = subprocess.run(
+        [sys.executable, "-m", "api"],
+        env={"PATH": "/usr/bin"} | environment | extra,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 3
+    assert "Traceback" not in done.stderr
+    (line,) = done.stderr.splitlines()
+    assert (NOWHERE if name != "bundle" else "/nowhere") in line

@@ -1,0 +1,116 @@
+"""HTTP itself: problems, ids, limits, the description."""
+
+import uuid
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", "/nothing", 404, "not_found"),
+        ("GET", "/v1/jobs/not-an-id", 422, "invalid_request"),
+        ("DELETE", "/v1/jobs", 405, "method_not_allowed"),
+        ("GET", "/v1/batches?limit=0", 422, "invalid_request"),
+        ("GET", f"/v1/jobs/{uuid.uuid4()}", 404, "not_found"),
+    ],
+)
+def test_every_error_is_a_problem_document(client, method, path, status, code):
+    answer = client.request(method, path)
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    assert problem["status"] == status
+    assert problem["code"] == code
+    assert problem["type"] == f"urn:packshot:problem:{code}"
+    assert problem["title"]
+    assert problem["detail"]
+    assert problem["retry_helps"] is False
+    assert problem["instance"] == path.partition("?")[0]
+    assert problem["request_id"] == answer.headers["x-request-id"]
+
+
+def test_a_mistake_of_ours_is_a_problem_without_its_details(client, monkeypatch):
+    from api import reading
+
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("a secret of ours")
+
+    monkeypatch.setattr(reading, "list_batches", fail)
+    answer = client.get("/v1/batches")
+    assert answer.status_code == 500
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["request_id"] == answer.headers["x-request-id"]
+    assert "secret" not in answer.text
+
+
+def test_a_request_id_is_sent_back_or_made(client):
+    sent = client.get("/healthz", headers={"X-Request-ID": "order-66"})
+    assert sent.headers["x-request-id"] == "order-66"
+    for bad in ("", "a b", "x" * 200):
+        answer = client.get("/healthz", headers={"X-Request-ID": bad})
+        assert uuid.UUID(answer.headers["x-request-id"])
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize("path", ["/v1/jobs", "/v1/batches"])
+def test_a_body_that_is_too_large_is_refused_whether_its_length_is_announced(
+    serve, settings, path, chunked
+):
+    client = serve(settings.model_copy(update={"max_upload_bytes": 1000}))
+    body = b'{"prompt": "' + b"a" * 1000 + b'"}'
+    answer = client.post(
+        path,
+        content=iter([body[:500], body[500:]]) if chunked else body,
+        headers={"Content-Type": "application/json"},
+    )
+    assert answer.status_code == 413
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["code"] == "too_large"
+    assert "1,000 bytes" in answer.json()["detail"]
+
+
+def test_a_form_that_is_too_large_is_refused(serve, settings):
+    client = serve(settings.model_copy(update={"max_upload_bytes": 1000}))
+    answer = client.post("/v1/batches", files={"file": ("a.csv", b"x" * 2000)})
+    assert answer.status_code == 413
+
+
+def test_a_body_within_the_limit_is_taken(serve, settings):
+    client = serve(settings.model_copy(update={"max_upload_bytes": 1000}))
+    assert client.post("/v1/jobs", json={"prompt": "a" * 900}).status_code == 202
+
+
+def test_the_description_names_the_key_the_problems_and_both_bodies_of_a_batch(client):
+    client.headers.pop("Authorization")
+    described = client.get("/openapi.json").json()
+    assert client.get("/docs").status_code == 200
+    (scheme,) = described["components"]["securitySchemes"].values()
+    assert (scheme["type"], scheme["scheme"]) == ("http", "bearer")
+    for path, methods in described["paths"].items():
+        for method, operation in methods.items():
+            if not path.startswith("/v1/"):
+                continue
+            assert operation["security"], (method, path)
+            for status, response in operation["responses"].items():
+                if status[0] in "45":
+                    assert list(response["content"]) == ["application/problem+json"]
+    bodies = described["paths"]["/v1/batches"]["post"]["requestBody"]["content"]
+    assert set(bodies) == {"multipart/form-data", "application/json"}
+    assert "file" in bodies["multipart/form-data"]["schema"]["properties"]
+
+
+def test_every_reference_in_the_description_leads_somewhere(client):
+    described = client.get("/openapi.json").json()
+
+    def references(value: object) -> list[str]:
+        if isinstance(value, dict):
+            own = [value["$ref"]] if isinstance(value.get("$ref"), str) else []
+            return own + [one for part in value.values() for one in references(part)]
+        if isinstance(value, list):
+            return [one for part in value for one in references(part)]
+        return []
+
+    for reference in references(described):
+        assert reference.startswith("#/components/schemas/")
+        assert reference.rpartition("/")[2] in described["components"]["schemas"]
