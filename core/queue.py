@@ -4,7 +4,7 @@ A message carries one generation's id and nothing else: Flower shows task argume
 """
 
 from collections.abc import Iterable, Sequence
-from functools import partial
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -54,6 +54,25 @@ class LaneCycle:
         """Hear which queue answered; the order does not depend on it."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class LaneOrder:
+    """What kombu calls for a `LaneCycle`.
+
+    Not a partial: a worker sends its transport options to who inspects it, Flower for example,
+    and kombu turns only what has `__json__` into JSON.
+    """
+
+    share: int
+
+    def __call__(self) -> LaneCycle:
+        """Make one for a channel."""
+        return LaneCycle(share=self.share)
+
+    def __json__(self) -> dict[str, int]:
+        """Describe it."""
+        return {"lane_share": self.share}
+
+
 def _rank(queue: str) -> int:
     return LANES.index(queue) if queue in LANES else len(LANES)
 
@@ -75,7 +94,7 @@ def make_celery(settings: Settings) -> Celery:
             "visibility_timeout": settings.visibility_timeout,
             "unacked_restore_interval": 2,
             "unacked_restore_throttle": 1,
-            "queue_order_strategy": partial(LaneCycle, share=settings.lane_share),
+            "queue_order_strategy": LaneOrder(share=settings.lane_share),
             # One Redis list per lane, instead of one per lane and message priority.
             "priority_steps": [0],
             "socket_connect_timeout": settings.connect_timeout,
@@ -168,6 +187,7 @@ __all__ = [
     "LANES",
     "Broker",
     "LaneCycle",
+    "LaneOrder",
     "OperationalError",
     "Publisher",
     "make_celery",
