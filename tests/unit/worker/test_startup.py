@@ -1,0 +1,60 @@
+import pytest
+
+from core.errors import BundleError, ServiceDownError
+from core.settings import Settings
+from worker import startup
+from worker.startup import EXIT_UNUSABLE, run_or_explain, wait_for_services
+
+
+@pytest.fixture
+def settings():
+    return Settings(_env_file=None, connect_timeout=0.05)
+
+
+@pytest.fixture(autouse=True)
+def quick_and_silent(monkeypatch):
+    monkeypatch.setattr(startup, "PAUSE_SECONDS", 0.001)
+    # pytest's own handlers stay as they are.
+    monkeypatch.setattr(startup.logs, "configure", lambda _: None)
+
+
+def starting(answers_needed):
+    """A service that answers from the n-th question on."""
+    asked = []
+
+    def check():
+        asked.append(1)
+        if len(asked) < answers_needed:
+            raise ServiceDownError("Postgres at db:5432 does not answer.")
+
+    return check
+
+
+def test_a_service_that_is_starting_is_waited_for(settings):
+    wait_for_services([starting(1), starting(5)], settings)
+
+
+def test_a_service_that_stays_away_is_named(settings):
+    with pytest.raises(ServiceDownError, match="Postgres at db:5432"):
+        wait_for_services([starting(1), starting(10**9)], settings)
+
+
+@pytest.mark.parametrize("error", [ServiceDownError("S3 is away."), BundleError("No bundle.")])
+def test_the_reason_is_one_sentence(error, capsys):
+    def program(_):
+        raise error
+
+    assert run_or_explain(program) == EXIT_UNUSABLE
+    assert capsys.readouterr().err.strip() == error.detail
+
+
+def test_a_wrong_setting_is_explained(monkeypatch, capsys):
+    monkeypatch.setenv("PACKSHOT_ROW_LIMIT", "none")
+    startup.get_settings.cache_clear()
+    assert run_or_explain(lambda _: 0) == EXIT_UNUSABLE
+    startup.get_settings.cache_clear()
+    assert "row_limit" in capsys.readouterr().err
+
+
+def test_the_programs_own_exit_code_is_kept():
+    assert run_or_explain(lambda _: 7) == 7
