@@ -91,7 +91,9 @@ def submit(
         batch: The sheet, not yet added to the session; its counters are set here.
     """
     digests = [one.fingerprint(bundle_revision) for one in wanted]
-    first = dict(zip(reversed(digests), reversed(wanted), strict=True))
+    first: dict[str, Wanted] = {}
+    for digest, one in zip(digests, wanted, strict=True):
+        first.setdefault(digest, one)
     images, generations, created = _resolve(session, first, tenant, lane, bundle_revision)
 
     rows = []
@@ -185,10 +187,12 @@ def _insert_generations(
     bundle_revision: str,
 ) -> dict[str, UUID]:
     """Queue what nobody computes yet; what is in flight already is left alone."""
+    # Ids ascend in the sheet's order, in which the sweeper publishes.
+    ids = {digest: new_id() for digest in digests}
     rows = [
         first[digest].parameters(digest)
         | {
-            "id": new_id(),
+            "id": ids[digest],
             "tenant": tenant,
             "fingerprint": digest,
             "bundle_revision": bundle_revision,
