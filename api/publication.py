@@ -15,17 +15,21 @@ from core.states import Lane
 
 CHUNK = 500
 """Messages between two notes in Postgres of what was sent."""
+MOST = 2000
+"""Messages that a request sends itself: work for minutes, sent in a second or two. The sweeper
+sends the rest of a larger sheet, so that a server that stops never has much left to send."""
 
 logger = logging.getLogger("packshot.api")
 
 
 def publish(services: Services, generations: Sequence[tuple[UUID, Lane]]) -> None:
-    """Send the messages of new generations, and note that they were sent.
+    """Send the messages of new generations, the first of them, and note that they were sent.
 
     A failure is only logged: the rows are there, and the sweeper sends what was not noted.
     """
-    for start in range(0, len(generations), CHUNK):
-        chunk = generations[start : start + CHUNK]
+    first = generations[:MOST]
+    for start in range(0, len(first), CHUNK):
+        chunk = first[start : start + CHUNK]
         try:
             services.publisher.publish(chunk)
             with services.database.session() as session:

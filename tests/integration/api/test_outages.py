@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from api import publication
 from core.queue import make_celery
 from core.states import Lane
 from tests.integration.api.conftest import describe_bundle
@@ -114,6 +115,21 @@ def test_new_work_is_published_in_its_lane_and_noted(client, shop, broker, send)
     send(client, "sku,prompt\nA,a blue mug\nB,a green mug\nC,a red mug\n")
     poll(lambda: all(one.published_at for one in shop.generations()))
     assert [broker.depth(lane) for lane in Lane] == [1, 2, 0]
+
+
+def test_a_large_sheet_is_published_in_part_and_the_rest_left_to_the_sweeper(
+    client, shop, broker, send, monkeypatch
+):
+    monkeypatch.setattr(publication, "MOST", 3)
+    monkeypatch.setattr(publication, "CHUNK", 2)
+    send(client, "sku,prompt\n" + "".join(f"S{n},mug {n}\n" for n in range(5)))
+    poll(lambda: sum(one.published_at is not None for one in shop.generations()) == 3)
+    assert broker.depth(Lane.STANDARD) == 3
+    published = sorted(one.prompt for one in shop.generations() if one.published_at)
+    assert published == ["mug 0", "mug 1", "mug 2"]
+    # The sweeper goes by ids.
+    everything = sorted(shop.generations(), key=lambda one: one.id)
+    assert [one.prompt for one in everything] == [f"mug {n}" for n in range(5)]
 
 
 def test_messages_hold_ids_and_no_prompts(client, shop, broker, settings):
