@@ -1,0 +1,280 @@
+"""Real worker processes on a real (microscopic) model, and what is done to them.
+
+One story told in chapters: starting a worker takes seconds, so the chapters share one crew.
+"""
+
+import signal
+import uuid
+from collections.abc import Sequence
+
+import pytest
+from sqlalchemy import func, update
+from sqlmodel import col, select
+
+from core.database import Database
+from core.lifecycle import cancellation, recovery
+from core.models import Generation, Image, Job
+from core.queue import OperationalError, Publisher, make_celery
+from core.settings import Settings
+from core.states import GenerationState, JobState
+from local.infrastructure import DATABASE
+from tests.integration.shop import Shop, poll, wanted
+
+ROWS = 2
+SECONDS = 300
+"""Until a test gives up: machines that run tests are busy at times."""
+
+PACE = {
+    "PACKSHOT_ROW_LIMIT": str(ROWS),
+    "PACKSHOT_SHAPES_IN_PLAY": "2",
+    # Long: a busy machine may stand still for seconds. Tests let leases run out themselves.
+    "PACKSHOT_LEASE_SECONDS": "60",
+    "PACKSHOT_INFERENCE_THREADS": "1",
+    "PACKSHOT_HEARTBEAT_SECONDS": "0.2",
+    "PACKSHOT_VISIBILITY_TIMEOUT": "4",
+    "PACKSHOT_SWEEP_SECONDS": "0.3",
+    "PACKSHOT_REPUBLISH_SECONDS": "1",
+}
+
+
+class Factory(Shop):
+    """A shop whose images real workers make."""
+
+    def __init__(self, database: Database, settings: Settings) -> None:
+        super().__init__(database)
+        self.publisher = Publisher(make_celery(settings))
+
+    def order(self, count: int, *, steps: int) -> Sequence[uuid.UUID]:
+        """Submit and publish a sheet as the API does; give its generations."""
+        name = uuid.uuid4().hex
+        images = [
+            wanted(f"{name} {number}", width=32, height=32, steps=steps) for number in range(count)
+        ]
+        published = self.want(*images, batch=True).published
+        ids = [identity for identity, _ in published]
+        try:
+            self.publisher.publish(published)
+        except OperationalError:
+            return ids  # the sweeper does it
+        with self.database.session() as session:
+            recovery.mark_published(session, ids)
+        return ids
+
+    def rows(self, ids: Sequence[uuid.UUID]) -> Sequence[Generation]:
+        with self.database.session() as session:
+            return session.exec(select(Generation).where(col(Generation.id).in_(ids))).all()
+
+    def running(self, ids: Sequence[uuid.UUID], owner: str = "") -> Sequence[Generation]:
+        return [
+            row
+            for row in self.rows(ids)
+            if row.state is GenerationState.RUNNING and owner in (row.lease_owner or "")
+        ]
+
+    def expire_leases(self, owner: str) -> None:
+        """Let the leases of a dead worker run out now."""
+        with self.database.session() as session:
+            session.execute(
+                update(Generation)
+                .where(col(Generation.lease_owner).contains(owner))
+                .values(lease_expires_at=func.now())
+            )
+
+    def wait_until_done(self, ids: Sequence[uuid.UUID]) -> None:
+        """Wait for every image; each must have been recorded exactly once."""
+        done = GenerationState.SUCCEEDED
+        poll(lambda: all(row.state is done for row in self.rows(ids)), seconds=SECONDS)
+        with self.database.session() as session:
+            images = session.exec(select(Image).where(col(Image.generation_id).in_(ids))).all()
+            jobs = session.exec(select(Job).where(col(Job.generation_id).in_(ids))).all()
+        assert sorted(image.generation_id for image in images) == sorted(ids)
+        assert {job.state for job in jobs} == {JobState.SUCCEEDED}
+
+
+@pytest.fixture(scope="module")
+def place(services, bundle, tmp_path_factory):
+    """A database and settings for all chapters."""
+    services.postgres.create_database("processes", template=DATABASE)
+    services.valkey.flush()
+    yield services.environment | {
+        "PACKSHOT_DATABASE_URL": services.postgres.url("processes"),
+        "PACKSHOT_BUNDLE": str(bundle),
+        "PACKSHOT_HOME": str(tmp_path_factory.mktemp("home")),
+        **PACE,
+    }
+    services.postgres.drop_database("processes")
+
+
+@pytest.fixture(scope="module")
+def factory(place):
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in place.items():
+            patch.setenv(name, value)
+        settings = Settings(_env_file=None)
+    database = Database(settings)
+    factory = Factory(database, settings)
+    yield factory
+    factory.publisher.celery.close()
+    database.close()
+
+
+@pytest.fixture(scope="module")
+def crew(place, launch):
+    """Workers that run, and the housekeeping."""
+
+    class Crew:
+        def __init__(self):
+            self.housekeeping = launch("worker.housekeeping", place)
+            self.workers = []
+
+        def hire(self, count: int):
+            """Make sure that `count` workers run; give them."""
+            self.workers = [one for one in self.workers if one.popen.poll() is None]
+            while len(self.workers) < count:
+                self.workers.append(launch("worker", place))
+            for worker in self.workers:
+                worker.wait_until_said("ready.")
+            return self.workers[:count]
+
+    return Crew()
+
+
+def owner_of(worker) -> str:
+    return f"worker-{worker.popen.pid}-"
+
+
+def test_sigterm_finishes_what_runs_and_hands_the_rest_back(factory, crew):
+    leaving, _ = crew.hire(2)
+    ids = factory.order(5 * ROWS, steps=60)
+    # More than its batch holds: some run, some wait in its engine.
+    poll(lambda: len(factory.running(ids, owner_of(leaving))) > ROWS, seconds=SECONDS)
+
+    leaving.send(signal.SIGTERM)
+
+    assert leaving.wait() == 0
+    assert factory.running(ids, owner_of(leaving)) == []
+    assert leaving.said("left the engine")
+    factory.wait_until_done(ids)
+    assert {row.attempts for row in factory.rows(ids)} == {1}, "no image was begun in vain"
+
+
+def test_kill_9_loses_no_image_and_finishes_none_twice(factory, crew):
+    victim, _ = crew.hire(2)
+    ids = factory.order(3 * ROWS, steps=120)
+    poll(lambda: factory.running(ids, owner_of(victim)), seconds=SECONDS)
+
+    victim.send(signal.SIGKILL)
+    victim.wait()
+    orphans = factory.running(ids, owner_of(victim))
+    factory.expire_leases(owner_of(victim))
+
+    factory.wait_until_done(ids)
+    assert orphans
+    attempts = {row.id: row.attempts for row in factory.rows(ids)}
+    assert all(attempts[row.id] == row.attempts + 1 for row in orphans)
+
+
+def test_an_emptied_redis_loses_no_image(factory, crew, services):
+    crew.hire(1)
+    ids = factory.order(3 * ROWS, steps=60)
+    poll(lambda: factory.running(ids), seconds=SECONDS)
+
+    services.valkey.flush()
+
+    factory.wait_until_done(ids)
+    assert {row.attempts for row in factory.rows(ids)} == {1}
+
+
+def test_a_restarted_redis_loses_no_image(factory, crew, services):
+    (worker,) = crew.hire(1)
+    ids = factory.order(3 * ROWS, steps=60)
+    poll(lambda: factory.running(ids), seconds=SECONDS)
+
+    services.valkey.stop()
+    later = factory.order(ROWS, steps=4)
+    poll(lambda: not factory.running(ids), seconds=SECONDS)
+    services.valkey.start()
+
+    factory.wait_until_done([*ids, *later])
+    assert {row.attempts for row in factory.rows(ids)} == {1}
+    assert worker.popen.poll() is None
+
+
+def test_a_restarted_postgres_loses_no_image(factory, crew, services):
+    (worker,) = crew.hire(1)
+    ids = factory.order(2 * ROWS, steps=100)
+    poll(lambda: factory.running(ids), seconds=SECONDS)
+
+    services.postgres.stop()
+    services.postgres.start()
+
+    factory.wait_until_done(ids)
+    assert worker.popen.poll() is None
+    assert crew.housekeeping.popen.poll() is None
+
+
+def test_a_restarted_s3_loses_no_image(factory, crew, services):
+    (worker,) = crew.hire(1)
+    ids = factory.order(ROWS, steps=100)
+    poll(lambda: factory.running(ids), seconds=SECONDS)
+
+    services.s3.stop()
+    worker.wait_until_said("retry_scheduled")
+    services.s3.start()
+
+    factory.wait_until_done(ids)
+    assert {row.attempts for row in factory.rows(ids)} == {1}, "no image was computed again"
+
+
+def test_a_cancelled_image_leaves_the_engine(factory, crew):
+    (worker,) = crew.hire(1)
+    (identity,) = factory.order(1, steps=900)
+    poll(lambda: factory.running([identity]), seconds=SECONDS)
+
+    (job,) = factory.jobs(generation_id=identity)
+    with factory.database.session() as session:
+        assert cancellation.cancel_job(session, job.id) == [identity]
+
+    # Its log names the image only when it leaves early; finished, it would be "not recorded".
+    poll(lambda: worker.said(str(identity)), seconds=SECONDS)
+    assert not worker.said("not recorded")
+    after = factory.order(1, steps=4)
+    factory.wait_until_done(after)
+
+
+def test_a_second_signal_ends_at_once_and_gives_everything_back(factory, crew):
+    (worker,) = crew.hire(1)
+    ids = factory.order(ROWS, steps=900)
+    poll(lambda: factory.running(ids), seconds=SECONDS)
+
+    worker.send(signal.SIGTERM)
+    worker.wait_until_said("after the running images")
+    worker.send(signal.SIGTERM)
+
+    assert worker.wait() == 1
+    assert {row.state for row in factory.rows(ids)} == {GenerationState.QUEUED}
+    assert {row.attempts for row in factory.rows(ids)} == {0}
+
+
+def test_housekeeping_stops_on_sigterm(crew):
+    crew.housekeeping.send(signal.SIGTERM)
+    assert crew.housekeeping.wait() == 0
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        (
+            {"PACKSHOT_DATABASE_URL": "postgresql+psycopg://packshot@127.0.0.1:1/packshot"},
+            "Postgres at 127.0.0.1:1 does not answer",
+        ),
+        ({"PACKSHOT_BROKER_URL": "redis://127.0.0.1:1/0"}, "Redis at 127.0.0.1:1 does not"),
+        ({"PACKSHOT_BUNDLE": "/nowhere"}, "/nowhere"),
+    ],
+    ids=["postgres", "redis", "bundle"],
+)
+def test_a_worker_that_cannot_begin_says_why(place, launch, wrong, sentence):
+    worker = launch("worker", place | {"PACKSHOT_CONNECT_TIMEOUT": "0.1"} | wrong)
+    assert worker.wait() == 3
+    assert sentence in worker.log.read_text().splitlines()[-1]
+    assert not worker.said("Traceback")
