@@ -10,8 +10,8 @@ from uuid import UUID
 from kombu.exceptions import OperationalError
 
 from api.services import Services
+from core.lanes import Lane
 from core.lifecycle.recovery import mark_published
-from core.states import Lane
 
 CHUNK = 500
 """Messages between two notes in Postgres of what was sent."""

@@ -7,7 +7,8 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from catalogue.checks import check_line, check_text
-from core.states import BatchState, CacheOutcome, JobState, Lane
+from core.lanes import Lane
+from core.states import BatchState, CacheOutcome, JobState
 
 LONGEST_DEADLINE = 30 * 24 * 3600.0
 """Seconds."""

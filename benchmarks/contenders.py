@@ -7,8 +7,8 @@ from typing import Any
 from uuid import uuid4
 
 from benchmarks.requests import Request
+from core.lanes import Lane
 from core.schedulers import SCHEDULERS
-from core.states import Lane
 
 Moments = Sequence[float]
 """Seconds from the start of the queue to each image, in the order of the requests."""

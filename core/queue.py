@@ -14,8 +14,8 @@ from kombu import Queue
 from kombu.exceptions import OperationalError
 
 from core.errors import ServiceDownError
+from core.lanes import Lane
 from core.settings import Settings
-from core.states import Lane
 
 GENERATE = "packshot.generate"
 """Name of the one task."""

@@ -52,17 +52,6 @@ class GenerationState(StrEnum):
     """Its last waiter left."""
 
 
-class Lane(StrEnum):
-    """Which queue a piece of work waits in; served in this order."""
-
-    INTERACTIVE = "interactive"
-    """Somebody watches the screen."""
-    STANDARD = "standard"
-    """An ordinary sheet."""
-    BULK = "bulk"
-    """A sheet that may take all night."""
-
-
 class CacheOutcome(StrEnum):
     """What served a job."""
 

@@ -7,7 +7,7 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from core.states import Lane
+from core.lanes import Lane
 
 
 class RowError(Exception):

@@ -15,7 +15,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from core.states import Lane
+from core.lanes import Lane
 
 HANDICAP: Mapping[Lane, float] = {Lane.INTERACTIVE: 0.0, Lane.STANDARD: 30.0, Lane.BULK: 300.0}
 """Seconds by which a lane's rows stand back behind interactive ones."""

@@ -7,9 +7,9 @@ import redis
 import structlog
 
 from core.database import Database
+from core.lanes import Lane
 from core.lifecycle import recovery
 from core.queue import Broker, OperationalError, Publisher
-from core.states import Lane
 
 log = structlog.get_logger(__name__)
 

@@ -8,9 +8,10 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, func, or_, select, update
 from sqlmodel import Session, col
 
+from core.lanes import Lane
 from core.lifecycle.locks import among, lock_generations
 from core.models import Generation, Job
-from core.states import GenerationState, JobState, Lane, change
+from core.states import GenerationState, JobState, change
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,11 +8,12 @@ from sqlalchemy import and_, func, or_, select, update
 from sqlmodel import Session, col
 
 from core.errors import DeadlineExceededError, WorkerLostError
+from core.lanes import Lane
 from core.lifecycle.cancellation import detach_late
 from core.lifecycle.locks import among, lock_generations
 from core.lifecycle.settlement import fail_where
 from core.models import Generation, Job
-from core.states import GenerationState, JobState, Lane, change
+from core.states import GenerationState, JobState, change
 
 
 def recover_expired(session: Session, *, max_attempts: int) -> list[UUID]:

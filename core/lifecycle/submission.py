@@ -12,10 +12,11 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlmodel import Session, col
 
 from core.fingerprint import derived_seed, fingerprint, variant_seed
+from core.lanes import Lane
 from core.lifecycle.locks import among
 from core.models import Batch, Generation, Image, ImageParameters, Job
 from core.models.columns import new_id
-from core.states import IN_FLIGHT, BatchState, CacheOutcome, GenerationState, JobState, Lane
+from core.states import IN_FLIGHT, BatchState, CacheOutcome, GenerationState, JobState
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,8 +8,9 @@ from sqlalchemy import Index
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
+from core.lanes import Lane
 from core.models.columns import Moment, created, enum_type, identity, moment
-from core.states import BatchState, Lane
+from core.states import BatchState
 
 
 class Batch(SQLModel, table=True):

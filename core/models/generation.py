@@ -6,9 +6,10 @@ from uuid import UUID
 from sqlalchemy import Index, text
 from sqlmodel import Field
 
+from core.lanes import Lane
 from core.models.columns import Moment, created, enum_type, identity, moment
 from core.models.parameters import ImageParameters
-from core.states import GenerationState, Lane
+from core.states import GenerationState
 
 
 class Generation(ImageParameters, table=True):

@@ -9,12 +9,12 @@ from sqlalchemy import text
 from sqlmodel import SQLModel, select
 
 from core.database import Database
+from core.lanes import Lane
 from core.lifecycle import claims, settlement, submission
 from core.lifecycle.claims import Claim
 from core.lifecycle.submission import Submission, Wanted
 from core.models import Batch, Generation, Image, Job
 from core.models.columns import new_id
-from core.states import Lane
 
 Row = TypeVar("Row", bound=SQLModel)
 

@@ -8,8 +8,8 @@ import sys
 import pytest
 
 from api import publication
+from core.lanes import Lane
 from core.queue import make_celery
-from core.states import Lane
 from tests.integration.api.conftest import describe_bundle
 from tests.integration.shop import poll
 

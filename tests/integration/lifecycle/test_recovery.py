@@ -3,10 +3,11 @@
 import pytest
 
 from core.errors import WorkerLostError
+from core.lanes import Lane
 from core.lifecycle import claims, recovery
 from core.lifecycle.locks import lock_generations
 from core.models import Generation
-from core.states import BatchState, GenerationState, JobState, Lane
+from core.states import BatchState, GenerationState, JobState
 
 
 @pytest.fixture

@@ -4,9 +4,10 @@ import pytest
 import redis
 from structlog.testing import capture_logs
 
+from core.lanes import Lane
 from core.lifecycle import claims, recovery
 from core.queue import Publisher, make_celery
-from core.states import GenerationState, Lane
+from core.states import GenerationState
 from worker.sweeper import Sweeper
 
 
