@@ -37,6 +37,8 @@ class Collection:
     """Where the files are."""
     seconds: float
     """How long it took to get here."""
+    waited: float
+    """How much of that passed before a worker began: it may have had to load its model first."""
 
     @property
     def missing(self) -> list[Entry]:
@@ -90,10 +92,11 @@ class Collector:
         self.pause = pause
         """Called before the same page is read again."""
         self._names = Names()
+        self._started = time.monotonic()
+        self._begun: float | None = None
 
     def collect(self) -> Collection:
         """Return when every image is finished and downloaded; earlier files are replaced."""
-        started = time.monotonic()
         entries: list[Entry] = []
         cursor = None
         with ThreadPoolExecutor(DOWNLOADS) as pool:
@@ -102,11 +105,13 @@ class Collector:
                 entries += page
                 if cursor is None:
                     break
+        now = time.monotonic()
         return Collection(
             batch=self.batch,
             entries=entries,
             folder=self.folder,
-            seconds=time.monotonic() - started,
+            seconds=now - self._started,
+            waited=(self._begun or now) - self._started,
         )
 
     def _finish_page(
@@ -121,11 +126,19 @@ class Collector:
             fresh = [item for item in page.items if item.is_final and item.id not in done]
             for entry in pool.map(self._download, fresh, [targets[item.id] for item in fresh]):
                 done[entry.item.id] = entry
-            self.batch = self.client.batch(self.batch.id)
-            self.tell(self.batch)
+            self._look()
             if len(done) == len(targets):
                 return [done[identity] for identity in targets], page.next
             self.pause()
+
+    def _look(self) -> None:
+        before = self.batch.finished
+        self.batch = self.client.batch(self.batch.id)
+        if self._begun is None and (
+            self.batch.counts.get("running") or self.batch.finished > before
+        ):
+            self._begun = time.monotonic()
+        self.tell(self.batch)
 
     def _target(self, item: Item) -> Path:
         return self.folder / self._names.take(sku=item.sku, variant=item.variant, line=item.line)

@@ -101,8 +101,11 @@ def _summarise(collection: Collection) -> None:
     computed = collection.served_by("miss")
     parts = [f"{computed} computed"]
     if coalesced := collection.served_by("coalesced"):
-        parts.append(f"{coalesced} shared with an equal row")
+        parts.append(f"{coalesced} shared with equal work")
     if exact := collection.served_by("exact"):
         parts.append(f"{exact} from store")
-    rate = f", {computed * 60 / collection.seconds:.0f} computed a minute" if computed else ""
-    stdout.print(f"{made} images in {collection.seconds:.1f} s{rate}: {', '.join(parts)}")
+    working = collection.seconds - collection.waited
+    if computed and working > 0:
+        parts.append(f"{computed * 60 / working:.0f} images/min")
+    waited = f" after {collection.waited:.1f} s for a worker" if collection.waited >= 1 else ""
+    stdout.print(f"{made} images in {working:.1f} s{waited}: {', '.join(parts)}")

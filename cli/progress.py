@@ -54,18 +54,27 @@ class BatchProgress:
         self._task = self._progress.add_task(
             _description(batch), total=batch.total, completed=batch.finished
         )
-        self._started = self._said = time.monotonic()
         self._at_start = batch.finished
+        self._begun: float | None = None
+        """When the first image was under way; before that the worker loads its model."""
+        self._said = time.monotonic()
 
     def update(self, batch: Batch) -> None:
         """Show where the batch stands."""
         self._progress.update(self._task, completed=batch.finished, description=_description(batch))
         now = time.monotonic()
+        if self._begun is None and _is_under_way(batch):
+            self._begun = now
         due = now - self._said >= LINE_SECONDS or batch.finished == batch.total
         if due and not stderr.is_terminal:
-            rate = (batch.finished - self._at_start) * 60 / max(now - self._started, 1e-3)
-            say(f"{batch.finished} of {batch.total} images, {rate:.0f} images/min")
+            say(f"{batch.finished} of {batch.total} images{self._rate(batch, now)}")
             self._said = now
+
+    def _rate(self, batch: Batch, now: float) -> str:
+        computed = batch.finished - self._at_start
+        if self._begun is None or not computed:
+            return ""
+        return f", {computed * 60 / max(now - self._begun, 0.1):.0f} images/min"
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -80,11 +89,14 @@ class BatchProgress:
         self._progress.stop()
 
 
+def _is_under_way(batch: Batch) -> bool:
+    return bool(batch.counts.get("running")) or batch.finished > 0
+
+
 def _description(batch: Batch) -> str:
-    """Say what it waits for: nothing runs until the worker has loaded its model."""
     failed = batch.counts.get("failed", 0)
     if failed:
         return f"{failed} failed"
     if batch.finished == batch.total:
         return "done"
-    return "images" if batch.counts.get("running") or batch.finished else "waiting for a worker"
+    return "images" if _is_under_way(batch) else "waiting for a worker"

@@ -8,6 +8,8 @@ from urllib.request import ProxyHandler, build_opener
 from local.service import Restart, Service
 
 HEALTH_PATH = "/healthz"
+START_SECONDS = 180.0
+"""A second or two on an idle machine; the model may be in training beside it."""
 
 
 def application(
@@ -34,12 +36,18 @@ def application(
         name = "worker" if workers == 1 else f"worker-{number}"
         services.append(Service(name=name, argv=_module("worker"), stop_seconds=60))
     services += [
-        Service(name="migrate", argv=_module("cli", "migrate"), restart=Restart.ONCE),
+        Service(
+            name="migrate",
+            argv=_module("cli", "migrate"),
+            restart=Restart.ONCE,
+            ready_seconds=START_SECONDS,
+        ),
         Service(
             name="api",
             argv=_module("api"),
             environment={"PACKSHOT_API_HOST": api_host, "PACKSHOT_API_PORT": str(api_port)},
             ready=_answers(f"http://{reachable(api_host)}:{api_port}{HEALTH_PATH}"),
+            ready_seconds=START_SECONDS,
             stop_seconds=10,
         ),
         Service(name="housekeeping", argv=_module("worker.housekeeping")),

@@ -94,18 +94,16 @@ class Packshot:
             assert process.returncode == 0, err
 
     def pids(self) -> list[int]:
-        """The ids of all processes that run on this home folder."""
+        """The ids of all processes of the stack on this home folder: they share its lock file."""
         found = []
         for folder in Path("/proc").iterdir():
-            if not folder.name.isdigit():
-                continue
-            try:
-                text = (folder / "cmdline").read_bytes() + (folder / "environ").read_bytes()
-                state = (folder / "stat").read_text().rpartition(")")[2].split()[0]
-            except OSError:
-                continue
-            if str(self.home).encode() in text and state != "Z":
-                found.append(int(folder.name))
+            if folder.name.isdigit():
+                try:
+                    files = {os.readlink(link) for link in (folder / "fd").iterdir()}
+                except OSError:
+                    continue  # it has just ended, or is not ours
+                if any(file.startswith(f"{self.home}/") for file in files):
+                    found.append(int(folder.name))
         return found
 
     def words(self, pid: int) -> str:

@@ -51,7 +51,7 @@ def test_flower_asks_for_its_password_and_shows_the_worker_but_no_prompts(
     login = ("packshot", stack.flower_password)
     with httpx.Client(base_url=stack.flower, trust_env=False, timeout=30) as flower:
         assert flower.get("/").status_code == 401
-        until(lambda: "worker-" in flower.get("/api/workers", auth=login).text)
+        until(lambda: '"stats"' in flower.get("/api/workers?refresh=1", auth=login).text)
         until(lambda: "packshot.generate" in flower.get("/api/tasks", auth=login).text)
         for page in ("/api/tasks", "/tasks", "/workers", "/broker"):
             answer = flower.get(page, auth=login)
@@ -123,7 +123,7 @@ def test_an_image_that_fails_is_named_and_the_exit_code_says_so(
     sheet.write_text("sku,prompt\nDONE,a red mug\nLATE,never seen before\n")
     assert packshot.run("submit", sheet, "--out", "warm").returncode == 0
     sheet.write_text("sku,prompt\nDONE,a red mug\nLATE,never seen before either\n")
-    workers = [pid for pid in packshot.pids() if "-m worker " in packshot.words(pid)]
+    workers = [pid for pid in packshot.pids() if "celeryd: worker-" in packshot.words(pid)]
     assert len(workers) == 1
     os.kill(workers[0], signal.SIGSTOP)
     try:

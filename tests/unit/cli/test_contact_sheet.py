@@ -69,6 +69,7 @@ def test_a_large_batch_shows_its_first_images(tmp_path: Path) -> None:
         entries=[entry(number, file) for number in range(1000)],
         folder=tmp_path,
         seconds=1,
+        waited=0,
     )
     with Image.open(write_contact_sheet(collection, "catalogue.csv")) as sheet:
         assert sheet.format == "PNG"
