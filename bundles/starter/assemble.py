@@ -1,5 +1,6 @@
 """Puts trained parts together as a diffusers pipeline folder."""
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -44,8 +45,16 @@ def assemble(folder: Path, target: Path) -> None:
     shutil.rmtree(aside, ignore_errors=True)
     pipeline.to(torch.float16).save_pretrained(aside)
     save_tokenizer(tokenizer, aside / "tokenizer")
+    _forget_path(aside / "vae" / "config.json")
     (aside / PROFILE).write_text(STARTER.model_dump_json(indent=2) + "\n", encoding="utf-8")
     if (folder / "classifier").exists():
         shutil.copytree(folder / "classifier", aside / "classifier")
     shutil.rmtree(target, ignore_errors=True)
     os.replace(aside, target)
+
+
+def _forget_path(config: Path) -> None:
+    """Take out the folder that the part was loaded from; it means nothing elsewhere."""
+    content = json.loads(config.read_bytes())
+    content.pop("_name_or_path", None)
+    config.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

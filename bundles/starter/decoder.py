@@ -20,7 +20,8 @@ from bundles.starter.team import Team
 BATCH = 6
 """Rows of each member of the team."""
 PEAK_RATE = 1e-3
-LATENT_NOISE = 0.02
+LATENT_NOISE = 0.08
+"""At most; each row has less, so that clean latents count as well."""
 CHECKPOINT_STEPS = 300
 
 
@@ -51,7 +52,8 @@ def train_decoder(
         rng = np.random.default_rng((course.step, team.rank))
         rows = rng.integers(len(latents), size=BATCH)
         noise = rng.standard_normal((BATCH, *latents.shape[1:]), dtype=np.float32)
-        noisy = latents[rows] + LATENT_NOISE * torch.from_numpy(noise)
+        noise *= rng.uniform(0, LATENT_NOISE, (BATCH, 1, 1, 1)).astype(np.float32)
+        noisy = latents[rows] + torch.from_numpy(noise)
         loss = _loss(autoencoder, noisy, pictures.batch(rows))
         optimiser.zero_grad(set_to_none=True)
         loss.backward()

@@ -9,7 +9,7 @@ from PIL import Image, ImageChops, ImageFilter
 
 from bundles.starter.attributes import Product
 from bundles.starter.pen import OVERSAMPLING, SIZE, Finish, Part, Pen, Placement
-from bundles.starter.scenery import PAINTS, PRINTS, Pixels, paint_background, pattern_mask
+from bundles.starter.scenery import PAINTS, PRINTS, Pixels, paint, paint_background, pattern_mask
 from bundles.starter.shapes import SHAPES
 
 Mask = npt.NDArray[np.float32]
@@ -64,7 +64,7 @@ def draw(product: Product, rng: random.Random) -> Image.Image:
 def _paint(
     canvas: Pixels, part: Part, product: Product, print_mask: Image.Image | None, shade: Mask
 ) -> None:
-    body = np.float32(PAINTS[product.colour])
+    body = paint(*PAINTS[product.colour])
     match part.finish:
         case Finish.BODY | Finish.PLAIN:
             colour = body
@@ -72,20 +72,20 @@ def _paint(
             # Black has no darker shade that shows, so its openings and seams turn lighter.
             colour = body * 0.55 if body.max() > 60 else body + 34
         case _:
-            colour = np.float32(_FIXED_PAINTS[part.finish])
+            colour = paint(*_FIXED_PAINTS[part.finish])
     _blend(canvas, colour * shade[..., None], _average(part.mask))
     if part.finish is Finish.BODY and print_mask is not None:
         printed = ImageChops.multiply(part.mask, print_mask)
-        _blend(canvas, np.float32(PRINTS[product.colour]) * shade[..., None], _average(printed))
+        _blend(canvas, paint(*PRINTS[product.colour]) * shade[..., None], _average(printed))
 
 
-def _blend(canvas: Pixels, paint: Pixels, mask: Mask) -> None:
-    canvas += (paint - canvas) * mask[..., None]
+def _blend(canvas: Pixels, colour: Pixels, mask: Mask) -> None:
+    canvas += (colour - canvas) * mask[..., None]
 
 
 def _average(mask: Image.Image) -> Mask:
     """Average an oversampled "L" mask to coverage, (SIZE, SIZE) float32 in [0, 1]."""
-    return np.asarray(mask.reduce(OVERSAMPLING), np.float32) / 255
+    return np.asarray(mask.reduce(OVERSAMPLING), np.float32) / np.float32(255)
 
 
 def _silhouette(parts: list[Part]) -> Image.Image:
@@ -101,7 +101,7 @@ def _shading(look: Look, silhouette: Image.Image) -> Mask:
     broad = 1.05 - 0.75 * (across - look.highlight) ** 2
     blurred = silhouette.filter(ImageFilter.GaussianBlur(2.5))
     rim = np.asarray(silhouette, np.float32) - np.asarray(blurred, np.float32)
-    return look.light * broad * (1 - 0.45 * np.clip(rim, 0, 255) / 255)
+    return np.asarray(look.light * broad * (1 - 0.45 * np.clip(rim, 0, 255) / 255), np.float32)
 
 
 def _cast_shadow(canvas: Pixels, placement: Placement) -> None:

@@ -36,6 +36,11 @@ PRINTS: dict[Colour, tuple[int, int, int]] = {
 """Colours of stripes and dots: dark where off-white ones would not show."""
 
 
+def paint(red: int, green: int, blue: int) -> Pixels:
+    """Return a colour that arithmetic spreads over an area, (3,) float32."""
+    return np.array((red, green, blue), np.float32)
+
+
 def paint_background(background: Background, light: float) -> Pixels:
     """Paint an empty scene; `light` (about 1) dims every background but white, which stays 255."""
     canvas = np.empty((SIZE, SIZE, 3), np.float32)
@@ -46,13 +51,13 @@ def paint_background(background: Background, light: float) -> Pixels:
             canvas[:] = 255
             return canvas
         case Background.GREY:
-            canvas[:] = np.float32((178, 180, 184)) * (1.06 - 0.18 * down)
+            canvas[:] = paint(178, 180, 184) * (1.06 - 0.18 * down)
         case Background.BEIGE:
-            canvas[:] = np.float32((240, 216, 176)) * (1.03 - 0.1 * down)
+            canvas[:] = paint(240, 216, 176) * (1.03 - 0.1 * down)
         case Background.MINT:
-            canvas[:] = np.float32((160, 226, 196)) * (1.05 - 0.14 * down)
+            canvas[:] = paint(160, 226, 196) * (1.05 - 0.14 * down)
         case Background.WOOD:
-            canvas[:] = np.float32((226, 229, 234)) * (1.02 - 0.1 * down)
+            canvas[:] = paint(226, 229, 234) * (1.02 - 0.1 * down)
             _lay_planks(canvas)
     return np.clip(canvas * light, 0, 255)
 
@@ -60,7 +65,7 @@ def paint_background(background: Background, light: float) -> Pixels:
 def _lay_planks(canvas: Pixels) -> None:
     edges = (80, 91, 105, 128)
     for row, (top, bottom) in enumerate(pairwise(edges)):
-        canvas[top:bottom] = np.float32((190, 134, 80)) * (1.0 + 0.06 * (row - 1))
+        canvas[top:bottom] = paint(190, 134, 80) * (1.0 + 0.06 * (row - 1))
         canvas[top : top + 2] = (142, 94, 52)
 
 

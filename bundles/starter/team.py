@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import distributed, multiprocessing, nn
+from torch import distributed, nn
+from torch.multiprocessing.spawn import start_processes
 
 
 class Team:
@@ -42,7 +43,7 @@ def run_team(size: int, folder: Path, work: Callable[..., None], *arguments: Any
     """Run `work(team, *arguments)` in `size` processes of one thread each, and wait for them."""
     meeting = folder / "meeting"
     meeting.unlink(missing_ok=True)
-    multiprocessing.start_processes(
+    start_processes(
         _join, args=(size, str(meeting.absolute()), work, arguments), nprocs=size,
         start_method="spawn",
     )  # fmt: skip

@@ -3,7 +3,12 @@
 import json
 from pathlib import Path
 
-from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+from tokenizers import (  # type: ignore[import-untyped, unused-ignore]
+    Tokenizer,
+    models,
+    pre_tokenizers,
+    trainers,
+)
 from transformers import CLIPTokenizer
 
 from bundles.starter.attributes import split_products
