@@ -1,0 +1,86 @@
+"""What comes out of the engine: diffusers' own images, in any company, of what was asked for."""
+
+from pathlib import Path
+
+import diffusers
+import numpy as np
+import pytest
+import torch
+
+from bundles.starter import SOURCE
+from bundles.starter.attributes import ATTRIBUTES
+from bundles.starter.classifier import load_classifier
+from bundles.starter.dataset import to_tensor
+from core.schedulers import SCHEDULERS
+from tests.integration.model.conftest import psnr
+
+PATIENCE = 300
+
+SAME_AS_DIFFUSERS_DB = 40.0
+"""Two implementations of the same arithmetic, OpenVINO's and PyTorch's, in FP32."""
+
+SAME_IN_COMPANY_DB = 50.0
+"""The published tolerance: a row alone, and among others (docs/decisions/0004)."""
+
+
+@pytest.fixture(scope="module")
+def reference():
+    pipeline = diffusers.StableDiffusionPipeline.from_pretrained(SOURCE, torch_dtype=torch.float32)
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+@pytest.mark.parametrize("guidance_scale", [1.0, 3.0])
+@pytest.mark.parametrize("scheduler", SCHEDULERS)
+def test_an_image_is_the_one_that_diffusers_makes(
+    engine, make, pipeline, reference, scheduler: str, guidance_scale: float
+):
+    request = make(
+        scheduler=scheduler, guidance_scale=guidance_scale, steps=6, negative_prompt="blue"
+    )
+    ours = engine.submit(request).result(PATIENCE).image
+    kind = getattr(diffusers, SCHEDULERS[scheduler])
+    reference.scheduler = kind.from_config(dict(pipeline.scheduler_config))
+    (theirs,) = reference(
+        request.prompt,
+        negative_prompt=request.negative_prompt,
+        num_inference_steps=request.steps,
+        guidance_scale=guidance_scale,
+        width=request.width,
+        height=request.height,
+        generator=torch.Generator().manual_seed(request.seed),
+    ).images
+    assert psnr(ours, np.asarray(theirs)) >= SAME_AS_DIFFUSERS_DB
+
+
+def test_an_image_is_the_same_alone_and_in_company(engine, make):
+    requests = [
+        make(seed=1, scheduler="ddim", steps=8),
+        make(seed=2, scheduler="euler_ancestral", steps=11, prompt="a dotted blue lamp"),
+        make(seed=3, scheduler="unipc", steps=5, guidance_scale=1.0),
+        make(seed=4, scheduler="dpmpp_2m", steps=9, guidance_scale=5.0, negative_prompt="wood"),
+        make(seed=5, scheduler="pndm", steps=7, prompt="a green chair on a wooden table"),
+    ]
+    alone = [engine.submit(request).result(PATIENCE).image for request in requests]
+    tickets = [engine.submit(request) for request in requests]
+    together = [ticket.result(PATIENCE).image for ticket in tickets]
+    for one, other in zip(alone, together, strict=True):
+        assert psnr(one, other) >= SAME_IN_COMPANY_DB
+
+
+def test_other_sizes_of_the_bundle_work(engine, make):
+    tickets = [engine.submit(make(width=width, height=height, steps=2))
+               for width, height in ((64, 128), (128, 64), (160, 160))]  # fmt: skip
+    shapes = [ticket.result(PATIENCE).image.shape for ticket in tickets]
+    assert shapes == [(128, 64, 3), (64, 128, 3), (160, 160, 3)]
+
+
+def test_a_striped_red_mug_comes_out_as_one(engine, make):
+    tickets = [engine.submit(make(seed=seed)) for seed in range(5)]
+    images = np.stack([ticket.result(PATIENCE).image for ticket in tickets])
+    classifier = load_classifier(Path(SOURCE) / "classifier")
+    seen = [
+        tuple(list(values)[label] for values, label in zip(ATTRIBUTES.values(), row, strict=True))
+        for row in classifier.classify(to_tensor(images))
+    ]
+    assert seen.count(("mug", "red", "striped", "white")) >= 4, seen
