@@ -1,14 +1,10 @@
 """The starter model's own tokenizer: byte-level BPE in CLIP's format."""
 
-import json
+from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
-from tokenizers import (  # type: ignore[import-untyped, unused-ignore]
-    Tokenizer,
-    models,
-    pre_tokenizers,
-    trainers,
-)
+from tokenizers import pre_tokenizers  # type: ignore[import-untyped, unused-ignore]
 from transformers import CLIPTokenizer
 
 from bundles.starter.attributes import split_products
@@ -60,20 +56,37 @@ def build_tokenizer() -> CLIPTokenizer:
 
 
 def _train_merges() -> list[tuple[str, str]]:
+    """Join the commonest pair of pieces again and again (Sennrich et al., 2016).
+
+    The trainer in `tokenizers` breaks ties by the order of a hash table, another one each time.
+    """
     clip = CLIPTokenizer().backend_tokenizer
-    tokenizer = Tokenizer(models.BPE(end_of_word_suffix=WORD_END))
-    tokenizer.normalizer = clip.normalizer
-    tokenizer.pre_tokenizer = clip.pre_tokenizer
-    trainer = trainers.BpeTrainer(
-        vocab_size=2 * VOCABULARY,
-        min_frequency=2,
-        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
-        end_of_word_suffix=WORD_END,
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(_corpus(), trainer)
-    merges = json.loads(tokenizer.to_str())["model"]["merges"]
-    return [(left, right) for left, right in merges][: VOCABULARY - 2 * 256 - 2]
+    counts: Counter[str] = Counter()
+    for text in _corpus():
+        folded = clip.normalizer.normalize_str(text)
+        counts.update(word for word, _ in clip.pre_tokenizer.pre_tokenize_str(folded))
+    words = {(*word[:-1], word[-1] + WORD_END): count for word, count in counts.items()}
+    merges: list[tuple[str, str]] = []
+    while len(merges) < VOCABULARY - 2 * 256 - 2:
+        pairs: Counter[tuple[str, str]] = Counter()
+        for word, count in words.items():
+            for pair in pairwise(word):
+                pairs[pair] += count
+        merges.append(max(pairs, key=lambda pair: (pairs[pair], pair)))
+        words = {_merge(word, merges[-1]): count for word, count in words.items()}
+    return merges
+
+
+def _merge(word: tuple[str, ...], pair: tuple[str, str]) -> tuple[str, ...]:
+    if pair[0] not in word:
+        return word
+    merged: list[str] = []
+    for piece in word:
+        if merged and (merged[-1], piece) == pair:
+            merged[-1] += piece
+        else:
+            merged.append(piece)
+    return tuple(merged)
 
 
 def _corpus() -> list[str]:
