@@ -1,0 +1,67 @@
+import pytest
+import torch
+from torch import nn
+
+from bundles.starter.course import Average, Course, decayed
+from bundles.starter.team import Team, run_team
+
+
+def test_the_learning_rate_warms_up_and_ends_at_its_floor():
+    rates = [decayed(step / 100, peak=1e-3, floor=0.03) for step in range(101)]
+    assert max(rates) == pytest.approx(1e-3)
+    assert rates[0] < 1e-4
+    assert rates[1:] == sorted(rates[1:], reverse=True)
+    assert rates[-1] == pytest.approx(3e-5)
+
+
+def test_a_course_ends_with_its_minutes(tmp_path):
+    shares = list(Course("x", tmp_path / "x.pt", minutes=0.001, resume=False))
+    assert shares[0] == 0
+    assert shares == sorted(shares)
+    assert shares[-1] < 1
+
+
+def test_a_course_goes_on_where_it_was_saved(tmp_path):
+    course = Course("x", tmp_path / "x.pt", minutes=0.0005, resume=False)
+    for _ in course:
+        pass
+    course.save(model={"weight": torch.ones(1)})
+    again = Course("x", tmp_path / "x.pt", minutes=0.001, resume=True)
+    assert (again.step, again.spent) == (course.step, course.spent)
+    assert next(iter(again)) == pytest.approx(course.spent / 0.06)
+    assert again.restored is not None
+    assert again.restored["model"]["weight"] == 1
+    assert Course("x", tmp_path / "x.pt", minutes=1, resume=False).step == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["x.pt"]
+
+
+@pytest.mark.parametrize("loss", [float("nan"), float("inf")])
+def test_a_loss_that_is_no_number_stops_the_training(tmp_path, loss):
+    course = Course("x", tmp_path / "x.pt", minutes=1, resume=False)
+    with pytest.raises(FloatingPointError, match="x: the loss is"):
+        course.record(torch.tensor(loss))
+
+
+def test_the_average_follows_and_comes_back():
+    module = nn.Linear(1, 1, bias=False)
+    nn.init.zeros_(module.weight)
+    average = Average(module, 0.5)
+    nn.init.ones_(module.weight)
+    for _ in range(20):
+        average.update(module)
+    other, restored = nn.Linear(1, 1, bias=False), Average(module, 0.5)
+    restored.load_state_dict(average.state_dict())
+    restored.copy_to(other)
+    assert float(other.weight.detach()) == pytest.approx(1, abs=1e-4)
+
+
+def work(team: Team, folder) -> None:
+    module = nn.Linear(2, 1, bias=False)
+    module.weight.grad = torch.full((1, 2), float(team.rank))
+    number = team.average(module, 10.0 * team.rank)
+    (folder / f"{team.rank}").write_text(f"{module.weight.grad.tolist()} {number}")
+
+
+def test_a_team_agrees_on_gradients_and_clock(tmp_path):
+    run_team(2, tmp_path, work, tmp_path)
+    assert (tmp_path / "0").read_text() == (tmp_path / "1").read_text() == "[[0.5, 0.5]] 5.0"
