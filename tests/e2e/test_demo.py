@@ -72,6 +72,18 @@ def check_files(rows: list[dict[str, str]], folder: Path) -> None:
         assert sheet.height <= 1080
 
 
+def test_the_first_start_builds_the_starter_model(packshot: Packshot) -> None:
+    del packshot.environment["PACKSHOT_BUNDLE"]
+    sheet = packshot.folder / "one.csv"
+    sheet.write_text("sku,prompt\nMUG,a striped red mug on a white background\n")
+    done = packshot.run("demo", "--exit", sheet)
+    assert done.returncode == 0, done.stderr
+    assert "Building the starter model" in done.stderr
+    assert (packshot.home / "bundles" / "starter" / "manifest.json").is_file()
+    with Image.open(packshot.folder / "packshot-out" / "MUG_1.png") as image:
+        assert image.size == (128, 128)
+
+
 def test_a_sheet_that_is_refused(packshot: Packshot) -> None:
     sheet = packshot.folder / "bad.csv"
     sheet.write_text("sku,prompt,steps\nMUG,a red mug,2\nCUP,a blue cup,many\nPOT,,2\n")
