@@ -68,9 +68,9 @@ class Settings(BaseSettings):
         description="Folder of the model bundle that API and workers use.",
     )
     device: str = Field(default="CPU", description="OpenVINO device that runs the model.")
-    inference_precision: Literal["f32", "bf16"] = Field(
-        default="f32",
-        description="OpenVINO's inference precision; bf16 is faster where the CPU has it.",
+    inference_precision: Literal["auto", "f32", "bf16"] = Field(
+        default="auto",
+        description="OpenVINO's inference precision; auto is bf16 where the CPU has it.",
     )
     inference_threads: int = Field(
         default=0, ge=0, description="Threads of the UNet; 0 lets OpenVINO choose."

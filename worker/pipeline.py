@@ -43,7 +43,7 @@ class Pipeline:
             device: An OpenVINO device name.
             cache: Folder of compiled blobs: the next start loads them instead of compiling.
             threads: Threads of each model; 0 lets OpenVINO choose.
-            precision: `f32` or `bf16`, OpenVINO's inference precision.
+            precision: `f32`, `bf16`, or `auto` for what OpenVINO thinks best on this CPU.
             revision: The bundle's, from its manifest.
 
         Raises:
@@ -54,10 +54,9 @@ class Pipeline:
         self._core = ov.Core()
         if cache is not None:
             self._core.set_property({"CACHE_DIR": str(cache)})
-        self._properties: dict[str, Any] = {
-            "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_PRECISION_HINT": precision,
-        }
+        self._properties: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
+        if precision != "auto":
+            self._properties["INFERENCE_PRECISION_HINT"] = precision
         if threads:
             self._properties["INFERENCE_NUM_THREADS"] = threads
         self._device = device
