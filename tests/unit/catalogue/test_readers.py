@@ -28,6 +28,8 @@ def refusal(content: bytes, name: str = "sheet.csv") -> InvalidSheetError:
 )
 def test_what_was_written_as_csv_is_read_back(cells, separator, encoding):
     columns = [f"column {number}" for number in range(len(cells[0]))]
+    if len(columns) == 1:
+        separator = ","  # its header shows none: a comma is what everybody means
     buffer = io.StringIO(newline="")
     csv.writer(buffer, delimiter=separator).writerows([columns, *cells])
     # One more row, so that there is one with text.
