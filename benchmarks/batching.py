@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.report import percentile, show, spread
+from benchmarks.report import machine, percentile, show, spread
 from benchmarks.requests import mixed
 
 ROW_LIMITS = (1, 2, 4, 8, 16)
@@ -102,7 +102,7 @@ def _serve(arguments: argparse.Namespace) -> None:
 
     name, _, limit = arguments.contender.partition(":")
     if name == "diffusers":
-        run = contenders.torch_diffusers(SOURCE, threads=_cores())
+        run = contenders.torch_diffusers(SOURCE, threads=machine()["cores"])
     elif name == "optimum":
         run = contenders.optimum_openvino(arguments.folder / "optimum")
     else:
@@ -113,12 +113,6 @@ def _serve(arguments: argparse.Namespace) -> None:
     print("ready", flush=True)
     for _ in sys.stdin:
         print(json.dumps(list(run(requests))), flush=True)
-
-
-def _cores() -> int:
-    import os
-
-    return len(os.sched_getaffinity(0))
 
 
 def _show(rounds: Mapping[str, Sequence[Sequence[float]]], arguments: argparse.Namespace) -> None:

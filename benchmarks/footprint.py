@@ -9,6 +9,8 @@ is read when everything is ready, and again after sixteen images.
 import argparse
 import os
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -51,9 +53,6 @@ def main() -> None:
 
 
 def _build(target: Path) -> None:
-    import subprocess
-    import sys
-
     code = (
         "import sys; from pathlib import Path; from bundles.export import build;"
         "build(Path(sys.argv[1]), Path(sys.argv[2]))"
