@@ -5,7 +5,7 @@ The API reads manifests, so nothing here imports torch, openvino, diffusers, opt
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -45,6 +45,37 @@ class Sizes(Record):
     )
 
 
+class TokenMergingPlan(Record):
+    """Which tokens of the UNet are merged, inside its graph."""
+
+    ratios: tuple[float, ...] = Field(
+        min_length=1,
+        max_length=2,
+        description="Share of the tokens merged at each resolution, the finest first; 0 is none.",
+    )
+    mode: Literal["mean", "drop"] = Field(
+        "mean", description="Merged tokens are averaged into their partner, or dropped for it."
+    )
+    cross_attention: bool = Field(False, description="Merge before cross-attention too.")
+    mlp: bool = Field(False, description="Merge before the feed-forward layers too.")
+
+
+class Quantisation(Record):
+    """How the UNet became INT8."""
+
+    method: Literal["ptq", "qat"] = Field(
+        "ptq", description="Post-training, or trained on with quantisation simulated."
+    )
+    smooth_quant_alpha: float | None = Field(
+        None, description="SmoothQuant's migration strength; empty: not used."
+    )
+    bias_correction: Literal["none", "fast", "accurate"] = "none"
+    samples: int = Field(0, ge=0, description="UNet calls that it was calibrated on.")
+    kept: tuple[str, ...] = Field(
+        (), description="Layers that the sensitivity scan left in floating point."
+    )
+
+
 class Manifest(Record):
     """A bundle's identity and limits."""
 
@@ -54,7 +85,9 @@ class Manifest(Record):
         pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the source's files and the options."
     )
     source: str = Field(description="Folder name or Hub id that the bundle was made from.")
-    precision: str = Field("fp16", description="Of the UNet's weights: fp16, fp32, int8.")
+    precision: str = Field("fp16", description="Of the UNet's weights: fp32, fp16, bf16, int8.")
+    token_merging: TokenMergingPlan | None = Field(None, description="Empty: no merging.")
+    quantisation: Quantisation | None = Field(None, description="Empty: not quantised.")
     licence: str = Field("unknown", description="SPDX identifier of the weights' licence.")
     defaults: Defaults = Field(default_factory=Defaults)
     sizes: Sizes = Field(default_factory=Sizes)
