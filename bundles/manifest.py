@@ -95,6 +95,9 @@ class Manifest(Record):
     vae_scale_factor: int = Field(8, ge=1, description="Pixels per latent, along each side.")
     prediction_type: str = Field("epsilon", description="epsilon, v_prediction or sample.")
     max_tokens: int = Field(77, ge=2, description="Prompt length, start and end tokens included.")
+    prompts: tuple[str, ...] = Field(
+        (), description="What `model evaluate` draws when nobody names other prompts."
+    )
     scores: dict[str, float] = Field(
         default_factory=dict, description="Quality figures by name, as `model evaluate` stored."
     )

@@ -31,6 +31,9 @@ class Profile(Record):
     sizes: Sizes = Field(
         default_factory=lambda: Sizes(min=256, max=1024, multiple_of=64, tested=((512, 512),))
     )
+    prompts: tuple[str, ...] = Field(
+        (), description="What it draws; its bundles are calibrated and evaluated on these."
+    )
 
 
 def locate(source: Path | str) -> Path:
