@@ -4,11 +4,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sqlalchemy import Engine, create_engine, make_url, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlmodel import Session
 
 from core.errors import ServiceDownError
 from core.settings import Settings
+
+DATABASE_ERRORS = (OperationalError, InterfaceError, PoolTimeoutError)
+"""Postgres is away, or has broken a deadlock at our expense: trying again may help."""
 
 
 class Database:

@@ -47,6 +47,9 @@ class Storage:
                 # Every pool thread stores its own image.
                 max_pool_connections=64,
                 signature_version="s3v4",
+                # Signature or TLS guard the body; older S3-compatible services reject the trailing
+                # checksums that are botocore's default.
+                request_checksum_calculation="when_required",
                 s3={"addressing_style": "path" if settings.s3_endpoint_url else "auto"},
             ),
         )

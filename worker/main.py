@@ -3,18 +3,21 @@
 import os
 import secrets
 import socket
+from collections.abc import Callable
+from functools import partial
 
 import structlog
 from celery import Celery, signals
-from celery.apps.worker import Worker as CeleryWorker
 
 from core.database import Database
 from core.queue import Broker, make_celery
 from core.settings import Settings
 from core.storage import Storage
+from worker.consumer import Consumer, WorkerProcess
 from worker.engine import Engine
 from worker.leases import Leases
 from worker.memory import MemoryGuard
+from worker.model import Model
 from worker.pipeline import load_pipeline
 from worker.runner import Runner
 from worker.shutdown import Shutdown
@@ -25,19 +28,16 @@ from worker.watchdog import Watchdog
 log = structlog.get_logger(__name__)
 
 
-class Consumer(CeleryWorker):
-    """Celery's worker, in this process, with our own signal handlers (`worker.shutdown`)."""
+def main(load: Callable[[Settings], Model] = load_pipeline) -> int:
+    """Run a worker until it is told to stop; give the exit code.
 
-    def install_platform_tweaks(self, worker: CeleryWorker) -> None:
-        """Leave the signals alone."""
-
-
-def main() -> int:
-    """Run a worker until it is told to stop; give the exit code."""
-    return run_or_explain(run)
+    Args:
+        load: Gives the model of the settings.
+    """
+    return run_or_explain(partial(run, load=load))
 
 
-def run(settings: Settings) -> int:
+def run(settings: Settings, *, load: Callable[[Settings], Model]) -> int:
     """Run a worker until it is told to stop.
 
     Raises:
@@ -49,7 +49,7 @@ def run(settings: Settings) -> int:
     wait_for_services([database.check, broker.check, storage.check], settings)
     broker.close()
     engine = Engine(
-        load_pipeline(settings),
+        load(settings),
         row_limit=settings.row_limit,
         embedding_budget=settings.embedding_cache_bytes,
         watchdog=Watchdog(limit_seconds=settings.watchdog_seconds),
@@ -70,32 +70,33 @@ def run(settings: Settings) -> int:
     )
     shutdown = Shutdown(runner=runner, engine=engine, leases=leases, database=database)
     guard = MemoryGuard(limit_mib=settings.worker_max_rss_mib, on_excess=shutdown.warm)
-    consumer = _consumer(settings, runner, name)
+    process = _celery_worker(settings, runner, name)
 
     engine.start()
     leases.start()
     guard.start()
     shutdown.install()
-    consumer.start()  # returns when the running images are stored and their messages acked
+    process.start()  # returns when the running images are stored and their messages acked
     guard.stop()
     leases.stop()
     engine.close()
     database.close()
     storage.close()
     log.info("stopped")
-    return int(consumer.exitcode or 0)
+    return int(process.exitcode or 0)
 
 
-def _consumer(settings: Settings, runner: Runner, name: str) -> Consumer:
+def _celery_worker(settings: Settings, runner: Runner, name: str) -> WorkerProcess:
     celery = make_celery(settings)
     configure(celery, settings)
     register(celery, runner)
     # Any receiver keeps Celery from setting up logging of its own.
     signals.setup_logging.connect(_keep_our_logging)
-    return Consumer(
+    return WorkerProcess(
         app=celery,
         hostname=name,
         pool_cls="threads",
+        consumer_cls=Consumer,
         # A thread waits for its image: enough of them to fill the batches of every shape.
         concurrency=settings.row_limit * settings.shapes_in_play,
         quiet=True,

@@ -6,7 +6,7 @@ it is back in the queue, or its lease runs out and the sweeper takes it back.
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import Protocol, TypeVar
 from uuid import UUID
@@ -15,17 +15,17 @@ import stamina
 import structlog
 from botocore.exceptions import BotoCoreError, ClientError
 from sqlalchemy import func
-from sqlalchemy.exc import InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlmodel import Session, col
 
-from core.database import Database
+from core.database import DATABASE_ERRORS, Database
 from core.errors import DeadlineExceededError, GenerationFailedError
 from core.lifecycle import cancellation, claims, settlement
 from core.lifecycle.claims import Claim
+from core.lifecycle.settlement import Finished
 from core.models import Image, Job
 from core.storage import Storage, StoredObject
 from worker.encoding import CONTENT_TYPE, EXTENSION, encode_png
+from worker.group_commit import GroupCommit
 from worker.leases import Lease, Leases
 from worker.rows import (
     RowCanceledError,
@@ -37,9 +37,6 @@ from worker.rows import (
 )
 
 log = structlog.get_logger(__name__)
-
-DATABASE_ERRORS = (OperationalError, InterfaceError, PoolTimeoutError)
-"""Postgres is away, or has broken a deadlock at our expense."""
 
 STORAGE_ERRORS = (BotoCoreError, ClientError)
 """S3 is away, or does not take the image: never the image's fault."""
@@ -97,6 +94,8 @@ class Runner:
         self._patience_seconds = patience_seconds
         self._pause_seconds = pause_seconds
         self._stopping = threading.Event()
+        self._claims: GroupCommit[UUID, Claim | None] = GroupCommit(database, self._claim_all)
+        self._recordings: GroupCommit[Finished, bool] = GroupCommit(database, _record_all)
 
     def stop(self) -> None:
         """Begin nothing more: further messages go back at once."""
@@ -143,22 +142,25 @@ class Runner:
     # The way of one image
 
     def _claim(self, generation_id: UUID) -> Claim | None:
-        def claim(session: Session) -> Claim | None:
-            owner, lease_seconds = self._leases.owner, self._leases.lease_seconds
-            return claims.claim(session, generation_id, owner=owner, lease_seconds=lease_seconds)
+        return self._patiently(
+            DATABASE_ERRORS,
+            lambda: self._claims.run(generation_id),
+            unless=self._stopping.is_set,
+        )
 
-        return self._transaction(claim, unless=self._stopping.is_set)
+    def _claim_all(self, session: Session, ids: Sequence[UUID]) -> Sequence[Claim | None]:
+        owner, lease_seconds = self._leases.owner, self._leases.lease_seconds
+        claimed = claims.claim(session, ids, owner=owner, lease_seconds=lease_seconds)
+        # Of two messages for one generation, one gets the claim.
+        return [claimed.pop(identity, None) for identity in ids]
 
     def _compute_and_record(self, lease: Lease) -> Delivery:
         claim = lease.claim
         result = self._engine.submit(_request(claim)).result()
         lease.computed = True
         stored = self._store(lease, encode_png(result.image))
-        if self._transaction(
-            lambda session: settlement.succeed(
-                session, claim, _image(claim, stored), seconds=result.seconds
-            )
-        ):
+        finished = Finished(claim=claim, image=_image(claim, stored), seconds=result.seconds)
+        if self._patiently(DATABASE_ERRORS, lambda: self._recordings.run(finished)):
             log.info("image stored", seconds=round(result.seconds, 2), attempt=claim.attempt)
         else:
             log.info("image not recorded: its claim ended while it was computed")
@@ -228,31 +230,25 @@ class Runner:
 
     def _leave(self, transaction: Callable[[Session], bool]) -> bool:
         """Give a claim up, and tell whether it still held."""
+
+        def leave() -> bool:
+            with self._database.session() as session:
+                return transaction(session)
+
         try:
-            return self._transaction(transaction)
+            return self._patiently(DATABASE_ERRORS, leave)
         except Exception:
             log.exception("claim not given up: its lease runs out, then it is queued again")
             return False
 
     # Patience
 
-    def _transaction(
-        self, work: Callable[[Session], Value], *, unless: Callable[[], bool] = lambda: False
-    ) -> Value:
-        """Commit `work`; while Postgres is away, try again."""
-
-        def transaction() -> Value:
-            with self._database.session() as session:
-                return work(session)
-
-        return self._patiently(DATABASE_ERRORS, transaction, unless=unless)
-
     def _patiently(
         self,
         errors: tuple[type[Exception], ...],
         work: Callable[[], Value],
         *,
-        unless: Callable[[], bool],
+        unless: Callable[[], bool] = lambda: False,
     ) -> Value:
         """Try until it works, our patience ends, or `unless` says that it is of no use."""
         for attempt in stamina.retry_context(
@@ -286,6 +282,11 @@ def _request(claim: Claim) -> RowRequest:
         solo=claim.attempt > 1,
         deadline=deadline,
     )
+
+
+def _record_all(session: Session, finished: Sequence[Finished]) -> Sequence[bool]:
+    recorded = settlement.succeed(session, finished)
+    return [one.claim.generation_id in recorded for one in finished]
 
 
 def _image(claim: Claim, stored: StoredObject) -> Image:

@@ -1,6 +1,6 @@
 """A worker's hold on a generation: claim, renew, hand back."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -11,7 +11,7 @@ from sqlmodel import Session, col
 from core.lanes import Lane
 from core.lifecycle.locks import among, lock_generations
 from core.models import Generation, Job
-from core.states import GenerationState, JobState, change
+from core.states import GenerationState, JobState, change, sources_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,38 +49,57 @@ class Claim:
 
 
 def claim(
-    session: Session, generation_id: UUID, *, owner: str, lease_seconds: float
-) -> Claim | None:
-    """Take a queued generation, or give None when it is not to be had.
+    session: Session, generation_ids: Collection[UUID], *, owner: str, lease_seconds: float
+) -> dict[UUID, Claim]:
+    """Take those of these generations that are queued.
 
-    None is no error: it was finished, cancelled or claimed since its message was sent.
+    One that is left out is no error: it was finished, cancelled or claimed since its message was
+    sent.
     """
-    statement = (
+    free = lock_generations(
+        session,
+        among(Generation.id, generation_ids),
+        col(Generation.state).in_(sources_of(GenerationState.RUNNING)),
+        or_(col(Generation.not_before).is_(None), col(Generation.not_before) <= func.now()),
+    )
+    if not free:
+        return {}
+    taken = session.execute(
         change(Generation, GenerationState.RUNNING)
-        .where(
-            col(Generation.id) == generation_id,
-            or_(col(Generation.not_before).is_(None), col(Generation.not_before) <= func.now()),
-        )
+        .where(among(Generation.id, free))
         .values(
             lease_owner=owner,
             attempts=col(Generation.attempts) + 1,
             lease_expires_at=func.now() + timedelta(seconds=lease_seconds),
         )
-        .returning(Generation)
+        .returning(*(col(getattr(Generation, name)) for name in ("id", *_READ)))
+    ).mappings()
+    rows = {row["id"]: row for row in taken}
+    waiters = session.execute(
+        change(Job, JobState.RUNNING)
+        .where(among(Job.generation_id, rows))
+        .returning(col(Job.generation_id), col(Job.deadline_at))
     )
-    row = session.execute(statement).scalar_one_or_none()
-    if row is None:
-        return None
-    waiters = change(Job, JobState.RUNNING).where(col(Job.generation_id) == generation_id)
-    deadlines = session.execute(waiters.returning(col(Job.deadline_at))).scalars().all()
-    return Claim(
-        generation_id=row.id,
-        owner=owner,
-        attempt=row.attempts,
-        claimed_at=row.started_at,
-        deadline_at=None if None in deadlines else max(deadlines, default=None),
-        **{name: getattr(row, name) for name in _COPIED},
-    )
+    deadlines: dict[UUID, list[datetime | None]] = {identity: [] for identity in rows}
+    for identity, deadline in waiters:
+        deadlines[identity].append(deadline)
+    return {
+        identity: Claim(
+            generation_id=identity,
+            owner=owner,
+            attempt=row["attempts"],
+            claimed_at=row["started_at"],
+            deadline_at=_latest(deadlines[identity]),
+            **{name: row[name] for name in _COPIED},
+        )
+        for identity, row in rows.items()
+    }
+
+
+def _latest(deadlines: Sequence[datetime | None]) -> datetime | None:
+    """Give the moment until which somebody waits; None: for ever."""
+    known = [deadline for deadline in deadlines if deadline is not None]
+    return max(known) if known and len(known) == len(deadlines) else None
 
 
 _COPIED = tuple(
@@ -88,6 +107,7 @@ _COPIED = tuple(
     for name in Claim.__dataclass_fields__
     if name not in {"generation_id", "owner", "attempt", "claimed_at", "deadline_at"}
 )
+_READ = ("attempts", "started_at", *_COPIED)
 
 
 def held(session: Session, owner: str, generation_ids: Collection[UUID]) -> dict[UUID, int]:

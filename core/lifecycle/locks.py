@@ -6,6 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Uuid, any_, bindparam, select
 from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.types import TypeEngine
 from sqlmodel import Session, col
 
 from core.models import Generation
@@ -16,10 +17,12 @@ def among(column: Any, ids: Collection[UUID]) -> ColumnElement[bool]:
 
     One array parameter: `IN` sends one parameter per id, of which a statement may have 65,535.
     """
-    values: ColumnElement[Any] = bindparam(
-        None, list(ids), type_=ARRAY(Uuid()), unique=True, expanding=False
-    )
-    return col(column) == any_(values)
+    return col(column) == any_(array_of(Uuid(), ids))
+
+
+def array_of(element: TypeEngine[Any], values: Collection[Any]) -> ColumnElement[Any]:
+    """Send values as one array parameter."""
+    return bindparam(None, list(values), type_=ARRAY(element), unique=True, expanding=False)
 
 
 def lock_generations(

@@ -2,37 +2,84 @@
 
 from collections import Counter
 from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import update
+from sqlalchemy import Float, Uuid, func, insert, select, update
 from sqlmodel import Session, col
 
 from core.errors import PackshotError
 from core.lifecycle.claims import Claim
-from core.lifecycle.locks import among
+from core.lifecycle.locks import among, array_of
 from core.models import Batch, Generation, Image, Job
-from core.states import BatchState, GenerationState, JobState, change
+from core.states import BatchState, GenerationState, JobState, change, sources_of
 
 
-def succeed(session: Session, claim: Claim, image: Image, *, seconds: float) -> bool:
-    """Record the image and finish every job that waits for it.
+@dataclass(frozen=True, kw_only=True)
+class Finished:
+    """A generation whose image is stored."""
+
+    claim: Claim
+    image: Image
+    """Not yet in the database."""
+    seconds: float
+    """From the claim to the decoded image."""
+
+
+def succeed(session: Session, finished: Collection[Finished]) -> set[UUID]:
+    """Record images and finish every job that waits for them.
 
     Returns:
-        False when the claim was lost: somebody else finishes it, and nothing was written.
+        The generations that are finished by this; for the others the claim was lost: somebody
+        else finishes them, and nothing of them was written.
     """
-    statement = (
-        change(Generation, GenerationState.SUCCEEDED)
-        .where(*claim.fence())
-        .values(seconds=seconds, lease_owner=None, lease_expires_at=None)
-        .returning(col(Generation.id))
+    held = _held(session, [one.claim for one in finished])
+    recorded = [one for one in finished if one.claim.generation_id in held]
+    if not recorded:
+        return set()
+    session.execute(
+        insert(Image), [one.image.model_dump(exclude={"created_at"}) for one in recorded]
     )
-    if session.execute(statement).first() is None:
-        return False
-    session.add(image)
-    session.flush()
-    settle(session, [claim.generation_id], JobState.SUCCEEDED, image_id=image.id)
-    return True
+    given = (
+        func.unnest(
+            array_of(Uuid(), [one.claim.generation_id for one in recorded]),
+            array_of(Float(), [one.seconds for one in recorded]),
+        )
+        .table_valued("id", "seconds")
+        .render_derived(name="given")
+    )
+    session.execute(
+        change(Generation, GenerationState.SUCCEEDED)
+        .where(col(Generation.id) == given.c.id)
+        .values(seconds=given.c.seconds, lease_owner=None, lease_expires_at=None)
+    )
+    settle_jobs(
+        session,
+        [
+            among(Image.id, [one.image.id for one in recorded]),
+            col(Image.generation_id) == col(Job.generation_id),
+        ],
+        JobState.SUCCEEDED,
+        image_id=col(Image.id),
+    )
+    return held
+
+
+def _held(session: Session, claims: Collection[Claim]) -> set[UUID]:
+    """Lock the generations of those of these claims that still hold."""
+    statement = (
+        select(col(Generation.id), col(Generation.lease_owner), col(Generation.attempts))
+        .where(
+            among(Generation.id, [claim.generation_id for claim in claims]),
+            col(Generation.state).in_(sources_of(GenerationState.SUCCEEDED)),
+        )
+        # In the order of core.lifecycle.locks.
+        .order_by(col(Generation.id))
+        .with_for_update()
+    )
+    fences = {(claim.generation_id, claim.owner, claim.attempt) for claim in claims}
+    return {row.id for row in session.execute(statement) if tuple(row) in fences}
 
 
 def fail(session: Session, claim: Claim, error: PackshotError) -> bool:

@@ -12,6 +12,7 @@ from core.database import Database
 from core.lanes import Lane
 from core.lifecycle import claims, settlement, submission
 from core.lifecycle.claims import Claim
+from core.lifecycle.settlement import Finished
 from core.lifecycle.submission import Submission, Wanted
 from core.models import Batch, Generation, Image, Job
 from core.models.columns import new_id
@@ -69,7 +70,10 @@ class Shop:
         self, generation_id: UUID, *, owner: str = "worker", lease_seconds: float = 60
     ) -> Claim | None:
         with self.database.session() as session:
-            return claims.claim(session, generation_id, owner=owner, lease_seconds=lease_seconds)
+            claimed = claims.claim(
+                session, [generation_id], owner=owner, lease_seconds=lease_seconds
+            )
+            return claimed.get(generation_id)
 
     def start(self, job_id: UUID, **values: Any) -> Claim:
         """Claim the generation of a job that is known to be free."""
@@ -93,7 +97,7 @@ class Shop:
 
     def succeed(self, claim: Claim) -> bool:
         with self.database.session() as session:
-            return settlement.succeed(session, claim, image_of(claim), seconds=1.5)
+            return claim.generation_id in settlement.succeed(session, [finished(claim)])
 
     def job(self, job_id: UUID) -> Job:
         with self.database.session() as session:
@@ -155,3 +159,8 @@ def image_of(claim: Claim) -> Image:
         height=claim.height,
         seed=claim.seed,
     )
+
+
+def finished(claim: Claim, image: Image | None = None) -> Finished:
+    """Make what a worker records of a claim."""
+    return Finished(claim=claim, image=image or image_of(claim), seconds=1.5)

@@ -22,7 +22,7 @@ from core.models import Image, Job
 from core.settings import Settings
 from core.states import JobState
 from core.storage import Storage
-from tests.integration.shop import Shop, image_of, poll
+from tests.integration.shop import Shop, finished, image_of, poll
 
 PIXELS = b"\x89PNG these are not pixels, but bytes that must come back as they are"
 
@@ -129,7 +129,7 @@ class Worker:
         image = image_of(claim)
         image.key, image.digest, image.size = stored.key, stored.digest, stored.size
         with self.shop.database.session() as session:
-            assert settlement.succeed(session, claim, image, seconds=1.5)
+            assert settlement.succeed(session, [finished(claim, image)])
         return image
 
     def fail(self, job_id: str, error: Exception) -> None:

@@ -10,7 +10,7 @@ from core.lifecycle import cancellation, settlement
 from core.lifecycle.locks import lock_generations
 from core.models import Generation
 from core.states import BatchState, CacheOutcome, GenerationState, JobState
-from tests.integration.shop import image_of
+from tests.integration.shop import finished
 
 
 def test_equal_images_of_one_sheet_share_a_generation(shop):
@@ -171,7 +171,7 @@ def test_a_join_waits_for_a_finish_that_is_not_committed(shop):
     claim = shop.start(first)
     with ThreadPoolExecutor(1) as pool:
         with shop.database.session() as session:
-            assert settlement.succeed(session, claim, image_of(claim), seconds=1)
+            assert settlement.succeed(session, [finished(claim)])
             joined = pool.submit(shop.want, "red mug")
             shop.wait_for_lock_wait()
         (second,) = joined.result().job_ids

@@ -4,8 +4,11 @@ One story told in chapters: starting a worker takes seconds, so the chapters sha
 """
 
 import signal
+import threading
 import uuid
+from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import contextmanager
 
 import pytest
 from sqlalchemy import func, update
@@ -145,7 +148,7 @@ def owner_of(worker) -> str:
 
 def test_sigterm_finishes_what_runs_and_hands_the_rest_back(factory, crew):
     leaving, _ = crew.hire(2)
-    ids = factory.order(5 * ROWS, steps=60)
+    ids = factory.order(5 * ROWS, steps=300)
     # More than its batch holds: some run, some wait in its engine.
     poll(lambda: len(factory.running(ids, owner_of(leaving))) > ROWS, seconds=SECONDS)
 
@@ -156,6 +159,41 @@ def test_sigterm_finishes_what_runs_and_hands_the_rest_back(factory, crew):
     assert leaving.said("left the engine")
     factory.wait_until_done(ids)
     assert {row.attempts for row in factory.rows(ids)} == {1}, "no image was begun in vain"
+
+
+def test_monitors_hear_of_every_task(factory, crew):
+    """Also of those that end while their worker stops: its last events are sent before it goes."""
+    (leaving,) = crew.hire(1)
+    with listening(factory.publisher.celery) as heard:
+        ids = factory.order(2 * ROWS, steps=200)
+        poll(lambda: len(factory.running(ids)) > ROWS, seconds=SECONDS)
+        leaving.send(signal.SIGTERM)
+        assert leaving.wait() == 0
+        finished = {row.id for row in factory.rows(ids) if row.state is GenerationState.SUCCEEDED}
+        assert finished
+        poll(lambda: finished <= heard["task-succeeded"])
+    assert finished <= heard["task-received"] & heard["task-started"]
+    crew.hire(1)
+    factory.wait_until_done(ids)
+
+
+@contextmanager
+def listening(celery):
+    """Collect the ids in task events, by the events' type, as Flower does."""
+    heard = defaultdict(set)
+
+    def hear(event):
+        if "uuid" in event:
+            heard[event["type"]].add(uuid.UUID(event["uuid"]))
+
+    with celery.connection_for_read() as connection:
+        receiver = celery.events.Receiver(connection, handlers={"*": hear})
+        thread = threading.Thread(target=receiver.capture, kwargs={"wakeup": False}, daemon=True)
+        thread.start()
+        yield heard
+        receiver.should_stop = True
+        # The worker's heartbeat, if nothing else, wakes the receiver.
+        thread.join(10)
 
 
 def test_kill_9_loses_no_image_and_finishes_none_twice(factory, crew):

@@ -1,0 +1,52 @@
+"""A worker whose model costs nothing, to measure everything else.
+
+`python -m benchmarks.free_model` runs in the place of `python -m worker`.
+"""
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.settings import Settings
+from worker.main import main
+from worker.model import Array
+
+
+class FreeModel:
+    """Predicts the noise it is shown, and draws the latents as coloured squares."""
+
+    embeds_guidance = False
+
+    @property
+    def scheduler_config(self) -> Mapping[str, Any]:
+        """Stable Diffusion's noise schedule."""
+        return {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
+
+    def latent_shape(self, *, width: int, height: int) -> tuple[int, int, int]:
+        """Give the latents' (channels, height, width), as of Stable Diffusion."""
+        return 4, height // 8, width // 8
+
+    def encode(self, texts: Sequence[str]) -> Array:
+        """Give states of nothing, (texts, 77, 8)."""
+        return np.zeros((len(texts), 77, 8), np.float32)
+
+    def predict(self, samples: Array, *_: object) -> Array:
+        """Give the samples back."""
+        return samples
+
+    def decode(self, latents: Array) -> NDArray[np.uint8]:
+        """Draw one square of 8x8 pixels for each latent, (images, height, width, 3)."""
+        colours = np.clip(latents[:, :3] * 64 + 128, 0, 255).astype(np.uint8)
+        return colours.repeat(8, axis=2).repeat(8, axis=3).transpose(0, 2, 3, 1)
+
+
+def load_free_model(_: Settings) -> FreeModel:
+    """Give one, whatever the settings name."""
+    return FreeModel()
+
+
+if __name__ == "__main__":
+    sys.exit(main(load_free_model))

@@ -1,0 +1,81 @@
+"""One transaction for what many threads want at the same moment."""
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from sqlmodel import Session
+
+from core.database import DATABASE_ERRORS, Database
+
+Item = TypeVar("Item")
+Outcome = TypeVar("Outcome")
+
+
+@dataclass(eq=False)
+class _Entry(Generic[Item, Outcome]):
+    item: Item
+    future: "Future[Outcome]" = field(default_factory=Future)
+
+
+class GroupCommit(Generic[Item, Outcome]):
+    """Gathers what arrives while a transaction runs, and commits it all in the next one.
+
+    A transaction costs about the same for one row as for forty. Nobody waits for company: a
+    thread that finds no transaction under way begins one with what is there, itself at least.
+    """
+
+    def __init__(
+        self, database: Database, work: Callable[[Session, Sequence[Item]], Sequence[Outcome]]
+    ) -> None:
+        """Wire it.
+
+        Args:
+            database: Where.
+            work: What one transaction does; gives one outcome per item, in their order.
+        """
+        self._database = database
+        self._work = work
+        self._gathering = threading.Lock()
+        self._committing = threading.Lock()
+        self._waiting: list[_Entry[Item, Outcome]] = []
+
+    def run(self, item: Item) -> Outcome:
+        """Do the work for one item, committed when this returns.
+
+        Raises:
+            Exception: whatever the work raises for this item, alone; what Postgres raises when
+                it is away, for all that shared the transaction.
+        """
+        entry: _Entry[Item, Outcome] = _Entry(item)
+        with self._gathering:
+            self._waiting.append(entry)
+        with self._committing:
+            # Another thread may have done it, while this one waited for its turn.
+            if not entry.future.done():
+                self._lead()
+        return entry.future.result()
+
+    def _lead(self) -> None:
+        with self._gathering:
+            group, self._waiting = self._waiting, []
+        if not self._commit(group):
+            for entry in group:
+                self._commit([entry])
+
+    def _commit(self, group: Sequence[_Entry[Item, Outcome]]) -> bool:
+        """Commit and answer everybody, or tell that one of them broke it for the others."""
+        try:
+            with self._database.session() as session:
+                outcomes = self._work(session, [entry.item for entry in group])
+        except Exception as error:  # whatever the work raises
+            if len(group) > 1 and not isinstance(error, DATABASE_ERRORS):
+                return False
+            for entry in group:
+                entry.future.set_exception(error)
+        else:
+            for entry, outcome in zip(group, outcomes, strict=True):
+                entry.future.set_result(outcome)
+        return True
