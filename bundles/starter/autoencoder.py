@@ -8,9 +8,9 @@ import torch
 from diffusers import AutoencoderKL
 from torch.nn import functional
 
-from bundles.starter.course import Average, Course, decayed
 from bundles.starter.dataset import Pictures, every_nth, psnr
 from bundles.starter.pen import SIZE
+from bundles.training.course import Average, Course, decayed
 
 logger = logging.getLogger(__name__)
 

@@ -12,8 +12,8 @@ from torch import nn
 from torch.nn import functional
 
 from bundles.starter.attributes import ATTRIBUTES
-from bundles.starter.course import Course, decayed
 from bundles.starter.dataset import Pictures
+from bundles.training.course import Course, decayed
 
 logger = logging.getLogger(__name__)
 

@@ -13,9 +13,9 @@ from diffusers import AutoencoderKL
 from torch import nn
 from torch.nn import functional
 
-from bundles.starter.course import LOG_FORMAT, Average, Course, decayed
 from bundles.starter.dataset import Pictures
 from bundles.starter.team import Team
+from bundles.training.course import LOG_FORMAT, Average, Course, decayed
 
 BATCH = 6
 """Rows of each member of the team."""
@@ -43,7 +43,7 @@ def train_decoder(
         decoder.load_state_dict(course.restored["model"])
         optimiser.load_state_dict(course.restored["optimiser"])
         average.load_state_dict(course.restored["average"])
-    share = course.spent / course.budget
+    share = course.fraction
     for fraction in course:
         if share >= 1:
             break

@@ -11,11 +11,11 @@ from bundles.starter.attributes import Product
 from bundles.starter.autoencoder import LATENT_CHANNELS
 from bundles.starter.captions import caption
 from bundles.starter.chance import seeded
-from bundles.starter.course import LOG_FORMAT, Average, Course, decayed
 from bundles.starter.pen import SIZE
 from bundles.starter.team import Team
 from bundles.starter.text_encoder import WIDTH, restore_text_encoder, tokenize
 from bundles.starter.tokenizer import build_tokenizer
+from bundles.training.course import LOG_FORMAT, Average, Course, decayed
 
 logger = logging.getLogger(__name__)
 
@@ -94,7 +94,7 @@ def train_unet(
         average.load_state_dict(course.restored["average"])
     unet.train()
     torch.manual_seed(course.step * team.size + team.rank)
-    share = course.spent / course.budget
+    share = course.fraction
     for fraction in course:
         if share >= 1:
             break

@@ -12,8 +12,8 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 from bundles.starter.attributes import ATTRIBUTES, Product
 from bundles.starter.captions import caption
 from bundles.starter.chance import seeded
-from bundles.starter.course import Course, decayed
 from bundles.starter.tokenizer import MAX_TOKENS, VOCABULARY, build_tokenizer
+from bundles.training.course import Course, decayed
 
 logger = logging.getLogger(__name__)
 

@@ -21,12 +21,12 @@ from bundles.starter.autoencoder import (
     train_autoencoder,
 )
 from bundles.starter.classifier import train_classifier
-from bundles.starter.course import LOG_FORMAT
 from bundles.starter.dataset import Pictures, draw_pictures, every_nth, to_pixels
 from bundles.starter.decoder import restore_decoder, train_decoder
 from bundles.starter.diffusion import train_unet
 from bundles.starter.team import run_team
 from bundles.starter.text_encoder import train_text_encoder
+from bundles.training.course import LOG_FORMAT
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ MINUTES = {
     "vae": 16.0,
     "text": 1.5,
     "unet": 48.0,
-    "decoder": 6.0,
+    "decoder": 14.0,
     "classifier": 3.0,
     "assemble": 0.0,
 }

@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from bundles.starter.course import Average, Course, decayed
 from bundles.starter.team import Team, run_team
+from bundles.training.course import Average, Course, decayed
 
 
 def test_the_learning_rate_warms_up_and_ends_at_its_floor():
@@ -35,6 +35,43 @@ def test_a_course_goes_on_where_it_was_saved(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["x.pt"]
 
 
+def test_a_course_of_steps_ends_with_them_and_goes_on_with_the_rest(tmp_path):
+    course = Course("x", tmp_path / "x.pt", steps=4, resume=False)
+    assert list(course) == [0, 0.25, 0.5, 0.75]
+    course.step = 3
+    course.save()
+    assert list(Course("x", tmp_path / "x.pt", steps=5, resume=True)) == [0.6, 0.8]
+
+
+def test_a_budget_is_either_minutes_or_steps(tmp_path):
+    for given in ({}, {"minutes": 1, "steps": 1}):
+        with pytest.raises(ValueError, match="minutes or in steps"):
+            Course("x", tmp_path / "x.pt", resume=False, **given)
+
+
+class Told:
+    """A `Progress` that remembers."""
+
+    def __init__(self) -> None:
+        self.stages: list[tuple[str, int | None]] = []
+        self.done = 0
+
+    def stage(self, name: str, total: int | None) -> None:
+        self.stages.append((name, total))
+
+    def advance(self, n: int = 1) -> None:
+        self.done += n
+
+
+def test_progress_counts_what_an_earlier_run_did(tmp_path):
+    course = Course("x", tmp_path / "x.pt", steps=2, resume=False)
+    list(course)
+    course.save()
+    told = Told()
+    list(Course("train x", tmp_path / "x.pt", steps=6, resume=True, say=told))
+    assert (told.stages, told.done) == ([("train x", 6)], 6)
+
+
 @pytest.mark.parametrize("loss", [float("nan"), float("inf")])
 def test_a_loss_that_is_no_number_stops_the_training(tmp_path, loss):
     course = Course("x", tmp_path / "x.pt", minutes=1, resume=False)
@@ -53,6 +90,16 @@ def test_the_average_follows_and_comes_back():
     restored.load_state_dict(average.state_dict())
     restored.copy_to(other)
     assert float(other.weight.detach()) == pytest.approx(1, abs=1e-4)
+
+
+def test_what_cannot_be_averaged_is_left_alone():
+    module = nn.Linear(1, 1, bias=False)
+    module.bits = nn.Parameter(torch.tensor([8]), requires_grad=False)
+    average = Average(module, 0.5)
+    nn.init.ones_(module.weight)
+    average.update(module)
+    average.copy_to(module)
+    assert module.bits.tolist() == [8]
 
 
 def work(team: Team, folder) -> None:

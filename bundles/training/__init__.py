@@ -1,0 +1,1 @@
+"""Training models: fine-tuning, quantisation-aware training, and smaller UNets by distillation."""
