@@ -3,7 +3,8 @@
 `python -m benchmarks.footprint [--rounds 3]`
 
 The embedded stack starts on existing data and a built starter bundle, as on a second day; memory
-is read when everything is ready, and again after sixteen images.
+is read when everything is ready, and again after sixteen images. Then one more API process starts
+beside the rest.
 """
 
 import argparse
@@ -83,7 +84,31 @@ def _start_once(home: Path) -> dict[str, float]:
             figures |= _memory(stack, "ready")
             _make(client, "more", 16)
             figures |= _memory(stack, "after 16 images")
+        figures["API process alone, from its start to its first answer, s"] = _start_api(stack)
         return figures
+
+
+def _start_api(stack: Stack) -> float:
+    """Start one more API process on the running stack, and wait for its answer."""
+    port = free_port()
+    environment = os.environ | stack.environment | {"PACKSHOT_API_PORT": str(port)}
+    start = time.monotonic()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "api"], env=environment, stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        while process.poll() is None:
+            try:
+                httpx.get(f"http://127.0.0.1:{port}/healthz").raise_for_status()
+            except httpx.TransportError:
+                time.sleep(0.01)
+            else:
+                return time.monotonic() - start
+        raise SystemExit("the API did not start")
+    finally:
+        process.terminate()
+        process.wait()
 
 
 def _make(client: httpx.Client, name: str, count: int) -> None:

@@ -251,6 +251,11 @@ class Runner:
         unless: Callable[[], bool] = lambda: False,
     ) -> Value:
         """Try until it works, our patience ends, or `unless` says that it is of no use."""
+        try:
+            return work()
+        except errors:
+            if unless():
+                raise
         for attempt in stamina.retry_context(
             on=lambda error: isinstance(error, errors) and not unless(),
             attempts=None,

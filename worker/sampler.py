@@ -1,6 +1,9 @@
 """One row's walk from noise to latents: its `diffusers` scheduler and its own random numbers."""
 
+import copy
+import json
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import diffusers
@@ -40,7 +43,7 @@ class Sampler:
             seed: Seed of this row's generator, from 0 to 2⁶³-1.
             shape: Of the latents: channels, height, width.
         """
-        self._scheduler = getattr(diffusers, SCHEDULERS[scheduler]).from_config(dict(config))
+        self._scheduler = copy.deepcopy(_fresh(scheduler, json.dumps(dict(config))))
         self._scheduler.set_timesteps(steps)
         self._guidance_scale = guidance_scale
         self._generator = torch.Generator().manual_seed(seed)
@@ -90,6 +93,12 @@ class Sampler:
             output[None], timestep, self._latents, return_dict=False, **self._extra
         )[0]
         self._position += 1
+
+
+@lru_cache(maxsize=64)
+def _fresh(scheduler: str, config: str) -> Any:
+    """Make a scheduler to copy: reading a configuration costs more than a small model's step."""
+    return getattr(diffusers, SCHEDULERS[scheduler]).from_config(json.loads(config))
 
 
 def _is_stochastic(scheduler: str) -> bool:
