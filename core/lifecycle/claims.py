@@ -183,7 +183,10 @@ def _requeue(
             attempts=attempts,
             lease_owner=None,
             lease_expires_at=None,
-            published_at=func.now() if published else None,
+            # It keeps its place in the lane, and so the moment by which that is told.
+            published_at=func.coalesce(col(Generation.published_at), func.now())
+            if published
+            else None,
             not_before=func.now() + timedelta(seconds=delay_seconds),
         )
         .returning(col(Generation.id))

@@ -1,10 +1,10 @@
 """What the sweeper does: lost work is queued again, lost messages are sent again."""
 
 from collections.abc import Collection, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import and_, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, func, or_, select, update
 from sqlmodel import Session, col
 
 from core.errors import DeadlineExceededError, WorkerLostError
@@ -73,15 +73,21 @@ def take_unpublished(
     Args:
         session: An open transaction.
         empty_lanes: Lanes whose queue is empty in Redis: what was sent there and still waits
-            was lost with it.
+            was lost with it. In the others, what later messages have overtaken was lost.
         republish_seconds: How long a sent message may be on its way to a worker, and a fresh row
             may wait for the request that inserted it to publish it.
         limit: Most rows in one pass.
     """
-    lost = and_(
-        col(Generation.lane).in_(empty_lanes),
-        col(Generation.published_at) < func.now() - timedelta(seconds=republish_seconds),
-    )
+    long_ago = func.now() - timedelta(seconds=republish_seconds)
+    lost = and_(col(Generation.lane).in_(empty_lanes), col(Generation.published_at) < long_ago)
+    overtaken = [
+        and_(
+            col(Generation.lane) == lane,
+            col(Generation.published_at) < published_at,
+            col(Generation.published_at) < long_ago,
+        )
+        for lane, published_at in _overtakers(session, long_ago)
+    ]
     unsent = and_(
         col(Generation.published_at).is_(None),
         # A row that was never claimed has none: give the request that inserted it some time.
@@ -93,7 +99,7 @@ def take_unpublished(
     )
     statement = (
         select(col(Generation.id), col(Generation.lane))
-        .where(col(Generation.state) == GenerationState.QUEUED, or_(unsent, lost))
+        .where(col(Generation.state) == GenerationState.QUEUED, or_(unsent, lost, *overtaken))
         .order_by(col(Generation.id))
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -101,6 +107,25 @@ def take_unpublished(
     taken = [(identity, lane) for identity, lane in session.execute(statement)]
     _mark_published(session, [identity for identity, _ in taken])
     return taken
+
+
+def _overtakers(
+    session: Session, long_ago: ColumnElement[datetime]
+) -> Sequence[tuple[Lane, datetime]]:
+    """Tell, by lane, when the newest message was sent whose image runs since `long_ago`.
+
+    A lane is first in, first out: an older message that still waits was lost on its way.
+    """
+    statement = (
+        select(col(Generation.lane), func.max(col(Generation.published_at)))
+        .where(
+            col(Generation.state) == GenerationState.RUNNING,
+            col(Generation.started_at) < long_ago,
+            col(Generation.published_at).is_not(None),
+        )
+        .group_by(col(Generation.lane))
+    )
+    return [(lane, published_at) for lane, published_at in session.execute(statement)]
 
 
 def mark_published(session: Session, generation_ids: Collection[UUID]) -> None:

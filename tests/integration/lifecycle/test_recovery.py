@@ -147,6 +147,34 @@ def test_a_sent_message_is_sent_again_only_when_its_lane_is_empty(shop, take, ma
     assert take(Lane.STANDARD) == [generation_id]
 
 
+def test_a_message_that_others_overtook_is_sent_again(shop, take, mark):
+    """Also where the lane is never empty: first in is first out."""
+    lost, _ = shop.want("lost").published[0]
+    mark(lost)
+    later = shop.want("later").published[0][0]
+    mark(later)
+    last = shop.want("last").published[0][0]
+    mark(last)
+    assert take() == [], "nobody has overtaken it yet"
+
+    assert shop.claim(later)
+    assert take(republish_seconds=3600) == [], "it may have been claimed this moment"
+    assert take() == [lost], "and not the last, whose turn has not come"
+    assert take() == [], "its message is the newest now"
+
+
+def test_an_image_that_came_back_overtakes_nobody(shop, take, mark):
+    """It keeps its place, in front: those behind it would all be sent again."""
+    (first,) = shop.want("first").job_ids
+    mark(shop.generation_of(first))
+    waiting = shop.want("waiting").published[0][0]
+    mark(waiting)
+    with shop.database.session() as session:
+        claims.hand_back(session, shop.start(first), published=True)
+    shop.start(first)
+    assert take() == []
+
+
 def test_a_delayed_row_is_not_sent_before_its_time(shop, take):
     (job_id,) = shop.want("mug").job_ids
     claim = shop.start(job_id)
