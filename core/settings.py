@@ -35,6 +35,10 @@ class Settings(BaseSettings):
     s3_endpoint_url: str | None = Field(
         default=None, description="S3 endpoint; empty for AWS's own."
     )
+    s3_public_url: str | None = Field(
+        default=None,
+        description="Address of the same S3 for callers, in presigned URLs; empty: the endpoint.",
+    )
     s3_bucket: str = Field(default="packshot", description="Bucket that holds the images.")
     s3_region: str = Field(default="us-east-1", description="Region of the bucket.")
     s3_access_key_id: str | None = Field(

@@ -32,27 +32,11 @@ class Storage:
     def __init__(self, settings: Settings) -> None:
         self.bucket = settings.s3_bucket
         self.address = settings.s3_endpoint_url or f"AWS S3 in {settings.s3_region}"
-        secret = settings.s3_secret_access_key
         self.presigned_url_seconds = settings.presigned_url_seconds
-        self.client: Any = boto3.session.Session().client(
-            "s3",
-            endpoint_url=settings.s3_endpoint_url,
-            region_name=settings.s3_region,
-            aws_access_key_id=settings.s3_access_key_id,
-            aws_secret_access_key=secret.get_secret_value() if secret else None,
-            config=Config(
-                connect_timeout=settings.connect_timeout,
-                read_timeout=30,
-                retries={"mode": "standard", "max_attempts": 3},
-                # Every pool thread stores its own image.
-                max_pool_connections=64,
-                signature_version="s3v4",
-                # Signature or TLS guard the body; older S3-compatible services reject the trailing
-                # checksums that are botocore's default.
-                request_checksum_calculation="when_required",
-                s3={"addressing_style": "path" if settings.s3_endpoint_url else "auto"},
-            ),
-        )
+        self.client = _client(settings, settings.s3_endpoint_url)
+        self._signer = self.client
+        if settings.s3_public_url:
+            self._signer = _client(settings, settings.s3_public_url)
 
     def put_image(
         self, body: bytes, *, tenant: str, fingerprint: str, extension: str, content_type: str
@@ -90,7 +74,7 @@ class Storage:
     def presign(self, key: str) -> str:
         """Make a URL that reads one object for a while without credentials."""
         return str(
-            self.client.generate_presigned_url(
+            self._signer.generate_presigned_url(
                 "get_object",
                 Params={"Bucket": self.bucket, "Key": key},
                 ExpiresIn=self.presigned_url_seconds,
@@ -115,3 +99,26 @@ class Storage:
     def close(self) -> None:
         """Close the connections."""
         self.client.close()
+
+
+def _client(settings: Settings, endpoint: str | None) -> Any:
+    secret = settings.s3_secret_access_key
+    return boto3.session.Session().client(
+        "s3",
+        endpoint_url=endpoint,
+        region_name=settings.s3_region,
+        aws_access_key_id=settings.s3_access_key_id,
+        aws_secret_access_key=secret.get_secret_value() if secret else None,
+        config=Config(
+            connect_timeout=settings.connect_timeout,
+            read_timeout=30,
+            retries={"mode": "standard", "max_attempts": 3},
+            # Every pool thread stores its own image.
+            max_pool_connections=64,
+            signature_version="s3v4",
+            # Signature or TLS guard the body; older S3-compatible services reject the trailing
+            # checksums that are botocore's default.
+            request_checksum_calculation="when_required",
+            s3={"addressing_style": "path" if endpoint else "auto"},
+        ),
+    )
