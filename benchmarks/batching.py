@@ -2,13 +2,12 @@
 
 `python -m benchmarks.batching [--images 48] [--rounds 3] [--precision f32]`
 
-Every contender is a process of its own that loads its model, makes two images to warm up, then
+Every contender is a process of its own that loads its model, warms up, then
 waits; in each round all of them make the same mixed queue in turn, so that a machine whose speed
 drifts is unfair to none.
 """
 
 import argparse
-import json
 import statistics
 import subprocess
 import sys
@@ -17,43 +16,43 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.report import machine, percentile, show, spread
+from benchmarks.processes import Served
+from benchmarks.report import percentile, show, spread
 from benchmarks.requests import mixed
+from bundles.starter import SOURCE
 
 ROW_LIMITS = (1, 2, 4, 8, 16)
 
 
 def main() -> None:
-    """Run all contenders, or be one of them."""
+    """Run all contenders."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, default=48)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--precision", choices=("auto", "f32", "bf16"), default="auto")
     parser.add_argument("--size", type=int, default=128)
-    parser.add_argument("--contender", help=argparse.SUPPRESS)
-    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.contender:
-        _serve(arguments)
-    else:
-        _compare(arguments)
-
-
-def _compare(arguments: argparse.Namespace) -> None:
-    names = ["diffusers", "optimum", *(f"packshot:{limit}" for limit in ROW_LIMITS)]
+    queue = mixed(arguments.images, width=arguments.size, height=arguments.size)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         _prepare(folder)
-        processes = {name: _start(name, folder, arguments) for name in names}
-        rounds: dict[str, list[list[float]]] = {name: [] for name in names}
+        served = {
+            "diffusers": Served("torch_diffusers", SOURCE, queue),
+            "optimum": Served("optimum_openvino", folder / "optimum", queue),
+        }
+        for limit in ROW_LIMITS:
+            served[f"packshot:{limit}"] = Served(
+                "packshot", folder / "bundle", queue, row_limit=limit,
+                precision=arguments.precision,
+            )  # fmt: skip
+        rounds: dict[str, list[Sequence[float]]] = {name: [] for name in served}
         try:
             for _ in range(arguments.rounds):
-                for name, process in processes.items():
-                    rounds[name].append(_ask(process))
+                for name, contender in served.items():
+                    rounds[name].append(contender.make().moments)
         finally:
-            for process in processes.values():
-                process.kill()
-                process.wait()
+            for contender in served.values():
+                contender.close()
     _show(rounds, arguments)
 
 
@@ -67,52 +66,6 @@ def _prepare(folder: Path) -> None:
         ".save_pretrained(folder / 'optimum')"
     )
     subprocess.run([sys.executable, "-c", code, str(folder)], check=True, capture_output=True)
-
-
-def _start(name: str, folder: Path, arguments: argparse.Namespace) -> subprocess.Popen[str]:
-    process = subprocess.Popen(
-        [
-            sys.executable, "-m", "benchmarks.batching", "--contender", name,
-            "--folder", str(folder), "--images", str(arguments.images),
-            "--precision", arguments.precision, "--size", str(arguments.size),
-        ],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )  # fmt: skip
-    assert process.stdout
-    if process.stdout.readline() != "ready\n":
-        raise SystemExit(f"{name} did not start: run it alone with --contender {name}")
-    return process
-
-
-def _ask(process: subprocess.Popen[str]) -> list[float]:
-    assert process.stdin
-    assert process.stdout
-    process.stdin.write("go\n")
-    process.stdin.flush()
-    moments: list[float] = json.loads(process.stdout.readline())
-    return moments
-
-
-def _serve(arguments: argparse.Namespace) -> None:
-    from benchmarks import contenders
-    from bundles.starter import SOURCE
-
-    name, _, limit = arguments.contender.partition(":")
-    if name == "diffusers":
-        run = contenders.torch_diffusers(SOURCE, threads=machine()["cores"])
-    elif name == "optimum":
-        run = contenders.optimum_openvino(arguments.folder / "optimum")
-    else:
-        run = contenders.packshot(arguments.folder / "bundle", int(limit), arguments.precision)
-    size = {"width": arguments.size, "height": arguments.size}
-    run(mixed(max(2, int(limit or 0)), **size, seed=99))
-    requests = mixed(arguments.images, **size)
-    print("ready", flush=True)
-    for _ in sys.stdin:
-        print(json.dumps(list(run(requests))), flush=True)
 
 
 def _show(rounds: Mapping[str, Sequence[Sequence[float]]], arguments: argparse.Namespace) -> None:

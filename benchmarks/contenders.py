@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from benchmarks.report import machine
 from benchmarks.requests import Request
 from core.lanes import Lane
 from core.schedulers import SCHEDULERS
@@ -15,13 +16,13 @@ Moments = Sequence[float]
 Contender = Callable[[Sequence[Request]], Moments]
 
 
-def torch_diffusers(source: Path, threads: int) -> Contender:
-    """`diffusers` on PyTorch FP32, one request after another."""
+def torch_diffusers(source: Path, dtype: str = "float32") -> Contender:
+    """`diffusers` on PyTorch, one request after another."""
     import torch
     from diffusers import StableDiffusionPipeline
 
-    torch.set_num_threads(threads)
-    pipeline = StableDiffusionPipeline.from_pretrained(source, torch_dtype=torch.float32)
+    torch.set_num_threads(machine()["cores"])
+    pipeline = StableDiffusionPipeline.from_pretrained(source, torch_dtype=getattr(torch, dtype))
     return _one_after_another(pipeline)
 
 
@@ -30,6 +31,37 @@ def optimum_openvino(exported: Path) -> Contender:
     from optimum.intel import OVStableDiffusionPipeline
 
     return _one_after_another(OVStableDiffusionPipeline.from_pretrained(exported))
+
+
+def openvino_genai(exported: Path) -> Contender:
+    """`openvino-genai`'s Text2ImagePipeline, one request after another.
+
+    It is given DDIM in the place of the schedulers that it has not.
+    """
+    from openvino_genai import Scheduler, Text2ImagePipeline
+
+    pipeline = Text2ImagePipeline(exported, "CPU")
+    config = exported / "scheduler" / "scheduler_config.json"
+    types = {"euler": Scheduler.Type.EULER_DISCRETE, "pndm": Scheduler.Type.PNDM}
+
+    def run(requests: Sequence[Request]) -> Moments:
+        start = time.monotonic()
+        moments = []
+        for request in requests:
+            kind = types.get(request.scheduler, Scheduler.Type.DDIM)
+            pipeline.set_scheduler(Scheduler.from_config(config, kind))
+            pipeline.generate(
+                request.prompt,
+                num_inference_steps=request.steps,
+                guidance_scale=request.guidance_scale,
+                width=request.width,
+                height=request.height,
+                rng_seed=request.seed,
+            )
+            moments.append(time.monotonic() - start)
+        return moments
+
+    return run
 
 
 def packshot(bundle: Path, row_limit: int, precision: str) -> Contender:
