@@ -1,12 +1,13 @@
 """The engine: continuous micro-batches at the granularity of one denoising step.
 
-Three threads, one per model, so that neither reading a prompt nor decoding an image stalls the
-loop:
+Threads of their own read prompts and decode images, so that neither stalls the loop; and each
+stream of the UNet has one, so that as many calls run at the same time:
 
     encode ──▶ admit ▸ step ▸ retire ──▶ decode
 
 A row that enters the loop while others are half way simply joins the next UNet call; a row that
-is done, cancelled or late leaves after the current one.
+is done, cancelled or late leaves after the current one. Between two calls a row belongs to no
+stream: `worker.scheduler` shares the rows out anew.
 """
 
 import logging
@@ -52,6 +53,11 @@ class Row:
     """None without guidance: the row then costs one UNet row instead of two."""
 
     @property
+    def guided(self) -> bool:
+        """Whether its next step needs both predictions."""
+        return self.negative is not None and self.sampler.guided
+
+    @property
     def identity(self) -> UUID:
         """The generation's id."""
         return self.ticket.request.identity
@@ -65,9 +71,19 @@ class Engine:
         model: Model,
         *,
         row_limit: int,
+        streams: int = 1,
         embedding_budget: int = 64 * 2**20,
         watchdog: Watchdog | None = None,
     ) -> None:
+        """Make an engine.
+
+        Args:
+            model: What it runs; its `predict` is called by as many threads as there are streams.
+            row_limit: Most images that share a UNet call.
+            streams: UNet calls that run at the same time.
+            embedding_budget: Memory for text embeddings, in bytes.
+            watchdog: Ends the process when a model call never returns.
+        """
         self.model = model
         self.row_limit = row_limit
         self.embeddings = EmbeddingCache(model.encode, budget=embedding_budget)
@@ -77,7 +93,7 @@ class Engine:
         self._changed = threading.Condition()
         # All of these are read and written under the condition's lock.
         self._incoming: deque[Ticket] = deque()
-        self._scheduler = RowScheduler(row_limit=row_limit)
+        self._scheduler = RowScheduler(row_limit=row_limit, streams=streams)
         self._rows: dict[UUID, Row] = {}
         self._finished: deque[Row] = deque()
         self._leaving: dict[UUID, RowError] = {}
@@ -87,7 +103,10 @@ class Engine:
             threading.Thread(target=self._forever, args=(turn,), name=name, daemon=True)
             for name, turn in (
                 ("engine-encode", self._encode_turn),
-                ("engine-step", self._step_turn),
+                *(
+                    (f"engine-step-{stream}", partial(self._step_turn, stream))
+                    for stream in range(streams)
+                ),
                 ("engine-decode", self._decode_turn),
             )
         ]
@@ -143,7 +162,7 @@ class Engine:
         for ticket in [row.ticket for row in (*self._rows.values(), *self._finished)]:
             ticket.fail(RowHandedBackError("the engine was closed"))
 
-    # The three loops
+    # The loops
 
     def _forever(self, turn: Callable[[], None]) -> None:
         try:
@@ -166,16 +185,16 @@ class Engine:
                 self._enqueue(row)
             self._changed.notify_all()
 
-    def _step_turn(self) -> None:
+    def _step_turn(self, stream: int) -> None:
         with self._changed:
-            self._changed.wait_for(lambda: len(self._scheduler) or self._closed)
+            self._changed.wait_for(lambda: self._scheduler.ready or self._closed)
             self._evict()
             self._scheduler.admit()
-            rows = [self._rows[identity] for identity in self._scheduler.step()]
+            rows = [self._rows[identity] for identity in self._scheduler.step(stream)]
         if rows:
             for row, predictions in isolated(rows, self._predict, self._drop):
                 isolated([row], partial(_advance, predictions=predictions), self._drop)
-            self._retire([row for row in rows if row.sampler.done])
+            self._retire(stream, [row for row in rows if row.sampler.done])
 
     def _decode_turn(self) -> None:
         with self._changed:
@@ -194,7 +213,7 @@ class Engine:
         negatives = [r.negative_prompt for r, two in zip(requests, guided, strict=True) if two]
         with self._watchdog.watch("text encoder"):
             embeddings = self.embeddings.get([r.prompt for r in requests] + negatives)
-        self.ticks += 1
+        self._tick()
         prompts, rest = embeddings[: len(requests)], iter(embeddings[len(requests) :])
         return [
             Row(
@@ -206,6 +225,10 @@ class Engine:
             for ticket, prompt, two in zip(tickets, prompts, guided, strict=True)
         ]
 
+    def _tick(self) -> None:
+        with self._changed:
+            self.ticks += 1
+
     def _is_guided(self, request: RowRequest) -> bool:
         return request.guided and not self.model.embeds_guidance
 
@@ -215,6 +238,7 @@ class Engine:
             config=self.model.scheduler_config,
             steps=request.steps,
             guidance_scale=request.guidance_scale if guided else 1.0,
+            guidance_interval=(request.guidance_start, request.guidance_end),
             seed=request.seed,
             shape=self.model.latent_shape(width=request.width, height=request.height),
         )
@@ -241,23 +265,23 @@ class Engine:
     # Stepping
 
     def _evict(self) -> None:
-        """Let cancelled and late rows go; called between two steps, under the lock."""
+        """Let cancelled and late rows go, under the lock; those in a call go after it."""
         now = time.monotonic()
         for identity, row in self._rows.items():
             deadline = row.ticket.request.deadline
             if deadline is not None and deadline <= now:
                 self._leaving.setdefault(identity, RowExpiredError("its deadline passed"))
-        for identity, error in self._leaving.items():
+        for identity in [one for one in self._leaving if not self._scheduler.busy(one)]:
+            error = self._leaving.pop(identity)
             self._scheduler.remove(identity)
             left = self._rows.pop(identity, None)
             if left:
                 left.ticket.fail(error)
-        self._leaving.clear()
 
     def _predict(self, rows: Sequence[Row]) -> list[tuple[Array, Array | None]]:
         """Run the UNet for every row: with the prompt, and without it where guidance is on."""
         calls = [(row, row.prompt) for row in rows]
-        calls += [(row, row.negative) for row in rows if row.negative is not None]
+        calls += [(row, row.negative) for row in rows if row.guided and row.negative is not None]
         with self._watchdog.watch("UNet"):
             predictions = self.model.predict(
                 np.stack([row.sampler.model_input() for row, _ in calls]),
@@ -265,30 +289,41 @@ class Engine:
                 np.stack([states for _, states in calls]),
                 [row.ticket.request.guidance_scale for row, _ in calls],
             )
-        self.ticks += 1
+        self._tick()
         unconditional = iter(predictions[len(rows) :])
         return [
-            (prediction, None if row.negative is None else next(unconditional))
+            (prediction, next(unconditional) if row.guided else None)
             for row, prediction in zip(rows, predictions, strict=False)
         ]
 
     def _drop(self, row: Row, error: Exception) -> None:
         """Fail a running row and forget it."""
         with self._changed:
-            self._scheduler.remove(row.identity)
-            self._rows.pop(row.identity, None)
+            self._forget(row)
         _fail_row(row, error)
 
-    def _retire(self, rows: Sequence[Row]) -> None:
-        if not rows:
-            return
+    def _retire(self, stream: int, done: Sequence[Row]) -> None:
+        """End a stream's call: send the rows that are done to the decoder."""
         with self._changed:
-            for row in rows:
-                self._scheduler.remove(row.identity)
-                # A cancelled or failed row is gone already.
-                if self._rows.pop(row.identity, None):
+            for row in done:
+                # A row that failed is gone already.
+                if self._rows.get(row.identity) is not row:
+                    continue
+                error = self._forget(row)
+                if error:
+                    row.ticket.fail(error)
+                else:
                     self._finished.append(row)
-            self._changed.notify_all()
+            self._scheduler.release(stream)
+            # With one stream nobody but the decoder waits for this.
+            if done or self._scheduler.streams > 1:
+                self._changed.notify_all()
+
+    def _forget(self, row: Row) -> RowError | None:
+        """Take a row out, under the lock; give the reason if it was asked to leave."""
+        self._scheduler.remove(row.identity)
+        self._rows.pop(row.identity, None)
+        return self._leaving.pop(row.identity, None)
 
     # Decoding
 
@@ -304,7 +339,7 @@ class Engine:
     def _decode(self, rows: Sequence[Row]) -> NDArray[np.uint8]:
         with self._watchdog.watch("VAE decoder"):
             images = self.model.decode(np.stack([row.sampler.latents for row in rows]))
-        self.ticks += 1
+        self._tick()
         return images
 
 

@@ -48,6 +48,10 @@ class RowRequest:
     """A name in `core.schedulers`."""
     seed: int
     lane: Lane
+    guidance_start: float = 0.0
+    """Share of the schedule before which guidance is off."""
+    guidance_end: float = 1.0
+    """Share of the schedule from which it is off again."""
     solo: bool = False
     """Never shares a model call: set on a retry, in case it is what broke its batch."""
     deadline: float | None = None

@@ -9,8 +9,13 @@ never for longer than its handicap. *Who steps next* is answered by stride sched
 (Waldspurger and Weihl, 1995) between groups: rows of one shape form a group and step together;
 each group advances its own virtual time by the inverse of its weight, and the least advanced
 steps.
+
+Where several streams step at the same time, a group's rows are shared out among them anew at each
+call: a stream takes its even share of the rows that no other stream has, those first that have
+waited longest. So the streams stay balanced whoever joins and leaves.
 """
 
+import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -50,10 +55,12 @@ class Candidate:
 
 @dataclass(kw_only=True)
 class Group:
-    """Running rows that step together."""
+    """Running rows that may share a call."""
 
     virtual_time: float
     rows: dict[UUID, Candidate] = field(default_factory=dict)
+    idle: dict[UUID, None] = field(default_factory=dict)
+    """Those in no stream's call, longest idle first."""
 
     @property
     def weight(self) -> float:
@@ -62,14 +69,21 @@ class Group:
 
 
 class RowScheduler:
-    """Admits waiting rows to groups of at most `row_limit`, and lets the groups take turns."""
+    """Admits waiting rows to groups, and shares the groups' rows out among the streams.
 
-    def __init__(self, *, row_limit: int) -> None:
+    A group has `row_limit` places for each stream.
+    """
+
+    def __init__(self, *, row_limit: int, streams: int = 1) -> None:
         if row_limit < 1:
             raise ValueError(f"row_limit is {row_limit}; it must be 1 or more")
+        if streams < 1:
+            raise ValueError(f"streams is {streams}; it must be 1 or more")
         self.row_limit = row_limit
+        self.streams = streams
         self._waiting: dict[UUID, Candidate] = {}
         self._groups: dict[Hashable, Group] = {}
+        self._calls: dict[int, dict[UUID, Group]] = {stream: {} for stream in range(streams)}
         self._virtual_time = 0.0
 
     def __len__(self) -> int:
@@ -86,6 +100,18 @@ class RowScheduler:
         ranked = sorted(self._waiting.values(), key=lambda row: row.rank)
         return [row.identity for row in ranked]
 
+    @property
+    def ready(self) -> bool:
+        """Whether a stream without a call would find rows for one."""
+        if any(group.idle for group in self._groups.values()):
+            return True
+        groups = {row.group for row in self._waiting.values()}
+        return any(self._has_place(self._groups.get(group)) for group in groups)
+
+    def busy(self, identity: UUID) -> bool:
+        """Tell whether a row is in a stream's call."""
+        return any(identity in call for call in self._calls.values())
+
     def add(self, row: Candidate) -> None:
         """Let a row wait for its admission."""
         if row.identity in self._waiting or self._group_of(row.identity):
@@ -99,8 +125,13 @@ class RowScheduler:
         key = self._group_of(identity)
         if key is None:
             return False
-        del self._groups[key].rows[identity]
-        if not self._groups[key].rows:
+        group = self._groups[key]
+        del group.rows[identity]
+        group.idle.pop(identity, None)
+        # Its stream must not give it back: a row of the same name may have come since.
+        for call in self._calls.values():
+            call.pop(identity, None)
+        if not group.rows:
             del self._groups[key]
         return True
 
@@ -113,19 +144,41 @@ class RowScheduler:
             if group is None:
                 # A new group starts level with the others: it cannot catch up on the past.
                 group = self._groups[row.group] = Group(virtual_time=self._virtual_time)
-            if len(group.rows) < self.row_limit:
+            if self._has_place(group):
                 group.rows[identity] = self._waiting.pop(identity)
+                group.idle[identity] = None
                 admitted.append(identity)
         return admitted
 
-    def step(self) -> Sequence[UUID]:
-        """Pick the rows of the next UNet call and charge their group for it."""
-        if not self._groups:
+    def step(self, stream: int = 0) -> Sequence[UUID]:
+        """Pick the rows of a stream's next UNet call and charge their group for it.
+
+        The stream's call before is over: its rows can be picked again.
+        """
+        self.release(stream)
+        ready = [group for group in self._groups.values() if group.idle]
+        if not ready:
             return []
-        group = min(self._groups.values(), key=lambda group: group.virtual_time)
-        self._virtual_time = group.virtual_time
-        group.virtual_time += 1 / group.weight
-        return list(group.rows)
+        group = min(ready, key=lambda group: group.virtual_time)
+        self._virtual_time = min(group.virtual_time for group in self._groups.values())
+        # At most the limit, as the group has no more than that for each stream.
+        share = math.ceil(len(group.rows) / self.streams)
+        rows = list(group.idle)[:share]
+        # Once for all of its rows, in however many calls.
+        group.virtual_time += len(rows) / len(group.rows) / group.weight
+        for identity in rows:
+            del group.idle[identity]
+        self._calls[stream] = dict.fromkeys(rows, group)
+        return rows
+
+    def release(self, stream: int) -> None:
+        """End a stream's call: its rows can be picked by every stream."""
+        for identity, group in self._calls[stream].items():
+            group.idle[identity] = None
+        self._calls[stream] = {}
+
+    def _has_place(self, group: Group | None) -> bool:
+        return group is None or len(group.rows) < self.row_limit * self.streams
 
     def _group_of(self, identity: UUID) -> Hashable | None:
         return next((key for key, group in self._groups.items() if identity in group.rows), None)

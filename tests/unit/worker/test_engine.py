@@ -41,6 +41,9 @@ class ArithmeticModel:
         self.gate = threading.Event()
         self.gate.set()
         self.poison: float | None = None
+        self.together = 0
+        self.most_together = 0
+        self._lock = threading.Lock()
 
     def latent_shape(self, *, width: int, height: int) -> tuple[int, int, int]:
         return (4, height // 8, width // 8)
@@ -49,7 +52,12 @@ class ArithmeticModel:
         return np.stack([np.full((2, 3), len(text), np.float32) for text in texts])
 
     def predict(self, samples, timesteps, states, guidance) -> np.ndarray:
+        with self._lock:
+            self.together += 1
+            self.most_together = max(self.most_together, self.together)
         assert self.gate.wait(PATIENCE)
+        with self._lock:
+            self.together -= 1
         self.calls.append(len(samples))
         assert len(samples) == len(timesteps) == len(states) == len(guidance)
         if self.poison in [float(state[0, 0]) for state in states]:
@@ -82,9 +90,14 @@ def model() -> ArithmeticModel:
     return ArithmeticModel()
 
 
+@pytest.fixture(params=[1, 2], ids=["one stream", "two streams"])
+def streams(request: pytest.FixtureRequest) -> int:
+    return request.param
+
+
 @pytest.fixture
-def engine(model: ArithmeticModel):
-    engine = Engine(model, row_limit=4)
+def engine(model: ArithmeticModel, streams: int):
+    engine = Engine(model, row_limit=4, streams=streams)
     engine.start()
     yield engine
     model.gate.set()
@@ -98,6 +111,7 @@ def wait_until(condition) -> None:
         time.sleep(0.005)
 
 
+@pytest.mark.parametrize("streams", [1], indirect=True)
 def test_rows_with_nothing_in_common_but_their_size_share_calls(engine, model):
     model.gate.clear()
     first = engine.submit(request(steps=6))
@@ -122,6 +136,55 @@ def test_a_row_joins_a_batch_that_is_under_way(engine, model):
     short.result(PATIENCE)
     assert not long.future.done()
     long.result(PATIENCE)
+
+
+@pytest.mark.parametrize("streams", [2], indirect=True)
+def test_streams_share_the_rows_of_one_size(engine, model):
+    model.gate.clear()
+    tickets = [engine.submit(request(seed=seed, steps=8)) for seed in range(8)]
+    wait_until(lambda: model.together == 2)
+    wait_until(lambda: len(engine._scheduler) == 8)
+    model.gate.set()
+    assert [ticket.result(PATIENCE).steps for ticket in tickets] == [8] * 8
+    assert max(model.calls) <= 4
+    assert sum(model.calls) == 8 * 8
+
+
+@pytest.mark.parametrize("streams", [2], indirect=True)
+def test_what_is_cancelled_in_a_call_leaves_after_it_while_the_other_stream_goes_on(engine, model):
+    model.gate.clear()
+    doomed = engine.submit(request(steps=500))
+    other = engine.submit(request(steps=20, seed=2))
+    wait_until(lambda: model.together == 2)
+    engine.cancel(doomed.request.identity)
+    again = engine.submit(doomed.request)
+    with pytest.raises(RowFailedError, match="in the engine already"):
+        again.result(PATIENCE)
+    model.gate.set()
+    with pytest.raises(RowCanceledError):
+        doomed.result(PATIENCE)
+    assert other.result(PATIENCE).steps == 20
+
+
+def test_a_row_cancelled_in_its_last_call_is_not_decoded_nor_remembered(engine, model):
+    model.gate.clear()
+    doomed = engine.submit(request(steps=1))
+    wait_until(lambda: model.together == 1)
+    engine.cancel(doomed.request.identity)
+    model.gate.set()
+    with pytest.raises(RowCanceledError):
+        doomed.result(PATIENCE)
+    assert engine.submit(doomed.request).result(PATIENCE).steps == 1
+
+
+def test_guidance_outside_its_interval_costs_nothing(engine, model):
+    asked = request(steps=10, guidance_scale=3.0, guidance_start=0.2, guidance_end=0.7)
+    limited = engine.submit(asked).result(PATIENCE).image
+    assert model.calls == [1, 1, 2, 2, 2, 2, 2, 1, 1, 1]
+    everywhere = engine.submit(request(steps=10, guidance_scale=3.0)).result(PATIENCE).image
+    nowhere = engine.submit(request(steps=10)).result(PATIENCE).image
+    assert not np.array_equal(limited, everywhere)
+    assert not np.array_equal(limited, nowhere)
 
 
 def test_company_does_not_change_an_image(engine):
@@ -167,20 +230,22 @@ def test_an_impossible_schedule_fails_with_its_reason(engine):
 
 def test_draining_finishes_what_runs_and_hands_the_rest_back(engine, model):
     model.gate.clear()
-    running = engine.submit(request(width=64))
-    wait_until(lambda: engine._scheduler.running == 1)
+    first = [
+        engine.submit(request(width=64, seed=seed)) for seed in range(engine._scheduler.streams)
+    ]
+    wait_until(lambda: model.together == len(first))
     waiting = [engine.submit(request(seed=seed)) for seed in range(3)]
     engine.drain()
     late = engine.submit(request())
     model.gate.set()
-    assert running.result(PATIENCE).steps == 4
+    assert [ticket.result(PATIENCE).steps for ticket in first] == [4] * len(first)
     for ticket in (*waiting, late):
         with pytest.raises(RowHandedBackError):
             ticket.result(PATIENCE)
 
 
-def test_closing_leaves_no_ticket_open(model):
-    engine = Engine(model, row_limit=2)
+def test_closing_leaves_no_ticket_open(model, streams):
+    engine = Engine(model, row_limit=2, streams=streams)
     engine.start()
     tickets = [engine.submit(request(steps=900, seed=seed)) for seed in range(5)]
     wait_until(lambda: model.calls)

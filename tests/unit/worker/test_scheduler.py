@@ -109,6 +109,79 @@ def test_a_row_is_here_once():
 def test_a_limit_below_one_is_refused():
     with pytest.raises(ValueError, match="row_limit"):
         RowScheduler(row_limit=0)
+    with pytest.raises(ValueError, match="streams"):
+        RowScheduler(row_limit=1, streams=0)
+
+
+def test_streams_share_the_rows_of_a_shape_out():
+    scheduler = RowScheduler(row_limit=4, streams=2)
+    rows = [candidate(arrived=float(moment)) for moment in range(9)]
+    for row in rows:
+        scheduler.add(row)
+    scheduler.admit()
+    calls = [scheduler.step(stream) for stream in range(2)]
+    assert [len(call) for call in calls] == [4, 4]
+    assert {*calls[0], *calls[1]} == {row.identity for row in rows[:8]}
+    assert not scheduler.ready
+
+
+def test_one_row_for_each_stream_before_a_second_one():
+    scheduler = RowScheduler(row_limit=4, streams=2)
+    for _ in range(2):
+        scheduler.add(candidate())
+    scheduler.admit()
+    assert [len(scheduler.step(stream)) for stream in range(2)] == [1, 1]
+
+
+def test_a_stream_that_lost_its_rows_gets_of_the_others():
+    scheduler = RowScheduler(row_limit=4, streams=2)
+    rows = [candidate() for _ in range(4)]
+    for row in rows:
+        scheduler.add(row)
+    scheduler.admit()
+    first, second = scheduler.step(0), scheduler.step(1)
+    for identity in first:
+        scheduler.remove(identity)
+    assert scheduler.step(0) == []
+    assert not scheduler.ready
+    scheduler.release(1)
+    assert scheduler.ready
+    assert scheduler.step(0) == second[:1]
+    assert scheduler.step(1) == second[1:]
+
+
+def test_a_row_that_comes_again_is_not_the_one_in_the_call():
+    scheduler = RowScheduler(row_limit=1, streams=2)
+    row = candidate()
+    scheduler.add(row)
+    scheduler.admit()
+    scheduler.step(0)
+    scheduler.remove(row.identity)
+    scheduler.add(row)
+    scheduler.admit()
+    assert scheduler.step(1) == [row.identity]
+    scheduler.release(0)
+    assert scheduler.busy(row.identity)
+    assert not scheduler.ready
+
+
+def test_two_streams_step_groups_in_proportion_to_their_weight():
+    scheduler = RowScheduler(row_limit=2, streams=2)
+    lanes = {candidate(shape=lane.value, lane=lane).identity: lane for lane in Lane}
+    for identity, lane in lanes.items():
+        scheduler.add(Candidate(identity=identity, shape=lane.value, lane=lane, arrived=0.0))
+    bulky = [candidate(shape=Lane.BULK.value, lane=Lane.BULK) for _ in range(3)]
+    for row in bulky:
+        scheduler.add(row)
+    scheduler.admit()
+    rounds = 100
+    steps: Counter[UUID] = Counter()
+    for turn in range(rounds * 4):
+        steps.update(scheduler.step(turn % 2))
+    by_lane = {lane: steps[identity] for identity, lane in lanes.items()}
+    # A row can be in one stream only: even the most urgent has at most every second call.
+    assert by_lane[Lane.INTERACTIVE] > by_lane[Lane.STANDARD] > by_lane[Lane.BULK] > 0
+    assert max(steps[row.identity] for row in bulky) <= by_lane[Lane.BULK] + 1
 
 
 def test_removing_an_unknown_row_says_so():
@@ -187,6 +260,78 @@ class SchedulerMachine(RuleBasedStateMachine):
 
 
 TestSchedulerMachine = SchedulerMachine.TestCase
+
+
+class StreamsMachine(RuleBasedStateMachine):
+    """Any sequence of arrivals, departures and calls of several streams."""
+
+    limit = 2
+    streams = 3
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scheduler = RowScheduler(row_limit=self.limit, streams=self.streams)
+        self.rows: dict[UUID, Candidate] = {}
+        self.calls: dict[int, set[UUID]] = {stream: set() for stream in range(self.streams)}
+
+    @rule(shape=st.sampled_from(["a", "b"]), solo=st.booleans(), name=st.integers(1, 20))
+    def arrive(self, shape: str, solo: bool, name: int) -> None:
+        # Few names, so that a row comes again that left in the middle of a call.
+        row = Candidate(
+            identity=UUID(int=name), shape=shape, lane=Lane.BULK, arrived=0.0, solo=solo
+        )
+        if row.identity not in self.rows:
+            self.rows[row.identity] = row
+            self.scheduler.add(row)
+
+    @rule(stream=st.integers(0, streams - 1))
+    def step(self, stream: int) -> None:
+        self.scheduler.admit()
+        self.calls[stream] = set()
+        self.scheduler.release(stream)
+        ready = self.scheduler.ready
+        call = set(self.scheduler.step(stream))
+        assert bool(call) is ready, "whoever is told that there is work finds it"
+        assert call <= set(self.rows)
+        assert len(call) <= self.limit
+        assert len({self.rows[identity].group for identity in call}) <= 1
+        assert not call & set().union(*self.calls.values()), "a row is in one call at a time"
+        self.calls[stream] = call
+
+    @rule(stream=st.integers(0, streams - 1))
+    def finish(self, stream: int) -> None:
+        self.scheduler.release(stream)
+        self.calls[stream] = set()
+
+    @precondition(lambda self: self.rows)
+    @rule(data=st.data())
+    def leave(self, data: st.DataObject) -> None:
+        identity = data.draw(st.sampled_from(sorted(self.rows)))
+        assert self.scheduler.remove(identity)
+        del self.rows[identity]
+        for call in self.calls.values():
+            call.discard(identity)
+
+    @invariant()
+    def every_row_waits_is_in_a_call_or_can_be_picked(self) -> None:
+        assert len(self.scheduler) == len(self.rows)
+        busy = {identity for identity in self.rows if self.scheduler.busy(identity)}
+        assert busy == set().union(*self.calls.values())
+
+    def teardown(self) -> None:
+        """Nobody is forgotten: streams that go on alone get every row in turn."""
+        for stream in range(self.streams):
+            self.scheduler.release(stream)
+        seen: set[UUID] = set()
+        for turn in range(50 * self.streams):
+            self.scheduler.admit()
+            for identity in self.scheduler.step(turn % self.streams):
+                seen.add(identity)
+                self.scheduler.remove(identity)
+        assert seen == set(self.rows)
+
+
+TestStreamsMachine = StreamsMachine.TestCase
 
 
 @given(st.lists(st.tuples(st.sampled_from(list(Lane)), st.floats(0, 10_000)), max_size=50))
