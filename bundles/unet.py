@@ -1,0 +1,84 @@
+"""The UNet as an OpenVINO model, with tokens merged or not."""
+
+from pathlib import Path
+
+import openvino as ov
+import torch
+from diffusers import UNet2DConditionModel
+from torch import Tensor, nn
+
+from bundles.conversion import DYNAMIC, convert, load_part
+from bundles.manifest import TokenMergingPlan
+from bundles.token_merging import merge_tokens
+
+OUTPUT = "out_sample"
+
+
+def convert_unet(folder: Path, plan: TokenMergingPlan | None = None) -> ov.Model:
+    """Convert the UNet in a folder of diffusers' layout (config.json and safetensors).
+
+    Inputs: `sample` (rows, channels, height, width), `timestep` (rows,), `encoder_hidden_states`
+    (rows, tokens, features), and `timestep_cond` (rows, features) where the UNet embeds the
+    guidance scale; all float32. Output: `out_sample`, of `sample`'s shape. Rows, height and width
+    stay open; they need not be multiples of the downsampling.
+
+    Args:
+        folder: A source's `unet` folder.
+        plan: How tokens are merged; None leaves them as they are.
+
+    Raises:
+        BundleError: The folder holds no such UNet, or the plan does not fit it.
+    """
+    unet = load_part(UNet2DConditionModel, folder)
+    if plan is not None:
+        merge_tokens(unet, plan)
+    return trace_unet(unet)
+
+
+def trace_unet(unet: UNet2DConditionModel) -> ov.Model:
+    """Convert a UNet that is in memory; its weights are shared with the result. See `convert_unet`.
+
+    Anything that is in its modules (merging, quantisers) becomes part of the graph.
+    """
+    config = unet.config
+    # diffusers decides while it is traced: with odd sides it makes the graph that fits any size,
+    # with more than one row it does not take the batch for one.
+    side = 2 * 2**unet.num_upsamplers + 1
+    examples = {
+        "sample": torch.zeros(2, config.in_channels, side, side + 2),
+        "timestep": torch.tensor([1.0, 2.0]),
+        "encoder_hidden_states": torch.zeros(2, 3, config.cross_attention_dim),
+    }
+    shapes = {
+        "sample": [DYNAMIC, config.in_channels, DYNAMIC, DYNAMIC],
+        "timestep": [DYNAMIC],
+        "encoder_hidden_states": [DYNAMIC, DYNAMIC, config.cross_attention_dim],
+    }
+    if config.time_cond_proj_dim is not None:
+        examples["timestep_cond"] = torch.zeros(2, config.time_cond_proj_dim)
+        shapes["timestep_cond"] = [DYNAMIC, config.time_cond_proj_dim]
+    return convert(_Predict(unet), examples, shapes, outputs=[OUTPUT])
+
+
+class _Predict(nn.Module):
+    """The UNet from tensors to a tensor."""
+
+    def __init__(self, unet: UNet2DConditionModel) -> None:
+        super().__init__()
+        self.unet = unet
+
+    def forward(
+        self,
+        sample: Tensor,
+        timestep: Tensor,
+        encoder_hidden_states: Tensor,
+        timestep_cond: Tensor | None = None,
+    ) -> Tensor:
+        predicted: Tensor = self.unet(
+            sample,
+            timestep,
+            encoder_hidden_states,
+            timestep_cond=timestep_cond,
+            return_dict=False,
+        )[0]
+        return predicted
