@@ -1,0 +1,229 @@
+"""The UNet's inputs during real denoising: what it is calibrated and measured on."""
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import numpy as np
+import numpy.typing as npt
+import openvino as ov
+import torch
+from diffusers import StableDiffusionPipeline
+from diffusers.configuration_utils import FrozenDict
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+from transformers import CLIPTextModel, CLIPTokenizer
+
+from bundles.manifest import Defaults
+from bundles.progress import Progress
+from core.errors import BundleError
+from core.schedulers import SCHEDULERS
+
+Call = dict[str, npt.NDArray[Any]]
+"""One UNet call's inputs by name; with guidance its rows are without and with the prompt."""
+
+GOLDEN = 0.618033988749895
+"""Multiples of the golden ratio, modulo 1, cover an interval evenly however many are taken."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Trajectory:
+    """Some of the UNet calls that made one image."""
+
+    prompt: str
+    seed: int
+    calls: tuple[Call, ...]
+    """In the order of denoising, from noise to image."""
+
+
+class Recorder:
+    """A UNet on OpenVINO that `diffusers`' pipeline calls like its own, and that remembers."""
+
+    def __init__(self, model: ov.Model, config: dict[str, Any], say: Progress) -> None:
+        """Compile the UNet in FP32.
+
+        Args:
+            model: Takes `sample`, one `timestep` per row, `encoder_hidden_states`, and
+                `timestep_cond` where the UNet embeds the guidance scale.
+            config: The UNet's own config.json.
+            say: Advanced by one with each call.
+        """
+        self.config = FrozenDict(config)
+        self.dtype = torch.float32
+        self.calls: list[Call] = []
+        self._say = say
+        self._request = compile_exactly(model).create_infer_request()
+        self._types = {port.get_any_name(): port.element_type.to_dtype() for port in model.inputs}
+
+    def __call__(
+        self,
+        sample: torch.Tensor,
+        timestep: torch.Tensor,
+        *,
+        encoder_hidden_states: torch.Tensor,
+        timestep_cond: torch.Tensor | None = None,
+        **_: Any,
+    ) -> tuple[torch.Tensor]:
+        """Predict for (rows, channels, height, width) latents at one timestep."""
+        call: Call = {
+            "sample": sample.numpy(),
+            "timestep": np.full(len(sample), float(timestep), self._types["timestep"]),
+            "encoder_hidden_states": encoder_hidden_states.numpy(),
+        }
+        if timestep_cond is not None:
+            call["timestep_cond"] = timestep_cond.numpy()
+        self.calls.append(call)
+        self._request.infer(call)
+        self._say.advance()
+        return (torch.from_numpy(self._request.get_output_tensor(0).data.copy()),)
+
+
+def compile_exactly(model: ov.Model) -> ov.CompiledModel:
+    """Compile for the CPU in FP32, so that what is measured is the same on every machine."""
+    properties = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+    return ov.Core().compile_model(model, "CPU", properties)
+
+
+def record(
+    model: ov.Model,
+    source: Path,
+    prompts: Sequence[str],
+    *,
+    defaults: Defaults,
+    calls_each: int,
+    workdir: Path,
+    say: Progress,
+) -> list[Trajectory]:
+    """Draw one image per prompt, the i-th with seed i, and keep some of each one's UNet calls.
+
+    The calls are spread over the whole schedule, at other places for each image, so that together
+    they cover every step. What `workdir` holds from an interrupted run is not drawn again.
+
+    Args:
+        model: The UNet in floating point, token merging included.
+        source: The diffusers folder that the other parts come from.
+        prompts: What to draw.
+        defaults: Size, steps, guidance and scheduler to draw with.
+        calls_each: How many calls of each image are kept.
+        workdir: Gets a safetensors file per image.
+        say: Hears of each UNet call.
+
+    Raises:
+        BundleError: The source's text encoder, tokenizer or scheduler cannot be read.
+    """
+    workdir.mkdir(parents=True, exist_ok=True)
+    files = [
+        workdir / f"{seed:04}-{_digest(prompt, calls_each, defaults)}.safetensors"
+        for seed, prompt in enumerate(prompts)
+    ]
+    known = [_load(file) for file in files]
+    missing = [seed for seed, calls in enumerate(known) if calls is None]
+    say.stage("draw pictures to calibrate on", len(missing) * defaults.steps)
+    if missing:
+        recorder = Recorder(model, _config(source / "unet" / "config.json"), say)
+        draw = _pipeline(source, recorder, defaults.scheduler)
+        for seed in missing:
+            recorder.calls.clear()
+            _draw(draw, prompts[seed], seed, defaults)
+            known[seed] = _spread(recorder.calls, calls_each, shift=seed * GOLDEN % 1)
+            _save(files[seed], known[seed] or [])
+    return [
+        Trajectory(prompt=prompt, seed=seed, calls=tuple(calls or ()))
+        for seed, (prompt, calls) in enumerate(zip(prompts, known, strict=True))
+    ]
+
+
+def _pipeline(source: Path, unet: Recorder, scheduler: str) -> StableDiffusionPipeline:
+    try:
+        # Built from its parts: `from_pretrained` would read the whole UNet's weights first.
+        pipeline = StableDiffusionPipeline(
+            vae=None,  # Nothing is decoded.
+            text_encoder=CLIPTextModel.from_pretrained(
+                source / "text_encoder", dtype=torch.float32, local_files_only=True
+            ),
+            tokenizer=CLIPTokenizer.from_pretrained(source / "tokenizer", local_files_only=True),
+            unet=unet,
+            scheduler=getattr(diffusers, SCHEDULERS[scheduler]).from_pretrained(
+                source / "scheduler", local_files_only=True
+            ),
+            safety_checker=None,
+            feature_extractor=None,
+            requires_safety_checker=False,
+        )
+    except (OSError, ValueError) as error:
+        raise BundleError(
+            f"{source} cannot draw for the calibration ({error}): give a complete Stable "
+            "Diffusion model in diffusers' layout"
+        ) from error
+    levels = _config(source / "vae" / "config.json")["block_out_channels"]
+    pipeline.vae_scale_factor = 2 ** (len(levels) - 1)
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def _draw(pipeline: StableDiffusionPipeline, prompt: str, seed: int, defaults: Defaults) -> None:
+    pipeline(
+        prompt,
+        negative_prompt=defaults.negative_prompt,
+        num_inference_steps=defaults.steps,
+        guidance_scale=defaults.guidance_scale,
+        width=defaults.width,
+        height=defaults.height,
+        generator=torch.Generator().manual_seed(seed),
+        output_type="latent",
+    )
+
+
+def _spread(calls: Sequence[Call], count: int, *, shift: float) -> list[Call]:
+    """Take one call of each of `count` equal parts of the schedule, `shift` (0 to 1) into it."""
+    if count >= len(calls):
+        return list(calls)
+    return [calls[int((part + shift) * len(calls) / count)] for part in range(count)]
+
+
+def _digest(prompt: str, calls_each: int, defaults: Defaults) -> str:
+    """Name everything that decides a trajectory, the model and the seed aside."""
+    content = json.dumps([prompt, calls_each, defaults.model_dump()], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()[:12]
+
+
+def _save(file: Path, calls: Sequence[Call]) -> None:
+    """Write all calls into one file, aside and renamed."""
+    tensors = {
+        f"{number:04}.{name}": np.ascontiguousarray(value)
+        for number, call in enumerate(calls)
+        for name, value in call.items()
+    }
+    aside = file.with_suffix(".part")
+    save_file(tensors, aside)
+    os.replace(aside, file)
+
+
+def _load(file: Path) -> list[Call] | None:
+    """Read what `_save` wrote; None when it is not there or not whole."""
+    if not file.is_file():
+        return None
+    try:
+        tensors = load_file(file)
+    except (OSError, SafetensorError):
+        return None
+    calls: dict[str, Call] = {}
+    for key in sorted(tensors):
+        number, name = key.split(".", 1)
+        calls.setdefault(number, {})[name] = tensors[key]
+    return list(calls.values())
+
+
+def _config(path: Path) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise BundleError(
+            f"{path} cannot be read ({error}): give a complete diffusers folder"
+        ) from error
+    return content
