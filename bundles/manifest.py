@@ -4,6 +4,7 @@ The API reads manifests, so nothing here imports torch, openvino, diffusers, opt
 """
 
 import json
+import os
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,6 +29,12 @@ class Defaults(Record):
 
     steps: int = Field(20, ge=1, description="Denoising steps.")
     guidance_scale: float = Field(3.0, ge=0, description="Classifier-free guidance; <= 1 is none.")
+    guidance_start: float = Field(
+        0.0, ge=0, le=1, description="Share of the schedule before which guidance is off."
+    )
+    guidance_end: float = Field(
+        1.0, ge=0, le=1, description="Share of the schedule from which it is off again."
+    )
     scheduler: str = Field("dpmpp_2m", description="Name of the sampling method.")
     width: int = Field(128, ge=8, description="Pixels.")
     height: int = Field(128, ge=8, description="Pixels.")
@@ -138,6 +145,8 @@ def load_manifest(folder: Path) -> Manifest:
 
 
 def save_manifest(manifest: Manifest, folder: Path) -> None:
-    """Write the manifest into a folder that nobody reads yet."""
+    """Write the manifest; whoever reads meanwhile sees the old one or the new one, whole."""
     text = manifest.model_dump_json(indent=2) + "\n"
-    (folder / FILE_NAME).write_text(text, encoding="utf-8")
+    aside = folder / f".{FILE_NAME}.part"
+    aside.write_text(text, encoding="utf-8")
+    os.replace(aside, folder / FILE_NAME)
