@@ -1,17 +1,14 @@
 """One picture of a whole batch: every image with its SKU and its prompt."""
 
 import math
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from typing import cast
 
-from PIL import Image, ImageDraw, ImageFont
-from PIL.ImageFont import FreeTypeFont
+from PIL import Image, ImageDraw
 
 from cli.collection import Collection, Entry
+from cli.lettering import cut, font, readable, wrapped
 
 FILE_NAME = "contact-sheet.png"
 MOST_IMAGES = 60
@@ -90,7 +87,7 @@ def draw_contact_sheet(entries: Sequence[Entry], title: str) -> Image.Image:
     grid = arrange(max(1, len(entries)))
     sheet = Image.new("RGB", grid.size, PAPER)
     draw = ImageDraw.Draw(sheet)
-    draw.text((GAP, 12), _readable(title), INK, font=_font(16))
+    draw.text((GAP, 12), readable(title), INK, font=font(16))
     for number, entry in enumerate(entries):
         _draw_cell(sheet, draw, entry, grid.corner(number), grid)
     return sheet
@@ -105,19 +102,19 @@ def _draw_cell(
 ) -> None:
     left, top = corner
     edge = grid.image
-    item, small = entry.item, _font(grid.line - 4)
+    item, small = entry.item, font(grid.line - 4)
     if entry.file is not None:
         with Image.open(entry.file) as image:
             sheet.paste(_fitted(image.convert("RGB"), edge), corner)
     draw.rectangle((left, top, left + edge - 1, top + edge - 1), outline=FRAME)
     if entry.file is None:
-        reason = _wrapped(f"{item.state}: {item.error or ''}", small, edge - 12, lines=6)
+        reason = wrapped(f"{item.state}: {item.error or ''}", small, edge - 12, lines=6)
         draw.multiline_text((left + 6, top + 6), reason, ALARM, font=small)
     # Two variants differ in nothing else, so the variant must survive a long SKU.
     variant = f" · {item.variant}"
-    sku = _cut(item.sku, _font(grid.line - 2), edge, reserve=variant)
-    draw.text((left, top + edge + 4), f"{sku}{variant}", INK, font=_font(grid.line - 2))
-    prompt = _wrapped(item.prompt, small, edge, lines=PROMPT_LINES)
+    sku = cut(item.sku, font(grid.line - 2), edge, reserve=variant)
+    draw.text((left, top + edge + 4), f"{sku}{variant}", INK, font=font(grid.line - 2))
+    prompt = wrapped(item.prompt, small, edge, lines=PROMPT_LINES)
     draw.multiline_text((left, top + edge + 4 + grid.line), prompt, FAINT, font=small, spacing=2)
 
 
@@ -129,52 +126,6 @@ def _fitted(image: Image.Image, edge: int) -> Image.Image:
     scaled = image.resize(size, Image.Resampling.LANCZOS)
     square.paste(scaled, ((edge - size[0]) // 2, (edge - size[1]) // 2))
     return square
-
-
-def _wrapped(text: str, font: FreeTypeFont, width: int, *, lines: int) -> str:
-    """Break text into lines that are no wider than `width`; the last one ends in … if need be."""
-    words = _readable(text).split()
-    wrapped: list[str] = []
-    while words and len(wrapped) < lines:
-        line = words.pop(0)
-        while words and font.getlength(f"{line} {words[0]}") <= width:
-            line = f"{line} {words.pop(0)}"
-        wrapped.append(line)
-    if words and wrapped:
-        wrapped[-1] += " " + " ".join(words)
-    return "\n".join(_cut(line, font, width) for line in wrapped)
-
-
-def _cut(text: str, font: FreeTypeFont, width: int, *, reserve: str = "") -> str:
-    """Shorten text so that it and `reserve` are no wider than `width`."""
-    text = _readable(text)
-    room = width - font.getlength(reserve)
-    if font.getlength(text) <= room:
-        return text
-    while text and font.getlength(text + "…") > room:
-        text = text[:-1]
-    return text.rstrip() + "…"
-
-
-@cache
-def _font(size: int) -> FreeTypeFont:
-    """Take a font that knows more than English if the system has one, else Pillow's own."""
-    for name in ("DejaVuSans.ttf", "NotoSans-Regular.ttf", "LiberationSans-Regular.ttf"):
-        try:
-            return ImageFont.truetype(name, size)
-        except OSError:
-            continue
-    return cast(FreeTypeFont, ImageFont.load_default(size))  # of the wheels; they have FreeType
-
-
-def _readable(text: str) -> str:
-    """Make one line of text, without what would be an empty box or stop Pillow."""
-    text = "".join(sign for sign in " ".join(text.split()) if sign.isprintable())
-    if _font(16).getname()[0] != "Aileron":
-        return text
-    # Pillow's own font: ASCII and some signs.
-    plain = unicodedata.normalize("NFKD", text.replace("·", "-").replace("…", "..."))
-    return plain.encode("ascii", "ignore").decode()
 
 
 def _images(count: int) -> str:
