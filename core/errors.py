@@ -68,6 +68,12 @@ class ServiceDownError(PackshotError):
     retry_helps = True
 
 
+class InvalidSettingError(PackshotError):
+    """A setting does not fit this machine."""
+
+    code = "invalid_setting"
+
+
 class BundleError(PackshotError):
     """The model bundle cannot be used."""
 

@@ -80,7 +80,26 @@ class Settings(BaseSettings):
         default=0, ge=0, description="Threads of the UNet; 0 lets OpenVINO choose."
     )
 
+    inference_streams: PositiveInt = Field(
+        default=1, description="UNet calls that run at the same time."
+    )
+    inference_pinning: bool = Field(
+        default=True,
+        description="Whether OpenVINO binds threads to cores; not where workers share them.",
+    )
+    decode_tile: int = Field(
+        default=768,
+        ge=0,
+        multiple_of=64,
+        description="Larger images are decoded in tiles of this side, in pixels; 0 never.",
+    )
+
     # Worker
+    worker_cpus: str = Field(
+        default="",
+        pattern=r"^(\d+(-\d+)?(,\d+(-\d+)?)*)?$",
+        description="CPUs that a worker may use, as in 0-7,16; empty for all.",
+    )
     row_limit: PositiveInt = Field(default=8, description="Most images that share one UNet call.")
     shapes_in_play: PositiveInt = Field(
         default=3, description="Image sizes that should fill their batches at the same time."

@@ -9,6 +9,7 @@ from functools import partial
 import structlog
 from celery import Celery, signals
 
+from bundles.manifest import load_manifest
 from core.database import Database
 from core.queue import Broker, make_celery
 from core.settings import Settings
@@ -19,38 +20,50 @@ from worker.leases import Leases
 from worker.memory import MemoryGuard
 from worker.model import Model
 from worker.pipeline import load_pipeline
+from worker.plan import Plan, plan_for
 from worker.runner import Runner
 from worker.shutdown import Shutdown
 from worker.startup import run_or_explain, wait_for_services
 from worker.tasks import register
+from worker.topology import settle
 from worker.watchdog import Watchdog
 
 log = structlog.get_logger(__name__)
 
 
-def main(load: Callable[[Settings], Model] = load_pipeline) -> int:
+Load = Callable[[Settings, Plan], Model]
+"""Gives the model of the settings, compiled as planned."""
+
+
+def main(load: Load = load_pipeline) -> int:
     """Run a worker until it is told to stop; give the exit code.
 
     Args:
-        load: Gives the model of the settings.
+        load: Gives the model; the benchmarks have one of their own.
     """
     return run_or_explain(partial(run, load=load))
 
 
-def run(settings: Settings, *, load: Callable[[Settings], Model]) -> int:
+def run(settings: Settings, *, load: Load) -> int:
     """Run a worker until it is told to stop.
 
     Raises:
         ServiceDownError: Postgres, Redis or S3 stays away.
         BundleError: The model cannot be used.
+        InvalidSettingError: This machine does not have the CPUs that were named.
     """
+    settle(settings)
     name = f"worker-{os.getpid()}-{secrets.token_hex(3)}@{socket.gethostname()}"
     database, storage, broker = Database(settings), Storage(settings), Broker(settings)
     wait_for_services([database.check, broker.check, storage.check], settings)
     broker.close()
+    bundle = load_manifest(settings.bundle)
+    plan = plan_for(settings, bundle.revision)
+    log.info("plan", **plan.model_dump())
     engine = Engine(
-        load(settings),
-        row_limit=settings.row_limit,
+        load(settings, plan),
+        row_limit=plan.rows,
+        streams=plan.streams,
         embedding_budget=settings.embedding_cache_bytes,
         watchdog=Watchdog(limit_seconds=settings.watchdog_seconds),
     )
@@ -67,10 +80,12 @@ def run(settings: Settings, *, load: Callable[[Settings], Model]) -> int:
         engine=engine,
         leases=leases,
         max_attempts=settings.max_attempts,
+        bundle_revision=bundle.revision,
+        guidance_interval=(bundle.defaults.guidance_start, bundle.defaults.guidance_end),
     )
     shutdown = Shutdown(runner=runner, engine=engine, leases=leases, database=database)
     guard = MemoryGuard(limit_mib=settings.worker_max_rss_mib, on_excess=shutdown.warm)
-    process = _celery_worker(settings, runner, name)
+    process = _celery_worker(settings, runner, name, images=plan.rows * plan.streams)
 
     engine.start()
     leases.start()
@@ -86,7 +101,7 @@ def run(settings: Settings, *, load: Callable[[Settings], Model]) -> int:
     return int(process.exitcode or 0)
 
 
-def _celery_worker(settings: Settings, runner: Runner, name: str) -> WorkerProcess:
+def _celery_worker(settings: Settings, runner: Runner, name: str, *, images: int) -> WorkerProcess:
     celery = make_celery(settings)
     configure(celery, settings)
     register(celery, runner)
@@ -98,7 +113,7 @@ def _celery_worker(settings: Settings, runner: Runner, name: str) -> WorkerProce
         pool_cls="threads",
         consumer_cls=Consumer,
         # A thread waits for its image: enough of them to fill the batches of every shape.
-        concurrency=settings.row_limit * settings.shapes_in_play,
+        concurrency=images * settings.shapes_in_play,
         quiet=True,
         redirect_stdouts=False,
         # Workers need nothing of each other; mingling costs a second of every start.

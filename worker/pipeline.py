@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from bundles.manifest import load_manifest
 from core.errors import BundleError
 from core.settings import Settings
-from worker.guidance import guidance_embedding
 from worker.model import Array
+from worker.plan import Plan
+from worker.tiling import decode_tiled
 from worker.tokenizer import Tokenizer
+from worker.unet import UNet
 
 _PARTS = ("text_encoder", "unet", "vae_decoder")
 
@@ -22,8 +24,8 @@ _PARTS = ("text_encoder", "unet", "vae_decoder")
 class Pipeline:
     """A bundle in the OpenVINO + diffusers layout, loaded and compiled.
 
-    Each of its three models has its own inference request: the three methods may be called at
-    the same time from three threads, but each of them from one thread only.
+    The three models run at the same time, `predict` in as many threads as the plan has streams;
+    `encode` and `decode` are for one thread each.
     """
 
     def __init__(
@@ -32,8 +34,10 @@ class Pipeline:
         *,
         device: str = "CPU",
         cache: Path | None = None,
-        threads: int = 0,
+        plan: Plan | None = None,
         precision: str = "f32",
+        pinning: bool = True,
+        decode_tile: int = 0,
         revision: str = "",
     ) -> None:
         """Read and compile the models.
@@ -42,8 +46,11 @@ class Pipeline:
             folder: The bundle.
             device: An OpenVINO device name.
             cache: Folder of compiled blobs: the next start loads them instead of compiling.
-            threads: Threads of each model; 0 lets OpenVINO choose.
+            plan: Streams, threads and fixed shapes; without one OpenVINO's choice for one stream.
             precision: `f32`, `bf16`, or `auto` for what OpenVINO thinks best on this CPU.
+            pinning: Whether OpenVINO may bind its threads to cores.
+            decode_tile: Images with a longer side are decoded in tiles of this many pixels, a
+                multiple of 64; and no more pixels than a tile has in one call. 0: never.
             revision: The bundle's, from its manifest.
 
         Raises:
@@ -54,26 +61,34 @@ class Pipeline:
         self._core = ov.Core()
         if cache is not None:
             self._core.set_property({"CACHE_DIR": str(cache)})
-        self._properties: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
-        if precision != "auto":
-            self._properties["INFERENCE_PRECISION_HINT"] = precision
-        if threads:
-            self._properties["INFERENCE_NUM_THREADS"] = threads
         self._device = device
+        self._plan = plan or Plan()
+        self._properties = self._common_properties(precision, pinning=pinning)
         models = {part: self._read(part) for part in _PARTS}
-        self.per_row_timesteps = _free_timestep(models["unet"])
-        requests = {part: self._compile(part, model) for part, model in models.items()}
-        self._text_encoder, self._unet, self._vae_decoder = (requests[part] for part in _PARTS)
-
         unet, vae = self._config("unet"), self._config("vae_decoder")
         self.latent_channels = int(unet["in_channels"])
         self.vae_scale_factor = 2 ** (len(vae["block_out_channels"]) - 1)
         self._latent_scale = float(vae.get("scaling_factor") or 1.0)
-        self._guidance_dim: int | None = unet.get("time_cond_proj_dim")
-        self.embeds_guidance = self._guidance_dim is not None
-        self._timestep_type = models["unet"].input("timestep").element_type.to_dtype()
+        guidance_dim: int | None = unet.get("time_cond_proj_dim")
+        self.embeds_guidance = guidance_dim is not None
+        self._tile = decode_tile // self.vae_scale_factor
         self.scheduler_config: Mapping[str, Any] = self._json("scheduler/scheduler_config.json")
         self.tokenizer = Tokenizer(folder / "tokenizer")
+        # The text encoder runs once per text: rounding there would reach every step.
+        exact = self._latency() | {"INFERENCE_PRECISION_HINT": "f32"}
+        self._text_encoder = self._compile(models["text_encoder"], exact).create_infer_request()
+        self._vae_decoder = self._compile(
+            models["vae_decoder"], self._latency()
+        ).create_infer_request()
+        self._unet = UNet(
+            models["unet"],
+            lambda model: self._compile(model, self._throughput()),
+            streams=self._plan.streams,
+            guidance_dim=guidance_dim,
+            fixed=self._fixed_shapes(),
+            tokens=self.tokenizer.length,
+        )
+        self.per_row_timesteps = self._unet.per_row_timesteps
 
     def latent_shape(self, *, width: int, height: int) -> tuple[int, int, int]:
         """Give the latents' (channels, height, width) of an image size in pixels."""
@@ -102,22 +117,19 @@ class Pipeline:
         Returns:
             Of the shape of `samples`: noise, sample or velocity, as the bundle's scheduler reads.
         """
-        if self.per_row_timesteps or len(set(timesteps)) == 1:
-            return self._predict(samples, timesteps, states, guidance)
-        # A UNet with one timestep for all rows: in lock-step, one call per noise level.
-        output = np.empty_like(samples)
-        for timestep in dict.fromkeys(timesteps):
-            rows = [index for index, other in enumerate(timesteps) if other == timestep]
-            scales = [guidance[index] for index in rows]
-            output[rows] = self._predict(samples[rows], [timestep], states[rows], scales)
-        return output
+        return self._unet.predict(samples, timesteps, states, guidance)
 
     def decode(self, latents: Array) -> NDArray[np.uint8]:
         """Decode (images, channels, height, width) to RGB (images, height, width, 3)."""
-        self._vae_decoder.infer([latents / self._latent_scale])
-        pixels = self._vae_decoder.get_output_tensor(0).data
-        scaled = np.clip(pixels * 0.5 + 0.5, 0.0, 1.0) * 255
-        return np.round(scaled).astype(np.uint8).transpose(0, 2, 3, 1)
+        height, width = latents.shape[2:]
+        if self._tile and max(height, width) > self._tile:
+            parts = [self._decode_tiled(image) for image in np.split(latents, len(latents))]
+        else:
+            # Memory grows with the pixels of a call, and more of them make none of them faster.
+            at_once = max(1, self._tile**2 // (height * width)) if self._tile else len(latents)
+            starts = range(0, len(latents), at_once)
+            parts = [self._decode(latents[start : start + at_once]) for start in starts]
+        return np.concatenate([_pixels(part) for part in parts])
 
     def warm_up(self, *, width: int, height: int) -> None:
         """Run each model once, so that the first job does not wait for memory and kernels."""
@@ -126,20 +138,37 @@ class Pipeline:
         self.predict(np.zeros(shape, np.float32), [1.0], states, [1.0])
         self.decode(np.zeros(shape, np.float32))
 
-    def _predict(
-        self, samples: Array, timesteps: Sequence[float], states: Array, guidance: Sequence[float]
-    ) -> Array:
-        inputs = {
-            "sample": samples,
-            "timestep": np.asarray(
-                timesteps if self.per_row_timesteps else timesteps[:1], self._timestep_type
-            ),
-            "encoder_hidden_states": states,
-        }
-        if self._guidance_dim is not None:
-            inputs["timestep_cond"] = guidance_embedding(guidance, self._guidance_dim)
-        self._unet.infer(inputs)
-        return np.array(self._unet.get_output_tensor(0).data, dtype=np.float32)
+    def _decode(self, latents: Array) -> Array:
+        self._vae_decoder.infer([latents / self._latent_scale], share_inputs=True)
+        return np.array(self._vae_decoder.get_output_tensor(0).data, dtype=np.float32)
+
+    def _decode_tiled(self, latents: Array) -> Array:
+        return decode_tiled(self._decode, latents, tile=self._tile, scale=self.vae_scale_factor)
+
+    def _fixed_shapes(self) -> Sequence[tuple[int, int, int]]:
+        if self._plan.size is None:
+            return ()
+        width, height = self._plan.size
+        _, *size = self.latent_shape(width=width, height=height)
+        return [(batch, size[0], size[1]) for batch in self._plan.batches]
+
+    def _common_properties(self, precision: str, *, pinning: bool) -> dict[str, Any]:
+        properties: dict[str, Any] = {}
+        if precision != "auto":
+            properties["INFERENCE_PRECISION_HINT"] = precision
+        if self._plan.threads:
+            properties["INFERENCE_NUM_THREADS"] = self._plan.threads
+        if not pinning:
+            properties["ENABLE_CPU_PINNING"] = False
+        return properties
+
+    def _latency(self) -> dict[str, Any]:
+        return self._properties | {"PERFORMANCE_HINT": "LATENCY"}
+
+    def _throughput(self) -> dict[str, Any]:
+        if self._plan.streams == 1:
+            return self._latency()
+        return self._properties | {"NUM_STREAMS": self._plan.streams}
 
     def _read(self, part: str) -> Any:
         path = self.folder / part / "openvino_model.xml"
@@ -156,12 +185,8 @@ class Pipeline:
                 "Build the bundle again: `packshot model build SOURCE`."
             ) from error
 
-    def _compile(self, part: str, model: Any) -> Any:
-        # The text encoder runs once per text: rounding there would reach every step.
-        properties = self._properties | (
-            {"INFERENCE_PRECISION_HINT": "f32"} if part == "text_encoder" else {}
-        )
-        return self._core.compile_model(model, self._device, properties).create_infer_request()
+    def _compile(self, model: Any, properties: Mapping[str, Any]) -> Any:
+        return self._core.compile_model(model, self._device, dict(properties))
 
     def _config(self, part: str) -> dict[str, Any]:
         return self._json(f"{part}/config.json")
@@ -177,29 +202,13 @@ class Pipeline:
         return loaded
 
 
-def _free_timestep(unet: Any) -> bool:
-    """Give the UNet one float timestep per row; tell whether it takes that.
-
-    Exported UNets take one integer timestep for all rows, shape [1]: some schedulers' timesteps
-    are not whole, and rows of one call may stand at different ones. The same graph with a wider
-    input works when its operations broadcast.
-    """
-    timestep = unet.input("timestep").node
-    element_type, shape = timestep.get_element_type(), timestep.get_partial_shape()
-    try:
-        timestep.set_element_type(ov.Type.f32)
-        timestep.set_partial_shape(ov.PartialShape([-1]))
-        unet.validate_nodes_and_infer_types()
-    except RuntimeError:
-        timestep.set_element_type(element_type)
-        timestep.set_partial_shape(shape)
-        unet.validate_nodes_and_infer_types()
-        return False
-    return True
+def _pixels(decoded: Array) -> NDArray[np.uint8]:
+    scaled = np.clip(decoded * 0.5 + 0.5, 0.0, 1.0) * 255
+    return np.round(scaled).astype(np.uint8).transpose(0, 2, 3, 1)
 
 
-def load_pipeline(settings: Settings) -> Pipeline:
-    """Load the bundle of the settings, compiled and warm.
+def load_pipeline(settings: Settings, plan: Plan) -> Pipeline:
+    """Load the bundle of the settings, compiled as planned, and warm.
 
     Raises:
         BundleError: when there is none or it cannot be used.
@@ -209,8 +218,10 @@ def load_pipeline(settings: Settings) -> Pipeline:
         settings.bundle,
         device=settings.device,
         cache=settings.home / "compiled",
-        threads=settings.inference_threads,
+        plan=plan,
         precision=settings.inference_precision,
+        pinning=settings.inference_pinning,
+        decode_tile=settings.decode_tile,
         revision=manifest.revision,
     )
     pipeline.warm_up(width=manifest.defaults.width, height=manifest.defaults.height)

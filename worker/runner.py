@@ -71,6 +71,8 @@ class Runner:
         engine: Engine,
         leases: Leases,
         max_attempts: int,
+        bundle_revision: str | None = None,
+        guidance_interval: tuple[float, float] = (0.0, 1.0),
         patience_seconds: float = 60.0,
         pause_seconds: float = 2.0,
     ) -> None:
@@ -82,6 +84,9 @@ class Runner:
             engine: What computes them.
             leases: Those of this process.
             max_attempts: Times a generation is computed before it fails.
+            bundle_revision: The engine's bundle: what was promised from another one is left to a
+                worker that has it. None: whatever comes is computed.
+            guidance_interval: The bundle's: shares of the schedule between which guidance is on.
             patience_seconds: How long Postgres or S3 may be away before an image is given up; it
                 is then queued again, and the attempt does not count.
             pause_seconds: Before a failed image's second attempt, twice that before its third.
@@ -91,6 +96,8 @@ class Runner:
         self._engine = engine
         self._leases = leases
         self._max_attempts = max_attempts
+        self._bundle_revision = bundle_revision
+        self._guidance_interval = guidance_interval
         self._patience_seconds = patience_seconds
         self._pause_seconds = pause_seconds
         self._stopping = threading.Event()
@@ -119,6 +126,8 @@ class Runner:
             with self._leases.holding(claim) as lease:
                 if lease is None:
                     return self._postpone(claim, "an earlier claim of it is still in the engine")
+                if self._is_foreign(claim):
+                    return self._postpone(claim, _foreign_reason(claim, self._bundle_revision))
                 return self._work(lease)
 
     def _work(self, lease: Lease) -> Delivery:
@@ -139,6 +148,10 @@ class Runner:
         except Exception as error:
             return self._fail(claim, error)
 
+    def _is_foreign(self, claim: Claim) -> bool:
+        """Whether the image was promised from another bundle, as its fingerprint says."""
+        return self._bundle_revision not in {None, claim.bundle_revision}
+
     # The way of one image
 
     def _claim(self, generation_id: UUID) -> Claim | None:
@@ -156,7 +169,7 @@ class Runner:
 
     def _compute_and_record(self, lease: Lease) -> Delivery:
         claim = lease.claim
-        result = self._engine.submit(_request(claim)).result()
+        result = self._engine.submit(self._request(claim)).result()
         lease.computed = True
         stored = self._store(lease, encode_png(result.image))
         finished = Finished(claim=claim, image=_image(claim, stored), seconds=result.seconds)
@@ -165,6 +178,30 @@ class Runner:
         else:
             log.info("image not recorded: its claim ended while it was computed")
         return Delivery.DONE
+
+    def _request(self, claim: Claim) -> RowRequest:
+        deadline = None
+        if claim.deadline_at is not None:
+            # The time left by Postgres's clock, counted from now by ours: never early.
+            left = (claim.deadline_at - claim.claimed_at).total_seconds()
+            deadline = time.monotonic() + left
+        return RowRequest(
+            identity=claim.generation_id,
+            prompt=claim.prompt,
+            negative_prompt=claim.negative_prompt,
+            width=claim.width,
+            height=claim.height,
+            steps=claim.steps,
+            guidance_scale=claim.guidance_scale,
+            scheduler=claim.scheduler,
+            seed=claim.seed,
+            lane=claim.lane,
+            guidance_start=self._guidance_interval[0],
+            guidance_end=self._guidance_interval[1],
+            # It may be what broke its batch.
+            solo=claim.attempt > 1,
+            deadline=deadline,
+        )
 
     def _store(self, lease: Lease, body: bytes) -> StoredObject:
         """Store the image; while S3 is away it is kept in memory, and tried again."""
@@ -266,29 +303,6 @@ class Runner:
         raise AssertionError("stamina raises the last error")
 
 
-def _request(claim: Claim) -> RowRequest:
-    deadline = None
-    if claim.deadline_at is not None:
-        # The time left by Postgres's clock, counted from now by ours: never early.
-        left = (claim.deadline_at - claim.claimed_at).total_seconds()
-        deadline = time.monotonic() + left
-    return RowRequest(
-        identity=claim.generation_id,
-        prompt=claim.prompt,
-        negative_prompt=claim.negative_prompt,
-        width=claim.width,
-        height=claim.height,
-        steps=claim.steps,
-        guidance_scale=claim.guidance_scale,
-        scheduler=claim.scheduler,
-        seed=claim.seed,
-        lane=claim.lane,
-        # It may be what broke its batch.
-        solo=claim.attempt > 1,
-        deadline=deadline,
-    )
-
-
 def _record_all(session: Session, finished: Sequence[Finished]) -> Sequence[bool]:
     recorded = settlement.succeed(session, finished)
     return [one.claim.generation_id in recorded for one in finished]
@@ -306,6 +320,13 @@ def _image(claim: Claim, stored: StoredObject) -> Image:
         width=claim.width,
         height=claim.height,
         seed=claim.seed,
+    )
+
+
+def _foreign_reason(claim: Claim, ours: str | None) -> str:
+    return (
+        f"it was promised from the bundle {claim.bundle_revision[:12]}, this worker has "
+        f"{str(ours)[:12]}: left to a worker with that bundle (start one, or cancel the image)"
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 import structlog
 from pydantic import ValidationError
 
-from core.errors import BundleError, ServiceDownError
+from core.errors import BundleError, InvalidSettingError, ServiceDownError
 from core.settings import Settings, get_settings
 from worker import logs
 
@@ -32,7 +32,7 @@ def run_or_explain(program: Callable[[Settings], int]) -> int:
         settings = get_settings()
         logs.configure(settings.log_level)
         return program(settings)
-    except (ServiceDownError, BundleError) as error:
+    except (ServiceDownError, BundleError, InvalidSettingError) as error:
         print(error.detail, file=sys.stderr)
     except ValidationError as error:
         print(f"The settings are not usable: {error}", file=sys.stderr)

@@ -40,8 +40,9 @@ def wanted(product: str = "red mug", **values: Any) -> Wanted:
 class Shop:
     """A tenant and its worker, on one database."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, bundle_revision: str = "r1") -> None:
         self.database = database
+        self.bundle_revision = bundle_revision
 
     def want(
         self, *products: str | Wanted, batch: bool = False, tenant: str = "shop"
@@ -57,7 +58,7 @@ class Shop:
                 images,
                 tenant=tenant,
                 lane=Lane.STANDARD,
-                bundle_revision="r1",
+                bundle_revision=self.bundle_revision,
                 batch=sheet,
             )
 

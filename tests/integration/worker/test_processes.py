@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import func, update
 from sqlmodel import col, select
 
+from bundles.manifest import load_manifest
 from core.database import Database
 from core.lifecycle import cancellation, recovery
 from core.models import Generation, Image, Job
@@ -44,7 +45,7 @@ class Factory(Shop):
     """A shop whose images real workers make."""
 
     def __init__(self, database: Database, settings: Settings) -> None:
-        super().__init__(database)
+        super().__init__(database, bundle_revision=load_manifest(settings.bundle).revision)
         self.publisher = Publisher(make_celery(settings))
 
     def order(self, count: int, *, steps: int) -> Sequence[uuid.UUID]:
@@ -308,8 +309,9 @@ def test_housekeeping_stops_on_sigterm(crew):
         ),
         ({"PACKSHOT_BROKER_URL": "redis://127.0.0.1:1/0"}, "Redis at 127.0.0.1:1 does not"),
         ({"PACKSHOT_BUNDLE": "/nowhere"}, "/nowhere"),
+        ({"PACKSHOT_WORKER_CPUS": "4000-4001"}, "PACKSHOT_WORKER_CPUS=4000-4001 cannot be used"),
     ],
-    ids=["postgres", "redis", "bundle"],
+    ids=["postgres", "redis", "bundle", "cpus"],
 )
 def test_a_worker_that_cannot_begin_says_why(place, launch, wrong, sentence):
     worker = launch("worker", place | {"PACKSHOT_CONNECT_TIMEOUT": "0.1"} | wrong)

@@ -141,6 +141,55 @@ def test_a_stopping_worker_takes_nothing(shop, run, runner, engine):
     assert shop.job(job_id).state is JobState.QUEUED
 
 
+@pytest.fixture
+def other_worker(database, storage, engine, leases):
+    """A worker whose bundle is another one than the shop's."""
+    return Runner(
+        database=database,
+        storage=storage,
+        engine=engine,
+        leases=leases,
+        max_attempts=3,
+        bundle_revision="r2",
+        pause_seconds=0,
+    )
+
+
+def test_an_image_of_another_bundle_is_left_to_a_worker_that_has_it(
+    shop, run, other_worker, engine, capsys
+):
+    (job_id,) = shop.want("red mug").job_ids
+    for _ in range(5):
+        assert other_worker.run(shop.generation_of(job_id)) is Delivery.DONE
+    assert engine.requests == []
+    generation = shop.generation(shop.generation_of(job_id))
+    assert (generation.state, generation.attempts) == (GenerationState.QUEUED, 0)
+    assert generation.published_at is None, "the sweeper sends it again"
+    assert "promised from the bundle r1, this worker has r2" in capsys.readouterr().out
+
+    run(job_id)
+    assert shop.job(job_id).state is JobState.SUCCEEDED
+
+
+def test_a_worker_computes_what_was_promised_from_its_bundle(
+    shop, database, storage, engine, leases
+):
+    shop.bundle_revision = "r2"
+    (job_id,) = shop.want("red mug").job_ids
+    runner = Runner(
+        database=database,
+        storage=storage,
+        engine=engine,
+        leases=leases,
+        max_attempts=3,
+        bundle_revision="r2",
+        guidance_interval=(0.1, 0.8),
+    )
+    assert runner.run(shop.generation_of(job_id)) is Delivery.DONE
+    (request,) = engine.requests
+    assert (request.guidance_start, request.guidance_end) == (0.1, 0.8)
+
+
 def test_what_the_engine_hands_back_is_queued_before_its_message_returns(shop, run, engine):
     (job_id,) = shop.want("red mug").job_ids
     engine.answer = RowHandedBackError()

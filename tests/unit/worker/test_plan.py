@@ -1,0 +1,87 @@
+"""The plan that a worker follows."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from core.settings import Settings
+from worker.plan import Machine, Plan, TunedPlan, find_plan, plan_for, save_plan, this_machine
+
+REVISION = "a" * 64
+PLAN = Plan(streams=2, rows=4, threads=2, batches=(4, 8), size=(128, 128))
+
+
+def tuned(**changes) -> TunedPlan:
+    values = {
+        "plan": PLAN,
+        "machine": this_machine(),
+        "revision": REVISION,
+        "width": 128,
+        "height": 128,
+        "steps_per_second": 50.0,
+        "images_per_minute": 150.0,
+        "image_seconds": 1.5,
+        "tuned_at": datetime(2026, 1, 1, tzinfo=UTC),
+    }
+    return TunedPlan(**values | changes)
+
+
+@pytest.fixture
+def settings(tmp_path):
+    return lambda **values: Settings(_env_file=None, home=tmp_path, **values)
+
+
+def test_a_stored_plan_comes_back(tmp_path):
+    path = save_plan(tmp_path, tuned())
+    assert path.parent == tmp_path / "plans"
+    assert find_plan(tmp_path, REVISION, this_machine()) == tuned()
+
+
+def test_a_newer_plan_takes_the_place_of_an_older_one(tmp_path):
+    save_plan(tmp_path, tuned())
+    path = save_plan(tmp_path, tuned(plan=Plan()))
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_without_a_plan_the_settings_decide(settings):
+    assert plan_for(settings(), REVISION) == Plan()
+    assert plan_for(settings(row_limit=3), REVISION).rows == 3
+
+
+def test_the_stored_plan_is_followed(settings, tmp_path):
+    save_plan(tmp_path, tuned())
+    assert plan_for(settings(), REVISION) == PLAN
+
+
+def test_what_is_set_explicitly_wins(settings, tmp_path):
+    save_plan(tmp_path, tuned())
+    plan = plan_for(settings(row_limit=2, inference_threads=1), REVISION)
+    assert (plan.streams, plan.rows, plan.threads) == (2, 2, 1)
+    assert plan.batches == (4,), "no call of two images has eight rows"
+
+
+def test_another_machines_plan_is_ignored_and_said(settings, tmp_path):
+    other = Machine(cpu="an abacus", cores=64, openvino="2026.4")
+    path = save_plan(tmp_path, tuned(machine=other))
+    with capture_logs() as logs:
+        assert plan_for(settings(), REVISION) == Plan()
+    (line,) = logs
+    assert "another machine's" in line["event"]
+    assert line["plan"] == str(path)
+
+
+def test_another_bundles_plan_is_not_looked_at(settings, tmp_path):
+    save_plan(tmp_path, tuned(revision="b" * 64))
+    with capture_logs() as logs:
+        assert plan_for(settings(), REVISION) == Plan()
+    assert logs == []
+
+
+@pytest.mark.parametrize("content", ["", "{}", '{"plan": {"streams": 0}}'])
+def test_a_damaged_plan_is_ignored_and_said(settings, tmp_path, content: str):
+    Path(save_plan(tmp_path, tuned())).write_text(content)
+    with capture_logs() as logs:
+        assert plan_for(settings(), REVISION) == Plan()
+    assert "packshot tune" in logs[0]["event"]

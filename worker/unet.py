@@ -1,0 +1,155 @@
+"""The UNet: compiled once for all shapes, and once more for shapes that a plan names."""
+
+from collections.abc import Callable, Mapping, Sequence
+from queue import LifoQueue
+from typing import Any
+
+import numpy as np
+import openvino as ov
+
+from worker.guidance import guidance_embedding
+from worker.model import Array
+
+SPARE = 0.25
+"""Share of a fixed batch that may be padding: a fixed shape gains less than a quarter."""
+
+Requests = LifoQueue[Any]
+"""Free inference requests of one compiled model: they share its weights."""
+
+
+class UNet:
+    """Predicts, for as many callers at the same time as it has streams."""
+
+    def __init__(
+        self,
+        model: Any,
+        compile_model: Callable[[Any], Any],
+        *,
+        streams: int = 1,
+        guidance_dim: int | None = None,
+        fixed: Sequence[tuple[int, int, int]] = (),
+        tokens: int = 77,
+    ) -> None:
+        """Compile it.
+
+        Args:
+            model: The `openvino.Model`; changed so that it takes a timestep per row, if it can.
+            compile_model: Compiles one with this machine's properties.
+            streams: How many callers; each has an inference request of each compiled model.
+            guidance_dim: Width of `time_cond_proj_dim` of a UNet that embeds the guidance scale.
+            fixed: (rows, height, width) in latents, for which it is compiled with a fixed shape
+                as well: faster, but each has a copy of the weights in the CPU's own layout.
+            tokens: Length of the text embeddings in these shapes.
+        """
+        self.per_row_timesteps = _free_timestep(model)
+        self._guidance_dim = guidance_dim
+        self._timestep_type = model.input("timestep").element_type.to_dtype()
+        self._any = _requests(compile_model(model), streams)
+        self._fixed: dict[tuple[int, int, int], Requests] = {}
+        for shape in sorted(set(fixed)):
+            fixed_model = self._with_shape(model, shape, tokens)
+            self._fixed[shape] = _requests(compile_model(fixed_model), streams)
+
+    def predict(
+        self, samples: Array, timesteps: Sequence[float], states: Array, guidance: Sequence[float]
+    ) -> Array:
+        """Run once, or where it takes one timestep only, once per noise level; see `Pipeline`."""
+        if self.per_row_timesteps or len(set(timesteps)) == 1:
+            return self._predict(samples, timesteps, states, guidance)
+        output = np.empty_like(samples)
+        for timestep in dict.fromkeys(timesteps):
+            rows = [index for index, other in enumerate(timesteps) if other == timestep]
+            scales = [guidance[index] for index in rows]
+            output[rows] = self._predict(samples[rows], [timestep], states[rows], scales)
+        return output
+
+    def _predict(
+        self, samples: Array, timesteps: Sequence[float], states: Array, guidance: Sequence[float]
+    ) -> Array:
+        inputs = {
+            "sample": samples,
+            "timestep": np.asarray(
+                timesteps if self.per_row_timesteps else timesteps[:1], self._timestep_type
+            ),
+            "encoder_hidden_states": states,
+        }
+        if self._guidance_dim is not None:
+            inputs["timestep_cond"] = guidance_embedding(guidance, self._guidance_dim)
+        rows, _, height, width = samples.shape
+        batches = [n for n, *size in self._fixed if tuple(size) == (height, width)]
+        batch = fixed_batch(rows, batches)
+        if batch is None:
+            return _infer(self._any, inputs)
+        padded = {
+            name: value if len(value) < rows else _pad(value, batch)
+            for name, value in inputs.items()
+        }
+        return _infer(self._fixed[batch, height, width], padded)[:rows]
+
+    def _with_shape(self, model: Any, shape: tuple[int, int, int], tokens: int) -> Any:
+        rows, height, width = shape
+        partial = {port.get_any_name(): port.get_partial_shape() for port in model.inputs}
+        partial["sample"][0], partial["sample"][2], partial["sample"][3] = rows, height, width
+        partial["encoder_hidden_states"][0] = rows
+        partial["encoder_hidden_states"][1] = tokens
+        if self.per_row_timesteps:
+            partial["timestep"][0] = rows
+        if "timestep_cond" in partial:
+            partial["timestep_cond"][0] = rows
+        clone = model.clone()
+        clone.reshape(partial)
+        return clone
+
+
+def fixed_batch(rows: int, batches: Sequence[int]) -> int | None:
+    """Choose the fixed batch for some rows: the smallest that holds them.
+
+    None where there is no such batch, or where too much of it would be padding: the shape that
+    fits every batch is faster then.
+    """
+    enough = [batch for batch in batches if batch >= rows]
+    batch = min(enough, default=None)
+    return batch if batch is not None and batch - rows <= SPARE * batch else None
+
+
+def _pad(rows: Array, batch: int) -> Array:
+    """Repeat the last row: any numbers would do, but these are as ordinary as the others."""
+    return np.concatenate([rows, np.repeat(rows[-1:], batch - len(rows), axis=0)])
+
+
+def _requests(compiled: Any, streams: int) -> Requests:
+    requests: Requests = LifoQueue()
+    for _ in range(streams):
+        requests.put(compiled.create_infer_request())
+    return requests
+
+
+def _infer(requests: Requests, inputs: Mapping[str, Any]) -> Array:
+    request = requests.get()
+    try:
+        # The model reads our arrays where they are; its output is overwritten by the next call.
+        request.infer(dict(inputs), share_inputs=True)
+        return np.array(request.get_output_tensor(0).data, dtype=np.float32)
+    finally:
+        requests.put(request)
+
+
+def _free_timestep(unet: Any) -> bool:
+    """Give the UNet one float timestep per row; tell whether it takes that.
+
+    Exported UNets take one integer timestep for all rows, shape [1]: some schedulers' timesteps
+    are not whole, and rows of one call may stand at different ones. The same graph with a wider
+    input works when its operations broadcast.
+    """
+    timestep = unet.input("timestep").node
+    element_type, shape = timestep.get_element_type(), timestep.get_partial_shape()
+    try:
+        timestep.set_element_type(ov.Type.f32)
+        timestep.set_partial_shape(ov.PartialShape([-1]))
+        unet.validate_nodes_and_infer_types()
+    except RuntimeError:
+        timestep.set_element_type(element_type)
+        timestep.set_partial_shape(shape)
+        unet.validate_nodes_and_infer_types()
+        return False
+    return True
