@@ -1,0 +1,1 @@
+"""Judging a bundle's images: against another bundle's, against their prompts."""
