@@ -10,6 +10,7 @@ from cli.console import fail
 from cli.demo import demo
 from cli.migrate import migrate
 from cli.submit import fetch, submit
+from cli.tune import tune
 from cli.up import up
 from core.errors import PackshotError
 
@@ -20,7 +21,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (demo, up, submit, fetch, migrate):
+for command in (demo, up, submit, fetch, tune, migrate):
     app.command()(command)
 app.add_typer(keys.app, name="keys")
 app.add_typer(models.app, name="model")

@@ -18,8 +18,6 @@ from worker.tiling import decode_tiled
 from worker.tokenizer import Tokenizer
 from worker.unet import UNet
 
-_PARTS = ("text_encoder", "unet", "vae_decoder")
-
 
 class Pipeline:
     """A bundle in the OpenVINO + diffusers layout, loaded and compiled.
@@ -62,32 +60,23 @@ class Pipeline:
         if cache is not None:
             self._core.set_property({"CACHE_DIR": str(cache)})
         self._device = device
-        self._plan = plan or Plan()
-        self._properties = self._common_properties(precision, pinning=pinning)
-        models = {part: self._read(part) for part in _PARTS}
+        plan = plan or Plan()
+        self._properties = _common_properties(precision, pinning=pinning)
         unet, vae = self._config("unet"), self._config("vae_decoder")
         self.latent_channels = int(unet["in_channels"])
         self.vae_scale_factor = 2 ** (len(vae["block_out_channels"]) - 1)
         self._latent_scale = float(vae.get("scaling_factor") or 1.0)
-        guidance_dim: int | None = unet.get("time_cond_proj_dim")
-        self.embeds_guidance = guidance_dim is not None
+        self._guidance_dim: int | None = unet.get("time_cond_proj_dim")
+        self.embeds_guidance = self._guidance_dim is not None
         self._tile = decode_tile // self.vae_scale_factor
         self.scheduler_config: Mapping[str, Any] = self._json("scheduler/scheduler_config.json")
         self.tokenizer = Tokenizer(folder / "tokenizer")
+        alone = self._latency(plan.threads)
         # The text encoder runs once per text: rounding there would reach every step.
-        exact = self._latency() | {"INFERENCE_PRECISION_HINT": "f32"}
-        self._text_encoder = self._compile(models["text_encoder"], exact).create_infer_request()
-        self._vae_decoder = self._compile(
-            models["vae_decoder"], self._latency()
-        ).create_infer_request()
-        self._unet = UNet(
-            models["unet"],
-            lambda model: self._compile(model, self._throughput()),
-            streams=self._plan.streams,
-            guidance_dim=guidance_dim,
-            fixed=self._fixed_shapes(),
-            tokens=self.tokenizer.length,
-        )
+        exact = alone | {"INFERENCE_PRECISION_HINT": "f32"}
+        self._text_encoder = self._compile("text_encoder", exact).create_infer_request()
+        self._vae_decoder = self._compile("vae_decoder", alone).create_infer_request()
+        self._unet = self.compile_unet(plan)
         self.per_row_timesteps = self._unet.per_row_timesteps
 
     def latent_shape(self, *, width: int, height: int) -> tuple[int, int, int]:
@@ -131,6 +120,25 @@ class Pipeline:
             parts = [self._decode(latents[start : start + at_once]) for start in starts]
         return np.concatenate([_pixels(part) for part in parts])
 
+    def compile_unet(self, plan: Plan) -> UNet:
+        """Compile the bundle's UNet as another plan says, beside the one that `predict` runs."""
+        properties = self._latency(plan.threads)
+        if plan.streams > 1:
+            del properties["PERFORMANCE_HINT"]
+            properties["NUM_STREAMS"] = plan.streams
+        fixed: Sequence[tuple[int, int, int]] = ()
+        if plan.size is not None:
+            _, *latents = self.latent_shape(width=plan.size[0], height=plan.size[1])
+            fixed = [(batch, latents[0], latents[1]) for batch in plan.batches]
+        return UNet(
+            self._read("unet"),
+            lambda model: self._core.compile_model(model, self._device, properties),
+            streams=plan.streams,
+            guidance_dim=self._guidance_dim,
+            fixed=fixed,
+            tokens=self.tokenizer.length,
+        )
+
     def warm_up(self, *, width: int, height: int) -> None:
         """Run each model once, so that the first job does not wait for memory and kernels."""
         states = self.encode([""])
@@ -145,30 +153,9 @@ class Pipeline:
     def _decode_tiled(self, latents: Array) -> Array:
         return decode_tiled(self._decode, latents, tile=self._tile, scale=self.vae_scale_factor)
 
-    def _fixed_shapes(self) -> Sequence[tuple[int, int, int]]:
-        if self._plan.size is None:
-            return ()
-        width, height = self._plan.size
-        _, *size = self.latent_shape(width=width, height=height)
-        return [(batch, size[0], size[1]) for batch in self._plan.batches]
-
-    def _common_properties(self, precision: str, *, pinning: bool) -> dict[str, Any]:
-        properties: dict[str, Any] = {}
-        if precision != "auto":
-            properties["INFERENCE_PRECISION_HINT"] = precision
-        if self._plan.threads:
-            properties["INFERENCE_NUM_THREADS"] = self._plan.threads
-        if not pinning:
-            properties["ENABLE_CPU_PINNING"] = False
-        return properties
-
-    def _latency(self) -> dict[str, Any]:
-        return self._properties | {"PERFORMANCE_HINT": "LATENCY"}
-
-    def _throughput(self) -> dict[str, Any]:
-        if self._plan.streams == 1:
-            return self._latency()
-        return self._properties | {"NUM_STREAMS": self._plan.streams}
+    def _latency(self, threads: int) -> dict[str, Any]:
+        properties = self._properties | {"PERFORMANCE_HINT": "LATENCY"}
+        return properties | ({"INFERENCE_NUM_THREADS": threads} if threads else {})
 
     def _read(self, part: str) -> Any:
         path = self.folder / part / "openvino_model.xml"
@@ -185,8 +172,8 @@ class Pipeline:
                 "Build the bundle again: `packshot model build SOURCE`."
             ) from error
 
-    def _compile(self, model: Any, properties: Mapping[str, Any]) -> Any:
-        return self._core.compile_model(model, self._device, dict(properties))
+    def _compile(self, part: str, properties: dict[str, Any]) -> Any:
+        return self._core.compile_model(self._read(part), self._device, properties)
 
     def _config(self, part: str) -> dict[str, Any]:
         return self._json(f"{part}/config.json")
@@ -200,6 +187,15 @@ class Pipeline:
                 "Build it again: `packshot model build SOURCE`."
             ) from error
         return loaded
+
+
+def _common_properties(precision: str, *, pinning: bool) -> dict[str, Any]:
+    properties: dict[str, Any] = {}
+    if precision != "auto":
+        properties["INFERENCE_PRECISION_HINT"] = precision
+    if not pinning:
+        properties["ENABLE_CPU_PINNING"] = False
+    return properties
 
 
 def _pixels(decoded: Array) -> NDArray[np.uint8]:

@@ -1,0 +1,238 @@
+"""`packshot tune`: measure this machine once, and let the workers make most of it."""
+
+import os
+import re
+import tempfile
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import psutil
+import typer
+from rich.table import Table
+
+from bundles.manifest import Manifest, load_manifest
+from cli.console import say, show, stderr, stdout
+from cli.errors import UsageError
+from cli.models import _quieten as quieten
+from cli.starter import bundle_folder
+from cli.tune_chart import Point, draw
+from core.settings import Settings, get_settings
+from local.lock import running
+from worker.plan import TunedPlan, save_plan, this_machine
+from worker.topology import format_cpus, machine_nodes, settle
+
+if TYPE_CHECKING:
+    from worker.tuning.measure import Bench
+    from worker.tuning.search import Result
+
+SLICE_SECONDS = (0.3, 20.0)
+"""Shortest and longest look at one candidate; a call that has begun is waited for."""
+
+
+def tune(
+    bundle: Annotated[
+        str | None, typer.Argument(help="A bundle's folder or name; without it PACKSHOT_BUNDLE.")
+    ] = None,
+    minutes: Annotated[float, typer.Option(min=0.1, help="How long to measure.")] = 5.0,
+    latency_bound: Annotated[
+        float | None, typer.Option(min=0.001, help="Longest time for one image, in seconds.")
+    ] = None,
+    size: Annotated[
+        str | None, typer.Option(help="Image size, as 512x512; without it the bundle's default.")
+    ] = None,
+) -> None:
+    """Measure how this machine makes images fastest, and store it for its workers.
+
+    Streams, images per batch, threads and fixed shapes, with every stream busy. Stop what else
+    uses the machine first. Workers follow the stored plan from their next start.
+    """
+    settings = get_settings()
+    home = settings.home.expanduser().resolve()
+    folder = _find(bundle, settings)
+    manifest = load_manifest(folder)
+    width, height = _size(size, manifest)
+    if running(home) is not None:
+        say(f"packshot runs on {home}: its work and this measurement slow each other down.")
+    _settle(settings)
+    home.mkdir(parents=True, exist_ok=True)
+    end = time.monotonic() + 60 * minutes
+    # Most of what is compiled here is never used again.
+    with tempfile.TemporaryDirectory(dir=home, prefix=".tune-") as cache:
+        bench = _bench(folder, manifest, settings, Path(cache), (width, height), 60 * minutes)
+        decoding = bench.decode_seconds()
+        results, chosen = _search(bench, manifest, end, decoding, latency_bound)
+    price = _Price(steps=manifest.defaults.steps, decoding=decoding)
+    show(_table(results, chosen, price))
+    tuned = TunedPlan(
+        plan=chosen.candidate.plan(calls=bench.calls, size=(width, height)),
+        machine=this_machine(),
+        revision=manifest.revision,
+        width=width,
+        height=height,
+        steps_per_second=chosen.steps_per_second,
+        images_per_minute=price.images_per_minute(chosen),
+        image_seconds=price.image_seconds(chosen),
+        tuned_at=datetime.now(UTC),
+    )
+    if latency_bound is not None and tuned.image_seconds > latency_bound:
+        say(
+            f"No plan makes an image in {latency_bound:g} s here: the quickest, "
+            f"{tuned.image_seconds:.2f} s, was taken."
+        )
+    path = save_plan(settings.home, tuned)
+    chart = path.with_suffix(".png")
+    title = f"{manifest.name}, {width}×{height}, {manifest.defaults.steps} steps"
+    draw(_points(results, chosen, price), title=title).save(chart)
+    say(f"Workers follow it from their next start. Curve: {chart}")
+    stdout.print(str(path))
+
+
+class _Price:
+    """What a step's price makes of an image's: its steps, and its decoding beside the others'."""
+
+    def __init__(self, *, steps: int, decoding: float) -> None:
+        self._steps = steps
+        self._decoding = decoding
+
+    def image_seconds(self, result: "Result") -> float:
+        return self._steps * result.step_seconds + self._decoding
+
+    def images_per_minute(self, result: "Result") -> float:
+        return 60 / (self._steps / result.steps_per_second + self._decoding)
+
+
+def _find(bundle: str | None, settings: Settings) -> Path:
+    if bundle is None:
+        return bundle_folder(settings)
+    named = settings.home.expanduser().resolve() / "bundles" / bundle
+    return named if named.is_dir() and not Path(bundle).is_dir() else Path(bundle)
+
+
+def _size(text: str | None, manifest: Manifest) -> tuple[int, int]:
+    """Read a size that the bundle can do.
+
+    Raises:
+        UsageError: It is none.
+    """
+    if text is None:
+        return manifest.defaults.width, manifest.defaults.height
+    match = re.fullmatch(r"(\d+)[x×](\d+)", text)
+    if match is None:
+        raise UsageError(f"The size {text!r} cannot be read: write it like 512x512.")
+    width, height = int(match[1]), int(match[2])
+    sizes = manifest.sizes
+    for side in (width, height):
+        if not sizes.min <= side <= sizes.max or side % sizes.multiple_of:
+            raise UsageError(
+                f"{manifest.name} makes no images of {text}: width and height are multiples of "
+                f"{sizes.multiple_of} from {sizes.min} to {sizes.max}."
+            )
+    return width, height
+
+
+def _settle(settings: Settings) -> None:
+    """Use what one worker will use."""
+    nodes = machine_nodes()
+    if not settings.worker_cpus and len(nodes) > 1:
+        say(f"This machine has {len(nodes)} NUMA nodes, for a worker each: measuring one of them.")
+        settings = settings.model_copy(update={"worker_cpus": format_cpus(nodes[0])})
+    settle(settings)
+
+
+def _bench(
+    folder: Path,
+    manifest: Manifest,
+    settings: Settings,
+    cache: Path,
+    size: tuple[int, int],
+    budget: float,
+) -> "Bench":
+    with stderr.status(f"Loading {folder}"):
+        quieten()
+        from worker.pipeline import Pipeline  # noqa: PLC0415 - loads torch
+        from worker.tuning.measure import Bench  # noqa: PLC0415
+
+        pipeline = Pipeline(
+            folder,
+            device=settings.device,
+            cache=cache,
+            precision=settings.inference_precision,
+            pinning=settings.inference_pinning,
+            decode_tile=settings.decode_tile,
+        )
+        shortest, longest = SLICE_SECONDS
+        # A hundred looks, or as many as begin in time.
+        seconds = min(longest, max(shortest, budget / 100))
+        return Bench(pipeline, manifest.defaults, size=size, seconds=seconds)
+
+
+def _search(
+    bench: "Bench", manifest: Manifest, end: float, decoding: float, latency_bound: float | None
+) -> tuple[Sequence["Result"], "Result"]:
+    from worker.tuning.candidates import Candidate, candidates, variants  # noqa: PLC0415
+    from worker.tuning.search import Sample, best, search  # noqa: PLC0415
+
+    logical = len(os.sched_getaffinity(0))
+    cores = min(logical, psutil.cpu_count(logical=False) or logical)
+    bound = float("inf")
+    if latency_bound is not None:
+        bound = (latency_bound - decoding) / manifest.defaults.steps
+    count = 0
+    with stderr.status("Measuring") as status:
+
+        def measure(candidate: Candidate) -> Sample:
+            nonlocal count
+            count += 1
+            left = max(0.0, end - time.monotonic())
+            status.update(f"Measurement {count}, at most {left / 60:.1f} min left: {candidate}")
+            return bench.measure(candidate)
+
+        results = search(
+            candidates(cores),
+            variants=lambda one: variants(one, cores=cores, logical=logical),
+            measure=measure,
+            has_time=lambda: time.monotonic() < end,
+            bound=bound,
+        )
+    return results, best(results, bound=bound)
+
+
+def _table(results: Sequence["Result"], chosen: "Result", price: _Price) -> Table:
+    columns = ("", "streams", "rows", "threads", "batch", "steps/s", "s/image", "images/min", "n")
+    table = Table(*columns, box=None)
+    for result in sorted(results, key=lambda one: one.steps_per_second, reverse=True):
+        one = result.candidate
+        table.add_row(
+            "▸" if result is chosen else "",
+            str(one.streams),
+            str(one.rows),
+            str(one.threads or "auto"),
+            "fixed" if one.fixed else "any",
+            f"{result.steps_per_second:.2f}",
+            f"{price.image_seconds(result):.2f}",
+            f"{price.images_per_minute(result):.1f}",
+            str(len(result.samples)),
+        )
+    return table
+
+
+def _points(results: Sequence["Result"], chosen: "Result", price: _Price) -> Sequence[Point]:
+    return [
+        Point(
+            series=_series(result),
+            x=result.candidate.streams * result.candidate.rows,
+            y=price.images_per_minute(result),
+            chosen=result is chosen,
+        )
+        for result in results
+    ]
+
+
+def _series(result: "Result") -> str:
+    one = result.candidate
+    streams = "1 stream" if one.streams == 1 else f"{one.streams} streams"
+    threads = f", {one.threads} threads" if one.threads else ""
+    return streams + threads + (", fixed batch" if one.fixed else "")

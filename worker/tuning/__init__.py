@@ -1,0 +1,1 @@
+"""Finding the plan that makes most of this machine, by measuring."""
