@@ -16,7 +16,7 @@ from rich.table import Table
 from bundles.manifest import Manifest, load_manifest
 from cli.console import say, show, stderr, stdout
 from cli.errors import UsageError
-from cli.models import _quieten as quieten
+from cli.quiet import quieten
 from cli.starter import bundle_folder
 from cli.tune_chart import Point, draw
 from core.settings import Settings, get_settings

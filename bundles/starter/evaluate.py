@@ -19,14 +19,14 @@ from diffusers import AutoencoderKL, StableDiffusionPipeline
 from optimum.intel import OVStableDiffusionPipeline
 from PIL import Image
 
+from bundles.evaluation.attributes import judge, score_attributes
 from bundles.manifest import Defaults
 from bundles.source import read_profile
 from bundles.starter import SOURCE
-from bundles.starter.attributes import ATTRIBUTES, Product, split_products
+from bundles.starter.attributes import split_products
 from bundles.starter.autoencoder import reconstruction_psnr
 from bundles.starter.captions import canonical_caption
-from bundles.starter.classifier import AttributeClassifier, load_classifier
-from bundles.starter.dataset import draw_pictures, to_tensor
+from bundles.starter.dataset import draw_pictures
 from core.schedulers import SCHEDULERS
 
 Pixels = npt.NDArray[np.uint8]
@@ -63,25 +63,6 @@ def generate(pipeline: Any, prompts: Sequence[str], settings: Defaults, seed: in
     return np.concatenate(parts)
 
 
-def score(
-    classifier: AttributeClassifier, pictures: Pixels, products: Sequence[Product]
-) -> tuple[dict[str, float], dict[str, Counter[str]]]:
-    """Count accuracy by attribute, and what was taken for what ("red as orange") by attribute."""
-    seen = classifier.classify(to_tensor(pictures))
-    wanted = np.array([product.labels() for product in products])
-    accuracies: dict[str, float] = {}
-    mistakes: dict[str, Counter[str]] = {}
-    for column, (name, values) in enumerate(ATTRIBUTES.items()):
-        names = [str(value) for value in values]
-        pairs = zip(wanted[:, column], seen[:, column], strict=True)
-        mistakes[name] = Counter(
-            f"{names[want]} as {names[saw]}" for want, saw in pairs if want != saw
-        )
-        accuracies[name] = float((wanted[:, column] == seen[:, column]).mean())
-    accuracies["all"] = float((wanted == seen).all(axis=1).mean())
-    return accuracies, mistakes
-
-
 def contact_sheet(pictures: Pixels, columns: int = 20) -> Image.Image:
     """Lay all pictures side by side, in reading order."""
     rows = -(-len(pictures) // columns)
@@ -116,16 +97,17 @@ def main() -> None:
     prompts = [canonical_caption(product) for product in products]
     pictures = generate(load_pipeline(options.model), prompts, settings, options.seed)
     contact_sheet(pictures).save(options.sheet)
-    accuracies, mistakes = score(load_classifier(SOURCE / "classifier"), pictures, products)
-    for name, share in accuracies.items():
-        wrong = ", ".join(f"{what} {count}x" for what, count in mistakes.get(name, {}).items())
+    scores = score_attributes(judge(), pictures, products)
+    for name, share in scores.accuracy.items():
+        mistakes = scores.mistakes.get(name, Counter())
+        wrong = ", ".join(f"{what} {count}x" for what, count in mistakes.items())
         print(f"{name:<12}{share:>8.1%}  {wrong}")
     decibels = reconstruction_psnr(
         AutoencoderKL.from_pretrained(SOURCE / "vae", torch_dtype=torch.float32),
         draw_pictures(held_out, 1, seed=2),
     )
     print(f"{'VAE PSNR':<12}{decibels:>7.1f} dB")
-    figures = {"prompts": len(prompts), "accuracy": accuracies, "vae_psnr_db": decibels}
+    figures = {"prompts": len(prompts), "accuracy": scores.accuracy, "vae_psnr_db": decibels}
     print(json.dumps({**figures, "settings": settings.model_dump()}))
 
 

@@ -78,7 +78,7 @@ def test_another_kind_of_model_is_refused():
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path):
-    with pytest.raises(BundleError, match="no readable config.json"):
+    with pytest.raises(BundleError, match="has no readable config"):
         ClipJudge(tmp_path)
 
 

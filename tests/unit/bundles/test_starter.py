@@ -1,12 +1,13 @@
 import numpy as np
 import pytest
 
+from bundles.evaluation.attributes import score_attributes
 from bundles.source import read_profile
 from bundles.starter import SOURCE
 from bundles.starter.attributes import Background, Colour, Kind, Pattern, Product, split_products
 from bundles.starter.classifier import accuracy, load_classifier
 from bundles.starter.dataset import draw_pictures
-from bundles.starter.evaluate import contact_sheet, generate, load_pipeline, score
+from bundles.starter.evaluate import contact_sheet, generate, load_pipeline
 
 CLASSIFIER = load_classifier(SOURCE / "classifier")
 
@@ -35,16 +36,17 @@ def test_the_classifier_knows_drawn_pictures_it_never_saw():
 def test_the_classifier_is_not_fooled_by_nothing():
     blank = np.full((1, 128, 128, 3), 255, np.uint8)
     product = split_products()[1][0]
-    accuracies, mistakes = score(CLASSIFIER, blank, [product])
-    assert accuracies["all"] == 0
-    assert sum(counter.total() for counter in mistakes.values()) >= 1
+    scores = score_attributes(CLASSIFIER, blank, [product])
+    assert scores.accuracy["all"] == 0
+    assert scores.right == (False,)
+    assert sum(counter.total() for counter in scores.mistakes.values()) >= 1
 
 
 @pytest.mark.parametrize("prompt", PROMPTS)
 def test_a_prompt_comes_out_as_it_says(prompt):
     pictures = generate(load_pipeline(SOURCE), [prompt], read_profile(SOURCE).defaults, seed=1)
     assert pictures.shape == (1, 128, 128, 3)
-    assert score(CLASSIFIER, pictures, [PROMPTS[prompt]])[0]["all"] == 1
+    assert score_attributes(CLASSIFIER, pictures, [PROMPTS[prompt]]).accuracy["all"] == 1
 
 
 def test_a_contact_sheet_has_a_cell_for_each_picture():

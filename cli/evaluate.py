@@ -1,0 +1,202 @@
+"""`packshot model evaluate`: a bundle's images against another's, and against their prompts."""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+from uuid import uuid4
+
+import typer
+from rich.table import Table
+
+from bundles.manifest import Manifest, load_manifest
+from cli.bundles import find_bundle
+from cli.console import say, show, stdout
+from cli.errors import UsageError
+from cli.quiet import quieten
+from cli.stages import Stages
+from core.errors import BundleError
+from core.lanes import Lane
+from core.settings import Settings, get_settings
+
+if TYPE_CHECKING:
+    from bundles.evaluation.comparison import Judged, Subject, Task
+    from bundles.evaluation.similarity import Pixels
+
+SHEET, REPORT = "comparison.png", "evaluation.json"
+
+DEFAULT_PROMPTS = 50
+
+AHEAD = 4
+"""Batches of images that wait in the engine while one is drawn, so that it is always full."""
+
+UNITS = {"psnr": "{:.2f} dB", "attribute_accuracy": "{:.1%}"}
+"""How a score is written; others have four decimals."""
+
+
+def evaluate(
+    bundle: Annotated[str, typer.Argument(help="The bundle's folder, or its name.")],
+    against: Annotated[
+        str | None, typer.Option(help="A bundle to compare with, such as the FP32 original.")
+    ] = None,
+    prompts: Annotated[
+        int, typer.Option(min=1, help="How many prompts are drawn at most.")
+    ] = DEFAULT_PROMPTS,
+    prompts_file: Annotated[
+        Path | None, typer.Option(help="A text file with a prompt per line, in the bundle's stead.")
+    ] = None,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Seed of the first prompt; the next has the next.")
+    ] = 1000,
+    clip: Annotated[
+        Path | None, typer.Option(help="Folder of a CLIP model, for the CLIP score.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the contact sheet and the report.")] = Path(
+        "packshot-evaluation"
+    ),
+) -> None:
+    """Score a bundle's images, and those of another one for the same prompts and seeds.
+
+    Each bundle draws at its own defaults, through the engine that workers use. PSNR and SSIM
+    against the other bundle; the share of images with the attributes that were asked for, for the
+    starter; the CLIP score where a CLIP model is given. The scores go into the bundle's manifest.
+    """
+    quieten()
+    settings = get_settings()
+    folder = find_bundle(bundle, settings)
+    manifest = load_manifest(folder)
+    other = None if against is None else find_bundle(against, settings)
+    other_manifest = None if other is None else load_manifest(other)
+    from bundles.evaluation.comparison import evaluate as judge  # noqa: PLC0415 - loads torch
+    from bundles.evaluation.report import record_scores, write_report  # noqa: PLC0415
+    from cli.comparison_sheet import draw_comparison  # noqa: PLC0415
+
+    task = _task(manifest, prompts, _read_prompts(prompts_file), seed, clip)
+    out.mkdir(parents=True, exist_ok=True)
+    with Stages() as stages:
+        judged, reference = judge(
+            _subject(folder, manifest, settings),
+            None if other is None or other_manifest is None
+            else _subject(other, other_manifest, settings),
+            task,
+            stages,
+        )  # fmt: skip
+    draw_comparison(judged, reference, task).save(out / SHEET)
+    write_report(out / REPORT, judged, reference, task)
+    record_scores(folder, judged.scores)
+    show(_table(judged, reference))
+    say(f"Side by side: {out / SHEET}")
+    stdout.print(str(out / REPORT))
+
+
+def _task(
+    manifest: Manifest, count: int, given: Sequence[str] | None, seed: int, clip: Path | None
+) -> "Task":
+    from bundles.evaluation.clip import ClipJudge  # noqa: PLC0415 - loads torch
+    from bundles.evaluation.comparison import Task  # noqa: PLC0415
+    from bundles.prompts import (  # noqa: PLC0415
+        evaluation_prompts,
+        held_out_products,
+        is_starter,
+    )
+
+    prompts = evaluation_prompts(manifest, count) if given is None else given[:count]
+    return Task(
+        prompts=prompts,
+        first_seed=seed,
+        products=held_out_products(count) if given is None and is_starter(manifest) else None,
+        clip=None if clip is None else ClipJudge(clip),
+    )
+
+
+def _read_prompts(file: Path | None) -> list[str] | None:
+    """Read a prompt per line.
+
+    Raises:
+        UsageError: The file is not there, no text, or empty.
+    """
+    if file is None:
+        return None
+    try:
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{file} is no text in UTF-8: write a prompt per line.") from error
+    prompts = [line.strip() for line in lines if line.strip()]
+    if not prompts:
+        raise UsageError(f"{file} has no prompts: write one per line.")
+    return prompts
+
+
+def _subject(folder: Path, manifest: Manifest, settings: Settings) -> "Subject":
+    from bundles.evaluation.comparison import Subject  # noqa: PLC0415 - loads torch
+
+    def generate(prompts: Sequence[str], seeds: Sequence[int]) -> "Iterator[Pixels]":
+        return draw(folder, manifest, settings, prompts, seeds)
+
+    return Subject(manifest=manifest, generate=generate)
+
+
+def draw(
+    folder: Path,
+    manifest: Manifest,
+    settings: Settings,
+    prompts: Sequence[str],
+    seeds: Sequence[int],
+) -> "Iterator[Pixels]":
+    """Draw with the engine, as a worker with these settings would, at the bundle's defaults.
+
+    Yields:
+        (height, width, 3) uint8, RGB, in the order of the prompts.
+
+    Raises:
+        BundleError: The bundle cannot be loaded, or fails on a prompt.
+    """
+    from worker.engine import Engine  # noqa: PLC0415 - loads torch
+    from worker.pipeline import load_pipeline  # noqa: PLC0415
+    from worker.plan import plan_for  # noqa: PLC0415
+    from worker.rows import RowError, RowRequest, Ticket  # noqa: PLC0415
+
+    defaults = manifest.defaults
+    plan = plan_for(settings, manifest.revision)
+    pipeline = load_pipeline(settings.model_copy(update={"bundle": folder}), plan)
+    engine = Engine(pipeline, row_limit=plan.rows, streams=plan.streams)
+    engine.start()
+    try:
+        waiting: deque[Ticket] = deque()
+        for prompt, seed in zip(prompts, seeds, strict=True):
+            request = RowRequest(
+                identity=uuid4(),
+                prompt=prompt,
+                seed=seed,
+                lane=Lane.STANDARD,
+                **defaults.model_dump(),
+            )
+            waiting.append(engine.submit(request))
+            if len(waiting) >= AHEAD * plan.rows * plan.streams:
+                yield waiting.popleft().result().image
+        while waiting:
+            yield waiting.popleft().result().image
+    except RowError as error:
+        raise BundleError(
+            f"{manifest.name} failed on an image ({error}): build the bundle again with "
+            "`packshot model build`"
+        ) from error
+    finally:
+        engine.close()
+
+
+def _table(judged: "Judged", reference: "Judged | None") -> Table:
+    table = Table("score", judged.manifest.name, box=None)
+    if reference is not None:
+        table.add_column(reference.manifest.name)
+    for name, value in judged.scores.items():
+        other = "" if reference is None else _written(name, reference.scores.get(name))
+        row = [name, _written(name, value)]
+        table.add_row(*row, *([other] if reference is not None else []))
+    return table
+
+
+def _written(name: str, value: float | None) -> str:
+    return "" if value is None else UNITS.get(name, "{:.4f}").format(value)
