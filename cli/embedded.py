@@ -15,6 +15,7 @@ from core.settings import Settings
 from local.lock import running
 from local.ports import free_port, is_free, wanted_port
 from local.secret import remembered_secret, write_private
+from worker.topology import machine_nodes, placement
 
 if TYPE_CHECKING:
     from local.service import Service
@@ -51,9 +52,11 @@ class Ports:
 
 @contextmanager
 def running_stack(
-    settings: Settings, *, workers: int = 1, ports: Ports
+    settings: Settings, *, workers: int | None = None, ports: Ports
 ) -> Iterator[tuple[Server, Callable[[], None]]]:
     """Run the stack inside the block; give its server, and what looks after its processes.
+
+    Without a number of workers there is one on each NUMA node: one on most machines.
 
     Raises:
         AlreadyRunningError: Another one runs on the same data.
@@ -74,6 +77,7 @@ def running_stack(
         "API": f"http://{reachable(host)}:{api_port}",
         "Flower": f"http://127.0.0.1:{flower_port}",
     }
+    places = placement(settings, workers, machine_nodes())
     build = build_service(settings)
 
     def services(_: Mapping[str, str]) -> Sequence["Service"]:
@@ -85,7 +89,7 @@ def running_stack(
             *application(
                 api_host=host,
                 api_port=api_port,
-                workers=workers,
+                workers=places,
                 flower_port=flower_port,
                 flower_login=f"{FLOWER_USER}:{password}",
             ),

@@ -16,7 +16,13 @@ FlowerPort = Annotated[
     int | None,
     typer.Option(help="Port of Flower; without it 5555, or a free one if that is in use."),
 ]
-Workers = Annotated[int, typer.Option(min=1, help="Worker processes; each loads the model.")]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Worker processes, each with the model; without it one on each NUMA node: mostly one.",
+    ),
+]
 Url = Annotated[
     str | None,
     typer.Option(

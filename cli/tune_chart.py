@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 from cli.lettering import font, readable
 
 SIZE = (960, 560)
-LEFT, TOP, RIGHT, BOTTOM = 80, 60, 690, 490
+LEFT, TOP, RIGHT, BOTTOM = 80, 80, 690, 490
 PAPER, INK, GRID = "#ffffff", "#222222", "#dddddd"
 COLOURS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#777777")
 """Tol's bright scheme: told apart by colour-blind people too."""
@@ -40,7 +40,7 @@ def draw(points: Sequence[Point], *, title: str) -> Image.Image:
         across = math.log2(x / first) / octaves
         return LEFT + (RIGHT - LEFT) * across, BOTTOM - (BOTTOM - TOP) * y / top
 
-    pen.text((LEFT, 20), readable(title), fill=INK, font=font(20))
+    pen.text((LEFT, 16), readable(title), fill=INK, font=font(20))
     for part in range(6):
         y = top * part / 5
         pen.line([place(first, y), (RIGHT, place(first, y)[1])], fill=GRID)

@@ -11,7 +11,7 @@ from core.settings import get_settings
 CHECK_SECONDS = 0.2
 
 
-def up(port: Port = None, flower_port: FlowerPort = None, workers: Workers = 1) -> None:
+def up(port: Port = None, flower_port: FlowerPort = None, workers: Workers = None) -> None:
     """Run everything on this machine, without Docker, until Ctrl-C.
 
     Postgres, Valkey, S3, the API, workers, housekeeping and Flower. The data stay in PACKSHOT_HOME.

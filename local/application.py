@@ -1,7 +1,7 @@
 """packshot's own processes, as the stack runs them."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
 
@@ -16,7 +16,7 @@ def application(
     *,
     api_host: str = "127.0.0.1",
     api_port: int = 8000,
-    workers: int = 1,
+    workers: Sequence[Mapping[str, str]] = ({},),
     flower_port: int | None = None,
     flower_login: str | None = None,
 ) -> Sequence[Service]:
@@ -27,14 +27,16 @@ def application(
     Args:
         api_host: Address that the API listens on.
         api_port: Its port.
-        workers: Worker processes; each loads the model.
+        workers: The environment of each worker process, beside the stack's; each loads the model.
         flower_port: Port of Flower, on loopback; None: no Flower.
         flower_login: `user:password` that Flower asks for.
     """
     services = []
-    for number in range(1, workers + 1):
-        name = "worker" if workers == 1 else f"worker-{number}"
-        services.append(Service(name=name, argv=_module("worker"), stop_seconds=60))
+    for number, environment in enumerate(workers, start=1):
+        name = "worker" if len(workers) == 1 else f"worker-{number}"
+        services.append(
+            Service(name=name, argv=_module("worker"), environment=environment, stop_seconds=60)
+        )
     services += [
         Service(
             name="migrate",
