@@ -60,7 +60,7 @@ class Pipeline:
         if cache is not None:
             self._core.set_property({"CACHE_DIR": str(cache)})
         self._device = device
-        plan = plan or Plan()
+        self._plan = plan = plan or Plan()
         self._properties = _common_properties(precision, pinning=pinning)
         unet, vae = self._config("unet"), self._config("vae_decoder")
         self.latent_channels = int(unet["in_channels"])
@@ -142,9 +142,11 @@ class Pipeline:
     def warm_up(self, *, width: int, height: int) -> None:
         """Run each model once, so that the first job does not wait for memory and kernels."""
         states = self.encode([""])
-        shape = (1, *self.latent_shape(width=width, height=height))
-        self.predict(np.zeros(shape, np.float32), [1.0], states, [1.0])
-        self.decode(np.zeros(shape, np.float32))
+        latents = np.zeros((1, *self.latent_shape(width=width, height=height)), np.float32)
+        for rows in (1, *self._plan.batches):
+            samples = np.repeat(latents, rows, axis=0)
+            self.predict(samples, [1.0] * rows, np.repeat(states, rows, axis=0), [1.0] * rows)
+        self.decode(latents)
 
     def _decode(self, latents: Array) -> Array:
         self._vae_decoder.infer([latents / self._latent_scale], share_inputs=True)

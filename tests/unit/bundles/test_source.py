@@ -50,6 +50,15 @@ def test_the_hash_notices(folder, change):
     assert content_hash(folder, options) != before
 
 
+def test_other_defaults_are_another_revision(folder):
+    """Guidance ends elsewhere: the images are others, and stored ones must not be given for them."""
+    (folder / PROFILE).write_text(json.dumps({"defaults": {"guidance_end": 1.0}}))
+    before = content_hash(folder, {})
+    (folder / PROFILE).write_text(json.dumps({"defaults": {"guidance_end": 0.8}}))
+    assert content_hash(folder, {}) != before
+    assert read_profile(folder).defaults.guidance_end == 0.8
+
+
 def test_a_silent_source_is_taken_for_stable_diffusion(folder):
     profile = read_profile(folder)
     assert (profile.name, profile.licence) == (None, None)
