@@ -19,6 +19,7 @@ from cli.errors import UsageError
 from cli.quiet import quieten
 from cli.starter import bundle_folder
 from cli.tune_chart import Point, draw
+from core.errors import BundleError
 from core.settings import Settings, get_settings
 from local.lock import running
 from worker.plan import TunedPlan, save_plan, this_machine
@@ -82,7 +83,7 @@ def tune(
             f"No plan makes an image in {latency_bound:g} s here: the quickest, "
             f"{tuned.image_seconds:.2f} s, was taken."
         )
-    path = save_plan(settings.home, tuned)
+    path = save_plan(home, tuned)
     chart = path.with_suffix(".png")
     title = f"{manifest.name}, {width}×{height}, {manifest.defaults.steps} steps"
     draw(_points(results, chosen, price), title=title).save(chart)
@@ -183,12 +184,17 @@ def _search(
     count = 0
     with stderr.status("Measuring") as status:
 
-        def measure(candidate: Candidate) -> Sample:
+        def measure(candidate: Candidate) -> Sample | None:
             nonlocal count
             count += 1
             left = max(0.0, end - time.monotonic())
             status.update(f"Measurement {count}, at most {left / 60:.1f} min left: {candidate}")
-            return bench.measure(candidate)
+            try:
+                return bench.measure(candidate)
+            except RuntimeError as error:  # OpenVINO's, of a shape that it cannot compile or hold
+                reason = str(error).strip().splitlines()[-1]
+                say(f"Left out, as it cannot be run here: {candidate} ({reason})")
+                return None
 
         results = search(
             candidates(cores),
@@ -197,6 +203,8 @@ def _search(
             has_time=lambda: time.monotonic() < end,
             bound=bound,
         )
+    if not results:
+        raise BundleError("The UNet of this bundle runs in no way on this machine; see above.")
     return results, best(results, bound=bound)
 
 

@@ -123,7 +123,7 @@ def plan_for(settings: Settings, revision: str) -> Plan:
     """
     named = {"rows": "row_limit", "streams": "inference_streams", "threads": "inference_threads"}
     given = {field: getattr(settings, name) for field, name in named.items()}
-    tuned = find_plan(settings.home, revision, this_machine())
+    tuned = find_plan(settings.home.expanduser(), revision, this_machine())
     if tuned is None:
         return Plan(**given)
     explicit = {

@@ -55,7 +55,7 @@ def search(
     candidates: Sequence[Candidate],
     *,
     variants: Callable[[Candidate], Sequence[Candidate]],
-    measure: Callable[[Candidate], Sample],
+    measure: Callable[[Candidate], Sample | None],
     has_time: Callable[[], bool],
     bound: float = float("inf"),
 ) -> Sequence[Result]:
@@ -64,12 +64,13 @@ def search(
     Args:
         candidates: What to begin with.
         variants: What to try further of those that do well at first.
-        measure: Measures one; takes its time.
+        measure: Measures one; takes its time. None: it cannot be run, and is left out.
         has_time: Whether there is time for another measurement.
         bound: Longest step, in seconds: what is slower survives only if nothing is quick enough.
 
     Returns:
-        Whatever was measured at least once, in the order of the first time.
+        Whatever was measured at least once, in the order of the first time; nothing if nothing
+        can be run.
     """
     results = {one: Result(candidate=one) for one in candidates}
     field_of = list(candidates)
@@ -79,9 +80,14 @@ def search(
         for candidate in field_of:
             if _measured(results) and not has_time():
                 return _measured(results)
-            results[candidate].samples.append(measure(candidate))
-        ranked = sorted((results[one] for one in field_of), key=lambda one: _merit(one, bound))
+            sample = measure(candidate)
+            if sample is not None:
+                results[candidate].samples.append(sample)
+        able = [results[one] for one in field_of if results[one].samples]
+        ranked = sorted(able, key=lambda one: _merit(one, bound))
         kept = [one.candidate for one in ranked[: max(FINALISTS, -(-len(ranked) // 2))]]
+        if not kept:
+            return _measured(results)
         if first:
             fresh = [more for one in kept for more in variants(one) if more not in results]
             results |= {one: Result(candidate=one) for one in fresh}

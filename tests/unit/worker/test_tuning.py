@@ -109,6 +109,21 @@ def test_the_search_ends_with_its_time_and_always_knows_something(measurements: 
     assert best(results) in results
 
 
+def test_what_cannot_be_run_is_left_out():
+    results = search(
+        FIRST,
+        variants=no_variants,
+        measure=lambda one: sample(one.rows) if one.streams == 2 else None,
+        has_time=lambda: True,
+    )
+    assert {one.candidate.streams for one in results} == {2}
+    assert best(results).candidate.rows == 8
+
+
+def test_nothing_that_can_be_run_is_nothing_found():
+    assert not search(FIRST, variants=no_variants, measure=lambda _: None, has_time=budget(1000))
+
+
 def result(speed: float, seconds: float, **values) -> Result:
     candidate = Candidate(**{"streams": 1, "threads": 0, "rows": 1} | values)
     return Result(candidate=candidate, samples=[sample(speed, seconds)])
