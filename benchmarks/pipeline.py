@@ -1,0 +1,227 @@
+"""Whole images: packshot's engine beside what people use instead.
+
+`python -m benchmarks.pipeline --model full [--cache DIR] [--unet NAME] [--genai-python PATH]`
+`python -m benchmarks.pipeline --model starter [--images 64] [--bundle DIR]`
+
+`full` is a pipeline of Stable Diffusion 1.5's size with random weights, 512², 20 steps with
+guidance; each contender starts, makes its images and ends before the next one, so that none runs
+short of memory. `starter` is the shipped model on a mixed queue at its own size; all contenders are
+loaded, and take turns. `openvino-genai` is no dependency of packshot: name an interpreter that has
+it, or it is left out.
+"""
+
+import argparse
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from benchmarks.processes import Made, Served
+from benchmarks.report import show, spread
+from benchmarks.requests import Request, mixed
+
+Start = Callable[[], Served]
+
+
+def main() -> None:
+    """Compare."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", choices=("full", "starter"), required=True)
+    parser.add_argument("--cache", type=Path, default=Path(".packshot/benchmarks"))
+    parser.add_argument("--unet", default="int8-tome-0.5-drop", help="a name of benchmarks.unet")
+    parser.add_argument("--bundle", type=Path, help="the starter as shipped; built if not given")
+    parser.add_argument("--genai-python", default="", help="interpreter with openvino-genai")
+    parser.add_argument("--images", type=int, help="2 of the full size, 64 of the starter")
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--row-limit", type=int, default=8)
+    arguments = parser.parse_args()
+    if arguments.model == "full":
+        queue = _full_queue(arguments.images or 2)
+        starts = _full_size(arguments, queue)
+        rounds = [
+            {name: _alone(start) for name, start in starts.items()} for _ in range(arguments.rounds)
+        ]
+    else:
+        queue = mixed(arguments.images or 64, width=128, height=128)
+        with tempfile.TemporaryDirectory() as temporary:
+            starts = _starter(arguments, queue, Path(temporary))
+            served = {name: start() for name, start in starts.items()}
+            rounds = [
+                {name: one.make() for name, one in served.items()} for _ in range(arguments.rounds)
+            ]
+            for one in served.values():
+                one.close()
+    _show(arguments, rounds)
+
+
+def _full_queue(images: int) -> list[Request]:
+    return [
+        Request(
+            prompt=f"a red mug, number {number}", steps=20, guidance_scale=7.5, scheduler="ddim",
+            seed=number, width=512, height=512,
+        )
+        for number in range(images)
+    ]  # fmt: skip
+
+
+def _full_size(arguments: argparse.Namespace, queue: Sequence[Request]) -> dict[str, Start]:
+    cache = arguments.cache.absolute()
+    _python(_PREPARE_FULL, str(cache), arguments.unet)
+    source = cache / "sd15-random"
+    return {
+        "diffusers, FP32": partial(Served, "torch_diffusers", source, queue),
+        "diffusers, BF16": partial(Served, "torch_diffusers", source, queue, dtype="bfloat16"),
+        "OVStableDiffusionPipeline": partial(
+            Served, "optimum_openvino", cache / "optimum-fp16", queue
+        ),
+        **_genai(arguments, cache, queue),
+        f"packshot, {arguments.unet}": partial(
+            Served, "packshot", cache / "packshot", queue, row_limit=2, precision="auto"
+        ),
+    }
+
+
+def _starter(
+    arguments: argparse.Namespace, queue: Sequence[Request], folder: Path
+) -> dict[str, Start]:
+    from bundles.starter import SOURCE
+
+    _python(_PREPARE_STARTER, str(folder), str(SOURCE))
+    bundle = arguments.bundle or folder / "bundle"
+    return {
+        "diffusers, FP32": partial(Served, "torch_diffusers", SOURCE, queue),
+        "OVStableDiffusionPipeline": partial(
+            Served, "optimum_openvino", folder / "optimum-fp16", queue
+        ),
+        **_genai(arguments, folder, queue),
+        "packshot": partial(
+            Served, "packshot", bundle, queue, row_limit=arguments.row_limit, precision="auto"
+        ),
+    }
+
+
+def _genai(
+    arguments: argparse.Namespace, folder: Path, queue: Sequence[Request]
+) -> dict[str, Start]:
+    if not arguments.genai_python:
+        return {}
+    return {
+        f"openvino-genai, {name}": partial(
+            Served, "openvino_genai", folder / f"optimum-{weights}", queue,
+            python=arguments.genai_python,
+        )
+        for name, weights in (("FP16", "fp16"), ("INT8 weights", "int8"))
+    }  # fmt: skip
+
+
+_EXPORT = """
+import shutil, sys, os
+from pathlib import Path
+import openvino as ov
+from openvino_tokenizers import convert_tokenizer
+from optimum.intel import OVStableDiffusionPipeline
+from transformers import AutoTokenizer
+from bundles.export import build
+
+def export(source, folder):
+    for name, in_8_bit in (("fp16", False), ("int8", True)):
+        target = folder / f"optimum-{name}"
+        if target.is_dir():
+            continue
+        pipeline = OVStableDiffusionPipeline.from_pretrained(
+            source, export=True, compile=False, load_in_8bit=in_8_bit
+        )
+        aside = folder / "aside"
+        shutil.rmtree(aside, ignore_errors=True)
+        pipeline.save_pretrained(aside)
+        tokenizer = AutoTokenizer.from_pretrained(source / "tokenizer", local_files_only=True)
+        ov.save_model(convert_tokenizer(tokenizer), aside / "tokenizer" / "openvino_tokenizer.xml")
+        os.replace(aside, target)
+"""
+
+_PREPARE_FULL = (
+    _EXPORT
+    + """
+from benchmarks.full_size import full_size
+from benchmarks.unet_contenders import build as build_unet, graph
+cache = Path(sys.argv[1])
+source = full_size(cache)
+export(source, cache)
+if not (cache / "packshot").is_dir():
+    build(source, cache / "packshot", name="full-size")
+build_unet(sys.argv[2], cache)
+for suffix in (".xml", ".bin"):
+    shutil.copyfile(
+        graph(sys.argv[2], cache).with_suffix(suffix),
+        cache / "packshot" / "unet" / f"openvino_model{suffix}",
+    )
+"""
+)
+
+_PREPARE_STARTER = (
+    _EXPORT
+    + """
+folder, source = Path(sys.argv[1]), Path(sys.argv[2])
+export(source, folder)
+build(source, folder / "bundle")
+"""
+)
+
+
+def _python(code: str, *arguments: str) -> None:
+    """Run code in a process of its own, whose memory goes with it."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code, *arguments],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        raise SystemExit(f"the models were not made:\n{done.stderr[-3000:]}")
+
+
+def _alone(start: Start) -> Made:
+    served = start()
+    try:
+        return served.make()
+    finally:
+        served.close()
+
+
+def _show(arguments: argparse.Namespace, rounds: Sequence[Mapping[str, Made]]) -> None:
+    def seconds(made: Made) -> float:
+        return max(made.moments) / len(made.moments)
+
+    names = list(rounds[0])
+    own = names[-1]
+    best = min(names[:-1], key=lambda name: statistics.median(seconds(one[name]) for one in rounds))
+    rows, result = [], []
+    for name in names:
+        times = [seconds(one[name]) for one in rounds]
+        ratios = [seconds(one[best]) / seconds(one[name]) for one in rounds]
+        rss = statistics.median(one[name].peak_rss_mib for one in rounds)
+        rows.append(
+            {
+                "contender": name,
+                "seconds per image": spread(times, 2),
+                "× the best of the others": spread(ratios, 2),
+                "peak RSS, MiB": f"{rss:.0f}",
+            }
+        )
+        result.append(
+            {"contender": name, "seconds": times, "ratios_to_best": ratios, "peak_rss_mib": rss}
+        )
+    summary: dict[str, Any] = {
+        "model": arguments.model,
+        "rounds": len(rounds),
+        "images": len(rounds[0][own].moments),
+        "best_of_the_others": best,
+        "contenders": result,
+    }
+    show(f"pipeline, {arguments.model}", rows, summary)
+
+
+if __name__ == "__main__":
+    main()

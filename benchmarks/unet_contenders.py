@@ -1,0 +1,199 @@
+"""The contenders of `benchmarks.unet`: how each is made, started and called."""
+
+import re
+import resource
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openvino as ov
+
+ROWS = 2
+STATES = (77, 768)
+BASELINE = "torch-fp32"
+STREAMS = "-2-streams"
+_MERGED = re.compile(r"int8-tome-(?P<ratio>[\d.]+)-(?P<mode>mean|drop)(?P<everywhere>-all)?")
+
+NAMES = (
+    BASELINE,
+    "torch-bf16",
+    "openvino-fp32",
+    "openvino-bf16",
+    "int8",
+    *(f"int8-tome-{ratio}-{mode}" for ratio in (0.3, 0.4, 0.5) for mode in ("mean", "drop")),
+    *(f"int8-tome-{ratio}-drop-all" for ratio in (0.3, 0.4, 0.5)),
+    f"int8{STREAMS}",
+    f"int8-tome-0.5-drop-all{STREAMS}",
+)
+"""`-all` merges before cross-attention and MLP too, and at the second resolution; `-2-streams` runs
+two rows beside each other instead of in one batch."""
+
+Inputs = Mapping[str, Any]
+Call = Callable[[], None]
+
+
+def build(name: str, cache: Path) -> None:
+    """Make what a contender loads, unless it is there."""
+    from benchmarks.full_size import full_size
+
+    source = full_size(cache)
+    target = graph(name, cache)
+    if name.startswith("torch") or target.is_file():
+        return
+    model = _convert(source, name)
+    if name.startswith("int8"):
+        model = _quantise(model)
+    aside = target.with_name("aside.xml")
+    ov.save_model(model, aside, compress_to_fp16=True)
+    del model
+    aside.with_suffix(".bin").replace(target.with_suffix(".bin"))
+    aside.replace(target)
+
+
+def run(name: str, cache: Path, size: int, calls: int) -> dict[str, Any]:
+    """Start a contender for one image size, and time its calls.
+
+    Returns:
+        Seconds to its start (loading and compiling), seconds of a row and step (the fastest of
+        `calls`), the peak of its resident memory, and the size of its weights.
+    """
+    if name == "int8-matrix-product":
+        return {"tera_ops": _int8_peak()}
+    begun = time.monotonic()
+    prepare = _torch if name.startswith("torch") else _openvino
+    call, weights = prepare(name, cache, _inputs(size))
+    started = time.monotonic() - begun
+    call()
+    times = []
+    for _ in range(calls):
+        begun = time.monotonic()
+        call()
+        times.append(time.monotonic() - begun)
+    return {
+        "start_s": started,
+        "seconds": min(times) / ROWS,
+        "peak_rss_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "weights_mib": weights / 2**20,
+    }
+
+
+def graph(name: str, cache: Path) -> Path:
+    """Say where the OpenVINO model of a contender lies."""
+    folder = cache / "unet"
+    folder.mkdir(parents=True, exist_ok=True)
+    # These are chosen when the graph is compiled.
+    for choice in ("-fp32", "-bf16", STREAMS):
+        name = name.removesuffix(choice)
+    return folder / f"{name}.xml"
+
+
+def _convert(source: Path, name: str) -> ov.Model:
+    from bundles.manifest import TokenMergingPlan
+    from bundles.unet import convert_unet
+
+    merged = _MERGED.fullmatch(name)
+    plan = None
+    if merged:
+        ratio, everywhere = float(merged["ratio"]), bool(merged["everywhere"])
+        plan = TokenMergingPlan(
+            ratios=(ratio, ratio) if everywhere else (ratio,),
+            mode=merged["mode"],
+            cross_attention=everywhere,
+            mlp=everywhere,
+        )
+    return convert_unet(source / "unet", plan)
+
+
+def _quantise(model: ov.Model) -> ov.Model:
+    from bundles.progress import Silent
+    from bundles.quantise.recipe import Recipe, quantise
+
+    # What it is calibrated on decides the image, not the time.
+    recipe = Recipe(smooth_quant_alpha=None, bias_correction="none")
+    return quantise(model, recipe, [_inputs(256)], say=Silent())
+
+
+def _inputs(size: int) -> dict[str, Any]:
+    rng = np.random.default_rng(0)
+    return {
+        "sample": rng.standard_normal((ROWS, 4, size // 8, size // 8), np.float32),
+        "timestep": np.full(ROWS, 500.0, np.float32),
+        "encoder_hidden_states": rng.standard_normal((ROWS, *STATES), np.float32),
+    }
+
+
+def _torch(name: str, cache: Path, inputs: Inputs) -> tuple[Call, int]:
+    import torch
+    from diffusers import UNet2DConditionModel
+
+    dtype = torch.float32 if name == BASELINE else torch.bfloat16
+    unet = UNet2DConditionModel.from_pretrained(
+        cache / "sd15-random", subfolder="unet", torch_dtype=dtype
+    )
+    tensors = {key: torch.from_numpy(value).to(dtype) for key, value in inputs.items()}
+
+    @torch.inference_mode()
+    def call() -> None:
+        unet(**tensors)
+
+    return call, sum(one.numel() * one.element_size() for one in unet.parameters())
+
+
+def _openvino(name: str, cache: Path, inputs: Inputs) -> tuple[Call, int]:
+    path = graph(name, cache)
+    streams = 2 if name.endswith(STREAMS) else 1
+    parts = {key: np.split(value, streams) for key, value in inputs.items()}
+    core = ov.Core()
+    model = core.read_model(path)
+    # packshot compiles for the shapes that it runs most.
+    model.reshape({key: list(value[0].shape) for key, value in parts.items()})
+    properties = {
+        "NUM_STREAMS": streams,
+        "INFERENCE_PRECISION_HINT": "f32" if name.endswith("fp32") else "bf16",
+        "CACHE_DIR": str(cache / "compiled"),
+        # Without a second copy of the weights, which the start would hold beside the first.
+        "CACHE_MODE": "OPTIMIZE_SIZE",
+    }
+    compiled = core.compile_model(model, "CPU", properties)
+    del model
+    requests = [compiled.create_infer_request() for _ in range(streams)]
+    for number, request in enumerate(requests):
+        for key, value in parts.items():
+            request.set_tensor(key, ov.Tensor(value[number]))
+
+    def call() -> None:
+        for request in requests:
+            request.start_async()
+        for request in requests:
+            request.wait()
+
+    return call, path.with_suffix(".bin").stat().st_size
+
+
+def _int8_peak() -> float:
+    """Measure a matrix product of 2048³ in INT8, in 10¹² multiplications and additions a second."""
+    from openvino import opset13 as op
+
+    size = 2048
+    rng = np.random.default_rng(0)
+    left = op.parameter([size, size], np.float32)
+    # A whole zero point: 0 is one of the 256 levels.
+    low, high = np.float32(-2), np.float32(2 * 127 / 128)
+    quantised = op.fake_quantize(left, low, high, low, high, 256)
+    # Weights as NNCF stores them: INT8, with a scale per output channel.
+    weights = op.constant(rng.integers(-127, 127, (size, size), np.int8))
+    restored = op.multiply(
+        op.convert(weights, "f32"), op.constant(np.full((size, 1), 0.01, np.float32))
+    )
+    product = op.matmul(quantised, restored, False, True)
+    model = ov.Model([op.result(product)], [left])
+    request = ov.Core().compile_model(model, "CPU").create_infer_request()
+    inputs = [rng.standard_normal((size, size), np.float32)]
+    times = []
+    for _ in range(20):
+        begun = time.monotonic()
+        request.infer(inputs)
+        times.append(time.monotonic() - begun)
+    return float(2 * size**3 / min(times) / 1e12)
