@@ -3,14 +3,16 @@
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 from pydantic import Field, ValidationError
 
+from bundles.architecture import INDEX, check_architecture
 from bundles.manifest import Defaults, Record, Sizes
+from bundles.progress import Progress, Silent
+from bundles.weights import PICKLED
 from core.errors import BundleError
 
 PROFILE = "packshot.json"
@@ -36,26 +38,42 @@ class Profile(Record):
     )
 
 
-def locate(source: Path | str) -> Path:
+def locate(source: Path | str, say: Progress | None = None) -> Path:
     """Find the local folder of a source, downloaded when it is a Hub id.
 
+    Args:
+        source: The folder, or the id.
+        say: Hears how far a download is.
+
     Raises:
-        BundleError: It is neither, or not a model in diffusers' layout.
+        BundleError: It is neither, or not a model that packshot makes bundles of.
     """
     folder = Path(source)
+    if folder.is_file():
+        raise BundleError(_not_a_folder(folder))
     if not folder.is_dir():
-        try:
-            folder = Path(snapshot_download(str(source), allow_patterns=[*_WANTED, "README.md"]))
-        except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-            raise BundleError(
-                f"{source} is neither a folder nor a model on the Hub that can be reached: "
-                "give a diffusers folder (one with model_index.json)"
-            ) from error
-    if not (folder / "model_index.json").is_file():
+        from bundles.hub import download  # noqa: PLC0415 - for Hub ids only
+
+        folder = download(str(source), say or Silent())
+    if not (folder / INDEX).is_file():
         raise BundleError(
-            f"{folder} has no model_index.json: give a folder made by diffusers' save_pretrained"
+            f"{folder} has no {INDEX}: give a folder made by diffusers' save_pretrained"
         )
+    check_architecture(folder)
     return folder
+
+
+def _not_a_folder(file: Path) -> str:
+    if file.suffix in PICKLED:
+        return (
+            f"{file} is a pickle, which can run any code when it is read: packshot reads "
+            "safetensors only. Give a folder made by diffusers' save_pretrained"
+        )
+    return (
+        f"{file} is a single file: give a folder in diffusers' layout. "
+        "`StableDiffusionPipeline.from_single_file(...).save_pretrained(...)` of diffusers "
+        "makes one"
+    )
 
 
 def read_profile(folder: Path) -> Profile:
@@ -84,17 +102,32 @@ def _card_licence(folder: Path) -> str | None:
     return found.group(1) if found else None
 
 
-def content_hash(folder: Path, options: dict[str, Any]) -> str:
+def content_hash(
+    folder: Path,
+    options: dict[str, Any],
+    *,
+    patterns: Sequence[str] = _WANTED,
+    say: Progress | None = None,
+) -> str:
     """Hash the source's files and the build options, the same on every machine.
 
     Names and contents count; times, owners, hidden files and the order of listing do not.
+
+    Args:
+        folder: The source.
+        options: Whatever else decides the result; JSON values.
+        patterns: Which files count.
+        say: Advanced by one per file.
     """
+    say = say or Silent()
     digest = hashlib.sha256(json.dumps(options, sort_keys=True).encode())
-    found = {path for pattern in _WANTED for path in folder.rglob(pattern) if path.is_file()}
-    for relative in sorted(path.relative_to(folder).as_posix() for path in found):
-        if any(part.startswith(".") for part in relative.split("/")):
-            continue
-        with (folder / relative).open("rb") as file:
+    found = {path for pattern in patterns for path in folder.rglob(pattern) if path.is_file()}
+    names = sorted(path.relative_to(folder).as_posix() for path in found)
+    visible = [name for name in names if not any(step[0] == "." for step in name.split("/"))]
+    say.stage("read the source", len(visible))
+    for name in visible:
+        with (folder / name).open("rb") as file:
             content = hashlib.file_digest(file, "sha256").digest()
-        digest.update(relative.encode() + b"\0" + content)
+        digest.update(name.encode() + b"\0" + content)
+        say.advance()
     return digest.hexdigest()

@@ -1,0 +1,139 @@
+"""Which models packshot makes bundles of, and whether a folder holds a whole one."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bundles.weights import Weights, find_weights
+from core.errors import BundleError
+
+INDEX = "model_index.json"
+"""What makes a folder a model in diffusers' layout."""
+
+PIPELINES = (
+    "StableDiffusionPipeline",
+    "StableDiffusionImg2ImgPipeline",
+    "LatentConsistencyModelPipeline",
+)
+"""Pipelines that are made of the four parts below, wired in the same way."""
+
+CLASSES = {
+    "text_encoder": ("CLIPTextModel",),
+    "tokenizer": ("CLIPTokenizer", "CLIPTokenizerFast"),
+    "unet": ("UNet2DConditionModel",),
+    "vae": ("AutoencoderKL",),
+}
+"""What each part must be; any scheduler is welcome."""
+
+WEIGHTED = ("text_encoder", "unet", "vae")
+
+_OPENVINO = "OV"
+"""Older versions of optimum-intel wrote the names of their own classes."""
+
+_PLAIN = (
+    "addition_embed_type",
+    "class_embed_type",
+    "num_class_embeds",
+    "encoder_hid_dim_type",
+    "attention_type",
+)
+"""Settings of a UNet that ask for inputs which Stable Diffusion has not."""
+
+
+def check_architecture(folder: Path) -> None:
+    """See whether the folder's model_index.json names a pipeline that packshot knows.
+
+    Raises:
+        BundleError: It is another kind of model, or the file cannot be read.
+    """
+    index = read_json(folder / INDEX)
+    kind = str(index.get("_class_name")).removeprefix(_OPENVINO)
+    if kind not in PIPELINES:
+        raise BundleError(
+            f"{folder.name} is a {kind}: packshot makes bundles of Stable Diffusion 1.x and 2.x "
+            f"and of models built like these ({', '.join(PIPELINES)}), not of Stable Diffusion "
+            "XL or 3, Flux, inpainting or video models"
+        )
+    for part, kinds in CLASSES.items():
+        found = index.get(part)
+        name = found[1] if isinstance(found, list) and len(found) == 2 else None
+        if name not in kinds:
+            raise BundleError(
+                f"the {part} of {folder.name} is {name or 'missing'}, but must be {kinds[0]}: "
+                "packshot makes bundles of Stable Diffusion 1.x and 2.x and models built like these"
+            )
+
+
+def check_parts(folder: Path) -> dict[str, Weights]:
+    """See whether a folder in diffusers' layout is complete and its parts fit together.
+
+    Returns:
+        The weights of each part that has some.
+
+    Raises:
+        BundleError: A part is missing, damaged, pickled, or of another shape.
+    """
+    unet = read_json(folder / "unet" / "config.json")
+    vae = read_json(folder / "vae" / "config.json")
+    text = read_json(folder / "text_encoder" / "config.json")
+    read_json(folder / "scheduler" / "scheduler_config.json")
+    _check_tokenizer(folder / "tokenizer")
+    _check_unet(unet, channels=int(vae.get("latent_channels", 4)), text=text)
+    return {part: find_weights(folder / part) for part in WEIGHTED}
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a part's configuration.
+
+    Raises:
+        BundleError: It is not there, or no JSON object.
+    """
+    try:
+        content: Any = json.loads(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        raise BundleError(
+            f"{path} is missing: give a complete Stable Diffusion model in diffusers' layout"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise BundleError(f"{path} cannot be read ({error}): download the model again") from error
+    if not isinstance(content, dict):
+        raise BundleError(f"{path} is damaged: download the model again")
+    return content
+
+
+def write_json(content: Mapping[str, Any], path: Path) -> None:
+    """Write a part's configuration, without the folder that it was once loaded from."""
+    kept = {key: value for key, value in content.items() if key != "_name_or_path"}
+    path.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
+
+
+def _check_tokenizer(folder: Path) -> None:
+    if (folder / "tokenizer.json").is_file():
+        return
+    for name in ("vocab.json", "merges.txt"):
+        if not (folder / name).is_file():
+            raise BundleError(
+                f"{folder / name} is missing: give a complete Stable Diffusion model in "
+                "diffusers' layout"
+            )
+
+
+def _check_unet(unet: Mapping[str, Any], *, channels: int, text: Mapping[str, Any]) -> None:
+    for name in _PLAIN:
+        if unet.get(name) not in (None, "default"):
+            raise BundleError(
+                f"the UNet has {name} {unet[name]}, and with it inputs that packshot does not "
+                "know: give a Stable Diffusion 1.x or 2.x model, or one built like these"
+            )
+    if (unet.get("in_channels"), unet.get("out_channels")) != (channels, channels):
+        raise BundleError(
+            f"the UNet takes {unet.get('in_channels')} channels and gives "
+            f"{unet.get('out_channels')}, but the autoencoder has {channels}: packshot makes "
+            "bundles of text-to-image models, not of inpainting, depth or upscaling ones"
+        )
+    if unet.get("cross_attention_dim") != text.get("hidden_size"):
+        raise BundleError(
+            f"the UNet reads text of {unet.get('cross_attention_dim')} features, but the text "
+            f"encoder gives {text.get('hidden_size')}: these parts are of different models"
+        )

@@ -1,0 +1,78 @@
+"""Whether the machine has the memory and the disk for a piece of work, before it begins."""
+
+from pathlib import Path
+
+import psutil
+
+from core.errors import BundleError
+
+_CGROUP = Path("/sys/fs/cgroup")
+"""Where a container sees its own limit (cgroup v2)."""
+
+
+def require_memory(needed: int, purpose: str) -> None:
+    """Refuse work that needs more memory than is free.
+
+    Args:
+        needed: Bytes.
+        purpose: What they are for ("convert the UNet").
+
+    Raises:
+        BundleError: Less than that is available.
+    """
+    free = free_memory()
+    if free < needed:
+        raise BundleError(
+            f"to {purpose} takes about {_gib(needed)} of memory, and {_gib(free)} are free: end "
+            "other programs, or build the bundle on a larger machine and copy its folder"
+        )
+
+
+def require_disk(folder: Path, needed: int, purpose: str) -> None:
+    """Refuse work that needs more disk than is free.
+
+    Args:
+        folder: Where it is needed; it need not exist yet.
+        needed: Bytes.
+        purpose: What they are for ("build the bundle").
+
+    Raises:
+        BundleError: Less than that is free.
+    """
+    free = free_disk(folder)
+    if free < needed:
+        raise BundleError(
+            f"to {purpose} takes about {_gib(needed)} of disk at {folder}, and {_gib(free)} are "
+            "free: remove something, or choose another place (PACKSHOT_HOME)"
+        )
+
+
+def free_memory() -> int:
+    """Give the bytes of memory that this process may still use, in a container or not."""
+    free = int(psutil.virtual_memory().available)
+    try:
+        limit = int((_CGROUP / "memory.max").read_text())
+        used = int((_CGROUP / "memory.current").read_text()) - _page_cache()
+    except (OSError, ValueError):
+        return free
+    return min(free, max(0, limit - used))
+
+
+def _page_cache() -> int:
+    """Give the bytes that a container keeps of files: they make room when they must."""
+    for line in (_CGROUP / "memory.stat").read_text().splitlines():
+        name, _, value = line.partition(" ")
+        if name == "inactive_file":
+            return int(value)
+    return 0
+
+
+def free_disk(folder: Path) -> int:
+    """Give the free bytes where a folder is, or will be made."""
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    return int(psutil.disk_usage(str(folder)).free)
+
+
+def _gib(size: int) -> str:
+    return f"{size / 2**30:.1f} GiB"
