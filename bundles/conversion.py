@@ -11,6 +11,7 @@ from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from bundles.weights import find_weights
 from core.errors import BundleError
 
 DYNAMIC = -1
@@ -20,31 +21,36 @@ MODEL_FILE = "openvino_model.xml"
 """What the Hub's OpenVINO layout calls each part's graph; the weights are in the .bin beside it."""
 
 
-def load_part(kind: Any, folder: Path, **options: Any) -> Any:
+def load_part(kind: Any, folder: Path) -> Any:
     """Read a part of a diffusers folder in float32, from safetensors only, for inference.
 
     Args:
         kind: A model class of diffusers or transformers.
         folder: The part's folder.
-        options: More arguments for `kind.from_pretrained`.
 
     Raises:
         BundleError: The folder is not complete, or not of that kind.
     """
+    weights = find_weights(folder)
     try:
-        model = kind.from_pretrained(
+        model, loaded = kind.from_pretrained(
             folder,
+            variant=weights.variant,
+            torch_dtype=torch.float32,
             use_safetensors=True,
             local_files_only=True,
-            torch_dtype=torch.float32,
-            **options,
+            output_loading_info=True,
         )
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise BundleError(
-            f"{folder} cannot be read ({reason}): give a complete Stable Diffusion model"
-        ) from error
+        raise BundleError(_unusable(folder, str(error).strip().splitlines()[0])) from error
+    if loaded["missing_keys"]:
+        # The libraries would go on with random numbers in their place.
+        raise BundleError(_unusable(folder, f"no weights for {min(loaded['missing_keys'])}"))
     return model.eval().requires_grad_(False)
+
+
+def _unusable(folder: Path, reason: str) -> str:
+    return f"{folder} cannot be used ({reason}): give a complete Stable Diffusion model"
 
 
 def convert(

@@ -1,152 +1,212 @@
-"""Turns a diffusers folder into a model bundle: OpenVINO models beside a manifest."""
+"""Turns a Stable Diffusion model into a bundle: OpenVINO models beside a manifest."""
 
-import json
-import os
 import shutil
-import tempfile
-import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import openvino as ov
-from optimum.intel import OVStableDiffusionPipeline
-from transformers import CLIPTokenizer
 
-from bundles.manifest import FORMAT, Manifest, save_manifest
+from bundles.adoption import adopt, is_converted
+from bundles.architecture import INDEX, check_parts, read_json, write_json
+from bundles.conversion import MODEL_FILE, save
+from bundles.description import Size, defaults_of, describe, scale_factor
+from bundles.estimate import require_resources
+from bundles.manifest import FORMAT, Manifest, Quantisation, TokenMergingPlan, save_manifest
+from bundles.parts import convert_text_encoder, convert_vae_decoder, convert_vae_encoder
+from bundles.progress import Progress, Silent
 from bundles.source import content_hash, locate, read_profile
+from bundles.tokenizer import save_tokenizer
+from bundles.unet import check_plan, convert_unet
+from bundles.workshop import Workshop
 from core.errors import BundleError
 
-MODELS = ("text_encoder", "unet", "vae_decoder", "vae_encoder")
-"""The parts of a bundle that are OpenVINO models, each a folder with openvino_model.xml."""
+Precision = Literal["fp32", "fp16", "bf16", "int8", "int8-qat"]
+"""How the UNet is stored and computed.
+
+- fp32: stored and computed in FP32.
+- fp16: stored in half the size; computed in what the CPU does best.
+- bf16: stored as fp16; computed in BF16 where the CPU has it.
+- int8: quantised after training, calibrated on the model's own denoising.
+- int8-qat: quantised by a training (`packshot model quantise-train`).
+"""
+
+CONVERSION = 2
+"""Grows whenever the same source becomes other models, so that their revisions differ."""
+
+QUANTISATION = "quantisation.json"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Order:
+    """What is to be built."""
+
+    source: Path
+    precision: Precision
+    plan: TokenMergingPlan | None
+    unet: Path | None
+    say: Progress
 
 
 def build(
-    source: Path | str, target: Path, *, name: str | None = None, replace: bool = True
+    source: Path | str,
+    target: Path,
+    *,
+    name: str | None = None,
+    replace: bool = True,
+    precision: Precision | None = None,
+    token_merging: TokenMergingPlan | None = None,
+    size: Size | None = None,
+    unet: Path | None = None,
+    say: Progress | None = None,
 ) -> Manifest:
     """Make a bundle from a diffusers folder or Hub id of a Stable Diffusion model.
 
-    Everything is written beside `target` and renamed at the end, so `target` is never half a
-    bundle. Weights are FP16; batch, height and width stay open, and the UNet takes one timestep
-    per row.
+    Batch, height and width stay open in every part, and the UNet takes one timestep per row. A
+    folder in the Hub's OpenVINO layout is taken as it is. A safety checker does not come along:
+    no part of packshot would ask it.
+
+    Everything is made in a hidden folder beside `target` and renamed at the end, so `target` is
+    never half a bundle. When the work is interrupted, what is finished waits there for the next
+    call with the same source and options.
 
     Args:
         source: A local folder with model_index.json, or a Hub id.
         target: The bundle's folder.
         name: The bundle's name; the source's own by default, else made from its path.
         replace: Whether an existing target may be replaced.
+        precision: How the UNet is stored and computed; fp16 by default. For a folder in the
+            OpenVINO layout it is decided already.
+        token_merging: Which tokens of the UNet are merged; None or ratios of 0: none.
+        size: Width and height, in pixels, that requests get which name none; the source's by
+            default. Workers compile and tune for this size first. The model does the others still.
+        unet: For int8-qat: the folder that the training wrote.
+        say: Hears how far it is.
 
     Raises:
-        BundleError: The source is no such model, or the target exists.
+        BundleError: The source is no such model, is not complete, or cannot do the size; the
+            target exists; memory or disk are too small.
     """
     if target.exists() and not replace:
         raise BundleError(f"{target} exists: choose another folder, or allow replacing it")
-    folder = locate(source)
+    say = say or Silent()
+    folder = locate(source, say)
+    if is_converted(folder):
+        if precision or token_merging or unet:
+            raise BundleError(
+                f"{folder.name} is converted already, so its precision and token merging are "
+                "decided: leave these options out, or give the original model"
+            )
+        return adopt(folder, target, source=str(source), name=name, size=size, say=say)
+    plan = token_merging if token_merging and any(token_merging.ratios) else None
+    order = _Order(source=folder, precision=precision or "fp16", plan=plan, unet=unet, say=say)
+    _check(order, target, size)
+    revision = content_hash(folder, _options(order, size), say=say)
     target.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
-    # mkdtemp's 0700 would keep a worker that runs as another user out.
-    aside.chmod(0o755)
-    try:
-        _export(folder, aside)
-        manifest = _describe(folder, str(source), name)
-        save_manifest(manifest, aside)
-        _swap(aside, target)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+    with Workshop(target, revision) as workshop:
+        quantisation = _make_parts(order, workshop)
+        manifest = describe(
+            folder,
+            source=str(source),
+            name=name,
+            revision=revision,
+            precision="int8" if order.precision == "int8-qat" else order.precision,
+            size=size,
+            autoencoder=read_json(folder / "vae" / "config.json"),
+            token_merging=plan,
+            quantisation=quantisation,
+        )
+        save_manifest(manifest, workshop.bundle)
+        workshop.finish()
     return manifest
 
 
-def _export(folder: Path, aside: Path) -> None:
-    try:
-        with warnings.catch_warnings():
-            # Tracing warns of each branch in the models' code; none depends on the data here.
-            warnings.simplefilter("ignore")
-            pipeline = OVStableDiffusionPipeline.from_pretrained(
-                folder, export=True, compile=False, load_in_8bit=False
-            )
-    except (OSError, ValueError) as error:
+def _check(order: _Order, target: Path, size: Size | None) -> None:
+    """Find out before anything is made whether it can be made."""
+    weights = check_parts(order.source)
+    profile = read_profile(order.source)
+    defaults_of(profile, size)
+    if order.plan is not None:
+        pixels = scale_factor(read_json(order.source / "vae" / "config.json"))
+        check_plan(order.source / "unet", order.plan, smallest=profile.sizes.min // pixels)
+    if (order.precision == "int8-qat") != (order.unet is not None):
         raise BundleError(
-            f"{folder} cannot be exported ({error}): give a complete Stable Diffusion model"
-        ) from error
-    pipeline.save_pretrained(aside)
-    if isinstance(pipeline.model_save_dir, tempfile.TemporaryDirectory):
-        pipeline.model_save_dir.cleanup()
-    for part in MODELS:
-        path = aside / part / "openvino_model.xml"
-        if path.is_file():
-            _finish(path, one_timestep_per_row=part == "unet")
-    _save_tokenizer(folder / "tokenizer", aside / "tokenizer")
-
-
-def _finish(path: Path, *, one_timestep_per_row: bool) -> None:
-    """Open the timestep's shape and store the weights in FP16, in place."""
-    model = ov.Core().read_model(path)
-    if one_timestep_per_row:
-        model.reshape(
-            {
-                port: [-1] if "timestep" in port.get_names() else port.get_partial_shape()
-                for port in model.inputs
-            }
+            "int8-qat and the folder of a trained UNet belong together: make that folder with "
+            "`packshot model quantise-train`, and give it with --precision int8-qat --unet FOLDER"
         )
-    fresh = path.with_name("fresh.xml")
-    ov.save_model(model, fresh, compress_to_fp16=True)
-    # The weights are mapped into memory while the model lives.
-    del model
-    os.replace(fresh.with_suffix(".bin"), path.with_suffix(".bin"))
-    os.replace(fresh, path)
+    require_resources(weights, target, precision=order.precision)
 
 
-def _save_tokenizer(source: Path, target: Path) -> None:
-    """Make sure of tokenizer.json, which a process without transformers can read.
+def _options(order: _Order, size: Size | None) -> dict[str, Any]:
+    """Give whatever decides the bundle besides its source, for its revision."""
+    return {
+        "format": FORMAT,
+        "conversion": CONVERSION,
+        "precision": order.precision,
+        "token_merging": order.plan.model_dump() if order.plan else None,
+        "size": size,
+        "unet": content_hash(order.unet, {}) if order.unet else None,
+    }
 
-    The older files come along for readers that look for them.
-    """
-    if not (target / "tokenizer.json").is_file():
-        CLIPTokenizer.from_pretrained(source, local_files_only=True).save_pretrained(target)
-    for name in ("vocab.json", "merges.txt"):
-        if (source / name).is_file() and not (target / name).exists():
-            shutil.copyfile(source / name, target / name)
+
+def _make_parts(order: _Order, workshop: Workshop) -> Quantisation | None:
+    """Make the parts that are not finished yet; tell how the UNet was quantised."""
+    # The UNet takes longest and comes last: what stops the others is known before it begins.
+    parts: dict[str, tuple[str, Callable[[Path], ov.Model]]] = {
+        "text_encoder": ("text_encoder", convert_text_encoder),
+        "vae_decoder": ("vae", convert_vae_decoder),
+        "vae_encoder": ("vae", convert_vae_encoder),
+        "unet": ("unet", lambda folder: _convert_unet(folder, order)),
+    }
+    order.say.stage("convert the models", len(parts))
+    for part, (origin, convert) in parts.items():
+        if workshop.has(part):
+            order.say.advance()
+        else:
+            with workshop.part(part) as aside:
+                model = convert(order.source / origin)
+                order.say.advance()
+                if part == "unet" and order.precision == "int8":
+                    model = _quantise(model, order, workshop)
+                save(model, aside / MODEL_FILE, halves=order.precision != "fp32")
+                write_json(read_json(order.source / origin / "config.json"), aside / "config.json")
+    save_tokenizer(order.source / "tokenizer", workshop.bundle / "tokenizer")
+    shutil.copytree(order.source / "scheduler", workshop.bundle / "scheduler", dirs_exist_ok=True)
+    _save_index(order.source / INDEX, workshop.bundle / INDEX)
+    return _recall(workshop)
 
 
-def _describe(folder: Path, source: str, name: str | None) -> Manifest:
-    profile = read_profile(folder)
-    scheduler = _config(folder / "scheduler" / "scheduler_config.json")
-    autoencoder = _config(folder / "vae" / "config.json")
-    options = {"format": FORMAT, "precision": "fp16"}
-    plain = name or profile.name or Path(source).name.lower()
-    return Manifest(
-        name=plain,
-        revision=content_hash(folder, options),
-        # A folder's path says nothing on another machine, and may say too much.
-        source=folder.name if Path(source).is_dir() else source,
-        precision="fp16",
-        licence=profile.licence or "unknown",
-        defaults=profile.defaults,
-        sizes=profile.sizes,
-        latent_channels=autoencoder.get("latent_channels", 4),
-        vae_scale_factor=2 ** (len(autoencoder["block_out_channels"]) - 1),
-        prediction_type=scheduler.get("prediction_type", "epsilon"),
-        max_tokens=_config(folder / "text_encoder" / "config.json").get(
-            "max_position_embeddings", 77
-        ),
+def _convert_unet(folder: Path, order: _Order) -> ov.Model:
+    if order.precision == "int8-qat":
+        raise BundleError("int8-qat cannot be built yet: choose int8, or another precision")
+    return convert_unet(folder, order.plan)
+
+
+def _quantise(model: ov.Model, order: _Order, workshop: Workshop) -> ov.Model:
+    from bundles.quantise import quantise_unet  # noqa: PLC0415 - NNCF takes seconds to import
+
+    quantised, how = quantise_unet(
+        model, order.source, workdir=workshop.scratch / "quantise", say=order.say
     )
+    _note(how, workshop)
+    return quantised
 
 
-def _config(path: Path) -> dict[str, Any]:
-    try:
-        content: dict[str, Any] = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise BundleError(
-            f"{path} cannot be read ({error}): give a complete diffusers folder"
-        ) from error
-    return content
+def _note(quantisation: Quantisation, workshop: Workshop) -> None:
+    """Remember how the UNet was quantised, should the work be interrupted after it."""
+    path = workshop.scratch / QUANTISATION
+    path.write_text(quantisation.model_dump_json(), encoding="utf-8")
 
 
-def _swap(aside: Path, target: Path) -> None:
-    """Put the new folder in the old one's place; a reader sees one of them or none, never a mix."""
-    if not target.exists():
-        os.replace(aside, target)
-        return
-    old = Path(tempfile.mkdtemp(prefix=f".{target.name}-old-", dir=target.parent))
-    os.replace(target, old / target.name)
-    os.replace(aside, target)
-    shutil.rmtree(old, ignore_errors=True)
+def _recall(workshop: Workshop) -> Quantisation | None:
+    path = workshop.scratch / QUANTISATION
+    return Quantisation.model_validate_json(path.read_bytes()) if path.is_file() else None
+
+
+def _save_index(source: Path, target: Path) -> None:
+    """Write model_index.json without the parts that did not come along."""
+    index = read_json(source)
+    for part in ("safety_checker", "feature_extractor", "image_encoder"):
+        index[part] = [None, None]
+    write_json(index | {"requires_safety_checker": False}, target)

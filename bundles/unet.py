@@ -7,9 +7,11 @@ import torch
 from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
 
+from bundles.architecture import read_json
 from bundles.conversion import DYNAMIC, convert, load_part
 from bundles.manifest import TokenMergingPlan
-from bundles.token_merging import merge_tokens
+from bundles.token_merging import merge_tokens, smallest_sample
+from core.errors import BundleError
 
 OUTPUT = "out_sample"
 
@@ -33,6 +35,29 @@ def convert_unet(folder: Path, plan: TokenMergingPlan | None = None) -> ov.Model
     if plan is not None:
         merge_tokens(unet, plan)
     return trace_unet(unet)
+
+
+def check_plan(folder: Path, plan: TokenMergingPlan, *, smallest: int) -> None:
+    """See whether a plan fits a UNet, without its weights.
+
+    Args:
+        folder: A source's `unet` folder.
+        plan: How tokens are to be merged.
+        smallest: Latents per side of the smallest image.
+
+    Raises:
+        BundleError: The plan does not fit, or such an image leaves a single token.
+    """
+    with torch.device("meta"):
+        unet = UNet2DConditionModel.from_config(read_json(folder / "config.json"))
+    merge_tokens(unet, plan)
+    needed = smallest_sample(unet, plan)
+    if smallest < needed:
+        raise BundleError(
+            f"the smallest image of the model has {smallest} latents a side, but merging tokens "
+            f"there takes {needed}: raise sizes.min in its packshot.json, or merge at the finest "
+            "resolution only"
+        )
 
 
 def trace_unet(unet: UNet2DConditionModel) -> ov.Model:

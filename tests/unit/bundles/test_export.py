@@ -1,90 +1,54 @@
 import gc
 import json
-import warnings
+import shutil
+from typing import Any
 
 import numpy as np
 import openvino as ov
 import pytest
-import torch
-from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
 from tokenizers import Tokenizer
-from transformers import CLIPTextConfig, CLIPTextModel
 
-from bundles.manifest import load_manifest
-from bundles.source import PROFILE
-from bundles.starter.assemble import STARTER
-from bundles.starter.diffusion import build_scheduler
-from bundles.starter.tokenizer import VOCABULARY, build_tokenizer, save_tokenizer
+from bundles import export
+from bundles.export import build
+from bundles.manifest import Quantisation, TokenMergingPlan, load_manifest
+from bundles.progress import Silent
+from bundles.starter.tokenizer import build_tokenizer
 from core.errors import BundleError
 
-with warnings.catch_warnings():
-    # Invalid escape sequences in optimum, seen by whoever compiles it first.
-    warnings.simplefilter("ignore", DeprecationWarning)
-    from bundles.export import build
-
-# optimum leaves its temporary folders to the garbage collector.
-pytestmark = pytest.mark.filterwarnings("ignore:Implicitly cleaning up:ResourceWarning")
-
 
 @pytest.fixture(scope="module")
-def source(tmp_path_factory):
-    """The smallest model with the starter's parts; random weights."""
-    torch.manual_seed(0)
-    tokenizer = build_tokenizer()
-    pipeline = StableDiffusionPipeline(
-        vae=AutoencoderKL(
-            down_block_types=("DownEncoderBlock2D",) * 4,
-            up_block_types=("UpDecoderBlock2D",) * 4,
-            block_out_channels=(8,) * 4,
-            norm_num_groups=4,
-            mid_block_add_attention=False,
-        ),
-        text_encoder=CLIPTextModel(
-            CLIPTextConfig(
-                vocab_size=VOCABULARY,
-                hidden_size=16,
-                intermediate_size=16,
-                num_hidden_layers=1,
-                num_attention_heads=2,
-                eos_token_id=VOCABULARY - 1,
-            )
-        ),
-        tokenizer=tokenizer,
-        unet=UNet2DConditionModel(
-            sample_size=8,
-            down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
-            up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
-            block_out_channels=(8, 8),
-            attention_head_dim=2,
-            layers_per_block=1,
-            norm_num_groups=4,
-            cross_attention_dim=16,
-        ),
-        scheduler=build_scheduler(),
-        safety_checker=None,
-        feature_extractor=None,
-        requires_safety_checker=False,
-    )
-    folder = tmp_path_factory.mktemp("source") / "tiny"
-    pipeline.save_pretrained(folder)
-    save_tokenizer(tokenizer, folder / "tokenizer")
-    (folder / PROFILE).write_text(STARTER.model_dump_json())
-    return folder
-
-
-@pytest.fixture(scope="module")
-def bundle(source, tmp_path_factory):
+def bundle(microscopic, tmp_path_factory):
     target = tmp_path_factory.mktemp("bundles") / "tiny"
-    build(source, target, name="tiny")
+    build(microscopic, target, name="tiny")
     return target
 
 
-def test_the_manifest_describes_the_model(bundle):
+@pytest.fixture
+def source(microscopic, tmp_path):
+    """A model that a test may break."""
+    return shutil.copytree(microscopic, tmp_path / "source")
+
+
+def edit(path, **changes) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def large_constants(bundle) -> set[str]:
+    model = ov.Core().read_model(bundle / "unet" / "openvino_model.xml")
+    constants = [node for node in model.get_ops() if node.get_type_name() == "Constant"]
+    large = [node for node in constants if np.prod(node.get_output_shape(0)) > 64]
+    return {node.get_element_type().get_type_name() for node in large}
+
+
+def test_the_manifest_describes_the_model(bundle, microscopic):
     manifest = load_manifest(bundle)
+    profile = json.loads((microscopic / "packshot.json").read_text())
     assert manifest.name == "tiny"
     assert manifest.source == "tiny"
-    assert manifest.prediction_type == "v_prediction"
-    assert manifest.defaults == STARTER.defaults
+    assert manifest.precision == "fp16"
+    assert manifest.token_merging is None
+    assert manifest.prediction_type == "epsilon"
+    assert json.loads(manifest.defaults.model_dump_json()) == profile["defaults"]
     assert (manifest.latent_channels, manifest.vae_scale_factor, manifest.max_tokens) == (4, 8, 77)
 
 
@@ -92,21 +56,36 @@ def test_nothing_is_left_beside_the_bundle(bundle):
     assert [path.name for path in bundle.parent.iterdir()] == ["tiny"]
 
 
+def test_no_path_of_this_machine_comes_along(bundle, microscopic):
+    texts = [path.read_text() for path in bundle.rglob("*.json")]
+    assert not [text for text in texts if str(microscopic.parent) in text]
+
+
 def test_the_tokenizer_reads_without_transformers(bundle):
     tokenizer = Tokenizer.from_file(str(bundle / "tokenizer" / "tokenizer.json"))
     assert tokenizer.encode("a red mug").ids == build_tokenizer()("a red mug").input_ids
 
 
+def test_a_tokenizer_of_the_old_kind_becomes_a_new_one(source, tmp_path):
+    (source / "tokenizer" / "tokenizer.json").unlink()
+    build(source, tmp_path / "old")
+    tokenizer = Tokenizer.from_file(str(tmp_path / "old" / "tokenizer" / "tokenizer.json"))
+    assert tokenizer.encode("a red mug").ids == build_tokenizer()("a red mug").input_ids
+
+
 def test_the_scheduler_s_configuration_comes_along(bundle):
     config = json.loads((bundle / "scheduler" / "scheduler_config.json").read_text())
-    assert config["prediction_type"] == "v_prediction"
+    assert config["_class_name"] == "DDIMScheduler"
 
 
 def test_weights_are_halves(bundle):
-    model = ov.Core().read_model(bundle / "unet" / "openvino_model.xml")
-    constants = [node for node in model.get_ops() if node.get_type_name() == "Constant"]
-    large = [node for node in constants if np.prod(node.get_output_shape(0)) > 64]
-    assert {str(node.get_element_type()) for node in large} == {"<Type: 'float16'>"}
+    assert large_constants(bundle) == {"f16"}
+
+
+def test_weights_are_whole_in_fp32(microscopic, tmp_path):
+    build(microscopic, tmp_path / "whole", precision="fp32")
+    assert large_constants(tmp_path / "whole") == {"f32"}
+    assert load_manifest(tmp_path / "whole").precision == "fp32"
 
 
 def test_each_row_has_its_own_timestep_and_size(bundle):
@@ -117,24 +96,138 @@ def test_each_row_has_its_own_timestep_and_size(bundle):
         return unet(
             {
                 "sample": samples[rows],
-                "timestep": np.array(timesteps),
+                "timestep": np.array(timesteps, np.float32),
                 "encoder_hidden_states": states[rows],
             }
         )[0]
 
     states = rng.standard_normal((2, 77, 16), dtype=np.float32)
-    for side in (8, 16):
-        samples = rng.standard_normal((2, 4, side, side), dtype=np.float32)
+    for shape in ((8, 8), (16, 16), (4, 12), (7, 9)):
+        samples = rng.standard_normal((2, 4, *shape), dtype=np.float32)
         together = predict([0, 1], [10, 900])
         assert np.allclose(together[0], predict([0], [10])[0], atol=1e-2)
         assert np.allclose(together[1], predict([1], [900])[0], atol=1e-2)
         assert not np.allclose(together[1], predict([1], [10])[0], atol=1e-2)
 
 
-def test_a_failed_build_leaves_the_old_bundle_and_no_litter(source, bundle, tmp_path):
+def test_tokens_are_merged_and_the_manifest_says_so(microscopic, bundle, tmp_path):
+    plan = TokenMergingPlan(ratios=(0.5, 0.25), mode="drop", mlp=True)
+    build(microscopic, tmp_path / "merged", precision="bf16", token_merging=plan)
+    manifest = load_manifest(tmp_path / "merged")
+    assert manifest.token_merging == plan
+    assert manifest.precision == "bf16"
+    assert manifest.revision != load_manifest(bundle).revision
+    model = ov.Core().read_model(tmp_path / "merged" / "unet" / "openvino_model.xml")
+    assert any("token_merging" in node.get_friendly_name() for node in model.get_ops())
+
+
+def test_ratios_of_nothing_are_no_merging(microscopic, bundle, tmp_path):
+    build(microscopic, tmp_path / "same", token_merging=TokenMergingPlan(ratios=(0.0,)))
+    assert load_manifest(tmp_path / "same").revision == load_manifest(bundle).revision
+    assert load_manifest(tmp_path / "same").token_merging is None
+
+
+def test_another_default_size(microscopic, bundle, tmp_path):
+    manifest = build(microscopic, tmp_path / "wide", size=(64, 48))
+    assert (manifest.defaults.width, manifest.defaults.height) == (64, 48)
+    assert manifest.sizes == load_manifest(bundle).sizes
+    assert manifest.revision != load_manifest(bundle).revision
+
+
+def test_the_quantiser_gets_the_merged_unet_and_its_account_reaches_the_manifest(
+    microscopic, tmp_path, monkeypatch
+):
+    from bundles import quantise
+
+    seen: dict[str, Any] = {}
+    account = Quantisation(method="ptq", samples=7, kept=("conv_in",))
+
+    def pretend(model, source, *, workdir, say):
+        seen.update(
+            names=[node.get_friendly_name() for node in model.get_ops()],
+            source=source,
+            workdir=workdir,
+        )
+        return model, account
+
+    monkeypatch.setattr(quantise, "quantise_unet", pretend)
+    plan = TokenMergingPlan(ratios=(0.5,))
+    manifest = build(microscopic, tmp_path / "int8", precision="int8", token_merging=plan)
+    assert (manifest.precision, manifest.quantisation) == ("int8", account)
+    assert any("token_merging" in name for name in seen["names"])
+    assert seen["source"] == microscopic
+    assert not seen["workdir"].exists()
+
+
+class Interruption(Silent):
+    """Ctrl-C, when so many models are converted."""
+
+    def __init__(self, after: int) -> None:
+        self.left = after
+        self.converting = False
+
+    def stage(self, name: str, total: int | None) -> None:
+        self.converting = name == "convert the models"
+
+    def advance(self, n: int = 1) -> None:
+        if self.converting:
+            self.left -= n
+            if self.left == 0:
+                raise KeyboardInterrupt
+
+
+def test_an_interrupted_build_goes_on_where_it_was(microscopic, bundle, tmp_path, monkeypatch):
+    target = tmp_path / "tiny"
+    with pytest.raises(KeyboardInterrupt):
+        build(microscopic, target, name="tiny", say=Interruption(after=3))
+    assert not target.exists()
+    (waiting,) = tmp_path.iterdir()
+    assert {path.name for path in (waiting / "bundle").iterdir()} == {"text_encoder", "vae_decoder"}
+
+    def never(folder):
+        raise AssertionError(folder)
+
+    monkeypatch.setattr(export, "convert_text_encoder", never)
+    monkeypatch.setattr(export, "convert_vae_decoder", never)
+    assert build(microscopic, target, name="tiny") == load_manifest(bundle)
+    assert [path.name for path in tmp_path.iterdir()] == ["tiny"]
+    for part in ("text_encoder", "unet", "vae_decoder", "vae_encoder"):
+        ours, theirs = (folder / part / "openvino_model.bin" for folder in (target, bundle))
+        assert ours.read_bytes() == theirs.read_bytes()
+
+
+def test_an_interrupted_build_of_something_else_is_forgotten(microscopic, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        build(microscopic, tmp_path / "tiny", say=Interruption(after=2))
+    manifest = build(microscopic, tmp_path / "tiny", precision="fp32")
+    assert manifest.precision == "fp32"
+    assert large_constants(tmp_path / "tiny") == {"f32"}
+    assert [path.name for path in tmp_path.iterdir()] == ["tiny"]
+
+
+def test_a_quantiser_that_was_interrupted_finds_what_it_left(microscopic, tmp_path, monkeypatch):
+    from bundles import quantise
+
+    def interrupted(model, source, *, workdir, say):
+        workdir.mkdir(parents=True)
+        (workdir / "half").write_text("way")
+        raise KeyboardInterrupt
+
+    def resumed(model, source, *, workdir, say):
+        return model, Quantisation(samples=len((workdir / "half").read_text()))
+
+    monkeypatch.setattr(quantise, "quantise_unet", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        build(microscopic, tmp_path / "tiny", precision="int8")
+    monkeypatch.setattr(quantise, "quantise_unet", resumed)
+    manifest = build(microscopic, tmp_path / "tiny", precision="int8")
+    assert manifest.quantisation == Quantisation(samples=3)
+
+
+def test_a_failed_build_leaves_the_old_bundle_and_no_litter(microscopic, bundle, tmp_path):
     broken = tmp_path / "broken"
     broken.mkdir()
-    (broken / "model_index.json").write_text((source / "model_index.json").read_text())
+    shutil.copyfile(microscopic / "model_index.json", broken / "model_index.json")
     before = load_manifest(bundle)
     with pytest.raises(BundleError, match="complete Stable Diffusion model"):
         build(broken, bundle)
@@ -143,12 +236,89 @@ def test_a_failed_build_leaves_the_old_bundle_and_no_litter(source, bundle, tmp_
     assert [path.name for path in bundle.parent.iterdir()] == ["tiny"]
 
 
-def test_an_existing_bundle_can_be_protected(source, bundle):
+def test_a_build_that_fails_late_leaves_no_litter_either(microscopic, tmp_path, monkeypatch):
+    def fail(folder, plan):
+        raise BundleError("the UNet is nothing like one")
+
+    monkeypatch.setattr(export, "convert_unet", fail)
+    with pytest.raises(BundleError, match="nothing like one"):
+        build(microscopic, tmp_path / "tiny")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_builds_of_one_bundle_are_one_too_many(microscopic, tmp_path):
+    class Second(Silent):
+        def stage(self, name: str, total: int | None) -> None:
+            if name == "convert the models":
+                with pytest.raises(BundleError, match="being built by another process"):
+                    build(microscopic, tmp_path / "tiny")
+                self.tried = True
+
+    second = Second()
+    build(microscopic, tmp_path / "tiny", say=second)
+    assert second.tried
+    assert [path.name for path in tmp_path.iterdir()] == ["tiny"]
+
+
+def test_an_existing_bundle_can_be_protected(microscopic, bundle):
     with pytest.raises(BundleError, match="exists"):
-        build(source, bundle, replace=False)
+        build(microscopic, bundle, replace=False)
 
 
-def test_the_same_source_gives_the_same_revision_and_may_replace(source, bundle):
+def test_the_same_source_gives_the_same_revision_and_may_replace(microscopic, bundle):
     before = load_manifest(bundle)
-    assert build(source, bundle, name="tiny") == before
+    assert build(microscopic, bundle, name="tiny") == before
     assert [path.name for path in bundle.parent.iterdir()] == ["tiny"]
+
+
+@pytest.mark.parametrize(
+    ("size", "sentence"),
+    [
+        ((40, 32), "width of 40 pixels: give a multiple of 16 from 32 to 128, such as 32"),
+        ((32, 56), "height of 56 pixels: give a multiple of 16 from 32 to 128, such as 64"),
+        ((32, 1024), "height of 1024 pixels: give a multiple of 16 from 32 to 128, such as 128"),
+        ((0, 32), "width of 0 pixels: give a multiple of 16 from 32 to 128, such as 32"),
+    ],
+)
+def test_a_size_that_the_model_cannot_do(microscopic, tmp_path, size, sentence):
+    with pytest.raises(BundleError, match=sentence):
+        build(microscopic, tmp_path / "tiny", size=size)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("plan", "sentence"),
+    [
+        (TokenMergingPlan(ratios=(0.9,)), "from 0 to 0.75"),
+        (TokenMergingPlan(ratios=(0.5, 0.5)), "smallest image of the model has 2 latents a side"),
+    ],
+)
+def test_a_plan_that_does_not_fit_is_found_before_anything_is_made(
+    source, tmp_path, plan, sentence
+):
+    edit(source / "packshot.json", sizes={"min": 16, "max": 128, "multiple_of": 16})
+    with pytest.raises(BundleError, match=sentence):
+        build(source, tmp_path / "tiny", token_merging=plan)
+    assert [path.name for path in tmp_path.iterdir()] == ["source"]
+
+
+@pytest.mark.parametrize("options", [{"precision": "int8-qat"}, {"unet": "trained"}])
+def test_a_trained_unet_and_its_precision_belong_together(
+    microscopic, tmp_path, options: dict[str, Any]
+):
+    with pytest.raises(BundleError, match="quantise-train"):
+        build(microscopic, tmp_path / "tiny", **options)
+
+
+def test_too_little_memory_is_said_before_anything_is_made(microscopic, tmp_path, monkeypatch):
+    monkeypatch.setattr("bundles.resources.free_memory", lambda: 2**28)
+    with pytest.raises(BundleError, match=r"takes about 1\.0 GiB of memory, and 0\.2 GiB are free"):
+        build(microscopic, tmp_path / "tiny")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_too_little_disk_is_said_before_anything_is_made(microscopic, tmp_path, monkeypatch):
+    monkeypatch.setattr("bundles.resources.free_disk", lambda folder: 1000)
+    with pytest.raises(BundleError, match="of disk at"):
+        build(microscopic, tmp_path / "tiny")
+    assert list(tmp_path.iterdir()) == []

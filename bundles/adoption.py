@@ -1,0 +1,125 @@
+"""A folder in the Hub's OpenVINO layout becomes a bundle.
+
+That layout is what `optimum.intel`'s `OVStableDiffusionPipeline.save_pretrained` writes, and what
+repositories of converted models on the Hub hold.
+"""
+
+import os
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import openvino as ov
+
+from bundles.architecture import INDEX, read_json, write_json
+from bundles.conversion import MODEL_FILE
+from bundles.description import Size, describe
+from bundles.manifest import FORMAT, Manifest, save_manifest
+from bundles.progress import Progress
+from bundles.source import content_hash
+from bundles.tokenizer import save_tokenizer
+from bundles.workshop import Workshop
+from core.errors import BundleError
+
+NEEDED = ("text_encoder", "unet", "vae_decoder")
+OPTIONAL = ("vae_encoder",)
+
+PRECISIONS = {
+    "f32": "fp32",
+    "f16": "fp16",
+    "bf16": "bf16",
+    "i8": "int8",
+    "u8": "int8",
+    "i4": "int4",
+    "u4": "int4",
+}
+"""What a manifest calls OpenVINO's types of weights."""
+
+_PATTERNS = ("*.json", "*.txt", MODEL_FILE, MODEL_FILE.replace(".xml", ".bin"))
+
+
+def is_converted(folder: Path) -> bool:
+    """Tell whether a folder holds OpenVINO models instead of PyTorch weights."""
+    return (folder / "unet" / MODEL_FILE).is_file()
+
+
+def adopt(
+    folder: Path, target: Path, *, source: str, name: str | None, size: Size | None, say: Progress
+) -> Manifest:
+    """Make a bundle of a folder in the Hub's OpenVINO layout.
+
+    The models are linked where the file system can, else copied, and stay as they are. What the
+    manifest says of limits and defaults is the folder's packshot.json, or Stable Diffusion 1.5's.
+
+    Raises:
+        BundleError: A part is missing, cannot be read, or has fixed shapes.
+    """
+    autoencoder = read_json(folder / "vae_decoder" / "config.json")
+    for part in NEEDED:
+        read_json(folder / part / "config.json")
+        _read(folder / part / MODEL_FILE)
+    precision = _check_unet(_read(folder / "unet" / MODEL_FILE), folder / "unet")
+    revision = content_hash(
+        folder, {"format": FORMAT, "adopted": True, "size": size}, patterns=_PATTERNS, say=say
+    )
+    manifest = describe(
+        folder,
+        source=source,
+        name=name,
+        revision=revision,
+        precision=precision,
+        size=size,
+        autoencoder=autoencoder,
+    )
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with Workshop(target, revision) as workshop:
+        parts = [part for part in (*NEEDED, *OPTIONAL) if (folder / part).is_dir()]
+        for part in parts:
+            if not workshop.has(part):
+                with workshop.part(part) as aside:
+                    _link(folder / part, aside)
+        save_tokenizer(folder / "tokenizer", workshop.bundle / "tokenizer")
+        shutil.copytree(folder / "scheduler", workshop.bundle / "scheduler", dirs_exist_ok=True)
+        write_json(read_json(folder / INDEX), workshop.bundle / INDEX)
+        save_manifest(manifest, workshop.bundle)
+        workshop.finish()
+    return manifest
+
+
+def _read(path: Path) -> ov.Model:
+    if not path.is_file():
+        raise BundleError(f"{path} is missing: give a complete folder in the OpenVINO layout")
+    try:
+        return ov.Core().read_model(path)
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise BundleError(
+            f"{path} cannot be read ({reason}): download or export the model again"
+        ) from error
+
+
+def _check_unet(model: ov.Model, folder: Path) -> str:
+    """See whether sizes are open; give the precision of most weights."""
+    batch, _, height, width = model.input("sample").get_partial_shape()
+    if not (batch.is_dynamic and height.is_dynamic and width.is_dynamic):
+        raise BundleError(
+            f"the UNet in {folder} has fixed shapes, so that it cannot run in batches: export the "
+            "model again without `reshape`"
+        )
+    sizes: Counter[str] = Counter()
+    for node in model.get_ops():
+        if node.get_type_name() == "Constant":
+            sizes[node.get_element_type().get_type_name()] += node.get_byte_size()
+    return next(PRECISIONS[kind] for kind, _ in sizes.most_common() if kind in PRECISIONS)
+
+
+def _link(folder: Path, target: Path) -> None:
+    """Link the model's files, and copy its configuration."""
+    for path in (folder / MODEL_FILE, (folder / MODEL_FILE).with_suffix(".bin")):
+        # The Hub's cache has links to its files.
+        real = path.resolve()
+        try:
+            os.link(real, target / path.name)
+        except OSError:
+            shutil.copyfile(real, target / path.name)
+    write_json(read_json(folder / "config.json"), target / "config.json")

@@ -1,0 +1,77 @@
+"""What a new bundle's manifest says, from what its source says."""
+
+from pathlib import Path
+from typing import Any
+
+from bundles.architecture import read_json
+from bundles.manifest import Defaults, Manifest, Quantisation, Sizes, TokenMergingPlan
+from bundles.source import Profile, read_profile
+from core.errors import BundleError
+
+Size = tuple[int, int]
+"""Width and height, in pixels."""
+
+
+def describe(
+    folder: Path,
+    *,
+    source: str,
+    name: str | None,
+    revision: str,
+    precision: str,
+    size: Size | None,
+    autoencoder: dict[str, Any],
+    token_merging: TokenMergingPlan | None = None,
+    quantisation: Quantisation | None = None,
+) -> Manifest:
+    """Describe a bundle made from `folder`, which was named as `source`."""
+    profile = read_profile(folder)
+    scheduler = read_json(folder / "scheduler" / "scheduler_config.json")
+    text = read_json(folder / "text_encoder" / "config.json")
+    return Manifest(
+        name=name or profile.name or Path(source).name.lower(),
+        revision=revision,
+        # A folder's path says nothing on another machine, and may say too much.
+        source=folder.name if Path(source).is_dir() else source,
+        precision=precision,
+        token_merging=token_merging,
+        quantisation=quantisation,
+        licence=profile.licence or "unknown",
+        defaults=defaults_of(profile, size),
+        sizes=profile.sizes,
+        prompts=profile.prompts,
+        latent_channels=autoencoder.get("latent_channels", 4),
+        vae_scale_factor=scale_factor(autoencoder),
+        prediction_type=scheduler.get("prediction_type", "epsilon"),
+        max_tokens=text.get("max_position_embeddings", 77),
+    )
+
+
+def scale_factor(autoencoder: dict[str, Any]) -> int:
+    """Give the pixels per latent, along each side."""
+    return int(2 ** (len(autoencoder["block_out_channels"]) - 1))
+
+
+def defaults_of(profile: Profile, size: Size | None) -> Defaults:
+    """Give the defaults of a bundle, with another size if one is given.
+
+    Raises:
+        BundleError: The model cannot do that size.
+    """
+    if size is None:
+        return profile.defaults
+    for pixels, side in zip(size, ("width", "height"), strict=True):
+        _check_side(pixels, side, profile.sizes)
+    return profile.defaults.model_copy(update={"width": size[0], "height": size[1]})
+
+
+def _check_side(pixels: int, side: str, sizes: Sizes) -> None:
+    step = sizes.multiple_of
+    smallest, largest = -(-sizes.min // step) * step, sizes.max // step * step
+    if smallest <= pixels <= largest and pixels % step == 0:
+        return
+    nearest = min(max(round(pixels / step) * step, smallest), largest)
+    raise BundleError(
+        f"the model cannot do a {side} of {pixels} pixels: give a multiple of {step} from "
+        f"{smallest} to {largest}, such as {nearest}"
+    )

@@ -1,0 +1,52 @@
+"""What this machine's processor lacks for a bundle to be fast."""
+
+from collections.abc import Set as AbstractSet
+from pathlib import Path
+
+CPUINFO = Path("/proc/cpuinfo")
+
+VECTORS = {"avx512f"}
+INT8 = {"avx512_vnni", "avx_vnni", "amx_int8"}
+BF16 = {"avx512_bf16", "amx_bf16"}
+"""Names of instruction sets, any one of which will do."""
+
+
+def read_features(cpuinfo: Path = CPUINFO) -> frozenset[str]:
+    """Give the names of the processor's instruction sets, as Linux calls those of x86-64.
+
+    Empty where the system does not say, or is another one.
+    """
+    try:
+        lines = cpuinfo.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return frozenset()
+    for line in lines:
+        name, _, value = line.partition(":")
+        if name.strip() == "flags":
+            return frozenset(value.split())
+    return frozenset()
+
+
+def shortcomings(features: AbstractSet[str], precision: str) -> list[str]:
+    """Say in sentences what a bundle of this precision loses on such a processor.
+
+    Everything works without; nothing is said where the features are unknown.
+    """
+    if not features:
+        return []
+    found = []
+    if not features & VECTORS:
+        found.append(
+            "This CPU has no AVX-512: every model runs, at about half the speed of one that has."
+        )
+    if precision.startswith("int8") and not features & INT8:
+        found.append(
+            "This CPU has no INT8 instructions (AVX-512 VNNI, AVX-VNNI or AMX): an INT8 bundle "
+            "works and takes less memory, but gains little speed. fp16 keeps more quality."
+        )
+    if precision == "bf16" and not features & BF16:
+        found.append(
+            "This CPU has no BF16 instructions (AVX-512 BF16 or AMX): a bf16 bundle works, and "
+            "is computed in FP32."
+        )
+    return found

@@ -1,0 +1,106 @@
+"""Where a bundle is built: beside its place, so that a reader never sees half of one."""
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from core.errors import BundleError
+
+
+class Workshop:
+    """A hidden folder beside the bundle's own, kept when the work is interrupted.
+
+    What was finished before is there again when the same bundle is built the next time; for
+    another source or other options everything begins anew. A context manager: on leaving it with a
+    BundleError, which would come again, nothing is kept.
+    """
+
+    def __init__(self, target: Path, key: str) -> None:
+        """Name the work.
+
+        Args:
+            target: The bundle's folder.
+            key: Of everything that decides what the parts become.
+        """
+        self.target = target
+        self.key = key
+        self.folder = target.with_name(f".{target.name}.building")
+        self.bundle = self.folder / "bundle"
+        """Becomes the bundle."""
+        self.scratch = self.folder / "scratch"
+        """For what should survive an interruption, but is no part of the bundle."""
+        self._lock: int | None = None
+
+    def __enter__(self) -> Self:
+        """Take the folder for this process.
+
+        Raises:
+            BundleError: Another process builds this bundle.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._release()
+            raise BundleError(
+                f"{self.target} is being built by another process: wait for it, or end it"
+            ) from None
+        self._forget_other_work()
+        self.bundle.mkdir(exist_ok=True)
+        self.scratch.mkdir(exist_ok=True)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if isinstance(error, BundleError):
+            self._remove()
+        self._release()
+
+    def has(self, part: str) -> bool:
+        """Tell whether a part of the bundle is finished."""
+        return (self.bundle / part).exists()
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[Path]:
+        """Give a folder to make a part in; it becomes part of the bundle when all went well."""
+        aside = self.folder / f"{name}.part"
+        shutil.rmtree(aside, ignore_errors=True)
+        aside.mkdir()
+        yield aside
+        aside.replace(self.bundle / name)
+
+    def finish(self) -> None:
+        """Put the bundle in its place; a reader sees the old one or the new one, never a mix."""
+        if self.target.exists():
+            old = Path(tempfile.mkdtemp(prefix=f".{self.target.name}-old-", dir=self.folder))
+            self.target.replace(old / self.target.name)
+        self.bundle.replace(self.target)
+        self._remove()
+
+    def _forget_other_work(self) -> None:
+        note = self.folder / "key"
+        if note.is_file() and note.read_text(encoding="utf-8") == self.key:
+            return
+        for path in self.folder.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
+        note.write_text(self.key, encoding="utf-8")
+
+    def _remove(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _release(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None

@@ -1,0 +1,113 @@
+"""`packshot model build`: a model becomes a bundle."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from bundles.manifest import TokenMergingPlan
+from bundles.processor import read_features, shortcomings
+from cli.bundles import bundles_folder
+from cli.console import say, stdout
+from cli.errors import UsageError
+from cli.quiet import quieten
+from cli.stages import Stages
+from core.settings import get_settings
+
+INTERRUPTED = 130
+"""What a shell says of a command that Ctrl-C ended."""
+
+
+def build(
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="A folder in diffusers' layout or the Hub's OpenVINO layout, or a Hub id."
+        ),
+    ],
+    name: Annotated[str, typer.Option(help="What to call the bundle.")],
+    precision: Annotated[
+        Literal["fp32", "fp16", "bf16", "int8", "int8-qat"] | None,
+        typer.Option(
+            help="fp16 halves the weights (the default); bf16 also computes in BF16; int8 is "
+            "calibrated on the model's own images; int8-qat takes a trained UNet.",
+        ),
+    ] = None,
+    tome: Annotated[
+        str | None,
+        typer.Option(help="Share of tokens to merge at the finest resolution, or at two: 0.5,0.3."),
+    ] = None,
+    tome_mode: Annotated[
+        Literal["mean", "drop"],
+        typer.Option(help="Merged tokens are averaged, or dropped for the one that stays."),
+    ] = "mean",
+    tome_cross_attention: Annotated[
+        bool, typer.Option("--tome-cross-attention", help="Merge before cross-attention too.")
+    ] = False,
+    tome_mlp: Annotated[
+        bool, typer.Option("--tome-mlp", help="Merge before the feed-forward layers too.")
+    ] = False,
+    height: Annotated[
+        int | None, typer.Option(help="Height that requests get which name none, in pixels.")
+    ] = None,
+    width: Annotated[int | None, typer.Option(help="The same for the width.")] = None,
+    unet: Annotated[
+        Path | None, typer.Option(help="For int8-qat: what `model quantise-train` wrote.")
+    ] = None,
+) -> None:
+    """Make a bundle that API and workers can use, in PACKSHOT_HOME/bundles.
+
+    Interrupted with Ctrl-C, it keeps what is finished, and the same command goes on from there.
+    """
+    if not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", name):
+        raise UsageError(f"The name {name!r} cannot be used: lower case, digits, '.', '_', '-'.")
+    if (width is None) != (height is None):
+        raise UsageError("Give --width and --height together.")
+    plan = token_merging_plan(
+        tome, mode=tome_mode, cross_attention=tome_cross_attention, mlp=tome_mlp
+    )
+    for sentence in shortcomings(read_features(), precision or "fp16"):
+        say(sentence)
+    quieten()
+    from bundles.export import build as build_bundle  # noqa: PLC0415 - loads torch
+
+    folder = bundles_folder(get_settings()) / name
+    try:
+        with Stages() as stages:
+            build_bundle(
+                source,
+                folder,
+                name=name,
+                precision=precision,
+                token_merging=plan,
+                size=None if width is None or height is None else (width, height),
+                unet=unet,
+                say=stages,
+            )
+    except KeyboardInterrupt:
+        say("Interrupted. What is finished is kept; the same command goes on from there.")
+        raise typer.Exit(INTERRUPTED) from None
+    say(f"To use it, set PACKSHOT_BUNDLE={folder}")
+    stdout.print(str(folder))
+
+
+def token_merging_plan(
+    ratios: str | None, *, mode: Literal["mean", "drop"], cross_attention: bool, mlp: bool
+) -> TokenMergingPlan | None:
+    """Read the options of token merging.
+
+    Raises:
+        UsageError: They make no plan.
+    """
+    if ratios is None:
+        if cross_attention or mlp:
+            raise UsageError("Merging needs a share of tokens: give --tome too, such as 0.5.")
+        return None
+    try:
+        shares = tuple(float(part) for part in ratios.split(","))
+    except ValueError:
+        shares = ()
+    if not 1 <= len(shares) <= 2:
+        raise UsageError(f"--tome is one share or two, such as 0.5 or 0.5,0.3, not {ratios!r}.")
+    return TokenMergingPlan(ratios=shares, mode=mode, cross_attention=cross_attention, mlp=mlp)
