@@ -13,6 +13,9 @@ from bundles.starter.classifier import load_classifier
 from bundles.starter.dataset import to_tensor
 from core.schedulers import SCHEDULERS
 from tests.integration.model.conftest import psnr
+from worker.engine import Engine
+from worker.pipeline import Pipeline
+from worker.plan import Plan
 
 PATIENCE = 300
 
@@ -66,6 +69,43 @@ def test_an_image_is_the_same_alone_and_in_company(engine, make):
     together = [ticket.result(PATIENCE).image for ticket in tickets]
     for one, other in zip(alone, together, strict=True):
         assert psnr(one, other) >= SAME_IN_COMPANY_DB
+
+
+def test_streams_and_fixed_shapes_do_not_change_an_image(starter, engine, make):
+    planned = Pipeline(
+        starter, plan=Plan(streams=2, rows=2, batches=(4,), size=(128, 128)), decode_tile=256
+    )
+    two_streams = Engine(planned, row_limit=2, streams=2)
+    two_streams.start()
+    requests = [
+        make(seed=1, steps=5),
+        make(seed=2, steps=6, guidance_scale=1.0, prompt="a dotted blue lamp"),
+        make(seed=3, steps=4, scheduler="ddim"),
+        make(seed=4, steps=5, guidance_start=0.2, guidance_end=0.8),
+        make(seed=5, steps=4, width=64, prompt="a green chair"),
+    ]
+    try:
+        tickets = [two_streams.submit(request) for request in requests]
+        planned_images = [ticket.result(PATIENCE).image for ticket in tickets]
+    finally:
+        two_streams.close()
+    for request, image in zip(requests, planned_images, strict=True):
+        assert psnr(image, engine.submit(request).result(PATIENCE).image) >= SAME_IN_COMPANY_DB
+
+
+def test_large_latents_are_decoded_in_tiles_as_diffusers_does(starter, reference):
+    latents = np.random.default_rng(0).standard_normal((2, 4, 20, 12)).astype(np.float32)
+    tiled = Pipeline(starter, decode_tile=64).decode(latents)
+    vae = reference.vae
+    vae.enable_tiling()
+    vae.tile_latent_min_size, vae.tile_sample_min_size = 8, 64
+    try:
+        with torch.no_grad():
+            decoded = vae.decode(torch.from_numpy(latents) / vae.config.scaling_factor).sample
+    finally:
+        vae.disable_tiling()
+    theirs = np.round(np.clip(decoded.numpy() * 0.5 + 0.5, 0, 1) * 255).astype(np.uint8)
+    assert psnr(tiled, theirs.transpose(0, 2, 3, 1)) >= SAME_AS_DIFFUSERS_DB
 
 
 def test_other_sizes_of_the_bundle_work(engine, make):
