@@ -1,6 +1,5 @@
 """Puts trained parts together as a diffusers pipeline folder."""
 
-import json
 import os
 import shutil
 from pathlib import Path
@@ -13,6 +12,7 @@ from bundles.source import PROFILE, Profile
 from bundles.starter.diffusion import build_scheduler, restore_unet
 from bundles.starter.text_encoder import restore_text_encoder
 from bundles.starter.tokenizer import build_tokenizer, save_tokenizer
+from bundles.training.folder import forget_path
 
 STARTER = Profile(
     name="starter",
@@ -45,16 +45,9 @@ def assemble(folder: Path, target: Path) -> None:
     shutil.rmtree(aside, ignore_errors=True)
     pipeline.to(torch.float16).save_pretrained(aside)
     save_tokenizer(tokenizer, aside / "tokenizer")
-    _forget_path(aside / "vae" / "config.json")
+    forget_path(aside / "vae" / "config.json")
     (aside / PROFILE).write_text(STARTER.model_dump_json(indent=2) + "\n", encoding="utf-8")
     if (folder / "classifier").exists():
         shutil.copytree(folder / "classifier", aside / "classifier")
     shutil.rmtree(target, ignore_errors=True)
     os.replace(aside, target)
-
-
-def _forget_path(config: Path) -> None:
-    """Take out the folder that the part was loaded from; it means nothing elsewhere."""
-    content = json.loads(config.read_bytes())
-    content.pop("_name_or_path", None)
-    config.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
