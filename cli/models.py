@@ -5,8 +5,14 @@ import typer
 from cli.build import build
 from cli.bundle_table import list_bundles
 from cli.evaluate import evaluate
+from cli.finetune import finetune
+from cli.quantise_train import quantise_train
+from cli.shrink import shrink
 
 app = typer.Typer(no_args_is_help=True, help="Model bundles.")
 app.command()(build)
+app.command()(finetune)
+app.command()(quantise_train)
+app.command()(shrink)
 app.command()(evaluate)
 app.command("list")(list_bundles)
