@@ -11,10 +11,10 @@ from pathlib import Path
 
 import openvino as ov
 
-from bundles.architecture import INDEX, read_json, write_json
+from bundles.architecture import INDEX, check_tokenizer, read_json, write_json
 from bundles.conversion import MODEL_FILE
-from bundles.description import Size, describe
-from bundles.manifest import FORMAT, Manifest, save_manifest
+from bundles.description import Size, describe, resized
+from bundles.manifest import FILE_NAME, FORMAT, Manifest, load_manifest, save_manifest
 from bundles.progress import Progress
 from bundles.source import content_hash
 from bundles.tokenizer import save_tokenizer
@@ -50,6 +50,7 @@ def adopt(
 
     The models are linked where the file system can, else copied, and stay as they are. What the
     manifest says of limits and defaults is the folder's packshot.json, or Stable Diffusion 1.5's.
+    Of a folder that is a bundle already the manifest is kept, but for its name and default size.
 
     Raises:
         BundleError: A part is missing, cannot be read, or has fixed shapes.
@@ -58,11 +59,12 @@ def adopt(
     for part in NEEDED:
         read_json(folder / part / "config.json")
         _read(folder / part / MODEL_FILE)
+    check_tokenizer(folder / "tokenizer")
     precision = _check_unet(_read(folder / "unet" / MODEL_FILE), folder / "unet")
     revision = content_hash(
-        folder, {"format": FORMAT, "adopted": True, "size": size}, patterns=_PATTERNS, say=say
+        folder, {"format": FORMAT, "adopted": True}, patterns=_PATTERNS, say=say
     )
-    manifest = describe(
+    manifest = _known(folder, name, size) or describe(
         folder,
         source=source,
         name=name,
@@ -84,6 +86,16 @@ def adopt(
         save_manifest(manifest, workshop.bundle)
         workshop.finish()
     return manifest
+
+
+def _known(folder: Path, name: str | None, size: Size | None) -> Manifest | None:
+    """Give the manifest of a folder that is a bundle already."""
+    if not (folder / FILE_NAME).is_file():
+        return None
+    manifest = load_manifest(folder)
+    return manifest.model_copy(
+        update={"name": name or manifest.name, "defaults": resized(manifest, size)}
+    )
 
 
 def _read(path: Path) -> ov.Model:

@@ -78,9 +78,25 @@ def check_parts(folder: Path) -> dict[str, Weights]:
     vae = read_json(folder / "vae" / "config.json")
     text = read_json(folder / "text_encoder" / "config.json")
     read_json(folder / "scheduler" / "scheduler_config.json")
-    _check_tokenizer(folder / "tokenizer")
+    check_tokenizer(folder / "tokenizer")
     _check_unet(unet, channels=int(vae.get("latent_channels", 4)), text=text)
     return {part: find_weights(folder / part) for part in WEIGHTED}
+
+
+def check_tokenizer(folder: Path) -> None:
+    """See whether a tokenizer is complete, in its new form or the old one.
+
+    Raises:
+        BundleError: It is not.
+    """
+    if (folder / "tokenizer.json").is_file():
+        return
+    for name in ("vocab.json", "merges.txt"):
+        if not (folder / name).is_file():
+            raise BundleError(
+                f"{folder / name} is missing: give a complete Stable Diffusion model in "
+                "diffusers' layout"
+            )
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -106,17 +122,6 @@ def write_json(content: Mapping[str, Any], path: Path) -> None:
     """Write a part's configuration, without the folder that it was once loaded from."""
     kept = {key: value for key, value in content.items() if key != "_name_or_path"}
     path.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
-
-
-def _check_tokenizer(folder: Path) -> None:
-    if (folder / "tokenizer.json").is_file():
-        return
-    for name in ("vocab.json", "merges.txt"):
-        if not (folder / name).is_file():
-            raise BundleError(
-                f"{folder / name} is missing: give a complete Stable Diffusion model in "
-                "diffusers' layout"
-            )
 
 
 def _check_unet(unet: Mapping[str, Any], *, channels: int, text: Mapping[str, Any]) -> None:

@@ -37,7 +37,7 @@ def describe(
         token_merging=token_merging,
         quantisation=quantisation,
         licence=profile.licence or "unknown",
-        defaults=defaults_of(profile, size),
+        defaults=resized(profile, size),
         sizes=profile.sizes,
         prompts=profile.prompts,
         latent_channels=autoencoder.get("latent_channels", 4),
@@ -52,17 +52,17 @@ def scale_factor(autoencoder: dict[str, Any]) -> int:
     return int(2 ** (len(autoencoder["block_out_channels"]) - 1))
 
 
-def defaults_of(profile: Profile, size: Size | None) -> Defaults:
-    """Give the defaults of a bundle, with another size if one is given.
+def resized(known: Profile | Manifest, size: Size | None) -> Defaults:
+    """Give the defaults of a model, with another size if one is given.
 
     Raises:
         BundleError: The model cannot do that size.
     """
     if size is None:
-        return profile.defaults
+        return known.defaults
     for pixels, side in zip(size, ("width", "height"), strict=True):
-        _check_side(pixels, side, profile.sizes)
-    return profile.defaults.model_copy(update={"width": size[0], "height": size[1]})
+        _check_side(pixels, side, known.sizes)
+    return known.defaults.model_copy(update={"width": size[0], "height": size[1]})
 
 
 def _check_side(pixels: int, side: str, sizes: Sizes) -> None:

@@ -11,7 +11,7 @@ import openvino as ov
 from bundles.adoption import adopt, is_converted
 from bundles.architecture import INDEX, check_parts, read_json, write_json
 from bundles.conversion import MODEL_FILE, save
-from bundles.description import Size, defaults_of, describe, scale_factor
+from bundles.description import Size, describe, resized, scale_factor
 from bundles.estimate import require_resources
 from bundles.manifest import FORMAT, Manifest, Quantisation, TokenMergingPlan, save_manifest
 from bundles.parts import convert_text_encoder, convert_vae_decoder, convert_vae_encoder
@@ -102,7 +102,7 @@ def build(
     plan = token_merging if token_merging and any(token_merging.ratios) else None
     order = _Order(source=folder, precision=precision or "fp16", plan=plan, unet=unet, say=say)
     _check(order, target, size)
-    revision = content_hash(folder, _options(order, size), say=say)
+    revision = content_hash(folder, _options(order), say=say)
     target.parent.mkdir(parents=True, exist_ok=True)
     with Workshop(target, revision) as workshop:
         quantisation = _make_parts(order, workshop)
@@ -126,7 +126,7 @@ def _check(order: _Order, target: Path, size: Size | None) -> None:
     """Find out before anything is made whether it can be made."""
     weights = check_parts(order.source)
     profile = read_profile(order.source)
-    defaults_of(profile, size)
+    resized(profile, size)
     if order.plan is not None:
         pixels = scale_factor(read_json(order.source / "vae" / "config.json"))
         check_plan(order.source / "unet", order.plan, smallest=profile.sizes.min // pixels)
@@ -138,14 +138,13 @@ def _check(order: _Order, target: Path, size: Size | None) -> None:
     require_resources(weights, target, precision=order.precision)
 
 
-def _options(order: _Order, size: Size | None) -> dict[str, Any]:
-    """Give whatever decides the bundle besides its source, for its revision."""
+def _options(order: _Order) -> dict[str, Any]:
+    """Give whatever decides the models besides their source, for the bundle's revision."""
     return {
         "format": FORMAT,
         "conversion": CONVERSION,
         "precision": order.precision,
         "token_merging": order.plan.model_dump() if order.plan else None,
-        "size": size,
         "unet": content_hash(order.unet, {}) if order.unet else None,
     }
 

@@ -120,9 +120,7 @@ def load_manifest(folder: Path) -> Manifest:
     try:
         content: Any = json.loads(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError):
-        raise BundleError(
-            f"no model bundle at {folder}: run `packshot model build SOURCE` to make one"
-        ) from None
+        raise BundleError(_no_bundle(folder)) from None
     except (OSError, ValueError) as error:
         raise BundleError(
             f"{path} cannot be read ({error}): build the bundle again with `packshot model build`"
@@ -142,6 +140,15 @@ def load_manifest(folder: Path) -> Manifest:
             f"{path} is damaged ({where}: {first['msg']}): "
             "build the bundle again with `packshot model build`"
         ) from error
+
+
+def _no_bundle(folder: Path) -> str:
+    if (folder / "model_index.json").is_file():
+        return (
+            f"{folder} is a model, but no bundle: "
+            f"run `packshot model build {folder} --name NAME` to make one of it"
+        )
+    return f"no model bundle at {folder}: run `packshot model build SOURCE` to make one"
 
 
 def save_manifest(manifest: Manifest, folder: Path) -> None:
