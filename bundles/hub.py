@@ -66,7 +66,14 @@ def download(model: str, say: Progress) -> Path:
             f"{model} asks for an agreement before it is downloaded: accept it on the model's "
             "page, and set HF_TOKEN to a token of yours"
         ) from error
-    except (httpx.HTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+    except (
+        httpx.HTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        OSError,
+        # From downloads that run while another one finds the network gone.
+        RuntimeError,
+    ) as error:
         raise BundleError(
             f"{model} is neither a folder nor a model on the Hub that can be reached: "
             "give a diffusers folder (one with model_index.json)"
