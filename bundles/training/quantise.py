@@ -69,6 +69,7 @@ def train_quantised(
     Raises:
         BundleError: Something given cannot be used; the sentence says what.
     """
+    plan = plan if plan and any(plan.ratios) else None
     folder = locate_whole(source, say)
     require_room(folder, out, device=device, taught=True)
     settings = {

@@ -66,11 +66,26 @@ def test_weights_and_ranges_have_learned(trained, microscopic):
     assert len(moved) > 0.9 * len(before)
 
 
-def test_openvino_predicts_what_was_trained_at_any_size(trained, inputs):
+@pytest.fixture(scope="module")
+def model(trained):
+    return trained_unet(trained)
+
+
+def test_openvino_gets_int8_weights_and_open_dimensions(model):
+    assert [port.get_any_name() for port in model.inputs] == [
+        "sample", "timestep", "encoder_hidden_states",
+    ]  # fmt: skip
+    assert [port.get_any_name() for port in model.outputs] == ["out_sample"]
+    assert all(port.get_partial_shape()[0].is_dynamic for port in model.inputs)
+    nodes = model.get_ops()
+    constants = [node for node in nodes if node.get_type_name() == "Constant"]
+    assert sum(node.get_element_type() == ov.Type.i8 for node in constants) > 20
+    assert any(node.get_type_name() == "FakeQuantize" for node in nodes)
+
+
+def test_openvino_predicts_what_was_trained_at_any_size(trained, model, inputs):
     unet = load_quantised(trained, PLAN)
-    compiled = ov.Core().compile_model(
-        trained_unet(trained), "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
-    )
+    compiled = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     for rows, side in ((3, 8), (1, 6), (2, 7)):
         part = {name: value[:rows] for name, value in inputs.items()}
         part["sample"] = part["sample"][..., :side, :side]
