@@ -1,0 +1,106 @@
+"""What `packshot model list` says of each bundle."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bundles.manifest import Defaults, Manifest, TokenMergingPlan, save_manifest
+from cli.bundle_table import COLUMNS, list_bundles
+from core.settings import get_settings
+from worker.plan import Plan, TunedPlan, save_plan, this_machine
+
+REVISION = "ab" * 32
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("PACKSHOT_HOME", str(tmp_path))
+    get_settings.cache_clear()
+    yield tmp_path
+    get_settings.cache_clear()
+
+
+@pytest.fixture
+def add(home: Path) -> Callable[..., Path]:
+    def add(name: str, **values: Any) -> Path:
+        folder = home / "bundles" / name
+        (folder / "unet").mkdir(parents=True)
+        (folder / "unet" / "openvino_model.bin").write_bytes(bytes(2_500_000))
+        fields = {"name": name, "revision": REVISION, "source": "made-up"} | values
+        save_manifest(Manifest(**fields), folder)
+        return folder
+
+    return add
+
+
+@pytest.fixture
+def listed(capsys: pytest.CaptureFixture[str]) -> Callable[[], list[dict[str, str]]]:
+    def listed() -> list[dict[str, str]]:
+        list_bundles()
+        header, *lines = capsys.readouterr().out.splitlines()
+        starts = [header.index(column) for column in COLUMNS]
+        ends = [*starts[1:], None]
+        return [
+            {column: line[start:end].strip() for column, start, end in
+             zip(COLUMNS, starts, ends, strict=True)}
+            for line in lines
+        ]  # fmt: skip
+
+    return listed
+
+
+def test_everything_that_is_known_of_a_bundle_is_shown(add, listed, home) -> None:
+    folder = add(
+        "mugs",
+        precision="int8",
+        licence="Apache-2.0",
+        token_merging=TokenMergingPlan(ratios=(0.5, 0.25), mode="drop"),
+        defaults=Defaults(width=512, height=768),
+        scores={"psnr": 31.26, "ssim": 0.9514, "attribute_accuracy": 0.995, "clip_score": 0.8},
+    )
+    save_plan(
+        home,
+        TunedPlan(
+            plan=Plan(), machine=this_machine(), revision=REVISION, width=512, height=768,
+            steps_per_second=12.34, images_per_minute=1, image_seconds=1,
+            tuned_at=datetime.now(UTC),
+        ),
+    )  # fmt: skip
+    (row,) = listed()
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    assert row == {
+        "name": "mugs",
+        "size": "512×768",
+        "precision": "int8",
+        "merging": "0.5, 0.25 drop",
+        "scores": "attributes 99.5%, 31.3 dB, SSIM 0.951, CLIP 0.800",
+        "speed": "12.3 steps/s",
+        "disk": f"{size / 1e6:.1f} MB",
+        "licence": "Apache-2.0",
+        "revision": REVISION[:12],
+        "folder": str(folder),
+    }
+
+
+def test_what_was_not_measured_is_a_dash(add, listed) -> None:
+    add("plain")
+    (row,) = listed()
+    assert (row["merging"], row["scores"], row["speed"]) == ("–", "–", "–")
+
+
+def test_no_merging_and_a_ratio_of_nothing_look_the_same(add, listed) -> None:
+    add("none", token_merging=TokenMergingPlan(ratios=(0.0,)))
+    assert listed()[0]["merging"] == "–"
+
+
+def test_a_damaged_bundle_does_not_hide_the_others(add, home, capsys) -> None:
+    add("good")
+    bad = add("bad")
+    (bad / "manifest.json").write_text("{")
+    list_bundles()
+    said = capsys.readouterr()
+    assert "good" in said.out
+    assert "bad" in said.err
