@@ -1,14 +1,18 @@
 """Which layers suffer most from INT8, found by giving them back their floating point."""
 
-import heapq
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from itertools import pairwise
+from dataclasses import dataclass
 
 from bundles.quantise.units import Unit
 
 Measure = Callable[[Sequence[Unit]], float]
 """The signal-to-noise ratio in dB with these units in floating point and all others in INT8."""
+
+SCAN_SHARE = 0.7
+"""Of the measurements, for finding out what single groups bring; the rest puts them together."""
+
+LEAST_RELIEF = 0.005
+"""Share of the noise below which relief cannot be told from chance."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -20,16 +24,15 @@ class Limits:
     most_work: float
     """Share of the quantised layers' multiplications that may be kept, 0 to 1."""
     measurements: int
-    """How often it may measure."""
+    """How often it may measure; 0 for no scan."""
 
 
-@dataclass(order=True, slots=True)
-class _Range:
-    """Neighbouring units and what they bring, the most first when sorted."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Group:
+    """Units that are measured together."""
 
-    order: float
-    units: tuple[Unit, ...] = field(compare=False)
-    relief: float = field(compare=False)
+    units: tuple[Unit, ...]
+    relief: float
     """How much of the noise's power goes when these leave INT8; the signal's power is 1."""
 
     @property
@@ -40,50 +43,79 @@ class _Range:
 def find_sensitive(units: Sequence[Unit], measure: Measure, limits: Limits) -> tuple[Unit, ...]:
     """Choose the units to keep in floating point.
 
-    The noise of different layers is nearly independent, so what one range of layers brings is
-    measured alone, all others in INT8: at first equal ranges of the graph, then halves of the
-    range that brought most, until units are reached or half of the measurements are used. Then
-    the ranges are kept one after another, the most relief for its work first.
+    The noise of different layers is nearly independent, so what a group of layers brings is
+    measured alone, all others in INT8. Layers of the same role (all second linear layers of the
+    feed-forward blocks, say) behave alike and are the first groups; then the group that brought
+    most is halved, again and again, as far as the measurements reach. Then groups are kept one
+    after another, the most relief for its work first, as long as the noise shrinks.
 
     Returns:
         Possibly none: when the noise is small enough already, or nothing fits.
     """
-    noise = _power(measure(()))
-    if not units or noise <= _power(limits.wanted_db):
+    if not units or not limits.measurements:
         return ()
-    ranges = _scan(units, measure, noise, most=limits.measurements // 2)
+    noise = _power(measure(()))
+    wanted = _power(limits.wanted_db)
+    if noise <= wanted:
+        return ()
+    scanning = max(1, int(limits.measurements * SCAN_SHARE))
+    groups, used = _scan(units, measure, noise, scanning)
+    left = limits.measurements - 1 - used
     room = limits.most_work * sum(unit.work for unit in units)
-    left = limits.measurements - limits.measurements // 2 - 1
     kept: tuple[Unit, ...] = ()
-    for candidate in sorted(ranges, key=lambda r: -r.relief / max(r.work, 1)):
-        if not left or noise <= _power(limits.wanted_db):
+    for group in sorted(groups, key=lambda group: -group.relief / max(group.work, 1)):
+        if not left or noise <= wanted:
             break
-        if candidate.relief <= 0 or candidate.work > room:
+        if group.work > room or group.relief < LEAST_RELIEF * noise:
             continue
         left -= 1
-        reached = _power(measure((*kept, *candidate.units)))
+        reached = _power(measure((*kept, *group.units)))
         if reached < noise:
-            kept, noise, room = (*kept, *candidate.units), reached, room - candidate.work
+            kept, noise, room = (*kept, *group.units), reached, room - group.work
     return kept
 
 
-def _scan(units: Sequence[Unit], measure: Measure, noise: float, *, most: int) -> list[_Range]:
-    def weigh(part: Sequence[Unit]) -> _Range:
-        relief = noise - _power(measure(part))
-        # Single units cannot be divided; they wait at the end.
-        return _Range(-relief if len(part) > 1 else float("inf"), tuple(part), relief)
+def role(unit: Unit) -> str:
+    """Name what a unit does, the same for all blocks: "attn1.to_q", "ff.net.2", "conv_in"."""
+    module = unit.layers[0].split("/")[0]
+    steps = [step for step in module.split(".") if step]
+    words = [step for step in steps if not step.isdigit()]
+    return ".".join(words[-2:] + steps[-1:] * steps[-1].isdigit())
 
-    count = min(len(units), max(1, most // 2) if len(units) > most else len(units))
-    bounds = [len(units) * number // count for number in range(count + 1)]
-    ranges = [weigh(units[low:high]) for low, high in pairwise(bounds)]
-    heapq.heapify(ranges)
-    left = most - count
-    while left >= 2 and len(ranges[0].units) > 1:
-        whole = heapq.heappop(ranges).units
-        for part in (whole[: len(whole) // 2], whole[len(whole) // 2 :]):
-            heapq.heappush(ranges, weigh(part))
-            left -= 1
-    return ranges
+
+def _scan(
+    units: Sequence[Unit], measure: Measure, noise: float, most: int
+) -> tuple[list[_Group], int]:
+    """Measure groups, at most `most`; return them with the number of measurements."""
+
+    def weigh(part: Sequence[Unit]) -> _Group:
+        return _Group(units=tuple(part), relief=noise - _power(measure(part)))
+
+    groups = [weigh(part) for part in _first_groups(units, most)]
+    used = len(groups)
+    while used + 2 <= most:
+        divisible = [group for group in groups if len(group.units) > 1]
+        if not divisible:
+            break
+        whole = max(divisible, key=lambda group: group.relief)
+        middle = len(whole.units) // 2
+        groups.remove(whole)
+        groups += [weigh(whole.units[:middle]), weigh(whole.units[middle:])]
+        used += 2
+    return groups, used
+
+
+def _first_groups(units: Sequence[Unit], most: int) -> list[list[Unit]]:
+    """Divide by single unit if there are few, else by role; in equal parts if there are many."""
+    if len(units) <= most:
+        return [[unit] for unit in units]
+    roles: dict[str, list[Unit]] = {}
+    for unit in units:
+        roles.setdefault(role(unit), []).append(unit)
+    groups = list(roles.values())
+    if len(groups) <= most:
+        return groups
+    return [list(units[start::most]) for start in range(most)]
 
 
 def _power(decibels: float) -> float:

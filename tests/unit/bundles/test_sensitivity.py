@@ -1,25 +1,33 @@
 """The scan for sensitive layers, on made-up noise: no model is needed to decide."""
 
 import math
+import re
 from collections.abc import Sequence
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bundles.quantise.sensitivity import Limits, find_sensitive
+from bundles.quantise.sensitivity import Limits, find_sensitive, role
 from bundles.quantise.units import Unit
 
 
-def unit(name: int, work: int = 1) -> Unit:
-    return Unit(layers=(f"layer {name}",), quantisers=(f"quantiser {name}",), work=work)
+def unit(name: object, work: int = 1) -> Unit:
+    return Unit(layers=(str(name),), quantisers=(f"quantiser of {name}",), work=work)
 
 
 class Noise:
     """Layers whose noise adds up, and how often somebody measured."""
 
-    def __init__(self, powers: Sequence[float], works: Sequence[int] | None = None) -> None:
+    def __init__(
+        self,
+        powers: Sequence[float],
+        works: Sequence[int] | None = None,
+        names: Sequence[str] | None = None,
+    ) -> None:
         works = works or [1] * len(powers)
-        self.units = [unit(number, work) for number, work in enumerate(works)]
+        names = names or [f"layer_{number}" for number in range(len(powers))]
+        self.units = [unit(name, work) for name, work in zip(names, works, strict=True)]
         self.power = dict(zip(self.units, powers, strict=True))
         self.measurements = 0
 
@@ -35,14 +43,43 @@ def test_the_noisiest_layer_is_found_among_few():
     assert find_sensitive(noise.units, noise, limits) == (noise.units[2],)
 
 
-def test_the_noisiest_layers_are_found_among_many_without_measuring_each():
-    powers = [1e-6] * 200
-    powers[3] = powers[140] = 1e-2
-    noise = Noise(powers)
-    kept = find_sensitive(noise.units, noise, Limits(wanted_db=30, most_work=0.1, measurements=80))
-    assert set(kept) >= {noise.units[3], noise.units[140]}
+def test_the_noisy_layers_of_one_role_are_found_among_many_without_measuring_each():
+    names = [
+        f"unet.down.{block}.{role}/MatMul"
+        for block in range(25)
+        for role in ("to_q", "to_k", "to_v", "ff.net.0", "ff.net.2", "conv1", "conv2", "out")
+    ]
+    powers = [1e-3 if re.search(r"[.](3|14|22)[.]ff[.]net[.]2", name) else 1e-7 for name in names]
+    noise = Noise(powers, names=names)
+    noisy = {unit for unit in noise.units if noise.power[unit] == 1e-3}
+    kept = find_sensitive(noise.units, noise, Limits(wanted_db=40, most_work=0.1, measurements=40))
+    assert set(kept) >= noisy
     assert len(kept) <= 20
-    assert noise.measurements <= 80
+    assert noise.measurements <= 40
+
+
+def test_layers_whose_names_say_nothing_are_divided_all_the_same():
+    powers = [1e-6] * 200
+    powers[140] = 1e-2
+    noise = Noise(powers)
+    kept = find_sensitive(noise.units, noise, Limits(wanted_db=30, most_work=0.1, measurements=60))
+    assert noise.units[140] in kept
+    assert noise.measurements <= 60
+
+
+@pytest.mark.parametrize(
+    ("layer", "wanted"),
+    [
+        ("__module.unet.conv_in/aten::_convolution/Convolution", "unet.conv_in"),
+        ("__module.down_blocks.0.resnets.1.conv1/aten::_convolution/Convolution", "resnets.conv1"),
+        ("__module.up_blocks.1.attentions.0.transformer_blocks.0.attn2.to_k/MatMul", "attn2.to_k"),
+        ("__module.up_blocks.1.attentions.0.transformer_blocks.0.ff.net.2/MatMul", "ff.net.2"),
+        ("__module.up_blocks.1.attentions.0.transformer_blocks.0.ff.net.0.proj/MatMul", "net.proj"),
+        ("conv", "conv"),
+    ],
+)
+def test_layers_at_the_same_place_of_different_blocks_have_the_same_role(layer, wanted):
+    assert role(unit(layer)).removeprefix("__module.") == wanted
 
 
 def test_nothing_is_kept_when_the_noise_is_small_enough():
