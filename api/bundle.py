@@ -62,7 +62,8 @@ def limits_of(manifest: Manifest, settings: Settings) -> Limits:
         max_steps=settings.max_steps,
         max_variants=settings.max_variants,
         max_images=settings.max_sheet_rows,
-        defaults=manifest.defaults.model_dump(),
+        # The guidance interval is the model's alone: no request names it, no row stores it.
+        defaults=manifest.defaults.model_dump(exclude={"guidance_start", "guidance_end"}),
     )
 
 
