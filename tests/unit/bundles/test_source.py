@@ -51,7 +51,7 @@ def test_the_hash_notices(folder, change):
 
 
 def test_other_defaults_are_another_revision(folder):
-    """Guidance ends elsewhere: the images are others, and stored ones must not be given for them."""
+    """Guidance ends elsewhere: other images, and stored ones must not be given for them."""
     (folder / PROFILE).write_text(json.dumps({"defaults": {"guidance_end": 1.0}}))
     before = content_hash(folder, {})
     (folder / PROFILE).write_text(json.dumps({"defaults": {"guidance_end": 0.8}}))
