@@ -71,6 +71,6 @@ def shrink(
             resume=resume,
             say=stages,
         )
-    say(f"Parameters of the UNet: {before / 1e6:.1f} M before, {after / 1e6:.1f} M now")
+    say(f"Parameters of the UNet: {before:,} before, {after:,} now")
     say(f"To use it: packshot model build {out} --name NAME")
     stdout.print(str(out))

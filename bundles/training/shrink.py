@@ -13,7 +13,7 @@ from bundles.progress import Progress
 from bundles.source import content_hash, read_profile
 from bundles.training.checkpointing import checkpoint_gradients
 from bundles.training.course import Course
-from bundles.training.cuts import cut
+from bundles.training.cuts import CHOICES, cut
 from bundles.training.device import Device
 from bundles.training.fit import Loss, fit
 from bundles.training.folder import write_folder
@@ -23,6 +23,7 @@ from bundles.training.predictor import predict
 from bundles.training.recipe import Recipe
 from bundles.training.target import Target
 from bundles.training.teacher import Teacher, load_teacher
+from core.errors import BundleError
 
 
 def shrink(
@@ -55,6 +56,8 @@ def shrink(
     Raises:
         BundleError: Something given cannot be used; the sentence says what.
     """
+    if not remove:
+        raise BundleError(f"name something to remove: {CHOICES}")
     folder = locate_whole(source, say)
     require_room(folder, out, device=device, taught=True)
     student = cut(load_unet(folder), remove).requires_grad_(True).to(device.name)
