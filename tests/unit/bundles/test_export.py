@@ -8,7 +8,7 @@ import openvino as ov
 import pytest
 from tokenizers import Tokenizer
 
-from bundles import export
+from bundles import assembly
 from bundles.export import build
 from bundles.manifest import Quantisation, TokenMergingPlan, load_manifest
 from bundles.progress import Silent
@@ -187,8 +187,8 @@ def test_an_interrupted_build_goes_on_where_it_was(microscopic, bundle, tmp_path
     def never(folder):
         raise AssertionError(folder)
 
-    monkeypatch.setattr(export, "convert_text_encoder", never)
-    monkeypatch.setattr(export, "convert_vae_decoder", never)
+    monkeypatch.setattr(assembly, "convert_text_encoder", never)
+    monkeypatch.setattr(assembly, "convert_vae_decoder", never)
     assert build(microscopic, target, name="tiny") == load_manifest(bundle)
     assert [path.name for path in tmp_path.iterdir()] == ["tiny"]
     for part in ("text_encoder", "unet", "vae_decoder", "vae_encoder"):
@@ -240,7 +240,7 @@ def test_a_build_that_fails_late_leaves_no_litter_either(microscopic, tmp_path, 
     def fail(folder, plan):
         raise BundleError("the UNet is nothing like one")
 
-    monkeypatch.setattr(export, "convert_unet", fail)
+    monkeypatch.setattr(assembly, "convert_unet", fail)
     with pytest.raises(BundleError, match="nothing like one"):
         build(microscopic, tmp_path / "tiny")
     assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,112 @@
+"""What is to be built, found possible before anything is made."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from bundles.architecture import check_parts, read_json
+from bundles.description import Size, resized, scale_factor
+from bundles.estimate import require_resources
+from bundles.manifest import FORMAT, TokenMergingPlan
+from bundles.source import content_hash, read_profile
+from bundles.training.record import TrainedUnet, load_record
+from bundles.unet import check_plan
+from core.errors import BundleError
+
+Precision = Literal["fp32", "fp16", "bf16", "int8", "int8-qat"]
+"""How the UNet is stored and computed.
+
+- fp32: stored and computed in FP32.
+- fp16: stored in half the size; computed in what the CPU does best.
+- bf16: stored as fp16; computed in BF16 where the CPU has it.
+- int8: quantised after training, calibrated on the model's own denoising.
+- int8-qat: quantised by a training (`packshot model quantise-train`).
+"""
+
+CONVERSION = 2
+"""Grows whenever the same source becomes other models, so that their revisions differ."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Order:
+    """A bundle that can be built."""
+
+    source: Path
+    """A folder in diffusers' layout."""
+
+    precision: Precision
+    plan: TokenMergingPlan | None
+    """Which tokens are merged; None: none."""
+
+    unet: Path | None = None
+    """For int8-qat: the trained UNet's folder."""
+
+    record: TrainedUnet | None = None
+    """What that UNet says about itself."""
+
+    @property
+    def stored_precision(self) -> str:
+        """What the manifest calls it."""
+        return "int8" if self.precision == "int8-qat" else self.precision
+
+    def options(self) -> dict[str, Any]:
+        """Give whatever decides the models besides their source, for the bundle's revision."""
+        return {
+            "format": FORMAT,
+            "conversion": CONVERSION,
+            "precision": self.precision,
+            "token_merging": self.plan.model_dump() if self.plan else None,
+            "unet": content_hash(self.unet, {}) if self.unet else None,
+        }
+
+
+def take_order(
+    source: Path,
+    *,
+    precision: Precision,
+    token_merging: TokenMergingPlan | None,
+    unet: Path | None,
+) -> Order:
+    """Put the options together.
+
+    Raises:
+        BundleError: They contradict each other, or the trained UNet is of another model.
+    """
+    plan = token_merging if token_merging and any(token_merging.ratios) else None
+    if (precision == "int8-qat") != (unet is not None):
+        raise BundleError(
+            "int8-qat and the folder of a trained UNet belong together: make that folder with "
+            "`packshot model quantise-train`, and give it with --precision int8-qat --unet FOLDER"
+        )
+    if unet is None:
+        return Order(source=source, precision=precision, plan=plan)
+    record = load_record(unet)
+    if record.unet != content_hash(source / "unet", {}):
+        raise BundleError(
+            f"the UNet in {unet} was trained from another model ({record.source}): give that one, "
+            "or train it again"
+        )
+    if plan not in (None, record.token_merging):
+        raise BundleError(
+            f"the UNet in {unet} has learned to merge tokens in another way: leave --tome out to "
+            "merge as it learned, or train it again"
+        )
+    return Order(
+        source=source, precision=precision, plan=record.token_merging, unet=unet, record=record
+    )
+
+
+def check(order: Order, target: Path, size: Size | None) -> None:
+    """Find out before anything is made whether it can be made.
+
+    Raises:
+        BundleError: The source is not complete, cannot do the size or the merging, or memory or
+            disk are too small.
+    """
+    weights = check_parts(order.source)
+    profile = read_profile(order.source)
+    resized(profile, size)
+    if order.plan is not None:
+        pixels = scale_factor(read_json(order.source / "vae" / "config.json"))
+        check_plan(order.source / "unet", order.plan, smallest=profile.sizes.min // pixels)
+    require_resources(weights, target, precision=order.precision)

@@ -1,0 +1,113 @@
+"""INT8 bundles: of a UNet that was trained to be one, and of one that was calibrated."""
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import openvino as ov
+import pytest
+
+from bundles.export import build
+from bundles.manifest import TokenMergingPlan, load_manifest
+from bundles.microscopic import save_microscopic
+from bundles.progress import Silent
+from bundles.training.device import choose_device
+from bundles.training.quantise import train_quantised
+from bundles.training.recipe import Recipe
+from core.errors import BundleError
+from worker.pipeline import Pipeline
+
+PLAN = TokenMergingPlan(ratios=(0.5,))
+
+
+@pytest.fixture(scope="module")
+def trained(microscopic: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("trained") / "unet"
+    train_quantised(
+        microscopic,
+        out,
+        plan=PLAN,
+        recipe=Recipe(steps=1, batch=2, learning_rate=1e-4, average_decay=0.5),
+        device=choose_device("cpu", mixed=False),
+        resume=False,
+        say=Silent(),
+        calibration_calls=2,
+    )
+    return out
+
+
+def quantised_layers(bundle: Path) -> int:
+    """Count weights that are stored as INT8."""
+    model = ov.Core().read_model(bundle / "unet" / "openvino_model.xml")
+    return sum(
+        node.get_type_name() == "Constant"
+        and node.get_element_type() == ov.Type.i8
+        and len(node.get_output_shape(0)) > 1
+        for node in model.get_ops()
+    )
+
+
+def predict(bundle: Path) -> np.ndarray:
+    rng = np.random.default_rng(0)
+    samples = rng.standard_normal((2, 4, 8, 6), dtype=np.float32)
+    pipeline = Pipeline(bundle, precision="f32")
+    states = pipeline.encode(["a red mug", "a blue lamp"])
+    return pipeline.predict(samples, [3.0, 700.0], states, [1.0, 1.0])
+
+
+def test_a_trained_unet_becomes_a_bundle(microscopic: Path, trained: Path, tmp_path: Path):
+    manifest = build(microscopic, tmp_path / "qat", precision="int8-qat", unet=trained)
+    assert manifest.precision == "int8"
+    assert manifest.token_merging == PLAN
+    assert manifest.quantisation is not None
+    assert manifest.quantisation.method == "qat"
+    assert quantised_layers(tmp_path / "qat") > 20
+    build(microscopic, tmp_path / "whole", precision="fp32", token_merging=PLAN)
+    whole = predict(tmp_path / "whole")
+    error = np.sqrt(np.mean((predict(tmp_path / "qat") - whole) ** 2))
+    assert 0 < error < 0.2 * whole.std()
+
+
+def test_a_trained_unet_belongs_to_its_model(trained: Path, tmp_path: Path):
+    other = save_microscopic(tmp_path / "other", seed=1)
+    with pytest.raises(BundleError, match=r"trained from another model \(tiny\)"):
+        build(other, tmp_path / "qat", precision="int8-qat", unet=trained)
+
+
+def test_a_trained_unet_merges_as_it_has_learned(microscopic: Path, trained: Path, tmp_path: Path):
+    with pytest.raises(BundleError, match="learned to merge tokens in another way"):
+        build(
+            microscopic,
+            tmp_path / "qat",
+            precision="int8-qat",
+            unet=trained,
+            token_merging=TokenMergingPlan(ratios=(0.3,)),
+        )
+
+
+def test_a_folder_without_a_trained_unet(microscopic: Path, tmp_path: Path):
+    with pytest.raises(BundleError, match="no trained UNet at"):
+        build(microscopic, tmp_path / "qat", precision="int8-qat", unet=tmp_path)
+
+
+def test_a_calibrated_unet_becomes_a_bundle(
+    microscopic: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    from bundles import quantise
+
+    quick = partial(
+        quantise.quantise_unet,
+        pictures=1,
+        calls_each=2,
+        recipes=quantise.RECIPES[-1:],
+        limits=quantise.Limits(wanted_db=0.0, most_work=0.0, measurements=0),
+    )
+    monkeypatch.setattr(quantise, "quantise_unet", quick)
+    manifest = build(microscopic, tmp_path / "int8", precision="int8", token_merging=PLAN)
+    assert manifest == load_manifest(tmp_path / "int8")
+    assert (manifest.precision, manifest.token_merging) == ("int8", PLAN)
+    assert manifest.quantisation is not None
+    assert (manifest.quantisation.method, manifest.quantisation.samples > 0) == ("ptq", True)
+    assert quantised_layers(tmp_path / "int8") > 10
+    assert [path.name for path in tmp_path.iterdir()] == ["int8"]
+    assert np.isfinite(predict(tmp_path / "int8")).all()
