@@ -33,6 +33,7 @@ def describe(
         revision=revision,
         # A folder's path says nothing on another machine, and may say too much.
         source=folder.name if Path(source).is_dir() else source,
+        family=profile.name,
         precision=precision,
         token_merging=token_merging,
         quantisation=quantisation,

@@ -92,6 +92,9 @@ class Manifest(Record):
         pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the source's files and the options."
     )
     source: str = Field(description="Folder name or Hub id that the bundle was made from.")
+    family: str | None = Field(
+        None, description="What the source calls itself, whatever its bundles are called."
+    )
     precision: str = Field("fp16", description="Of the UNet's weights: fp32, fp16, bf16, int8.")
     token_merging: TokenMergingPlan | None = Field(None, description="Empty: no merging.")
     quantisation: Quantisation | None = Field(None, description="Empty: not quantised.")

@@ -7,7 +7,7 @@ from bundles.starter.captions import canonical_caption, caption
 from bundles.starter.chance import seeded
 
 STARTER = "starter"
-"""The name by which the starter's family is known: its own, or that of what it was made from."""
+"""What the starter calls itself."""
 
 CALIBRATION = (
     "product photo of a white ceramic mug on a white background",
@@ -60,7 +60,7 @@ EVALUATION = (
 
 def is_starter(manifest: Manifest) -> bool:
     """Tell whether a bundle is of the starter's family, which its classifier can judge."""
-    return STARTER in (manifest.name, manifest.source)
+    return STARTER in (manifest.family, manifest.name)
 
 
 def held_out_products(count: int) -> list[Product]:

@@ -1,7 +1,14 @@
 import pytest
 
+from bundles.description import describe
 from bundles.manifest import Manifest
-from bundles.prompts import CALIBRATION, EVALUATION, calibration_prompts, evaluation_prompts
+from bundles.prompts import (
+    CALIBRATION,
+    EVALUATION,
+    calibration_prompts,
+    evaluation_prompts,
+    is_starter,
+)
 from bundles.source import Profile, read_profile
 from bundles.starter import SOURCE
 from bundles.starter.attributes import split_products
@@ -25,10 +32,19 @@ def test_calibration_draws_the_same_again():
     assert calibration_prompts(profile, 12) == calibration_prompts(profile, 12)
 
 
-@pytest.mark.parametrize("names", [{"name": "starter"}, {"source": "starter"}])
+@pytest.mark.parametrize("names", [{"name": "starter"}, {"family": "starter"}])
 def test_the_starter_s_family_is_judged_on_held_out_products(names):
     prompts = evaluation_prompts(manifest(**names), 500)
     assert prompts == [canonical_caption(product) for product in split_products()[1]]
+
+
+def test_a_bundle_of_the_starter_is_known_whatever_it_is_called():
+    made = describe(
+        SOURCE, source=str(SOURCE), name="mine", revision="0" * 64, precision="int8", size=None,
+        autoencoder={"block_out_channels": [1]},
+    )  # fmt: skip
+    assert is_starter(made)
+    assert not is_starter(manifest())
 
 
 def test_a_profile_s_prompts_are_used_in_turn():
