@@ -14,3 +14,9 @@ SCHEDULERS: Mapping[str, str] = {
     "pndm": "PNDMScheduler",
     "lcm": "LCMScheduler",
 }
+
+NOT_RESUMABLE: Mapping[str, str] = {
+    "pndm": "pndm repeats its first timestep to begin its history, so it cannot begin half way",
+    "lcm": "lcm takes a few steps, each of which redraws the whole image: none can be spared",
+}
+"""The schedulers whose images never begin with another image's latents, and why."""

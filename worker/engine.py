@@ -15,6 +15,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
 from uuid import UUID
@@ -93,6 +94,7 @@ class Engine:
         self._changed = threading.Condition()
         # All of these are read and written under the condition's lock.
         self._incoming: deque[Ticket] = deque()
+        self._texts: deque[tuple[str, Future[Embedding]]] = deque()
         self._scheduler = RowScheduler(row_limit=row_limit, streams=streams)
         self._rows: dict[UUID, Row] = {}
         self._finished: deque[Row] = deque()
@@ -130,6 +132,21 @@ class Engine:
                 self._changed.notify_all()
         return ticket
 
+    def embed(self, text: str) -> "Future[Embedding]":
+        """Ask for a text's embedding; a row with the same text finds it computed.
+
+        The future breaks with RowHandedBackError when the engine is stopping, and with whatever
+        the text encoder raises.
+        """
+        future: Future[Embedding] = Future()
+        with self._changed:
+            if self._draining:
+                future.set_exception(RowHandedBackError("the engine is stopping"))
+            else:
+                self._texts.append((text, future))
+                self._changed.notify_all()
+        return future
+
     def cancel(self, identity: UUID) -> None:
         """Take a row out before its next step; an unknown one is ignored."""
         error = RowCanceledError("the row was cancelled")
@@ -146,6 +163,9 @@ class Engine:
             self._draining = True
             while self._incoming:
                 self._incoming.popleft().fail(RowHandedBackError("the engine is stopping"))
+            while self._texts:
+                _, future = self._texts.popleft()
+                future.set_exception(RowHandedBackError("the engine is stopping"))
             for identity in self._scheduler.waiting:
                 self._leaving[identity] = RowHandedBackError("the engine is stopping")
             self._changed.notify_all()
@@ -175,8 +195,11 @@ class Engine:
 
     def _encode_turn(self) -> None:
         with self._changed:
-            self._changed.wait_for(lambda: self._incoming or self._closed)
+            self._changed.wait_for(lambda: self._incoming or self._texts or self._closed)
             tickets = [self._incoming.popleft() for _ in range(len(self._incoming))]
+            texts = [self._texts.popleft() for _ in range(len(self._texts))]
+        for (_, future), embedding in isolated(texts, self._embed, _break):
+            future.set_result(embedding)
         if not tickets:
             return
         prepared = isolated(tickets, self._prepare, _fail)
@@ -202,10 +225,18 @@ class Engine:
             rows = self._take_finished()
         for row, image in isolated(rows, self._decode, _fail_row):
             seconds = time.monotonic() - row.ticket.submitted
-            result = RowResult(image=image, seconds=seconds, steps=row.sampler.position)
+            result = RowResult(
+                image=image, seconds=seconds, steps=row.sampler.taken, kept=row.sampler.kept
+            )
             row.ticket.fulfil(result)
 
     # Encoding
+
+    def _embed(self, texts: Sequence[tuple[str, "Future[Embedding]"]]) -> list[Embedding]:
+        with self._watchdog.watch("text encoder"):
+            embeddings = self.embeddings.get([text for text, _ in texts])
+        self._tick()
+        return embeddings
 
     def _prepare(self, tickets: Sequence[Ticket]) -> list[Row]:
         requests = [ticket.request for ticket in tickets]
@@ -241,6 +272,8 @@ class Engine:
             guidance_interval=(request.guidance_start, request.guidance_end),
             seed=request.seed,
             shape=self.model.latent_shape(width=request.width, height=request.height),
+            start=request.start,
+            keep=request.keep,
         )
 
     def _enqueue(self, row: Row) -> None:
@@ -347,6 +380,11 @@ def _advance(rows: Sequence[Row], predictions: tuple[Array, Array | None]) -> Se
     (row,) = rows
     row.sampler.step(*predictions)
     return [None]
+
+
+def _break(asked: tuple[str, "Future[Embedding]"], error: Exception) -> None:
+    _, future = asked
+    future.set_exception(error)
 
 
 def _fail_row(row: Row, error: Exception) -> None:

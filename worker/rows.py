@@ -1,5 +1,6 @@
 """A row: one image on its way through the engine."""
 
+from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -31,6 +32,16 @@ class RowFailedError(RowError):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Start:
+    """Where a row begins that need not begin with noise."""
+
+    step: int
+    """Steps of its schedule that it is spared."""
+    latents: NDArray[np.floating]
+    """(channels, height, width): those of another row of the same schedule after these steps."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class RowRequest:
     """What the engine is asked for."""
 
@@ -56,6 +67,10 @@ class RowRequest:
     """Never shares a model call: set on a retry, in case it is what broke its batch."""
     deadline: float | None = None
     """Seconds, by `time.monotonic`."""
+    start: Start | None = None
+    """None: it begins with noise."""
+    keep: tuple[int, ...] = ()
+    """Numbers of steps after which its latents are kept for the result."""
 
     @property
     def guided(self) -> bool:
@@ -73,6 +88,8 @@ class RowResult:
     """From submission to the decoded image."""
     steps: int
     """UNet calls that the row took part in."""
+    kept: Mapping[int, NDArray[np.float16]] = field(default_factory=dict)
+    """(channels, height, width) after each number of steps that was asked for."""
 
 
 @dataclass(eq=False)

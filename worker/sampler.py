@@ -2,7 +2,7 @@
 
 import copy
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from core.schedulers import SCHEDULERS
+from core.schedulers import NOT_RESUMABLE, SCHEDULERS
+from worker.rows import Start
 
 Latents = NDArray[np.float32]
 
@@ -33,8 +34,10 @@ class Sampler:
         seed: int,
         shape: tuple[int, int, int],
         guidance_interval: tuple[float, float] = (0.0, 1.0),
+        start: Start | None = None,
+        keep: Collection[int] = (),
     ) -> None:
-        """Draw the noise.
+        """Draw the noise, or take what another row has made of its own.
 
         Args:
             scheduler: A name in `core.schedulers`.
@@ -47,7 +50,14 @@ class Sampler:
                 guided where start ≤ i/n < end. Outside, the prediction with the prompt is taken
                 as it is (Kynkäänniemi et al. 2024, "Applying Guidance in a Limited Interval
                 Improves Sample and Distribution Quality in Diffusion Models", arXiv 2404.07724).
+            start: Latents to go on from, of the same schedule. A multistep scheduler begins there
+                as it would with noise: without a history, so its first step is of first order.
+            keep: Numbers of steps after which the latents are kept.
+
+        Raises:
+            ValueError: The start does not fit this row.
         """
+        self._scheduler_name = scheduler
         self._scheduler = copy.deepcopy(_fresh(scheduler, json.dumps(dict(config))))
         self._scheduler.set_timesteps(steps)
         self._guidance_scale = guidance_scale
@@ -56,7 +66,12 @@ class Sampler:
         self._extra = {"generator": self._generator} if _is_stochastic(scheduler) else {}
         noise = torch.randn((1, *shape), generator=self._generator)
         self._latents = noise * self._scheduler.init_noise_sigma
-        self._position = 0
+        self._position = self._start = 0
+        self._keep = frozenset(keep)
+        self.kept: dict[int, NDArray[np.float16]] = {}
+        """(channels, height, width) by the number of steps after which they were kept."""
+        if start is not None:
+            self._go_to(start)
 
     @property
     def done(self) -> bool:
@@ -65,8 +80,13 @@ class Sampler:
 
     @property
     def position(self) -> int:
-        """UNet calls taken so far."""
+        """Steps of the schedule that lie behind it."""
         return self._position
+
+    @property
+    def taken(self) -> int:
+        """Steps that it took itself: its UNet calls so far."""
+        return self._position - self._start
 
     @property
     def timestep(self) -> float:
@@ -106,6 +126,24 @@ class Sampler:
             output[None], timestep, self._latents, return_dict=False, **self._extra
         )[0]
         self._position += 1
+        if self._position in self._keep:
+            self.kept[self._position] = self.latents.astype(np.float16)
+
+    def _go_to(self, start: Start) -> None:
+        if start.latents.shape != self.latents.shape:
+            raise ValueError(f"latents {start.latents.shape} cannot start {self.latents.shape}")
+        if not 0 < start.step < len(self._scheduler.timesteps):
+            raise ValueError(f"step {start.step} is not inside {len(self._scheduler.timesteps)}")
+        if self._scheduler_name in NOT_RESUMABLE:
+            raise ValueError(NOT_RESUMABLE[self._scheduler_name])
+        if self._extra:
+            for _ in range(start.step):
+                # The steps that it is spared would have drawn these: the others draw as ever.
+                torch.randn(self._latents.shape, generator=self._generator)
+        self._latents = torch.from_numpy(start.latents.astype(np.float32))[None]
+        if hasattr(self._scheduler, "set_begin_index"):  # DDIM reads the timestep alone
+            self._scheduler.set_begin_index(start.step)
+        self._position = self._start = start.step
 
 
 @lru_cache(maxsize=64)
