@@ -39,7 +39,8 @@ def succeed(session: Session, finished: Collection[Finished]) -> set[UUID]:
     if not recorded:
         return set()
     session.execute(
-        insert(Image), [one.image.model_dump(exclude={"created_at"}) for one in recorded]
+        insert(Image),
+        [one.image.model_dump(exclude={"created_at", "last_used_at"}) for one in recorded],
     )
     given = (
         func.unnest(

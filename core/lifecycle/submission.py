@@ -167,14 +167,14 @@ def _resolve(
 
 
 def _stored(session: Session, tenant: str, digests: Iterable[str]) -> dict[str, UUID]:
-    """Find the newest stored image of each fingerprint."""
+    """Find the stored image of each fingerprint."""
     wanted = list(digests)
     if not wanted:
         return {}
-    statement = (
-        select(col(Image.fingerprint), col(Image.id))
-        .where(col(Image.tenant) == tenant, col(Image.fingerprint) == func.any(wanted))
-        .order_by(col(Image.id))
+    statement = select(col(Image.fingerprint), col(Image.id)).where(
+        col(Image.tenant) == tenant,
+        col(Image.fingerprint) == func.any(wanted),
+        col(Image.reusable),
     )
     return dict(session.execute(statement).all())
 

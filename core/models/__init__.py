@@ -2,9 +2,19 @@
 
 from core.models.api_key import ApiKey
 from core.models.batch import Batch
+from core.models.cache_stat import CacheHolding, CacheStat
 from core.models.generation import Generation
 from core.models.image import Image
 from core.models.job import Job
 from core.models.parameters import ImageParameters
 
-__all__ = ["ApiKey", "Batch", "Generation", "Image", "ImageParameters", "Job"]
+__all__ = [
+    "ApiKey",
+    "Batch",
+    "CacheHolding",
+    "CacheStat",
+    "Generation",
+    "Image",
+    "ImageParameters",
+    "Job",
+]

@@ -5,7 +5,8 @@ from uuid import UUID
 
 from sqlmodel import Field, SQLModel
 
-from core.models.columns import Moment, created, identity, moment
+from core.cache_mode import CacheMode
+from core.models.columns import Moment, created, enum_type, identity, moment
 
 
 class ApiKey(SQLModel, table=True):
@@ -23,3 +24,5 @@ class ApiKey(SQLModel, table=True):
     """SHA-256 of the whole key, hex."""
     created_at: datetime = created()
     revoked_at: Moment = moment()
+    cache: CacheMode | None = Field(default=None, sa_type=enum_type(CacheMode))
+    """What its requests want of the caches when they do not say; empty: the setting decides."""

@@ -23,7 +23,7 @@ class Generation(ImageParameters, table=True):
             "tenant",
             "fingerprint",
             unique=True,
-            postgresql_where=text("state in ('queued', 'running')"),
+            postgresql_where=text("state in ('queued', 'running') and reusable"),
         ),
         # What the sweeper looks through: finished rows are not in it.
         Index(
@@ -44,6 +44,8 @@ class Generation(ImageParameters, table=True):
         default=GenerationState.QUEUED,
         sa_type=enum_type(GenerationState),
     )
+    reusable: bool = Field(default=True, sa_column_kwargs={"server_default": text("true")})
+    """Whether others may join it, and whether its image answers further requests."""
     attempts: int = 0
     """Times it was claimed; with the owner, the fence against a worker that lost its lease."""
     lease_owner: str | None = None

@@ -3,17 +3,30 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Index
+from sqlalchemy import BigInteger, Index, text
 from sqlmodel import Field, SQLModel
 
-from core.models.columns import created, identity
+from core.models.columns import Moment, created, identity, moment
 
 
 class Image(SQLModel, table=True):
     """One stored image; its bytes never change."""
 
     __tablename__ = "image"
-    __table_args__ = (Index("ix_image_tenant_fingerprint", "tenant", "fingerprint"),)
+    __table_args__ = (
+        # One image at most answers further requests for the same thing.
+        Index(
+            "uq_image_reusable",
+            "tenant",
+            "fingerprint",
+            unique=True,
+            postgresql_where=text("reusable"),
+        ),
+        # What the janitor takes away next; nearly always empty.
+        Index("ix_image_doomed", "doomed_at", postgresql_where=text("doomed_at is not null")),
+        # Whether an object in S3 has a row.
+        Index("ix_image_key", "key"),
+    )
 
     id: UUID = identity()
     tenant: str
@@ -30,3 +43,11 @@ class Image(SQLModel, table=True):
     height: int
     seed: int = Field(sa_type=BigInteger)
     created_at: datetime = created()
+    reusable: bool = Field(default=True, sa_column_kwargs={"server_default": text("true")})
+    """Whether it answers further requests; those that have it keep it either way."""
+    uses: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
+    """Requests that it answered; written in batches, so a few seconds late."""
+    last_used_at: datetime = created()
+    """When it last answered a request, as late as `uses`."""
+    doomed_at: Moment = moment()
+    """When the janitor decided to delete it: nothing reads it from then on."""
