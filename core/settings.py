@@ -7,6 +7,9 @@ from typing import Literal
 from pydantic import Field, PositiveFloat, PositiveInt, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from core.cache_mode import CacheMode
+from core.eviction import Policy
+
 
 class Settings(BaseSettings):
     """The settings of every packshot process."""
@@ -140,6 +143,57 @@ class Settings(BaseSettings):
     lane_share: PositiveInt = Field(
         default=8,
         description="Every so many fetches a worker asks the bulk lane first, so it never starves.",
+    )
+
+    # Caches
+    cache: CacheMode = Field(
+        default=CacheMode.USE,
+        description="Whether stored images and running work answer requests that do not say: "
+        "use, refresh or bypass.",
+    )
+    cache_eviction: Policy = Field(
+        default=Policy.LRU,
+        description="What leaves first when a budget is full: lru, lfu, fifo, lifo or random.",
+    )
+    result_ttl_seconds: int = Field(
+        default=30 * 24 * 3600,
+        ge=0,
+        description="How long an image answers further requests before it is deleted; 0 for ever.",
+    )
+    result_budget_bytes: int = Field(
+        default=20 * 2**30,
+        ge=0,
+        description="Bytes of stored images above which the janitor deletes some; 0 no limit.",
+    )
+    result_budget_images: int = Field(
+        default=0,
+        ge=0,
+        description="Stored images above which the janitor deletes some; 0 no limit.",
+    )
+    result_retention_seconds: int = Field(
+        default=7 * 24 * 3600,
+        ge=0,
+        description="No image is deleted sooner than this after a job got it, whatever the budget.",
+    )
+    result_memory_bytes: int = Field(
+        default=64 * 2**20,
+        ge=0,
+        description="Memory of an API process for images that are asked for often, in bytes.",
+    )
+    result_memory_images: int = Field(
+        default=10_000,
+        ge=0,
+        description="Most images that an API process keeps in mind; 0 none.",
+    )
+    janitor_seconds: PositiveFloat = Field(
+        default=30.0, description="Pause between two passes of the janitor over stored images."
+    )
+    stats_seconds: PositiveFloat = Field(
+        default=5.0, description="How often a process writes what its caches did to Postgres."
+    )
+    metrics_token: SecretStr | None = Field(
+        default=None,
+        description="Bearer token that opens `GET /metrics`; empty: nobody can read it.",
     )
 
     log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR.")
