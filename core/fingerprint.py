@@ -29,6 +29,7 @@ def fingerprint(
     seed: int | None,
     variant: int,
     bundle_revision: str,
+    approximate: bool = False,
 ) -> str:
     """Digest everything that decides an image.
 
@@ -43,6 +44,8 @@ def fingerprint(
         seed: The caller's, or None: then it is derived from this fingerprint.
         variant: From 1; two variants of one row differ only in this.
         bundle_revision: A new model never serves an old model's images.
+        approximate: Whether the image may begin with another one's latents: it is then never
+            found by those who did not agree to that.
 
     Returns:
         SHA-256, 64 hex digits.
@@ -61,6 +64,8 @@ def fingerprint(
         "variant": variant,
         "bundle": bundle_revision,
     }
+    if approximate:
+        canonical["approximate"] = True
     encoded = json.dumps(canonical, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(encoded.encode()).hexdigest()
 

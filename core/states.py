@@ -61,6 +61,8 @@ class CacheOutcome(StrEnum):
     """An image with the same fingerprint was in store."""
     COALESCED = "coalesced"
     """It joined a generation that another job had started."""
+    APPROXIMATE = "approximate"
+    """Its image was computed from latents of a near prompt, which spared it some steps."""
 
 
 State = BatchState | JobState | GenerationState

@@ -28,6 +28,7 @@ class Claim:
     fingerprint: str
     bundle_revision: str
     lane: Lane
+    """The first of its waiters' lanes; one that only a cancelled job asked for counts no more."""
     deadline_at: datetime | None
     """The latest deadline of its waiters; None when one of them has none."""
     prompt: str
@@ -38,6 +39,8 @@ class Claim:
     guidance_scale: float
     scheduler: str
     seed: int
+    approximate_scope: str | None = None
+    exact_fingerprint: str | None = None
 
     def fence(self) -> tuple[ColumnElement[bool], ...]:
         """Give the WHERE clauses that only the holder of this claim satisfies."""
@@ -78,11 +81,13 @@ def claim(
     waiters = session.execute(
         change(Job, JobState.RUNNING)
         .where(among(Job.generation_id, rows))
-        .returning(col(Job.generation_id), col(Job.deadline_at))
+        .returning(col(Job.generation_id), col(Job.deadline_at), col(Job.lane))
     )
     deadlines: dict[UUID, list[datetime | None]] = {identity: [] for identity in rows}
-    for identity, deadline in waiters:
+    lanes: dict[UUID, list[Lane]] = {identity: [] for identity in rows}
+    for identity, deadline, lane in waiters:
         deadlines[identity].append(deadline)
+        lanes[identity].append(lane)
     return {
         identity: Claim(
             generation_id=identity,
@@ -90,6 +95,7 @@ def claim(
             attempt=row["attempts"],
             claimed_at=row["started_at"],
             deadline_at=_latest(deadlines[identity]),
+            lane=_first(lanes[identity], otherwise=row["lane"]),
             **{name: row[name] for name in _COPIED},
         )
         for identity, row in rows.items()
@@ -102,12 +108,17 @@ def _latest(deadlines: Sequence[datetime | None]) -> datetime | None:
     return max(known) if known and len(known) == len(deadlines) else None
 
 
+def _first(lanes: Sequence[Lane], *, otherwise: Lane) -> Lane:
+    """Give the lane of these that is served first."""
+    return min(lanes, key=list(Lane).index, default=otherwise)
+
+
 _COPIED = tuple(
     name
     for name in Claim.__dataclass_fields__
-    if name not in {"generation_id", "owner", "attempt", "claimed_at", "deadline_at"}
+    if name not in {"generation_id", "owner", "attempt", "claimed_at", "deadline_at", "lane"}
 )
-_READ = ("attempts", "started_at", *_COPIED)
+_READ = ("attempts", "started_at", "lane", *_COPIED)
 
 
 def held(session: Session, owner: str, generation_ids: Collection[UUID]) -> dict[UUID, int]:

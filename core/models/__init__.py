@@ -1,6 +1,7 @@
 """The rows: one file per table."""
 
 from core.models.api_key import ApiKey
+from core.models.approximate import ApproximateEntry, ApproximateLatents
 from core.models.batch import Batch
 from core.models.cache_stat import CacheHolding, CacheStat
 from core.models.generation import Generation
@@ -10,6 +11,8 @@ from core.models.parameters import ImageParameters
 
 __all__ = [
     "ApiKey",
+    "ApproximateEntry",
+    "ApproximateLatents",
     "Batch",
     "CacheHolding",
     "CacheStat",

@@ -26,3 +26,6 @@ class ApiKey(SQLModel, table=True):
     revoked_at: Moment = moment()
     cache: CacheMode | None = Field(default=None, sa_type=enum_type(CacheMode))
     """What its requests want of the caches when they do not say; empty: the setting decides."""
+    approximate: bool | None = None
+    """Whether its requests agree to an approximate start when they do not say; empty: the setting
+    decides."""

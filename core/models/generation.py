@@ -1,9 +1,11 @@
 """Generations: one piece of compute each."""
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Index, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
 from core.lanes import Lane
@@ -46,6 +48,13 @@ class Generation(ImageParameters, table=True):
     )
     reusable: bool = Field(default=True, sa_column_kwargs={"server_default": text("true")})
     """Whether others may join it, and whether its image answers further requests."""
+    approximate_scope: str | None = None
+    """What may answer it approximately: entries of this scope. Empty: nothing, it is computed."""
+    exact_fingerprint: str | None = None
+    """Where `approximate_scope` is given: the fingerprint that its image gets if it is computed
+    from the first step on, for those who did not agree to another beginning."""
+    approximation: dict[str, Any] | None = Field(default=None, sa_type=JSONB)
+    """What it began with: see `core.approximation.Approximation`."""
     attempts: int = 0
     """Times it was claimed; with the owner, the fence against a worker that lost its lease."""
     lease_owner: str | None = None
