@@ -1,8 +1,10 @@
 """Images in S3: immutable objects under keys that never name other content."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import boto3
@@ -13,6 +15,9 @@ from core.errors import NotFoundError, ServiceDownError
 from core.settings import Settings
 
 CACHE_CONTROL = "public, max-age=31536000, immutable"
+
+DELETED_AT_ONCE = 1000
+"""The most that S3 takes in one request."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,13 +68,46 @@ class Storage:
         Raises:
             NotFoundError: before the first chunk, when it is gone.
         """
+        return self._open(key).iter_chunks(chunk_bytes)  # type: ignore[no-any-return]
+
+    def _open(self, key: str) -> Any:
         try:
-            body = self.client.get_object(Bucket=self.bucket, Key=key)["Body"]
+            return self.client.get_object(Bucket=self.bucket, Key=key)["Body"]
         except ClientError as error:
             if error.response["Error"]["Code"] in {"NoSuchKey", "404"}:
                 raise NotFoundError(f"The object {key} is not in the bucket any more.") from error
             raise
-        return body.iter_chunks(chunk_bytes)  # type: ignore[no-any-return]
+
+    def put(self, key: str, body: bytes, *, content_type: str) -> None:
+        """Store bytes that only packshot itself reads."""
+        self.client.put_object(Bucket=self.bucket, Key=key, Body=body, ContentType=content_type)
+
+    def read(self, key: str, *, limit: int) -> bytes:
+        """Give an object's bytes, at most `limit` and one more of them.
+
+        Raises:
+            NotFoundError: It is gone.
+        """
+        with closing(self._open(key)) as body:
+            return bytes(body.read(limit + 1))
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """Delete objects; one that is not there is no error."""
+        for start in range(0, len(keys), DELETED_AT_ONCE):
+            part = keys[start : start + DELETED_AT_ONCE]
+            self.client.delete_objects(
+                Bucket=self.bucket,
+                Delete={"Objects": [{"Key": key} for key in part], "Quiet": True},
+            )
+
+    def listed(self, prefix: str) -> Iterator[tuple[str, datetime]]:
+        """Give the key and the moment of writing, by S3's clock, of each object under a prefix."""
+        pages = self.client.get_paginator("list_objects_v2").paginate(
+            Bucket=self.bucket, Prefix=prefix
+        )
+        for page in pages:
+            for found in page.get("Contents", ()):
+                yield found["Key"], found["LastModified"]
 
     def presign(self, key: str) -> str:
         """Make a URL that reads one object for a while without credentials."""
