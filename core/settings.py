@@ -196,6 +196,19 @@ class Settings(BaseSettings):
         description="Bearer token that opens `GET /metrics`; empty: nobody can read it.",
     )
 
+    approximate: bool = Field(
+        default=False,
+        description="Whether requests that do not say agree to begin with a near prompt's latents.",
+    )
+    approximate_budget_bytes: int = Field(
+        default=2**30,
+        ge=0,
+        description="Bytes of latents kept for near prompts; 0 keeps and uses none.",
+    )
+    approximate_ttl_seconds: PositiveInt = Field(
+        default=7 * 24 * 3600, description="How long latents for near prompts are kept."
+    )
+
     log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR.")
 
 
