@@ -95,11 +95,11 @@ class Counters:
             level: Which cache.
             outcome: What happened.
             tenant: Whose request it was; whoever it belongs to sees it in `GET /v1/stats`.
-            number: How often.
+            number: How often; 0 where only what an earlier count saved is known now.
             steps_saved: UNet steps that need not be computed for it.
             seconds_saved: Seconds of computing that it saved, as far as known.
         """
-        if not number:
+        if not (number or steps_saved or seconds_saved):
             return
         with self._lock:
             amount = self._amounts.setdefault((tenant, level, outcome), Amount())

@@ -1,19 +1,27 @@
 """The end of a job: its waiters are told, its batch counts down."""
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Float, Uuid, func, insert, select, update
+from sqlalchemy import Float, String, Uuid, func, insert, select, update
 from sqlmodel import Session, col
 
+from core.approximation import Approximation
 from core.errors import PackshotError
 from core.lifecycle.claims import Claim
 from core.lifecycle.locks import among, array_of
 from core.models import Batch, Generation, Image, Job
-from core.states import BatchState, GenerationState, JobState, change, sources_of
+from core.states import (
+    BatchState,
+    CacheOutcome,
+    GenerationState,
+    JobState,
+    change,
+    sources_of,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,23 +33,22 @@ class Finished:
     """Not yet in the database."""
     seconds: float
     """From the claim to the decoded image."""
+    approximation: Approximation | None = None
+    """What it began with, if not with noise."""
 
 
-def succeed(session: Session, finished: Collection[Finished]) -> set[UUID]:
+def succeed(session: Session, finished: Collection[Finished]) -> dict[UUID, int]:
     """Record images and finish every job that waits for them.
 
     Returns:
-        The generations that are finished by this; for the others the claim was lost: somebody
-        else finishes them, and nothing of them was written.
+        How many jobs got the image, by the generation that is finished by this; for the others
+        the claim was lost: somebody else finishes them, and nothing of them was written.
     """
     held = _held(session, [one.claim for one in finished])
     recorded = [one for one in finished if one.claim.generation_id in held]
     if not recorded:
-        return set()
-    session.execute(
-        insert(Image),
-        [one.image.model_dump(exclude={"created_at", "last_used_at"}) for one in recorded],
-    )
+        return {}
+    _insert_images(session, recorded, held)
     given = (
         func.unnest(
             array_of(Uuid(), [one.claim.generation_id for one in recorded]),
@@ -55,7 +62,8 @@ def succeed(session: Session, finished: Collection[Finished]) -> set[UUID]:
         .where(col(Generation.id) == given.c.id)
         .values(seconds=given.c.seconds, lease_owner=None, lease_expires_at=None)
     )
-    settle_jobs(
+    _note_approximations(session, recorded)
+    settled = settle_jobs(
         session,
         [
             among(Image.id, [one.image.id for one in recorded]),
@@ -64,13 +72,81 @@ def succeed(session: Session, finished: Collection[Finished]) -> set[UUID]:
         JobState.SUCCEEDED,
         image_id=col(Image.id),
     )
-    return held
+    waiters = Counter(generation_id for _, generation_id in settled)
+    return {identity: waiters[identity] for identity in held}
 
 
-def _held(session: Session, claims: Collection[Claim]) -> set[UUID]:
-    """Lock the generations of those of these claims that still hold."""
+def _insert_images(
+    session: Session, recorded: Collection[Finished], reusable: Mapping[UUID, bool]
+) -> None:
+    """Insert images; of one thing, the newest alone answers further requests."""
+    newest = {
+        (one.image.tenant, one.image.fingerprint): one.image.id
+        for one in recorded
+        if reusable[one.claim.generation_id]
+    }
+    given = (
+        func.unnest(
+            array_of(String(), [tenant for tenant, _ in newest]),
+            array_of(String(), [fingerprint for _, fingerprint in newest]),
+        )
+        .table_valued("tenant", "fingerprint")
+        .render_derived(name="given")
+    )
+    session.execute(
+        update(Image)
+        .where(
+            col(Image.reusable),
+            col(Image.tenant) == given.c.tenant,
+            col(Image.fingerprint) == given.c.fingerprint,
+        )
+        .values(reusable=False)
+    )
+    answering = set(newest.values())
+    session.execute(
+        insert(Image),
+        [
+            one.image.model_dump(exclude={"created_at", "last_used_at"})
+            | {"reusable": one.image.id in answering}
+            for one in recorded
+        ],
+    )
+
+
+def _note_approximations(session: Session, recorded: Collection[Finished]) -> None:
+    """Write what images began with, and tell the jobs that they were computed for."""
+    approximate = {
+        one.claim.generation_id: one.approximation.document()
+        for one in recorded
+        if one.approximation is not None
+    }
+    for generation_id, document in approximate.items():
+        session.execute(
+            update(Generation)
+            .where(col(Generation.id) == generation_id)
+            .values(approximation=document)
+        )
+    if approximate:
+        session.execute(
+            update(Job)
+            .where(among(Job.generation_id, approximate), col(Job.cache) == CacheOutcome.MISS)
+            .values(cache=CacheOutcome.APPROXIMATE)
+        )
+
+
+def _held(session: Session, claims: Collection[Claim]) -> dict[UUID, bool]:
+    """Lock the generations of those of these claims that still hold.
+
+    Returns:
+        By their ids, whether their images may answer further requests.
+    """
     statement = (
-        select(col(Generation.id), col(Generation.lease_owner), col(Generation.attempts))
+        select(
+            col(Generation.id),
+            col(Generation.lease_owner),
+            col(Generation.attempts),
+            col(Generation.reusable),
+        )
         .where(
             among(Generation.id, [claim.generation_id for claim in claims]),
             col(Generation.state).in_(sources_of(GenerationState.SUCCEEDED)),
@@ -80,7 +156,7 @@ def _held(session: Session, claims: Collection[Claim]) -> set[UUID]:
         .with_for_update()
     )
     fences = {(claim.generation_id, claim.owner, claim.attempt) for claim in claims}
-    return {row.id for row in session.execute(statement) if tuple(row) in fences}
+    return {row[0]: row.reusable for row in session.execute(statement) if row[:3] in fences}
 
 
 def fail(session: Session, claim: Claim, error: PackshotError) -> bool:
@@ -120,17 +196,20 @@ def settle(
 
 def settle_jobs(
     session: Session, where: Collection[Any], state: JobState, **values: Any
-) -> list[UUID]:
+) -> list[tuple[UUID, UUID | None]]:
     """Move the open jobs that match to a final state, and count their batches down.
 
     Returns:
-        The ids of the jobs that changed.
+        The ids of the jobs that changed, each with its generation's.
     """
     statement = (
-        change(Job, state).where(*where).values(**values).returning(col(Job.id), col(Job.batch_id))
+        change(Job, state)
+        .where(*where)
+        .values(**values)
+        .returning(col(Job.id), col(Job.generation_id), col(Job.batch_id))
     )
     changed = session.execute(statement).all()
-    finished = Counter(batch_id for _, batch_id in changed if batch_id)
+    finished = Counter(batch_id for _, _, batch_id in changed if batch_id)
     # By ascending id, so that two workers that finish jobs of the same batches do not deadlock.
     for batch_id in sorted(finished):
         session.execute(
@@ -143,4 +222,4 @@ def settle_jobs(
                 col(Batch.id) == batch_id, col(Batch.open_jobs) == 0
             )
         )
-    return [job_id for job_id, _ in changed]
+    return [(job_id, generation_id) for job_id, generation_id, _ in changed]

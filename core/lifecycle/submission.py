@@ -1,22 +1,25 @@
 """Wanted images in: each is answered from store, joined to running work, or queued."""
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import delete as sql_delete
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, insert
 from sqlalchemy.dialects.postgresql import insert as upsert
-from sqlmodel import Session, col
+from sqlmodel import Session
 
+from core.cache_mode import CacheMode
 from core.fingerprint import derived_seed, fingerprint, variant_seed
 from core.lanes import Lane
 from core.lifecycle.locks import among
-from core.models import Batch, Generation, Image, ImageParameters, Job
+from core.lifecycle.lookup import FOR_EVER, Stored, find_stored, join_in_flight
+from core.models import Batch, Generation, ImageParameters, Job
 from core.models.columns import new_id
-from core.states import IN_FLIGHT, BatchState, CacheOutcome, GenerationState, JobState
+from core.states import BatchState, CacheOutcome, GenerationState, JobState
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,11 +41,28 @@ class Wanted:
     row: dict[str, Any] = field(default_factory=dict)
     warning: str | None = None
     deadline_at: datetime | None = None
+    approximate: bool = False
+    """Whether it may begin with the latents of a near prompt's image."""
 
     def fingerprint(self, bundle_revision: str) -> str:
-        """Digest what decides this image."""
+        """Digest what decides this image, computed from the first step on."""
+        return self._digest(bundle_revision, self.prompt)
+
+    def approximate_fingerprint(self, bundle_revision: str) -> str:
+        """Digest what decides it when it may begin with another's latents."""
+        return self._digest(bundle_revision, self.prompt, approximate=True)
+
+    def scope(self, bundle_revision: str) -> str:
+        """Digest what it must share with an image whose latents it begins with.
+
+        That is all but the prompt: another size, schedule or guidance has other latents, and who
+        names a seed or asks for another variant wants an image that begins differently.
+        """
+        return self._digest(bundle_revision, prompt="")
+
+    def _digest(self, bundle_revision: str, prompt: str, *, approximate: bool = False) -> str:
         return fingerprint(
-            prompt=self.prompt,
+            prompt=prompt,
             negative_prompt=self.negative_prompt,
             width=self.width,
             height=self.height,
@@ -52,10 +72,11 @@ class Wanted:
             seed=self.seed,
             variant=self.variant,
             bundle_revision=bundle_revision,
+            approximate=approximate,
         )
 
     def parameters(self, digest: str) -> dict[str, Any]:
-        """Give the columns of `ImageParameters`, the seed decided."""
+        """Give the columns of `ImageParameters`, the seed decided by what `fingerprint` gives."""
         values = {name: getattr(self, name) for name in ImageParameters.model_fields}
         if self.seed is None:
             return values | {"seed": derived_seed(digest)}
@@ -69,7 +90,53 @@ class Submission:
     job_ids: Sequence[UUID]
     """In the order of the wanted images."""
     published: Sequence[tuple[UUID, Lane]]
-    """New generations: publish them after the commit."""
+    """Generations that are new, or moved to this lane: publish them after the commit."""
+    outcomes: Mapping[CacheOutcome, int]
+    """What served how many of them."""
+    uses: Mapping[UUID, int]
+    """How many each stored image answered, by its id."""
+    steps_saved: int = 0
+    """UNet steps of the images that were answered from store."""
+    seconds_saved: float = 0.0
+    """What computing those took, as far as known."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Order:
+    """What all wanted images of one call have in common."""
+
+    session: Session
+    tenant: str
+    lane: Lane
+    bundle_revision: str
+    cache: CacheMode
+    ttl_seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Place:
+    """One wanted image, and by what it is found."""
+
+    wanted: Wanted
+    exact: str
+    """Its fingerprint when it is computed from the first step on."""
+    fingerprint: str
+    name: str
+    """What equal ones share; the fingerprint, except where nothing may be shared."""
+    scope: str | None = None
+    """Of an image that may begin with another's latents: see `Wanted.scope`."""
+
+
+@dataclass(kw_only=True)
+class _Answers:
+    """What answers each fingerprint."""
+
+    images: dict[str, Stored] = field(default_factory=dict)
+    generations: dict[str, UUID] = field(default_factory=dict)
+    created: list[str] = field(default_factory=list)
+    """Fingerprints of the generations that are new."""
+    raised: list[UUID] = field(default_factory=list)
+    """Generations that moved to this lane."""
 
 
 def submit(
@@ -80,6 +147,8 @@ def submit(
     lane: Lane,
     bundle_revision: str,
     batch: Batch | None = None,
+    cache: CacheMode = CacheMode.USE,
+    ttl_seconds: float = FOR_EVER,
 ) -> Submission:
     """Insert one job per wanted image, and one generation per image that nobody makes yet.
 
@@ -87,144 +156,163 @@ def submit(
         session: An open transaction.
         wanted: The images, in the order of the sheet.
         tenant: Whose they are; nothing of another tenant is looked at.
-        lane: Queue of the new generations.
+        lane: Queue of the new generations; what is joined moves to it from a later one.
         bundle_revision: The model that makes them.
         batch: The sheet, not yet added to the session; its counters are set here.
+        cache: Whether stored images and running work may answer.
+        ttl_seconds: The age, in seconds, from which a stored image answers no more.
     """
-    digests = [one.fingerprint(bundle_revision) for one in wanted]
-    first: dict[str, Wanted] = {}
-    for digest, one in zip(digests, wanted, strict=True):
-        first.setdefault(digest, one)
-    images, generations, created = _resolve(session, first, tenant, lane, bundle_revision)
+    order = _Order(
+        session=session,
+        tenant=tenant,
+        lane=lane,
+        bundle_revision=bundle_revision,
+        cache=cache,
+        ttl_seconds=ttl_seconds,
+    )
+    places = [_place(order, one, position) for position, one in enumerate(wanted)]
+    first: dict[str, _Place] = {}
+    for place in places:
+        first.setdefault(place.name, place)
+    answers = _compute_all(order, first) if cache is CacheMode.BYPASS else _resolve(order, first)
 
     rows = []
-    fresh = set(created)
-    for position, (one, digest) in enumerate(zip(wanted, digests, strict=True)):
-        outcome = CacheOutcome.EXACT if digest in images else CacheOutcome.COALESCED
-        if digest in fresh:
-            fresh.remove(digest)
+    fresh = set(answers.created)
+    for position, place in enumerate(places):
+        one, name = place.wanted, place.name
+        stored = answers.images.get(name)
+        outcome = CacheOutcome.EXACT if stored else CacheOutcome.COALESCED
+        if name in fresh:
+            fresh.remove(name)
             outcome = CacheOutcome.MISS
         rows.append(
-            one.parameters(digest)
+            one.parameters(place.exact)
             | {
                 "id": new_id(),
                 "tenant": tenant,
                 "batch_id": batch.id if batch else None,
-                "generation_id": generations.get(digest),
-                "image_id": images.get(digest),
+                "generation_id": answers.generations.get(name),
+                "image_id": stored.image_id if stored else None,
                 "position": position,
                 "line": one.line,
                 "row": one.row,
                 "sku": one.sku,
                 "variant": one.variant,
-                "fingerprint": digest,
+                "fingerprint": place.fingerprint,
                 "lane": lane,
-                "state": JobState.SUCCEEDED if digest in images else JobState.QUEUED,
+                "state": JobState.SUCCEEDED if stored else JobState.QUEUED,
                 "cache": outcome,
                 "warning": one.warning,
                 "deadline_at": one.deadline_at,
-                "finished_at": func.now() if digest in images else None,
+                "finished_at": func.now() if stored else None,
             }
         )
     if batch:
         _add_batch(session, batch, rows)
     _insert_jobs(session, rows)
+    hits = [
+        (place.wanted, answers.images[place.name])
+        for place in places
+        if place.name in answers.images
+    ]
     return Submission(
         job_ids=[row["id"] for row in rows],
-        published=[(generations[digest], lane) for digest in created],
+        published=[(answers.generations[name], lane) for name in answers.created]
+        + [(identity, lane) for identity in answers.raised],
+        outcomes=Counter(row["cache"] for row in rows),
+        uses=Counter(stored.image_id for _, stored in hits),
+        steps_saved=sum(one.steps for one, _ in hits),
+        seconds_saved=sum(stored.seconds or 0.0 for _, stored in hits),
     )
 
 
-def _resolve(
-    session: Session,
-    first: dict[str, Wanted],
-    tenant: str,
-    lane: Lane,
-    bundle_revision: str,
-) -> tuple[dict[str, UUID], dict[str, UUID], list[str]]:
-    """Find or make what answers each fingerprint: images, generations, and which are new."""
-    images = _stored(session, tenant, first)
-    generations: dict[str, UUID] = {}
-    created: list[str] = []
-    missing = [digest for digest in first if digest not in images]
+def _place(order: _Order, wanted: Wanted, position: int) -> _Place:
+    exact = wanted.fingerprint(order.bundle_revision)
+    if order.cache is CacheMode.USE and wanted.approximate:
+        digest = wanted.approximate_fingerprint(order.bundle_revision)
+        scope = wanted.scope(order.bundle_revision)
+        return _Place(wanted=wanted, exact=exact, fingerprint=digest, name=digest, scope=scope)
+    # What nothing else may answer has a name of its own.
+    name = f"{exact}/{position}" if order.cache is CacheMode.BYPASS else exact
+    return _Place(wanted=wanted, exact=exact, fingerprint=exact, name=name)
+
+
+def _resolve(order: _Order, first: dict[str, _Place]) -> _Answers:
+    """Find or make what answers each fingerprint."""
+    answers = _Answers()
+    answers.images |= _stored(order, first.values())
+    missing = [digest for digest in first if digest not in answers.images]
     while missing:
-        new = _insert_generations(session, missing, first, tenant, lane, bundle_revision)
+        new = _insert_generations(order, missing, first)
         # A generation that finished between the look-up and the insert left its image behind.
-        finished = _stored(session, tenant, new)
+        finished = _stored(order, [first[digest] for digest in new])
         if finished:
             discarded = [new.pop(digest) for digest in finished]
-            session.execute(sql_delete(Generation).where(among(Generation.id, discarded)))
-        joined = _lock_in_flight(session, tenant, [d for d in missing if d not in new])
-        images |= finished
-        generations |= new | joined
+            order.session.execute(sql_delete(Generation).where(among(Generation.id, discarded)))
+        others = [digest for digest in missing if digest not in new]
+        joined = join_in_flight(order.session, order.tenant, others, order.lane)
+        answers.images |= finished
+        answers.generations |= new | dict(joined.generations)
+        answers.raised += joined.raised
         # In the sheet's order, which ON CONFLICT does not keep.
-        created += [digest for digest in missing if digest in new]
-        missing = [d for d in missing if d not in generations and d not in images]
+        answers.created += [digest for digest in missing if digest in new]
+        missing = [d for d in missing if d not in answers.generations and d not in answers.images]
         # What was running a moment ago and is not now has ended: look again.
-        images |= _stored(session, tenant, missing)
-        missing = [digest for digest in missing if digest not in images]
-    return images, generations, created
+        answers.images |= _stored(order, [first[digest] for digest in missing])
+        missing = [digest for digest in missing if digest not in answers.images]
+    return answers
 
 
-def _stored(session: Session, tenant: str, digests: Iterable[str]) -> dict[str, UUID]:
-    """Find the stored image of each fingerprint."""
-    wanted = list(digests)
-    if not wanted:
+def _stored(order: _Order, places: Iterable[_Place]) -> dict[str, Stored]:
+    """Find the stored image of each, by name, if stored images may answer."""
+    if order.cache is not CacheMode.USE:
         return {}
-    statement = select(col(Image.fingerprint), col(Image.id)).where(
-        col(Image.tenant) == tenant,
-        col(Image.fingerprint) == func.any(wanted),
-        col(Image.reusable),
-    )
-    return dict(session.execute(statement).all())
+    names = {place.name: place.exact for place in places}
+    digests = names.keys() | names.values()
+    found = find_stored(order.session, order.tenant, digests, ttl_seconds=order.ttl_seconds)
+    # Who agrees to an approximate image is glad of an exact one.
+    return {
+        name: found.get(exact) or found[name]
+        for name, exact in names.items()
+        if exact in found or name in found
+    }
+
+
+def _compute_all(order: _Order, first: dict[str, _Place]) -> _Answers:
+    """Queue everything, each for itself alone."""
+    ids = {name: new_id() for name in first}
+    rows = [_generation(order, place, ids[name]) for name, place in first.items()]
+    if rows:
+        order.session.execute(insert(Generation), rows)
+    return _Answers(generations=dict(ids), created=list(first))
 
 
 def _insert_generations(
-    session: Session,
-    digests: Sequence[str],
-    first: dict[str, Wanted],
-    tenant: str,
-    lane: Lane,
-    bundle_revision: str,
+    order: _Order, digests: Sequence[str], first: dict[str, _Place]
 ) -> dict[str, UUID]:
     """Queue what nobody computes yet; what is in flight already is left alone."""
     # Ids ascend in the sheet's order, in which the sweeper publishes.
     ids = {digest: new_id() for digest in digests}
-    rows = [
-        first[digest].parameters(digest)
-        | {
-            "id": ids[digest],
-            "tenant": tenant,
-            "fingerprint": digest,
-            "bundle_revision": bundle_revision,
-            "lane": lane,
-            "state": GenerationState.QUEUED,
-            "attempts": 0,
-        }
-        # Sorted: two sheets with the same products in another order must not deadlock.
-        for digest in sorted(digests)
-    ]
+    # Sorted: two sheets with the same products in another order must not deadlock.
+    rows = [_generation(order, first[digest], ids[digest]) for digest in sorted(digests)]
     table = Generation.__table__  # type: ignore[attr-defined]
     statement = upsert(table).on_conflict_do_nothing().returning(table.c.fingerprint, table.c.id)
-    return dict(session.execute(statement, rows).all())
+    return dict(order.session.execute(statement, rows).all())
 
 
-def _lock_in_flight(session: Session, tenant: str, digests: Sequence[str]) -> dict[str, UUID]:
-    """Find the running work of each fingerprint and keep it from ending before our commit."""
-    if not digests:
-        return {}
-    statement = (
-        select(col(Generation.fingerprint), col(Generation.id))
-        .where(
-            col(Generation.tenant) == tenant,
-            col(Generation.fingerprint) == func.any(list(digests)),
-            col(Generation.state).in_(IN_FLIGHT),
-        )
-        # By id, as in core.lifecycle.locks: a sheet that is cancelled locks the same rows.
-        .order_by(col(Generation.id))
-        .with_for_update(read=True)
-    )
-    return dict(session.execute(statement).all())
+def _generation(order: _Order, place: _Place, identity: UUID) -> dict[str, Any]:
+    return place.wanted.parameters(place.exact) | {
+        "id": identity,
+        "tenant": order.tenant,
+        "fingerprint": place.fingerprint,
+        "bundle_revision": order.bundle_revision,
+        "lane": order.lane,
+        "state": GenerationState.QUEUED,
+        "reusable": order.cache is not CacheMode.BYPASS,
+        "approximate_scope": place.scope,
+        "exact_fingerprint": place.exact if place.scope else None,
+        "attempts": 0,
+    }
 
 
 def _add_batch(session: Session, batch: Batch, rows: Sequence[dict[str, Any]]) -> None:

@@ -14,14 +14,9 @@ class Image(SQLModel, table=True):
 
     __tablename__ = "image"
     __table_args__ = (
-        # One image at most answers further requests for the same thing.
-        Index(
-            "uq_image_reusable",
-            "tenant",
-            "fingerprint",
-            unique=True,
-            postgresql_where=text("reusable"),
-        ),
+        # Not unique: two workers may finish the same thing at the same moment, and the newer
+        # image answers.
+        Index("ix_image_reusable", "tenant", "fingerprint", postgresql_where=text("reusable")),
         # What the janitor takes away next; nearly always empty.
         Index("ix_image_doomed", "doomed_at", postgresql_where=text("doomed_at is not null")),
         # Whether an object in S3 has a row.

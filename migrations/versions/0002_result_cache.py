@@ -79,10 +79,10 @@ def _image_columns() -> None:
     )
     op.drop_index("ix_image_tenant_fingerprint", table_name="image")
     op.create_index(
-        "uq_image_reusable",
+        "ix_image_reusable",
         "image",
         ["tenant", "fingerprint"],
-        unique=True,
+        unique=False,
         postgresql_where=sa.text("reusable"),
     )
     op.create_index(
@@ -117,7 +117,7 @@ def downgrade() -> None:
     )
     _in_flight_index(IN_FLIGHT)
     op.drop_column("generation", "reusable")
-    for name in ("ix_image_key", "ix_image_doomed", "uq_image_reusable"):
+    for name in ("ix_image_key", "ix_image_doomed", "ix_image_reusable"):
         op.drop_index(name, table_name="image")
     op.create_index("ix_image_tenant_fingerprint", "image", ["tenant", "fingerprint"], unique=False)
     for name in ("doomed_at", "last_used_at", "uses", "reusable"):

@@ -45,21 +45,27 @@ class Shop:
         self.bundle_revision = bundle_revision
 
     def want(
-        self, *products: str | Wanted, batch: bool = False, tenant: str = "shop"
+        self,
+        *products: str | Wanted,
+        batch: bool = False,
+        tenant: str = "shop",
+        lane: Lane = Lane.STANDARD,
+        **values: Any,
     ) -> Submission:
         """Submit images, as a sheet or one by one."""
         images = [wanted(one) if isinstance(one, str) else one for one in products]
         sheet = None
         if batch:
-            sheet = Batch(tenant=tenant, lane=Lane.STANDARD, total_jobs=0, open_jobs=0)
+            sheet = Batch(tenant=tenant, lane=lane, total_jobs=0, open_jobs=0)
         with self.database.session() as session:
             return submission.submit(
                 session,
                 images,
                 tenant=tenant,
-                lane=Lane.STANDARD,
+                lane=lane,
                 bundle_revision=self.bundle_revision,
                 batch=sheet,
+                **values,
             )
 
     def generation_of(self, job_id: UUID) -> UUID:
@@ -93,12 +99,13 @@ class Shop:
             attempt=row.attempts,
             claimed_at=row.started_at,
             deadline_at=None,
+            lane=row.lane,
             **copied,
         )
 
-    def succeed(self, claim: Claim) -> bool:
+    def succeed(self, claim: Claim, image: Image | None = None) -> bool:
         with self.database.session() as session:
-            return claim.generation_id in settlement.succeed(session, [finished(claim)])
+            return claim.generation_id in settlement.succeed(session, [finished(claim, image)])
 
     def job(self, job_id: UUID) -> Job:
         with self.database.session() as session:

@@ -1,0 +1,136 @@
+"""What there is already: stored images, and running work to join."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, and_, case, func, null, select, update
+from sqlmodel import Session, col
+
+from core.lanes import Lane
+from core.lifecycle.locks import among
+from core.models import Generation, Image
+from core.states import IN_FLIGHT, GenerationState
+
+FOR_EVER = 0.0
+"""A time to live that never ends."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stored:
+    """An image that answers a request."""
+
+    image_id: UUID
+    seconds: float | None
+    """What computing it took."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Joined:
+    """Running work that requests were attached to."""
+
+    generations: Mapping[str, UUID]
+    """By fingerprint."""
+    raised: Sequence[UUID]
+    """Of those, the queued ones that moved to the lane of the request: publish them there."""
+
+
+def usable(ttl_seconds: float) -> ColumnElement[bool]:
+    """Match images that answer further requests; their age is taken by Postgres's clock."""
+    if ttl_seconds == FOR_EVER:
+        return col(Image.reusable)
+    young = col(Image.created_at) > func.now() - timedelta(seconds=ttl_seconds)
+    return and_(col(Image.reusable), young)
+
+
+def find_stored(
+    session: Session, tenant: str, fingerprints: Iterable[str], *, ttl_seconds: float
+) -> dict[str, Stored]:
+    """Find the image of each fingerprint, in one query.
+
+    Until the transaction ends the janitor leaves them alone.
+
+    Args:
+        session: An open transaction.
+        tenant: Whose; nothing of another tenant is looked at.
+        fingerprints: Any number.
+        ttl_seconds: The age from which an image answers no more; `FOR_EVER` for none.
+    """
+    wanted = list(fingerprints)
+    if not wanted:
+        return {}
+    statement = (
+        select(col(Image.fingerprint), col(Image.id), col(Generation.seconds))
+        .join(Generation, col(Generation.id) == col(Image.generation_id))
+        .where(
+            col(Image.tenant) == tenant,
+            col(Image.fingerprint) == func.any(wanted),
+            usable(ttl_seconds),
+        )
+        # The newest last: it is the one that is kept below.
+        .order_by(col(Image.created_at), col(Image.id))
+        .with_for_update(of=Image, read=True, key_share=True)
+    )
+    return {
+        fingerprint: Stored(image_id=image_id, seconds=seconds)
+        for fingerprint, image_id, seconds in session.execute(statement)
+    }
+
+
+def join_in_flight(
+    session: Session, tenant: str, fingerprints: Sequence[str], lane: Lane
+) -> Joined:
+    """Find the running work of each fingerprint, and keep it from ending before our commit.
+
+    Work that waits in a lane served later than `lane` moves up to it: whoever joins is not served
+    later than if nobody had been there before.
+    """
+    if not fingerprints:
+        return Joined(generations={}, raised=[])
+    wanted = (
+        col(Generation.tenant) == tenant,
+        col(Generation.fingerprint) == func.any(list(fingerprints)),
+        col(Generation.state).in_(IN_FLIGHT),
+        col(Generation.reusable),
+    )
+    later = lanes_after(lane)
+    # Shared locks where nothing moves, so that any number of requests join at the same time; all
+    # exclusive where something does, because shared ones that grow wait for each other in circles.
+    moves = bool(later) and bool(
+        session.execute(
+            select(col(Generation.id)).where(*wanted, col(Generation.lane).in_(later)).limit(1)
+        ).first()
+    )
+    statement = (
+        select(col(Generation.fingerprint), col(Generation.id))
+        .where(*wanted)
+        # By id, as in core.lifecycle.locks: a sheet that is cancelled locks the same rows.
+        .order_by(col(Generation.id))
+        .with_for_update(read=not moves)
+    )
+    found = dict(session.execute(statement).all())
+    raised = _raise(session, list(found.values()), lane) if moves else []
+    return Joined(generations=found, raised=raised)
+
+
+def lanes_after(lane: Lane) -> list[Lane]:
+    """Give the lanes that are served later."""
+    lanes = list(Lane)
+    return lanes[lanes.index(lane) + 1 :]
+
+
+def _raise(session: Session, generation_ids: Sequence[UUID], lane: Lane) -> list[UUID]:
+    queued = col(Generation.state) == GenerationState.QUEUED
+    statement = (
+        update(Generation)
+        .where(among(Generation.id, generation_ids), col(Generation.lane).in_(lanes_after(lane)))
+        .values(
+            lane=lane,
+            # Its message is in the old lane; should the new one be lost, the sweeper sends it.
+            published_at=case((queued, null()), else_=col(Generation.published_at)),
+        )
+        .returning(col(Generation.id), col(Generation.state))
+    )
+    moved = session.execute(statement).all()
+    return [identity for identity, state in moved if state == GenerationState.QUEUED]
