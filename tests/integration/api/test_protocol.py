@@ -12,7 +12,7 @@ import pytest
         ("GET", "/v1/jobs/not-an-id", 422, "invalid_request"),
         ("DELETE", "/v1/jobs", 405, "method_not_allowed"),
         ("GET", "/v1/batches?limit=0", 422, "invalid_request"),
-        ("GET", f"/v1/jobs/{uuid.uuid4()}", 404, "not_found"),
+        ("GET", f"/v1/jobs/{uuid.UUID(int=0)}", 404, "not_found"),
     ],
 )
 def test_every_error_is_a_problem_document(client, method, path, status, code):
