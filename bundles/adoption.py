@@ -14,7 +14,15 @@ import openvino as ov
 from bundles.architecture import INDEX, check_tokenizer, read_json, write_json
 from bundles.conversion import MODEL_FILE
 from bundles.description import Size, describe, resized
-from bundles.manifest import FILE_NAME, FORMAT, Manifest, load_manifest, save_manifest
+from bundles.manifest import (
+    ALIGNMENT_FILE,
+    FILE_NAME,
+    FORMAT,
+    Manifest,
+    load_manifest,
+    save_manifest,
+    variant_folder,
+)
 from bundles.progress import Progress
 from bundles.source import content_hash
 from bundles.tokenizer import save_tokenizer
@@ -75,7 +83,9 @@ def adopt(
     )
     target.parent.mkdir(parents=True, exist_ok=True)
     with Workshop(target, revision) as workshop:
-        parts = [part for part in (*NEEDED, *OPTIONAL) if (folder / part).is_dir()]
+        variants = manifest.feature_caching.variants if manifest.feature_caching else ()
+        found = dict.fromkeys((*NEEDED, *OPTIONAL, *(variant_folder(one.name) for one in variants)))
+        parts = [part for part in found if (folder / part).is_dir()]
         for part in parts:
             if not workshop.has(part):
                 with workshop.part(part) as aside:
@@ -127,7 +137,8 @@ def _check_unet(model: ov.Model, folder: Path) -> str:
 
 def _link(folder: Path, target: Path) -> None:
     """Link the model's files, and copy its configuration."""
-    for path in (folder / MODEL_FILE, (folder / MODEL_FILE).with_suffix(".bin")):
+    files = [folder / MODEL_FILE, (folder / MODEL_FILE).with_suffix(".bin")]
+    for path in [*files, *folder.glob(ALIGNMENT_FILE)]:
         # The Hub's cache has links to its files.
         real = path.resolve()
         try:

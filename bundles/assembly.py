@@ -8,6 +8,8 @@ import openvino as ov
 
 from bundles.architecture import INDEX, read_json, write_json
 from bundles.conversion import MODEL_FILE, save
+from bundles.features.graphs import name_outputs
+from bundles.features.points import wanted_features
 from bundles.manifest import Quantisation
 from bundles.order import Order
 from bundles.parts import convert_text_encoder, convert_vae_decoder, convert_vae_encoder
@@ -59,11 +61,12 @@ def make_parts(order: Order, workshop: Workshop, say: Progress) -> Quantisation 
 
 
 def _convert_unet(folder: Path, order: Order) -> ov.Model:
+    features = wanted_features(order.caching) if order.caching else None
     if order.unet is None:
-        return convert_unet(folder, order.plan)
+        return convert_unet(folder, order.plan, features)
     from bundles.training.trained import trained_unet  # noqa: PLC0415 - NNCF takes seconds
 
-    return trained_unet(order.unet)
+    return trained_unet(order.unet, features)
 
 
 def _quantise(model: ov.Model, order: Order, workshop: Workshop, say: Progress) -> ov.Model:
@@ -73,7 +76,7 @@ def _quantise(model: ov.Model, order: Order, workshop: Workshop, say: Progress) 
         model, order.source, workdir=workshop.scratch / "quantise", say=say
     )
     _note(how, workshop)
-    return quantised
+    return name_outputs(quantised, [port.get_any_name() for port in model.outputs])
 
 
 def _note(quantisation: Quantisation, workshop: Workshop) -> None:

@@ -4,7 +4,15 @@ from pathlib import Path
 from typing import Any
 
 from bundles.architecture import read_json
-from bundles.manifest import Defaults, Manifest, Quantisation, Sizes, TokenMergingPlan
+from bundles.manifest import (
+    BlockCache,
+    DeepCache,
+    Defaults,
+    Manifest,
+    Quantisation,
+    Sizes,
+    TokenMergingPlan,
+)
 from bundles.source import Profile, read_profile
 from core.errors import BundleError
 
@@ -23,6 +31,7 @@ def describe(
     autoencoder: dict[str, Any],
     token_merging: TokenMergingPlan | None = None,
     quantisation: Quantisation | None = None,
+    feature_caching: DeepCache | BlockCache | None = None,
 ) -> Manifest:
     """Describe a bundle made from `folder`, which was named as `source`."""
     profile = read_profile(folder)
@@ -37,6 +46,7 @@ def describe(
         precision=precision,
         token_merging=token_merging,
         quantisation=quantisation,
+        feature_caching=feature_caching,
         licence=profile.licence or "unknown",
         defaults=resized(profile, size),
         sizes=profile.sizes,

@@ -6,6 +6,8 @@ from bundles.adoption import adopt, is_converted
 from bundles.architecture import read_json
 from bundles.assembly import make_parts
 from bundles.description import Size, describe
+from bundles.features.order import CachingOrder
+from bundles.features.variants import make_variants
 from bundles.manifest import Manifest, TokenMergingPlan, save_manifest
 from bundles.order import Precision, check, take_order
 from bundles.progress import Progress, Silent
@@ -24,6 +26,7 @@ def build(
     token_merging: TokenMergingPlan | None = None,
     size: Size | None = None,
     unet: Path | None = None,
+    caching: CachingOrder | None = None,
     say: Progress | None = None,
 ) -> Manifest:
     """Make a bundle from a diffusers folder or Hub id of a Stable Diffusion model.
@@ -48,6 +51,7 @@ def build(
             default. Workers compile and tune for this size first. The model does the others still.
         unet: For int8-qat: the folder that the training wrote; its tokens are merged as it has
             learned.
+        caching: Which features pictures keep between steps; None: none.
         say: Hears how far it is.
 
     Raises:
@@ -59,20 +63,28 @@ def build(
     say = say or Silent()
     folder = locate(source, say)
     if is_converted(folder):
-        if precision or token_merging or unet:
+        if precision or token_merging or unet or caching:
             raise BundleError(
-                f"{folder.name} is converted already, so its precision and token merging are "
-                "decided: leave these options out, or give the original model"
+                f"{folder.name} is converted already, so its precision, token merging and feature "
+                "caching are decided: leave these options out, or give the original model"
             )
         return adopt(folder, target, source=str(source), name=name, size=size, say=say)
     order = take_order(
-        folder, precision=precision or "fp16", token_merging=token_merging, unet=unet
+        folder,
+        precision=precision or "fp16",
+        token_merging=token_merging,
+        unet=unet,
+        caching=caching,
     )
     check(order, target, size)
     revision = content_hash(folder, order.options(), say=say)
     target.parent.mkdir(parents=True, exist_ok=True)
     with Workshop(target, revision) as workshop:
         quantisation = make_parts(order, workshop, say)
+        feature_caching = None
+        if caching is not None:
+            halves = order.precision != "fp32"
+            feature_caching = make_variants(caching, folder, workshop, say, halves=halves)
         manifest = describe(
             folder,
             source=str(source),
@@ -83,6 +95,7 @@ def build(
             autoencoder=read_json(folder / "vae" / "config.json"),
             token_merging=order.plan,
             quantisation=quantisation,
+            feature_caching=feature_caching,
         )
         save_manifest(manifest, workshop.bundle)
         workshop.finish()

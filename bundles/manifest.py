@@ -6,7 +6,7 @@ The API reads manifests, so nothing here imports torch, openvino, diffusers, opt
 import json
 import os
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -83,6 +83,57 @@ class Quantisation(Record):
     )
 
 
+ALIGNMENT_FILE = "feature_alignment.safetensors"
+"""In the UNet's folder: scales and shifts of features that come from earlier steps."""
+
+
+class FeatureVariant(Record):
+    """One of the compiled graphs that make up a UNet whose features are kept between steps."""
+
+    name: str = Field(pattern=r"^[a-z0-9-]+$", description="`full`, or what its folder is called.")
+    takes: tuple[str, ...] = Field(
+        (), description="Features that it is given instead of computing them."
+    )
+    leaves: tuple[str, ...] = Field((), description="Features that it gives to later steps.")
+    work: float = Field(1.0, gt=0, le=1, description="Its multiplications, as a share of full's.")
+
+
+def variant_folder(name: str) -> str:
+    """Give the folder of a variant's graph, in its bundle."""
+    return "unet" if name == "full" else f"unet_{name}"
+
+
+class DeepCache(Record):
+    """The deep part of the UNet runs only at every few steps (Ma et al. 2023, arXiv 2312.00858)."""
+
+    method: Literal["deepcache"] = "deepcache"
+    interval: int = Field(ge=2, description="One step of so many is full, on average.")
+    branch: int = Field(0, ge=0, description="How many skip connections cheap steps reach down.")
+    schedule: Literal["uniform", "centred"] = Field(
+        "uniform", description="Full steps at equal distances, or closer where much changes."
+    )
+    variants: tuple[FeatureVariant, ...] = Field(min_length=2, description="The full one first.")
+
+
+class BlockCache(Record):
+    """Transformer blocks run again when they have changed (Wimbauer et al. 2023, arXiv 2312.03209).
+
+    Changes were measured at `steps` steps, and hold for others by their share of the schedule.
+    """
+
+    method: Literal["blockcache"] = "blockcache"
+    threshold: float = Field(gt=0, description="Accumulated relative change that is borne.")
+    steps: int = Field(ge=2, description="UNet calls of the pictures that changes are known from.")
+    changes: dict[str, tuple[float, ...]] = Field(
+        description="Each feature's relative L1 change, added up from the first call to each one."
+    )
+    variants: tuple[FeatureVariant, ...] = Field(min_length=2, description="The full one first.")
+
+
+FeatureCaching = Annotated[DeepCache | BlockCache, Field(discriminator="method")]
+"""How features are kept between a picture's steps."""
+
+
 class Manifest(Record):
     """A bundle's identity and limits."""
 
@@ -98,6 +149,9 @@ class Manifest(Record):
     precision: str = Field("fp16", description="Of the UNet's weights: fp32, fp16, bf16, int8.")
     token_merging: TokenMergingPlan | None = Field(None, description="Empty: no merging.")
     quantisation: Quantisation | None = Field(None, description="Empty: not quantised.")
+    feature_caching: FeatureCaching | None = Field(
+        None, description="Empty: every step runs the whole UNet."
+    )
     licence: str = Field("unknown", description="SPDX identifier of the weights' licence.")
     defaults: Defaults = Field(default_factory=Defaults)
     sizes: Sizes = Field(default_factory=Sizes)

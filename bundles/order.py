@@ -7,10 +7,12 @@ from typing import Any, Literal
 from bundles.architecture import check_parts, read_json
 from bundles.description import Size, resized, scale_factor
 from bundles.estimate import require_resources
+from bundles.features.order import CachingOrder, check_caching
+from bundles.features.points import wanted_features
 from bundles.manifest import FORMAT, TokenMergingPlan
 from bundles.source import content_hash, read_profile
 from bundles.training.record import TrainedUnet, load_record
-from bundles.unet import check_plan
+from bundles.unet import check_features, check_plan
 from core.errors import BundleError
 
 Precision = Literal["fp32", "fp16", "bf16", "int8", "int8-qat"]
@@ -44,6 +46,9 @@ class Order:
     record: TrainedUnet | None = None
     """What that UNet says about itself."""
 
+    caching: CachingOrder | None = None
+    """What is kept between steps; None: nothing."""
+
     @property
     def stored_precision(self) -> str:
         """What the manifest calls it."""
@@ -51,13 +56,18 @@ class Order:
 
     def options(self) -> dict[str, Any]:
         """Give whatever decides the models besides their source, for the bundle's revision."""
-        return {
+        options = {
             "format": FORMAT,
             "conversion": CONVERSION,
             "precision": self.precision,
             "token_merging": self.plan.model_dump() if self.plan else None,
             "unet": content_hash(self.unet, {}) if self.unet else None,
         }
+        # Only where there is some: other bundles keep their revisions.
+        if self.caching:
+            kind = type(self.caching).__name__
+            options["feature_caching"] = {"kind": kind, **self.caching.model_dump()}
+        return options
 
 
 def take_order(
@@ -66,6 +76,7 @@ def take_order(
     precision: Precision,
     token_merging: TokenMergingPlan | None,
     unet: Path | None,
+    caching: CachingOrder | None = None,
 ) -> Order:
     """Put the options together.
 
@@ -79,7 +90,7 @@ def take_order(
             "`packshot model quantise-train`, and give it with --precision int8-qat --unet FOLDER"
         )
     if unet is None:
-        return Order(source=source, precision=precision, plan=plan)
+        return Order(source=source, precision=precision, plan=plan, caching=caching)
     record = load_record(unet)
     if record.unet != content_hash(source / "unet", {}):
         raise BundleError(
@@ -92,7 +103,12 @@ def take_order(
             "merge as it learned, or train it again"
         )
     return Order(
-        source=source, precision=precision, plan=record.token_merging, unet=unet, record=record
+        source=source,
+        precision=precision,
+        plan=record.token_merging,
+        unet=unet,
+        record=record,
+        caching=caching,
     )
 
 
@@ -100,8 +116,8 @@ def check(order: Order, target: Path, size: Size | None) -> None:
     """Find out before anything is made whether it can be made.
 
     Raises:
-        BundleError: The source is not complete, cannot do the size or the merging, or memory or
-            disk are too small.
+        BundleError: The source is not complete, cannot do the size, the merging or the keeping of
+            features, or memory or disk are too small.
     """
     weights = check_parts(order.source)
     profile = read_profile(order.source)
@@ -109,4 +125,7 @@ def check(order: Order, target: Path, size: Size | None) -> None:
     if order.plan is not None:
         pixels = scale_factor(read_json(order.source / "vae" / "config.json"))
         check_plan(order.source / "unet", order.plan, smallest=profile.sizes.min // pixels)
+    if order.caching is not None:
+        check_caching(order.caching, order.source, profile.defaults)
+        check_features(order.source / "unet", wanted_features(order.caching))
     require_resources(weights, target, precision=order.precision)

@@ -1,5 +1,6 @@
 """The UNet as an OpenVINO model, with tokens merged or not."""
 
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import openvino as ov
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 
 from bundles.architecture import read_json
 from bundles.conversion import DYNAMIC, convert, load_part
+from bundles.features.points import observed
 from bundles.manifest import TokenMergingPlan
 from bundles.token_merging import merge_tokens, smallest_sample
 from core.errors import BundleError
@@ -16,17 +18,25 @@ from core.errors import BundleError
 OUTPUT = "out_sample"
 
 
-def convert_unet(folder: Path, plan: TokenMergingPlan | None = None) -> ov.Model:
+Features = Callable[[UNet2DConditionModel], Mapping[str, nn.Module]]
+"""Names a UNet's modules whose outputs become outputs of the graph; see `bundles.features`."""
+
+
+def convert_unet(
+    folder: Path, plan: TokenMergingPlan | None = None, features: Features | None = None
+) -> ov.Model:
     """Convert the UNet in a folder of diffusers' layout (config.json and safetensors).
 
     Inputs: `sample` (rows, channels, height, width), `timestep` (rows,), `encoder_hidden_states`
     (rows, tokens, features), and `timestep_cond` (rows, features) where the UNet embeds the
-    guidance scale; all float32. Output: `out_sample`, of `sample`'s shape. Rows, height and width
-    stay open; they need not be multiples of the downsampling.
+    guidance scale; all float32. Output: `out_sample`, of `sample`'s shape, and the features that
+    are asked for, by their names. Rows, height and width stay open; they need not be multiples of
+    the downsampling.
 
     Args:
         folder: A source's `unet` folder.
         plan: How tokens are merged; None leaves them as they are.
+        features: What the graph gives besides its prediction; None: nothing.
 
     Raises:
         BundleError: The folder holds no such UNet, or the plan does not fit it.
@@ -34,7 +44,7 @@ def convert_unet(folder: Path, plan: TokenMergingPlan | None = None) -> ov.Model
     unet = load_part(UNet2DConditionModel, folder)
     if plan is not None:
         merge_tokens(unet, plan)
-    return trace_unet(unet)
+    return trace_unet(unet, features)
 
 
 def check_plan(folder: Path, plan: TokenMergingPlan, *, smallest: int) -> None:
@@ -60,7 +70,21 @@ def check_plan(folder: Path, plan: TokenMergingPlan, *, smallest: int) -> None:
         )
 
 
-def trace_unet(unet: UNet2DConditionModel) -> ov.Model:
+def check_features(folder: Path, features: Features) -> None:
+    """See whether a UNet has some features, without its weights.
+
+    Args:
+        folder: A source's `unet` folder.
+        features: As in `convert_unet`.
+
+    Raises:
+        BundleError: It has not.
+    """
+    with torch.device("meta"):
+        features(UNet2DConditionModel.from_config(read_json(folder / "config.json")))
+
+
+def trace_unet(unet: UNet2DConditionModel, features: Features | None = None) -> ov.Model:
     """Convert a UNet that is in memory; its weights are shared with the result. See `convert_unet`.
 
     Anything that is in its modules (merging, quantisers) becomes part of the graph.
@@ -82,15 +106,22 @@ def trace_unet(unet: UNet2DConditionModel) -> ov.Model:
     if config.time_cond_proj_dim is not None:
         examples["timestep_cond"] = torch.zeros(2, config.time_cond_proj_dim)
         shapes["timestep_cond"] = [DYNAMIC, config.time_cond_proj_dim]
-    return convert(_Predict(unet), examples, shapes, outputs=[OUTPUT])
+    points = features(unet) if features else {}
+    with observed(points) as seen:
+        module = _Predict(unet, tuple(points), seen)
+        return convert(module, examples, shapes, outputs=[OUTPUT, *points])
 
 
 class _Predict(nn.Module):
-    """The UNet from tensors to a tensor."""
+    """The UNet from tensors to a tensor, and to its features if there are any."""
 
-    def __init__(self, unet: UNet2DConditionModel) -> None:
+    def __init__(
+        self, unet: UNet2DConditionModel, names: Sequence[str], seen: Mapping[str, Tensor]
+    ) -> None:
         super().__init__()
         self.unet = unet
+        self.names = names
+        self.seen = seen
 
     def forward(
         self,
@@ -98,7 +129,7 @@ class _Predict(nn.Module):
         timestep: Tensor,
         encoder_hidden_states: Tensor,
         timestep_cond: Tensor | None = None,
-    ) -> Tensor:
+    ) -> Tensor | tuple[Tensor, ...]:
         predicted: Tensor = self.unet(
             sample,
             timestep,
@@ -106,4 +137,6 @@ class _Predict(nn.Module):
             timestep_cond=timestep_cond,
             return_dict=False,
         )[0]
-        return predicted
+        if not self.names:
+            return predicted
+        return (predicted, *(self.seen[name] for name in self.names))

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from bundles.features.order import BlockCacheOrder, CachingOrder, DeepCacheOrder
 from bundles.manifest import TokenMergingPlan
 from bundles.processor import read_features, shortcomings
 from cli.bundles import bundles_folder
@@ -48,6 +49,23 @@ def build(
     tome_mlp: Annotated[
         bool, typer.Option("--tome-mlp", help="Merge before the feed-forward layers too.")
     ] = False,
+    deepcache: Annotated[
+        int | None,
+        typer.Option(help="Run the deep part of the UNet at one step in so many (DeepCache)."),
+    ] = None,
+    deepcache_branch: Annotated[
+        int, typer.Option(help="How many skip connections the other steps reach down.")
+    ] = 0,
+    deepcache_schedule: Annotated[
+        Literal["uniform", "centred"],
+        typer.Option(help="Full steps at equal distances, or closer in the first half."),
+    ] = "uniform",
+    blockcache: Annotated[
+        float | None,
+        typer.Option(
+            help="Reuse transformer blocks until they changed by this share (Block Cache), as 0.5."
+        ),
+    ] = None,
     height: Annotated[
         int | None, typer.Option(help="Height that requests get which name none, in pixels.")
     ] = None,
@@ -67,6 +85,9 @@ def build(
     plan = token_merging_plan(
         tome, mode=tome_mode, cross_attention=tome_cross_attention, mlp=tome_mlp
     )
+    caching = caching_order(
+        deepcache, branch=deepcache_branch, schedule=deepcache_schedule, blockcache=blockcache
+    )
     for sentence in shortcomings(read_features(), precision or "fp16"):
         say(sentence)
     quieten()
@@ -83,6 +104,7 @@ def build(
                 token_merging=plan,
                 size=None if width is None or height is None else (width, height),
                 unet=unet,
+                caching=caching,
                 say=stages,
             )
     except KeyboardInterrupt:
@@ -111,3 +133,24 @@ def token_merging_plan(
     if not 1 <= len(shares) <= 2:
         raise UsageError(f"--tome is one share or two, such as 0.5 or 0.5,0.3, not {ratios!r}.")
     return TokenMergingPlan(ratios=shares, mode=mode, cross_attention=cross_attention, mlp=mlp)
+
+
+def caching_order(
+    interval: int | None,
+    *,
+    branch: int,
+    schedule: Literal["uniform", "centred"],
+    blockcache: float | None,
+) -> CachingOrder | None:
+    """Read the options of feature caching.
+
+    Raises:
+        UsageError: They contradict each other.
+    """
+    if interval is not None and blockcache is not None:
+        raise UsageError("--deepcache and --blockcache exclude each other: give one of them.")
+    if interval is not None:
+        return DeepCacheOrder(interval=interval, branch=branch, schedule=schedule)
+    if branch or schedule != "uniform":
+        raise UsageError("Branch and schedule are DeepCache's: give --deepcache too, such as 3.")
+    return None if blockcache is None else BlockCacheOrder(threshold=blockcache)

@@ -126,10 +126,10 @@ def record(
     say.stage("draw pictures to calibrate on", len(missing) * defaults.steps)
     if missing:
         recorder = Recorder(model, _config(source / "unet" / "config.json"), say)
-        draw = _pipeline(source, recorder, defaults.scheduler)
+        pipeline = pipeline_around(source, recorder, defaults.scheduler)
         for seed in missing:
             recorder.calls.clear()
-            _draw(draw, prompts[seed], seed, defaults)
+            draw(pipeline, prompts[seed], seed, defaults)
             known[seed] = _spread(recorder.calls, calls_each, shift=seed * GOLDEN % 1)
             _save(files[seed], known[seed] or [])
     return [
@@ -138,7 +138,12 @@ def record(
     ]
 
 
-def _pipeline(source: Path, unet: Recorder, scheduler: str) -> StableDiffusionPipeline:
+def pipeline_around(source: Path, unet: Recorder, scheduler: str) -> StableDiffusionPipeline:
+    """Make the source's pipeline with another UNet; it gives latents, not pictures.
+
+    Raises:
+        BundleError: The source's text encoder, tokenizer or scheduler cannot be read.
+    """
     try:
         # Built from its parts: `from_pretrained` would read the whole UNet's weights first.
         pipeline = StableDiffusionPipeline(
@@ -166,7 +171,8 @@ def _pipeline(source: Path, unet: Recorder, scheduler: str) -> StableDiffusionPi
     return pipeline
 
 
-def _draw(pipeline: StableDiffusionPipeline, prompt: str, seed: int, defaults: Defaults) -> None:
+def draw(pipeline: StableDiffusionPipeline, prompt: str, seed: int, defaults: Defaults) -> None:
+    """Denoise one image of a model's default size, as the model does by default."""
     pipeline(
         prompt,
         negative_prompt=defaults.negative_prompt,

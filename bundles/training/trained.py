@@ -6,15 +6,15 @@ import openvino as ov
 
 from bundles.training.quantised import load_quantised
 from bundles.training.record import load_record
-from bundles.unet import trace_unet
+from bundles.unet import Features, trace_unet
 
 
-def trained_unet(folder: Path) -> ov.Model:
+def trained_unet(folder: Path, features: Features | None = None) -> ov.Model:
     """Convert a trained UNet to OpenVINO: INT8 weights, and quantisers where they were trained.
 
-    Inputs, output and open dimensions are those of `unet.convert_unet`.
+    Inputs, outputs and open dimensions are those of `unet.convert_unet`.
 
     Raises:
         BundleError: The folder is no trained UNet, or a damaged one.
     """
-    return trace_unet(load_quantised(folder, load_record(folder).token_merging))
+    return trace_unet(load_quantised(folder, load_record(folder).token_merging), features)

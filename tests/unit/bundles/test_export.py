@@ -237,7 +237,7 @@ def test_a_failed_build_leaves_the_old_bundle_and_no_litter(microscopic, bundle,
 
 
 def test_a_build_that_fails_late_leaves_no_litter_either(microscopic, tmp_path, monkeypatch):
-    def fail(folder, plan):
+    def fail(folder, plan, features):
         raise BundleError("the UNet is nothing like one")
 
     monkeypatch.setattr(assembly, "convert_unet", fail)
