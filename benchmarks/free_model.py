@@ -18,6 +18,8 @@ class FreeModel:
     """Predicts the noise it is shown, and draws the latents as coloured squares."""
 
     embeds_guidance = False
+    feature_caching = None
+    alignment = None
 
     @property
     def scheduler_config(self) -> Mapping[str, Any]:

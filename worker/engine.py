@@ -16,7 +16,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 from functools import partial
 from uuid import UUID
 
@@ -24,8 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.embeddings import Embedding, EmbeddingCache
+from worker.features import Courses, RowFeatures
 from worker.isolation import isolated
-from worker.model import Array, Model
+from worker.model import Array, Features, Model, StepInputs
 from worker.rows import (
     RowCanceledError,
     RowError,
@@ -38,30 +38,10 @@ from worker.rows import (
 )
 from worker.sampler import Sampler
 from worker.scheduler import Candidate, RowScheduler
+from worker.step import Call, Prediction, Row
 from worker.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(eq=False, kw_only=True)
-class Row:
-    """A ticket with everything that its steps need."""
-
-    ticket: Ticket
-    sampler: Sampler
-    prompt: Embedding
-    negative: Embedding | None
-    """None without guidance: the row then costs one UNet row instead of two."""
-
-    @property
-    def guided(self) -> bool:
-        """Whether its next step needs both predictions."""
-        return self.negative is not None and self.sampler.guided
-
-    @property
-    def identity(self) -> UUID:
-        """The generation's id."""
-        return self.ticket.request.identity
 
 
 class Engine:
@@ -95,6 +75,9 @@ class Engine:
         # All of these are read and written under the condition's lock.
         self._incoming: deque[Ticket] = deque()
         self._texts: deque[tuple[str, Future[Embedding]]] = deque()
+        self._courses = (
+            Courses(model.feature_caching, model.alignment) if model.feature_caching else None
+        )
         self._scheduler = RowScheduler(row_limit=row_limit, streams=streams)
         self._rows: dict[UUID, Row] = {}
         self._finished: deque[Row] = deque()
@@ -215,9 +198,9 @@ class Engine:
             self._scheduler.admit()
             rows = [self._rows[identity] for identity in self._scheduler.step(stream)]
         if rows:
-            for row, predictions in isolated(rows, self._predict, self._drop):
-                isolated([row], partial(_advance, predictions=predictions), self._drop)
-            self._retire(stream, [row for row in rows if row.sampler.done])
+            for row, prediction in isolated(rows, self._predict, self._drop):
+                isolated([row], partial(_advance, prediction=prediction), self._drop)
+            self._retire(stream, rows)
 
     def _decode_turn(self) -> None:
         with self._changed:
@@ -226,7 +209,12 @@ class Engine:
         for row, image in isolated(rows, self._decode, _fail_row):
             seconds = time.monotonic() - row.ticket.submitted
             result = RowResult(
-                image=image, seconds=seconds, steps=row.sampler.taken, kept=row.sampler.kept
+                image=image,
+                seconds=seconds,
+                steps=row.sampler.taken,
+                kept=row.sampler.kept,
+                cheap_steps=row.features.cheap_calls if row.features else 0,
+                steps_saved=row.features.saved if row.features else 0.0,
             )
             row.ticket.fulfil(result)
 
@@ -247,14 +235,20 @@ class Engine:
         self._tick()
         prompts, rest = embeddings[: len(requests)], iter(embeddings[len(requests) :])
         return [
-            Row(
-                ticket=ticket,
-                sampler=self._sampler(ticket.request, two),
-                prompt=prompt,
-                negative=next(rest) if two else None,
-            )
+            self._row(ticket, prompt, next(rest) if two else None)
             for ticket, prompt, two in zip(tickets, prompts, guided, strict=True)
         ]
+
+    def _row(self, ticket: Ticket, prompt: Embedding, negative: Embedding | None) -> Row:
+        sampler = self._sampler(ticket.request, negative is not None)
+        course = self._courses.of(sampler.calls) if self._courses else None
+        return Row(
+            ticket=ticket,
+            sampler=sampler,
+            prompt=prompt,
+            negative=negative,
+            features=RowFeatures(course) if course else None,
+        )
 
     def _tick(self) -> None:
         with self._changed:
@@ -311,23 +305,21 @@ class Engine:
             if left:
                 left.ticket.fail(error)
 
-    def _predict(self, rows: Sequence[Row]) -> list[tuple[Array, Array | None]]:
+    def _predict(self, rows: Sequence[Row]) -> list[Prediction]:
         """Run the UNet for every row: with the prompt, and without it where guidance is on."""
-        calls = [(row, row.prompt) for row in rows]
-        calls += [(row, row.negative) for row in rows if row.guided and row.negative is not None]
+        call = Call(rows)
         with self._watchdog.watch("UNet"):
-            predictions = self.model.predict(
-                np.stack([row.sampler.model_input() for row, _ in calls]),
-                [row.sampler.timestep for row, _ in calls],
-                np.stack([states for _, states in calls]),
-                [row.ticket.request.guidance_scale for row, _ in calls],
-            )
+            predicted, left = self._run(call.place, call.inputs())
         self._tick()
-        unconditional = iter(predictions[len(rows) :])
-        return [
-            (prediction, next(unconditional) if row.guided else None)
-            for row, prediction in zip(rows, predictions, strict=False)
-        ]
+        return call.shares(predicted, left)
+
+    def _run(self, place: int, inputs: StepInputs) -> tuple[Array, Sequence[Features]]:
+        if self.model.feature_caching is not None:
+            return self.model.predict_step(place, inputs)
+        predicted = self.model.predict(
+            inputs.samples, inputs.timesteps, inputs.states, inputs.guidance
+        )
+        return predicted, [{}] * len(predicted)
 
     def _drop(self, row: Row, error: Exception) -> None:
         """Fail a running row and forget it."""
@@ -335,12 +327,15 @@ class Engine:
             self._forget(row)
         _fail_row(row, error)
 
-    def _retire(self, stream: int, done: Sequence[Row]) -> None:
+    def _retire(self, stream: int, rows: Sequence[Row]) -> None:
         """End a stream's call: send the rows that are done to the decoder."""
         with self._changed:
-            for row in done:
-                # A row that failed is gone already.
-                if self._rows.get(row.identity) is not row:
+            # A row that failed is gone already.
+            here = [row for row in rows if self._rows.get(row.identity) is row]
+            done = [row for row in here if row.sampler.done]
+            for row in here:
+                if not row.sampler.done:
+                    self._scheduler.turn(row.identity, row.place)
                     continue
                 error = self._forget(row)
                 if error:
@@ -376,9 +371,9 @@ class Engine:
         return images
 
 
-def _advance(rows: Sequence[Row], predictions: tuple[Array, Array | None]) -> Sequence[None]:
+def _advance(rows: Sequence[Row], prediction: Prediction) -> Sequence[None]:
     (row,) = rows
-    row.sampler.step(*predictions)
+    row.advance(prediction)
     return [None]
 
 

@@ -1,12 +1,35 @@
 """What the engine needs of a model, and nothing more."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bundles.manifest import BlockCache, DeepCache
+
 Array = NDArray[np.float32]
+
+
+Features = Mapping[str, Array]
+"""One UNet row's features by name, without the dimension of rows."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepInputs:
+    """One UNet call's rows."""
+
+    samples: Array
+    """(rows, channels, height, width)."""
+    timesteps: Sequence[float]
+    states: Array
+    """(rows, tokens, features)."""
+    guidance: Sequence[float]
+    taken: Sequence[Features]
+    """For each row, the features that the variant takes."""
+    kept: Sequence[Collection[str]]
+    """For each row, which of the features that the variant leaves it will want later."""
 
 
 class Model(Protocol):
@@ -20,6 +43,14 @@ class Model(Protocol):
     def embeds_guidance(self) -> bool:
         """Whether the UNet takes the guidance scale as an input (as distilled ones do)."""
 
+    @property
+    def feature_caching(self) -> DeepCache | BlockCache | None:
+        """What pictures keep between their steps; None: nothing."""
+
+    @property
+    def alignment(self) -> Mapping[str, Array] | None:
+        """Scales and shifts of kept features, where there are some; see `worker.features`."""
+
     def latent_shape(self, *, width: int, height: int) -> tuple[int, int, int]:
         """Give the latents' (channels, height, width) of an image size in pixels."""
 
@@ -30,6 +61,17 @@ class Model(Protocol):
         self, samples: Array, timesteps: Sequence[float], states: Array, guidance: Sequence[float]
     ) -> Array:
         """Run the UNet once on (rows, channels, height, width); give the same shape."""
+
+    def predict_step(self, place: int, inputs: StepInputs) -> tuple[Array, list[Features]]:
+        """Run a variant of the UNet once; asked only where `feature_caching` says that there are.
+
+        Args:
+            place: The variant's, in `feature_caching.variants`.
+            inputs: What the call's rows bring.
+
+        Returns:
+            What `predict` gives, and each row's own copy of the features that it keeps.
+        """
 
     def decode(self, latents: Array) -> NDArray[np.uint8]:
         """Decode (images, channels, height, width) to RGB (images, height, width, 3)."""

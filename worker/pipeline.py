@@ -9,14 +9,20 @@ import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
 
-from bundles.manifest import load_manifest
+from bundles.features.graphs import cut
+from bundles.manifest import BlockCache, DeepCache, load_manifest, variant_folder
+from bundles.step_plan import FULL
 from core.errors import BundleError
 from core.settings import Settings
-from worker.model import Array
+from worker.features import load_alignment
+from worker.model import Array, Features, StepInputs
 from worker.plan import Plan
 from worker.tiling import decode_tiled
 from worker.tokenizer import Tokenizer
-from worker.unet import UNet
+from worker.unet import Shape, UNet
+
+FeatureShapes = Mapping[Shape, Mapping[str, Sequence[int]]]
+"""Of each feature, by the fixed shape of the call."""
 
 
 class Pipeline:
@@ -37,6 +43,7 @@ class Pipeline:
         pinning: bool = True,
         decode_tile: int = 0,
         revision: str = "",
+        feature_caching: DeepCache | BlockCache | None = None,
     ) -> None:
         """Read and compile the models.
 
@@ -50,6 +57,7 @@ class Pipeline:
             decode_tile: Images with a longer side are decoded in tiles of this many pixels, a
                 multiple of 64; and no more pixels than a tile has in one call. 0: never.
             revision: The bundle's, from its manifest.
+            feature_caching: The same; without it every step runs the whole UNet.
 
         Raises:
             BundleError: when a part is missing or cannot be read.
@@ -76,8 +84,11 @@ class Pipeline:
         exact = alone | {"INFERENCE_PRECISION_HINT": "f32"}
         self._text_encoder = self._compile("text_encoder", exact).create_infer_request()
         self._vae_decoder = self._compile("vae_decoder", alone).create_infer_request()
+        self.feature_caching = feature_caching
+        self.alignment = load_alignment(folder) if feature_caching else None
         self._unet = self.compile_unet(plan)
         self.per_row_timesteps = self._unet.per_row_timesteps
+        self._variants = [self._unet, *self._compile_variants(plan)]
 
     def latent_shape(self, *, width: int, height: int) -> tuple[int, int, int]:
         """Give the latents' (channels, height, width) of an image size in pixels."""
@@ -108,6 +119,10 @@ class Pipeline:
         """
         return self._unet.predict(samples, timesteps, states, guidance)
 
+    def predict_step(self, place: int, inputs: StepInputs) -> tuple[Array, list[Features]]:
+        """Run one of the UNet's variants once; see `Model.predict_step`."""
+        return self._variants[place].run(inputs)
+
     def decode(self, latents: Array) -> NDArray[np.uint8]:
         """Decode (images, channels, height, width) to RGB (images, height, width, 3)."""
         height, width = latents.shape[2:]
@@ -121,7 +136,33 @@ class Pipeline:
         return np.concatenate([_pixels(part) for part in parts])
 
     def compile_unet(self, plan: Plan) -> UNet:
-        """Compile the bundle's UNet as another plan says, beside the one that `predict` runs."""
+        """Compile the bundle's UNet as another plan says, beside the one that `predict` runs.
+
+        Where features are kept, it is the whole one.
+        """
+        model = self._read("unet")
+        if len(model.outputs) > 1:
+            # Each output costs a copy: those that no step takes are left out.
+            caching = self.feature_caching
+            model = cut(model, takes=(), leaves=caching.variants[FULL].leaves if caching else ())
+        return self._compile_unet(model, plan)
+
+    def _compile_variants(self, plan: Plan) -> list[UNet]:
+        """Compile what runs at steps that take features."""
+        if self.feature_caching is None:
+            return []
+        if not self.per_row_timesteps:
+            raise BundleError(
+                f"The UNet in {self.folder} takes one timestep for all rows, and cannot keep "
+                "features between steps so: build the bundle again, `packshot model build SOURCE`."
+            )
+        shapes = self._unet.feature_shapes
+        return [
+            self._compile_unet(self._read(variant_folder(variant.name)), plan, shapes)
+            for variant in self.feature_caching.variants[FULL + 1 :]
+        ]
+
+    def _compile_unet(self, model: Any, plan: Plan, features: FeatureShapes | None = None) -> UNet:
         properties = self._latency(plan.threads)
         if plan.streams > 1:
             del properties["PERFORMANCE_HINT"]
@@ -131,12 +172,13 @@ class Pipeline:
             _, *latents = self.latent_shape(width=plan.size[0], height=plan.size[1])
             fixed = [(batch, latents[0], latents[1]) for batch in plan.batches]
         return UNet(
-            self._read("unet"),
+            model,
             lambda model: self._core.compile_model(model, self._device, properties),
             streams=plan.streams,
             guidance_dim=self._guidance_dim,
             fixed=fixed,
             tokens=self.tokenizer.length,
+            feature_shapes=features,
         )
 
     def warm_up(self, *, width: int, height: int) -> None:
@@ -144,9 +186,24 @@ class Pipeline:
         states = self.encode([""])
         latents = np.zeros((1, *self.latent_shape(width=width, height=height)), np.float32)
         for rows in (1, *self._plan.batches):
-            samples = np.repeat(latents, rows, axis=0)
-            self.predict(samples, [1.0] * rows, np.repeat(states, rows, axis=0), [1.0] * rows)
+            self._warm_up_unet(np.repeat(latents, rows, axis=0), np.repeat(states, rows, axis=0))
         self.decode(latents)
+
+    def _warm_up_unet(self, samples: Array, states: Array) -> None:
+        rows = len(samples)
+        ones = [1.0] * rows
+        if self.feature_caching is None:
+            self.predict(samples, ones, states, ones)
+            return
+        known: list[dict[str, Array]] = [{} for _ in range(rows)]
+        for place, variant in enumerate(self.feature_caching.variants):
+            taken = [{name: row[name] for name in variant.takes} for row in known]
+            inputs = StepInputs(
+                samples=samples, timesteps=ones, states=states, guidance=ones,
+                taken=taken, kept=[variant.leaves] * rows,
+            )  # fmt: skip
+            for row, left in zip(known, self.predict_step(place, inputs)[1], strict=True):
+                row.update(left)
 
     def _decode(self, latents: Array) -> Array:
         self._vae_decoder.infer([latents / self._latent_scale], share_inputs=True)
@@ -221,6 +278,7 @@ def load_pipeline(settings: Settings, plan: Plan) -> Pipeline:
         pinning=settings.inference_pinning,
         decode_tile=settings.decode_tile,
         revision=manifest.revision,
+        feature_caching=manifest.feature_caching,
     )
     pipeline.warm_up(width=manifest.defaults.width, height=manifest.defaults.height)
     return pipeline

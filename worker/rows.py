@@ -90,6 +90,10 @@ class RowResult:
     """UNet calls that the row took part in."""
     kept: Mapping[int, NDArray[np.float16]] = field(default_factory=dict)
     """(channels, height, width) after each number of steps that was asked for."""
+    cheap_steps: int = 0
+    """Those of them that took features from an earlier one."""
+    steps_saved: float = 0.0
+    """The work that these spared, in steps of the whole UNet."""
 
 
 @dataclass(eq=False)

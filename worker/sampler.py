@@ -79,6 +79,11 @@ class Sampler:
         return self._position >= len(self._scheduler.timesteps)
 
     @property
+    def calls(self) -> int:
+        """UNet calls of its whole schedule; some schedulers need more than one for a step."""
+        return len(self._scheduler.timesteps)
+
+    @property
     def position(self) -> int:
         """Steps of the schedule that lie behind it."""
         return self._position

@@ -13,6 +13,11 @@ steps.
 Where several streams step at the same time, a group's rows are shared out among them anew at each
 call: a stream takes its even share of the rows that no other stream has, those first that have
 waited longest. So the streams stay balanced whoever joins and leaves.
+
+Where features are kept between steps, a row is in a *phase*: the place of the UNet's variant that
+its next step runs. Only rows of one phase share a call. Every row begins with, and comes back to,
+phase 0, so a group's rows of higher phases go first and the others wait for them: they meet, and
+then stay together.
 """
 
 import math
@@ -27,6 +32,10 @@ HANDICAP: Mapping[Lane, float] = {Lane.INTERACTIVE: 0.0, Lane.STANDARD: 30.0, La
 
 WEIGHT: Mapping[Lane, float] = {Lane.INTERACTIVE: 4.0, Lane.STANDARD: 2.0, Lane.BULK: 1.0}
 """Steps that a group with such a row takes while one with bulk rows only takes one."""
+
+
+PATIENCE = 8
+"""Calls of rows in other phases that a row lets pass before its own phase goes first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,13 +68,38 @@ class Group:
 
     virtual_time: float
     rows: dict[UUID, Candidate] = field(default_factory=dict)
-    idle: dict[UUID, None] = field(default_factory=dict)
-    """Those in no stream's call, longest idle first."""
+    idle: dict[UUID, int] = field(default_factory=dict)
+    """Those in no stream's call, longest idle first, and how many calls of other phases each has
+    let pass."""
+    phases: dict[UUID, int] = field(default_factory=dict)
+    """Of those that are not in phase 0."""
 
     @property
     def weight(self) -> float:
         """That of its most urgent row."""
         return max(WEIGHT[row.lane] for row in self.rows.values())
+
+    @property
+    def next_phase(self) -> int:
+        """The phase of the next call: of whoever has waited long enough, else the highest."""
+        for identity, passed in self.idle.items():
+            if passed >= PATIENCE:
+                return self.phase(identity)
+        return max(self.phase(identity) for identity in self.idle)
+
+    def phase(self, identity: UUID) -> int:
+        """Give a row's phase."""
+        return self.phases.get(identity, 0)
+
+    def take(self, share: int) -> list[UUID]:
+        """Take idle rows for a call, all of one phase, at most `share`."""
+        phase = self.next_phase
+        alike = [identity for identity in self.idle if self.phase(identity) == phase]
+        for identity in self.idle:
+            self.idle[identity] += self.phase(identity) != phase
+        for identity in alike[:share]:
+            del self.idle[identity]
+        return alike[:share]
 
 
 class RowScheduler:
@@ -128,6 +162,7 @@ class RowScheduler:
         group = self._groups[key]
         del group.rows[identity]
         group.idle.pop(identity, None)
+        group.phases.pop(identity, None)
         # Its stream must not give it back: a row of the same name may have come since.
         for call in self._calls.values():
             call.pop(identity, None)
@@ -146,7 +181,7 @@ class RowScheduler:
                 group = self._groups[row.group] = Group(virtual_time=self._virtual_time)
             if self._has_place(group):
                 group.rows[identity] = self._waiting.pop(identity)
-                group.idle[identity] = None
+                group.idle[identity] = 0
                 admitted.append(identity)
         return admitted
 
@@ -163,18 +198,22 @@ class RowScheduler:
         self._virtual_time = min(group.virtual_time for group in self._groups.values())
         # At most the limit, as the group has no more than that for each stream.
         share = math.ceil(len(group.rows) / self.streams)
-        rows = list(group.idle)[:share]
+        rows = group.take(share)
         # Once for all of its rows, in however many calls.
         group.virtual_time += len(rows) / len(group.rows) / group.weight
-        for identity in rows:
-            del group.idle[identity]
         self._calls[stream] = dict.fromkeys(rows, group)
         return rows
+
+    def turn(self, identity: UUID, phase: int) -> None:
+        """Say which phase an admitted row is in from now on; an unknown one is ignored."""
+        key = self._group_of(identity)
+        if key is not None:
+            self._groups[key].phases[identity] = phase
 
     def release(self, stream: int) -> None:
         """End a stream's call: its rows can be picked by every stream."""
         for identity, group in self._calls[stream].items():
-            group.idle[identity] = None
+            group.idle[identity] = 0
         self._calls[stream] = {}
 
     def _has_place(self, group: Group | None) -> bool:

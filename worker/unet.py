@@ -1,6 +1,6 @@
 """The UNet: compiled once for all shapes, and once more for shapes that a plan names."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from queue import LifoQueue
 from typing import Any
 
@@ -8,10 +8,13 @@ import numpy as np
 import openvino as ov
 
 from worker.guidance import guidance_embedding
-from worker.model import Array
+from worker.model import Array, Features, StepInputs
 
 SPARE = 0.25
 """Share of a fixed batch that may be padding: a fixed shape gains less than a quarter."""
+
+Shape = tuple[int, int, int]
+"""Rows, and height and width in latents."""
 
 Requests = LifoQueue[Any]
 """Free inference requests of one compiled model: they share its weights."""
@@ -27,8 +30,9 @@ class UNet:
         *,
         streams: int = 1,
         guidance_dim: int | None = None,
-        fixed: Sequence[tuple[int, int, int]] = (),
+        fixed: Sequence[Shape] = (),
         tokens: int = 77,
+        feature_shapes: Mapping[Shape, Mapping[str, Sequence[int]]] | None = None,
     ) -> None:
         """Compile it.
 
@@ -40,14 +44,21 @@ class UNet:
             fixed: (rows, height, width) in latents, for which it is compiled with a fixed shape
                 as well: faster, but each has a copy of the weights in the CPU's own layout.
             tokens: Length of the text embeddings in these shapes.
+            feature_shapes: For each of `fixed`, the shapes of the features that it takes.
         """
         self.per_row_timesteps = _free_timestep(model)
         self._guidance_dim = guidance_dim
         self._timestep_type = model.input("timestep").element_type.to_dtype()
         self._any = _requests(compile_model(model), streams)
-        self._fixed: dict[tuple[int, int, int], Requests] = {}
+        self._fixed: dict[Shape, Requests] = {}
+        self.feature_shapes: dict[Shape, dict[str, Sequence[int]]] = {}
+        """Of the features that it leaves, for each fixed shape."""
         for shape in sorted(set(fixed)):
-            fixed_model = self._with_shape(model, shape, tokens)
+            taken = (feature_shapes or {}).get(shape, {})
+            fixed_model = self._with_shape(model, shape, tokens, taken)
+            self.feature_shapes[shape] = {
+                port.get_any_name(): list(port.get_shape()) for port in fixed_model.outputs[1:]
+            }
             self._fixed[shape] = _requests(compile_model(fixed_model), streams)
 
     def predict(
@@ -63,15 +74,39 @@ class UNet:
             output[rows] = self._predict(samples[rows], [timestep], states[rows], scales)
         return output
 
+    def run(self, inputs: StepInputs) -> tuple[Array, list[Features]]:
+        """Run once, with features that were kept and that are to be; see `Model.predict_step`.
+
+        It must take a timestep per row, as every UNet does that packshot makes.
+        """
+        names = inputs.taken[0].keys() if inputs.taken else ()
+        taken = {name: np.stack([row[name] for row in inputs.taken]) for name in names}
+        return self._run(
+            inputs.samples, inputs.timesteps, inputs.states, inputs.guidance, taken, inputs.kept
+        )
+
     def _predict(
         self, samples: Array, timesteps: Sequence[float], states: Array, guidance: Sequence[float]
     ) -> Array:
-        inputs = {
+        predicted, _ = self._run(samples, timesteps, states, guidance, {}, ())
+        return predicted
+
+    def _run(
+        self,
+        samples: Array,
+        timesteps: Sequence[float],
+        states: Array,
+        guidance: Sequence[float],
+        taken: Mapping[str, Array],
+        kept: Sequence[Collection[str]],
+    ) -> tuple[Array, list[Features]]:
+        inputs: dict[str, Array] = {
             "sample": samples,
             "timestep": np.asarray(
                 timesteps if self.per_row_timesteps else timesteps[:1], self._timestep_type
             ),
             "encoder_hidden_states": states,
+            **taken,
         }
         if self._guidance_dim is not None:
             inputs["timestep_cond"] = guidance_embedding(guidance, self._guidance_dim)
@@ -79,14 +114,16 @@ class UNet:
         batches = [n for n, *size in self._fixed if tuple(size) == (height, width)]
         batch = fixed_batch(rows, batches)
         if batch is None:
-            return _infer(self._any, inputs)
+            return _infer(self._any, inputs, rows, kept)
         padded = {
             name: value if len(value) < rows else _pad(value, batch)
             for name, value in inputs.items()
         }
-        return _infer(self._fixed[batch, height, width], padded)[:rows]
+        return _infer(self._fixed[batch, height, width], padded, rows, kept)
 
-    def _with_shape(self, model: Any, shape: tuple[int, int, int], tokens: int) -> Any:
+    def _with_shape(
+        self, model: Any, shape: Shape, tokens: int, taken: Mapping[str, Sequence[int]]
+    ) -> Any:
         rows, height, width = shape
         partial = {port.get_any_name(): port.get_partial_shape() for port in model.inputs}
         partial["sample"][0], partial["sample"][2], partial["sample"][3] = rows, height, width
@@ -96,6 +133,8 @@ class UNet:
             partial["timestep"][0] = rows
         if "timestep_cond" in partial:
             partial["timestep_cond"][0] = rows
+        for name in partial.keys() & taken.keys():
+            partial[name] = ov.PartialShape(list(taken[name]))
         clone = model.clone()
         clone.reshape(partial)
         return clone
@@ -124,12 +163,21 @@ def _requests(compiled: Any, streams: int) -> Requests:
     return requests
 
 
-def _infer(requests: Requests, inputs: Mapping[str, Any]) -> Array:
+def _infer(
+    requests: Requests, inputs: Mapping[str, Any], rows: int, kept: Sequence[Collection[str]]
+) -> tuple[Array, list[Features]]:
+    """Run once; give the prediction of the first `rows` rows, and the features they keep."""
     request = requests.get()
     try:
         # The model reads our arrays where they are; its output is overwritten by the next call.
         request.infer(dict(inputs), share_inputs=True)
-        return np.array(request.get_output_tensor(0).data, dtype=np.float32)
+        predicted = np.array(request.get_output_tensor(0).data[:rows], dtype=np.float32)
+        # Copied row by row: a row's memory goes with the row.
+        left: list[Features] = [
+            {name: np.array(request.get_tensor(name).data[row], np.float32) for name in names}
+            for row, names in enumerate(kept)
+        ]
+        return predicted, left
     finally:
         requests.put(request)
 

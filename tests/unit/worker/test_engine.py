@@ -35,6 +35,8 @@ class ArithmeticModel:
         "steps_offset": 1,
     }
     embeds_guidance = False
+    feature_caching = None
+    alignment = None
 
     def __init__(self) -> None:
         self.calls: list[int] = []

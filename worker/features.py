@@ -1,0 +1,152 @@
+"""What one picture keeps of its UNet calls for later ones, and so which variant its next call is.
+
+Each of its UNet rows, with the prompt and without it, has features of its own. They are the row's
+memory: nobody else reads them, and they go with it.
+"""
+
+from collections.abc import Collection, Mapping
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+
+from bundles.manifest import ALIGNMENT_FILE, BlockCache, DeepCache
+from bundles.step_plan import FULL, StepPlan, kept_after, sources, step_plan
+from core.errors import BundleError
+from worker.model import Array, Features
+
+Alignment = Mapping[str, NDArray[np.float32]]
+"""`NAME.scale` and `NAME.shift` of features, each (UNet calls, channels)."""
+
+
+class Side(Enum):
+    """Which of a guided picture's two UNet rows."""
+
+    PROMPT = "prompt"
+    """The one that sees the prompt."""
+    NEGATIVE = "negative"
+    """The one that sees the negative prompt, or nothing."""
+
+
+class Course:
+    """What is the same for all pictures of one number of UNet calls."""
+
+    def __init__(
+        self, caching: DeepCache | BlockCache, calls: int, alignment: Alignment | None = None
+    ) -> None:
+        """Lay the course.
+
+        Args:
+            caching: The bundle's.
+            calls: UNet calls of the picture.
+            alignment: Scales and shifts; used where they were fitted for that many calls.
+        """
+        self.variants = caching.variants
+        self.plan: StepPlan = step_plan(caching, calls)
+        self.kept_after = kept_after(caching, self.plan)
+        self.sources = sources(caching, self.plan)
+        fits = isinstance(caching, BlockCache) and caching.steps == calls
+        self.alignment: Alignment = alignment if alignment and fits else {}
+
+
+class Courses:
+    """A bundle's courses, each laid once."""
+
+    def __init__(self, caching: DeepCache | BlockCache, alignment: Alignment | None) -> None:
+        self._caching = caching
+        self._alignment = alignment
+        self._known: dict[int, Course] = {}
+
+    def of(self, calls: int) -> Course:
+        """Give the course of so many UNet calls."""
+        if calls not in self._known:
+            self._known[calls] = Course(self._caching, calls, self._alignment)
+        return self._known[calls]
+
+
+class RowFeatures:
+    """One picture's features."""
+
+    def __init__(self, course: Course) -> None:
+        self._course = course
+        self.cheap_calls = 0
+        """Calls that took features, so far."""
+        self.saved = 0.0
+        """What these spared, in full calls."""
+        self._kept: dict[Side, dict[str, tuple[int, Array]]] = {side: {} for side in Side}
+
+    def place(self, call: int, *, guided: bool) -> int:
+        """Say which variant a call runs: the planned one, or the full one where features lack.
+
+        They lack where a picture began in the middle of its schedule, and where guidance begins.
+        """
+        planned = self._course.plan[call]
+        takes = self._course.variants[planned].takes
+        sides = list(Side) if guided else [Side.PROMPT]
+        there = all(name in self._kept[side] for side in sides for name in takes)
+        return planned if there else FULL
+
+    def take(self, side: Side, call: int, place: int) -> Features:
+        """Give the features that a call's variant takes, brought near to what they would be now."""
+        return {name: self._take(side, call, name) for name in self._course.variants[place].takes}
+
+    def wanted(self, call: int, place: int) -> Collection[str]:
+        """Name the features that the call's variant leaves and a later call may take."""
+        return self._course.kept_after[call].intersection(self._course.variants[place].leaves)
+
+    def leave(self, call: int, place: int, left: Mapping[Side, Features]) -> None:
+        """Keep what a call left, and forget what no later call takes.
+
+        Args:
+            call: The call's number.
+            place: The variant that it ran.
+            left: The features of each side that took part in it.
+        """
+        variant = self._course.variants[place]
+        self.cheap_calls += bool(variant.takes)
+        self.saved += 1 - variant.work
+        after = self._course.kept_after[call]
+        for side, kept in self._kept.items():
+            # Without guidance the negative side stands still, and its features grow stale.
+            known = (
+                {**kept, **{n: (call, f) for n, f in left[side].items()}} if side in left else {}
+            )
+            self._kept[side] = {name: one for name, one in known.items() if name in after}
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that it holds."""
+        return sum(one.nbytes for kept in self._kept.values() for _, one in kept.values())
+
+    def _take(self, side: Side, call: int, name: str) -> Array:
+        computed, feature = self._kept[side][name]
+        scale = self._course.alignment.get(f"{name}.scale")
+        # Fitted for this pair of calls; a row that left the plan takes what it has.
+        if scale is None or self._course.sources[call].get(name) != computed:
+            return feature
+        shift = self._course.alignment[f"{name}.shift"]
+        wide = (-1, 1, 1) if feature.ndim == 3 else (-1,)
+        return feature * scale[call].reshape(wide) + shift[call].reshape(wide)
+
+
+def load_alignment(folder: Path) -> Alignment | None:
+    """Read a bundle's scales and shifts; None where it has none.
+
+    Raises:
+        BundleError: They are damaged.
+    """
+    path = folder / "unet" / ALIGNMENT_FILE
+    if not path.is_file():
+        return None
+    try:
+        tensors: dict[str, Any] = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise BundleError(
+            f"{path} cannot be read ({error}). "
+            "Build the bundle again: `packshot model build SOURCE`."
+        ) from error
+    return tensors

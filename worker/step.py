@@ -1,0 +1,117 @@
+"""A row that runs, and one UNet call of several: what goes in, and what each row gets."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+import numpy as np
+
+from bundles.step_plan import FULL
+from worker.embeddings import Embedding
+from worker.features import RowFeatures, Side
+from worker.model import Array, Features, StepInputs
+from worker.rows import Ticket
+from worker.sampler import Sampler
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """What a UNet call gave one row."""
+
+    place: int
+    """The variant that was run."""
+    guess: Array
+    """With the prompt, (channels, height, width)."""
+    unconditional: Array | None
+    """With the negative prompt, where guidance is on."""
+    left: Mapping[Side, Features]
+    """What the row keeps for later steps."""
+
+
+@dataclass(eq=False, kw_only=True)
+class Row:
+    """A ticket with everything that its steps need."""
+
+    ticket: Ticket
+    sampler: Sampler
+    prompt: Embedding
+    negative: Embedding | None
+    """None without guidance: the row then costs one UNet row instead of two."""
+    features: RowFeatures | None = None
+    """None where nothing is kept between steps."""
+
+    @property
+    def guided(self) -> bool:
+        """Whether its next step needs both predictions."""
+        return self.negative is not None and self.sampler.guided
+
+    @property
+    def place(self) -> int:
+        """Which variant of the UNet its next step runs: the phase that it is in."""
+        if self.features is None:
+            return FULL
+        return self.features.place(self.sampler.position, guided=self.guided)
+
+    @property
+    def identity(self) -> UUID:
+        """The generation's id."""
+        return self.ticket.request.identity
+
+    def take(self, side: Side, place: int) -> Features:
+        """Give what its next step takes from an earlier one."""
+        return self.features.take(side, self.sampler.position, place) if self.features else {}
+
+    def wanted(self, place: int) -> Collection[str]:
+        """Name what its next step leaves for later ones."""
+        return self.features.wanted(self.sampler.position, place) if self.features else ()
+
+    def advance(self, prediction: Prediction) -> None:
+        """Take a step."""
+        if self.features:
+            self.features.leave(self.sampler.position, prediction.place, prediction.left)
+        self.sampler.step(prediction.guess, prediction.unconditional)
+
+
+class Call:
+    """One UNet call: first every row with its prompt, then the guided ones without it."""
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        """Put rows together; the scheduler gives only such as run the same variant."""
+        self.place = rows[0].place
+        self._rows = rows
+        self._guided = [row for row in rows if row.guided]
+
+    def inputs(self) -> StepInputs:
+        """Give what the UNet is run on."""
+        rows = [*self._rows, *self._guided]
+        sides = [Side.PROMPT] * len(self._rows) + [Side.NEGATIVE] * len(self._guided)
+        negatives = [row.negative for row in self._guided if row.negative is not None]
+        return StepInputs(
+            samples=np.stack([row.sampler.model_input() for row in rows]),
+            timesteps=[row.sampler.timestep for row in rows],
+            states=np.stack([*(row.prompt for row in self._rows), *negatives]),
+            guidance=[row.ticket.request.guidance_scale for row in rows],
+            taken=[row.take(side, self.place) for row, side in zip(rows, sides, strict=True)],
+            kept=[row.wanted(self.place) for row in rows],
+        )
+
+    def shares(self, predicted: Array, left: Sequence[Features]) -> list[Prediction]:
+        """Give each row what the UNet made of it.
+
+        Args:
+            predicted: (UNet rows, channels, height, width).
+            left: Each UNet row's features.
+        """
+        second = {row: len(self._rows) + number for number, row in enumerate(self._guided)}
+        return [
+            Prediction(
+                place=self.place,
+                guess=predicted[first],
+                unconditional=predicted[second[row]] if row in second else None,
+                left={
+                    Side.PROMPT: left[first],
+                    **({Side.NEGATIVE: left[second[row]]} if row in second else {}),
+                },
+            )
+            for first, row in enumerate(self._rows)
+        ]
