@@ -1,11 +1,13 @@
 """Images in S3: immutable objects under keys that never name other content."""
 
 import hashlib
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import boto3
 from botocore.config import Config
@@ -15,6 +17,11 @@ from core.errors import NotFoundError, ServiceDownError
 from core.settings import Settings
 
 CACHE_CONTROL = "public, max-age=31536000, immutable"
+
+IMAGES = "images/"
+"""What the keys of images begin with."""
+
+_OWNER = re.compile(r"-([0-9a-f]{32})-[0-9a-f]{16}\.\w+$")
 
 DELETED_AT_ONCE = 1000
 """The most that S3 takes in one request."""
@@ -44,15 +51,26 @@ class Storage:
             self._signer = _client(settings, settings.s3_public_url)
 
     def put_image(
-        self, body: bytes, *, tenant: str, fingerprint: str, extension: str, content_type: str
+        self,
+        body: bytes,
+        *,
+        tenant: str,
+        fingerprint: str,
+        extension: str,
+        content_type: str,
+        generation_id: UUID | None = None,
     ) -> StoredObject:
-        """Store an image for good.
+        """Store an image.
 
         The key holds the digest of the bytes: writing the same image twice changes nothing, and
-        a key never serves anything else.
+        a key never serves anything else. It also holds the generation's id: two images are never
+        the same object, so that one of them can be deleted, and an object whose generation
+        recorded no image is known to be nobody's.
         """
         digest = hashlib.sha256(body).hexdigest()
-        key = f"images/{tenant}/{fingerprint[:2]}/{fingerprint}-{digest[:16]}.{extension}"
+        owner = f"-{generation_id.hex}" if generation_id else ""
+        name = f"{fingerprint}{owner}-{digest[:16]}.{extension}"
+        key = f"{IMAGES}{tenant}/{fingerprint[:2]}/{name}"
         self.client.put_object(
             Bucket=self.bucket,
             Key=key,
@@ -92,13 +110,20 @@ class Storage:
             return bytes(body.read(limit + 1))
 
     def delete(self, keys: Sequence[str]) -> None:
-        """Delete objects; one that is not there is no error."""
+        """Delete objects; one that is not there is no error.
+
+        Raises:
+            ClientError: S3 did not delete one of them; others may be gone.
+        """
         for start in range(0, len(keys), DELETED_AT_ONCE):
             part = keys[start : start + DELETED_AT_ONCE]
-            self.client.delete_objects(
+            answer = self.client.delete_objects(
                 Bucket=self.bucket,
                 Delete={"Objects": [{"Key": key} for key in part], "Quiet": True},
             )
+            # An answer of 200 may hold refusals.
+            for error in answer.get("Errors", ()):
+                raise ClientError({"Error": error}, "DeleteObjects")
 
     def listed(self, prefix: str) -> Iterator[tuple[str, datetime]]:
         """Give the key and the moment of writing, by S3's clock, of each object under a prefix."""
@@ -137,6 +162,12 @@ class Storage:
     def close(self) -> None:
         """Close the connections."""
         self.client.close()
+
+
+def generation_of(key: str) -> UUID | None:
+    """Read from an image's key which generation stored it; None: it is of an older version."""
+    found = _OWNER.search(key)
+    return UUID(found[1]) if found else None
 
 
 def _client(settings: Settings, endpoint: str | None) -> Any:

@@ -125,6 +125,7 @@ class Worker:
             fingerprint=claim.fingerprint,
             extension="png",
             content_type="image/png",
+            generation_id=claim.generation_id,
         )
         image = image_of(claim)
         image.key, image.digest, image.size = stored.key, stored.digest, stored.size

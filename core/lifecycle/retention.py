@@ -1,0 +1,296 @@
+"""How long images stay: what expires, what a budget pushes out, what somebody wants gone.
+
+An image goes in three steps, and a crash between two of them is made good by the next pass: it is
+marked (`doomed_at`: from then on nothing reads it), its object leaves S3, its row leaves Postgres.
+What a job names that is not over for long stays, whatever the budget says: see `_named`.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Integer, Uuid, delete, func, or_, select, update
+from sqlalchemy.orm import aliased
+from sqlmodel import Session, col
+
+from core.eviction import Policy
+from core.fingerprint import canonical_text
+from core.lifecycle.locks import among, array_of, lock_generations
+from core.lifecycle.lookup import FOR_EVER
+from core.models import Batch, Generation, Image, Job
+from core.states import IN_FLIGHT, BatchState
+
+AT_ONCE = 1000
+"""Images that one transaction marks or deletes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What the stored images of a deployment are kept within."""
+
+    ttl_seconds: float
+    """Age from which an image goes, by Postgres's clock; 0: never."""
+    retention_seconds: float
+    """How long after a job got its image the image stays, whatever the other limits say."""
+    max_bytes: int
+    """0: no limit."""
+    max_images: int
+    """0: no limit."""
+    policy: Policy
+    """Which images go first when one of the two is exceeded."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Doomed:
+    """An image that is marked."""
+
+    image_id: UUID
+    key: str
+    shared: bool
+    """Whether another image, which stays, has the same object."""
+
+
+def expire(session: Session, limits: Limits) -> Counter[str]:
+    """Mark what is too old, and what answers no further request and is named by no result.
+
+    Returns:
+        How many were marked, by tenant; at most `AT_ONCE`.
+    """
+    unused = ~col(Image.reusable)
+    if limits.ttl_seconds != FOR_EVER:
+        age = timedelta(seconds=limits.ttl_seconds)
+        unused = or_(unused, col(Image.created_at) <= func.now() - age)
+    candidates = session.execute(
+        select(col(Image.id))
+        .where(_stays(), unused, ~_named(limits.retention_seconds))
+        .limit(AT_ONCE)
+    ).scalars()
+    return _doom(session, list(candidates), limits)
+
+
+def evict(session: Session, limits: Limits) -> Counter[str]:
+    """Mark as much as the budgets are exceeded by, in the order of the policy.
+
+    Returns:
+        How many were marked, by tenant; at most `AT_ONCE`, so call it until none was.
+    """
+    images, size = session.execute(
+        select(func.count(), func.coalesce(func.sum(col(Image.size)), 0)).where(_stays())
+    ).one()
+    too_many = images - limits.max_images if limits.max_images else 0
+    too_large = int(size) - limits.max_bytes if limits.max_bytes else 0
+    if too_many <= 0 and too_large <= 0:
+        return Counter()
+    victims: list[UUID] = []
+    candidates = session.execute(
+        select(col(Image.id), col(Image.size))
+        .where(_stays(), ~_named(limits.retention_seconds))
+        .order_by(*_FIRST_OUT[limits.policy])
+        .limit(AT_ONCE)
+    )
+    for identity, image_size in candidates:
+        if too_many <= 0 and too_large <= 0:
+            break
+        victims.append(identity)
+        too_many, too_large = too_many - 1, too_large - image_size
+    return _doom(session, victims, limits)
+
+
+_FIRST_OUT: Mapping[Policy, Sequence[Any]] = {
+    Policy.LRU: [col(Image.last_used_at), col(Image.id)],
+    Policy.LFU: [col(Image.uses), col(Image.last_used_at), col(Image.id)],
+    Policy.FIFO: [col(Image.created_at), col(Image.id)],
+    Policy.LIFO: [col(Image.created_at).desc(), col(Image.id).desc()],
+    Policy.RANDOM: [func.random()],
+}
+"""What `core.eviction` does in memory, as ORDER BY."""
+
+
+def _stays() -> ColumnElement[bool]:
+    return col(Image.doomed_at).is_(None)
+
+
+def _named(retention_seconds: float) -> ColumnElement[bool]:
+    """Match images that a job still names: its batch runs, or it got its image not long ago."""
+    recent = col(Job.finished_at) > func.now() - timedelta(seconds=retention_seconds)
+    running = select(col(Batch.id)).where(
+        col(Batch.id) == col(Job.batch_id), col(Batch.state) == BatchState.RUNNING
+    )
+    named = select(col(Job.id)).where(
+        col(Job.image_id) == col(Image.id), or_(recent, running.exists())
+    )
+    return named.exists()
+
+
+def _doom(session: Session, candidates: Sequence[UUID], limits: Limits) -> Counter[str]:
+    """Mark those that nobody is about to name."""
+    if not candidates:
+        return Counter()
+    # A request that is being answered with an image holds it until its job is committed. Only
+    # after our lock can no further job name it, so only then is the question who does worth asking.
+    locked = _lock(session, among(Image.id, candidates), _stays(), against_jobs=True)
+    return _mark(session, [among(Image.id, locked), ~_named(limits.retention_seconds)])
+
+
+def _lock(session: Session, *where: ColumnElement[bool], against_jobs: bool = False) -> list[UUID]:
+    """Lock images by ascending id, so that nobody waits for each other in a circle.
+
+    Args:
+        session: An open transaction.
+        where: Which.
+        against_jobs: Also against jobs that come to name them; what is held is left out then,
+            instead of waited for.
+    """
+    statement = select(col(Image.id)).where(*where).order_by(col(Image.id))
+    locking = statement.with_for_update(skip_locked=against_jobs, key_share=not against_jobs)
+    return list(session.execute(locking).scalars())
+
+
+def _mark(session: Session, where: Collection[Any]) -> Counter[str]:
+    marked = session.execute(
+        update(Image)
+        .where(*where, _stays())
+        .values(doomed_at=func.now(), reusable=False)
+        .returning(col(Image.tenant))
+    ).scalars()
+    return Counter(marked)
+
+
+def lose(session: Session, image_id: UUID) -> None:
+    """Mark an image whose object is not in S3 any more."""
+    _mark(session, [col(Image.id) == image_id])
+
+
+def purge(
+    session: Session,
+    *,
+    tenant: str | None = None,
+    bundle_revision: str | None = None,
+    prompt: str | None = None,
+    named: bool = False,
+) -> Counter[str]:
+    """Let the images that match all of this answer no more; the janitor deletes them.
+
+    Work in flight that matches ends for those who wait, and its image answers nobody else.
+
+    Args:
+        session: An open transaction.
+        tenant: Whose; None: everybody's.
+        bundle_revision: Made with this model; None: with any.
+        prompt: Of this prompt, compared as fingerprints compare it; None: of any.
+        named: Whether to delete also what a batch that runs or a recent result names. Such jobs
+            have no image from then on.
+
+    Returns:
+        How many images answer no more because of this, by tenant.
+    """
+    work = _matching(session, tenant, bundle_revision, prompt)
+    in_flight = lock_generations(
+        session, among(Generation.id, work), col(Generation.state).in_(IN_FLIGHT)
+    )
+    session.execute(
+        update(Generation).where(among(Generation.id, in_flight)).values(reusable=False)
+    )
+    answering = _lock(session, among(Image.generation_id, work), col(Image.reusable))
+    purged = session.execute(
+        update(Image)
+        .where(among(Image.id, answering))
+        .values(reusable=False)
+        .returning(col(Image.tenant))
+    )
+    counted = Counter(purged.scalars())
+    if named:
+        _mark(session, [among(Image.generation_id, work)])
+    return counted
+
+
+def _matching(
+    session: Session, tenant: str | None, bundle_revision: str | None, prompt: str | None
+) -> list[UUID]:
+    """Find the generations that are meant, with an image or in flight."""
+    image = select(col(Image.id)).where(col(Image.generation_id) == col(Generation.id), _stays())
+    statement = select(col(Generation.id), col(Generation.prompt)).where(
+        or_(col(Generation.state).in_(IN_FLIGHT), image.exists())
+    )
+    if tenant is not None:
+        statement = statement.where(col(Generation.tenant) == tenant)
+    if bundle_revision is not None:
+        statement = statement.where(col(Generation.bundle_revision) == bundle_revision)
+    if prompt is None:
+        return [identity for identity, _ in session.execute(statement)]
+    wanted = canonical_text(prompt)
+    # Here, not in Postgres: its lower() and Python's differ for some letters.
+    found = session.execute(statement.execution_options(yield_per=10_000))
+    return [identity for identity, text in found if canonical_text(text) == wanted]
+
+
+def doomed(session: Session) -> Sequence[Doomed]:
+    """Give marked images, at most `AT_ONCE`: delete their objects, then call `forget`."""
+    other = aliased(Image)
+    shares = select(col(other.id)).where(
+        col(other.key) == col(Image.key),
+        col(other.id) != col(Image.id),
+        col(other.doomed_at).is_(None),
+    )
+    statement = (
+        select(col(Image.id), col(Image.key), shares.exists())
+        .where(col(Image.doomed_at).is_not(None))
+        .order_by(col(Image.doomed_at))
+        .limit(AT_ONCE)
+    )
+    return [
+        Doomed(image_id=identity, key=key, shared=shared)
+        for identity, key, shared in session.execute(statement)
+    ]
+
+
+def forget(session: Session, image_ids: Collection[UUID]) -> None:
+    """Delete the rows of marked images whose objects are gone; their jobs have none from then."""
+    session.execute(update(Job).where(among(Job.image_id, image_ids)).values(image_id=None))
+    session.execute(
+        delete(Image).where(among(Image.id, image_ids), col(Image.doomed_at).is_not(None))
+    )
+
+
+def orphans(session: Session, objects: Mapping[str, UUID]) -> list[str]:
+    """Tell which objects will never have a row.
+
+    Those are objects of work that is over, which it did not record: of a worker that died or was
+    cancelled between storing and recording. Work that is not known here is another deployment's.
+
+    Args:
+        session: An open transaction.
+        objects: By key, the generation that stored it.
+    """
+    over = session.execute(
+        select(col(Generation.id)).where(
+            among(Generation.id, set(objects.values())),
+            col(Generation.state).not_in(IN_FLIGHT),
+        )
+    ).scalars()
+    ended = set(over)
+    known = session.execute(
+        select(col(Image.key)).where(col(Image.key) == func.any(list(objects)))
+    ).scalars()
+    recorded = set(known)
+    return [key for key, work in objects.items() if work in ended and key not in recorded]
+
+
+def note_uses(session: Session, uses: Mapping[UUID, int]) -> None:
+    """Add to what the policies go by: how often an image answered, and when it last did."""
+    if not uses:
+        return
+    _lock(session, among(Image.id, list(uses)))
+    given = (
+        func.unnest(array_of(Uuid(), list(uses)), array_of(Integer(), list(uses.values())))
+        .table_valued("id", "number")
+        .render_derived(name="given")
+    )
+    session.execute(
+        update(Image)
+        .where(col(Image.id) == given.c.id)
+        .values(uses=col(Image.uses) + given.c.number, last_used_at=func.now())
+    )

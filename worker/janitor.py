@@ -1,0 +1,93 @@
+"""The janitor: takes from S3 and Postgres what is too old, too much, or nobody's."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from itertools import islice
+
+import structlog
+from sqlmodel import Session
+
+from core.cache_stats import Level, Outcome, count
+from core.database import Database
+from core.lifecycle import retention
+from core.lifecycle.retention import Limits
+from core.settings import Settings
+from core.storage import IMAGES, Storage, generation_of
+
+log = structlog.get_logger(__name__)
+
+LISTED_AT_ONCE = 1000
+"""Objects that one pass looks at, a page of S3's list: a million are gone through in hours."""
+
+
+def limits_of(settings: Settings) -> Limits:
+    """Read what the stored images are kept within."""
+    return Limits(
+        ttl_seconds=settings.result_ttl_seconds,
+        retention_seconds=settings.result_retention_seconds,
+        max_bytes=settings.result_budget_bytes,
+        max_images=settings.result_budget_images,
+        policy=settings.cache_eviction,
+    )
+
+
+class Janitor:
+    """Keeps the stored images within their limits; any number of janitors may do so at once."""
+
+    def __init__(self, *, database: Database, storage: Storage, limits: Limits) -> None:
+        self._database = database
+        self._storage = storage
+        self._limits = limits
+        self._listed: Iterator[tuple[str, datetime]] = iter(())
+
+    def clean(self) -> None:
+        """Make one pass.
+
+        Raises:
+            SQLAlchemyError: Postgres is away.
+            BotoCoreError: S3 is away; what was marked is deleted by a later pass.
+            ClientError: S3 refuses; the same.
+        """
+        self._mark(Outcome.EXPIRY, retention.expire)
+        self._mark(Outcome.EVICTION, retention.evict)
+        self.collect_marked()
+        self.collect_orphans()
+
+    def _mark(self, outcome: Outcome, choose: Callable[[Session, Limits], Counter[str]]) -> None:
+        marked: Counter[str] = Counter()
+        while True:
+            with self._database.session() as session:
+                found = choose(session, self._limits)
+            marked += found
+            if not found:
+                break
+        for tenant, number in marked.items():
+            count(Level.RESULT, outcome, tenant=tenant, number=number)
+        if marked:
+            log.info("images go", why=outcome.value, images=marked.total())
+
+    def collect_marked(self) -> None:
+        """Delete the objects of marked images, then their rows."""
+        while True:
+            with self._database.session() as session:
+                marked = retention.doomed(session)
+            if not marked:
+                return
+            # A row is kept until its object is gone: what a crash leaves, the next pass finds.
+            self._storage.delete([one.key for one in marked if not one.shared])
+            with self._database.session() as session:
+                retention.forget(session, [one.image_id for one in marked])
+
+    def collect_orphans(self) -> None:
+        """Go on through the list of objects, and delete those that will never have a row."""
+        page = [key for key, _ in islice(self._listed, LISTED_AT_ONCE)]
+        if not page:
+            self._listed = self._storage.listed(IMAGES)
+            return
+        owners = {key: owner for key in page if (owner := generation_of(key))}
+        with self._database.session() as session:
+            orphans = retention.orphans(session, owners)
+        self._storage.delete(orphans)
+        if orphans:
+            log.info("objects without a row deleted", objects=len(orphans))
