@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from core.lanes import Lane
-from worker.scheduler import HANDICAP, WEIGHT, Candidate, RowScheduler
+from worker.scheduler import HANDICAP, PATIENCE, WEIGHT, Candidate, RowScheduler
 
 
 def candidate(
@@ -262,6 +262,93 @@ class SchedulerMachine(RuleBasedStateMachine):
 TestSchedulerMachine = SchedulerMachine.TestCase
 
 
+def admitted(count: int, **values) -> tuple[RowScheduler, list[UUID]]:
+    scheduler = RowScheduler(row_limit=count, **values)
+    rows = [candidate(arrived=float(number)) for number in range(count)]
+    for row in rows:
+        scheduler.add(row)
+    scheduler.admit()
+    return scheduler, [row.identity for row in rows]
+
+
+def test_rows_of_different_phases_never_share_a_call():
+    scheduler, rows = admitted(4)
+    scheduler.turn(rows[1], 1)
+    scheduler.turn(rows[3], 1)
+    assert set(scheduler.step()) == {rows[1], rows[3]}
+
+
+def test_rows_meet_at_the_whole_step_and_stay_together():
+    scheduler, rows = admitted(6)
+    plan = (0, 1, 1)
+    at = {identity: number % 3 for number, identity in enumerate(rows)}
+    for identity in rows:
+        scheduler.turn(identity, plan[at[identity]])
+    sizes = []
+    for _ in range(12):
+        call = scheduler.step()
+        sizes.append(len(call))
+        for identity in call:
+            at[identity] += 1
+            scheduler.turn(identity, plan[at[identity] % 3])
+    assert sizes[4:] == [6] * 8
+
+
+def test_a_row_waits_for_other_phases_only_so_long():
+    scheduler, rows = admitted(3)
+    for identity in rows[1:]:
+        scheduler.turn(identity, 1)
+    calls = [scheduler.step() for _ in range(PATIENCE + 1)]
+    assert calls[:PATIENCE] == [rows[1:]] * PATIENCE
+    assert calls[PATIENCE] == [rows[0]]
+
+
+def test_the_phase_of_a_row_that_is_gone_is_nobody_s():
+    scheduler, rows = admitted(1)
+    scheduler.turn(rows[0], 1)
+    scheduler.remove(rows[0])
+    scheduler.turn(rows[0], 1)
+    again = Candidate(identity=rows[0], shape="128x128", lane=Lane.BULK, arrived=0.0)
+    other = candidate()
+    scheduler = RowScheduler(row_limit=2)
+    scheduler.add(again)
+    scheduler.add(other)
+    scheduler.admit()
+    scheduler.turn(rows[0], 1)
+    scheduler.remove(rows[0])
+    scheduler.add(again)
+    scheduler.admit()
+    assert len(scheduler.step()) == 2, "it begins in phase 0 again"
+
+
+@given(
+    st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=20), min_size=1, max_size=8),
+    st.integers(1, 3),
+)
+def test_rows_of_any_phases_get_their_turns(plans: list[list[int]], streams: int):
+    """Each row repeats phases of its own; none is left behind for more than a bounded time."""
+    scheduler, rows = admitted(len(plans), streams=streams)
+    plan_of = dict(zip(rows, plans, strict=True))
+    at = dict.fromkeys(rows, 0)
+    waited = dict.fromkeys(rows, 0)
+    for identity in rows:
+        scheduler.turn(identity, plan_of[identity][0])
+    calls: dict[int, list[UUID]] = {stream: [] for stream in range(streams)}
+    for turn in range(150):
+        stream = turn % streams
+        for identity in calls[stream]:
+            at[identity] += 1
+            scheduler.turn(identity, plan_of[identity][at[identity] % len(plan_of[identity])])
+        call = calls[stream] = list(scheduler.step(stream))
+        phases = {plan_of[identity][at[identity] % len(plan_of[identity])] for identity in call}
+        assert len(phases) <= 1
+        busy = {identity for other in calls.values() for identity in other}
+        for identity in rows:
+            waited[identity] = 0 if identity in busy else waited[identity] + 1
+            # Its patience, and one call each for whoever ran out of it at the same time.
+            assert waited[identity] <= (PATIENCE + len(plans) + 1) * streams
+
+
 class StreamsMachine(RuleBasedStateMachine):
     """Any sequence of arrivals, departures and calls of several streams."""
 
@@ -273,6 +360,7 @@ class StreamsMachine(RuleBasedStateMachine):
         self.scheduler = RowScheduler(row_limit=self.limit, streams=self.streams)
         self.rows: dict[UUID, Candidate] = {}
         self.calls: dict[int, set[UUID]] = {stream: set() for stream in range(self.streams)}
+        self.phases: dict[UUID, int] = {}
 
     @rule(shape=st.sampled_from(["a", "b"]), solo=st.booleans(), name=st.integers(1, 20))
     def arrive(self, shape: str, solo: bool, name: int) -> None:
@@ -295,11 +383,15 @@ class StreamsMachine(RuleBasedStateMachine):
         assert call <= set(self.rows)
         assert len(call) <= self.limit
         assert len({self.rows[identity].group for identity in call}) <= 1
+        assert len({self.phases.get(identity, 0) for identity in call}) <= 1
         assert not call & set().union(*self.calls.values()), "a row is in one call at a time"
         self.calls[stream] = call
 
-    @rule(stream=st.integers(0, streams - 1))
-    def finish(self, stream: int) -> None:
+    @rule(stream=st.integers(0, streams - 1), phase=st.integers(0, 2))
+    def finish(self, stream: int, phase: int) -> None:
+        for identity in self.calls[stream]:
+            self.scheduler.turn(identity, phase)
+            self.phases[identity] = phase
         self.scheduler.release(stream)
         self.calls[stream] = set()
 
@@ -309,6 +401,7 @@ class StreamsMachine(RuleBasedStateMachine):
         identity = data.draw(st.sampled_from(sorted(self.rows)))
         assert self.scheduler.remove(identity)
         del self.rows[identity]
+        self.phases.pop(identity, None)
         for call in self.calls.values():
             call.discard(identity)
 
