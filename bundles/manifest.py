@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from core.approximation import NIRVANA, Threshold
 from core.errors import BundleError
 
 FORMAT = 1
@@ -162,9 +163,19 @@ class Manifest(Record):
     prompts: tuple[str, ...] = Field(
         (), description="What `model evaluate` draws when nobody names other prompts."
     )
+    approximate: tuple[Threshold, ...] | None = Field(
+        None,
+        description="From which similarity of two prompts on how much of a schedule may be taken "
+        "over, as `cache calibrate` measured it; empty: the paper's. No part of the revision.",
+    )
     scores: dict[str, float] = Field(
         default_factory=dict, description="Quality figures by name, as `model evaluate` stored."
     )
+
+    @property
+    def approximate_thresholds(self) -> tuple[Threshold, ...]:
+        """What its workers follow when an image may begin with another's latents."""
+        return NIRVANA if self.approximate is None else self.approximate
 
 
 def load_manifest(folder: Path) -> Manifest:

@@ -9,11 +9,13 @@ from functools import partial
 import structlog
 from celery import Celery, signals
 
-from bundles.manifest import load_manifest
+from bundles.manifest import Manifest, load_manifest
 from core.database import Database
+from core.flusher import Flusher
 from core.queue import Broker, make_celery
 from core.settings import Settings
 from core.storage import Storage
+from worker.approximate.cache import ApproximateCache
 from worker.consumer import Consumer, WorkerProcess
 from worker.engine import Engine
 from worker.leases import Leases
@@ -25,11 +27,15 @@ from worker.runner import Runner
 from worker.shutdown import Shutdown
 from worker.startup import run_or_explain, wait_for_services
 from worker.tasks import register
+from worker.tokenizer import Tokenizer
 from worker.topology import settle
 from worker.watchdog import Watchdog
 
 log = structlog.get_logger(__name__)
 
+
+LATENTS_SECONDS = 1.0
+"""Between two writings of latents that near prompts may begin with."""
 
 Load = Callable[[Settings, Plan], Model]
 """Gives the model of the settings, compiled as planned."""
@@ -67,6 +73,7 @@ def run(settings: Settings, *, load: Load) -> int:
         embedding_budget=settings.embedding_cache_bytes,
         watchdog=Watchdog(limit_seconds=settings.watchdog_seconds),
     )
+    approximate = _approximate_cache(settings, bundle, database, storage, engine)
     leases = Leases(
         database=database,
         engine=engine,
@@ -82,23 +89,42 @@ def run(settings: Settings, *, load: Load) -> int:
         max_attempts=settings.max_attempts,
         bundle_revision=bundle.revision,
         guidance_interval=(bundle.defaults.guidance_start, bundle.defaults.guidance_end),
+        approximate=approximate,
     )
     shutdown = Shutdown(runner=runner, engine=engine, leases=leases, database=database)
+    latents = Flusher([approximate.flush] if approximate else [], seconds=LATENTS_SECONDS)
     guard = MemoryGuard(limit_mib=settings.worker_max_rss_mib, on_excess=shutdown.warm)
     process = _celery_worker(settings, runner, name, images=plan.rows * plan.streams)
 
     engine.start()
     leases.start()
     guard.start()
+    latents.start()
     shutdown.install()
     process.start()  # returns when the running images are stored and their messages acked
     guard.stop()
     leases.stop()
     engine.close()
+    latents.stop()
     database.close()
     storage.close()
     log.info("stopped")
     return int(process.exitcode or 0)
+
+
+def _approximate_cache(
+    settings: Settings, bundle: Manifest, database: Database, storage: Storage, engine: Engine
+) -> ApproximateCache | None:
+    if not settings.approximate_budget_bytes:
+        return None
+    return ApproximateCache(
+        database=database,
+        storage=storage,
+        embed=engine.embed,
+        end=Tokenizer(settings.bundle / "tokenizer").end,
+        latent_shape=engine.model.latent_shape,
+        thresholds=bundle.approximate_thresholds,
+    )
 
 
 def _celery_worker(settings: Settings, runner: Runner, name: str, *, images: int) -> WorkerProcess:

@@ -15,6 +15,7 @@ import stamina
 import structlog
 from botocore.exceptions import BotoCoreError, ClientError
 from sqlalchemy import func
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col
 
 from core.database import DATABASE_ERRORS, Database
@@ -24,6 +25,7 @@ from core.lifecycle.claims import Claim
 from core.lifecycle.settlement import Finished
 from core.models import Image, Job
 from core.storage import Storage, StoredObject
+from worker.approximate.cache import NOTHING, ApproximateCache, Plan
 from worker.encoding import CONTENT_TYPE, EXTENSION, encode_png
 from worker.group_commit import GroupCommit
 from worker.leases import Lease, Leases
@@ -73,6 +75,7 @@ class Runner:
         max_attempts: int,
         bundle_revision: str | None = None,
         guidance_interval: tuple[float, float] = (0.0, 1.0),
+        approximate: ApproximateCache | None = None,
         patience_seconds: float = 60.0,
         pause_seconds: float = 2.0,
     ) -> None:
@@ -87,6 +90,7 @@ class Runner:
             bundle_revision: The engine's bundle: what was promised from another one is left to a
                 worker that has it. None: whatever comes is computed.
             guidance_interval: The bundle's: shares of the schedule between which guidance is on.
+            approximate: Where rows that agree to it may find a beginning; None: nowhere.
             patience_seconds: How long Postgres or S3 may be away before an image is given up; it
                 is then queued again, and the attempt does not count.
             pause_seconds: Before a failed image's second attempt, twice that before its third.
@@ -98,6 +102,7 @@ class Runner:
         self._max_attempts = max_attempts
         self._bundle_revision = bundle_revision
         self._guidance_interval = guidance_interval
+        self._approximate = approximate
         self._patience_seconds = patience_seconds
         self._pause_seconds = pause_seconds
         self._stopping = threading.Event()
@@ -169,17 +174,28 @@ class Runner:
 
     def _compute_and_record(self, lease: Lease) -> Delivery:
         claim = lease.claim
-        result = self._engine.submit(self._request(claim)).result()
+        plan = self._approximate.plan(claim) if self._approximate else NOTHING
+        result = self._engine.submit(self._request(claim, plan)).result()
         lease.computed = True
         stored = self._store(lease, encode_png(result.image))
-        finished = Finished(claim=claim, image=_image(claim, stored), seconds=result.seconds)
-        if self._patiently(DATABASE_ERRORS, lambda: self._recordings.run(finished)):
+        finished = Finished(
+            claim=claim,
+            image=_image(claim, plan, stored),
+            seconds=result.seconds,
+            approximation=plan.approximation,
+        )
+        # A worker that records the same image in the same moment, for those who did not agree to
+        # an approximate one, comes first: the second time both know of each other.
+        errors = (*DATABASE_ERRORS, IntegrityError)
+        if self._patiently(errors, lambda: self._recordings.run(finished)):
             log.info("image stored", seconds=round(result.seconds, 2), attempt=claim.attempt)
+            if self._approximate:
+                self._approximate.learn(claim, plan, result)
         else:
             log.info("image not recorded: its claim ended while it was computed")
         return Delivery.DONE
 
-    def _request(self, claim: Claim) -> RowRequest:
+    def _request(self, claim: Claim, plan: Plan) -> RowRequest:
         deadline = None
         if claim.deadline_at is not None:
             # The time left by Postgres's clock, counted from now by ours: never early.
@@ -201,6 +217,8 @@ class Runner:
             # It may be what broke its batch.
             solo=claim.attempt > 1,
             deadline=deadline,
+            start=plan.start,
+            keep=plan.keep,
         )
 
     def _store(self, lease: Lease, body: bytes) -> StoredObject:
@@ -214,6 +232,7 @@ class Runner:
                 fingerprint=claim.fingerprint,
                 extension=EXTENSION,
                 content_type=CONTENT_TYPE,
+                generation_id=claim.generation_id,
             ),
             unless=lambda: lease.lost,
         )
@@ -308,10 +327,12 @@ def _record_all(session: Session, finished: Sequence[Finished]) -> Sequence[bool
     return [one.claim.generation_id in recorded for one in finished]
 
 
-def _image(claim: Claim, stored: StoredObject) -> Image:
+def _image(claim: Claim, plan: Plan, stored: StoredObject) -> Image:
+    # One that might have begun with another's latents, and did not, is as good as any.
+    exact = None if plan.approximation else claim.exact_fingerprint
     return Image(
         tenant=claim.tenant,
-        fingerprint=claim.fingerprint,
+        fingerprint=exact or claim.fingerprint,
         generation_id=claim.generation_id,
         key=stored.key,
         content_type=CONTENT_TYPE,

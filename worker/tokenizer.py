@@ -29,3 +29,13 @@ class Tokenizer:
             list(texts), padding="max_length", max_length=self.length, truncation=True
         )
         return np.asarray(encoded["input_ids"], dtype=np.int64)
+
+    def end(self, text: str) -> int:
+        """Give the place of a text's end token among its ids: the first, where it is the padding.
+
+        CLIP reads a text's meaning off the state at this place (Radford et al. 2021, "Learning
+        Transferable Visual Models From Natural Language Supervision", arXiv 2103.00020).
+        """
+        (ids,) = self.ids([text])
+        found = np.flatnonzero(ids == self._tokenizer.eos_token_id)
+        return int(found[0]) if found.size else self.length - 1

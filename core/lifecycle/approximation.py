@@ -1,7 +1,6 @@
 """The approximate cache's rows as transactions: the nearest prompt, new entries, what must go."""
 
-from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -117,10 +116,9 @@ def _jobs_of(session: Session, generation_ids: Collection[UUID]) -> dict[UUID, U
     return {one: job_id for one, job_id in session.execute(statement) if one is not None}
 
 
-def count_hits(session: Session, hits: Iterable[tuple[UUID, int]]) -> None:
-    """Count what began with which latents: (generation, step) of each hit."""
-    counted = Counter(hits)
-    if not counted:
+def count_hits(session: Session, hits: Mapping[tuple[UUID, int], int]) -> None:
+    """Count how many images began with which latents, by generation and step."""
+    if not hits:
         return
     table = ApproximateLatents.__table__  # type: ignore[attr-defined]
     session.connection().execute(
@@ -130,7 +128,7 @@ def count_hits(session: Session, hits: Iterable[tuple[UUID, int]]) -> None:
         # Sorted: two workers that count the same latents must not deadlock.
         [
             {"one": one, "after": step, "number": number}
-            for (one, step), number in sorted(counted.items())
+            for (one, step), number in sorted(hits.items())
         ],
     )
 

@@ -39,7 +39,7 @@ class Joined:
 def usable(ttl_seconds: float) -> ColumnElement[bool]:
     """Match images that answer further requests; their age is taken by Postgres's clock."""
     if ttl_seconds == FOR_EVER:
-        return col(Image.reusable)
+        return and_(col(Image.reusable))
     young = col(Image.created_at) > func.now() - timedelta(seconds=ttl_seconds)
     return and_(col(Image.reusable), young)
 
@@ -78,6 +78,12 @@ def find_stored(
     }
 
 
+def in_flight(session: Session, tenant: str, fingerprints: Iterable[str]) -> set[str]:
+    """Tell which of these fingerprints are being computed this moment, for everybody to join."""
+    statement = select(col(Generation.fingerprint)).where(*_joinable(tenant, fingerprints))
+    return set(session.execute(statement).scalars())
+
+
 def join_in_flight(
     session: Session, tenant: str, fingerprints: Sequence[str], lane: Lane
 ) -> Joined:
@@ -88,12 +94,7 @@ def join_in_flight(
     """
     if not fingerprints:
         return Joined(generations={}, raised=[])
-    wanted = (
-        col(Generation.tenant) == tenant,
-        col(Generation.fingerprint) == func.any(list(fingerprints)),
-        col(Generation.state).in_(IN_FLIGHT),
-        col(Generation.reusable),
-    )
+    wanted = _joinable(tenant, fingerprints)
     later = lanes_after(lane)
     # Shared locks where nothing moves, so that any number of requests join at the same time; all
     # exclusive where something does, because shared ones that grow wait for each other in circles.
@@ -112,6 +113,15 @@ def join_in_flight(
     found = dict(session.execute(statement).all())
     raised = _raise(session, list(found.values()), lane) if moves else []
     return Joined(generations=found, raised=raised)
+
+
+def _joinable(tenant: str, fingerprints: Iterable[str]) -> tuple[ColumnElement[bool], ...]:
+    return (
+        col(Generation.tenant) == tenant,
+        col(Generation.fingerprint) == func.any(list(fingerprints)),
+        col(Generation.state).in_(IN_FLIGHT),
+        and_(col(Generation.reusable)),
+    )
 
 
 def lanes_after(lane: Lane) -> list[Lane]:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -16,7 +16,7 @@ from core.cache_mode import CacheMode
 from core.fingerprint import derived_seed, fingerprint, variant_seed
 from core.lanes import Lane
 from core.lifecycle.locks import among
-from core.lifecycle.lookup import FOR_EVER, Stored, find_stored, join_in_flight
+from core.lifecycle.lookup import FOR_EVER, Stored, find_stored, in_flight, join_in_flight
 from core.models import Batch, Generation, ImageParameters, Job
 from core.models.columns import new_id
 from core.states import BatchState, CacheOutcome, GenerationState, JobState
@@ -170,7 +170,9 @@ def submit(
         cache=cache,
         ttl_seconds=ttl_seconds,
     )
-    places = [_place(order, one, position) for position, one in enumerate(wanted)]
+    places = _join_exact(
+        order, [_place(order, one, position) for position, one in enumerate(wanted)]
+    )
     first: dict[str, _Place] = {}
     for place in places:
         first.setdefault(place.name, place)
@@ -235,6 +237,20 @@ def _place(order: _Order, wanted: Wanted, position: int) -> _Place:
     # What nothing else may answer has a name of its own.
     name = f"{exact}/{position}" if order.cache is CacheMode.BYPASS else exact
     return _Place(wanted=wanted, exact=exact, fingerprint=exact, name=name)
+
+
+def _join_exact(order: _Order, places: Sequence[_Place]) -> Sequence[_Place]:
+    """Let those who agree to an approximate image join the making of the exact one."""
+    willing = [place.exact for place in places if place.scope is not None]
+    if not willing:
+        return places
+    coming = in_flight(order.session, order.tenant, willing)
+    return [
+        replace(place, fingerprint=place.exact, name=place.exact, scope=None)
+        if place.scope is not None and place.exact in coming
+        else place
+        for place in places
+    ]
 
 
 def _resolve(order: _Order, first: dict[str, _Place]) -> _Answers:

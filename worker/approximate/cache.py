@@ -1,0 +1,343 @@
+"""The worker's side of the approximate cache: what an image begins with, and what it leaves.
+
+Agarwal et al. 2023, "Approximate Caching for Efficiently Serving Diffusion Models" (NIRVANA),
+arXiv 2312.04429. Looking up happens in the thread that waits for the image, writing in a thread of
+its own, in batches. Whatever goes wrong, the image is computed as if there were no cache.
+"""
+
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from uuid import UUID
+
+import numpy as np
+import structlog
+from botocore.exceptions import BotoCoreError, ClientError
+from numpy.typing import NDArray
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel import Session
+
+from core.approximation import Approximation, Threshold, kept_steps, most_steps
+from core.cache_stats import Level, Outcome, count
+from core.database import Database
+from core.errors import NotFoundError
+from core.lifecycle import approximation as rows
+from core.lifecycle.approximation import Neighbour, NewEntry
+from core.lifecycle.claims import Claim
+from core.models import ApproximateLatents
+from core.schedulers import NOT_RESUMABLE
+from core.storage import Storage
+from worker.approximate.blob import CONTENT_TYPE, DamagedLatentsError, digest_of, pack, unpack
+from worker.approximate.pooling import pool
+from worker.approximate.predictor import Predictor
+from worker.embeddings import Embedding
+from worker.group_commit import GroupCommit
+from worker.rows import RowHandedBackError, RowResult, Start
+
+log = structlog.get_logger(__name__)
+
+PREFIX = "latents/"
+"""Of the keys of all latents; the tenant follows."""
+
+LOOKUP_MILLISECONDS = 2000
+"""The most that Postgres may take; computing the image is not much slower."""
+
+PAUSE_SECONDS = 30.0
+"""How long nothing is looked up after Postgres or S3 failed: each failure costs its timeout."""
+
+UNWRITTEN_BYTES = 64 * 2**20
+"""Latents that wait to be written; more of them are dropped."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a row begins with, and what of it is to be kept."""
+
+    embedding: NDArray[np.float32] | None = None
+    """The prompt's, as it goes into the index; None: the image is none of the cache's business."""
+    start: Start | None = None
+    approximation: Approximation | None = None
+    """Where the start comes from; both are there, or neither."""
+    keep: tuple[int, ...] = ()
+
+
+NOTHING = Plan()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Kept:
+    """A computed image's latents on their way to S3."""
+
+    claim: Claim
+    embedding: NDArray[np.float32]
+    bodies: Mapping[int, bytes]
+    """By the number of steps."""
+
+    @property
+    def size(self) -> int:
+        return sum(map(len, self.bodies.values()))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Question:
+    tenant: str
+    scope: str
+    embedding: NDArray[np.float32]
+
+
+class ApproximateCache:
+    """Plans rows and learns from their results; every method may be called by any thread."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        storage: Storage,
+        embed: Callable[[str], "Future[Embedding]"],
+        end: Callable[[str], int],
+        latent_shape: Callable[..., tuple[int, int, int]],
+        thresholds: Sequence[Threshold],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Wire it.
+
+        Args:
+            database: Where the index is.
+            storage: Where the latents are.
+            embed: Encodes a prompt; `Engine.embed`.
+            end: Gives the place of a prompt's end token; called by one thread at a time.
+            latent_shape: Gives (channels, height, width) of a width and height in pixels.
+            thresholds: The bundle's.
+            clock: Seconds that never go back.
+        """
+        self._database = database
+        self._storage = storage
+        self._embed = embed
+        self._end = end
+        self._latent_shape = latent_shape
+        self._thresholds = thresholds
+        self._clock = clock
+        self._predictor = Predictor()
+        self._paused_until = float("-inf")
+        self._lookups: GroupCommit[_Question, Neighbour | None] = GroupCommit(database, _find_all)
+        # Tokenizers change their settings as they go.
+        self._tokenizing = threading.Lock()
+        self._lock = threading.Lock()
+        self._kept: deque[_Kept] = deque()
+        self._hits: Counter[tuple[UUID, int]] = Counter()
+        self._unusable: list[tuple[UUID, int]] = []
+
+    # Before the image
+
+    def plan(self, claim: Claim) -> Plan:
+        """Decide what a row begins with.
+
+        Raises:
+            RowHandedBackError: The engine is stopping.
+        """
+        # What failed once is tried again without anything that it did not need.
+        if claim.approximate_scope is None or claim.attempt > 1:
+            return NOTHING
+        if claim.scheduler in NOT_RESUMABLE:
+            self._count(claim, Outcome.SKIP)
+            return NOTHING
+        try:
+            states = self._embed(claim.prompt).result()
+            with self._tokenizing:
+                end = self._end(claim.prompt)
+            embedding = pool(states, end)
+        except RowHandedBackError:
+            raise
+        except Exception as error:  # the text encoder's, or ours: the row will meet it again
+            self._fall_back(claim, f"the prompt has no embedding: {error}")
+            return NOTHING
+        return self._begin(claim, embedding) or Plan(
+            embedding=embedding, keep=kept_steps(claim.steps)
+        )
+
+    def _begin(self, claim: Claim, embedding: NDArray[np.float32]) -> Plan | None:
+        found = self._look_up(claim, embedding)
+        if found is None:
+            return None
+        neighbour, latents = found
+        start = self._load(claim, latents)
+        if start is None:
+            return None
+        return Plan(
+            embedding=embedding,
+            start=start,
+            approximation=Approximation(
+                steps_spared=start.step,
+                similarity=round(neighbour.similarity, 4),
+                source_generation=neighbour.generation_id,
+                source_job=neighbour.job_id,
+            ),
+        )
+
+    def _look_up(
+        self, claim: Claim, embedding: NDArray[np.float32]
+    ) -> tuple[Neighbour, ApproximateLatents] | None:
+        """Find the latents that spare most steps of those that are near enough."""
+        scope = (claim.tenant, str(claim.approximate_scope))
+        if self._clock() < self._paused_until or not self._predictor.worth(scope):
+            self._count(claim, Outcome.SKIP)
+            return None
+        try:
+            neighbour = self._lookups.run(
+                _Question(tenant=scope[0], scope=scope[1], embedding=embedding)
+            )
+        except SQLAlchemyError as error:
+            self._pause(claim, f"Postgres: {error}")
+            return None
+        latents = self._usable(claim, neighbour)
+        self._predictor.learn(scope, hit=latents is not None)
+        if neighbour is None or latents is None:
+            self._count(claim, Outcome.MISS)
+            return None
+        return neighbour, latents
+
+    def _usable(self, claim: Claim, neighbour: Neighbour | None) -> ApproximateLatents | None:
+        if neighbour is None:
+            return None
+        most = most_steps(neighbour.similarity, claim.steps, self._thresholds)
+        return next((one for one in neighbour.latents if one.step <= most), None)
+
+    def _load(self, claim: Claim, latents: ApproximateLatents) -> Start | None:
+        shape = self._latent_shape(width=claim.width, height=claim.height)
+        try:
+            body = self._storage.read(latents.key, limit=latents.size)
+            return Start(
+                step=latents.step, latents=unpack(body, digest=latents.digest, shape=shape)
+            )
+        except (NotFoundError, DamagedLatentsError) as error:
+            self._fall_back(claim, f"the latents {latents.key} cannot be used: {error}")
+            with self._lock:
+                self._unusable.append((latents.generation_id, latents.step))
+        except (BotoCoreError, ClientError) as error:
+            self._pause(claim, f"S3 at {self._storage.address}: {error}")
+        return None
+
+    # After the image
+
+    def learn(self, claim: Claim, plan: Plan, result: RowResult) -> None:
+        """Take note of an image that was computed and recorded.
+
+        Only images that were computed from the first step on leave latents: those of others
+        would drift away from their prompts, a little with each.
+        """
+        if plan.approximation is not None:
+            spared = plan.approximation.steps_spared
+            self._count(
+                claim,
+                Outcome.HIT,
+                steps_saved=spared,
+                seconds_saved=result.seconds / max(1, result.steps) * spared,
+            )
+            with self._lock:
+                self._hits[plan.approximation.source_generation, spared] += 1
+        elif plan.embedding is not None and result.kept:
+            bodies = {step: pack(latents) for step, latents in result.kept.items()}
+            self._keep(_Kept(claim=claim, embedding=plan.embedding, bodies=bodies))
+
+    def _keep(self, kept: _Kept) -> None:
+        with self._lock:
+            if sum(one.size for one in self._kept) + kept.size <= UNWRITTEN_BYTES:
+                self._kept.append(kept)
+                return
+        log.warning("latents dropped: too many wait to be written")
+
+    # Writing
+
+    def flush(self) -> None:
+        """Write what was learnt since the last call; what cannot be written now stays.
+
+        Raises:
+            SQLAlchemyError: Postgres is away.
+            BotoCoreError: S3 is away.
+            ClientError: S3 refuses.
+        """
+        with self._lock:
+            kept, self._kept = list(self._kept), deque()
+            hits, self._hits = self._hits, Counter()
+            unusable, self._unusable = self._unusable, []
+        if not (kept or hits or unusable):
+            return
+        try:
+            # Objects first: a row always has its object, unless S3 lost it.
+            entries = [self._store(one) for one in kept]
+            with self._database.session() as session:
+                rows.add_entries(session, entries)
+                rows.count_hits(session, hits)
+                gone = [key for one in unusable for key in rows.forget(session, *one)]
+        except (SQLAlchemyError, BotoCoreError, ClientError):
+            with self._lock:
+                self._kept.extendleft(reversed(kept))
+                self._hits += hits
+                self._unusable += unusable
+            raise
+        if gone:
+            self._storage.delete(gone)
+
+    def _store(self, kept: _Kept) -> NewEntry:
+        claim, latents = kept.claim, []
+        for step, body in kept.bodies.items():
+            key = f"{PREFIX}{claim.tenant}/{claim.generation_id}/{step:03d}.npy"
+            self._storage.put(key, body, content_type=CONTENT_TYPE)
+            latents.append(
+                ApproximateLatents(
+                    generation_id=claim.generation_id,
+                    step=step,
+                    key=key,
+                    digest=digest_of(body),
+                    size=len(body),
+                )
+            )
+        return NewEntry(
+            generation_id=claim.generation_id,
+            tenant=claim.tenant,
+            scope=str(claim.approximate_scope),
+            bundle_revision=claim.bundle_revision,
+            prompt=claim.prompt,
+            embedding=kept.embedding.tolist(),
+            latents=latents,
+        )
+
+    # Counting
+
+    def _count(
+        self,
+        claim: Claim,
+        outcome: Outcome,
+        *,
+        steps_saved: float = 0.0,
+        seconds_saved: float = 0.0,
+    ) -> None:
+        count(
+            Level.APPROXIMATE,
+            outcome,
+            tenant=claim.tenant,
+            steps_saved=steps_saved,
+            seconds_saved=seconds_saved,
+        )
+
+    def _fall_back(self, claim: Claim, reason: str) -> None:
+        log.warning("computed from the first step on", reason=reason.strip().splitlines()[0])
+        self._count(claim, Outcome.FALLBACK)
+
+    def _pause(self, claim: Claim, reason: str) -> None:
+        self._paused_until = self._clock() + PAUSE_SECONDS
+        self._fall_back(claim, reason)
+
+
+def _find_all(session: Session, questions: Sequence[_Question]) -> Sequence[Neighbour | None]:
+    session.execute(text(f"set local statement_timeout = {LOOKUP_MILLISECONDS}"))
+    return [
+        rows.find_nearest(
+            session, tenant=one.tenant, scope=one.scope, embedding=one.embedding.tolist()
+        )
+        for one in questions
+    ]
