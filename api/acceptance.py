@@ -4,21 +4,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy import func, select
 from sqlmodel import Session
 
 from api.bundle import Bundle
-from api.schemas import BatchFields, JobRequest
+from api.reading import JobRow, find_job
+from api.repeats import Repeats
+from api.result_memory import ResultMemory
+from api.schemas import BatchFields, Fields, JobRequest
 from catalogue.checks import check_prompt, check_variants
 from catalogue.issues import Issues
 from catalogue.order import check_parameters, make_order
 from catalogue.prompts import cut_off_warning
 from catalogue.sheet import Sheet
+from core.cache_mode import CacheMode
 from core.errors import InvalidRequestError
 from core.lifecycle.submission import Submission, Wanted, submit
-from core.models import Batch
+from core.models import ApiKey, Batch
+from core.settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,8 +33,38 @@ class AcceptedBatch:
     submission: Submission
 
 
+@dataclass(frozen=True, kw_only=True)
+class AcceptedJob:
+    """A request whose job is in the transaction."""
+
+    row: JobRow
+    submission: Submission
+
+
+@dataclass(frozen=True, kw_only=True)
+class Terms:
+    """Whose a request is, and what it wants of the caches."""
+
+    tenant: str
+    cache: CacheMode
+    approximate: bool
+    """Whether images may begin with a near prompt's latents."""
+    ttl_seconds: float
+    """The age from which a stored image answers no more."""
+
+
+def terms_of(fields: Fields, key: ApiKey, settings: Settings) -> Terms:
+    """Put together what request, key and settings say: who is asked first decides."""
+    return Terms(
+        tenant=key.tenant,
+        cache=fields.cache or key.cache or settings.cache,
+        approximate=agrees(fields.approximate, key, settings),
+        ttl_seconds=settings.result_ttl_seconds,
+    )
+
+
 def accept_batch(
-    session: Session, bundle: Bundle, tenant: str, sheet: Sheet, fields: BatchFields, name: str
+    session: Session, bundle: Bundle, terms: Terms, sheet: Sheet, fields: BatchFields, name: str
 ) -> AcceptedBatch:
     """Check a sheet and insert all of it.
 
@@ -39,7 +73,7 @@ def accept_batch(
     """
     order = make_order(sheet, fields.parameters(), bundle.limits, bundle.tokens)
     batch = Batch(
-        tenant=tenant,
+        tenant=terms.tenant,
         name=fields.name or name,
         lane=fields.lane,
         columns=list(order.columns),
@@ -49,19 +83,32 @@ def accept_batch(
     )
     submission = submit(
         session,
-        _with_deadline(session, order.wanted, fields.deadline_seconds),
-        tenant=tenant,
+        _with_deadline(
+            session,
+            [replace(one, approximate=terms.approximate) for one in order.wanted],
+            fields.deadline_seconds,
+        ),
+        tenant=terms.tenant,
         lane=fields.lane,
         bundle_revision=bundle.manifest.revision,
         batch=batch,
+        cache=terms.cache,
+        ttl_seconds=terms.ttl_seconds,
     )
     return AcceptedBatch(batch=batch, submission=submission)
 
 
 def accept_job(
-    session: Session, bundle: Bundle, tenant: str, request: JobRequest
-) -> tuple[UUID, Submission]:
+    session: Session, bundle: Bundle, terms: Terms, request: JobRequest, memory: ResultMemory
+) -> AcceptedJob:
     """Check one request and insert its job.
+
+    Args:
+        session: An open transaction.
+        bundle: What it is checked against.
+        terms: Whose it is, and what it wants of the caches.
+        request: What it asks for.
+        memory: What this process remembers of finished images; learns of the one that answers.
 
     Raises:
         InvalidRequestError: naming every value that cannot be used.
@@ -79,15 +126,34 @@ def accept_job(
         variant=request.variant,
         sku=request.sku,
         warning=_warning(request.prompt.strip(), bundle),
+        approximate=terms.approximate,
     )
+    (wanted,) = _with_deadline(session, [wanted], request.deadline_seconds)
+    repeats = Repeats(session, memory, terms.tenant, terms.ttl_seconds)
+    revision = bundle.manifest.revision
+    again = terms.cache is CacheMode.USE and repeats.answer(wanted, request.lane, revision)
+    if again:
+        return AcceptedJob(row=again.row, submission=again.submission)
     submission = submit(
         session,
-        _with_deadline(session, [wanted], request.deadline_seconds),
-        tenant=tenant,
+        [wanted],
+        tenant=terms.tenant,
         lane=request.lane,
-        bundle_revision=bundle.manifest.revision,
+        bundle_revision=revision,
+        cache=terms.cache,
+        ttl_seconds=terms.ttl_seconds,
     )
-    return submission.job_ids[0], submission
+    row = find_job(session, terms.tenant, submission.job_ids[0])
+    repeats.learn(row)
+    return AcceptedJob(row=row, submission=submission)
+
+
+def agrees(asked: bool | None, key: ApiKey, settings: Settings) -> bool:
+    """Tell whether images may begin with a near prompt's latents: who is asked first decides."""
+    if not settings.approximate_budget_bytes:
+        return False
+    said = (one for one in (asked, key.approximate) if one is not None)
+    return next(said, settings.approximate)
 
 
 def _check_own(request: JobRequest, bundle: Bundle, issues: Issues) -> None:

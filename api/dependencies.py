@@ -10,6 +10,7 @@ from sqlmodel import Session
 from api.services import Services
 from core.errors import UnauthorizedError
 from core.keys import find_key
+from core.models import ApiKey
 
 _bearer = HTTPBearer(
     auto_error=False,
@@ -27,11 +28,11 @@ def get_services(request: Request) -> Services:
 ServicesNow = Annotated[Services, Depends(get_services)]
 
 
-def get_tenant(
+def get_caller(
     services: ServicesNow,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
-) -> str:
-    """Find whose key was sent.
+) -> ApiKey:
+    """Find the key that was sent.
 
     In a session of its own: a slow upload does not keep a connection while it is read.
 
@@ -46,7 +47,15 @@ def get_tenant(
         raise UnauthorizedError(
             "This API key is unknown or revoked. Make another: `packshot keys create`."
         )
-    return key.tenant
+    return key
+
+
+Caller = Annotated[ApiKey, Depends(get_caller)]
+
+
+def get_tenant(caller: Caller) -> str:
+    """Tell whose key was sent."""
+    return caller.tenant
 
 
 Tenant = Annotated[str, Depends(get_tenant)]

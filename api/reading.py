@@ -5,11 +5,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, and_, func, select
 from sqlmodel import Session, col
 
 from api.cursors import read_cursor, write_cursor
 from api.schemas import (
+    ApproximationView,
     BatchLinks,
     BatchPage,
     BatchView,
@@ -26,16 +27,21 @@ from core.lifecycle.locks import among
 from core.models import Batch, Generation, Image, Job
 from core.states import CacheOutcome, JobState
 
-JobRow = tuple[Job, Image | None, float | None]
-"""A job, its image, and the seconds that its generation took."""
+JobRow = tuple[Job, Image | None, float | None, dict[str, Any] | None]
+"""A job, its image, the seconds that its generation took, and what its image began with."""
 
 
-def jobs_of(tenant: str) -> Select[Job, Image, float | None]:
+def jobs_of(tenant: str) -> Select[Job, Image, float | None, dict[str, Any] | None]:
     """Start the query of a tenant's jobs with what belongs to them."""
     return (
-        select(Job, Image, col(Generation.seconds))
-        .outerjoin(Image, col(Image.id) == col(Job.image_id))
-        .outerjoin(Generation, col(Generation.id) == col(Job.generation_id))
+        select(Job, Image, col(Generation.seconds), col(Generation.approximation))
+        # What the janitor is about to delete is not there any more.
+        .outerjoin(Image, and_(col(Image.id) == col(Job.image_id), col(Image.doomed_at).is_(None)))
+        # What came from store has no generation of its own, but its image was made by one.
+        .outerjoin(
+            Generation,
+            col(Generation.id) == func.coalesce(col(Job.generation_id), col(Image.generation_id)),
+        )
         .where(col(Job.tenant) == tenant)
         # Rows are also changed by statements, which objects in the session do not see.
         .execution_options(populate_existing=True)
@@ -108,20 +114,31 @@ def list_batches(session: Session, tenant: str, *, cursor: str | None, limit: in
     )
 
 
-def view_job(job: Job, image: Image | None, seconds: float | None) -> JobView:
+def view_job(
+    job: Job, image: Image | None, seconds: float | None, approximation: dict[str, Any] | None
+) -> JobView:
     """Write one job."""
     return JobView(
         **{name: getattr(job, name) for name in _SAME},
         error=view_error(job),
         seconds=seconds_of(job, seconds),
+        approximation=view_approximation(approximation),
         image=ImageView(url=image_path(job.id), **{n: getattr(image, n) for n in _IMAGE})
         if image
         else None,
     )
 
 
-_SAME = tuple(name for name in JobView.model_fields if name not in {"error", "seconds", "image"})
+_DERIVED = {"error", "seconds", "image", "approximation"}
+_SAME = tuple(name for name in JobView.model_fields if name not in _DERIVED)
 _IMAGE = tuple(name for name in ImageView.model_fields if name != "url")
+
+
+def view_approximation(document: dict[str, Any] | None) -> ApproximationView | None:
+    """Write what an image began with."""
+    if document is None:
+        return None
+    return ApproximationView(**{name: document[name] for name in ApproximationView.model_fields})
 
 
 def view_error(job: Job) -> JobError | None:

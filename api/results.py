@@ -52,7 +52,7 @@ def _page(session: Session, tenant: str, batch_id: UUID, *, after: int) -> Seque
 
 
 def _outcome(row: JobRow) -> Outcome:
-    job, image, seconds = row
+    job, image, seconds, _ = row
     took = seconds_of(job, seconds)
     return Outcome(
         row=job.row,

@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from catalogue.checks import check_line, check_text
+from core.cache_mode import CacheMode
 from core.lanes import Lane
 from core.states import BatchState, CacheOutcome, JobState
 
@@ -53,9 +54,23 @@ class Fields(BaseModel):
         description="Images that are not ready after so many seconds fail.",
     )
 
+    cache: CacheMode | None = Field(
+        None,
+        description="use: a stored image may answer; refresh: compute it anew and replace what is "
+        "stored; bypass: neither read nor answer anything. Without it the key or the server "
+        "decides.",
+    )
+    approximate: bool | None = Field(
+        None,
+        description="Whether an image may begin with the latents of a near prompt's, which spares "
+        "steps; without it the key or the server decides.",
+    )
+
     def parameters(self) -> dict[str, Any]:
         """Give what the catalogue checks and fills up."""
-        return self.model_dump(exclude={"deadline_seconds", "lane", "name", "rows", "prompt"})
+        return self.model_dump(
+            exclude={"approximate", "cache", "deadline_seconds", "lane", "name", "rows", "prompt"}
+        )
 
 
 class JobRequest(Fields):
@@ -103,6 +118,14 @@ class ImageView(BaseModel):
     height: int
 
 
+class ApproximationView(BaseModel):
+    """What an image began with, if not with noise."""
+
+    steps_spared: int = Field(description="K: steps of its schedule that were not computed.")
+    similarity: float = Field(description="Cosine between the two prompts' embeddings.")
+    source_job: UUID | None = Field(description="A job that the other image was computed for.")
+
+
 class JobView(BaseModel):
     """One wanted image, as it stands."""
 
@@ -113,6 +136,9 @@ class JobView(BaseModel):
     line: int | None = Field(description="Line of the sheet.")
     state: JobState
     cache: CacheOutcome = Field(description="What served it.")
+    approximation: ApproximationView | None = Field(
+        description="The near prompt whose latents its image began with; null: with noise."
+    )
     prompt: str
     negative_prompt: str
     width: int
@@ -187,6 +213,59 @@ class JobPage(BaseModel):
 
     items: list[JobView]
     next: str | None = Field(description="Cursor of the page that follows; null on the last.")
+
+
+class OutcomeCount(BaseModel):
+    """How often something happened in a cache, and what it saved."""
+
+    number: int
+    steps_saved: float = Field(description="UNet steps that were not computed.")
+    seconds_saved: float = Field(description="Seconds of computing, as far as known.")
+
+
+class CacheHeld(BaseModel):
+    """What a cache holds of yours at the moment."""
+
+    size: int = Field(description="Bytes.")
+    entries: int
+
+
+class CacheLevel(BaseModel):
+    """What one cache did for your requests, since the beginning."""
+
+    level: str = Field(description="result, in_flight, embedding, approximate or features.")
+    outcomes: dict[str, OutcomeCount] = Field(
+        description="By hit, miss, skip, fallback, eviction, expiry and purge."
+    )
+    stored: CacheHeld | None = Field(description="null: it stores nothing.")
+
+
+class CacheStats(BaseModel):
+    """What the caches did, level by level."""
+
+    levels: list[CacheLevel]
+
+
+class Purge(BaseModel):
+    """Which stored images to let go; all that match what is given."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    prompt: Text | None = Field(None, description="Of this prompt.")
+    bundle_revision: Line | None = Field(None, description="Made by this model bundle.")
+    all: bool = Field(False, description="Everything; not together with the others.")
+    named: bool = Field(
+        False,
+        description="Delete also what running batches and recent results name; those have no "
+        "image from then on. Otherwise that goes when its time of retention is over.",
+    )
+
+
+class PurgeResult(BaseModel):
+    """What was purged."""
+
+    images: int = Field(description="Images that answer no more.")
+    latents: int = Field(description="Latents that nothing begins with any more.")
 
 
 class Health(BaseModel):

@@ -11,6 +11,7 @@ from rich.table import Table
 from cli.console import say, show, stdout
 from cli.errors import UsageError
 from cli.services import service_settings
+from core.cache_mode import CacheMode
 
 if TYPE_CHECKING:
     from sqlmodel import Session
@@ -24,12 +25,20 @@ def create(
         str, typer.Option(help="Whose images the key sees; keys of one tenant share them.")
     ] = "default",
     name: Annotated[str, typer.Option(help="What the key is for.")] = "",
+    approximate: Annotated[
+        bool | None,
+        typer.Option(help="Whether its images may begin with a near prompt's latents."),
+    ] = None,
+    cache: Annotated[
+        CacheMode | None,
+        typer.Option(help="What its requests want of stored images when they do not say."),
+    ] = None,
 ) -> None:
     """Make a key and print it, this once: the server keeps only its hash."""
     from core.keys import create_key  # noqa: PLC0415
 
     with _session() as session:
-        row, key = create_key(session, tenant, name)
+        row, key = create_key(session, tenant, name, approximate=approximate, cache=cache)
         identity = row.id
     say(f"Key {identity} of tenant {tenant!r}, shown only now:")
     stdout.print(key)

@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import func, select, update
 from sqlmodel import Session, col
 
+from core.cache_mode import CacheMode
 from core.errors import InvalidRequestError
 from core.models import ApiKey
 
@@ -29,8 +30,22 @@ def hash_key(plain: str) -> str:
     return hashlib.sha256(plain.encode(errors="surrogatepass")).hexdigest()
 
 
-def create_key(session: Session, tenant: str, name: str = "") -> tuple[ApiKey, str]:
+def create_key(
+    session: Session,
+    tenant: str,
+    name: str = "",
+    *,
+    approximate: bool | None = None,
+    cache: CacheMode | None = None,
+) -> tuple[ApiKey, str]:
     """Insert a new key.
+
+    Args:
+        session: An open transaction.
+        tenant: Whose images the key sees.
+        name: What the key is for.
+        approximate: Whether its requests agree to approximate images; None: the setting decides.
+        cache: What its requests want of stored images; None: the setting decides.
 
     Returns:
         The row, and the key itself, which is nowhere else.
@@ -44,7 +59,14 @@ def create_key(session: Session, tenant: str, name: str = "") -> tuple[ApiKey, s
             "the first one a letter or digit."
         )
     plain = make_key()
-    row = ApiKey(tenant=tenant, name=name, prefix=plain[:_SHOWN], digest=hash_key(plain))
+    row = ApiKey(
+        tenant=tenant,
+        name=name,
+        prefix=plain[:_SHOWN],
+        digest=hash_key(plain),
+        approximate=approximate,
+        cache=cache,
+    )
     session.add(row)
     session.flush()
     return row, plain

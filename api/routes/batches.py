@@ -7,8 +7,9 @@ from fastapi import APIRouter, BackgroundTasks, Depends, Query, Response
 from fastapi.responses import StreamingResponse
 
 from api import reading
-from api.acceptance import accept_batch
-from api.dependencies import ServicesNow, SessionNow, Tenant, get_tenant
+from api.acceptance import accept_batch, terms_of
+from api.counting import count_submission
+from api.dependencies import Caller, ServicesNow, SessionNow, Tenant, get_tenant
 from api.problems import problems
 from api.publication import publish, revoke
 from api.reading import batch_path, find_batch, view_batch
@@ -37,7 +38,7 @@ Limit = Annotated[int, Query(ge=1, le=500, description="Most items of the page."
     openapi_extra=document_upload(),
 )
 def post_batch(
-    tenant: Tenant,
+    caller: Caller,
     upload: Annotated[Upload, Depends(receive_upload)],
     services: ServicesNow,
     session: SessionNow,
@@ -45,9 +46,11 @@ def post_batch(
     response: Response,
 ) -> BatchView:
     """Send a sheet: one product per row. Every bad row is named at once, or all are queued."""
-    bundle = services.bundle.get()
+    bundle, tenant = services.bundle.get(), caller.tenant
     sheet, fields = upload.read()
-    accepted = accept_batch(session, bundle, tenant, sheet, fields, upload.name)
+    terms = terms_of(fields, caller, services.settings)
+    accepted = accept_batch(session, bundle, terms, sheet, fields, upload.name)
+    background.add_task(count_submission, services.results, terms, accepted.submission)
     background.add_task(publish, services, accepted.submission.published)
     response.headers["Location"] = batch_path(accepted.batch.id)
     return view_batch(session, find_batch(session, tenant, accepted.batch.id))

@@ -4,11 +4,12 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, BackgroundTasks, Depends, Header, Query, Response
-from fastapi.responses import RedirectResponse, StreamingResponse
+from fastapi.responses import RedirectResponse
 
-from api.acceptance import accept_job
-from api.dependencies import ServicesNow, SessionNow, Tenant, get_tenant
-from api.images import etag_of, matches, ready_image
+from api.acceptance import accept_job, terms_of
+from api.counting import count_submission
+from api.dependencies import Caller, ServicesNow, SessionNow, Tenant, get_tenant
+from api.images import etag_of, image_response, matches, ready_image
 from api.problems import problems
 from api.publication import publish, revoke
 from api.reading import find_job, view_job
@@ -26,18 +27,19 @@ router = APIRouter(
 @router.post("", status_code=202, responses=problems(413))
 def post_job(
     request: JobRequest,
-    tenant: Tenant,
+    caller: Caller,
     services: ServicesNow,
     session: SessionNow,
     background: BackgroundTasks,
     response: Response,
 ) -> JobView:
     """Ask for one image; when the same one is in store, it is there at once."""
-    bundle = services.bundle.get()
-    job_id, submission = accept_job(session, bundle, tenant, request)
-    background.add_task(publish, services, submission.published)
-    response.headers["Location"] = f"/v1/jobs/{job_id}"
-    return view_job(*find_job(session, tenant, job_id))
+    terms = terms_of(request, caller, services.settings)
+    accepted = accept_job(session, services.bundle.get(), terms, request, services.results)
+    background.add_task(count_submission, services.results, terms, accepted.submission)
+    background.add_task(publish, services, accepted.submission.published)
+    response.headers["Location"] = f"/v1/jobs/{accepted.row[0].id}"
+    return view_job(*accepted.row)
 
 
 @router.get("/{job_id}", responses=problems(404))
@@ -81,7 +83,7 @@ def get_image(
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
     """Download a job's image."""
-    job, image, _ = find_job(session, tenant, job_id)
+    job, image, *_ = find_job(session, tenant, job_id)
     image = ready_image(job, image)
     headers = {
         "ETag": etag_of(image),
@@ -93,8 +95,4 @@ def get_image(
     if redirect:
         url = services.storage.presign(image.key)
         return RedirectResponse(url, status_code=307, headers={"Cache-Control": "no-store"})
-    return StreamingResponse(
-        services.storage.stream(image.key),
-        media_type=image.content_type,
-        headers=headers | {"Content-Length": str(image.size)},
-    )
+    return image_response(services, image, headers)
