@@ -3,13 +3,17 @@
 import signal
 import sys
 import threading
+from collections.abc import Callable
 
 import structlog
+from botocore.exceptions import BotoCoreError, ClientError
 from sqlalchemy.exc import SQLAlchemyError
 
 from core.database import Database
 from core.queue import Broker, Publisher, make_celery
 from core.settings import Settings
+from core.storage import Storage
+from worker.approximate.janitor import ApproximateJanitor
 from worker.startup import run_or_explain, wait_for_services
 from worker.sweeper import Sweeper
 
@@ -37,26 +41,44 @@ def run(settings: Settings) -> int:
         max_attempts=settings.max_attempts,
         republish_seconds=settings.republish_seconds,
     )
-    thread = threading.Thread(
-        target=sweep_until, args=(stopped, sweeper, settings.sweep_seconds), daemon=True
+    latents = ApproximateJanitor(
+        database=database,
+        storage=Storage(settings),
+        budget_bytes=settings.approximate_budget_bytes,
+        ttl_seconds=settings.approximate_ttl_seconds,
     )
-    thread.start()
+    threads = [
+        threading.Thread(target=repeat_until, args=(stopped, work, seconds), daemon=True)
+        for work, seconds in (
+            (sweeper.sweep, settings.sweep_seconds),
+            (latents.clean, settings.janitor_seconds),
+        )
+    ]
+    for thread in threads:
+        thread.start()
     log.info("sweeping", every_seconds=settings.sweep_seconds)
     stopped.wait()
-    thread.join(GRACE_SECONDS)
+    for thread in threads:
+        thread.join(GRACE_SECONDS)
     return 0
 
 
 def sweep_until(stopped: threading.Event, sweeper: Sweeper, seconds: float) -> None:
     """Sweep, pause, sweep again, whatever happens."""
+    repeat_until(stopped, sweeper.sweep, seconds)
+
+
+def repeat_until(stopped: threading.Event, work: Callable[[], object], seconds: float) -> None:
+    """Work, pause, work again, whatever happens."""
     failing = False
     while not stopped.is_set():
         try:
-            sweeper.sweep()
+            work()
             failing = False
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, BotoCoreError, ClientError) as error:
             if not failing:
-                log.warning("Postgres is away, or disagrees", reason=str(error).splitlines()[0])
+                service = "Postgres" if isinstance(error, SQLAlchemyError) else "S3"
+                log.warning(f"{service} is away, or disagrees", reason=str(error).splitlines()[0])
             failing = True
         except Exception:
             log.exception("this pass failed; the next one tries again")

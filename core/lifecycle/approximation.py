@@ -15,6 +15,9 @@ from core.fingerprint import canonical_text
 from core.lifecycle.locks import among
 from core.models import ApproximateEntry, ApproximateLatents, Job
 
+LATENTS = "latents/"
+"""What the keys of all latents begin with; the tenant follows."""
+
 Embedding = Sequence[float]
 """EMBEDDING_WIDTH numbers, of length 1."""
 

@@ -26,7 +26,7 @@ from core.cache_stats import Level, Outcome, count
 from core.database import Database
 from core.errors import NotFoundError
 from core.lifecycle import approximation as rows
-from core.lifecycle.approximation import Neighbour, NewEntry
+from core.lifecycle.approximation import LATENTS, Neighbour, NewEntry
 from core.lifecycle.claims import Claim
 from core.models import ApproximateLatents
 from core.schedulers import NOT_RESUMABLE
@@ -39,9 +39,6 @@ from worker.group_commit import GroupCommit
 from worker.rows import RowHandedBackError, RowResult, Start
 
 log = structlog.get_logger(__name__)
-
-PREFIX = "latents/"
-"""Of the keys of all latents; the tenant follows."""
 
 LOOKUP_MILLISECONDS = 2000
 """The most that Postgres may take; computing the image is not much slower."""
@@ -285,7 +282,7 @@ class ApproximateCache:
     def _store(self, kept: _Kept) -> NewEntry:
         claim, latents = kept.claim, []
         for step, body in kept.bodies.items():
-            key = f"{PREFIX}{claim.tenant}/{claim.generation_id}/{step:03d}.npy"
+            key = f"{LATENTS}{claim.tenant}/{claim.generation_id}/{step:03d}.npy"
             self._storage.put(key, body, content_type=CONTENT_TYPE)
             latents.append(
                 ApproximateLatents(

@@ -10,8 +10,8 @@ import structlog
 from core.cache_stats import Level, Outcome, count
 from core.database import Database
 from core.lifecycle import approximation as rows
+from core.lifecycle.approximation import LATENTS
 from core.storage import Storage
-from worker.approximate.cache import PREFIX
 
 log = structlog.get_logger(__name__)
 
@@ -76,7 +76,7 @@ class ApproximateJanitor:
     def collect_orphans(self) -> int:
         """Delete objects without a row, and tell how many: a crash came between the two."""
         now = datetime.now(UTC)
-        old = (key for key, written in self._storage.listed(PREFIX) if now - written > ORPHAN_AGE)
+        old = (key for key, written in self._storage.listed(LATENTS) if now - written > ORPHAN_AGE)
         orphans = 0
         while keys := list(islice(old, LISTED_AT_ONCE)):
             with self._database.session() as session:
