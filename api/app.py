@@ -11,8 +11,8 @@ from fastapi.openapi.utils import get_openapi
 from api.body_limit import BodyLimitMiddleware
 from api.problems import Problem, add_problem_handlers
 from api.request_id import RequestIdMiddleware
-from api.routes import batches, health, jobs
-from api.services import open_services
+from api.routes import batches, caches, health, jobs, metrics
+from api.services import flushing, open_services
 from core.settings import Settings
 
 DESCRIPTION = """
@@ -46,7 +46,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
-        with open_services(settings) as services:
+        with open_services(settings) as services, flushing(services):
             yield {"services": services}
 
     app = Application(
@@ -54,7 +54,9 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.include_router(batches.router)
     app.include_router(jobs.router)
+    app.include_router(caches.router)
     app.include_router(health.router)
+    app.include_router(metrics.router)
     add_problem_handlers(app)
     app.add_middleware(BodyLimitMiddleware, max_bytes=settings.max_upload_bytes)
     # Added last, so it is the outermost: every answer has an id.

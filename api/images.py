@@ -1,10 +1,20 @@
 """A job's image over HTTP: whether it is there, and whether the client has it."""
 
-from core.errors import ConflictError, PackshotError
+import logging
+from collections.abc import Mapping
+
+from fastapi.responses import Response, StreamingResponse
+
+from api.services import Services
+from core.cache_stats import Level, Outcome, count
+from core.errors import ConflictError, NotFoundError, PackshotError
+from core.lifecycle import retention
 from core.models import Image, Job
-from core.states import OPEN_JOB
+from core.states import OPEN_JOB, JobState
 
 RETRY_SECONDS = 2
+
+logger = logging.getLogger("packshot.api")
 
 
 class GoneError(PackshotError):
@@ -29,6 +39,12 @@ def ready_image(job: Job, image: Image | None) -> Image:
             state=job.state.value,
             retry_after=RETRY_SECONDS,
         )
+    if job.state is JobState.SUCCEEDED:
+        raise GoneError(
+            "The image is not in store any more: its time there was over, or it was purged. Ask "
+            "for it again.",
+            state=job.state.value,
+        )
     reason = f": {job.error_message}" if job.error_message else "."
     raise GoneError(
         f"There is no image, because its job {_ENDED[job.state.value]}{reason}",
@@ -36,7 +52,7 @@ def ready_image(job: Job, image: Image | None) -> Image:
     )
 
 
-_ENDED = {"failed": "failed", "canceled": "was cancelled", "succeeded": "lost it"}
+_ENDED = {"failed": "failed", "canceled": "was cancelled"}
 
 
 def etag_of(image: Image) -> str:
@@ -50,3 +66,40 @@ def matches(if_none_match: str | None, image: Image) -> bool:
         return False
     tags = {tag.strip().removeprefix("W/") for tag in if_none_match.split(",")}
     return "*" in tags or etag_of(image) in tags
+
+
+def image_response(services: Services, image: Image, headers: Mapping[str, str]) -> Response:
+    """Send an image's bytes: from this process's memory, else from S3.
+
+    Raises:
+        GoneError: S3 does not have it, which the janitor is told: the next request for the same
+            image computes it.
+    """
+    body = services.results.body(image.id)
+    if body is not None:
+        return Response(body, media_type=image.content_type, headers=dict(headers))
+    try:
+        if image.size <= services.results.largest:
+            body = services.storage.read(image.key, limit=image.size)
+            services.results.keep_body(image.id, body)
+            return Response(body, media_type=image.content_type, headers=dict(headers))
+        stream = services.storage.stream(image.key)
+    except NotFoundError as error:
+        _lose(services, image)
+        raise GoneError(
+            "The image is not in store any more: somebody deleted its object. Ask for it again, "
+            "and it is computed again."
+        ) from error
+    return StreamingResponse(
+        stream,
+        media_type=image.content_type,
+        headers={**headers, "Content-Length": str(image.size)},
+    )
+
+
+def _lose(services: Services, image: Image) -> None:
+    logger.warning("%s is not in the bucket: its image answers no more requests.", image.key)
+    count(Level.RESULT, Outcome.FALLBACK, tenant=image.tenant)
+    # In a transaction of its own: the request's ends with an error.
+    with services.database.session() as session:
+        retention.lose(session, image.id)

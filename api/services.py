@@ -5,7 +5,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from api.bundle import CurrentBundle
+from api.result_memory import ResultMemory
+from core import cache_ledger
 from core.database import Database
+from core.flusher import Flusher
 from core.queue import Broker, Publisher, make_celery
 from core.settings import Settings
 from core.storage import Storage
@@ -21,13 +24,14 @@ class Services:
     broker: Broker
     publisher: Publisher
     bundle: CurrentBundle
+    results: ResultMemory
 
 
 @contextmanager
 def open_services(settings: Settings) -> Iterator[Services]:
     """Make the clients; each connects when it is first used."""
     database, storage, broker = Database(settings), Storage(settings), Broker(settings)
-    celery = make_celery(settings)
+    celery, results = make_celery(settings), ResultMemory(settings)
     try:
         yield Services(
             settings=settings,
@@ -36,9 +40,27 @@ def open_services(settings: Settings) -> Iterator[Services]:
             broker=broker,
             publisher=Publisher(celery),
             bundle=CurrentBundle(settings),
+            results=results,
         )
     finally:
         celery.close()
         broker.close()
         storage.close()
         database.close()
+
+
+@contextmanager
+def flushing(services: Services) -> Iterator[None]:
+    """Write to Postgres, now and then, what the process gathers in memory."""
+    flusher = Flusher(
+        [
+            lambda: services.results.flush(services.database),
+            lambda: cache_ledger.flush(services.database),
+        ],
+        seconds=services.settings.stats_seconds,
+    )
+    flusher.start()
+    try:
+        yield
+    finally:
+        flusher.stop()

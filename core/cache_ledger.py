@@ -12,7 +12,7 @@ from sqlmodel import Session, col
 
 from core.cache_stats import COUNTERS, Amount, Counters, Holding, Key, Level
 from core.database import Database
-from core.models import CacheHolding, CacheStat
+from core.models import ApproximateEntry, ApproximateLatents, CacheHolding, CacheStat, Image
 
 OUTDATED = timedelta(minutes=2)
 """A process that has not renewed what it holds for so long is gone."""
@@ -54,9 +54,9 @@ def _add(session: Session, amounts: Mapping[Key, Amount]) -> None:
 
 
 def _renew(session: Session, holdings: Mapping[Level, Holding]) -> None:
-    session.execute(delete(CacheHolding).where(col(CacheHolding.seen_at) < func.now() - OUTDATED))
     if not holdings:
         return
+    session.execute(delete(CacheHolding).where(col(CacheHolding.seen_at) < func.now() - OUTDATED))
     process = f"{socket.gethostname()}:{os.getpid()}"
     rows = [
         {"process": process, "level": level.value, **vars(holding), "seen_at": func.now()}
@@ -77,6 +77,8 @@ class LevelStats:
     outcomes: Mapping[str, Amount]
     held: Holding | None
     """What all processes hold in memory; None for a level that holds nothing there."""
+    stored: Holding | None
+    """What lies in S3; None for a level that stores nothing."""
 
 
 def read(session: Session, *, tenant: str | None = None) -> Sequence[LevelStats]:
@@ -88,11 +90,17 @@ def read(session: Session, *, tenant: str | None = None) -> Sequence[LevelStats]
             in memory, which is everybody's; None: everything.
     """
     outcomes = _outcomes(session, tenant)
+    stored = _stored(session, tenant)
     held = _held(session) if tenant is None else {}
     # A newer process may count levels that this one does not know.
     names = [*_LEVELS, *sorted(outcomes.keys() - set(_LEVELS))]
     return [
-        LevelStats(level=name, outcomes=outcomes.get(name, {}), held=held.get(name))
+        LevelStats(
+            level=name,
+            outcomes=outcomes.get(name, {}),
+            held=held.get(name),
+            stored=stored.get(name),
+        )
         for name in names
     ]
 
@@ -109,6 +117,24 @@ def _outcomes(session: Session, tenant: str | None) -> dict[str, dict[str, Amoun
     for level, outcome, number, steps, seconds in session.execute(statement):
         amount = Amount(number=int(number), steps_saved=steps, seconds_saved=seconds)
         found.setdefault(level, {})[outcome] = amount
+    return found
+
+
+def _stored(session: Session, tenant: str | None) -> dict[str, Holding]:
+    images = select(func.count(), func.coalesce(func.sum(col(Image.size)), 0)).where(
+        col(Image.doomed_at).is_(None)
+    )
+    latents = select(func.count(), func.coalesce(func.sum(col(ApproximateLatents.size)), 0)).join(
+        ApproximateEntry,
+        col(ApproximateEntry.generation_id) == col(ApproximateLatents.generation_id),
+    )
+    if tenant is not None:
+        images = images.where(col(Image.tenant) == tenant)
+        latents = latents.where(col(ApproximateEntry.tenant) == tenant)
+    found = {}
+    for level, statement in ((Level.RESULT, images), (Level.APPROXIMATE, latents)):
+        entries, size = session.execute(statement).one()
+        found[level.value] = Holding(size=int(size), entries=int(entries))
     return found
 
 

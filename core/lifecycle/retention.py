@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Integer, Uuid, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Integer, Uuid, and_, delete, func, or_, select, update
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col
 
@@ -194,7 +194,7 @@ def purge(
     session.execute(
         update(Generation).where(among(Generation.id, in_flight)).values(reusable=False)
     )
-    answering = _lock(session, among(Image.generation_id, work), col(Image.reusable))
+    answering = _lock(session, among(Image.generation_id, work), and_(col(Image.reusable)))
     purged = session.execute(
         update(Image)
         .where(among(Image.id, answering))

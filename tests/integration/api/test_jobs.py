@@ -120,11 +120,17 @@ def test_a_failed_job_says_why_and_has_no_image_for_good(client, worker):
     assert "The model made no numbers." in answer.json()["detail"]
 
 
-def test_an_image_that_was_deleted_from_the_storage_is_not_found(client, worker, storage):
+def test_an_image_that_was_deleted_from_the_storage_is_gone_and_computed_again(
+    client, worker, storage
+):
     job = client.post("/v1/jobs", json={"prompt": "a red mug"}).json()
     image = worker.make(job["id"])
     storage.client.delete_object(Bucket=storage.bucket, Key=image.key)
-    assert client.get(f"/v1/jobs/{job['id']}/image").status_code == 404
+    assert client.post("/v1/jobs", json={"prompt": "a red mug"}).json()["cache"] == "exact"
+    answer = client.get(f"/v1/jobs/{job['id']}/image")
+    assert answer.status_code == 410
+    assert "Ask for it again" in answer.json()["detail"]
+    assert client.post("/v1/jobs", json={"prompt": "a red mug"}).json()["cache"] == "miss"
 
 
 def test_a_cancelled_job_ends_and_a_finished_one_stays(client, worker):

@@ -17,6 +17,8 @@ PATHS = [
     ("GET", "/v1/jobs/{id}"),
     ("GET", "/v1/jobs/{id}/image"),
     ("POST", "/v1/jobs/{id}/cancel"),
+    ("GET", "/v1/stats"),
+    ("POST", "/v1/cache/purge"),
 ]
 
 
