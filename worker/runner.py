@@ -18,6 +18,7 @@ from sqlalchemy import func
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col
 
+from core.cache_stats import Level, Outcome, count
 from core.database import DATABASE_ERRORS, Database
 from core.errors import DeadlineExceededError, GenerationFailedError
 from core.lifecycle import cancellation, claims, settlement
@@ -35,6 +36,7 @@ from worker.rows import (
     RowFailedError,
     RowHandedBackError,
     RowRequest,
+    RowResult,
     Ticket,
 )
 
@@ -107,7 +109,7 @@ class Runner:
         self._pause_seconds = pause_seconds
         self._stopping = threading.Event()
         self._claims: GroupCommit[UUID, Claim | None] = GroupCommit(database, self._claim_all)
-        self._recordings: GroupCommit[Finished, bool] = GroupCommit(database, _record_all)
+        self._recordings: GroupCommit[Finished, int | None] = GroupCommit(database, _record_all)
 
     def stop(self) -> None:
         """Begin nothing more: further messages go back at once."""
@@ -177,6 +179,7 @@ class Runner:
         plan = self._approximate.plan(claim) if self._approximate else NOTHING
         result = self._engine.submit(self._request(claim, plan)).result()
         lease.computed = True
+        _count_features(claim, result)
         stored = self._store(lease, encode_png(result.image))
         finished = Finished(
             claim=claim,
@@ -187,7 +190,9 @@ class Runner:
         # A worker that records the same image in the same moment, for those who did not agree to
         # an approximate one, comes first: the second time both know of each other.
         errors = (*DATABASE_ERRORS, IntegrityError)
-        if self._patiently(errors, lambda: self._recordings.run(finished)):
+        jobs = self._patiently(errors, lambda: self._recordings.run(finished))
+        if jobs is not None:
+            _count_joined(claim, jobs, result.seconds)
             log.info("image stored", seconds=round(result.seconds, 2), attempt=claim.attempt)
             if self._approximate:
                 self._approximate.learn(claim, plan, result)
@@ -212,6 +217,7 @@ class Runner:
             scheduler=claim.scheduler,
             seed=claim.seed,
             lane=claim.lane,
+            tenant=claim.tenant,
             guidance_start=self._guidance_interval[0],
             guidance_end=self._guidance_interval[1],
             # It may be what broke its batch.
@@ -322,9 +328,23 @@ class Runner:
         raise AssertionError("stamina raises the last error")
 
 
-def _record_all(session: Session, finished: Sequence[Finished]) -> Sequence[bool]:
+def _record_all(session: Session, finished: Sequence[Finished]) -> Sequence[int | None]:
+    """Record images; give how many jobs got each, None where the claim was lost."""
     recorded = settlement.succeed(session, finished)
-    return [one.claim.generation_id in recorded for one in finished]
+    return [recorded.get(one.claim.generation_id) for one in finished]
+
+
+def _count_joined(claim: Claim, jobs: int, seconds: float) -> None:
+    """Count what those were spared who joined; that they did was counted when they came."""
+    others = max(0, jobs - 1)
+    count(
+        Level.IN_FLIGHT,
+        Outcome.HIT,
+        tenant=claim.tenant,
+        number=0,
+        steps_saved=others * claim.steps,
+        seconds_saved=others * seconds,
+    )
 
 
 def _image(claim: Claim, plan: Plan, stored: StoredObject) -> Image:
@@ -342,6 +362,20 @@ def _image(claim: Claim, plan: Plan, stored: StoredObject) -> Image:
         height=claim.height,
         seed=claim.seed,
     )
+
+
+def _count_features(claim: Claim, result: RowResult) -> None:
+    """Count the steps that took features of earlier ones, beside the whole ones of that image."""
+    if result.cheap_steps:
+        whole = result.steps - result.cheap_steps
+        count(Level.FEATURES, Outcome.MISS, tenant=claim.tenant, number=whole)
+        count(
+            Level.FEATURES,
+            Outcome.HIT,
+            tenant=claim.tenant,
+            number=result.cheap_steps,
+            steps_saved=result.steps_saved,
+        )
 
 
 def _foreign_reason(claim: Claim, ours: str | None) -> str:

@@ -1,12 +1,14 @@
 """What becomes of one message, with an engine that does as it is told."""
 
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from botocore.exceptions import EndpointConnectionError
 from sqlalchemy.exc import OperationalError
 
+from core.cache_stats import COUNTERS, Level, Outcome
 from core.lifecycle import cancellation, recovery
 from core.states import GenerationState, JobState
 from tests.integration.shop import poll
@@ -117,6 +119,17 @@ def test_an_image_is_computed_stored_and_recorded(shop, run, engine, storage):
     assert shop.generation_of(jobs[0]) == image.generation_id
     (request,) = engine.requests
     assert (request.prompt, request.solo, request.deadline) == ("red mug", False, None)
+
+
+def test_cheap_steps_are_counted_for_the_tenant(shop, run, engine):
+    COUNTERS.take()
+    run(*shop.want("red mug").job_ids)
+    assert not [key for key in COUNTERS.take() if key[1] is Level.FEATURES]
+    engine.answer = replace(engine.answer, steps=20, cheap_steps=13, steps_saved=10.5)
+    run(*shop.want("blue mug").job_ids)
+    counted = {key[2]: one for key, one in COUNTERS.take().items() if key[1] is Level.FEATURES}
+    assert (counted[Outcome.HIT].number, counted[Outcome.MISS].number) == (13, 7)
+    assert counted[Outcome.HIT].steps_saved == 10.5
 
 
 def test_a_second_message_is_acked_and_computes_nothing(shop, run, engine):
