@@ -44,7 +44,7 @@ def build(name: str, cache: Path) -> None:
         return
     model = _convert(source, name)
     if name.startswith("int8"):
-        model = _quantise(model)
+        model = quantised(model)
     aside = target.with_name("aside.xml")
     ov.save_model(model, aside, compress_to_fp16=True)
     del model
@@ -63,7 +63,7 @@ def run(name: str, cache: Path, size: int, calls: int) -> dict[str, Any]:
         return {"tera_ops": _int8_peak()}
     begun = time.monotonic()
     prepare = _torch if name.startswith("torch") else _openvino
-    call, weights = prepare(name, cache, _inputs(size))
+    call, weights = prepare(name, cache, inputs(size))
     started = time.monotonic() - begun
     call()
     times = []
@@ -106,16 +106,18 @@ def _convert(source: Path, name: str) -> ov.Model:
     return convert_unet(source / "unet", plan)
 
 
-def _quantise(model: ov.Model) -> ov.Model:
+def quantised(model: ov.Model) -> ov.Model:
+    """Give a UNet in INT8, for its time: its pictures would be poor."""
     from bundles.progress import Silent
     from bundles.quantise.recipe import Recipe, quantise
 
     # What it is calibrated on decides the image, not the time.
     recipe = Recipe(smooth_quant_alpha=None, bias_correction="none")
-    return quantise(model, recipe, [_inputs(256)], say=Silent())
+    return quantise(model, recipe, [inputs(256)], say=Silent())
 
 
-def _inputs(size: int) -> dict[str, Any]:
+def inputs(size: int) -> dict[str, Any]:
+    """Give a call's inputs for images of so many pixels a side, by name."""
     rng = np.random.default_rng(0)
     return {
         "sample": rng.standard_normal((ROWS, 4, size // 8, size // 8), np.float32),
