@@ -1,48 +1,124 @@
 """Text embeddings that were computed already."""
 
-from collections.abc import Callable, Sequence
-from threading import Lock
+import threading
+import time
+from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
-from cachetools import LRUCache
 from numpy.typing import NDArray
 
+from core.cache_stats import EVERYBODY, Level, Outcome, count, hold
+from core.eviction import BoundedMap, Policy
 from core.fingerprint import canonical_text
 
 Embedding = NDArray[np.float32]
 """(tokens, features): the text encoder's last hidden state of one text."""
 
+Key = tuple[str, str]
+"""Tenant and canonical text."""
+
 
 class EmbeddingCache:
     """A least-recently-used cache of text embeddings with a budget in bytes.
 
-    One engine has one bundle, so the text alone is the key, in its canonical form: what the
-    tokenizer makes equal is encoded once.
+    One engine has one bundle, so the text is the key, in its canonical form: what the tokenizer
+    makes equal is encoded once. And its tenant: how soon an image is there must not tell one
+    tenant what another asked for. Only what everybody knows is shared, the bundle's own negative
+    prompt and the empty text, which nearly every image with guidance needs: these are encoded
+    once and stay.
     """
 
-    def __init__(self, encode: Callable[[Sequence[str]], NDArray[np.float32]], *, budget: int):
+    def __init__(
+        self,
+        encode: Callable[[Sequence[str]], NDArray[np.float32]],
+        *,
+        budget: int,
+        pinned: Collection[str] = ("",),
+    ) -> None:
+        """Make an empty one.
+
+        Args:
+            encode: Texts to (texts, tokens, features).
+            budget: Bytes, beside the pinned.
+            pinned: Texts that everybody uses: once computed, they are never evicted.
+        """
         self._encode = encode
-        self._lock = Lock()
-        self._cache: LRUCache[str, Embedding] = LRUCache(
-            max(1, budget), getsizeof=lambda embedding: embedding.nbytes
+        self._pinned_texts = {canonical_text(text) for text in pinned}
+        self._pinned: dict[Key, Embedding] = {}
+        self._cache: BoundedMap[Key, Embedding] = BoundedMap(
+            policy=Policy.LRU, max_bytes=budget, max_entries=2**31
         )
+        self._lock = threading.Lock()
+        self._evicted = 0
+        """Evictions that were counted."""
+        self._encoded_texts = 0
+        self._encoded_seconds = 0.0
         self.hits = 0
         self.misses = 0
 
-    def get(self, texts: Sequence[str]) -> list[Embedding]:
-        """Give the embedding of each text; encode what is missing in one batch."""
-        keys = [canonical_text(text) for text in texts]
-        with self._lock:
-            known = {key: self._cache[key] for key in set(keys) if key in self._cache}
+    def get(self, texts: Sequence[str], tenants: Sequence[str] | None = None) -> list[Embedding]:
+        """Give the embedding of each text; encode what is missing in one batch.
+
+        Args:
+            texts: Any number.
+            tenants: Whose each one is; None: nobody's in particular.
+        """
+        keys = [
+            self._key(text, tenant)
+            for text, tenant in zip(texts, tenants or [EVERYBODY] * len(texts), strict=True)
+        ]
+        known = {key: found for key in set(keys) if (found := self._find(key)) is not None}
         missing = [key for key in dict.fromkeys(keys) if key not in known]
-        self.hits += len(keys) - len(missing)
-        self.misses += len(missing)
         if missing:
-            fresh = dict(zip(missing, self._encode(missing), strict=True))
-            known |= fresh
-            with self._lock:
-                for key, embedding in fresh.items():
-                    # One that is larger than the whole budget is used, and not kept.
-                    if embedding.nbytes <= self._cache.maxsize:
-                        self._cache[key] = embedding.copy()
+            known |= self._encode_all(missing)
+        self._count(keys, missing)
         return [known[key] for key in keys]
+
+    def _key(self, text: str, tenant: str) -> Key:
+        canonical = canonical_text(text)
+        return (EVERYBODY if canonical in self._pinned_texts else tenant, canonical)
+
+    def _find(self, key: Key) -> Embedding | None:
+        pinned = self._pinned.get(key)
+        return self._cache.get(key) if pinned is None else pinned
+
+    def _encode_all(self, keys: Sequence[Key]) -> dict[Key, Embedding]:
+        # Two tenants' equal texts are one text in the call that both wait for.
+        texts = list(dict.fromkeys(text for _, text in keys))
+        began = time.perf_counter()
+        encoded = dict(zip(texts, self._encode(texts), strict=True))
+        seconds = time.perf_counter() - began
+        with self._lock:
+            self._encoded_texts += len(texts)
+            self._encoded_seconds += seconds
+        fresh = {key: encoded[key[1]].copy() for key in keys}
+        for key, embedding in fresh.items():
+            if key[1] in self._pinned_texts:
+                self._pinned[key] = embedding
+            else:
+                self._cache.put(key, embedding, size=embedding.nbytes)
+        return fresh
+
+    def _count(self, keys: Sequence[Key], missing: Collection[Key]) -> None:
+        """Count each look-up; of several for one missing text, all but the first are hits."""
+        first = set(missing)
+        evicted = self._cache.evictions
+        with self._lock:
+            seconds = self._encoded_seconds / max(1, self._encoded_texts)
+            gone, self._evicted = evicted - self._evicted, evicted
+        for key in keys:
+            tenant = key[0]
+            if key in first:
+                first.discard(key)
+                self.misses += 1
+                count(Level.EMBEDDING, Outcome.MISS, tenant=tenant)
+            else:
+                self.hits += 1
+                count(Level.EMBEDDING, Outcome.HIT, tenant=tenant, seconds_saved=seconds)
+        count(Level.EMBEDDING, Outcome.EVICTION, number=gone)
+        pinned = sum(embedding.nbytes for embedding in self._pinned.values())
+        hold(
+            Level.EMBEDDING,
+            size=self._cache.size + pinned,
+            entries=len(self._cache) + len(self._pinned),
+        )

@@ -22,6 +22,7 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
+from core.cache_stats import EVERYBODY
 from worker.embeddings import Embedding, EmbeddingCache
 from worker.features import Courses, RowFeatures
 from worker.isolation import isolated
@@ -43,6 +44,9 @@ from worker.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
 
+_Text = tuple[str, str, "Future[Embedding]"]
+"""A text to encode, whose it is, and where its embedding is waited for."""
+
 
 class Engine:
     """Owns the compiled model, and runs rows through it until it is closed."""
@@ -54,6 +58,7 @@ class Engine:
         row_limit: int,
         streams: int = 1,
         embedding_budget: int = 64 * 2**20,
+        negative_prompt: str = "",
         watchdog: Watchdog | None = None,
     ) -> None:
         """Make an engine.
@@ -63,18 +68,22 @@ class Engine:
             row_limit: Most images that share a UNet call.
             streams: UNet calls that run at the same time.
             embedding_budget: Memory for text embeddings, in bytes.
+            negative_prompt: The bundle's own; its embedding is computed once, and so is that of
+                the empty text.
             watchdog: Ends the process when a model call never returns.
         """
         self.model = model
         self.row_limit = row_limit
-        self.embeddings = EmbeddingCache(model.encode, budget=embedding_budget)
+        self.embeddings = EmbeddingCache(
+            model.encode, budget=embedding_budget, pinned=("", negative_prompt)
+        )
         self.ticks = 0
         """Model calls that have ended; it grows as long as the engine is alive and has work."""
         self._watchdog = watchdog or Watchdog(limit_seconds=float("inf"))
         self._changed = threading.Condition()
         # All of these are read and written under the condition's lock.
         self._incoming: deque[Ticket] = deque()
-        self._texts: deque[tuple[str, Future[Embedding]]] = deque()
+        self._texts: deque[_Text] = deque()
         self._courses = (
             Courses(model.feature_caching, model.alignment) if model.feature_caching else None
         )
@@ -115,8 +124,8 @@ class Engine:
                 self._changed.notify_all()
         return ticket
 
-    def embed(self, text: str) -> "Future[Embedding]":
-        """Ask for a text's embedding; a row with the same text finds it computed.
+    def embed(self, text: str, tenant: str = EVERYBODY) -> "Future[Embedding]":
+        """Ask for a text's embedding; a row of the same tenant and text finds it computed.
 
         The future breaks with RowHandedBackError when the engine is stopping, and with whatever
         the text encoder raises.
@@ -126,7 +135,7 @@ class Engine:
             if self._draining:
                 future.set_exception(RowHandedBackError("the engine is stopping"))
             else:
-                self._texts.append((text, future))
+                self._texts.append((text, tenant, future))
                 self._changed.notify_all()
         return future
 
@@ -147,7 +156,7 @@ class Engine:
             while self._incoming:
                 self._incoming.popleft().fail(RowHandedBackError("the engine is stopping"))
             while self._texts:
-                _, future = self._texts.popleft()
+                *_, future = self._texts.popleft()
                 future.set_exception(RowHandedBackError("the engine is stopping"))
             for identity in self._scheduler.waiting:
                 self._leaving[identity] = RowHandedBackError("the engine is stopping")
@@ -181,7 +190,7 @@ class Engine:
             self._changed.wait_for(lambda: self._incoming or self._texts or self._closed)
             tickets = [self._incoming.popleft() for _ in range(len(self._incoming))]
             texts = [self._texts.popleft() for _ in range(len(self._texts))]
-        for (_, future), embedding in isolated(texts, self._embed, _break):
+        for (*_, future), embedding in isolated(texts, self._embed, _break):
             future.set_result(embedding)
         if not tickets:
             return
@@ -220,18 +229,23 @@ class Engine:
 
     # Encoding
 
-    def _embed(self, texts: Sequence[tuple[str, "Future[Embedding]"]]) -> list[Embedding]:
+    def _embed(self, texts: Sequence["_Text"]) -> list[Embedding]:
         with self._watchdog.watch("text encoder"):
-            embeddings = self.embeddings.get([text for text, _ in texts])
+            embeddings = self.embeddings.get(
+                [text for text, *_ in texts], [tenant for _, tenant, _ in texts]
+            )
         self._tick()
         return embeddings
 
     def _prepare(self, tickets: Sequence[Ticket]) -> list[Row]:
         requests = [ticket.request for ticket in tickets]
         guided = [self._is_guided(request) for request in requests]
-        negatives = [r.negative_prompt for r, two in zip(requests, guided, strict=True) if two]
+        negatives = [request for request, two in zip(requests, guided, strict=True) if two]
         with self._watchdog.watch("text encoder"):
-            embeddings = self.embeddings.get([r.prompt for r in requests] + negatives)
+            embeddings = self.embeddings.get(
+                [r.prompt for r in requests] + [r.negative_prompt for r in negatives],
+                [r.tenant for r in (*requests, *negatives)],
+            )
         self._tick()
         prompts, rest = embeddings[: len(requests)], iter(embeddings[len(requests) :])
         return [
@@ -377,8 +391,8 @@ def _advance(rows: Sequence[Row], prediction: Prediction) -> Sequence[None]:
     return [None]
 
 
-def _break(asked: tuple[str, "Future[Embedding]"], error: Exception) -> None:
-    _, future = asked
+def _break(asked: "_Text", error: Exception) -> None:
+    *_, future = asked
     future.set_exception(error)
 
 

@@ -4,16 +4,19 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from functools import partial
 
 import structlog
 from botocore.exceptions import BotoCoreError, ClientError
 from sqlalchemy.exc import SQLAlchemyError
 
+from core import cache_ledger
 from core.database import Database
 from core.queue import Broker, Publisher, make_celery
 from core.settings import Settings
 from core.storage import Storage
 from worker.approximate.janitor import ApproximateJanitor
+from worker.janitor import Janitor, limits_of
 from worker.startup import run_or_explain, wait_for_services
 from worker.sweeper import Sweeper
 
@@ -29,7 +32,7 @@ def run(settings: Settings) -> int:
     Raises:
         ServiceDownError: Postgres stays away at the start.
     """
-    database, broker = Database(settings), Broker(settings)
+    database, broker, storage = Database(settings), Broker(settings), Storage(settings)
     wait_for_services([database.check], settings)
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -43,15 +46,18 @@ def run(settings: Settings) -> int:
     )
     latents = ApproximateJanitor(
         database=database,
-        storage=Storage(settings),
+        storage=storage,
         budget_bytes=settings.approximate_budget_bytes,
         ttl_seconds=settings.approximate_ttl_seconds,
     )
+    images = Janitor(database=database, storage=storage, limits=limits_of(settings))
     threads = [
         threading.Thread(target=repeat_until, args=(stopped, work, seconds), daemon=True)
         for work, seconds in (
             (sweeper.sweep, settings.sweep_seconds),
+            (images.clean, settings.janitor_seconds),
             (latents.clean, settings.janitor_seconds),
+            (partial(cache_ledger.flush, database), settings.stats_seconds),
         )
     ]
     for thread in threads:

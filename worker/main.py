@@ -10,6 +10,7 @@ import structlog
 from celery import Celery, signals
 
 from bundles.manifest import Manifest, load_manifest
+from core import cache_ledger
 from core.database import Database
 from core.flusher import Flusher
 from core.queue import Broker, make_celery
@@ -71,6 +72,7 @@ def run(settings: Settings, *, load: Load) -> int:
         row_limit=plan.rows,
         streams=plan.streams,
         embedding_budget=settings.embedding_cache_bytes,
+        negative_prompt=bundle.defaults.negative_prompt,
         watchdog=Watchdog(limit_seconds=settings.watchdog_seconds),
     )
     approximate = _approximate_cache(settings, bundle, database, storage, engine)
@@ -93,6 +95,7 @@ def run(settings: Settings, *, load: Load) -> int:
     )
     shutdown = Shutdown(runner=runner, engine=engine, leases=leases, database=database)
     latents = Flusher([approximate.flush] if approximate else [], seconds=LATENTS_SECONDS)
+    counts = Flusher([partial(cache_ledger.flush, database)], seconds=settings.stats_seconds)
     guard = MemoryGuard(limit_mib=settings.worker_max_rss_mib, on_excess=shutdown.warm)
     process = _celery_worker(settings, runner, name, images=plan.rows * plan.streams)
 
@@ -100,12 +103,14 @@ def run(settings: Settings, *, load: Load) -> int:
     leases.start()
     guard.start()
     latents.start()
+    counts.start()
     shutdown.install()
     process.start()  # returns when the running images are stored and their messages acked
     guard.stop()
     leases.stop()
     engine.close()
     latents.stop()
+    counts.stop()
     database.close()
     storage.close()
     log.info("stopped")

@@ -8,6 +8,7 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
+from core.cache_stats import EVERYBODY
 from core.lanes import Lane
 
 
@@ -63,6 +64,8 @@ class RowRequest:
     """Share of the schedule before which guidance is off."""
     guidance_end: float = 1.0
     """Share of the schedule from which it is off again."""
+    tenant: str = EVERYBODY
+    """Whose it is: what is remembered of its texts helps nobody else's rows."""
     solo: bool = False
     """Never shares a model call: set on a retry, in case it is what broke its batch."""
     deadline: float | None = None

@@ -94,7 +94,7 @@ class ApproximateCache:
         *,
         database: Database,
         storage: Storage,
-        embed: Callable[[str], "Future[Embedding]"],
+        embed: Callable[[str, str], "Future[Embedding]"],
         end: Callable[[str], int],
         latent_shape: Callable[..., tuple[int, int, int]],
         thresholds: Sequence[Threshold],
@@ -105,7 +105,7 @@ class ApproximateCache:
         Args:
             database: Where the index is.
             storage: Where the latents are.
-            embed: Encodes a prompt; `Engine.embed`.
+            embed: Encodes a prompt of a tenant; `Engine.embed`.
             end: Gives the place of a prompt's end token; called by one thread at a time.
             latent_shape: Gives (channels, height, width) of a width and height in pixels.
             thresholds: The bundle's.
@@ -143,7 +143,7 @@ class ApproximateCache:
             self._count(claim, Outcome.SKIP)
             return NOTHING
         try:
-            states = self._embed(claim.prompt).result()
+            states = self._embed(claim.prompt, claim.tenant).result()
             with self._tokenizing:
                 end = self._end(claim.prompt)
             embedding = pool(states, end)

@@ -33,7 +33,7 @@ ANGLES = {"red mug": 0.0, "crimson mug": 0.2, "blue mug": 0.5, "chair": 1.5}
 """Prompts as directions in a plane, in radians: the cosine of the difference is the similarity."""
 
 
-def embed(prompt: str) -> "Future[np.ndarray]":
+def embed(prompt: str, _tenant: str) -> "Future[np.ndarray]":
     future: Future[np.ndarray] = Future()
     angle = ANGLES[prompt]
     future.set_result(np.array([[np.cos(angle), np.sin(angle)]], np.float32))
@@ -332,7 +332,7 @@ def test_memory_for_what_waits_to_be_written_is_bounded(cache, shop, monkeypatch
 
 
 def test_a_prompt_that_cannot_be_encoded_is_the_rows_affair(make, counters):
-    def broken(_: str) -> "Future[np.ndarray]":
+    def broken(*_: str) -> "Future[np.ndarray]":
         future: Future[np.ndarray] = Future()
         future.set_exception(RuntimeError("no such word"))
         return future
@@ -342,7 +342,7 @@ def test_a_prompt_that_cannot_be_encoded_is_the_rows_affair(make, counters):
 
 
 def test_an_engine_that_stops_hands_the_image_back(make):
-    def stopping(_: str) -> "Future[np.ndarray]":
+    def stopping(*_: str) -> "Future[np.ndarray]":
         future: Future[np.ndarray] = Future()
         future.set_exception(RowHandedBackError("the engine is stopping"))
         return future

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from core.cache_stats import COUNTERS, Level, Outcome
 from worker.embeddings import EmbeddingCache
 
 ENTRY = np.zeros((2, 3), np.float32).nbytes
@@ -56,3 +57,43 @@ def test_without_a_budget_everything_is_encoded_again():
     assert [e[0, 0] for e in cache.get(["mug"])] == [3]
     cache.get(["mug"])
     assert len(encoder.calls) == 2
+
+
+def test_what_one_tenant_asked_for_makes_nothing_quicker_for_another():
+    encoder = Encoder()
+    cache = EmbeddingCache(encoder, budget=100 * ENTRY)
+    cache.get(["red mug"], ["shop"])
+    cache.get(["red mug"], ["other"])
+    cache.get(["red mug"], ["shop"])
+    assert encoder.calls == [["red mug"], ["red mug"]]
+
+
+def test_equal_texts_of_two_tenants_in_one_call_are_one_text_in_it():
+    encoder = Encoder()
+    cache = EmbeddingCache(encoder, budget=100 * ENTRY)
+    cache.get(["red mug", "red mug"], ["shop", "other"])
+    assert encoder.calls == [["red mug"]]
+    assert cache.misses == 2
+
+
+def test_the_negative_prompt_is_encoded_once_for_everybody_and_stays():
+    encoder = Encoder()
+    cache = EmbeddingCache(encoder, budget=ENTRY, pinned=("", "blurry"))
+    for number, tenant in enumerate(["shop", "other", "shop"]):
+        cache.get([f"mug {number}", "Blurry ", ""], [tenant] * 3)
+    texts = [text for call in encoder.calls for text in call]
+    assert texts.count("blurry") == texts.count("") == 1
+
+
+def test_look_ups_are_counted_by_tenant_with_what_they_saved():
+    COUNTERS.take()
+    cache = EmbeddingCache(Encoder(), budget=ENTRY)
+    cache.get(["a", "b", "a"], ["shop"] * 3)
+    cache.get(["b"], ["shop"])
+    counted = COUNTERS.take()
+    assert counted["shop", Level.EMBEDDING, Outcome.MISS].number == 2
+    hits = counted["shop", Level.EMBEDDING, Outcome.HIT]
+    assert hits.number == 2
+    assert hits.seconds_saved > 0
+    assert counted["", Level.EMBEDDING, Outcome.EVICTION].number == 1
+    assert COUNTERS.holdings()[Level.EMBEDDING].size == ENTRY
