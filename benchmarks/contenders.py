@@ -64,13 +64,16 @@ def openvino_genai(exported: Path) -> Contender:
     return run
 
 
-def packshot(bundle: Path, row_limit: int, precision: str) -> Contender:
-    """Packshot's engine with the whole queue waiting."""
+def packshot(bundle: Path, row_limit: int, precision: str, **plan: Any) -> Contender:
+    """Packshot's engine with the whole queue waiting; `plan` has the other fields of a `Plan`."""
     from worker.engine import Engine
     from worker.pipeline import Pipeline
+    from worker.plan import Plan
     from worker.rows import RowRequest
 
-    engine = Engine(Pipeline(bundle, precision=precision), row_limit=row_limit)
+    followed = Plan(rows=row_limit, **plan)
+    pipeline = Pipeline(bundle, precision=precision, plan=followed)
+    engine = Engine(pipeline, row_limit=row_limit, streams=followed.streams)
     engine.start()
 
     def run(requests: Sequence[Request]) -> Moments:

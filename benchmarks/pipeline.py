@@ -1,16 +1,18 @@
 """Whole images: packshot's engine beside what people use instead.
 
 `python -m benchmarks.pipeline --model full [--cache DIR] [--unet NAME] [--genai-python PATH]`
-`python -m benchmarks.pipeline --model starter [--images 64] [--bundle DIR]`
+`python -m benchmarks.pipeline --model starter [--images 64] [--bundle DIR]... [--minutes 2]`
 
 `full` is a pipeline of Stable Diffusion 1.5's size with random weights, 512², 20 steps with
 guidance; each contender starts, makes its images and ends before the next one, so that none runs
-short of memory. `starter` is the shipped model on a mixed queue at its own size; all contenders are
-loaded, and take turns. `openvino-genai` is no dependency of packshot: name an interpreter that has
-it, or it is left out.
+short of memory. `starter` is the shipped model on a mixed queue at its own size: `packshot tune`
+first measures each bundle's plan, then all contenders are loaded, and take turns. `openvino-genai`
+is no dependency of packshot: name an interpreter that has it, or it is left out.
 """
 
 import argparse
+import json
+import os
 import statistics
 import subprocess
 import sys
@@ -26,6 +28,9 @@ from benchmarks.requests import Request, mixed
 
 Start = Callable[[], Served]
 
+FULL_PLAN = {"row_limit": 1, "streams": 2, "batches": (2,), "size": (512, 512)}
+"""What `packshot tune` chooses at this size on two cores (docs/decisions/0010)."""
+
 
 def main() -> None:
     """Compare."""
@@ -33,11 +38,13 @@ def main() -> None:
     parser.add_argument("--model", choices=("full", "starter"), required=True)
     parser.add_argument("--cache", type=Path, default=Path(".packshot/benchmarks"))
     parser.add_argument("--unet", default="int8-tome-0.5-drop", help="a name of benchmarks.unet")
-    parser.add_argument("--bundle", type=Path, help="the starter as shipped; built if not given")
+    parser.add_argument(
+        "--bundle", type=Path, action="append", help="of the starter; as shipped if not given"
+    )
+    parser.add_argument("--minutes", type=float, default=2.0, help="of `packshot tune` per bundle")
     parser.add_argument("--genai-python", default="", help="interpreter with openvino-genai")
     parser.add_argument("--images", type=int, help="2 of the full size, 64 of the starter")
     parser.add_argument("--rounds", type=int, default=1)
-    parser.add_argument("--row-limit", type=int, default=8)
     arguments = parser.parse_args()
     if arguments.model == "full":
         queue = _full_queue(arguments.images or 2)
@@ -91,17 +98,35 @@ def _starter(
     from bundles.starter import SOURCE
 
     _python(_PREPARE_STARTER, str(folder), str(SOURCE))
-    bundle = arguments.bundle or folder / "bundle"
+    bundles = arguments.bundle or [folder / "bundle"]
+    plans = {bundle: _tuned(bundle, folder, arguments.minutes) for bundle in bundles}
     return {
         "diffusers, FP32": partial(Served, "torch_diffusers", SOURCE, queue),
         "OVStableDiffusionPipeline": partial(
             Served, "optimum_openvino", folder / "optimum-fp16", queue
         ),
         **_genai(arguments, folder, queue),
-        "packshot": partial(
-            Served, "packshot", bundle, queue, row_limit=arguments.row_limit, precision="auto"
-        ),
+        **{
+            f"packshot, {bundle.name}": partial(
+                Served, "packshot", bundle, queue, precision="auto", **plan
+            )
+            for bundle, plan in plans.items()
+        },
     }
+
+
+def _tuned(bundle: Path, home: Path, minutes: float) -> dict[str, Any]:
+    """Measure a bundle's plan as a user does; give it as `contenders.packshot` takes it."""
+    done = subprocess.run(
+        [sys.executable, "-m", "cli", "tune", str(bundle), "--minutes", str(minutes)],
+        env=os.environ | {"PACKSHOT_HOME": str(home)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        raise SystemExit(f"{bundle} was not tuned:\n{done.stderr[-3000:]}")
+    print(done.stderr, file=sys.stderr)
+    plan: dict[str, Any] = json.loads(Path(done.stdout.strip()).read_text())["plan"]
+    return {"row_limit": plan.pop("rows"), **plan}
 
 
 def _genai(
@@ -195,8 +220,8 @@ def _show(arguments: argparse.Namespace, rounds: Sequence[Mapping[str, Made]]) -
         return max(made.moments) / len(made.moments)
 
     names = list(rounds[0])
-    own = names[-1]
-    best = min(names[:-1], key=lambda name: statistics.median(seconds(one[name]) for one in rounds))
+    others = [name for name in names if not name.startswith("packshot")]
+    best = min(others, key=lambda name: statistics.median(seconds(one[name]) for one in rounds))
     rows, result = [], []
     for name in names:
         times = [seconds(one[name]) for one in rounds]
@@ -216,7 +241,7 @@ def _show(arguments: argparse.Namespace, rounds: Sequence[Mapping[str, Made]]) -
     summary: dict[str, Any] = {
         "model": arguments.model,
         "rounds": len(rounds),
-        "images": len(rounds[0][own].moments),
+        "images": len(rounds[0][best].moments),
         "best_of_the_others": best,
         "contenders": result,
     }
