@@ -66,7 +66,9 @@ class Pipeline:
         self.revision = revision
         self._core = ov.Core()
         if cache is not None:
-            self._core.set_property({"CACHE_DIR": str(cache)})
+            # Without a copy of the weights in the blobs: a start that read both would hold them
+            # twice (docs/decisions/0010).
+            self._core.set_property({"CACHE_DIR": str(cache), "CACHE_MODE": "OPTIMIZE_SIZE"})
         self._device = device
         self._plan = plan = plan or Plan()
         self._properties = _common_properties(precision, pinning=pinning)
