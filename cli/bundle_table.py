@@ -12,7 +12,7 @@ from core.settings import Settings, get_settings
 from worker.plan import find_plan, this_machine
 
 COLUMNS = (
-    "name", "size", "precision", "merging", "scores", "speed", "disk", "licence", "revision",
+    "name", "size", "precision", "merging", "features", "scores", "speed", "disk", "licence", "revision",
     "folder",
 )  # fmt: skip
 
@@ -53,6 +53,7 @@ def _cells(manifest: Manifest, folder: Path, settings: Settings) -> list[str]:
         f"{manifest.defaults.width}×{manifest.defaults.height}",
         manifest.precision,
         _merging(manifest),
+        _features(manifest),
         _scores(manifest),
         _speed(manifest, settings),
         _bytes(folder),
@@ -68,6 +69,16 @@ def _merging(manifest: Manifest) -> str:
     if plan is None or not any(plan.ratios):
         return "–"
     return f"{', '.join(f'{ratio:g}' for ratio in plan.ratios)} {plan.mode}"
+
+
+def _features(manifest: Manifest) -> str:
+    """Say what pictures keep between their steps."""
+    caching = manifest.feature_caching
+    if caching is None:
+        return ""
+    if caching.method == "deepcache":
+        return f"DeepCache {caching.interval}"
+    return f"Block Cache {caching.threshold:g}"
 
 
 def _scores(manifest: Manifest) -> str:

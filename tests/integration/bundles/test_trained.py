@@ -8,12 +8,15 @@ import openvino as ov
 import pytest
 
 from bundles.export import build
+from bundles.features.graphs import cut
+from bundles.features.points import DEEP, deep_point
 from bundles.manifest import TokenMergingPlan, load_manifest
 from bundles.microscopic import save_microscopic
 from bundles.progress import Silent
 from bundles.training.device import choose_device
 from bundles.training.quantise import train_quantised
 from bundles.training.recipe import Recipe
+from bundles.training.trained import trained_unet
 from core.errors import BundleError
 from worker.pipeline import Pipeline
 
@@ -66,6 +69,24 @@ def test_a_trained_unet_becomes_a_bundle(microscopic: Path, trained: Path, tmp_p
     whole = predict(tmp_path / "whole")
     error = np.sqrt(np.mean((predict(tmp_path / "qat") - whole) ** 2))
     assert 0 < error < 0.2 * whole.std()
+
+
+def test_a_trained_unet_is_cut_for_deepcache(trained: Path):
+    whole = trained_unet(trained, partial(deep_point, branch=0))
+    shallow = cut(whole, takes=[DEEP], leaves=())
+    assert "FakeQuantize" in {op.get_type_name() for op in shallow.get_ops()}
+    assert len(shallow.get_ops()) < len(whole.get_ops()) / 2
+    rng = np.random.default_rng(0)
+    values = {
+        "sample": rng.standard_normal((2, 4, 8, 6), dtype=np.float32),
+        "timestep": np.array([3.0, 700.0], np.float32),
+        "encoder_hidden_states": rng.standard_normal((2, 77, 16), dtype=np.float32),
+    }
+    core = ov.Core()
+    seen = core.compile_model(whole, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(values)
+    given = values | {DEEP: seen[DEEP]}
+    again = core.compile_model(shallow, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(given)
+    np.testing.assert_allclose(again["out_sample"], seen["out_sample"], atol=1e-4)
 
 
 def test_a_trained_unet_belongs_to_its_model(trained: Path, tmp_path: Path):
