@@ -5,7 +5,7 @@ import sys
 import typer
 from pydantic import ValidationError
 
-from cli import keys, models
+from cli import cache, keys, models
 from cli.console import fail
 from cli.demo import demo
 from cli.migrate import migrate
@@ -23,6 +23,7 @@ app = typer.Typer(
 )
 for command in (demo, up, submit, fetch, tune, migrate):
     app.command()(command)
+app.add_typer(cache.app, name="cache")
 app.add_typer(keys.app, name="keys")
 app.add_typer(models.app, name="model")
 
