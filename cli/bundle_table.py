@@ -12,8 +12,8 @@ from core.settings import Settings, get_settings
 from worker.plan import find_plan, this_machine
 
 COLUMNS = (
-    "name", "size", "precision", "merging", "features", "scores", "speed", "disk", "licence", "revision",
-    "folder",
+    "name", "size", "precision", "merging", "features", "scores", "speed", "disk", "licence",
+    "revision", "folder",
 )  # fmt: skip
 
 SHORT = {

@@ -7,12 +7,24 @@ from typing import Any
 
 import pytest
 
-from bundles.manifest import Defaults, Manifest, TokenMergingPlan, save_manifest
+from bundles.manifest import (
+    DeepCache,
+    Defaults,
+    FeatureVariant,
+    Manifest,
+    TokenMergingPlan,
+    save_manifest,
+)
 from cli.bundle_table import COLUMNS, list_bundles
 from core.settings import get_settings
 from worker.plan import Plan, TunedPlan, save_plan, this_machine
 
 REVISION = "ab" * 32
+
+VARIANTS = (
+    FeatureVariant(name="full", leaves=("deep",)),
+    FeatureVariant(name="shallow", takes=("deep",), work=0.2),
+)
 
 
 @pytest.fixture
@@ -58,6 +70,7 @@ def test_everything_that_is_known_of_a_bundle_is_shown(add, listed, home) -> Non
         precision="int8",
         licence="Apache-2.0",
         token_merging=TokenMergingPlan(ratios=(0.5, 0.25), mode="drop"),
+        feature_caching=DeepCache(interval=3, variants=VARIANTS),
         defaults=Defaults(width=512, height=768),
         scores={"psnr": 31.26, "ssim": 0.9514, "attribute_accuracy": 0.995, "clip_score": 0.8},
     )
@@ -76,6 +89,7 @@ def test_everything_that_is_known_of_a_bundle_is_shown(add, listed, home) -> Non
         "size": "512×768",
         "precision": "int8",
         "merging": "0.5, 0.25 drop",
+        "features": "DeepCache 3",
         "scores": "attributes 99.5%, 31.3 dB, SSIM 0.951, CLIP 0.800",
         "speed": "12.3 steps/s",
         "disk": f"{size / 1e6:.1f} MB",
