@@ -20,13 +20,16 @@ PROGRAM = 2**30
 """The libraries themselves, and what is too small to count, in bytes."""
 
 
-def require_resources(weights: Mapping[str, Weights], target: Path, *, precision: str) -> None:
+def require_resources(
+    weights: Mapping[str, Weights], target: Path, *, precision: str, variants: int = 0
+) -> None:
     """Refuse a build for which memory or disk are too small.
 
     Args:
         weights: Of each part of the source.
         target: The bundle's folder.
         precision: That of the UNet.
+        variants: Graphs that hold most of the UNet's weights again.
 
     Raises:
         BundleError: One of them is.
@@ -36,5 +39,6 @@ def require_resources(weights: Mapping[str, Weights], target: Path, *, precision
     if precision == "int8":
         needed = max(needed, QUANTISE * 4 * weights["unet"].parameters)
     require_memory(int(needed) + PROGRAM, "build the bundle")
-    stored = sum(one.parameters for one in weights.values()) * BYTES.get(precision, 2)
-    require_disk(target.parent, stored, "build the bundle")
+    parameters = sum(one.parameters for one in weights.values())
+    parameters += variants * weights["unet"].parameters
+    require_disk(target.parent, parameters * BYTES.get(precision, 2), "build the bundle")

@@ -7,7 +7,8 @@ from typing import Any, Literal
 from bundles.architecture import check_parts, read_json
 from bundles.description import Size, resized, scale_factor
 from bundles.estimate import require_resources
-from bundles.features.order import CachingOrder, check_caching
+from bundles.features.block_cache import MOST_VARIANTS
+from bundles.features.order import BlockCacheOrder, CachingOrder, check_caching
 from bundles.features.points import wanted_features
 from bundles.manifest import FORMAT, TokenMergingPlan
 from bundles.source import content_hash, read_profile
@@ -128,4 +129,6 @@ def check(order: Order, target: Path, size: Size | None) -> None:
     if order.caching is not None:
         check_caching(order.caching, order.source, profile.defaults)
         check_features(order.source / "unet", wanted_features(order.caching))
-    require_resources(weights, target, precision=order.precision)
+    # DeepCache's shallow UNet is next to nothing beside the whole one.
+    variants = MOST_VARIANTS if isinstance(order.caching, BlockCacheOrder) else 0
+    require_resources(weights, target, precision=order.precision, variants=variants)

@@ -8,6 +8,7 @@ import pytest
 
 from bundles.export import build
 from bundles.features.order import BlockCacheOrder, DeepCacheOrder
+from bundles.order import check, take_order
 from core.errors import BundleError
 
 
@@ -60,3 +61,17 @@ def test_a_branch_that_is_not_there(source):
 @pytest.mark.parametrize("threshold", [0.0, -1.0, float("nan")])
 def test_a_threshold_that_allows_nothing(source, threshold: float):
     refuse(source, BlockCacheOrder(threshold=threshold), "give a number above 0")
+
+
+def test_block_cache_needs_the_disk_for_its_graphs(source, monkeypatch):
+    monkeypatch.setattr(
+        "bundles.estimate.require_disk", lambda folder, size, purpose: sizes.append(size)
+    )
+    sizes: list[int] = []
+    for order in (None, DeepCacheOrder(interval=3), BlockCacheOrder(threshold=0.5)):
+        check(take_order(source, precision="fp32", token_merging=None, unet=None, caching=order),
+              source.parent / "built", None)  # fmt: skip
+    plain, deep, block = sizes
+    assert plain == deep
+    weights = source / "unet" / "diffusion_pytorch_model.safetensors"
+    assert block - plain == pytest.approx(2 * weights.stat().st_size, rel=0.2)
