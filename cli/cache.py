@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
+from cli.calibrate import calibrate
 from cli.console import say, show
 from cli.errors import UsageError
 from cli.services import service_settings
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from core.cache_stats import Amount, Holding
 
 app = typer.Typer(no_args_is_help=True, help="The caches.")
+app.command()(calibrate)
 
 
 @app.command()

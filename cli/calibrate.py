@@ -1,0 +1,109 @@
+"""`packshot cache calibrate`: how near a prompt must be, for this bundle."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from bundles.manifest import load_manifest
+from cli.bundles import find_bundle
+from cli.calibration_chart import Point, draw
+from cli.console import say, show, stdout
+from cli.quiet import quieten
+from cli.stages import Stages
+from cli.starter import bundle_folder
+from core.approximation import Threshold
+from core.settings import get_settings
+
+if TYPE_CHECKING:
+    from bundles.evaluation.calibration import Measured
+
+CHART, REPORT = "calibration.png", "calibration.json"
+
+
+def calibrate(
+    bundle: Annotated[
+        str | None, typer.Argument(help="A bundle's folder or name; without it PACKSHOT_BUNDLE.")
+    ] = None,
+    prompts: Annotated[
+        int, typer.Option(min=1, help="How many of the bundle's prompts are drawn at most.")
+    ] = 30,
+    tolerance: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of images that may go wrong.")
+    ] = 0.01,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Seed of the first prompt; the next has the next.")
+    ] = 1000,
+    out: Annotated[Path, typer.Option(help="Folder for the chart and the report.")] = Path(
+        "packshot-calibration"
+    ),
+) -> None:
+    """Measure from which similarity on images may begin with a near prompt's latents.
+
+    Each prompt is drawn beside near and far ones, in full and from every K on. The starter's
+    images must have the attributes that were asked for; others must be like the full run. The
+    table goes into the bundle's manifest; workers follow it from their next start. The bundle's
+    revision stays: images made in full are the same as before.
+    """
+    quieten()
+    settings = get_settings()
+    folder = find_bundle(bundle, settings) if bundle else bundle_folder(settings)
+    manifest = load_manifest(folder)
+    from bundles.evaluation.calibration import choose_thresholds  # noqa: PLC0415 - loads torch
+    from bundles.evaluation.pairs import make_pairs  # noqa: PLC0415
+    from bundles.evaluation.report import record_thresholds, write_calibration  # noqa: PLC0415
+    from worker.approximate.measure import measure  # noqa: PLC0415
+    from worker.approximate.trial import trial  # noqa: PLC0415
+
+    out.mkdir(parents=True, exist_ok=True)
+    with trial(folder, manifest, settings) as bench, Stages() as stages:
+        pairs = make_pairs(manifest, prompts, seed=seed)
+        measured = measure(bench, manifest, pairs, first_seed=seed, say=stages)
+    thresholds = choose_thresholds(measured, manifest.defaults.steps, tolerance=tolerance)
+    title = f"{manifest.name}, {manifest.defaults.steps} steps, {len(pairs)} pairs"
+    draw(_points(measured, tolerance), title=title).save(out / CHART)
+    write_calibration(out / REPORT, manifest, measured, thresholds)
+    record_thresholds(folder, thresholds)
+    show(_table(measured, thresholds, manifest.defaults.steps))
+    say(f"Quality against K: {out / CHART}")
+    stdout.print(str(out / REPORT))
+
+
+def _points(measured: Sequence["Measured"], tolerance: float) -> list[Point]:
+    from bundles.evaluation.calibration import summary  # noqa: PLC0415 - loads torch
+
+    relations = dict.fromkeys(one.pair.relation for one in measured)
+    steps = sorted({one.step for one in measured})
+    points = []
+    for relation in relations:
+        for step in steps:
+            mean = summary(measured, step, relation)
+            points.append(
+                Point(
+                    series=f"{relation} ({mean['similarity']:.2f})",
+                    step=step,
+                    psnr=mean["psnr"],
+                    good=mean["good_in_full"] - mean["good"] <= tolerance,
+                )
+            )
+    return points
+
+
+def _table(measured: Sequence["Measured"], thresholds: Sequence[Threshold], steps: int) -> Table:
+    from bundles.evaluation.calibration import summary  # noqa: PLC0415 - loads torch
+
+    allowed = {round(one.share * steps): one.similarity for one in thresholds}
+    table = Table("K", "similarity above", "good", "in full", "PSNR", "SSIM", box=None)
+    for step in sorted({one.step for one in measured}):
+        mean = summary(measured, step)
+        table.add_row(
+            str(step),
+            f"{allowed[step]:.3f}" if step in allowed else "never",
+            f"{mean['good']:.1%}",
+            f"{mean['good_in_full']:.1%}",
+            f"{mean['psnr']:.1f} dB",
+            f"{mean['ssim']:.3f}",
+        )
+    return table

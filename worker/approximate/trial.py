@@ -1,0 +1,102 @@
+"""Drawing for measurements: images from the first step on, and from others' latents."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bundles.manifest import Manifest
+from core.errors import BundleError
+from core.lanes import Lane
+from core.settings import Settings
+from worker.approximate.pooling import pool
+from worker.engine import Engine
+from worker.pipeline import load_pipeline
+from worker.plan import plan_for
+from worker.rows import RowError, RowRequest, RowResult, Start, Ticket
+from worker.tokenizer import Tokenizer
+
+AHEAD = 4
+"""Batches of images that wait in the engine while one is drawn, so that it is always full."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawing:
+    """One image to be drawn, at the bundle's defaults but for what is given."""
+
+    prompt: str
+    seed: int
+    steps: int | None = None
+    """None: the bundle's."""
+    start: Start | None = None
+    keep: tuple[int, ...] = ()
+
+
+class Trial:
+    """A bundle in an engine of its own, as workers with these settings run it."""
+
+    def __init__(self, engine: Engine, manifest: Manifest, folder: Path, *, at_once: int) -> None:
+        self.engine = engine
+        # One of its own: the engine's is busy in the engine's thread.
+        self.end = Tokenizer(folder / "tokenizer").end
+        self._manifest = manifest
+        self._at_once = at_once
+
+    def draw(self, drawings: Iterable[Drawing]) -> Iterator[RowResult]:
+        """Draw, and give the results in the order of what was asked for.
+
+        Raises:
+            BundleError: The bundle fails on an image.
+        """
+        waiting: deque[Ticket] = deque()
+        try:
+            for one in drawings:
+                waiting.append(self.engine.submit(self._request(one)))
+                if len(waiting) >= self._at_once:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        except RowError as error:
+            raise BundleError(
+                f"{self._manifest.name} failed on an image ({error}): build the bundle again with "
+                "`packshot model build`"
+            ) from error
+
+    def embed(self, prompts: Sequence[str]) -> list[NDArray[np.float32]]:
+        """Give each prompt's embedding as the index compares it: cosines are dot products."""
+        asked = [(self.engine.embed(prompt), self.end(prompt)) for prompt in prompts]
+        return [pool(states.result(), place) for states, place in asked]
+
+    def _request(self, one: Drawing) -> RowRequest:
+        values = self._manifest.defaults.model_dump()
+        return RowRequest(
+            identity=uuid4(),
+            prompt=one.prompt,
+            seed=one.seed,
+            lane=Lane.STANDARD,
+            start=one.start,
+            keep=one.keep,
+            **values | ({} if one.steps is None else {"steps": one.steps}),
+        )
+
+
+@contextmanager
+def trial(folder: Path, manifest: Manifest, settings: Settings) -> Iterator[Trial]:
+    """Open a bundle for measurements.
+
+    Raises:
+        BundleError: It cannot be loaded.
+    """
+    plan = plan_for(settings, manifest.revision)
+    pipeline = load_pipeline(settings.model_copy(update={"bundle": folder}), plan)
+    engine = Engine(pipeline, row_limit=plan.rows, streams=plan.streams)
+    engine.start()
+    try:
+        yield Trial(engine, manifest, folder, at_once=AHEAD * plan.rows * plan.streams)
+    finally:
+        engine.close()
