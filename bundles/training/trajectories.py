@@ -33,6 +33,13 @@ class Call:
     """(rows, tokens, width) float32."""
     output: torch.Tensor
     """(rows, channels, height, width) float32: what the teacher predicted."""
+    guidance: torch.Tensor
+    """(rows / 2, 1, 1, 1) float32: the guidance scale of each slot."""
+
+    def guided(self, predicted: torch.Tensor) -> torch.Tensor:
+        """Put a prediction's halves together by classifier-free guidance: (rows / 2, ...)."""
+        conditional, unconditional = predicted.chunk(2)
+        return unconditional + self.guidance * (conditional - unconditional)
 
 
 class Trajectories:
@@ -99,15 +106,19 @@ class Trajectories:
         sample = self._latents.repeat(2, 1, 1, 1)
         timestep = now.repeat(2).float()
         states = torch.cat([self._states, self._empty])
-        output = predict(self._teacher, sample, timestep, states)
-        conditional, unconditional = output.chunk(2)
-        guided = unconditional + self._guidance * (conditional - unconditional)
-        self._latents = self._schedule.step(self._latents, guided, now, after)
+        call = Call(
+            sample=sample,
+            timestep=timestep,
+            states=states,
+            output=predict(self._teacher, sample, timestep, states),
+            guidance=self._guidance.clone(),
+        )
+        self._latents = self._schedule.step(self._latents, call.guided(call.output), now, after)
         for slot, steps in enumerate(self._left):
             steps.pop(0)
             if not steps:
                 self._restart(slot)
-        return Call(sample=sample, timestep=timestep, states=states, output=output)
+        return call
 
     def _restart(self, slot: int) -> None:
         """Begin a new trajectory."""

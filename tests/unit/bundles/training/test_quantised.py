@@ -34,6 +34,7 @@ def quantised(microscopic) -> UNet2DConditionModel:
             timestep=torch.randint(1000, (2,), generator=random).float(),
             states=torch.randn(2, 7, 16, generator=random),
             output=torch.empty(0),
+            guidance=torch.full((1, 1, 1, 1), 3.0),
         )
         for _ in range(4)
     ]

@@ -102,3 +102,13 @@ def test_the_same_seed_gives_the_same_calls():
         assert torch.equal(first.sample, second.sample)
         assert torch.equal(first.timestep, second.timestep)
     assert not torch.equal(one[0].sample, other[0].sample)
+
+
+def test_guidance_puts_the_halves_of_a_call_together():
+    scheduler = schedule()
+    call = next(stream(Oracle(scheduler), scheduler))
+    assert call.guidance.shape == (SLOTS, 1, 1, 1)
+    # The oracle sees the same in both rows, so guidance changes nothing.
+    torch.testing.assert_close(call.guided(call.output), call.output[:SLOTS])
+    apart = torch.cat([torch.ones(SLOTS, 1, 4, 4), torch.zeros(SLOTS, 1, 4, 4)])
+    torch.testing.assert_close(call.guided(apart), call.guidance.expand(SLOTS, 1, 4, 4))
