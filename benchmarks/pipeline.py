@@ -50,7 +50,8 @@ def main() -> None:
         queue = _full_queue(arguments.images or 2)
         starts = _full_size(arguments, queue)
         rounds = [
-            {name: _alone(start) for name, start in starts.items()} for _ in range(arguments.rounds)
+            {name: _alone(name, start) for name, start in starts.items()}
+            for _ in range(arguments.rounds)
         ]
     else:
         queue = mixed(arguments.images or 64, width=128, height=128)
@@ -207,12 +208,14 @@ def _python(code: str, *arguments: str) -> None:
         raise SystemExit(f"the models were not made:\n{done.stderr[-3000:]}")
 
 
-def _alone(start: Start) -> Made:
+def _alone(name: str, start: Start) -> Made:
     served = start()
     try:
-        return served.make()
+        made = served.make()
     finally:
         served.close()
+    print(f"{name}: {max(made.moments):.1f} s", file=sys.stderr, flush=True)
+    return made
 
 
 def _show(arguments: argparse.Namespace, rounds: Sequence[Mapping[str, Made]]) -> None:

@@ -10,11 +10,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from benchmarks.requests import Request
+
+WARM_STEPS = 2
+"""Enough to compile and to touch all memory; a full-size image takes minutes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +41,7 @@ class Served:
         Args:
             name: A function of `benchmarks.contenders`.
             folder: What it loads.
-            requests: The queue; its first is made to warm up.
+            requests: The queue; its first is made, in a few steps, to warm up.
             python: The interpreter that has what the contender needs.
             options: Further arguments of the function.
         """
@@ -86,7 +89,8 @@ def main() -> None:
     arguments = parser.parse_args()
     requests = [Request(**one) for one in arguments.queue]
     run = getattr(contenders, arguments.name)(arguments.folder, **arguments.options)
-    run(requests[: arguments.options.get("row_limit", 1)])
+    warm = requests[: arguments.options.get("row_limit", 1)]
+    run([replace(request, steps=WARM_STEPS) for request in warm])
     print("ready", flush=True)
     for _ in sys.stdin:
         moments = list(run(requests))
