@@ -18,7 +18,6 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -50,16 +49,11 @@ class Steps:
         self._names = names
         self._values = inputs(size)
         fixed = [(ROWS, latents, latents)]
-        compile_model = partial(
-            ov.Core().compile_model,
-            device_name="CPU",
-            config={"INFERENCE_PRECISION_HINT": "bf16", "PERFORMANCE_HINT": "LATENCY"},
-        )
 
         def unet(**variant: Any) -> UNet:
             shapes = variant.pop("feature_shapes", None)
             graph = cut(model, **variant)
-            return UNet(graph, compile_model, fixed=fixed, feature_shapes=shapes)
+            return UNet(graph, _compile, fixed=fixed, feature_shapes=shapes)
 
         self._plain = unet(takes=(), leaves=())
         self._full = unet(takes=(), leaves=names)
@@ -173,6 +167,20 @@ def measure(path: Path, method: str, size: int, arguments: argparse.Namespace) -
         "speed_up": {interval: _speed_up(middle, interval) for interval in INTERVALS},
         "walked": walks,
     }
+
+
+class _Unused:
+    """In the place of the graph for any shape, which no call here takes: it would cost minutes."""
+
+    def create_infer_request(self) -> None:
+        """Give none."""
+
+
+def _compile(model: ov.Model) -> Any:
+    if model.is_dynamic():
+        return _Unused()
+    properties = {"INFERENCE_PRECISION_HINT": "bf16", "PERFORMANCE_HINT": "LATENCY"}
+    return ov.Core().compile_model(model, "CPU", properties)
 
 
 def _timed(steps: Sequence[Callable[[], None]]) -> float:
