@@ -44,7 +44,7 @@ def sheet(tmp_path: Path) -> Path:
 def test_help_names_every_command(run: Run) -> None:
     code, out, _ = run("--help")
     assert code == 0
-    for command in ("demo", "up", "submit", "fetch", "migrate", "keys", "model"):
+    for command in ("demo", "up", "submit", "fetch", "migrate", "cache", "keys", "model"):
         assert command in out
 
 

@@ -1,0 +1,279 @@
+"""Repeats, modes, purges and counts, as a caller sees them."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from core.cache_mode import CacheMode
+from core.cache_stats import COUNTERS
+from core.keys import create_key
+from core.lifecycle import retention
+from core.models import Image
+from local.ports import free_port
+from tests.integration.api.conftest import PIXELS, connect, describe_bundle
+from tests.integration.shop import poll
+
+
+@pytest.fixture(autouse=True)
+def _uncounted():
+    COUNTERS.take()
+
+
+def ask(client, prompt="a red mug", **fields):
+    answer = client.post("/v1/jobs", json={"prompt": prompt} | fields)
+    assert answer.status_code == 202, answer.text
+    return answer.json()
+
+
+def pixels(client, job):
+    return client.get(job["image"]["url"])
+
+
+def levels(client):
+    return {one["level"]: one for one in client.get("/v1/stats").json()["levels"]}
+
+
+def test_repeats_have_the_image_at_once_and_tell_what_served_them(client, worker):
+    first = ask(client)
+    image = worker.make(first["id"])
+    for _ in range(3):
+        job = ask(client)
+        assert (job["state"], job["cache"], job["seconds"]) == ("succeeded", "exact", 0)
+        assert job["image"]["digest"] == image.digest
+        assert client.get(f"/v1/jobs/{job['id']}").json() == job
+        assert pixels(client, job).content == PIXELS
+
+
+def test_a_repeat_from_memory_asks_s3_for_nothing(client, worker, storage):
+    image = worker.make(ask(client)["id"])
+    assert pixels(client, ask(client)).content == PIXELS
+    storage.delete([image.key])
+    answer = pixels(client, ask(client))
+    assert answer.content == PIXELS
+    assert answer.headers["content-length"] == str(len(PIXELS))
+
+
+def test_what_is_purged_answers_no_process_any_more(serve, settings, worker):
+    one, other = serve(settings), serve(settings)
+    worker.make(ask(one)["id"])
+    for client in (one, other):
+        for _ in range(2):
+            assert ask(client)["cache"] == "exact"
+    assert one.post("/v1/cache/purge", json={"prompt": "A  red mug"}).json()["images"] == 1
+    assert ask(other)["cache"] == "miss"
+    assert ask(one)["cache"] == "coalesced"
+
+
+def test_a_refreshed_image_is_what_every_process_answers_with(serve, settings, worker):
+    one, other = serve(settings), serve(settings)
+    old = worker.make(ask(one)["id"])
+    for client in (one, other):
+        for _ in range(2):
+            assert ask(client)["image"]["digest"] == old.digest
+    refreshed = ask(one, cache="refresh")
+    assert refreshed["cache"] == "miss"
+    new = worker.make(refreshed["id"], PIXELS + b"again")
+    for client in (one, other):
+        for _ in range(2):
+            job = ask(client)
+            assert job["image"]["digest"] == new.digest
+            assert pixels(client, job).content == PIXELS + b"again"
+
+
+def test_an_image_whose_time_is_over_answers_no_process_that_remembers_it(
+    serve, settings, worker, database
+):
+    client = serve(settings.model_copy(update={"result_ttl_seconds": 3600}))
+    image = worker.make(ask(client)["id"])
+    for _ in range(2):
+        assert ask(client)["cache"] == "exact"
+    with database.session() as session:
+        image = session.get_one(Image, image.id)
+        image.created_at = image.created_at.replace(year=2020)
+    assert ask(client)["cache"] == "miss"
+
+
+def test_an_evicted_image_is_gone_even_if_its_bytes_are_in_memory(client, worker, database):
+    image = worker.make(ask(client)["id"])
+    job = ask(client)
+    assert pixels(client, job).content == PIXELS
+    with database.session() as session:
+        retention.lose(session, image.id)
+    answer = pixels(client, job)
+    assert answer.status_code == 410
+    assert "Ask for it again" in answer.json()["detail"]
+    assert client.get(f"/v1/jobs/{job['id']}").json()["image"] is None
+
+
+def test_another_tenant_gains_nothing_from_what_is_remembered(client, stranger, worker):
+    worker.make(ask(client)["id"])
+    job = ask(client)
+    assert pixels(client, job).content == PIXELS
+    assert ask(stranger)["cache"] == "miss"
+    assert stranger.get(job["image"]["url"]).status_code == 404
+    assert stranger.post("/v1/cache/purge", json={"all": True}).json()["images"] == 0
+    assert ask(client)["cache"] == "exact"
+
+
+@pytest.mark.parametrize("where", ["request", "key", "setting"])
+def test_a_bypass_can_be_asked_for_set_for_a_key_or_for_all(serve, settings, database, where):
+    fields = {"cache": "bypass"} if where == "request" else {}
+    if where == "setting":
+        settings = settings.model_copy(update={"cache": CacheMode.BYPASS})
+    client = serve(settings)
+    if where == "key":
+        with database.session() as session:
+            key = create_key(session, "shop", cache=CacheMode.BYPASS)[1]
+        client.headers["Authorization"] = f"Bearer {key}"
+    assert [ask(client, **fields)["cache"] for _ in range(2)] == ["miss", "miss"]
+    if where == "key":
+        assert ask(client, cache="use")["cache"] == "miss"
+        assert ask(client, cache="use")["cache"] == "coalesced"
+
+
+def test_a_sheet_says_what_it_wants_of_the_caches(client, worker, send):
+    worker.make(ask(client)["id"])
+    for mode, expected in (("use", "exact"), ("bypass", "miss"), ("refresh", "miss")):
+        batch = send(client, "sku,prompt\nA,a red mug\n", cache=mode)
+        (job,) = client.get(batch["links"]["items"]).json()["items"]
+        assert job["cache"] == expected
+
+
+def test_an_unknown_mode_is_named_with_those_there_are(client):
+    answer = client.post("/v1/jobs", json={"prompt": "a red mug", "cache": "sometimes"})
+    assert answer.status_code == 422
+    assert "bypass" in answer.text
+
+
+@pytest.mark.parametrize("body", [{}, {"all": True, "prompt": "x"}, {"everything": True}])
+def test_a_purge_must_say_what_it_means(client, body):
+    assert client.post("/v1/cache/purge", json=body).status_code == 422
+
+
+def test_stats_add_up_what_every_process_did_for_the_tenant(
+    serve, settings, worker, stranger, database
+):
+    often = settings.model_copy(update={"stats_seconds": 0.05})
+    one, other = serve(often), serve(often)
+    job = ask(one, steps=7)
+    ask(one, steps=7)
+    worker.make(job["id"])
+    for client in (one, other, one):
+        ask(client, steps=7)
+    ask(stranger)
+    poll(lambda: levels(one)["result"]["outcomes"].get("hit", {}).get("number") == 3)
+    result = levels(other)["result"]
+    assert result["outcomes"]["hit"]["steps_saved"] == 21
+    assert result["outcomes"]["hit"]["seconds_saved"] == pytest.approx(4.5)
+    assert result["outcomes"]["miss"]["number"] == 2
+    assert result["stored"] == {"size": len(PIXELS), "entries": 1}
+    in_flight = levels(other)["in_flight"]["outcomes"]
+    assert (in_flight["hit"]["number"], in_flight["miss"]["number"]) == (1, 1)
+    assert levels(stranger)["result"]["outcomes"].keys() <= {"miss"}
+
+
+def test_uses_reach_postgres_in_batches(serve, settings, worker, shop):
+    client = serve(settings.model_copy(update={"stats_seconds": 0.05}))
+    worker.make(ask(client)["id"])
+    for _ in range(4):
+        ask(client)
+    poll(lambda: [image.uses for image in shop.images()] == [4])
+
+
+def test_metrics_are_for_whoever_has_their_token(serve, settings, worker):
+    changes = {"metrics_token": SecretStr("t0ken"), "stats_seconds": 0.05}
+    client = serve(settings.model_copy(update=changes))
+    worker.make(ask(client)["id"])
+    ask(client)
+    assert client.get("/metrics").status_code == 401  # a tenant's key is not enough
+
+    def metrics() -> str:
+        answer = client.get("/metrics", headers={"Authorization": "Bearer t0ken"})
+        assert answer.status_code == 200
+        return answer.text
+
+    poll(lambda: 'packshot_cache_events_total{level="result",outcome="hit"} 1.0' in metrics())
+    assert f'packshot_cache_bytes{{level="result",place="store"}} {len(PIXELS)}.0' in metrics()
+
+
+def test_without_a_token_nobody_reads_metrics(client):
+    for value in ("Bearer", "Bearer None", ""):
+        assert client.get("/metrics", headers={"Authorization": value}).status_code == 401
+
+
+def test_a_new_bundle_serves_no_image_of_the_old_one(client, worker, bundle):
+    worker.make(ask(client)["id"])
+    for _ in range(2):
+        assert ask(client)["cache"] == "exact"
+    describe_bundle(bundle, revision="2")
+    assert ask(client)["cache"] == "miss"
+
+
+def test_without_redis_repeats_are_answered_all_the_same(serve, settings, worker, client):
+    worker.make(ask(client)["id"])
+    lonely = serve(settings.model_copy(update={"broker_url": "redis://127.0.0.1:9/0"}))
+    for _ in range(2):
+        assert ask(lonely)["cache"] == "exact"
+
+
+def test_200_equal_requests_to_several_processes_are_one_image(
+    environment, bundle, database, shop, worker
+):
+    with ExitStack() as stack:
+        # They take seconds to start, so all at once.
+        starting = [stack.enter_context(process(environment, bundle)) for _ in range(2)]
+        urls = [up() for up in starting]
+        clients = [stack.enter_context(connect(database, url, "shop")) for url in urls]
+        pool = stack.enter_context(ThreadPoolExecutor(50))
+        jobs = list(pool.map(lambda number: ask(clients[number % 2]), range(200)))
+        assert len(shop.generations()) == 1
+        outcomes = [job["cache"] for job in jobs]
+        assert (outcomes.count("miss"), outcomes.count("coalesced")) == (1, 199)
+        worker.make(next(job["id"] for job in jobs if job["cache"] == "miss"))
+        found = list(
+            pool.map(
+                lambda number: clients[number % 2].get(f"/v1/jobs/{jobs[number]['id']}").json(),
+                range(200),
+            )
+        )
+    assert {job["state"] for job in found} == {"succeeded"}
+    assert len({job["image"]["digest"] for job in found}) == 1
+    assert len(shop.images()) == 1
+
+
+@contextmanager
+def process(environment: dict[str, str], bundle: Path) -> Iterator[Callable[[], str]]:
+    """Run the API in a process of its own; what is given waits for it, and gives its URL."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    extra = {"PACKSHOT_API_PORT": str(port), "PACKSHOT_BUNDLE": str(bundle)}
+    popen = subprocess.Popen(
+        [sys.executable, "-m", "api"],
+        env=os.environ | environment | extra | {"PACKSHOT_LOG_LEVEL": "WARNING"},
+    )
+
+    def answers() -> bool:
+        assert popen.poll() is None
+        try:
+            return client.get("/healthz").is_success
+        except httpx.TransportError:
+            return False
+
+    def up() -> str:
+        poll(answers, seconds=300)
+        return url
+
+    try:
+        with httpx.Client(base_url=url, trust_env=False) as client:
+            yield up
+    finally:
+        popen.terminate()
+        popen.wait()
