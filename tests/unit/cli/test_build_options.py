@@ -1,0 +1,40 @@
+"""The options of `packshot model build` that belong together, or exclude each other."""
+
+from typing import Any
+
+import pytest
+
+from bundles.features.order import BlockCacheOrder, DeepCacheOrder
+from cli.build import caching_order
+from cli.errors import UsageError
+
+
+def order(interval: int | None = None, **changes: Any):
+    values: dict[str, Any] = {"branch": 0, "schedule": "uniform", "blockcache": None}
+    return caching_order(interval, **values | changes)
+
+
+def test_nothing_is_kept_unless_asked_for():
+    assert order() is None
+
+
+def test_deepcache_with_its_branch_and_schedule():
+    wanted = DeepCacheOrder(interval=3, branch=1, schedule="centred")
+    assert order(3, branch=1, schedule="centred") == wanted
+
+
+def test_blockcache_with_its_threshold():
+    assert order(blockcache=0.5) == BlockCacheOrder(threshold=0.5)
+
+
+def test_only_one_of_them():
+    with pytest.raises(UsageError, match="exclude each other"):
+        order(3, blockcache=0.5)
+
+
+@pytest.mark.parametrize("changes", [{"branch": 1}, {"schedule": "centred"}])
+def test_a_branch_and_a_schedule_are_deepcache_s(changes: dict[str, Any]):
+    with pytest.raises(UsageError, match="give --deepcache too"):
+        order(**changes)
+    with pytest.raises(UsageError, match="give --deepcache too"):
+        order(blockcache=0.5, **changes)
