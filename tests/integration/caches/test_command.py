@@ -1,0 +1,62 @@
+"""`packshot cache`, against a real database."""
+
+import pytest
+
+from cli.main import main
+from core import cache_ledger
+from core.cache_stats import COUNTERS, Counters, Level, Outcome
+from core.settings import get_settings
+from core.states import CacheOutcome
+
+
+@pytest.fixture
+def run(settings, monkeypatch, capsys):
+    """Run the command on the test's database; give exit code, standard output and error."""
+    get_settings.cache_clear()
+    COUNTERS.take()
+
+    def run(*arguments):
+        monkeypatch.setattr("sys.argv", ["packshot", "cache", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capsys.readouterr()
+        return int(ended.value.code or 0), said.out, said.err
+
+    yield run
+    get_settings.cache_clear()
+
+
+def test_the_table_has_a_line_for_every_cache(run, database, store):
+    store.make("red mug", size=2**20)
+    counters = Counters()
+    counters.count(Level.RESULT, Outcome.HIT, tenant="shop", number=3, steps_saved=60)
+    counters.count(Level.RESULT, Outcome.MISS, tenant="other")
+    cache_ledger.flush(database, counters)
+    code, out, _ = run("stats")
+    assert code == 0
+    lines = {line.split()[0]: line for line in out.splitlines()}
+    assert set(Level) <= set(lines)
+    assert "75.0%" in lines["result"]
+    assert "1 in 1.0 MiB" in lines["result"]
+    _, out, _ = run("stats", "--tenant", "shop")
+    assert "100.0%" in out
+
+
+def test_a_purge_says_how_much_answers_no_more(run, store, shop):
+    store.make("red mug")
+    store.make("blue mug", tenant="other")
+    code, _, err = run("purge", "--tenant", "shop", "--prompt", "RED mug")
+    assert (code, "1 images" in err) == (0, True)
+    (job,) = shop.want("red mug").job_ids
+    assert shop.job(job).cache is CacheOutcome.MISS
+    assert run("purge", "--all")[2].startswith("1 images")
+    _, out, _ = run("stats")
+    cells = {line.split()[0]: line.split() for line in out.splitlines()}
+    assert cells["result"][:5] == ["result", "0", "0", "–", "2"]
+
+
+@pytest.mark.parametrize("arguments", [[], ["--all", "--tenant", "shop"]])
+def test_a_purge_must_say_what_it_means(run, arguments):
+    code, _, err = run("purge", *arguments)
+    assert code == 1
+    assert "--tenant, --revision and --prompt, or --all" in err
