@@ -1,7 +1,9 @@
 """The compiled model: text encoder, UNet and VAE decoder of one bundle, on OpenVINO."""
 
+import fcntl
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +67,7 @@ class Pipeline:
         self.folder = folder
         self.revision = revision
         self._core = ov.Core()
+        self._cache = cache
         if cache is not None:
             # Without a copy of the weights in the blobs: a start that read both would hold them
             # twice (docs/decisions/0010).
@@ -84,8 +87,9 @@ class Pipeline:
         alone = self._latency(plan.threads)
         # The text encoder runs once per text: rounding there would reach every step.
         exact = alone | {"INFERENCE_PRECISION_HINT": "f32"}
-        self._text_encoder = self._compile("text_encoder", exact).create_infer_request()
-        self._vae_decoder = self._compile("vae_decoder", alone).create_infer_request()
+        encoder, decoder = self._read("text_encoder"), self._read("vae_decoder")
+        self._text_encoder = self._compile(encoder, exact).create_infer_request()
+        self._vae_decoder = self._compile(decoder, alone).create_infer_request()
         self.feature_caching = feature_caching
         self.alignment = load_alignment(folder) if feature_caching else None
         self._unet = self.compile_unet(plan)
@@ -175,7 +179,7 @@ class Pipeline:
             fixed = [(batch, latents[0], latents[1]) for batch in plan.batches]
         return UNet(
             model,
-            lambda model: self._core.compile_model(model, self._device, properties),
+            lambda model: self._compile(model, properties),
             streams=plan.streams,
             guidance_dim=self._guidance_dim,
             fixed=fixed,
@@ -233,8 +237,9 @@ class Pipeline:
                 "Build the bundle again: `packshot model build SOURCE`."
             ) from error
 
-    def _compile(self, part: str, properties: dict[str, Any]) -> Any:
-        return self._core.compile_model(self._read(part), self._device, properties)
+    def _compile(self, model: Any, properties: dict[str, Any]) -> Any:
+        with _alone_in(self._cache):
+            return self._core.compile_model(model, self._device, properties)
 
     def _config(self, part: str) -> dict[str, Any]:
         return self._json(f"{part}/config.json")
@@ -248,6 +253,21 @@ class Pipeline:
                 "Build it again: `packshot model build SOURCE`."
             ) from error
         return loaded
+
+
+@contextmanager
+def _alone_in(cache: Path | None) -> Iterator[None]:
+    """Keep other processes out of the cache: two that write the same blob at once fail.
+
+    Workers that start together wait for the first one, and then find what it compiled.
+    """
+    if cache is None:
+        yield
+        return
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / "lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _common_properties(precision: str, *, pinning: bool) -> dict[str, Any]:

@@ -1,5 +1,8 @@
 """The cache of compiled blobs, from which workers start in seconds."""
 
+import subprocess
+import sys
+
 import numpy as np
 
 from worker.pipeline import Pipeline
@@ -14,3 +17,15 @@ def test_blobs_hold_no_weights_and_a_start_from_them_draws_the_same(starter, tmp
     assert np.array_equal(first.encode(["a red mug"]), again.encode(["a red mug"]))
     latents = np.random.default_rng(0).standard_normal((1, 4, 16, 16), np.float32)
     assert np.array_equal(first.decode(latents), again.decode(latents))
+
+
+def test_processes_that_start_together_share_what_one_compiles(starter, tmp_path):
+    code = (
+        "import sys; from pathlib import Path; from worker.pipeline import Pipeline;"
+        "Pipeline(Path(sys.argv[1]), cache=Path(sys.argv[2]))"
+    )
+    command = [sys.executable, "-W", "ignore", "-c", code, str(starter), str(tmp_path / "cache")]
+    started = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    for process in started:
+        _, said = process.communicate(timeout=300)
+        assert process.returncode == 0, said
