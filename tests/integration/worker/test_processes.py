@@ -75,6 +75,9 @@ class Factory(Shop):
             if row.state is GenerationState.RUNNING and owner in (row.lease_owner or "")
         ]
 
+    def finished(self, ids: Sequence[uuid.UUID]) -> set[uuid.UUID]:
+        return {row.id for row in self.rows(ids) if row.state is GenerationState.SUCCEEDED}
+
     def expire_leases(self, owner: str) -> None:
         """Let the leases of a dead worker run out now."""
         with self.database.session() as session:
@@ -166,12 +169,11 @@ def test_monitors_hear_of_every_task(factory, crew):
     """Also of those that end while their worker stops: its last events are sent before it goes."""
     (leaving,) = crew.hire(1)
     with listening(factory.publisher.celery) as heard:
-        ids = factory.order(2 * ROWS, steps=200)
-        poll(lambda: len(factory.running(ids)) > ROWS, seconds=SECONDS)
+        ids = factory.order(3 * ROWS, steps=100)
+        poll(lambda: factory.finished(ids), seconds=SECONDS)
         leaving.send(signal.SIGTERM)
         assert leaving.wait() == 0
-        finished = {row.id for row in factory.rows(ids) if row.state is GenerationState.SUCCEEDED}
-        assert finished
+        finished = factory.finished(ids)
         poll(lambda: finished <= heard["task-succeeded"])
     assert finished <= heard["task-received"] & heard["task-started"]
     crew.hire(1)
