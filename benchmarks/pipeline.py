@@ -126,7 +126,7 @@ def _tuned(bundle: Path, home: Path, minutes: float) -> dict[str, Any]:
     if done.returncode:
         raise SystemExit(f"{bundle} was not tuned:\n{done.stderr[-3000:]}")
     print(done.stderr, file=sys.stderr)
-    plan: dict[str, Any] = json.loads(Path(done.stdout.strip()).read_text())["plan"]
+    plan: dict[str, Any] = json.loads(Path(done.stdout.split()[-1]).read_text())["plan"]
     return {"row_limit": plan.pop("rows"), **plan}
 
 
