@@ -23,8 +23,11 @@ IMAGES = "images/"
 
 _OWNER = re.compile(r"-([0-9a-f]{32})-[0-9a-f]{16}\.\w+$")
 
-DELETED_AT_ONCE = 1000
-"""The most that S3 takes in one request."""
+AT_ONCE = 1000
+"""The most objects that S3 deletes, and lists, in one request."""
+
+STORAGE_ERRORS = (BotoCoreError, ClientError)
+"""S3 is away, or refuses."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,8 +118,8 @@ class Storage:
         Raises:
             ClientError: S3 did not delete one of them; others may be gone.
         """
-        for start in range(0, len(keys), DELETED_AT_ONCE):
-            part = keys[start : start + DELETED_AT_ONCE]
+        for start in range(0, len(keys), AT_ONCE):
+            part = keys[start : start + AT_ONCE]
             answer = self.client.delete_objects(
                 Bucket=self.bucket,
                 Delete={"Objects": [{"Key": key} for key in part], "Quiet": True},
@@ -152,7 +155,7 @@ class Storage:
         """
         try:
             self.client.head_bucket(Bucket=self.bucket)
-        except (BotoCoreError, ClientError) as error:
+        except STORAGE_ERRORS as error:
             raise ServiceDownError(
                 f"S3 at {self.address}, bucket {self.bucket!r}, does not answer ({error}). "
                 "Start it and make the bucket, or correct PACKSHOT_S3_ENDPOINT_URL and "

@@ -230,10 +230,11 @@ class Engine:
     # Encoding
 
     def _embed(self, texts: Sequence["_Text"]) -> list[Embedding]:
+        return self._embeddings([text for text, *_ in texts], [tenant for _, tenant, _ in texts])
+
+    def _embeddings(self, texts: Sequence[str], tenants: Sequence[str]) -> list[Embedding]:
         with self._watchdog.watch("text encoder"):
-            embeddings = self.embeddings.get(
-                [text for text, *_ in texts], [tenant for _, tenant, _ in texts]
-            )
+            embeddings = self.embeddings.get(texts, tenants)
         self._tick()
         return embeddings
 
@@ -241,12 +242,10 @@ class Engine:
         requests = [ticket.request for ticket in tickets]
         guided = [self._is_guided(request) for request in requests]
         negatives = [request for request, two in zip(requests, guided, strict=True) if two]
-        with self._watchdog.watch("text encoder"):
-            embeddings = self.embeddings.get(
-                [r.prompt for r in requests] + [r.negative_prompt for r in negatives],
-                [r.tenant for r in (*requests, *negatives)],
-            )
-        self._tick()
+        embeddings = self._embeddings(
+            [r.prompt for r in requests] + [r.negative_prompt for r in negatives],
+            [r.tenant for r in (*requests, *negatives)],
+        )
         prompts, rest = embeddings[: len(requests)], iter(embeddings[len(requests) :])
         return [
             self._row(ticket, prompt, next(rest) if two else None)

@@ -7,14 +7,13 @@ from collections.abc import Callable
 from functools import partial
 
 import structlog
-from botocore.exceptions import BotoCoreError, ClientError
 from sqlalchemy.exc import SQLAlchemyError
 
 from core import cache_ledger
 from core.database import Database
 from core.queue import Broker, Publisher, make_celery
 from core.settings import Settings
-from core.storage import Storage
+from core.storage import STORAGE_ERRORS, Storage
 from worker.approximate.janitor import ApproximateJanitor
 from worker.janitor import Janitor, limits_of
 from worker.startup import run_or_explain, wait_for_services
@@ -69,11 +68,6 @@ def run(settings: Settings) -> int:
     return 0
 
 
-def sweep_until(stopped: threading.Event, sweeper: Sweeper, seconds: float) -> None:
-    """Sweep, pause, sweep again, whatever happens."""
-    repeat_until(stopped, sweeper.sweep, seconds)
-
-
 def repeat_until(stopped: threading.Event, work: Callable[[], object], seconds: float) -> None:
     """Work, pause, work again, whatever happens."""
     failing = False
@@ -81,7 +75,7 @@ def repeat_until(stopped: threading.Event, work: Callable[[], object], seconds: 
         try:
             work()
             failing = False
-        except (SQLAlchemyError, BotoCoreError, ClientError) as error:
+        except (SQLAlchemyError, *STORAGE_ERRORS) as error:
             if not failing:
                 service = "Postgres" if isinstance(error, SQLAlchemyError) else "S3"
                 log.warning(f"{service} is away, or disagrees", reason=str(error).splitlines()[0])

@@ -13,12 +13,9 @@ from core.database import Database
 from core.lifecycle import retention
 from core.lifecycle.retention import Limits
 from core.settings import Settings
-from core.storage import IMAGES, Storage, generation_of
+from core.storage import AT_ONCE, IMAGES, Storage, generation_of
 
 log = structlog.get_logger(__name__)
-
-LISTED_AT_ONCE = 1000
-"""Objects that one pass looks at, a page of S3's list: a million are gone through in hours."""
 
 
 def limits_of(settings: Settings) -> Limits:
@@ -80,8 +77,11 @@ class Janitor:
                 retention.forget(session, [one.image_id for one in marked])
 
     def collect_orphans(self) -> None:
-        """Go on through the list of objects, and delete those that will never have a row."""
-        page = [key for key, _ in islice(self._listed, LISTED_AT_ONCE)]
+        """Go on through the list of objects, and delete those that will never have a row.
+
+        A page of S3's list in each pass: a million objects are gone through in hours.
+        """
+        page = [key for key, _ in islice(self._listed, AT_ONCE)]
         if not page:
             self._listed = self._storage.listed(IMAGES)
             return

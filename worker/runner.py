@@ -13,9 +13,7 @@ from uuid import UUID
 
 import stamina
 import structlog
-from botocore.exceptions import BotoCoreError, ClientError
 from sqlalchemy import func
-from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col
 
 from core.cache_stats import Level, Outcome, count
@@ -25,7 +23,7 @@ from core.lifecycle import cancellation, claims, settlement
 from core.lifecycle.claims import Claim
 from core.lifecycle.settlement import Finished
 from core.models import Image, Job
-from core.storage import Storage, StoredObject
+from core.storage import STORAGE_ERRORS, Storage, StoredObject
 from worker.approximate.cache import NOTHING, ApproximateCache, Plan
 from worker.encoding import CONTENT_TYPE, EXTENSION, encode_png
 from worker.group_commit import GroupCommit
@@ -41,9 +39,6 @@ from worker.rows import (
 )
 
 log = structlog.get_logger(__name__)
-
-STORAGE_ERRORS = (BotoCoreError, ClientError)
-"""S3 is away, or does not take the image: never the image's fault."""
 
 Value = TypeVar("Value")
 
@@ -148,7 +143,7 @@ class Runner:
             return self._hand_back(claim)
         except RowExpiredError:
             return self._expire(claim)
-        except STORAGE_ERRORS as error:
+        except STORAGE_ERRORS as error:  # never the image's fault
             return self._postpone(claim, f"S3 at {self._storage.address}: {error}")
         except DATABASE_ERRORS as error:
             return self._postpone(claim, f"Postgres: {error}")
@@ -187,10 +182,7 @@ class Runner:
             seconds=result.seconds,
             approximation=plan.approximation,
         )
-        # A worker that records the same image in the same moment, for those who did not agree to
-        # an approximate one, comes first: the second time both know of each other.
-        errors = (*DATABASE_ERRORS, IntegrityError)
-        jobs = self._patiently(errors, lambda: self._recordings.run(finished))
+        jobs = self._patiently(DATABASE_ERRORS, lambda: self._recordings.run(finished))
         if jobs is not None:
             _count_joined(claim, jobs, result.seconds)
             log.info("image stored", seconds=round(result.seconds, 2), attempt=claim.attempt)

@@ -56,16 +56,19 @@ def total_work(model: ov.Model, shapes: Mapping[str, Sequence[int]]) -> int:
         shapes: Of the inputs by name; those of features that it takes may be missing, where
             nothing but these leaves a shape open.
     """
-    sized = model.clone()
-    sized.reshape({name: ov.PartialShape(list(shape)) for name, shape in shapes.items()})
-    return sum(_work(op) for op in sized.get_ordered_ops())
+    return sum(_work(op) for op in _sized(model, shapes).get_ordered_ops())
 
 
 def feature_shapes(model: ov.Model, shapes: Mapping[str, Sequence[int]]) -> dict[str, list[int]]:
     """Give the shapes of a whole UNet's features, by name, for inputs of these shapes."""
-    sized = model.clone()
-    sized.reshape({name: ov.PartialShape(list(shape)) for name, shape in shapes.items()})
-    return {port.get_any_name(): list(port.get_shape()) for port in sized.outputs[1:]}
+    outputs = _sized(model, shapes).outputs
+    return {port.get_any_name(): list(port.get_shape()) for port in outputs[1:]}
+
+
+def _sized(model: ov.Model, shapes: Mapping[str, Sequence[int]]) -> ov.Model:
+    clone = model.clone()
+    clone.reshape({name: ov.PartialShape(list(shape)) for name, shape in shapes.items()})
+    return clone
 
 
 def _work(op: ov.Node) -> int:

@@ -55,21 +55,15 @@ def answer_again(
         The job, with no session; None when the image may not answer any more, and nothing was
         inserted.
     """
-    values = wanted.parameters(fingerprint) | {
+    values = wanted.job(fingerprint) | {
         "id": new_id(),
         "tenant": tenant,
         "image_id": known.image.id,
         "position": 0,
-        "line": wanted.line,
-        "row": wanted.row,
-        "sku": wanted.sku,
-        "variant": wanted.variant,
         "fingerprint": fingerprint,
         "lane": lane,
         "state": JobState.SUCCEEDED,
         "cache": CacheOutcome.EXACT,
-        "warning": wanted.warning,
-        "deadline_at": wanted.deadline_at,
     }
     columns = Job.__table__.c  # type: ignore[attr-defined]
     row = select(

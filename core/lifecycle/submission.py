@@ -75,6 +75,11 @@ class Wanted:
             approximate=approximate,
         )
 
+    def job(self, digest: str) -> dict[str, Any]:
+        """Give the columns of `Job` that say what is wanted; see `parameters` for `digest`."""
+        named = ("line", "row", "sku", "variant", "warning", "deadline_at")
+        return self.parameters(digest) | {name: getattr(self, name) for name in named}
+
     def parameters(self, digest: str) -> dict[str, Any]:
         """Give the columns of `ImageParameters`, the seed decided by what `fingerprint` gives."""
         values = {name: getattr(self, name) for name in ImageParameters.model_fields}
@@ -181,14 +186,14 @@ def submit(
     rows = []
     fresh = set(answers.created)
     for position, place in enumerate(places):
-        one, name = place.wanted, place.name
+        name = place.name
         stored = answers.images.get(name)
         outcome = CacheOutcome.EXACT if stored else CacheOutcome.COALESCED
         if name in fresh:
             fresh.remove(name)
             outcome = CacheOutcome.MISS
         rows.append(
-            one.parameters(place.exact)
+            place.wanted.job(place.exact)
             | {
                 "id": new_id(),
                 "tenant": tenant,
@@ -196,16 +201,10 @@ def submit(
                 "generation_id": answers.generations.get(name),
                 "image_id": stored.image_id if stored else None,
                 "position": position,
-                "line": one.line,
-                "row": one.row,
-                "sku": one.sku,
-                "variant": one.variant,
                 "fingerprint": place.fingerprint,
                 "lane": lane,
                 "state": JobState.SUCCEEDED if stored else JobState.QUEUED,
                 "cache": outcome,
-                "warning": one.warning,
-                "deadline_at": one.deadline_at,
                 "finished_at": func.now() if stored else None,
             }
         )

@@ -15,7 +15,6 @@ from uuid import UUID
 
 import numpy as np
 import structlog
-from botocore.exceptions import BotoCoreError, ClientError
 from numpy.typing import NDArray
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
@@ -30,7 +29,7 @@ from core.lifecycle.approximation import LATENTS, Neighbour, NewEntry
 from core.lifecycle.claims import Claim
 from core.models import ApproximateLatents
 from core.schedulers import NOT_RESUMABLE
-from core.storage import Storage
+from core.storage import STORAGE_ERRORS, Storage
 from worker.approximate.blob import CONTENT_TYPE, DamagedLatentsError, digest_of, pack, unpack
 from worker.approximate.pooling import pool
 from worker.approximate.predictor import Predictor
@@ -214,7 +213,7 @@ class ApproximateCache:
             self._fall_back(claim, f"the latents {latents.key} cannot be used: {error}")
             with self._lock:
                 self._unusable.append((latents.generation_id, latents.step))
-        except (BotoCoreError, ClientError) as error:
+        except STORAGE_ERRORS as error:
             self._pause(claim, f"S3 at {self._storage.address}: {error}")
         return None
 
@@ -270,7 +269,7 @@ class ApproximateCache:
                 rows.add_entries(session, entries)
                 rows.count_hits(session, hits)
                 gone = [key for one in unusable for key in rows.forget(session, *one)]
-        except (SQLAlchemyError, BotoCoreError, ClientError):
+        except (SQLAlchemyError, *STORAGE_ERRORS):
             with self._lock:
                 self._kept.extendleft(reversed(kept))
                 self._hits += hits

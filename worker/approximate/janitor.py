@@ -11,7 +11,7 @@ from core.cache_stats import Level, Outcome, count
 from core.database import Database
 from core.lifecycle import approximation as rows
 from core.lifecycle.approximation import LATENTS
-from core.storage import Storage
+from core.storage import AT_ONCE, Storage
 
 log = structlog.get_logger(__name__)
 
@@ -20,8 +20,6 @@ ORPHAN_AGE = timedelta(hours=1)
 
 ORPHAN_SECONDS = 3600.0
 """Between two looks through the bucket."""
-
-LISTED_AT_ONCE = 1000
 
 
 class ApproximateJanitor:
@@ -78,7 +76,7 @@ class ApproximateJanitor:
         now = datetime.now(UTC)
         old = (key for key, written in self._storage.listed(LATENTS) if now - written > ORPHAN_AGE)
         orphans = 0
-        while keys := list(islice(old, LISTED_AT_ONCE)):
+        while keys := list(islice(old, AT_ONCE)):
             with self._database.session() as session:
                 known = rows.known_keys(session, keys)
             unknown = [key for key in keys if key not in known]

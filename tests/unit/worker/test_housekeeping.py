@@ -2,7 +2,7 @@ import threading
 
 from sqlalchemy.exc import OperationalError
 
-from worker.housekeeping import sweep_until
+from worker.housekeeping import repeat_until
 
 
 class Sweeper:
@@ -24,7 +24,7 @@ def test_sweeping_goes_on_whatever_happens():
     stopped = threading.Event()
     away = OperationalError("select", {}, Exception("away"))
     sweeper = Sweeper(stopped, away, away, ValueError("a bug"))
-    sweep_until(stopped, sweeper, 0)
+    repeat_until(stopped, sweeper.sweep, 0)
     assert sweeper.passes == 4
 
 
@@ -32,5 +32,5 @@ def test_a_stopped_sweeper_makes_no_further_pass():
     stopped = threading.Event()
     stopped.set()
     sweeper = Sweeper(stopped)
-    sweep_until(stopped, sweeper, 0)
+    repeat_until(stopped, sweeper.sweep, 0)
     assert sweeper.passes == 0
