@@ -5,8 +5,8 @@ from typing import Any
 
 from PIL import Image, ImageDraw
 
+from cli.chart import COLOURS, GRID, INK, PAPER
 from cli.lettering import font, readable
-from cli.tune_chart import COLOURS, GRID, INK, PAPER
 
 PANEL, HEIGHT, LEFT, TOP, BOTTOM, LEGEND = 330, 420, 60, 60, 350, 150
 
