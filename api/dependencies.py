@@ -1,6 +1,6 @@
 """What routes are handed: the services, the caller, a session."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -8,9 +8,10 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlmodel import Session
 
 from api.services import Services
-from core.errors import UnauthorizedError
+from core.errors import ForbiddenError, UnauthorizedError
 from core.keys import find_key
 from core.models import ApiKey
+from core.scopes import Scope
 
 _bearer = HTTPBearer(
     auto_error=False,
@@ -53,8 +54,31 @@ def get_caller(
 Caller = Annotated[ApiKey, Depends(get_caller)]
 
 
-def get_tenant(caller: Caller) -> str:
-    """Tell whose key was sent."""
+def require(scope: Scope) -> Callable[[ApiKey], ApiKey]:
+    """Make a dependency that gives the key that was sent, if it has a scope.
+
+    The dependency raises ForbiddenError where it has not.
+    """
+
+    def check(caller: Caller) -> ApiKey:
+        if scope not in caller.scopes:
+            has = ", ".join(caller.scopes) or "nothing"
+            raise ForbiddenError(
+                f"This needs a key with the scope {scope.value}; yours has {has}. Make one with "
+                f"`packshot keys create --scope {scope.value}`."
+            )
+        return caller
+
+    return check
+
+
+Reader = Annotated[ApiKey, Depends(require(Scope.READ))]
+Submitter = Annotated[ApiKey, Depends(require(Scope.SUBMIT))]
+Admin = Annotated[ApiKey, Depends(require(Scope.ADMIN))]
+
+
+def get_tenant(caller: Reader) -> str:
+    """Tell whose key was sent, which may read."""
     return caller.tenant
 
 

@@ -12,6 +12,7 @@ from cli.console import say, show, stdout
 from cli.errors import UsageError
 from cli.services import service_settings
 from core.cache_mode import CacheMode
+from core.scopes import Scope
 
 if TYPE_CHECKING:
     from sqlmodel import Session
@@ -25,6 +26,10 @@ def create(
         str, typer.Option(help="Whose images the key sees; keys of one tenant share them.")
     ] = "default",
     name: Annotated[str, typer.Option(help="What the key is for.")] = "",
+    scope: Annotated[
+        list[Scope] | None,
+        typer.Option(help="What it may do, once for each; without it everything."),
+    ] = None,
     approximate: Annotated[
         bool | None,
         typer.Option(help="Whether its images may begin with a near prompt's latents."),
@@ -38,7 +43,14 @@ def create(
     from core.keys import create_key  # noqa: PLC0415
 
     with _session() as session:
-        row, key = create_key(session, tenant, name, approximate=approximate, cache=cache)
+        row, key = create_key(
+            session,
+            tenant,
+            name,
+            scopes=scope or tuple(Scope),
+            approximate=approximate,
+            cache=cache,
+        )
         identity = row.id
     say(f"Key {identity} of tenant {tenant!r}, shown only now:")
     stdout.print(key)
@@ -51,12 +63,15 @@ def list_them(
     """List the keys, without what they are."""
     from core.keys import list_keys  # noqa: PLC0415
 
-    table = Table("id", "tenant", "name", "key", "created", "revoked", box=None)
+    table = Table("id", "tenant", "name", "key", "scopes", "created", "revoked", box=None)
     with _session() as session:
         for row in list_keys(session, tenant):
             revoked = f"{row.revoked_at:%Y-%m-%d %H:%M}" if row.revoked_at else ""
             created = f"{row.created_at:%Y-%m-%d %H:%M}"
-            table.add_row(str(row.id), row.tenant, row.name, f"{row.prefix}…", created, revoked)
+            scopes = ", ".join(row.scopes)
+            table.add_row(
+                str(row.id), row.tenant, row.name, f"{row.prefix}…", scopes, created, revoked
+            )
     show(table)
 
 

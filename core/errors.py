@@ -39,6 +39,13 @@ class UnauthorizedError(PackshotError):
     status = 401
 
 
+class ForbiddenError(PackshotError):
+    """The API key may not do that; use one that has the scope."""
+
+    code = "forbidden"
+    status = 403
+
+
 class NotFoundError(PackshotError):
     """There is no such thing here, or it belongs to another key."""
 

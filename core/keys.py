@@ -3,7 +3,7 @@
 import hashlib
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from uuid import UUID
 
 from sqlalchemy import func, select, update
@@ -12,6 +12,7 @@ from sqlmodel import Session, col
 from core.cache_mode import CacheMode
 from core.errors import InvalidRequestError
 from core.models import ApiKey
+from core.scopes import Scope
 
 PREFIX = "psk_"
 """What every key begins with, so that scanners for leaked secrets can find it."""
@@ -35,6 +36,7 @@ def create_key(
     tenant: str,
     name: str = "",
     *,
+    scopes: Collection[Scope] = tuple(Scope),
     approximate: bool | None = None,
     cache: CacheMode | None = None,
 ) -> tuple[ApiKey, str]:
@@ -44,6 +46,7 @@ def create_key(
         session: An open transaction.
         tenant: Whose images the key sees.
         name: What the key is for.
+        scopes: What it may do; everything, if not given.
         approximate: Whether its requests agree to approximate images; None: the setting decides.
         cache: What its requests want of stored images; None: the setting decides.
 
@@ -64,6 +67,7 @@ def create_key(
         name=name,
         prefix=plain[:_SHOWN],
         digest=hash_key(plain),
+        scopes=[scope.value for scope in Scope if scope in scopes],
         approximate=approximate,
         cache=cache,
     )

@@ -9,7 +9,7 @@ from fastapi.responses import StreamingResponse
 from api import reading
 from api.acceptance import accept_batch, terms_of
 from api.counting import count_submission
-from api.dependencies import Caller, ServicesNow, SessionNow, Tenant, get_tenant
+from api.dependencies import ServicesNow, SessionNow, Submitter, Tenant, get_caller
 from api.problems import problems
 from api.publication import publish, revoke
 from api.reading import batch_path, find_batch, view_batch
@@ -23,8 +23,8 @@ router = APIRouter(
     prefix="/v1/batches",
     tags=["Batches"],
     # First of all: without a key nobody's upload is read.
-    dependencies=[Depends(get_tenant)],
-    responses=problems(401, 422, 503),
+    dependencies=[Depends(get_caller)],
+    responses=problems(401, 403, 422, 503),
 )
 
 Cursor = Annotated[str | None, Query(description="`next` of the page before.", max_length=200)]
@@ -38,7 +38,7 @@ Limit = Annotated[int, Query(ge=1, le=500, description="Most items of the page."
     openapi_extra=document_upload(),
 )
 def post_batch(
-    caller: Caller,
+    caller: Submitter,
     upload: Annotated[Upload, Depends(receive_upload)],
     services: ServicesNow,
     session: SessionNow,
@@ -87,15 +87,15 @@ def get_items(
 @router.post("/{batch_id}/cancel", status_code=202, responses=problems(404))
 def post_cancel(
     batch_id: UUID,
-    tenant: Tenant,
+    caller: Submitter,
     services: ServicesNow,
     session: SessionNow,
     background: BackgroundTasks,
 ) -> BatchView:
     """Cancel what is not finished; finished images stay."""
-    find_batch(session, tenant, batch_id)
+    find_batch(session, caller.tenant, batch_id)
     background.add_task(revoke, services, cancel_batch(session, batch_id))
-    return view_batch(session, find_batch(session, tenant, batch_id))
+    return view_batch(session, find_batch(session, caller.tenant, batch_id))
 
 
 @router.get(

@@ -5,7 +5,7 @@ from typing import Any
 
 from fastapi import APIRouter, BackgroundTasks, Depends
 
-from api.dependencies import ServicesNow, SessionNow, Tenant, get_tenant
+from api.dependencies import Admin, ServicesNow, SessionNow, Tenant, get_caller
 from api.problems import problems
 from api.schemas import CacheHeld, CacheLevel, CacheStats, OutcomeCount, Purge, PurgeResult
 from core import cache_ledger
@@ -17,8 +17,8 @@ from core.lifecycle import approximation, retention
 router = APIRouter(
     prefix="/v1",
     tags=["Caches"],
-    dependencies=[Depends(get_tenant)],
-    responses=problems(401, 422, 503),
+    dependencies=[Depends(get_caller)],
+    responses=problems(401, 403, 422, 503),
 )
 
 
@@ -41,7 +41,7 @@ def _view(level: LevelStats) -> CacheLevel:
 @router.post("/cache/purge")
 def post_purge(
     purge: Purge,
-    tenant: Tenant,
+    caller: Admin,
     services: ServicesNow,
     session: SessionNow,
     background: BackgroundTasks,
@@ -51,6 +51,7 @@ def post_purge(
         raise InvalidRequestError(
             "Say what to purge: `prompt`, `bundle_revision` or both; or `all` without them."
         )
+    tenant = caller.tenant
     named: Mapping[str, Any] = {
         "tenant": tenant,
         "prompt": purge.prompt,

@@ -8,7 +8,7 @@ from fastapi.responses import RedirectResponse
 
 from api.acceptance import accept_job, terms_of
 from api.counting import count_submission
-from api.dependencies import Caller, ServicesNow, SessionNow, Tenant, get_tenant
+from api.dependencies import ServicesNow, SessionNow, Submitter, Tenant, get_caller
 from api.images import etag_of, image_response, matches, ready_image
 from api.problems import problems
 from api.publication import publish, revoke
@@ -19,15 +19,15 @@ from core.lifecycle.cancellation import cancel_job
 router = APIRouter(
     prefix="/v1/jobs",
     tags=["Jobs"],
-    dependencies=[Depends(get_tenant)],
-    responses=problems(401, 422, 503),
+    dependencies=[Depends(get_caller)],
+    responses=problems(401, 403, 422, 503),
 )
 
 
 @router.post("", status_code=202, responses=problems(413))
 def post_job(
     request: JobRequest,
-    caller: Caller,
+    caller: Submitter,
     services: ServicesNow,
     session: SessionNow,
     background: BackgroundTasks,
@@ -51,15 +51,15 @@ def get_job(job_id: UUID, tenant: Tenant, session: SessionNow) -> JobView:
 @router.post("/{job_id}/cancel", status_code=202, responses=problems(404))
 def post_cancel(
     job_id: UUID,
-    tenant: Tenant,
+    caller: Submitter,
     services: ServicesNow,
     session: SessionNow,
     background: BackgroundTasks,
 ) -> JobView:
     """Stop waiting for an image; a finished one stays as it is."""
-    find_job(session, tenant, job_id)
+    find_job(session, caller.tenant, job_id)
     background.add_task(revoke, services, cancel_job(session, job_id))
-    return view_job(*find_job(session, tenant, job_id))
+    return view_job(*find_job(session, caller.tenant, job_id))
 
 
 @router.get(

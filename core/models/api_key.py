@@ -3,10 +3,13 @@
 from datetime import datetime
 from uuid import UUID
 
+from sqlalchemy import String, text
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Field, SQLModel
 
 from core.cache_mode import CacheMode
 from core.models.columns import Moment, created, enum_type, identity, moment
+from core.scopes import Scope
 
 
 class ApiKey(SQLModel, table=True):
@@ -22,6 +25,12 @@ class ApiKey(SQLModel, table=True):
     """The key's first characters, to tell keys apart in a list."""
     digest: str = Field(unique=True)
     """SHA-256 of the whole key, hex."""
+    scopes: list[str] = Field(
+        default_factory=lambda: [scope.value for scope in Scope],
+        sa_type=ARRAY(String),
+        sa_column_kwargs={"server_default": text("'{read,submit,admin}'")},
+    )
+    """What the key may do: values of `core.scopes.Scope`."""
     created_at: datetime = created()
     revoked_at: Moment = moment()
     cache: CacheMode | None = Field(default=None, sa_type=enum_type(CacheMode))

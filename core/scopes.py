@@ -1,0 +1,14 @@
+"""What an API key may do."""
+
+from enum import StrEnum
+
+
+class Scope(StrEnum):
+    """A key has any of these; none includes another."""
+
+    READ = "read"
+    """See the tenant's images, batches and settings."""
+    SUBMIT = "submit"
+    """Ask for images, and cancel or retry what was asked for."""
+    ADMIN = "admin"
+    """Manage the tenant's keys, and delete what is stored."""
