@@ -32,6 +32,12 @@ class InvalidSheetError(PackshotError):
     status = 422
 
 
+class ForbiddenUrlError(InvalidRequestError):
+    """The URL may not be requested from here; name a public host's."""
+
+    code = "forbidden_url"
+
+
 class UnauthorizedError(PackshotError):
     """Send an API key: `Authorization: Bearer <key>` (make one: `packshot keys create`)."""
 

@@ -209,6 +209,18 @@ class Settings(BaseSettings):
         default=7 * 24 * 3600, description="How long latents for near prompts are kept."
     )
 
+    # Calls to addresses that callers name
+    outbound_allow: str = Field(
+        default="",
+        description="Hosts, addresses and networks that callers' URLs may lead to although they "
+        "are not public, as in erp.internal,10.1.0.0/16; each host may resolve to any address.",
+    )
+    outbound_ports: str = Field(
+        default="80,443",
+        pattern=r"^\d{1,5}(-\d{1,5})?(,\d{1,5}(-\d{1,5})?)*$",
+        description="Ports that callers' URLs may name, as in 80,443,8000-8999.",
+    )
+
     log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR.")
 
 

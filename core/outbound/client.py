@@ -1,0 +1,179 @@
+"""The HTTP client for callers' URLs."""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import httpcore
+
+from core.errors import ForbiddenUrlError
+from core.outbound.addresses import Address, read_address
+from core.outbound.policy import Policy
+from core.outbound.resolver import Resolve
+from core.outbound.url import Target
+
+MOST_BYTES = 64 * 1024
+"""Of an answer's body; the rest is not read."""
+CONNECT_SECONDS = 5.0
+"""For one address; a host may have several."""
+KEPT_SECONDS = 30.0
+"""How long a connection without requests stays open."""
+_MOST_ADDRESSES = 4
+"""Of one host that are tried."""
+
+
+class OutboundError(Exception):
+    """There was no answer; the sentence says why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What a server answered."""
+
+    status: int
+    headers: Mapping[str, str]
+    """Names in lower case; of several with one name, the last."""
+    body: bytes
+    """At most `MOST_BYTES`."""
+
+
+class GuardedBackend(httpcore.AsyncNetworkBackend):
+    """Connects to hosts whose every address may be connected to.
+
+    The look-up, the judgement and the connection are about one and the same address: a name that
+    resolves to something else a moment later gains nothing. What is above this, TLS with its
+    server name and the Host header, goes on seeing the name.
+    """
+
+    def __init__(self, policy: Policy, resolve: Resolve) -> None:
+        self._policy = policy
+        self._resolve = resolve
+        self._network = httpcore.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """Look the host up, judge its addresses, and connect to the first that answers."""
+        addresses = await self._addresses(host, port)
+        for number, address in enumerate(addresses, start=1):
+            try:
+                return await self._network.connect_tcp(
+                    str(address), port, timeout, local_address, socket_options
+                )
+            except (httpcore.ConnectError, httpcore.ConnectTimeout):
+                if number == len(addresses):
+                    raise
+        raise OutboundError(f"{host} has no address.")
+
+    async def _addresses(self, host: str, port: int) -> Sequence[Address]:
+        try:
+            found: Sequence[Address] = [read_address(host)]
+        except ValueError:
+            try:
+                found = await self._resolve(host, port)
+            except (OSError, UnicodeError) as error:
+                raise OutboundError(f"{host} cannot be found.") from error
+        for address in found:
+            self._policy.check(host, address)
+        return found[:_MOST_ADDRESSES]
+
+
+class OutboundClient:
+    """Sends requests to callers' URLs; follows no redirect, knows no proxy, keeps no cookie."""
+
+    def __init__(self, policy: Policy, resolve: Resolve, *, timeout_seconds: float) -> None:
+        """Wire it; it connects to nothing before it is used.
+
+        Args:
+            policy: Where requests may go.
+            resolve: How names are looked up.
+            timeout_seconds: For all of a request, from the look-up to the last byte.
+        """
+        self._policy = policy
+        self._timeout_seconds = timeout_seconds
+        self._pool = httpcore.AsyncConnectionPool(
+            ssl_context=httpcore.default_ssl_context(),
+            max_connections=None,
+            keepalive_expiry=KEPT_SECONDS,
+            network_backend=GuardedBackend(policy, resolve),
+        )
+
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        """Send a body.
+
+        Raises:
+            ForbiddenUrlError: The URL, or what its host resolves to, is not allowed.
+            OutboundError: There was no answer, or not in time.
+        """
+        target = self._policy.judge(url)
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                return await self._exchange(target, headers, body)
+        except TimeoutError as error:
+            seconds = f"{self._timeout_seconds:g}"
+            raise OutboundError(f"No answer within {seconds} seconds.") from error
+        except (OutboundError, ForbiddenUrlError):
+            raise
+        except Exception as error:
+            raise OutboundError(_describe(error)) from error
+
+    async def _exchange(self, target: Target, headers: Mapping[str, str], body: bytes) -> Answer:
+        url = httpcore.URL(
+            scheme=target.scheme, host=target.host, port=target.port, target=target.path
+        )
+        async with self._pool.stream(
+            "POST",
+            url,
+            headers=[("Host", target.authority), *headers.items()],
+            content=body,
+            extensions={"timeout": {"connect": CONNECT_SECONDS}},
+        ) as response:
+            return Answer(
+                status=response.status,
+                headers={
+                    name.decode("latin-1").lower(): value.decode("latin-1")
+                    for name, value in response.headers
+                },
+                body=await _read(response),
+            )
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._pool.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+
+async def _read(response: httpcore.Response) -> bytes:
+    """Read the beginning of a body; leaving the stream closes a connection that has more."""
+    parts, size = [], 0
+    async for part in response.aiter_stream():
+        parts.append(part[: MOST_BYTES - size])
+        size += len(parts[-1])
+        if size >= MOST_BYTES:
+            break
+    return b"".join(parts)
+
+
+def _describe(error: Exception) -> str:
+    """Say what a network's error means."""
+    reason = str(error).strip()
+    kinds = {
+        httpcore.ConnectTimeout: "The host cannot be connected to in time.",
+        httpcore.ConnectError: f"The host cannot be connected to ({reason}).",
+        httpcore.ProtocolError: f"The answer is no HTTP ({reason}).",
+    }
+    for kind, sentence in kinds.items():
+        if isinstance(error, kind):
+            return sentence
+    return f"The connection broke ({reason or type(error).__name__})."

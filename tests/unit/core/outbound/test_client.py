@@ -1,0 +1,186 @@
+"""Requests reach the address that was judged, and nothing else."""
+
+import asyncio
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from urllib.parse import urlsplit
+
+import pytest
+
+from core.errors import ForbiddenUrlError
+from core.outbound.addresses import Address, read_address
+from core.outbound.client import MOST_BYTES, Answer, OutboundClient, OutboundError
+from core.outbound.policy import Policy
+from core.outbound.resolver import SystemResolver
+from core.settings import Settings
+from tests.receiver import Receiver, Reply, receiving
+
+HERE = "127.0.0.1"
+METADATA = "169.254.169.254"
+
+
+class Resolver:
+    """Gives one answer after the other; the last one stays."""
+
+    def __init__(self, *answers: Sequence[str]) -> None:
+        self.answers = list(answers)
+        self.asked: list[str] = []
+
+    async def __call__(self, host: str, port: int) -> Sequence[Address]:
+        self.asked.append(host)
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        return [read_address(one) for one in answer]
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with receiving() as receiver:
+        yield receiver
+
+
+Post = Callable[..., Answer]
+
+
+@pytest.fixture
+def post() -> Post:
+    """Send something, with this machine allowed as `allow` says."""
+
+    def post(
+        url: str,
+        resolver: Resolver | None = None,
+        *,
+        allow: str = HERE,
+        seconds: float = 20.0,
+        times: int = 1,
+    ) -> Answer:
+        async def run() -> Answer:
+            policy = Policy.of(
+                Settings(_env_file=None, outbound_allow=allow, outbound_ports="1-65535")
+            )
+            resolve = resolver or Resolver([HERE])
+            async with OutboundClient(policy, resolve, timeout_seconds=seconds) as client:
+                for _ in range(times):
+                    answer = await client.post(url, {"X-Ours": "yes"}, b"hello")
+                return answer
+
+        return asyncio.run(run())
+
+    return post
+
+
+def named(receiver: Receiver, host: str) -> str:
+    """The receiver's URL with a name in it."""
+    return f"http://{host}:{urlsplit(receiver.url).port}/hook?a=b;c"
+
+
+def test_what_is_sent_arrives_and_the_name_stays(receiver: Receiver, post: Post):
+    receiver.reply = lambda _: Reply(status=202, body=b"taken", headers={"Retry-After": "3"})
+    answer = post(named(receiver, "shop.example"))
+    assert (answer.status, answer.body, answer.headers["retry-after"]) == (202, b"taken", "3")
+    (request,) = receiver.received
+    assert request.body == b"hello"
+    assert request.path == "/hook?a=b;c"
+    assert request.headers["host"] == f"shop.example:{urlsplit(receiver.url).port}"
+    assert request.headers["x-ours"] == "yes"
+
+
+def test_a_name_that_leads_to_a_private_address_is_refused(receiver: Receiver, post: Post):
+    with pytest.raises(ForbiddenUrlError, match="this machine itself"):
+        post(named(receiver, "shop.example"), allow="")
+    assert receiver.received == []
+
+
+def test_one_private_address_among_public_ones_is_one_too_many(receiver: Receiver, post: Post):
+    with pytest.raises(ForbiddenUrlError, match="link-local"):
+        post(named(receiver, "shop.example"), Resolver([HERE, METADATA]))
+    assert receiver.received == []
+
+
+def test_a_name_is_looked_up_once_and_that_address_is_connected_to(receiver: Receiver, post: Post):
+    """DNS rebinding: the second answer would be the metadata service."""
+    resolver = Resolver([HERE], [METADATA])
+    assert post(named(receiver, "rebind.example"), resolver).status == 204
+    assert resolver.asked == ["rebind.example"]
+
+
+def test_a_changed_answer_is_judged_when_a_new_connection_needs_it(receiver: Receiver, post: Post):
+    receiver.reply = lambda _: Reply(status=200, headers={"Connection": "close"})
+    resolver = Resolver([HERE], [METADATA])
+    with pytest.raises(ForbiddenUrlError, match="link-local"):
+        post(named(receiver, "rebind.example"), resolver, times=2)
+    assert len(receiver.received) == 1
+
+
+def test_the_system_is_not_asked_again_behind_the_guards_back(
+    receiver: Receiver, post: Post, monkeypatch: pytest.MonkeyPatch
+):
+    asked = []
+    real = socket.getaddrinfo
+
+    def watched(host: str | bytes, *arguments: object, **named: object):
+        asked.append(host)
+        return real(host, *arguments, **named)
+
+    monkeypatch.setattr(socket, "getaddrinfo", watched)
+    post(named(receiver, "shop.example"))
+    assert all(host in (HERE, HERE.encode()) for host in asked)
+
+
+def test_an_address_that_does_not_answer_makes_way_for_the_next(receiver: Receiver, post: Post):
+    resolver = Resolver(["127.0.0.2", HERE])
+    assert post(named(receiver, "shop.example"), resolver, allow="127.0.0.0/8").status == 204
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_an_answer_and_is_not_followed(receiver: Receiver, post: Post, status: int):
+    receiver.reply = lambda _: Reply(
+        status=status, headers={"Location": f"http://{METADATA}/latest/meta-data/"}
+    )
+    assert post(receiver.url).status == status
+    assert len(receiver.received) == 1
+
+
+def test_no_proxy_of_the_environment_is_used(
+    receiver: Receiver, post: Post, monkeypatch: pytest.MonkeyPatch
+):
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    assert post(receiver.url).status == 204
+
+
+def test_of_an_endless_answer_only_the_beginning_is_read(receiver: Receiver, post: Post):
+    receiver.reply = lambda _: Reply(status=200, body=b"x" * (10 * MOST_BYTES))
+    assert len(post(receiver.url).body) == MOST_BYTES
+
+
+def test_an_answer_that_breaks_off_is_no_answer(receiver: Receiver, post: Post):
+    receiver.reply = lambda _: Reply(status=200, body=b"half", announced=100)
+    with pytest.raises(OutboundError, match="no HTTP"):
+        post(receiver.url)
+
+
+def test_silence_ends_after_the_timeout(receiver: Receiver, post: Post):
+    receiver.reply = lambda _: Reply(stalls=True)
+    with pytest.raises(OutboundError, match=r"No answer within 0\.2 seconds"):
+        post(receiver.url, seconds=0.2)
+
+
+def test_a_closed_port_is_named(post: Post):
+    with socket.create_server((HERE, 0)) as server:
+        port = server.getsockname()[1]
+    with pytest.raises(OutboundError, match="cannot be connected to"):
+        post(f"http://{HERE}:{port}/")
+
+
+def test_a_name_that_does_not_exist_is_told():
+    async def run() -> None:
+        resolver = SystemResolver()
+        policy = Policy.of(Settings(_env_file=None))
+        try:
+            async with OutboundClient(policy, resolver.resolve, timeout_seconds=20) as client:
+                await client.post("http://no-such-host.invalid/", {}, b"")
+        finally:
+            resolver.close()
+
+    with pytest.raises(OutboundError, match=r"no-such-host\.invalid cannot be found"):
+        asyncio.run(run())
