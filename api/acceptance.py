@@ -51,6 +51,8 @@ class Terms:
     """Whether images may begin with a near prompt's latents."""
     ttl_seconds: float
     """The age from which a stored image answers no more."""
+    publishes: int
+    """New images whose messages the request sends itself, at most."""
 
 
 def terms_of(fields: Fields, key: ApiKey, settings: Settings) -> Terms:
@@ -60,6 +62,7 @@ def terms_of(fields: Fields, key: ApiKey, settings: Settings) -> Terms:
         cache=fields.cache or key.cache or settings.cache,
         approximate=agrees(fields.approximate, key, settings),
         ttl_seconds=settings.result_ttl_seconds,
+        publishes=settings.queue_window,
     )
 
 
@@ -94,6 +97,7 @@ def accept_batch(
         batch=batch,
         cache=terms.cache,
         ttl_seconds=terms.ttl_seconds,
+        publishes=terms.publishes,
     )
     return AcceptedBatch(batch=batch, submission=submission)
 

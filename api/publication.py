@@ -1,6 +1,6 @@
 """After the commit: workers are woken up, or told to stop.
 
-Best effort: what fails here, the sweeper makes good.
+Best effort: what fails here, the housekeeping makes good.
 """
 
 import logging
@@ -11,38 +11,35 @@ from kombu.exceptions import OperationalError
 
 from api.services import Services
 from core.lanes import Lane
-from core.lifecycle.recovery import mark_published
-
-CHUNK = 500
-"""Messages between two notes in Postgres of what was sent."""
-MOST = 2000
-"""Messages that a request sends itself: work for minutes, sent in a second or two. The sweeper
-sends the rest of a larger sheet, so that a server that stops never has much left to send."""
+from core.lifecycle.feeding import mark_published, release, split
 
 logger = logging.getLogger("packshot.api")
 
 
-def publish(services: Services, generations: Sequence[tuple[UUID, Lane]]) -> None:
-    """Send the messages of new generations, the first of them, and note that they were sent.
+def publish(services: Services, tenant: str, generations: Sequence[tuple[UUID, Lane]]) -> None:
+    """Send the messages of new generations, as far as the tenant's window reaches.
 
-    A failure is only logged: the rows are there, and the sweeper sends what was not noted.
+    A failure is only logged: the rows are there, and the housekeeping sends what was not noted.
     """
-    first = generations[:MOST]
-    for start in range(0, len(first), CHUNK):
-        chunk = first[start : start + CHUNK]
-        try:
-            services.publisher.publish(chunk)
-            with services.database.session() as session:
-                mark_published(session, [identity for identity, _ in chunk])
-        # Whatever it is: the answer is out, and the rows are safe.
-        except Exception as error:
-            logger.warning(
-                "%d images are queued, but Redis at %s was not told (%s); the sweeper will do it.",
-                len(generations) - start,
-                services.broker.address,
-                error,
-            )
-            return
+    if not generations:
+        return
+    window = services.settings.queue_window
+    try:
+        with services.database.session() as session:
+            messages, waiting = split(session, tenant, generations, window=window)
+            if waiting:
+                release(session, waiting)
+        services.publisher.publish(messages)
+        with services.database.session() as session:
+            mark_published(session, messages)
+    # Whatever it is: the answer is out, and the rows are safe.
+    except Exception as error:
+        logger.warning(
+            "%d images are queued, but Redis at %s was not told (%s); the sweeper will do it.",
+            len(generations),
+            services.broker.address,
+            error,
+        )
 
 
 def revoke(services: Services, generation_ids: Sequence[UUID]) -> None:

@@ -1,6 +1,8 @@
 """The lanes: which queue a piece of work waits in."""
 
 from enum import StrEnum
+from typing import NamedTuple
+from uuid import UUID
 
 
 class Lane(StrEnum):
@@ -12,3 +14,17 @@ class Lane(StrEnum):
     """An ordinary sheet."""
     BULK = "bulk"
     """A sheet that may take all night."""
+
+
+class Message(NamedTuple):
+    """What wakes a worker up for one generation, and where it is sent."""
+
+    generation_id: UUID
+    lane: Lane
+    first: bool = False
+    """To the lane's first queue: its tenant has next to nothing in the lane."""
+
+
+FIRST = 4
+"""Generations of a tenant that are queued or running in a lane while its messages still go to the
+lane's first queue."""

@@ -14,7 +14,7 @@ from kombu import Queue
 from kombu.exceptions import OperationalError
 
 from core.errors import ServiceDownError
-from core.lanes import Lane
+from core.lanes import Lane, Message
 from core.settings import Settings
 
 GENERATE = "packshot.generate"
@@ -25,8 +25,28 @@ _MARKER = "packshot:marker"
 LANES: tuple[str, ...] = tuple(lane.value for lane in Lane)
 
 
+def queue_of(lane: Lane, *, first: bool = False) -> str:
+    """Name one of a lane's two queues.
+
+    Tenants with next to nothing in the lane send to the first; a large sheet is sent to the other
+    one in small portions (`core.lifecycle.feeding`).
+    """
+    return f"{lane.value}{_FIRST_SUFFIX}" if first else lane.value
+
+
+_FIRST_SUFFIX = ".first"
+
+QUEUES: tuple[str, ...] = tuple(
+    queue_of(lane, first=first) for lane in Lane for first in (True, False)
+)
+
+ORDINARY_SHARE = 4
+"""Every so many fetches the ordinary queue of a lane is asked before its first one, so that many
+small tenants do not starve a large sheet."""
+
+
 class LaneCycle:
-    """The order in which a worker asks the lanes for a message.
+    """The order in which a worker asks the queues for a message.
 
     Lanes in their order, but every `share`-th time the last one first, so that it keeps a share
     of the workers however full the others are. kombu's own `priority` strategy is not enough: it
@@ -37,18 +57,24 @@ class LaneCycle:
     def __init__(self, *, share: int) -> None:
         self.share = share
         self.turn = 0
-        self.items: list[str] = []
+        self.queues: list[str] = []
 
     def update(self, queues: Iterable[str]) -> None:
         """Take the queues that are consumed now."""
-        self.items = sorted(queues, key=_rank)
+        self.queues = list(queues)
 
     def consume(self, n: int) -> list[str]:
         """Give the first `n` queues to ask, best first."""
         self.turn += 1
-        if self.turn % self.share == 0:
-            return self.items[::-1][:n]
-        return self.items[:n]
+        backwards = self.turn % self.share == 0
+        ordinary = self.turn % ORDINARY_SHARE == 0
+
+        def rank(queue: str) -> tuple[int, bool]:
+            lane = queue.removesuffix(_FIRST_SUFFIX)
+            place = LANES.index(lane) if lane in LANES else len(LANES)
+            return -place if backwards else place, (lane == queue) is not ordinary
+
+        return sorted(self.queues, key=rank)[:n]
 
     def rotate(self, last_used: str) -> None:
         """Hear which queue answered; the order does not depend on it."""
@@ -73,10 +99,6 @@ class LaneOrder:
         return {"lane_share": self.share}
 
 
-def _rank(queue: str) -> int:
-    return LANES.index(queue) if queue in LANES else len(LANES)
-
-
 def make_celery(settings: Settings) -> Celery:
     """Configure Celery for this project; nothing connects yet."""
     app = Celery("packshot", broker=settings.broker_url, set_as_current=False)
@@ -86,7 +108,7 @@ def make_celery(settings: Settings) -> Celery:
         worker_prefetch_multiplier=1,
         worker_send_task_events=True,
         task_send_sent_event=False,
-        task_queues=[Queue(lane) for lane in LANES],
+        task_queues=[Queue(name) for name in QUEUES],
         task_default_queue=Lane.STANDARD.value,
         worker_hijack_root_logger=False,
         broker_connection_retry_on_startup=True,
@@ -95,7 +117,7 @@ def make_celery(settings: Settings) -> Celery:
             "unacked_restore_interval": 2,
             "unacked_restore_throttle": 1,
             "queue_order_strategy": LaneOrder(share=settings.lane_share),
-            # One Redis list per lane, instead of one per lane and message priority.
+            # One Redis list per queue, instead of one per queue and message priority.
             "priority_steps": [0],
             "socket_connect_timeout": settings.connect_timeout,
             # A request never waits for Redis: the sweeper sends what could not be sent.
@@ -111,20 +133,20 @@ class Publisher:
     def __init__(self, celery: Celery) -> None:
         self.celery = celery
 
-    def publish(self, generations: Iterable[tuple[UUID, Lane]]) -> None:
-        """Send one message per generation.
+    def publish(self, messages: Iterable[Message]) -> None:
+        """Send messages.
 
         Raises:
             kombu.exceptions.OperationalError: when Redis does not take one.
         """
         with self.celery.producer_or_acquire() as producer:
-            for identity, lane in generations:
+            for identity, lane, first in messages:
                 self.celery.send_task(
                     GENERATE,
                     args=[str(identity)],
                     # The id is the task's too, so Flower and Postgres speak of the same thing.
                     task_id=str(identity),
-                    queue=lane.value,
+                    queue=queue_of(lane, first=first),
                     producer=producer,
                     retry=False,
                 )
@@ -148,8 +170,20 @@ class Broker:
         )
 
     def depth(self, lane: Lane) -> int:
-        """Count the messages that wait in a lane."""
-        return int(self.client.llen(lane.value))
+        """Count the messages that wait in a lane, in both of its queues."""
+        return sum(self._waiting(lane, first=first) for first in (True, False))
+
+    def empty(self) -> list[tuple[Lane, bool]]:
+        """Tell which queues have no message: lanes, and whether it is the first queue."""
+        return [
+            (lane, first)
+            for lane in Lane
+            for first in (True, False)
+            if not self._waiting(lane, first=first)
+        ]
+
+    def _waiting(self, lane: Lane, *, first: bool) -> int:
+        return int(self.client.llen(queue_of(lane, first=first)))
 
     def check(self) -> None:
         """Ask Redis for a sign of life.
@@ -185,10 +219,12 @@ class Broker:
 __all__ = [
     "GENERATE",
     "LANES",
+    "QUEUES",
     "Broker",
     "LaneCycle",
     "LaneOrder",
     "OperationalError",
     "Publisher",
     "make_celery",
+    "queue_of",
 ]

@@ -297,6 +297,7 @@ class Engine:
                 identity=request.identity,
                 shape=(request.height, request.width),
                 lane=request.lane,
+                tenant=request.tenant,
                 arrived=row.ticket.submitted,
                 solo=request.solo,
             )

@@ -4,6 +4,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 
 import structlog
@@ -15,9 +16,10 @@ from core.queue import Broker, Publisher, make_celery
 from core.settings import Settings
 from core.storage import STORAGE_ERRORS, Storage
 from worker.approximate.janitor import ApproximateJanitor
+from worker.feeder import Feeder
 from worker.janitor import Janitor, limits_of
 from worker.startup import run_or_explain, wait_for_services
-from worker.sweeper import Sweeper
+from worker.sweeper import REDIS_ERRORS, Sweeper
 
 log = structlog.get_logger(__name__)
 
@@ -36,10 +38,18 @@ def run(settings: Settings) -> int:
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
+    publisher = Publisher(make_celery(settings))
+    feeder = Feeder(
+        database=database,
+        publisher=publisher,
+        window=settings.queue_window,
+        republish_seconds=settings.republish_seconds,
+    )
     sweeper = Sweeper(
         database=database,
         broker=broker,
-        publisher=Publisher(make_celery(settings)),
+        publisher=publisher,
+        feeder=feeder,
         max_attempts=settings.max_attempts,
         republish_seconds=settings.republish_seconds,
     )
@@ -54,6 +64,7 @@ def run(settings: Settings) -> int:
         threading.Thread(target=repeat_until, args=(stopped, work, seconds), daemon=True)
         for work, seconds in (
             (sweeper.sweep, settings.sweep_seconds),
+            (partial(feed, feeder), settings.feed_seconds),
             (images.clean, settings.janitor_seconds),
             (latents.clean, settings.janitor_seconds),
             (partial(cache_ledger.flush, database), settings.stats_seconds),
@@ -66,6 +77,12 @@ def run(settings: Settings) -> int:
     for thread in threads:
         thread.join(GRACE_SECONDS)
     return 0
+
+
+def feed(feeder: Feeder) -> None:
+    """Make a pass of the feeder; while Redis is away the sweeper says so, and this is silent."""
+    with suppress(*REDIS_ERRORS):
+        feeder.feed()
 
 
 def repeat_until(stopped: threading.Event, work: Callable[[], object], seconds: float) -> None:

@@ -3,12 +3,15 @@
 No clock, no model, no queue: the engine tells it what time it is and what happened, and asks
 which rows share the next UNet call.
 
-Two questions are kept apart. *Who gets in* is answered by age: a row's rank is the moment it
-arrived plus a handicap for its lane, so a bulk row waits behind fresher interactive ones, but
-never for longer than its handicap. *Who steps next* is answered by stride scheduling
-(Waldspurger and Weihl, 1995) between groups: rows of one shape form a group and step together;
-each group advances its own virtual time by the inverse of its weight, and the least advanced
-steps.
+Two questions are kept apart. *Who gets in* is decided for each group in two steps. The lane is
+chosen by age: a lane's rank is the moment its first row arrived plus a handicap, so a bulk row
+waits behind fresher interactive ones, but never for longer than its handicap. Within the lane the
+tenants take turns (start-time fair queueing; Goyal, Vin and Cheng, 1996): each admission moves a
+tenant's tag on by one, the lowest tag is next, and who comes anew starts at the tag of the last
+admission. So another tenant's thousand rows are one row ahead of a newcomer, not a thousand. *Who
+steps next* is answered by stride scheduling (Waldspurger and Weihl, 1995) between groups: rows of
+one shape form a group and step together; each group advances its own virtual time by the inverse
+of its weight, and the least advanced steps.
 
 Where several streams step at the same time, a group's rows are shared out among them anew at each
 call: a stream takes its even share of the rows that no other stream has, those first that have
@@ -48,6 +51,8 @@ class Candidate:
     lane: Lane
     arrived: float
     """Seconds, by any clock that never goes back."""
+    tenant: str = ""
+    """Whose it is: the tenants of a lane take turns."""
     solo: bool = False
     """Never shares a call."""
 
@@ -58,7 +63,7 @@ class Candidate:
 
     @property
     def rank(self) -> tuple[float, float]:
-        """Sort key of the waiting: lower gets in first."""
+        """Sort key of one tenant's waiting rows: lower gets in first."""
         return (self.arrived + HANDICAP[self.lane], self.arrived)
 
 
@@ -102,6 +107,27 @@ class Group:
         return alike[:share]
 
 
+@dataclass(kw_only=True)
+class Turns:
+    """Whose row of a group and lane gets in next: start-time fair queueing over the tenants."""
+
+    virtual_time: float = 0.0
+    """Start tag of the last admission."""
+    finish: dict[str, float] = field(default_factory=dict)
+    """Where each tenant's last admission ended, as far as that is still ahead."""
+
+    def start(self, tenant: str) -> float:
+        """Give the start tag that a tenant's next row would have."""
+        return max(self.virtual_time, self.finish.get(tenant, 0.0))
+
+    def charge(self, tenant: str) -> None:
+        """Note that a row of the tenant got in."""
+        self.virtual_time = self.start(tenant)
+        self.finish[tenant] = self.virtual_time + 1.0
+        # What lies behind is the same as never having been here.
+        self.finish = {who: end for who, end in self.finish.items() if end > self.virtual_time}
+
+
 class RowScheduler:
     """Admits waiting rows to groups, and shares the groups' rows out among the streams.
 
@@ -117,6 +143,7 @@ class RowScheduler:
         self.streams = streams
         self._waiting: dict[UUID, Candidate] = {}
         self._groups: dict[Hashable, Group] = {}
+        self._turns: dict[tuple[Hashable, Lane], Turns] = {}
         self._calls: dict[int, dict[UUID, Group]] = {stream: {} for stream in range(streams)}
         self._virtual_time = 0.0
 
@@ -130,7 +157,7 @@ class RowScheduler:
 
     @property
     def waiting(self) -> Sequence[UUID]:
-        """The rows that are not admitted yet, next first."""
+        """The rows that are not admitted yet, by lane and age; tenants' turns are not in it."""
         ranked = sorted(self._waiting.values(), key=lambda row: row.rank)
         return [row.identity for row in ranked]
 
@@ -167,23 +194,41 @@ class RowScheduler:
         for call in self._calls.values():
             call.pop(identity, None)
         if not group.rows:
-            del self._groups[key]
+            self._close(key)
         return True
 
     def admit(self) -> Sequence[UUID]:
-        """Move waiting rows into every free place of their groups, best rank first."""
+        """Move waiting rows into every free place of their groups, whose turn it is first."""
         admitted = []
-        for identity in self.waiting:
-            row = self._waiting[identity]
-            group = self._groups.get(row.group)
+        for key, rows in self._waiting_by_group().items():
+            group = self._groups.get(key)
             if group is None:
                 # A new group starts level with the others: it cannot catch up on the past.
-                group = self._groups[row.group] = Group(virtual_time=self._virtual_time)
-            if self._has_place(group):
-                group.rows[identity] = self._waiting.pop(identity)
-                group.idle[identity] = 0
-                admitted.append(identity)
+                group = self._groups[key] = Group(virtual_time=self._virtual_time)
+            while rows and self._has_place(group):
+                row = self._next(key, rows)
+                rows.remove(row)
+                self._turns.setdefault((key, row.lane), Turns()).charge(row.tenant)
+                group.rows[row.identity] = self._waiting.pop(row.identity)
+                group.idle[row.identity] = 0
+                admitted.append(row.identity)
         return admitted
+
+    def _waiting_by_group(self) -> Mapping[Hashable, list[Candidate]]:
+        """Give the waiting rows of each group, best rank first."""
+        groups: dict[Hashable, list[Candidate]] = {}
+        for row in sorted(self._waiting.values(), key=lambda row: row.rank):
+            groups.setdefault(row.group, []).append(row)
+        return groups
+
+    def _next(self, key: Hashable, rows: Sequence[Candidate]) -> Candidate:
+        """Choose among a group's waiting rows, which are sorted by rank."""
+        lane = rows[0].lane
+        turns = self._turns.get((key, lane), Turns())
+        # Of equal ones the first is taken: the best rank.
+        return min(
+            (row for row in rows if row.lane is lane), key=lambda row: turns.start(row.tenant)
+        )
 
     def step(self, stream: int = 0) -> Sequence[UUID]:
         """Pick the rows of a stream's next UNet call and charge their group for it.
@@ -221,3 +266,10 @@ class RowScheduler:
 
     def _group_of(self, identity: UUID) -> Hashable | None:
         return next((key for key, group in self._groups.items() if identity in group.rows), None)
+
+    def _close(self, key: Hashable) -> None:
+        """Forget a group without rows; whose turn it is, only where nobody waits for it either."""
+        del self._groups[key]
+        if not any(row.group == key for row in self._waiting.values()):
+            for lane in Lane:
+                self._turns.pop((key, lane), None)

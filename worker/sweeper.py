@@ -1,15 +1,15 @@
 """The sweeper: brings back what a lost worker, a lost message or a lost Redis left behind."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import redis
 import structlog
 
 from core.database import Database
-from core.lanes import Lane
 from core.lifecycle import recovery
 from core.queue import Broker, OperationalError, Publisher
+from worker.feeder import Feeder
 
 log = structlog.get_logger(__name__)
 
@@ -28,12 +28,14 @@ class Sweeper:
         database: Database,
         broker: Broker,
         publisher: Publisher,
+        feeder: Feeder,
         max_attempts: int,
         republish_seconds: float,
     ) -> None:
         self._database = database
         self._broker = broker
         self._publisher = publisher
+        self._feeder = feeder
         self._max_attempts = max_attempts
         self._republish_seconds = republish_seconds
         self._redis_away = False
@@ -48,7 +50,9 @@ class Sweeper:
         self._expire()
         with self._redis():
             self._notice_loss()
-            self._publish()
+            while self._publish_lost() == BATCH:
+                pass
+            self._feeder.feed()
 
     def _recover(self) -> None:
         with self._database.session() as session:
@@ -72,23 +76,19 @@ class Sweeper:
         self._broker.mark()
         log.warning("Redis is empty: every queued image is published again", images=forgotten)
 
-    def _publish(self) -> None:
-        empty = [lane for lane in Lane if self._broker.depth(lane) == 0]
-        while self._publish_some(empty) == BATCH:
-            pass
-
-    def _publish_some(self, empty_lanes: Collection[Lane]) -> int:
+    def _publish_lost(self) -> int:
+        empty = self._broker.empty()
         with self._database.session() as session:
-            taken = recovery.take_unpublished(
+            taken = recovery.take_lost(
                 session,
-                empty_lanes=empty_lanes,
+                empty_queues=empty,
                 republish_seconds=self._republish_seconds,
                 limit=BATCH,
             )
             # Before the commit: when Redis does not take them, the rollback keeps them.
             self._publisher.publish(taken)
         if taken:
-            log.info("published", images=len(taken))
+            log.info("lost messages sent again", images=len(taken))
         return len(taken)
 
     @contextmanager

@@ -51,7 +51,7 @@ def post_batch(
     terms = terms_of(fields, caller, services.settings)
     accepted = accept_batch(session, bundle, terms, sheet, fields, upload.name)
     background.add_task(count_submission, services.results, terms, accepted.submission)
-    background.add_task(publish, services, accepted.submission.published)
+    background.add_task(publish, services, caller.tenant, accepted.submission.published)
     response.headers["Location"] = batch_path(accepted.batch.id)
     return view_batch(session, find_batch(session, tenant, accepted.batch.id))
 

@@ -37,7 +37,7 @@ def post_job(
     terms = terms_of(request, caller, services.settings)
     accepted = accept_job(session, services.bundle.get(), terms, request, services.results)
     background.add_task(count_submission, services.results, terms, accepted.submission)
-    background.add_task(publish, services, accepted.submission.published)
+    background.add_task(publish, services, caller.tenant, accepted.submission.published)
     response.headers["Location"] = f"/v1/jobs/{accepted.row[0].id}"
     return view_job(*accepted.row)
 

@@ -4,12 +4,13 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, false, func, or_, select, update
 from sqlmodel import Session, col
 
 from core.errors import DeadlineExceededError, WorkerLostError
-from core.lanes import Lane
+from core.lanes import Lane, Message
 from core.lifecycle.cancellation import detach_late
+from core.lifecycle.feeding import note_published
 from core.lifecycle.locks import among, lock_generations
 from core.lifecycle.settlement import fail_where
 from core.models import Generation, Job
@@ -59,95 +60,73 @@ def expire_deadlines(session: Session) -> list[UUID]:
     )
 
 
-def take_unpublished(
+def take_lost(
     session: Session,
     *,
-    empty_lanes: Collection[Lane],
+    empty_queues: Collection[tuple[Lane, bool]],
     republish_seconds: float,
     limit: int = 1000,
-) -> Sequence[tuple[UUID, Lane]]:
-    """Pick queued generations that have no message in Redis, and mark them published.
+) -> Sequence[Message]:
+    """Pick queued generations whose message was lost in Redis, and mark them published again.
 
     Publish them before the commit: when that fails, the rollback keeps them for the next pass.
 
     Args:
         session: An open transaction.
-        empty_lanes: Lanes whose queue is empty in Redis: what was sent there and still waits
-            was lost with it. In the others, what later messages have overtaken was lost.
-        republish_seconds: How long a sent message may be on its way to a worker, and a fresh row
-            may wait for the request that inserted it to publish it.
+        empty_queues: Lanes, and whether it is the lane's first queue, that are empty in Redis:
+            what was sent there and still waits was lost with it. In the others, what later
+            messages have overtaken was lost.
+        republish_seconds: How long a sent message may be on its way to a worker.
         limit: Most rows in one pass.
     """
     long_ago = func.now() - timedelta(seconds=republish_seconds)
-    lost = and_(col(Generation.lane).in_(empty_lanes), col(Generation.published_at) < long_ago)
+    lost = [
+        and_(
+            col(Generation.lane) == lane,
+            col(Generation.published_first) == first,
+            col(Generation.published_at) < long_ago,
+        )
+        for lane, first in empty_queues
+    ]
     overtaken = [
         and_(
             col(Generation.lane) == lane,
+            col(Generation.published_first) == first,
             col(Generation.published_at) < published_at,
             col(Generation.published_at) < long_ago,
         )
-        for lane, published_at in _overtakers(session, long_ago)
+        for lane, first, published_at in _overtakers(session, long_ago)
     ]
-    unsent = and_(
-        col(Generation.published_at).is_(None),
-        # A row that was never claimed has none: give the request that inserted it some time.
-        func.coalesce(
-            col(Generation.not_before),
-            col(Generation.created_at) + timedelta(seconds=republish_seconds),
-        )
-        <= func.now(),
-    )
     statement = (
-        select(col(Generation.id), col(Generation.lane))
-        .where(col(Generation.state) == GenerationState.QUEUED, or_(unsent, lost, *overtaken))
+        select(col(Generation.id), col(Generation.lane), col(Generation.published_first))
+        .where(col(Generation.state) == GenerationState.QUEUED, or_(false(), *lost, *overtaken))
         .order_by(col(Generation.id))
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    taken = [(identity, lane) for identity, lane in session.execute(statement)]
-    _mark_published(session, [identity for identity, _ in taken])
+    taken = [Message(*row) for row in session.execute(statement)]
+    note_published(session, taken)
     return taken
 
 
 def _overtakers(
     session: Session, long_ago: ColumnElement[datetime]
-) -> Sequence[tuple[Lane, datetime]]:
-    """Tell, by lane, when the newest message was sent whose image runs since `long_ago`.
+) -> Sequence[tuple[Lane, bool, datetime]]:
+    """Tell, by queue, when the newest message was sent whose image runs since `long_ago`.
 
-    A lane is first in, first out: an older message that still waits was lost on its way.
+    A queue is first in, first out: an older message that still waits was lost on its way.
     """
+    queue = (col(Generation.lane), col(Generation.published_first))
     statement = (
-        select(col(Generation.lane), func.max(col(Generation.published_at)))
+        select(*queue, func.max(col(Generation.published_at)))
         .where(
             col(Generation.state) == GenerationState.RUNNING,
             col(Generation.started_at) < long_ago,
             col(Generation.published_at).is_not(None),
         )
-        .group_by(col(Generation.lane))
+        .group_by(*queue)
     )
-    return [(lane, published_at) for lane, published_at in session.execute(statement)]
-
-
-def mark_published(session: Session, generation_ids: Collection[UUID]) -> None:
-    """Note that the messages of these new generations were sent.
-
-    Those that were claimed and came back to the queue meanwhile are left alone: they need another
-    message.
-    """
-    _mark_published(
-        session,
-        lock_generations(
-            session, among(Generation.id, generation_ids), col(Generation.not_before).is_(None)
-        ),
-    )
-
-
-def _mark_published(session: Session, generation_ids: Collection[UUID]) -> None:
-    session.execute(
-        update(Generation)
-        .where(among(Generation.id, generation_ids))
-        .values(published_at=func.now())
-    )
+    return [(lane, first, sent) for lane, first, sent in session.execute(statement)]
 
 
 def forget_published(session: Session) -> int:

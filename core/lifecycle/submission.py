@@ -4,11 +4,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import delete as sql_delete
-from sqlalchemy import func, insert
+from sqlalchemy import func, insert, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlmodel import Session
 
@@ -95,7 +96,8 @@ class Submission:
     job_ids: Sequence[UUID]
     """In the order of the wanted images."""
     published: Sequence[tuple[UUID, Lane]]
-    """Generations that are new, or moved to this lane: publish them after the commit."""
+    """Generations that are new, or moved to this lane: publish them after the commit. Of many new
+    ones only the first; the housekeeping sends the others in their turn."""
     outcomes: Mapping[CacheOutcome, int]
     """What served how many of them."""
     uses: Mapping[UUID, int]
@@ -116,6 +118,7 @@ class _Order:
     bundle_revision: str
     cache: CacheMode
     ttl_seconds: float
+    publishes: int | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,6 +143,8 @@ class _Answers:
     generations: dict[str, UUID] = field(default_factory=dict)
     created: list[str] = field(default_factory=list)
     """Fingerprints of the generations that are new."""
+    later: set[str] = field(default_factory=set)
+    """Those whose message the housekeeping sends."""
     raised: list[UUID] = field(default_factory=list)
     """Generations that moved to this lane."""
 
@@ -154,6 +159,7 @@ def submit(
     batch: Batch | None = None,
     cache: CacheMode = CacheMode.USE,
     ttl_seconds: float = FOR_EVER,
+    publishes: int | None = None,
 ) -> Submission:
     """Insert one job per wanted image, and one generation per image that nobody makes yet.
 
@@ -166,6 +172,7 @@ def submit(
         batch: The sheet, not yet added to the session; its counters are set here.
         cache: Whether stored images and running work may answer.
         ttl_seconds: The age, in seconds, from which a stored image answers no more.
+        publishes: How many new generations the caller publishes at most; None: all of them.
     """
     order = _Order(
         session=session,
@@ -174,6 +181,7 @@ def submit(
         bundle_revision=bundle_revision,
         cache=cache,
         ttl_seconds=ttl_seconds,
+        publishes=publishes,
     )
     places = _join_exact(
         order, [_place(order, one, position) for position, one in enumerate(wanted)]
@@ -218,7 +226,11 @@ def submit(
     ]
     return Submission(
         job_ids=[row["id"] for row in rows],
-        published=[(answers.generations[name], lane) for name in answers.created]
+        published=[
+            (answers.generations[name], lane)
+            for name in answers.created
+            if name not in answers.later
+        ]
         + [(identity, lane) for identity in answers.raised],
         outcomes=Counter(row["cache"] for row in rows),
         uses=Counter(stored.image_id for _, stored in hits),
@@ -258,6 +270,7 @@ def _resolve(order: _Order, first: dict[str, _Place]) -> _Answers:
     answers.images |= _stored(order, first.values())
     missing = [digest for digest in first if digest not in answers.images]
     while missing:
+        answers.later |= _later(order, missing)
         new = _insert_generations(order, missing, first)
         # A generation that finished between the look-up and the insert left its image behind.
         finished = _stored(order, [first[digest] for digest in new])
@@ -296,10 +309,10 @@ def _stored(order: _Order, places: Iterable[_Place]) -> dict[str, Stored]:
 def _compute_all(order: _Order, first: dict[str, _Place]) -> _Answers:
     """Queue everything, each for itself alone."""
     ids = {name: new_id() for name in first}
-    rows = [_generation(order, place, ids[name]) for name, place in first.items()]
+    rows = _generations(order, list(first), first, ids)
     if rows:
         order.session.execute(insert(Generation), rows)
-    return _Answers(generations=dict(ids), created=list(first))
+    return _Answers(generations=dict(ids), created=list(first), later=_later(order, list(first)))
 
 
 def _insert_generations(
@@ -309,10 +322,27 @@ def _insert_generations(
     # Ids ascend in the sheet's order, in which the sweeper publishes.
     ids = {digest: new_id() for digest in digests}
     # Sorted: two sheets with the same products in another order must not deadlock.
-    rows = [_generation(order, first[digest], ids[digest]) for digest in sorted(digests)]
+    rows = sorted(_generations(order, digests, first, ids), key=itemgetter("fingerprint"))
     table = Generation.__table__  # type: ignore[attr-defined]
     statement = upsert(table).on_conflict_do_nothing().returning(table.c.fingerprint, table.c.id)
     return dict(order.session.execute(statement, rows).all())
+
+
+def _later(order: _Order, names: Sequence[str]) -> set[str]:
+    """Choose the new generations whose messages the caller does not send."""
+    return set() if order.publishes is None else set(names[order.publishes :])
+
+
+def _generations(
+    order: _Order, names: Sequence[str], first: dict[str, _Place], ids: Mapping[str, UUID]
+) -> list[dict[str, Any]]:
+    """Make the rows of new generations; the housekeeping may send those at once that it is to."""
+    later = _later(order, names)
+    now = order.session.execute(select(func.now())).scalar_one() if later else None
+    return [
+        _generation(order, first[name], ids[name]) | {"not_before": now if name in later else None}
+        for name in names
+    ]
 
 
 def _generation(order: _Order, place: _Place, identity: UUID) -> dict[str, Any]:

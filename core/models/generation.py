@@ -35,6 +35,15 @@ class Generation(ImageParameters, table=True):
             "published_at",
             postgresql_where=text("state in ('queued', 'running')"),
         ),
+        # Whose message is sent next, and how many of a tenant's wait in a lane.
+        Index(
+            "ix_generation_queued",
+            "lane",
+            "tenant",
+            "published_at",
+            "id",
+            postgresql_where=text("state = 'queued'"),
+        ),
     )
 
     id: UUID = identity()
@@ -63,6 +72,8 @@ class Generation(ImageParameters, table=True):
     """A delay lives here, never in Celery, which redelivers long countdowns."""
     published_at: Moment = moment()
     """When its message was last sent to Redis; empty: not yet."""
+    published_first: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
+    """Whether that message went to the lane's first queue."""
     error_code: str | None = None
     error_message: str | None = None
     seconds: float | None = None

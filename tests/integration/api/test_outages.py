@@ -7,9 +7,8 @@ import sys
 
 import pytest
 
-from api import publication
 from core.lanes import Lane
-from core.queue import make_celery
+from core.queue import make_celery, queue_of
 from tests.integration.api.conftest import describe_bundle
 from tests.integration.shop import poll
 
@@ -117,17 +116,18 @@ def test_new_work_is_published_in_its_lane_and_noted(client, shop, broker, send)
     assert [broker.depth(lane) for lane in Lane] == [1, 2, 0]
 
 
-def test_a_large_sheet_is_published_in_part_and_the_rest_left_to_the_sweeper(
-    client, shop, broker, send, monkeypatch
+def test_a_large_sheet_is_published_in_part_and_the_rest_left_to_the_housekeeping(
+    serve, settings, shop, broker, send
 ):
-    monkeypatch.setattr(publication, "MOST", 3)
-    monkeypatch.setattr(publication, "CHUNK", 2)
+    client = serve(settings.model_copy(update={"queue_window": 3}))
     send(client, "sku,prompt\n" + "".join(f"S{n},mug {n}\n" for n in range(5)))
     poll(lambda: sum(one.published_at is not None for one in shop.generations()) == 3)
     assert broker.depth(Lane.STANDARD) == 3
     published = sorted(one.prompt for one in shop.generations() if one.published_at)
     assert published == ["mug 0", "mug 1", "mug 2"]
-    # The sweeper goes by ids.
+    # The housekeeping goes by ids, and need not wait.
+    left = [one for one in shop.generations() if one.published_at is None]
+    assert all(one.not_before for one in left)
     everything = sorted(shop.generations(), key=lambda one: one.id)
     assert [one.prompt for one in everything] == [f"mug {n}" for n in range(5)]
 
@@ -137,7 +137,7 @@ def test_messages_hold_ids_and_no_prompts(client, shop, broker, settings):
     poll(lambda: broker.depth(Lane.INTERACTIVE) == 1)
     (generation,) = shop.generations()
     with make_celery(settings).connection_for_read() as connection:
-        message = connection.SimpleQueue(Lane.INTERACTIVE.value).get(timeout=10)
+        message = connection.SimpleQueue(queue_of(Lane.INTERACTIVE, first=True)).get(timeout=10)
     assert message.headers["id"] == str(generation.id)
     assert "secret" not in json.dumps([message.payload, message.headers])
 

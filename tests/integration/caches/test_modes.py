@@ -3,8 +3,8 @@
 import pytest
 
 from core.cache_mode import CacheMode
-from core.lanes import Lane
-from core.lifecycle import cancellation, recovery, retention
+from core.lanes import Lane, Message
+from core.lifecycle import cancellation, feeding, recovery, retention
 from core.states import CacheOutcome, GenerationState, JobState
 from tests.integration.caches.conftest import HOUR
 from tests.integration.shop import Shop, wanted
@@ -156,11 +156,11 @@ def test_a_raise_whose_message_is_lost_is_sent_by_the_sweeper(shop):
     (slow,) = shop.want("red mug", lane=Lane.BULK).job_ids
     generation = shop.generation_of(slow)
     with shop.database.session() as session:
-        recovery.mark_published(session, [generation])
+        feeding.mark_published(session, [Message(generation, Lane.BULK)])
     shop.want("red mug", lane=Lane.STANDARD)
     with shop.database.session() as session:
-        taken = recovery.take_unpublished(session, empty_lanes=[], republish_seconds=0)
-    assert taken == [(generation, Lane.STANDARD)]
+        taken = feeding.take_waiting(session, window=10, republish_seconds=0)
+    assert taken == [(generation, Lane.STANDARD, True)]
 
 
 def test_what_runs_already_is_raised_without_a_message(shop):

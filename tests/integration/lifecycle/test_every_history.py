@@ -21,7 +21,7 @@ from hypothesis.stateful import (
 from sqlalchemy import text
 
 from core.errors import GenerationFailedError
-from core.lifecycle import cancellation, claims, recovery, settlement
+from core.lifecycle import cancellation, claims, feeding, recovery, settlement
 from core.models import Batch, Generation, Job
 from core.states import IN_FLIGHT, OPEN_JOB, BatchState, GenerationState, JobState, is_final
 from tests.integration.shop import Shop
@@ -85,7 +85,8 @@ class History(RuleBasedStateMachine):
         with self.shop.database.session() as session:
             recovery.recover_expired(session, max_attempts=3)
         with self.shop.database.session() as session:
-            recovery.take_unpublished(session, empty_lanes=[], republish_seconds=0)
+            recovery.take_lost(session, empty_queues=[], republish_seconds=0)
+            feeding.take_waiting(session, window=2, republish_seconds=0)
 
     @rule(job_id=jobs)
     def cancel(self, job_id):

@@ -3,8 +3,8 @@
 import pytest
 
 from core.errors import WorkerLostError
-from core.lanes import Lane
-from core.lifecycle import claims, recovery
+from core.lanes import Lane, Message
+from core.lifecycle import claims, feeding, recovery
 from core.lifecycle.locks import lock_generations
 from core.models import Generation
 from core.states import BatchState, GenerationState, JobState
@@ -21,15 +21,15 @@ def recover(shop):
 
 @pytest.fixture
 def take(shop):
-    def take(*empty_lanes: Lane, republish_seconds: float = 0, limit: int = 1000):
+    def take(*empty_lanes: Lane, republish_seconds: float = 0):
         with shop.database.session() as session:
-            taken = recovery.take_unpublished(
+            lost = recovery.take_lost(
                 session,
-                empty_lanes=empty_lanes,
+                empty_queues=[(lane, first) for lane in empty_lanes for first in (True, False)],
                 republish_seconds=republish_seconds,
-                limit=limit,
             )
-        return [identity for identity, _ in taken]
+            unsent = feeding.take_waiting(session, window=100, republish_seconds=republish_seconds)
+        return [message.generation_id for message in (*lost, *unsent)]
 
     return take
 
@@ -38,7 +38,7 @@ def take(shop):
 def mark(shop):
     def mark(*ids):
         with shop.database.session() as session:
-            recovery.mark_published(session, ids)
+            feeding.mark_published(session, [Message(one, Lane.STANDARD) for one in ids])
 
     return mark
 
@@ -196,10 +196,10 @@ def test_a_late_note_of_the_request_does_not_hide_a_retry(shop, take, mark):
 def test_two_sweepers_take_different_rows(shop):
     shop.want(*(f"product {number}" for number in range(6)))
     with shop.database.session() as one, shop.database.session() as two:
-        first = recovery.take_unpublished(one, empty_lanes=[], republish_seconds=0, limit=3)
-        second = recovery.take_unpublished(two, empty_lanes=[], republish_seconds=0, limit=10)
+        first = feeding.take_waiting(one, window=3, republish_seconds=0)
+        second = feeding.take_waiting(two, window=10, republish_seconds=0)
     assert (len(first), len(second)) == (3, 3)
-    assert not {identity for identity, _ in first} & {identity for identity, _ in second}
+    assert not {one.generation_id for one in first} & {one.generation_id for one in second}
 
 
 def test_what_could_not_be_published_is_taken_again(shop, take):
@@ -207,7 +207,7 @@ def test_what_could_not_be_published_is_taken_again(shop, take):
 
     def publish_without_redis():
         with shop.database.session() as session:
-            assert recovery.take_unpublished(session, empty_lanes=[], republish_seconds=0)
+            assert feeding.take_waiting(session, window=10, republish_seconds=0)
             raise ConnectionError("Redis is away")
 
     with pytest.raises(ConnectionError):

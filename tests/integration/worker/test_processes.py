@@ -16,8 +16,8 @@ from sqlmodel import col, select
 
 from bundles.manifest import load_manifest
 from core.database import Database
-from core.lifecycle import cancellation, recovery
-from core.models import Generation, Image, Job
+from core.lifecycle import cancellation, feeding
+from core.models import Batch, Generation, Image, Job
 from core.queue import OperationalError, Publisher, make_celery
 from core.settings import Settings
 from core.states import GenerationState, JobState
@@ -46,22 +46,30 @@ class Factory(Shop):
 
     def __init__(self, database: Database, settings: Settings) -> None:
         super().__init__(database, bundle_revision=load_manifest(settings.bundle).revision)
+        self.settings = settings
         self.publisher = Publisher(make_celery(settings))
 
-    def order(self, count: int, *, steps: int) -> Sequence[uuid.UUID]:
-        """Submit and publish a sheet as the API does; give its generations."""
+    def order(
+        self, count: int, *, steps: int, tenant: str = "shop", publishes: int | None = None
+    ) -> Sequence[uuid.UUID]:
+        """Submit and publish a sheet as the API does; give the generations that it published."""
         name = uuid.uuid4().hex
         images = [
             wanted(f"{name} {number}", width=32, height=32, steps=steps) for number in range(count)
         ]
-        published = self.want(*images, batch=True).published
+        published = self.want(*images, batch=True, tenant=tenant, publishes=publishes).published
+        with self.database.session() as session:
+            messages, waiting = feeding.split(
+                session, tenant, published, window=self.settings.queue_window
+            )
+            feeding.release(session, waiting)
         ids = [identity for identity, _ in published]
         try:
-            self.publisher.publish(published)
+            self.publisher.publish(messages)
         except OperationalError:
             return ids  # the sweeper does it
         with self.database.session() as session:
-            recovery.mark_published(session, ids)
+            feeding.mark_published(session, messages)
         return ids
 
     def rows(self, ids: Sequence[uuid.UUID]) -> Sequence[Generation]:
@@ -281,6 +289,37 @@ def test_a_cancelled_image_leaves_the_engine(factory, crew):
     assert not worker.said("not recorded")
     after = factory.order(1, steps=4)
     factory.wait_until_done(after)
+
+
+def test_a_single_image_waits_for_one_batch_of_another_tenant_s_sheet_at_most(factory, crew):
+    crew.hire(1)
+    window = factory.settings.queue_window
+    sheet = factory.order(4 * window, steps=40, tenant="large", publishes=window)
+    poll(lambda: len(factory.finished(sheet)) > ROWS, seconds=SECONDS)
+
+    (single,) = factory.order(1, steps=40, tenant="small")
+    poll(lambda: factory.finished([single]), seconds=SECONDS)
+
+    (mine,) = factory.rows([single])
+    with factory.database.session() as session:
+        others = session.exec(
+            select(Generation).where(
+                Generation.tenant == "large", col(Generation.published_at).is_not(None)
+            )
+        ).all()
+        # Nobody needs the rest.
+        batch = session.exec(select(Batch).where(Batch.tenant == "large")).one()
+        cancellation.cancel_batch(session, batch.id)
+    waiting = [one for one in others if one.started_at is None]
+    between = [
+        one
+        for one in others
+        if one.started_at and mine.created_at < one.started_at < mine.started_at
+    ]
+    # Those that finish at the same moment leave room for as many messages.
+    assert len(between) <= ROWS, "claimed although they came later in the turn"
+    assert len(waiting) > 10 * ROWS, "many of the sheet's messages were before it in Redis"
+    assert len(waiting) + len(between) <= 2 * window, "and most of the sheet was not there"
 
 
 def test_a_second_signal_ends_at_once_and_gives_everything_back(factory, crew):

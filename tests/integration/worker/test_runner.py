@@ -9,7 +9,7 @@ from botocore.exceptions import EndpointConnectionError
 from sqlalchemy.exc import OperationalError
 
 from core.cache_stats import COUNTERS, Level, Outcome
-from core.lifecycle import cancellation, recovery
+from core.lifecycle import cancellation, feeding
 from core.states import GenerationState, JobState
 from tests.integration.shop import poll
 from worker.leases import Leases
@@ -256,8 +256,8 @@ def test_a_failed_attempt_waits_for_the_sweepers_message(shop, run, engine):
     engine.answer = RowFailedError("ValueError: bad latents")
     run(job_id)
     with shop.database.session() as session:
-        taken = recovery.take_unpublished(session, empty_lanes=[], republish_seconds=3600)
-    assert [identity for identity, _ in taken] == [shop.generation_of(job_id)]
+        taken = feeding.take_waiting(session, window=10, republish_seconds=3600)
+    assert [one.generation_id for one in taken] == [shop.generation_of(job_id)]
 
 
 def test_a_deadline_fails_the_late_and_goes_on_for_the_patient(shop, run, engine, wanted, at):

@@ -6,8 +6,9 @@ from structlog.testing import capture_logs
 
 from core.lanes import Lane
 from core.lifecycle import claims, recovery
-from core.queue import Publisher, make_celery
+from core.queue import Publisher, make_celery, queue_of
 from core.states import GenerationState
+from worker.feeder import Feeder
 from worker.sweeper import Sweeper
 
 
@@ -24,6 +25,7 @@ def make_sweeper(database, broker, publisher):
         database=database,
         broker=broker,
         publisher=publisher,
+        feeder=Feeder(database=database, publisher=publisher, window=100, republish_seconds=0),
         max_attempts=3,
         republish_seconds=0,
     )
@@ -38,7 +40,7 @@ def sweeper(make_sweeper, broker):
 def take_messages(broker, lane=Lane.STANDARD) -> int:
     """Empty a lane, as a worker that dies before its claims would."""
     count = broker.depth(lane)
-    broker.client.delete(lane.value)
+    broker.client.delete(*(queue_of(lane, first=first) for first in (True, False)))
     return count
 
 
@@ -81,7 +83,7 @@ def test_the_loss_of_redis_is_noticed_although_the_lane_is_in_use_again(shop, sw
     shop.want("mug", "cup")
     sweeper.sweep()
     broker.client.flushall()
-    broker.client.lpush(Lane.STANDARD.value, "a newer message")
+    broker.client.lpush(queue_of(Lane.STANDARD, first=True), "a newer message")
     sweeper.sweep()
     assert broker.depth(Lane.STANDARD) == 3
 
@@ -92,7 +94,7 @@ def test_a_loss_that_could_not_be_noted_is_noticed_by_the_next_pass(
     shop.want("mug")
     sweeper.sweep()
     broker.client.flushall()
-    broker.client.lpush(Lane.STANDARD.value, "a newer message")
+    broker.client.lpush(queue_of(Lane.STANDARD, first=True), "a newer message")
     with monkeypatch.context() as patch:
         patch.setattr(recovery, "forget_published", lambda _: 1 / 0)
         with pytest.raises(ZeroDivisionError):

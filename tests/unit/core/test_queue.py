@@ -2,7 +2,8 @@
 
 from collections import Counter
 
-from core.queue import LANES, LaneCycle
+from core.lanes import Lane
+from core.queue import LANES, ORDINARY_SHARE, QUEUES, LaneCycle, queue_of
 
 
 def cycle(*, share: int) -> LaneCycle:
@@ -25,3 +26,19 @@ def test_an_unknown_queue_comes_last():
     lanes = LaneCycle(share=8)
     lanes.update({"other", "bulk"})
     assert lanes.consume(2) == ["bulk", "other"]
+
+
+def test_a_lane_s_first_queue_is_asked_before_its_other_one_most_of_the_time():
+    queues = LaneCycle(share=1000)
+    queues.update(QUEUES)
+    orders = [queues.consume(len(QUEUES)) for _ in range(4 * ORDINARY_SHARE)]
+    assert orders[0] == list(QUEUES)
+    assert orders[0][:2] == ["interactive.first", "interactive"]
+    assert sum(order[0] == "interactive" for order in orders) == 4
+    for order in orders:
+        lanes = [queue.removesuffix(".first") for queue in order]
+        assert lanes == [lane for lane in LANES for _ in range(2)]
+
+
+def test_queues_have_names_of_their_own():
+    assert len({queue_of(lane, first=first) for lane in Lane for first in (True, False)}) == 6
