@@ -38,6 +38,13 @@ class ForbiddenUrlError(InvalidRequestError):
     code = "forbidden_url"
 
 
+class InvalidImageError(PackshotError):
+    """The image cannot be used; save it again as PNG or JPEG, or make it smaller."""
+
+    code = "invalid_image"
+    status = 422
+
+
 class UnauthorizedError(PackshotError):
     """Send an API key: `Authorization: Bearer <key>` (make one: `packshot keys create`)."""
 

@@ -68,6 +68,18 @@ class Settings(BaseSettings):
     presigned_url_seconds: PositiveInt = Field(
         default=3600, description="Life of a presigned image URL, in seconds."
     )
+    public_url: str = Field(
+        default="",
+        pattern=r"^(https?://[^/?#]+(/[^?#]*)?)?$",
+        description="Address of the API for everybody, which public image URLs begin with.",
+    )
+    c2pa_certificate: str = Field(
+        default="",
+        description="PEM file of the certificates that sign images (C2PA); empty: no signature.",
+    )
+    c2pa_key: str = Field(
+        default="", description="PEM file of the signing certificate's P-256 key."
+    )
 
     # Model
     bundle: Path = Field(

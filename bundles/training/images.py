@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
 
-from core.errors import BundleError
+from core.errors import BundleError, InvalidImageError
+from core.pictures.opening import open_rgb
 
 METADATA = "metadata.jsonl"
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".avif", ".bmp", ".gif", ".tif", ".tiff"})
@@ -142,18 +143,11 @@ def load_pixels(path: Path, width: int, height: int) -> npt.NDArray[np.uint8]:
     and white where it is transparent.
 
     Raises:
-        OSError: It is no image that can be read, or a damaged one; also for ones too large to be
-            honest.
+        OSError: It is no image that can be read, a damaged one, or larger than memory should hold.
     """
     try:
-        with Image.open(path) as opened:
-            upright = ImageOps.exif_transpose(opened)
-            image = upright.convert("RGBA" if upright.has_transparency_data else "RGB")
-    except (Image.DecompressionBombError, SyntaxError, ValueError) as error:
-        # What Pillow's readers raise for some damaged files besides OSError.
-        raise OSError(str(error)) from error
-    if image.mode == "RGBA":
-        ground = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(ground, image).convert("RGB")
+        image = open_rgb(path)
+    except InvalidImageError as error:
+        raise OSError(error.detail) from error
     fitted = ImageOps.fit(image, (width, height), Image.Resampling.LANCZOS)
     return np.asarray(fitted)

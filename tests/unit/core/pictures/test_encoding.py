@@ -1,0 +1,39 @@
+"""Files say that a model made them, in every format, as any reader sees it."""
+
+from io import BytesIO
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from core.pictures.encoding import encode
+from core.pictures.formats import Format
+from core.pictures.provenance import source_type_of
+from tests.pictures import TRAINED, png, product, source_type
+
+
+@pytest.mark.parametrize("format_", Format)
+def test_every_format_carries_the_mark_and_exiftool_reads_it(format_, tmp_path):
+    body = encode(product(), format_)
+    assert source_type_of(body) == TRAINED
+    opened = Image.open(BytesIO(body))
+    assert (opened.format, opened.size, opened.mode) == (format_.name, (128, 128), "RGB")
+    assert opened.get_format_mimetype() == format_.content_type
+    file = tmp_path / f"file.{format_.extension}"
+    file.write_bytes(body)
+    assert source_type(file) == TRAINED
+
+
+def test_png_keeps_every_pixel():
+    pixels = np.random.default_rng(0).integers(0, 256, (24, 32, 3), dtype=np.uint8)
+    decoded = Image.open(BytesIO(encode(Image.fromarray(pixels), Format.PNG)))
+    assert np.array_equal(np.asarray(decoded), pixels)
+
+
+@pytest.mark.parametrize("format_", [one for one in Format if one.lossy])
+def test_a_lower_quality_makes_a_smaller_file(format_):
+    assert len(encode(product(), format_, quality=40)) < len(encode(product(), format_))
+
+
+def test_a_file_of_another_program_has_no_mark():
+    assert source_type_of(png(product())) is None
