@@ -13,8 +13,10 @@ from api.reading import JobRow, find_job
 from api.repeats import Repeats
 from api.result_memory import ResultMemory
 from api.schemas import BatchFields, Fields, JobRequest
+from catalogue.channels import Channel, find_channel
 from catalogue.checks import check_prompt, check_variants
 from catalogue.issues import Issues
+from catalogue.naming import name_files
 from catalogue.order import check_parameters, make_order
 from catalogue.prompts import cut_off_warning
 from catalogue.sheet import Sheet
@@ -75,6 +77,9 @@ def accept_batch(
         InvalidSheetError: naming every bad cell; nothing was inserted.
     """
     order = make_order(sheet, fields.parameters(), bundle.limits, bundle.tokens)
+    issues = Issues()
+    wanted = name_files(order.wanted, channels_of(fields), fields.file_name, issues)
+    issues.raise_if_any()
     batch = Batch(
         tenant=terms.tenant,
         name=fields.name or name,
@@ -88,7 +93,7 @@ def accept_batch(
         session,
         _with_deadline(
             session,
-            [replace(one, approximate=terms.approximate) for one in order.wanted],
+            [replace(one, approximate=terms.approximate) for one in wanted],
             fields.deadline_seconds,
         ),
         tenant=terms.tenant,
@@ -119,11 +124,7 @@ def accept_job(
     """
     values, issues = check_parameters(request.parameters(), bundle.limits)
     _check_own(request, bundle, issues)
-    if len(issues):
-        named = "; ".join(f"{issue.column}: {issue.message}" for issue in issues)
-        raise InvalidRequestError(
-            f"The request is not valid: {named}", errors=list(issues.documents())
-        )
+    _refuse_if_any(issues)
     wanted = Wanted(
         **{name: value for name, value in values.items() if name != "variants"},
         prompt=request.prompt.strip(),
@@ -132,6 +133,8 @@ def accept_job(
         warning=_warning(request.prompt.strip(), bundle),
         approximate=terms.approximate,
     )
+    (wanted,) = name_files([wanted], channels_of(request), request.file_name, issues)
+    _refuse_if_any(issues)
     (wanted,) = _with_deadline(session, [wanted], request.deadline_seconds)
     repeats = Repeats(session, memory, terms.tenant, terms.ttl_seconds)
     revision = bundle.manifest.revision
@@ -158,6 +161,19 @@ def agrees(asked: bool | None, key: ApiKey, settings: Settings) -> bool:
         return False
     said = (one for one in (asked, key.approximate) if one is not None)
     return next(said, settings.approximate)
+
+
+def channels_of(fields: Fields) -> Sequence[Channel]:
+    """Give the channels that a request names; they were found when it was read."""
+    return [find_channel(name) for name in fields.channels or ()]
+
+
+def _refuse_if_any(issues: Issues) -> None:
+    if len(issues):
+        named = "; ".join(f"{issue.column}: {issue.message}" for issue in issues)
+        raise InvalidRequestError(
+            f"The request is not valid: {named}", errors=list(issues.documents())
+        )
 
 
 def _check_own(request: JobRequest, bundle: Bundle, issues: Issues) -> None:

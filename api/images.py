@@ -9,7 +9,7 @@ from api.services import Services
 from core.cache_stats import Level, Outcome, count
 from core.errors import ConflictError, NotFoundError, PackshotError
 from core.lifecycle import retention
-from core.models import Image, Job
+from core.models import Image, Job, Rendition
 from core.states import OPEN_JOB, JobState
 
 RETRY_SECONDS = 2
@@ -55,12 +55,12 @@ def ready_image(job: Job, image: Image | None) -> Image:
 _ENDED = {"failed": "failed", "canceled": "was cancelled"}
 
 
-def etag_of(image: Image) -> str:
+def etag_of(image: Image | Rendition) -> str:
     """Give the strong ETag: the digest of the bytes."""
     return f'"{image.digest}"'
 
 
-def matches(if_none_match: str | None, image: Image) -> bool:
+def matches(if_none_match: str | None, image: Image | Rendition) -> bool:
     """Tell whether the client has the image (RFC 9110, 13.1.2: a weak comparison)."""
     if if_none_match is None:
         return False
@@ -85,11 +85,7 @@ def image_response(services: Services, image: Image, headers: Mapping[str, str])
             return Response(body, media_type=image.content_type, headers=dict(headers))
         stream = services.storage.stream(image.key)
     except NotFoundError as error:
-        _lose(services, image)
-        raise GoneError(
-            "The image is not in store any more: somebody deleted its object. Ask for it again, "
-            "and it is computed again."
-        ) from error
+        raise gone(services, image) from error
     return StreamingResponse(
         stream,
         media_type=image.content_type,
@@ -97,9 +93,14 @@ def image_response(services: Services, image: Image, headers: Mapping[str, str])
     )
 
 
-def _lose(services: Services, image: Image) -> None:
+def gone(services: Services, image: Image) -> GoneError:
+    """Tell the janitor that S3 does not have an image, and make the answer."""
     logger.warning("%s is not in the bucket: its image answers no more requests.", image.key)
     count(Level.RESULT, Outcome.FALLBACK, tenant=image.tenant)
     # In a transaction of its own: the request's ends with an error.
     with services.database.session() as session:
         retention.lose(session, image.id)
+    return GoneError(
+        "The image is not in store any more: somebody deleted its object. Ask for it again, "
+        "and it is computed again."
+    )

@@ -9,6 +9,7 @@ from sqlalchemy import Select, and_, func, select
 from sqlmodel import Session, col
 
 from api.cursors import read_cursor, write_cursor
+from api.renditions import links_of
 from api.schemas import (
     ApproximationView,
     BatchLinks,
@@ -25,6 +26,7 @@ from core import errors
 from core.errors import NotFoundError
 from core.lifecycle.locks import among
 from core.models import Batch, Generation, Image, Job
+from core.pictures.formats import ORIGINAL
 from core.states import CacheOutcome, JobState
 
 JobRow = tuple[Job, Image | None, float | None, dict[str, Any] | None]
@@ -115,21 +117,28 @@ def list_batches(session: Session, tenant: str, *, cursor: str | None, limit: in
 
 
 def view_job(
-    job: Job, image: Image | None, seconds: float | None, approximation: dict[str, Any] | None
+    job: Job,
+    image: Image | None,
+    seconds: float | None,
+    approximation: dict[str, Any] | None,
+    *,
+    base: str = "",
 ) -> JobView:
-    """Write one job."""
+    """Write one job; public URLs begin with `base`, if the API has a public address."""
     return JobView(
         **{name: getattr(job, name) for name in _SAME},
         error=view_error(job),
         seconds=seconds_of(job, seconds),
         approximation=view_approximation(approximation),
+        file_name=job.files.get(ORIGINAL),
+        renditions=links_of(job, image, base),
         image=ImageView(url=image_path(job.id), **{n: getattr(image, n) for n in _IMAGE})
         if image
         else None,
     )
 
 
-_DERIVED = {"error", "seconds", "image", "approximation"}
+_DERIVED = {"error", "seconds", "image", "approximation", "file_name", "renditions"}
 _SAME = tuple(name for name in JobView.model_fields if name not in _DERIVED)
 _IMAGE = tuple(name for name in ImageView.model_fields if name != "url")
 
@@ -210,6 +219,8 @@ def _view(batch: Batch, counts: Counts) -> BatchView:
             self=path,
             items=f"{path}/items",
             results=f"{path}/results.csv",
+            images=f"{path}/images.zip",
+            manifest=f"{path}/manifest.jsonl",
             cancel=f"{path}/cancel",
         ),
     )

@@ -1,59 +1,52 @@
-"""results.csv of a batch, page by page: any number of lines in little memory."""
+"""results.csv and manifest.jsonl of a batch: any number of lines in little memory."""
 
 from collections.abc import Iterator, Sequence
-from uuid import UUID
 
-from sqlmodel import Session, col
-
-from api.reading import JobRow, find_batch, image_path, jobs_of, seconds_of
+from api.batch_rows import BatchRows
+from api.reading import JobRow, image_path, seconds_of, view_job
+from api.renditions import known_channels, link_to
+from api.schemas import ManifestEntry
+from catalogue.channels import Channel
 from catalogue.results import Outcome, format_header, format_lines
-from core.database import Database
-from core.models import Job
-
-PAGE_LINES = 1000
+from core.pictures.formats import ORIGINAL
 
 
-def stream_results(database: Database, tenant: str, batch_id: UUID) -> Iterator[str]:
-    """Write the lines of a batch.
+def stream_results(rows: BatchRows, base: str) -> Iterator[str]:
+    """Write the lines of results.csv.
 
-    Each page is read in a session of its own: a slow client keeps no connection.
-
-    Raises:
-        NotFoundError: before the first line, when the tenant has no such batch.
+    Args:
+        rows: The batch.
+        base: The API's public address, or the empty text.
     """
-    with database.session() as session:
-        columns = find_batch(session, tenant, batch_id).columns
-        page = _page(session, tenant, batch_id, after=-1)
-    return _lines(database, tenant, batch_id, columns, page)
+    columns = rows.batch.columns
+    # All of a batch are wanted for the same channels.
+    files = rows.first[0][0].files if rows.first else {}
+    channels = known_channels(files)
+    named = ["file_name"] if ORIGINAL in files else []
+    named += [f"{one.name}_{what}" for one in channels for what in ("file", "url")]
+    yield format_header(columns, named)
+    for page in rows.pages():
+        yield format_lines(columns, (_outcome(row, channels, base) for row in page))
 
 
-def _lines(
-    database: Database,
-    tenant: str,
-    batch_id: UUID,
-    columns: Sequence[str],
-    page: Sequence[JobRow],
-) -> Iterator[str]:
-    yield format_header(columns)
-    while page:
-        yield format_lines(columns, map(_outcome, page))
-        with database.session() as session:
-            page = _page(session, tenant, batch_id, after=page[-1][0].position)
+def stream_manifest(rows: BatchRows, base: str) -> Iterator[str]:
+    """Write the lines of manifest.jsonl: what the API says of each job, and its row."""
+    for page in rows.pages():
+        yield "".join(f"{_entry(row, base)}\n" for row in page)
 
 
-def _page(session: Session, tenant: str, batch_id: UUID, *, after: int) -> Sequence[JobRow]:
-    statement = (
-        jobs_of(tenant)
-        .where(col(Job.batch_id) == batch_id, col(Job.position) > after)
-        .order_by(col(Job.position))
-        .limit(PAGE_LINES)
-    )
-    return session.execute(statement).all()
+def _entry(row: JobRow, base: str) -> str:
+    view = view_job(*row, base=base)
+    return ManifestEntry(**view.model_dump(), row=row[0].row).model_dump_json()
 
 
-def _outcome(row: JobRow) -> Outcome:
+def _outcome(row: JobRow, channels: Sequence[Channel], base: str) -> Outcome:
     job, image, seconds, _ = row
     took = seconds_of(job, seconds)
+    files: list[str | None] = [job.files[ORIGINAL]] if ORIGINAL in job.files else []
+    for channel in channels:
+        link = link_to(job, image, channel, base)
+        files += [link.file_name, link.public_url]
     return Outcome(
         row=job.row,
         variant=job.variant,
@@ -64,4 +57,5 @@ def _outcome(row: JobRow) -> Outcome:
         cache=job.cache.value,
         seconds=None if took is None else round(took, 3),
         warning=job.warning,
+        files=files,
     )

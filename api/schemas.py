@@ -6,7 +6,9 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from api.rendition_schemas import Channels, RenditionLink
 from catalogue.checks import check_line, check_text
+from catalogue.templates import LONGEST_TEMPLATE
 from core.cache_mode import CacheMode
 from core.lanes import Lane
 from core.states import BatchState, CacheOutcome, JobState
@@ -66,10 +68,31 @@ class Fields(BaseModel):
         "steps; without it the key or the server decides.",
     )
 
+    channels: Channels | None = Field(
+        None,
+        description="What each image is wanted for, as in docs/channels.md: google_merchant, "
+        "amazon_secondary, walmart, ebay, shopify, web, thumbnail; web.avif for another format.",
+    )
+    file_name: Text | None = Field(
+        None,
+        max_length=LONGEST_TEMPLATE,
+        description="Jinja2 over sku, variant, number, line, channel and extension; names files.",
+    )
+
     def parameters(self) -> dict[str, Any]:
         """Give what the catalogue checks and fills up."""
         return self.model_dump(
-            exclude={"approximate", "cache", "deadline_seconds", "lane", "name", "rows", "prompt"}
+            exclude={
+                "approximate",
+                "cache",
+                "channels",
+                "deadline_seconds",
+                "file_name",
+                "lane",
+                "name",
+                "rows",
+                "prompt",
+            }
         )
 
 
@@ -154,9 +177,21 @@ class JobView(BaseModel):
         description="What computing it took; 0 from store, null while it is not finished."
     )
     image: ImageView | None
+    file_name: str | None = Field(
+        description="What the image is called, where channels or names were asked for."
+    )
+    renditions: list[RenditionLink] = Field(
+        description="The image as the channels that were asked for want it."
+    )
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+
+
+class ManifestEntry(JobView):
+    """One line of a batch's manifest.jsonl."""
+
+    row: dict[str, Any] = Field(description="The sheet's cells.")
 
 
 class Counts(BaseModel):
@@ -183,6 +218,8 @@ class BatchLinks(BaseModel):
     self: str
     items: str
     results: str
+    images: str = Field(description="All images as one ZIP; `?channel=` for a channel's.")
+    manifest: str = Field(description="JSONL, an image in each line.")
     cancel: str
 
 

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 from api.bundle import CurrentBundle
 from api.result_memory import ResultMemory
+from catalogue.renditions.store import Renditions
 from core import cache_ledger
 from core.database import Database
 from core.flusher import Flusher
+from core.pictures.credentials import credentials_of
 from core.queue import Broker, Publisher, make_celery
 from core.settings import Settings
 from core.storage import Storage
@@ -25,6 +27,7 @@ class Services:
     publisher: Publisher
     bundle: CurrentBundle
     results: ResultMemory
+    renditions: Renditions
 
 
 @contextmanager
@@ -41,6 +44,9 @@ def open_services(settings: Settings) -> Iterator[Services]:
             publisher=Publisher(celery),
             bundle=CurrentBundle(settings),
             results=results,
+            renditions=Renditions(
+                database=database, storage=storage, credentials=credentials_of(settings)
+            ),
         )
     finally:
         celery.close()

@@ -1,16 +1,18 @@
-"""File names of images: `<SKU>_<variant>.png`, safe on every system, each only once."""
+"""File names of images: safe on every system, each only once in its batch.
+
+Without a template they are `<SKU>_<variant>.<extension>`.
+"""
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from itertools import count
 
 LONGEST = 120
 """Bytes of a SKU that a file name keeps; file systems allow 255 in all."""
 
-EXTENSIONS: Mapping[str, str] = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
-
 _UNSAFE = re.compile(r"[^\w.-]+")
+_NOT_PLAIN = re.compile(r"[^A-Za-z0-9_.]+")
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 """What Windows takes for a device, whatever follows the first dot."""
 
@@ -23,6 +25,11 @@ def safe(text: str) -> str:
     name = _UNSAFE.sub("-", unicodedata.normalize("NFC", text)).strip("-.")
     name = name.encode()[:LONGEST].decode(errors="ignore")
     return f"_{name}" if _RESERVED.fullmatch(name) else name
+
+
+def plain(text: str) -> str:
+    """Turn a text into what Amazon takes: ASCII letters, digits, `_` and `.`."""
+    return _NOT_PLAIN.sub("_", safe(text)).strip("_.")
 
 
 class Names:
@@ -46,7 +53,7 @@ class Names:
 
 
 def _candidates(sku: str, variant: int, line: int) -> Iterator[str]:
-    stem = f"{safe(sku) or f'line{line}'}_{variant}"
+    stem = f"{safe(sku) or (f'line{line}' if line else 'image')}_{variant}"
     yield stem
     yield f"{stem}_line{line}"
     yield from (f"{stem}_line{line}_{number}" for number in count(2))

@@ -28,6 +28,8 @@ class Outcome:
     cache: str
     seconds: float | None
     warning: str | None
+    files: Sequence[str | None] = ()
+    """What the further columns say of its files."""
 
 
 def neutralise(text: str) -> str:
@@ -35,9 +37,9 @@ def neutralise(text: str) -> str:
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
-def format_header(columns: Sequence[str]) -> str:
-    """Write the first line."""
-    return _format([[*map(neutralise, columns), *OUTCOME]])
+def format_header(columns: Sequence[str], further: Sequence[str] = ()) -> str:
+    """Write the first line; `further` names the columns of `Outcome.files`."""
+    return _format([[*map(neutralise, columns), *OUTCOME, *further]])
 
 
 def format_lines(columns: Sequence[str], outcomes: Iterable[Outcome]) -> str:
@@ -46,6 +48,7 @@ def format_lines(columns: Sequence[str], outcomes: Iterable[Outcome]) -> str:
         [
             *(neutralise(_cell(outcome.row.get(column))) for column in columns),
             *(neutralise(_cell(getattr(outcome, name))) for name in OUTCOME),
+            *(neutralise(_cell(text)) for text in outcome.files),
         ]
         for outcome in outcomes
     )

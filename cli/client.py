@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import httpx
 
@@ -94,6 +94,11 @@ class Client:
     def results(self, identity: str, target: Path) -> None:
         """Download a batch's results.csv as it is."""
         self._patiently(lambda: self._stream(f"/v1/batches/{identity}/results.csv", target))
+
+    def archive(self, identity: str, target: Path, channel: str | None = None) -> None:
+        """Download a batch's images as one ZIP, as a channel wants them if one is named."""
+        query = f"?channel={quote(channel)}" if channel else ""
+        self._patiently(lambda: self._stream(f"/v1/batches/{identity}/images.zip{query}", target))
 
     def accepts_key(self) -> bool:
         """Tell whether the server knows our key."""

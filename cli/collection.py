@@ -4,17 +4,22 @@ import hashlib
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePath
 from tempfile import TemporaryFile
 
+from catalogue.channels import find_channel
+from catalogue.file_names import Names
 from cli.client import Client
-from cli.errors import UsageError
-from cli.names import EXTENSIONS, Names
+from cli.errors import RefusedError, UsageError
 from cli.records import Batch, Item
+from core.pictures.formats import Format
 
 DOWNLOADS = 4
 """Images that are downloaded at the same time."""
+
+_NO_RENDITION = frozenset({410, 422})
+"""Answers that concern one image: it is gone, or does not suit the channel."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +87,7 @@ class Collector:
         folder: Path,
         *,
         tell: Callable[[Batch], None] = lambda _: None,
+        channel: str | None = None,
         pause: Callable[[], None] = lambda: time.sleep(1),
     ) -> None:
         self.client = client
@@ -91,6 +97,7 @@ class Collector:
         """Called after each look, with the batch as it is then."""
         self.pause = pause
         """Called before the same page is read again."""
+        self._channel = find_channel(channel) if channel else None
         self._names = Names()
         self._started = time.monotonic()
         self._begun: float | None = None
@@ -141,18 +148,34 @@ class Collector:
         self.tell(self.batch)
 
     def _target(self, item: Item) -> Path:
-        return self.folder / self._names.take(sku=item.sku, variant=item.variant, line=item.line)
+        """Name an image's file: as the server does, where somebody asked for names."""
+        stem = self._names.take(sku=item.sku, variant=item.variant, line=item.line)
+        wanted = self._channel
+        named = item.renditions.get(wanted.name) if wanted else item.file_name
+        extension = wanted.format.extension if wanted else Format.PNG.extension
+        # A name that a server gives stays in the folder.
+        return self.folder / (PurePath(named or "").name or f"{stem}.{extension}")
 
-    def _download(self, item: Item, target: Path) -> Entry:
+    def _download(self, item: Item, file: Path) -> Entry:
         picture = item.picture
         if picture is None:
             return Entry(item=item, file=None)
-        file = target.with_name(f"{target.name}.{EXTENSIONS.get(picture.content_type, 'png')}")
-        if not (file.is_file() and _digest(file.read_bytes()) == picture.digest):
-            # Renamed when complete: an interrupted download leaves no half image.
-            unfinished = file.with_name(file.name + ".part")
-            unfinished.write_bytes(self.client.download(picture.url))
-            unfinished.replace(file)
+        url = picture.url
+        if self._channel is not None:
+            url = f"/v1/jobs/{item.id}/renditions/{self._channel.name}"
+        elif file.is_file() and _digest(file.read_bytes()) == picture.digest:
+            return Entry(item=item, file=file)
+        try:
+            body = self.client.download(url)
+        except RefusedError as error:
+            if self._channel is None or error.answer not in _NO_RENDITION:
+                raise
+            # The others may suit the channel.
+            return Entry(item=replace(item, error=error.detail), file=None)
+        # Renamed when complete: an interrupted download leaves no half image.
+        unfinished = file.with_name(file.name + ".part")
+        unfinished.write_bytes(body)
+        unfinished.replace(file)
         return Entry(item=item, file=file)
 
 

@@ -46,6 +46,7 @@ def fetch(
     folder: Path,
     *,
     pause: Callable[[], None] = pause,
+    channel: str | None = None,
 ) -> Collection:
     """Wait for a batch, bring everything that it makes into `folder`, and say what came.
 
@@ -55,7 +56,9 @@ def fetch(
     prepare_folder(folder)
     try:
         with BatchProgress(batch) as progress:
-            collector = Collector(client, batch, folder, tell=progress.update, pause=pause)
+            collector = Collector(
+                client, batch, folder, tell=progress.update, pause=pause, channel=channel
+            )
             collection = collector.collect()
     except KeyboardInterrupt:
         say(

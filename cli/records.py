@@ -1,7 +1,7 @@
 """What the API answers, as far as the command needs it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 OPEN_STATES = frozenset({"queued", "running"})
@@ -61,6 +61,10 @@ class Item:
     error: str | None
     """Why there is no image, in words."""
     picture: Picture | None
+    file_name: str | None = None
+    """What its file is to be called, where somebody asked for a name."""
+    renditions: Mapping[str, str] = field(default_factory=dict)
+    """The file's name on each channel that was asked for."""
 
     @classmethod
     def parse(cls, body: Mapping[str, Any]) -> Self:
@@ -80,6 +84,8 @@ class Item:
             )
             if image
             else None,
+            file_name=body.get("file_name"),
+            renditions={one["channel"]: one["file_name"] for one in body.get("renditions") or ()},
         )
 
     @property

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from catalogue.channels import UnknownChannelError, find_channel
+from cli.archive import fetch_archive
 from cli.client import Client
 from cli.collection import prepare_folder
 from cli.console import say, stdout
@@ -12,7 +14,7 @@ from cli.embedded import find_server
 from cli.errors import UsageError
 from cli.options import DEFAULT_OUT, Key, Out, Url
 from cli.order import fetch as fetch_batch
-from cli.order import require_all, send
+from cli.order import pause, require_all, send
 from core.schedulers import SCHEDULERS
 from core.settings import get_settings
 
@@ -44,6 +46,14 @@ def submit(
         int | None, typer.Option(min=1, help="Images that are later than this fail.")
     ] = None,
     name: Annotated[str | None, typer.Option(help="What to call the batch.")] = None,
+    channel: Annotated[
+        list[str] | None,
+        typer.Option(help="What the images are for, such as walmart; may be given several times."),
+    ] = None,
+    file_name: Annotated[
+        str | None,
+        typer.Option(help='Names of files, for example "{{sku}}_{{number}}.{{extension}}".'),
+    ] = None,
 ) -> None:
     """Make the images of a sheet on any packshot server, and download them.
 
@@ -63,6 +73,8 @@ def submit(
         "lane": lane,
         "deadline_seconds": deadline_seconds,
         "name": name,
+        "channels": ",".join(channel) if channel else None,
+        "file_name": file_name,
     }
     given = {field: value for field, value in fields.items() if value is not None}
     if not detach:
@@ -73,7 +85,9 @@ def submit(
             stdout.print(batch.id)
             say(f"{batch.total} images. Get them with: packshot fetch {batch.id}")
             return
-        require_all(fetch_batch(client, batch, out))
+        # Of several channels, none is what is wanted here: packshot fetch brings each.
+        only = channel[0] if channel and len(channel) == 1 else None
+        require_all(fetch_batch(client, batch, out, channel=known_channel(only)))
 
 
 def fetch(
@@ -81,11 +95,34 @@ def fetch(
     url: Url = None,
     key: Key = None,
     out: Out = DEFAULT_OUT,
+    channel: Annotated[
+        str | None, typer.Option(help="As this channel wants the images, such as walmart.")
+    ] = None,
+    archive: Annotated[
+        bool, typer.Option("--zip", help="One ZIP instead of files, results and contact sheet.")
+    ] = False,
 ) -> None:
     """Wait for a batch that was sent before, and download its images."""
+    wanted = known_channel(channel)
     prepare_folder(out)
     with connect(url, key) as client:
-        require_all(fetch_batch(client, client.batch(batch), out))
+        found = client.batch(batch)
+        if archive:
+            fetch_archive(client, found, out, wanted, pause=pause)
+            return
+        require_all(fetch_batch(client, found, out, channel=wanted))
+
+
+def known_channel(name: str | None) -> str | None:
+    """Check a channel's name before anything is waited for.
+
+    Raises:
+        UsageError: There is none of that name.
+    """
+    try:
+        return find_channel(name).name if name else None
+    except UnknownChannelError as error:
+        raise UsageError(str(error)) from error
 
 
 def connect(url: str | None, key: str | None) -> Client:

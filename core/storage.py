@@ -21,6 +21,9 @@ CACHE_CONTROL = "public, max-age=31536000, immutable"
 IMAGES = "images/"
 """What the keys of images begin with."""
 
+RENDITIONS = "renditions/"
+"""What the keys of renditions begin with."""
+
 _OWNER = re.compile(r"-([0-9a-f]{32})-[0-9a-f]{16}\.\w+$")
 
 AT_ONCE = 1000
@@ -74,6 +77,37 @@ class Storage:
         owner = f"-{generation_id.hex}" if generation_id else ""
         name = f"{fingerprint}{owner}-{digest[:16]}.{extension}"
         key = f"{IMAGES}{tenant}/{fingerprint[:2]}/{name}"
+        self._put_immutable(key, body, content_type)
+        return StoredObject(key=key, digest=digest, size=len(body))
+
+    def put_rendition(
+        self,
+        body: bytes,
+        *,
+        tenant: str,
+        name: str,
+        extension: str,
+        content_type: str,
+        generation_id: UUID,
+    ) -> StoredObject:
+        """Store what was made of an image; the key ends as that of an image does, and for the same.
+
+        Args:
+            body: The file.
+            tenant: Whose it is.
+            name: What it is of the image, such as the channel that it is for.
+            extension: What the key ends with.
+            content_type: The file's.
+            generation_id: What made the image.
+        """
+        digest = hashlib.sha256(body).hexdigest()
+        owner = generation_id.hex
+        # The end of an id: the beginning is the time.
+        key = f"{RENDITIONS}{tenant}/{owner[-2:]}/{name}-{owner}-{digest[:16]}.{extension}"
+        self._put_immutable(key, body, content_type)
+        return StoredObject(key=key, digest=digest, size=len(body))
+
+    def _put_immutable(self, key: str, body: bytes, content_type: str) -> None:
         self.client.put_object(
             Bucket=self.bucket,
             Key=key,
@@ -81,7 +115,6 @@ class Storage:
             ContentType=content_type,
             CacheControl=CACHE_CONTROL,
         )
-        return StoredObject(key=key, digest=digest, size=len(body))
 
     def stream(self, key: str, *, chunk_bytes: int = 64 * 1024) -> Iterator[bytes]:
         """Open an object and give its bytes in chunks.
@@ -168,7 +201,7 @@ class Storage:
 
 
 def generation_of(key: str) -> UUID | None:
-    """Read from an image's key which generation stored it; None: it is of an older version."""
+    """Read from a key which generation it belongs to; None: it is of an older version."""
     found = _OWNER.search(key)
     return UUID(found[1]) if found else None
 

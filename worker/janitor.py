@@ -2,8 +2,8 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from datetime import datetime
-from itertools import islice
+from datetime import UTC, datetime, timedelta
+from itertools import chain, islice
 
 import structlog
 from sqlmodel import Session
@@ -13,9 +13,13 @@ from core.database import Database
 from core.lifecycle import retention
 from core.lifecycle.retention import Limits
 from core.settings import Settings
-from core.storage import AT_ONCE, IMAGES, Storage, generation_of
+from core.storage import AT_ONCE, IMAGES, RENDITIONS, Storage, generation_of
 
 log = structlog.get_logger(__name__)
+
+UNRECORDED = timedelta(hours=1)
+"""A rendition without a row is left alone for so long: its row may be on the way. Clocks that
+differ by less than this do no harm."""
 
 
 def limits_of(settings: Settings) -> Limits:
@@ -72,7 +76,8 @@ class Janitor:
             if not marked:
                 return
             # A row is kept until its object is gone: what a crash leaves, the next pass finds.
-            self._storage.delete([one.key for one in marked if not one.shared])
+            objects = [one.key for one in marked if not one.shared]
+            self._storage.delete([*objects, *(key for one in marked for key in one.renditions)])
             with self._database.session() as session:
                 retention.forget(session, [one.image_id for one in marked])
 
@@ -81,13 +86,22 @@ class Janitor:
 
         A page of S3's list in each pass: a million objects are gone through in hours.
         """
-        page = [key for key, _ in islice(self._listed, AT_ONCE)]
+        page = list(islice(self._listed, AT_ONCE))
         if not page:
-            self._listed = self._storage.listed(IMAGES)
+            self._listed = chain(self._storage.listed(IMAGES), self._storage.listed(RENDITIONS))
             return
-        owners = {key: owner for key in page if (owner := generation_of(key))}
+        owners = {
+            key: owner
+            for key, written in page
+            if (owner := generation_of(key)) and not _is_coming(key, written)
+        }
         with self._database.session() as session:
             orphans = retention.orphans(session, owners)
         self._storage.delete(orphans)
         if orphans:
             log.info("objects without a row deleted", objects=len(orphans))
+
+
+def _is_coming(key: str, written: datetime) -> bool:
+    """Tell whether an object may get its row yet: a rendition is made of work that is over."""
+    return key.startswith(RENDITIONS) and written > datetime.now(UTC) - UNRECORDED

@@ -16,6 +16,7 @@ import structlog
 from sqlalchemy import func
 from sqlmodel import Session, col
 
+from catalogue.renditions.store import Renditions
 from core.cache_stats import Level, Outcome, count
 from core.database import DATABASE_ERRORS, Database
 from core.errors import DeadlineExceededError, GenerationFailedError
@@ -23,11 +24,13 @@ from core.lifecycle import cancellation, claims, settlement
 from core.lifecycle.claims import Claim
 from core.lifecycle.settlement import Finished
 from core.models import Image, Job
+from core.pictures.credentials import Credentials
 from core.storage import STORAGE_ERRORS, Storage, StoredObject
 from worker.approximate.cache import NOTHING, ApproximateCache, Plan
-from worker.encoding import CONTENT_TYPE, EXTENSION, encode_png
+from worker.encoding import ORIGINAL, encode_original
 from worker.group_commit import GroupCommit
 from worker.leases import Lease, Leases
+from worker.renditions import make_known
 from worker.rows import (
     RowCanceledError,
     RowExpiredError,
@@ -73,6 +76,8 @@ class Runner:
         bundle_revision: str | None = None,
         guidance_interval: tuple[float, float] = (0.0, 1.0),
         approximate: ApproximateCache | None = None,
+        renditions: Renditions | None = None,
+        credentials: Credentials | None = None,
         patience_seconds: float = 60.0,
         pause_seconds: float = 2.0,
     ) -> None:
@@ -88,6 +93,8 @@ class Runner:
                 worker that has it. None: whatever comes is computed.
             guidance_interval: The bundle's: shares of the schedule between which guidance is on.
             approximate: Where rows that agree to it may find a beginning; None: nowhere.
+            renditions: Makes what channels want of an image; None: somebody else does.
+            credentials: What signs images; None: they are not signed.
             patience_seconds: How long Postgres or S3 may be away before an image is given up; it
                 is then queued again, and the attempt does not count.
             pause_seconds: Before a failed image's second attempt, twice that before its third.
@@ -100,6 +107,8 @@ class Runner:
         self._bundle_revision = bundle_revision
         self._guidance_interval = guidance_interval
         self._approximate = approximate
+        self._renditions = renditions
+        self._credentials = credentials
         self._patience_seconds = patience_seconds
         self._pause_seconds = pause_seconds
         self._stopping = threading.Event()
@@ -175,10 +184,11 @@ class Runner:
         result = self._engine.submit(self._request(claim, plan)).result()
         lease.computed = True
         _count_features(claim, result)
-        stored = self._store(lease, encode_png(result.image))
+        body = encode_original(result.image, self._credentials)
+        image = _image(claim, plan, self._store(lease, body))
         finished = Finished(
             claim=claim,
-            image=_image(claim, plan, stored),
+            image=image,
             seconds=result.seconds,
             approximation=plan.approximation,
         )
@@ -188,6 +198,8 @@ class Runner:
             log.info("image stored", seconds=round(result.seconds, 2), attempt=claim.attempt)
             if self._approximate:
                 self._approximate.learn(claim, plan, result)
+            if self._renditions:
+                make_known(self._renditions, image, claim.channels, body)
         else:
             log.info("image not recorded: its claim ended while it was computed")
         return Delivery.DONE
@@ -228,8 +240,8 @@ class Runner:
                 body,
                 tenant=claim.tenant,
                 fingerprint=claim.fingerprint,
-                extension=EXTENSION,
-                content_type=CONTENT_TYPE,
+                extension=ORIGINAL.extension,
+                content_type=ORIGINAL.content_type,
                 generation_id=claim.generation_id,
             ),
             unless=lambda: lease.lost,
@@ -347,7 +359,7 @@ def _image(claim: Claim, plan: Plan, stored: StoredObject) -> Image:
         fingerprint=exact or claim.fingerprint,
         generation_id=claim.generation_id,
         key=stored.key,
-        content_type=CONTENT_TYPE,
+        content_type=ORIGINAL.content_type,
         digest=stored.digest,
         size=stored.size,
         width=claim.width,

@@ -1,5 +1,6 @@
 """Sheets: sent, listed, read, cancelled."""
 
+from collections.abc import Iterator
 from typing import Annotated
 from uuid import UUID
 
@@ -8,12 +9,15 @@ from fastapi.responses import StreamingResponse
 
 from api import reading
 from api.acceptance import accept_batch, terms_of
+from api.archive import stream_archive
+from api.batch_rows import BatchRows
 from api.counting import count_submission
 from api.dependencies import ServicesNow, SessionNow, Submitter, Tenant, get_caller
 from api.problems import problems
 from api.publication import publish, revoke
 from api.reading import batch_path, find_batch, view_batch
-from api.results import stream_results
+from api.renditions import channel_named
+from api.results import stream_manifest, stream_results
 from api.schemas import BatchPage, BatchView, JobPage
 from api.uploads import Upload, document_upload, receive_upload
 from core.lifecycle.cancellation import cancel_batch
@@ -105,9 +109,46 @@ def post_cancel(
 )
 def get_results(batch_id: UUID, tenant: Tenant, services: ServicesNow) -> StreamingResponse:
     """Download the sheet with what became of each image."""
-    lines = stream_results(services.database, tenant, batch_id)
-    return StreamingResponse(
-        lines,
-        media_type="text/csv; charset=utf-8",
-        headers={"Content-Disposition": f'attachment; filename="results-{batch_id}.csv"'},
-    )
+    rows = BatchRows(services.database, tenant, batch_id)
+    lines = stream_results(rows, services.settings.public_url)
+    return _file(lines, "text/csv; charset=utf-8", f"results-{batch_id}.csv")
+
+
+@router.get(
+    "/{batch_id}/manifest.jsonl",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"application/x-ndjson": {}}}, **problems(404)},
+)
+def get_manifest(batch_id: UUID, tenant: Tenant, services: ServicesNow) -> StreamingResponse:
+    """Download what is known of each image, one JSON object in each line."""
+    rows = BatchRows(services.database, tenant, batch_id)
+    lines = stream_manifest(rows, services.settings.public_url)
+    return _file(lines, "application/x-ndjson", f"manifest-{batch_id}.jsonl")
+
+
+@router.get(
+    "/{batch_id}/images.zip",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"application/zip": {}}}, **problems(404)},
+)
+def get_archive(
+    batch_id: UUID,
+    tenant: Tenant,
+    services: ServicesNow,
+    channel: Annotated[
+        str | None, Query(description="As this channel wants them; without it as the model drew.")
+    ] = None,
+) -> StreamingResponse:
+    """Download the finished images as one archive; MISSING.txt in it names the others, and why."""
+    wanted = channel_named(channel) if channel else None
+    rows = BatchRows(services.database, tenant, batch_id)
+    archive = stream_archive(services, rows, wanted)
+    suffix = f"-{wanted.name}" if wanted else ""
+    return _file(archive, "application/zip", f"images-{batch_id}{suffix}.zip")
+
+
+def _file(
+    content: Iterator[str] | Iterator[bytes], media_type: str, name: str
+) -> StreamingResponse:
+    disposition = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return StreamingResponse(content, media_type=media_type, headers=disposition)

@@ -1,7 +1,7 @@
 """A worker's hold on a generation: claim, renew, hand back."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -41,6 +41,8 @@ class Claim:
     seed: int
     approximate_scope: str | None = None
     exact_fingerprint: str | None = None
+    channels: Sequence[str] = field(default=(), hash=False)
+    """Renditions that whoever asked first wants."""
 
     def fence(self) -> tuple[ColumnElement[bool], ...]:
         """Give the WHERE clauses that only the holder of this claim satisfies."""

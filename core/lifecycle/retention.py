@@ -5,7 +5,7 @@ marked (`doomed_at`: from then on nothing reads it), its object leaves S3, its r
 What a job names that is not over for long stays, whatever the budget says: see `_named`.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -20,7 +20,7 @@ from core.eviction import Policy
 from core.fingerprint import canonical_text
 from core.lifecycle.locks import among, array_of, lock_generations
 from core.lifecycle.lookup import FOR_EVER
-from core.models import Batch, Generation, Image, Job
+from core.models import Batch, Generation, Image, Job, Rendition
 from core.states import IN_FLIGHT, BatchState
 
 AT_ONCE = 1000
@@ -51,6 +51,8 @@ class Doomed:
     key: str
     shared: bool
     """Whether another image, which stays, has the same object."""
+    renditions: Sequence[str]
+    """Keys of what was made of it."""
 
 
 def expire(session: Session, limits: Limits) -> Counter[str]:
@@ -74,19 +76,26 @@ def expire(session: Session, limits: Limits) -> Counter[str]:
 def evict(session: Session, limits: Limits) -> Counter[str]:
     """Mark as much as the budgets are exceeded by, in the order of the policy.
 
+    An image counts with what was made of it.
+
     Returns:
         How many were marked, by tenant; at most `AT_ONCE`, so call it until none was.
     """
     images, size = session.execute(
         select(func.count(), func.coalesce(func.sum(col(Image.size)), 0)).where(_stays())
     ).one()
+    made = session.execute(
+        select(func.coalesce(func.sum(col(Rendition.size)), 0))
+        .join(Image, col(Image.id) == col(Rendition.image_id))
+        .where(_stays())
+    ).scalar_one()
     too_many = images - limits.max_images if limits.max_images else 0
-    too_large = int(size) - limits.max_bytes if limits.max_bytes else 0
+    too_large = int(size + made) - limits.max_bytes if limits.max_bytes else 0
     if too_many <= 0 and too_large <= 0:
         return Counter()
     victims: list[UUID] = []
     candidates = session.execute(
-        select(col(Image.id), col(Image.size))
+        select(col(Image.id), col(Image.size) + _size_of_renditions())
         .where(_stays(), ~_named(limits.retention_seconds))
         .order_by(*_FIRST_OUT[limits.policy])
         .limit(AT_ONCE)
@@ -97,6 +106,12 @@ def evict(session: Session, limits: Limits) -> Counter[str]:
         victims.append(identity)
         too_many, too_large = too_many - 1, too_large - image_size
     return _doom(session, victims, limits)
+
+
+def _size_of_renditions() -> ColumnElement[int]:
+    """Add up what was made of an image, in a query of images."""
+    size = select(func.coalesce(func.sum(col(Rendition.size)), 0))
+    return size.where(col(Rendition.image_id) == col(Image.id)).scalar_subquery()
 
 
 _FIRST_OUT: Mapping[Policy, Sequence[Any]] = {
@@ -241,14 +256,27 @@ def doomed(session: Session) -> Sequence[Doomed]:
         .order_by(col(Image.doomed_at))
         .limit(AT_ONCE)
     )
+    marked = session.execute(statement).all()
+    made = _renditions(session, [identity for identity, _, _ in marked])
     return [
-        Doomed(image_id=identity, key=key, shared=shared)
-        for identity, key, shared in session.execute(statement)
+        Doomed(image_id=identity, key=key, shared=shared, renditions=made[identity])
+        for identity, key, shared in marked
     ]
 
 
+def _renditions(session: Session, image_ids: Collection[UUID]) -> Mapping[UUID, Sequence[str]]:
+    keys = defaultdict(list)
+    statement = select(col(Rendition.image_id), col(Rendition.key))
+    for identity, key in session.execute(statement.where(among(Rendition.image_id, image_ids))):
+        keys[identity].append(key)
+    return keys
+
+
 def forget(session: Session, image_ids: Collection[UUID]) -> None:
-    """Delete the rows of marked images whose objects are gone; their jobs have none from then."""
+    """Delete the rows of marked images whose objects are gone, and of what was made of them.
+
+    Their jobs have no image from then on.
+    """
     session.execute(update(Job).where(among(Job.image_id, image_ids)).values(image_id=None))
     session.execute(
         delete(Image).where(among(Image.id, image_ids), col(Image.doomed_at).is_not(None))
@@ -275,7 +303,10 @@ def orphans(session: Session, objects: Mapping[str, UUID]) -> list[str]:
     known = session.execute(
         select(col(Image.key)).where(col(Image.key) == func.any(list(objects)))
     ).scalars()
-    recorded = set(known)
+    made = session.execute(
+        select(col(Rendition.key)).where(col(Rendition.key) == func.any(list(objects)))
+    ).scalars()
+    recorded = {*known, *made}
     return [key for key, work in objects.items() if work in ended and key not in recorded]
 
 

@@ -20,6 +20,7 @@ from core.lifecycle.locks import among
 from core.lifecycle.lookup import FOR_EVER, Stored, find_stored, in_flight, join_in_flight
 from core.models import Batch, Generation, ImageParameters, Job
 from core.models.columns import new_id
+from core.pictures.formats import ORIGINAL
 from core.states import BatchState, CacheOutcome, GenerationState, JobState
 
 
@@ -40,6 +41,8 @@ class Wanted:
     sku: str = ""
     line: int | None = None
     row: dict[str, Any] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
+    """File names by channel: see `core.models.Job.files`."""
     warning: str | None = None
     deadline_at: datetime | None = None
     approximate: bool = False
@@ -78,7 +81,7 @@ class Wanted:
 
     def job(self, digest: str) -> dict[str, Any]:
         """Give the columns of `Job` that say what is wanted; see `parameters` for `digest`."""
-        named = ("line", "row", "sku", "variant", "warning", "deadline_at")
+        named = ("line", "row", "sku", "variant", "files", "warning", "deadline_at")
         return self.parameters(digest) | {name: getattr(self, name) for name in named}
 
     def parameters(self, digest: str) -> dict[str, Any]:
@@ -354,6 +357,7 @@ def _generation(order: _Order, place: _Place, identity: UUID) -> dict[str, Any]:
         "lane": order.lane,
         "state": GenerationState.QUEUED,
         "reusable": order.cache is not CacheMode.BYPASS,
+        "channels": [name for name in place.wanted.files if name != ORIGINAL],
         "approximate_scope": place.scope,
         "exact_fingerprint": place.exact if place.scope else None,
         "attempts": 0,

@@ -8,6 +8,7 @@ from core.models.generation import Generation
 from core.models.image import Image
 from core.models.job import Job
 from core.models.parameters import ImageParameters
+from core.models.rendition import Rendition
 
 __all__ = [
     "ApiKey",
@@ -20,4 +21,5 @@ __all__ = [
     "Image",
     "ImageParameters",
     "Job",
+    "Rendition",
 ]

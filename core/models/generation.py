@@ -57,6 +57,12 @@ class Generation(ImageParameters, table=True):
     )
     reusable: bool = Field(default=True, sa_column_kwargs={"server_default": text("true")})
     """Whether others may join it, and whether its image answers further requests."""
+    channels: list[str] = Field(
+        default_factory=list,
+        sa_type=JSONB,
+        sa_column_kwargs={"server_default": text("'[]'")},
+    )
+    """Renditions that whoever asked first wants, for the worker to make beside the image."""
     approximate_scope: str | None = None
     """What may answer it approximately: entries of this scope. Empty: nothing, it is computed."""
     exact_fingerprint: str | None = None

@@ -1,7 +1,7 @@
 """Images: what lies in S3."""
 
 from datetime import datetime
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from sqlalchemy import BigInteger, Index, text
 from sqlmodel import Field, SQLModel
@@ -37,6 +37,12 @@ class Image(SQLModel, table=True):
     width: int
     height: int
     seed: int = Field(sa_type=BigInteger)
+    token: UUID = Field(
+        default_factory=uuid4,
+        unique=True,
+        sa_column_kwargs={"server_default": text("gen_random_uuid()")},
+    )
+    """What its public URLs hold: 122 random bits, which nobody guesses as ids may be."""
     created_at: datetime = created()
     reusable: bool = Field(default=True, sa_column_kwargs={"server_default": text("true")})
     """Whether it answers further requests; those that have it keep it either way."""

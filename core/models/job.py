@@ -53,6 +53,12 @@ class Job(ImageParameters, table=True):
     cache: CacheOutcome = Field(
         sa_type=enum_type(CacheOutcome),
     )
+    files: dict[str, str] = Field(
+        default_factory=dict,
+        sa_type=JSONB,
+        sa_column_kwargs={"server_default": text("'{}'")},
+    )
+    """File names by channel, with `original` for the model's own; empty: nobody asked for any."""
     warning: str | None = None
     error_code: str | None = None
     error_message: str | None = None

@@ -31,6 +31,8 @@ def test_a_sheet_becomes_one_job_per_row_and_variant(client, send):
         "self": path,
         "items": f"{path}/items",
         "results": f"{path}/results.csv",
+        "images": f"{path}/images.zip",
+        "manifest": f"{path}/manifest.jsonl",
         "cancel": f"{path}/cancel",
     }
     assert client.get(path).json() == batch
@@ -224,9 +226,9 @@ def test_the_results_are_the_sheet_with_what_became_of_each_image(client, send, 
 
 
 def test_results_of_more_than_one_page_are_whole(client, send, monkeypatch):
-    from api import results
+    from api import batch_rows
 
-    monkeypatch.setattr(results, "PAGE_LINES", 2)
+    monkeypatch.setattr(batch_rows, "PAGE_ROWS", 2)
     batch = send(client, "sku,prompt\n" + "".join(f"S{n},mug {n}\n" for n in range(5)))
     rows = read_csv(client.get(batch["links"]["results"]).text)
     assert [row["sku"] for row in rows] == [f"S{n}" for n in range(5)]

@@ -1,5 +1,6 @@
 """Keys: nothing without one, and nothing of another tenant."""
 
+import re
 from uuid import uuid4
 
 import pytest
@@ -12,10 +13,14 @@ PATHS = [
     ("GET", "/v1/batches/{id}"),
     ("GET", "/v1/batches/{id}/items"),
     ("GET", "/v1/batches/{id}/results.csv"),
+    ("GET", "/v1/batches/{id}/manifest.jsonl"),
+    ("GET", "/v1/batches/{id}/images.zip"),
     ("POST", "/v1/batches/{id}/cancel"),
     ("POST", "/v1/jobs"),
     ("GET", "/v1/jobs/{id}"),
     ("GET", "/v1/jobs/{id}/image"),
+    ("GET", "/v1/jobs/{id}/renditions"),
+    ("GET", "/v1/jobs/{id}/renditions/walmart"),
     ("POST", "/v1/jobs/{id}/cancel"),
     ("GET", "/v1/stats"),
     ("POST", "/v1/cache/purge"),
@@ -25,7 +30,7 @@ PATHS = [
 def test_the_list_of_paths_here_is_the_whole_api(client):
     described = client.get("/openapi.json").json()["paths"]
     found = {
-        (method.upper(), path.replace("{batch_id}", "{id}").replace("{job_id}", "{id}"))
+        (method.upper(), re.sub(r"{(batch|job)_id}", "{id}", path).replace("{channel}", "walmart"))
         for path, methods in described.items()
         for method in methods
         if path.startswith("/v1/")

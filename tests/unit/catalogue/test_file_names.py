@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli.names import Names, safe
+from catalogue.file_names import Names, safe
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,142 @@
+"""images.zip of a batch: written while it is sent, whatever its size, in little memory."""
+
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from zipfile import ZIP_STORED, ZipFile, ZipInfo
+
+from api.batch_rows import BatchRows
+from api.images import gone, ready_image
+from api.reading import JobRow
+from api.renditions import file_name_of, rendition_body
+from api.services import Services
+from catalogue.channels import Channel
+from catalogue.file_names import Names
+from core.database import DATABASE_ERRORS
+from core.errors import NotFoundError, PackshotError
+from core.models import Image, Job
+from core.pictures.formats import EXTENSIONS, ORIGINAL
+from core.storage import STORAGE_ERRORS
+
+READERS, AHEAD = 4, 8
+"""Files that are read at the same time, and that wait for their turn in memory."""
+
+MISSING = "MISSING.txt"
+"""What says which images are not in the archive, and why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class File:
+    """One file of the archive."""
+
+    name: str
+    body: bytes
+    image: Image
+
+
+class Sink:
+    """What the archive is written to: not seekable, and emptied again and again."""
+
+    def __init__(self) -> None:
+        self._held = bytearray()
+
+    def write(self, content: bytes) -> int:
+        """Take some bytes."""
+        self._held += content
+        return len(content)
+
+    def flush(self) -> None:
+        """Do nothing: whoever sends them takes them."""
+
+    def take(self) -> bytes:
+        """Give what was written since the last time."""
+        taken, self._held = bytes(self._held), bytearray()
+        return taken
+
+
+def stream_archive(services: Services, rows: BatchRows, channel: Channel | None) -> Iterator[bytes]:
+    """Write a batch's finished images as a ZIP, in the order of its sheet.
+
+    What is not there is named in MISSING.txt, and breaks nothing: the archive was begun before
+    anybody knew.
+
+    Args:
+        services: Where images are.
+        rows: The batch.
+        channel: As which channel wants them; None: as the model made them.
+    """
+    sink, missing = Sink(), []
+    with ZipFile(sink, "w", ZIP_STORED) as archive:  # type: ignore[call-overload]
+        for job, file in _files(services, rows, channel):
+            if isinstance(file, File):
+                archive.writestr(_entry(file.name, file.image), file.body)
+            else:
+                missing.append(f"{_place(job)}: {file}\n")
+            yield sink.take()
+        if missing:
+            archive.writestr(MISSING, "".join(missing))
+    yield sink.take()
+
+
+def _files(
+    services: Services, rows: BatchRows, channel: Channel | None
+) -> Iterator[tuple[Job, File | str]]:
+    """Read files, some ahead of their turn; give the reason where there is none."""
+    names = Names()
+    ahead: deque[tuple[Job, Future[File | str]]] = deque()
+    with ThreadPoolExecutor(READERS) as pool:
+        for page in rows.pages():
+            for row in page:
+                name = _name(row, channel, names)
+                ahead.append((row[0], pool.submit(_read, services, row, channel, name)))
+                if len(ahead) > AHEAD:
+                    job, coming = ahead.popleft()
+                    yield job, coming.result()
+        for job, coming in ahead:
+            yield job, coming.result()
+
+
+def _name(row: JobRow, channel: Channel | None, names: Names) -> str:
+    """Name a file: as it was asked for, else so that the sheet's products are told apart."""
+    job, image, *_ = row
+    if job.files.get(channel.name if channel else ORIGINAL):
+        return file_name_of(job, channel)
+    stem = names.take(sku=job.sku, variant=job.variant, line=job.line)
+    if channel is not None:
+        return f"{stem}.{channel.format.extension}"
+    return f"{stem}.{EXTENSIONS.get(image.content_type, 'png') if image else 'png'}"
+
+
+def _read(services: Services, row: JobRow, channel: Channel | None, name: str) -> File | str:
+    """Read one file; give the reason when it is not there."""
+    job, found, *_ = row
+    try:
+        image = ready_image(job, found)
+        if channel is not None:
+            body = rendition_body(services, image, channel)[1]
+        else:
+            body = _original(services, image)
+        return File(name=name, body=body, image=image)
+    except PackshotError as error:
+        return error.detail
+    except (*STORAGE_ERRORS, *DATABASE_ERRORS) as error:
+        return f"It could not be read ({str(error).splitlines()[0]}). Try again."
+
+
+def _original(services: Services, image: Image) -> bytes:
+    try:
+        return services.storage.read(image.key, limit=image.size)
+    except NotFoundError as error:
+        raise gone(services, image) from error
+
+
+def _entry(name: str, image: Image) -> ZipInfo:
+    entry = ZipInfo(name, date_time=image.created_at.timetuple()[:6])
+    entry.external_attr = 0o644 << 16
+    return entry
+
+
+def _place(job: Job) -> str:
+    line = f"line {job.line}, " if job.line else ""
+    return f"{line}{job.sku or job.id} variant {job.variant}"

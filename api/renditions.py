@@ -1,0 +1,153 @@
+"""A job's image as channels want it, over HTTP: links, files, and public addresses."""
+
+from collections.abc import Mapping, Sequence
+from urllib.parse import quote
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlmodel import Session, col
+
+from api.images import gone
+from api.rendition_schemas import RenditionLink, RenditionList, RenditionView
+from api.services import Services
+from catalogue.channels import Channel, UnknownChannelError, find_channel
+from catalogue.file_names import Names
+from core.errors import NotFoundError
+from core.lifecycle import renditions
+from core.models import Image, Job, Rendition
+from core.pictures.formats import ORIGINAL
+
+PUBLIC = "/files"
+"""What paths that need no key begin with."""
+
+
+def known_channels(files: Mapping[str, str]) -> Sequence[Channel]:
+    """Give the channels among a job's files, as far as this version knows them."""
+    return [found for name in sorted(files) if (found := _known(name))]
+
+
+def _known(name: str) -> Channel | None:
+    try:
+        return None if name == ORIGINAL else find_channel(name)
+    except UnknownChannelError:
+        return None
+
+
+def channel_named(name: str) -> Channel:
+    """Find a channel of a request's path.
+
+    Raises:
+        NotFoundError: There is none of that name.
+    """
+    try:
+        return find_channel(name)
+    except UnknownChannelError as error:
+        raise NotFoundError(str(error)) from error
+
+
+def file_name_of(job: Job, channel: Channel | None = None) -> str:
+    """Tell what a file of a job is called; None: the model's own."""
+    name = job.files.get(channel.name if channel else ORIGINAL)
+    if name:
+        return name
+    stem = Names().take(sku=job.sku, variant=job.variant, line=job.line)
+    return f"{stem}.{channel.format.extension if channel else 'png'}"
+
+
+def public_path(image: Image, channel: Channel, file_name: str) -> str:
+    """Give the path that reads a rendition without a key.
+
+    Nobody guesses it, it ends as the format's files do, and it is gone with the image.
+    """
+    return f"{PUBLIC}/{image.token.hex}/{channel.name}/{quote(file_name)}"
+
+
+def link_to(job: Job, image: Image | None, channel: Channel, base: str = "") -> RenditionLink:
+    """Write where one rendition is; `base` is the API's public address, if it has one."""
+    file_name = file_name_of(job, channel)
+    public = base.rstrip("/") + public_path(image, channel, file_name) if image else None
+    return RenditionLink(
+        channel=channel.name,
+        file_name=file_name,
+        content_type=channel.format.content_type,
+        url=f"/v1/jobs/{job.id}/renditions/{channel.name}",
+        public_url=public,
+    )
+
+
+def links_of(job: Job, image: Image | None, base: str = "") -> list[RenditionLink]:
+    """Write where a job's renditions are."""
+    return [link_to(job, image, channel, base) for channel in known_channels(job.files)]
+
+
+def list_renditions(
+    session: Session, job: Job, image: Image | None, base: str = ""
+) -> RenditionList:
+    """Write a job's renditions, those that are made with what they became."""
+    channels = known_channels(job.files)
+    specs = {channel.name: channel.spec for channel in channels}
+    made = renditions.find_all(session, [image.id] if image else [], specs)
+    return RenditionList(
+        items=[
+            _view(link_to(job, image, channel, base), made.get((image.id, channel.name)))
+            if image
+            else _view(link_to(job, image, channel, base), None)
+            for channel in channels
+        ]
+    )
+
+
+def _view(link: RenditionLink, made: Rendition | None) -> RenditionView:
+    found = {name: getattr(made, name) for name in _MADE} if made else {}
+    return RenditionView(**link.model_dump(), made=made is not None, **found)
+
+
+_MADE = ("digest", "size", "width", "height", "upscaled", "ground", "fill")
+
+
+def public_image(session: Session, token: UUID, channel: Channel) -> Image:
+    """Find the image of a public path.
+
+    Raises:
+        NotFoundError: There is none, it was deleted, or no job asked for it on this channel.
+    """
+    asked = select(col(Job.id)).where(
+        col(Job.image_id) == col(Image.id), col(Job.files).op("?")(channel.name)
+    )
+    statement = select(Image).where(
+        col(Image.token) == token, col(Image.doomed_at).is_(None), asked.exists()
+    )
+    image: Image | None = session.execute(statement).scalar_one_or_none()
+    if image is None:
+        raise NotFoundError("There is no such file here, or it was deleted.")
+    return image
+
+
+def ready_rendition(services: Services, image: Image, channel: Channel) -> Rendition:
+    """Find a rendition, or make it. Hold no database session meanwhile.
+
+    Raises:
+        GoneError: The image is not in store any more.
+        RenditionError: It cannot be made into what the channel wants.
+    """
+    try:
+        return services.renditions.get(image, channel)
+    except NotFoundError as error:
+        raise gone(services, image) from error
+
+
+def rendition_body(services: Services, image: Image, channel: Channel) -> tuple[Rendition, bytes]:
+    """Give a rendition and its bytes; one whose object was lost is made again.
+
+    Raises:
+        GoneError: The image is not in store any more.
+        RenditionError: It cannot be made into what the channel wants.
+        NotFoundError: Objects vanish as soon as they are written.
+    """
+    rendition = ready_rendition(services, image, channel)
+    try:
+        return rendition, services.storage.read(rendition.key, limit=rendition.size)
+    except NotFoundError:
+        services.renditions.lose(rendition)
+    rendition = ready_rendition(services, image, channel)
+    return rendition, services.storage.read(rendition.key, limit=rendition.size)

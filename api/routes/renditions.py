@@ -1,0 +1,130 @@
+"""Images as channels want them: behind a key by job, and at public addresses."""
+
+from pathlib import PurePath
+from typing import Annotated, Any
+from urllib.parse import quote
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Header, Response
+
+from api.dependencies import ServicesNow, SessionNow, Tenant, get_caller
+from api.images import etag_of, matches, ready_image
+from api.problems import problems
+from api.reading import find_job
+from api.rendition_schemas import RenditionList
+from api.renditions import (
+    PUBLIC,
+    channel_named,
+    file_name_of,
+    list_renditions,
+    public_image,
+    ready_rendition,
+    rendition_body,
+)
+from api.services import Services
+from catalogue.channels import Channel
+from core.errors import NotFoundError
+from core.models import Image
+
+PUBLIC_SECONDS = 24 * 3600
+"""How long caches may serve a public file without asking: after a deletion it is seen so long."""
+
+IfNoneMatch = Annotated[str | None, Header()]
+
+_FILE: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"image/*": {}}},
+    304: {"description": "The client has it already."},
+}
+
+router = APIRouter(
+    prefix="/v1/jobs/{job_id}/renditions",
+    tags=["Renditions"],
+    dependencies=[Depends(get_caller)],
+    responses=problems(401, 403, 404, 422, 503),
+)
+public_router = APIRouter(prefix=PUBLIC, tags=["Renditions"])
+
+
+@router.get("")
+def get_renditions(
+    job_id: UUID, tenant: Tenant, services: ServicesNow, session: SessionNow
+) -> RenditionList:
+    """List a job's image by channel: what is made, and where it is."""
+    job, image, *_ = find_job(session, tenant, job_id)
+    return list_renditions(session, job, image, services.settings.public_url)
+
+
+@router.get("/{channel}", response_class=Response, responses={**_FILE, **problems(409, 410)})
+def get_rendition(
+    job_id: UUID,
+    channel: str,
+    tenant: Tenant,
+    services: ServicesNow,
+    if_none_match: IfNoneMatch = None,
+) -> Response:
+    """Download a job's image as a channel wants it; any channel, whether asked for or not."""
+    wanted = channel_named(channel)
+    # No session is held while the rendition is made.
+    with services.database.session() as session:
+        job, image, *_ = find_job(session, tenant, job_id)
+    image = ready_image(job, image)
+    name = file_name_of(job, wanted)
+    # Private: what is behind a key belongs in no shared cache.
+    cached = "private, max-age=86400"
+    return _answer(services, image, wanted, name, cached, if_none_match)
+
+
+@public_router.head("/{token}/{channel}/{file_name}", include_in_schema=False)
+@public_router.get(
+    "/{token}/{channel}/{file_name}",
+    response_class=Response,
+    responses={**_FILE, **problems(404, 410, 422, 503)},
+)
+def get_public_file(
+    token: str,
+    channel: str,
+    file_name: str,
+    services: ServicesNow,
+    if_none_match: IfNoneMatch = None,
+) -> Response:
+    """Download a rendition without a key, at the address that its job names."""
+    wanted = channel_named(channel)
+    if PurePath(file_name).suffix.lower() != f".{wanted.format.extension}":
+        raise NotFoundError(f"Files of {wanted.name} end with .{wanted.format.extension}.")
+    with services.database.session() as session:
+        image = public_image(session, _token(token), wanted)
+    cached = f"public, max-age={PUBLIC_SECONDS}"
+    return _answer(services, image, wanted, file_name, cached, if_none_match)
+
+
+def _token(text: str) -> UUID:
+    try:
+        return UUID(hex=text)
+    except ValueError as error:
+        raise NotFoundError("There is no such file here, or it was deleted.") from error
+
+
+def _answer(
+    services: Services,
+    image: Image,
+    channel: Channel,
+    file_name: str,
+    cached: str,
+    if_none_match: str | None,
+) -> Response:
+    rendition = ready_rendition(services, image, channel)
+    headers = {"Cache-Control": cached, "ETag": etag_of(rendition)}
+    if matches(if_none_match, rendition):
+        return Response(status_code=304, headers=headers)
+    rendition, body = rendition_body(services, image, channel)
+    headers |= {
+        "ETag": etag_of(rendition),
+        "Content-Disposition": _inline(file_name),
+        "X-Content-Type-Options": "nosniff",
+    }
+    return Response(body, media_type=rendition.content_type, headers=headers)
+
+
+def _inline(file_name: str) -> str:
+    """Name the file for whoever saves it (RFC 6266)."""
+    return f"inline; filename*=UTF-8''{quote(file_name)}"

@@ -1,0 +1,164 @@
+"""The names of images' files, by channel: written and checked before anything is queued."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from catalogue.channels import Channel
+from catalogue.file_names import Names, plain, safe
+from catalogue.issues import Issues
+from catalogue.templates import PromptTemplate, TemplateProblemError
+from core.lifecycle.submission import Wanted
+from core.pictures.formats import ORIGINAL, Format
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """One file of each image: the model's own, or a channel's."""
+
+    name: str
+    format: Format
+    channel: Channel | None = None
+
+    @property
+    def plain(self) -> bool:
+        """Whether the channel prescribes how its files are called."""
+        return self.channel is not None and self.channel.preset.slots is not None
+
+
+def name_files(
+    wanted: Sequence[Wanted], channels: Sequence[Channel], template: str | None, issues: Issues
+) -> Sequence[Wanted]:
+    """Give images the names of their files, where channels or names were asked for.
+
+    Args:
+        wanted: The images, in the order of the sheet.
+        channels: Those that they are wanted for.
+        template: Jinja2 over `sku`, `variant`, `number` (the variant as two digits), `line`,
+            `channel` and `extension`; None: each channel's own way.
+        issues: Where names that cannot be used are noted, and those that two images would have.
+
+    Returns:
+        The images with `files`: a name by `original` and by each channel.
+    """
+    if not channels and template is None:
+        return wanted
+    targets = [Target(name=ORIGINAL, format=Format.PNG)]
+    targets += [Target(name=one.name, format=one.format, channel=one) for one in channels]
+    named: list[dict[str, str]] = [{} for _ in wanted]
+    for target in targets:
+        writer = _writer(target, template, issues)
+        if writer is None:
+            break
+        for one, files in zip(wanted, named, strict=True):
+            files[target.name] = writer(one)
+    return [replace(one, files=files) for one, files in zip(wanted, named, strict=True)]
+
+
+_Writer = Callable[[Wanted], str]
+
+
+def _writer(target: Target, template: str | None, issues: Issues) -> _Writer | None:
+    """Find out how a target's files are named; None: not at all, and the reason is noted."""
+    if template is not None:
+        try:
+            return _Templated(PromptTemplate(template), target, issues)
+        except TemplateProblemError as error:
+            issues.add(str(error), column="file_name")
+            return None
+    if target.plain:
+        return _Slots(target, issues)
+    names = Names()
+    return lambda one: (
+        f"{names.take(sku=one.sku, variant=one.variant, line=one.line)}.{target.format.extension}"
+    )
+
+
+class _Templated:
+    """Names as the caller's template has them."""
+
+    def __init__(self, template: PromptTemplate, target: Target, issues: Issues) -> None:
+        self.template = template
+        self.target = target
+        self.issues = issues
+        self._taken: dict[str, Wanted] = {}
+
+    def __call__(self, one: Wanted) -> str:
+        """Write the name of one image; the empty text when something is wrong, and noted."""
+        try:
+            name = self._shape(self.template.render(self._values(one)))
+        except TemplateProblemError as error:
+            self.issues.add(str(error), line=one.line, column="file_name")
+            return ""
+        if not name:
+            self.issues.add(
+                "The file name is empty: it needs letters or digits.",
+                line=one.line, column="file_name",
+            )  # fmt: skip
+            return ""
+        other = self._taken.setdefault(name.casefold(), one)
+        if other is not one:
+            self.issues.add(_same_name(name, other, one), line=one.line, column="file_name")
+        return name
+
+    def _values(self, one: Wanted) -> Mapping[str, object]:
+        return {
+            "sku": one.sku,
+            "variant": one.variant,
+            "number": f"{one.variant:02}",
+            "line": one.line,
+            "channel": self.target.name,
+            "extension": self.target.format.extension,
+        }
+
+    def _shape(self, text: str) -> str:
+        extension = f".{self.target.format.extension}"
+        stem = text[: -len(extension)] if text.lower().endswith(extension) else text
+        stem = plain(stem) if self.target.plain else safe(stem)
+        return stem and stem + extension
+
+
+class _Slots:
+    """Names by product and slot, as Amazon wants them: `SKU.PT01.jpg` to `SKU.PT99.jpg`.
+
+    Slots are counted over the whole sheet, so that a product may stand in it twice.
+    """
+
+    def __init__(self, target: Target, issues: Issues) -> None:
+        self.target = target
+        self.issues = issues
+        self._used: Counter[str] = Counter()
+        self._owners: dict[str, Wanted] = {}
+
+    def __call__(self, one: Wanted) -> str:
+        """Write the name of one image; what is wrong with it is noted."""
+        product = plain(one.sku).replace(".", "_") or f"line{one.line or 0}"
+        owner = self._owners.setdefault(product.casefold(), one)
+        if owner.sku != one.sku:
+            self.issues.add(
+                f"{self.target.name} takes only letters, digits and `_`: {one.sku!r} would be "
+                f"{product!r}, as {owner.sku!r} of line {owner.line} is. Give one of them another "
+                "SKU, or a `file_name` template.",
+                line=one.line, column="sku",
+            )  # fmt: skip
+        slot = max(self._used[product.casefold()] + 1, one.variant)
+        self._used[product.casefold()] = slot
+        most = self.target.channel.preset.slots if self.target.channel else None
+        if most is not None and slot > most:
+            self.issues.add(
+                f"{self.target.name} takes {most} images of one product, and {one.sku!r} has more.",
+                line=one.line, column="sku",
+            )  # fmt: skip
+        return f"{product}.PT{slot:02}.{self.target.format.extension}"
+
+
+def _same_name(name: str, first: Wanted, second: Wanted) -> str:
+    if first.line == second.line:
+        return (
+            f"Variants {first.variant} and {second.variant} would both be {name!r}. Put "
+            "{{ variant }} into `file_name`."
+        )
+    return (
+        f"Line {first.line} and line {second.line} would both be {name!r}. Put {{{{ sku }}}}, "
+        "{{ variant }} or {{ line }} into `file_name`."
+    )

@@ -1,0 +1,104 @@
+"""Renditions in store: found, or made from the stored original, once for everybody.
+
+A worker makes those that are known to be wanted when it has the image; whatever is not there is
+made when somebody first asks for it. Two who make the same at the same moment get the same one.
+"""
+
+import threading
+from collections.abc import Callable
+
+from catalogue.channels import Channel
+from core.database import Database
+from core.errors import NotFoundError
+from core.lifecycle import renditions
+from core.models import Image, Rendition
+from core.pictures.credentials import Credentials
+from core.storage import Storage
+
+AT_ONCE = 2
+"""Renditions that a process makes at the same time, if nobody says otherwise: each takes a core,
+and some ten megabytes."""
+
+
+class Renditions:
+    """The renditions of one deployment, for one process; any thread may call it."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        storage: Storage,
+        credentials: Credentials | None,
+        at_once: int = AT_ONCE,
+    ) -> None:
+        self._database = database
+        self._storage = storage
+        self._credentials = credentials
+        self._places = threading.BoundedSemaphore(at_once)
+
+    def find(self, image: Image, channel: Channel) -> Rendition | None:
+        """Find one; None: nobody has made it yet."""
+        with self._database.session() as session:
+            return renditions.find(session, image.id, channel.name, channel.spec)
+
+    def get(
+        self, image: Image, channel: Channel, read: Callable[[], bytes] | None = None
+    ) -> Rendition:
+        """Find one, or make it. Hold no database session meanwhile: it may take a second.
+
+        Args:
+            image: What it is of.
+            channel: What it is for.
+            read: Gives the original's bytes; None: they are read from S3.
+
+        Raises:
+            NotFoundError: The original is not in S3 any more, or about to leave.
+            RenditionError: The image cannot be made into what the channel wants.
+        """
+        found = self.find(image, channel)
+        if found is not None:
+            return found
+        with self._places:
+            # Somebody may have made it while we waited for a place.
+            return self.find(image, channel) or self._make(image, channel, read)
+
+    def _make(self, image: Image, channel: Channel, read: Callable[[], bytes] | None) -> Rendition:
+        # Brings NumPy: processes that never make one start without it.
+        from catalogue.renditions.rendering import render  # noqa: PLC0415
+
+        original = read() if read else self._storage.read(image.key, limit=image.size)
+        made = render(original, channel, credentials=self._credentials)
+        stored = self._storage.put_rendition(
+            made.body,
+            tenant=image.tenant,
+            name=f"{channel.name}-{channel.spec}",
+            extension=channel.format.extension,
+            content_type=channel.format.content_type,
+            generation_id=image.generation_id,
+        )
+        row = Rendition(
+            image_id=image.id,
+            channel=channel.name,
+            spec=channel.spec,
+            key=stored.key,
+            content_type=channel.format.content_type,
+            digest=stored.digest,
+            size=stored.size,
+            width=made.width,
+            height=made.height,
+            upscaled=made.upscaled,
+            ground=made.ground,
+            fill=made.fill,
+        )
+        with self._database.session() as session:
+            kept = renditions.record(session, row)
+        if kept is None or kept.key != stored.key:
+            self._storage.delete([stored.key])
+        if kept is None:
+            raise NotFoundError("The image is about to leave the store: its time was over.")
+        return kept
+
+    def lose(self, rendition: Rendition) -> None:
+        """Forget one whose object is gone, so that it is made again."""
+        with self._database.session() as session:
+            renditions.lose(session, rendition.id)

@@ -1,0 +1,157 @@
+"""Images as channels want them: size, ground, fill, bytes, mark."""
+
+from dataclasses import replace
+from io import BytesIO
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bundles.starter.attributes import Background, Colour
+from catalogue.channels import PRESETS, Channel, find_channel
+from catalogue.renditions.rendering import RenditionError, render
+from catalogue.renditions.scene import look
+from core.errors import InvalidImageError
+from core.pictures.provenance import source_type_of
+from tests.pictures import TRAINED, near_white, png, product, source_type
+
+EVERY = [f"{name}.{one}" for name, preset in PRESETS.items() for one in preset.formats]
+
+
+def opened(body: bytes) -> Image.Image:
+    return Image.open(BytesIO(body))
+
+
+def border(image: Image.Image) -> np.ndarray:
+    """Give the outermost pixels."""
+    pixels = np.asarray(image)
+    sides = (pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1])
+    return np.concatenate(sides)
+
+
+@pytest.fixture(scope="module")
+def mug() -> bytes:
+    """What a small model makes of a red mug on white."""
+    return png(near_white(product()))
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_every_channel_gets_its_format_size_and_mark(name, mug, tmp_path):
+    channel = find_channel(name)
+    preset = channel.preset
+    made = render(mug, channel)
+    image = opened(made.body)
+    assert image.get_format_mimetype() == channel.format.content_type
+    assert image.mode == "RGB"
+    assert image.size == (made.width, made.height)
+    assert preset.smallest <= min(image.size)
+    assert max(image.size) <= preset.largest
+    assert len(made.body) <= preset.max_bytes
+    assert source_type_of(made.body) == TRAINED
+    file = tmp_path / f"file.{channel.format.extension}"
+    file.write_bytes(made.body)
+    assert source_type(file) == TRAINED
+
+
+@pytest.mark.parametrize("name", ["google_merchant.png", "amazon_secondary.png", "walmart.png"])
+def test_a_near_white_ground_becomes_exactly_white(name, mug):
+    made = render(mug, find_channel(name))
+    assert made.ground == "white"
+    pixels = np.asarray(opened(made.body))
+    assert border(opened(made.body)).min() == 255
+    # Between white and the product nothing is nearly white but its own soft edge.
+    assert (pixels.min(axis=2) == 255).mean() > 0.3
+
+
+def test_what_jpeg_leaves_of_the_white_far_from_the_product_is_exact(mug):
+    assert border(opened(render(mug, find_channel("walmart")).body)).min() == 255
+
+
+@pytest.mark.parametrize("name", ["google_merchant.png", "amazon_secondary.png"])
+def test_the_product_takes_the_share_of_the_frame_that_the_channel_wants(name, mug):
+    channel = find_channel(name)
+    made = render(mug, channel)
+    box = look(np.asarray(opened(made.body))).box
+    assert box is not None
+    assert box.longest / made.width == pytest.approx(channel.preset.fill, abs=0.03)
+    assert made.fill == channel.preset.fill
+
+
+def test_a_small_image_is_scaled_up_and_says_so(mug):
+    made = render(mug, find_channel("walmart"))
+    assert (made.width, made.height) == (1500, 1500)
+    assert made.upscaled is not None
+    assert 8 < made.upscaled < 16
+    assert render(mug, find_channel("web")).upscaled is None
+
+
+def test_the_web_keeps_what_the_model_made(mug):
+    made = render(mug, find_channel("web.png"))
+    assert np.array_equal(np.asarray(opened(made.body)), np.asarray(opened(mug)))
+    assert made.ground == "kept"
+
+
+def test_a_thumbnail_is_small():
+    large = png(product().resize((640, 320), Image.Resampling.BICUBIC))
+    made = render(large, find_channel("thumbnail"))
+    assert (made.width, made.height) == (256, 128)
+
+
+def test_an_oblong_image_becomes_square_on_its_own_white():
+    oblong = Image.new("RGB", (96, 160), (252, 252, 251))
+    oblong.paste((200, 30, 30), (30, 40, 66, 120))
+    made = render(png(oblong), find_channel("amazon_secondary.png"))
+    image = opened(made.body)
+    assert image.size == (500, 500)
+    assert border(image).min() == 255
+
+
+def test_another_background_is_kept_and_goes_on_beyond_the_frame():
+    image = product(Colour.RED, Background.MINT)
+    made = render(png(image), find_channel("google_merchant.png"))
+    assert made.ground == "kept"
+    edge = border(opened(made.body)).astype(int)
+    # Mint everywhere, and no white bars.
+    assert (edge[:, 1] > edge[:, 0] + 20).all()
+
+
+def test_a_white_product_keeps_its_own_shades():
+    image = near_white(product(Colour.WHITE), darker=3)
+    made = render(png(image), find_channel("google_merchant.png"))
+    middle = np.asarray(opened(made.body).crop((150, 200, 300, 380)), np.float32)
+    assert middle.min() < 250
+
+
+def limited(name: str, max_bytes: int, **changes: object) -> Channel:
+    channel = find_channel(name)
+    return replace(channel, preset=replace(channel.preset, max_bytes=max_bytes, **changes))
+
+
+@pytest.fixture(scope="module")
+def noise() -> bytes:
+    pixels = np.random.default_rng(0).integers(0, 256, (600, 600, 3), dtype=np.uint8)
+    return png(Image.fromarray(pixels))
+
+
+@pytest.mark.parametrize("name", ["google_merchant", "google_merchant.webp"])
+def test_the_best_quality_within_the_bytes_is_taken(name, noise):
+    most = len(render(noise, find_channel(name)).body)
+    made = render(noise, limited(name, int(0.7 * most)))
+    assert 0.6 * most < len(made.body) <= 0.7 * most
+    assert made.width == 600
+
+
+def test_when_no_quality_will_do_the_picture_becomes_smaller(noise):
+    made = render(noise, limited("google_merchant", 60_000, smallest=100))
+    assert len(made.body) <= 60_000
+    assert 100 <= made.width < 600
+
+
+def test_what_cannot_be_made_small_enough_is_refused_with_a_way_out(noise):
+    with pytest.raises(RenditionError, match=r"0\.3 MB .* even at 500 pixels\. Ask for .* jpeg"):
+        render(noise, limited("google_merchant.png", 300_000))
+
+
+def test_a_stored_file_that_is_no_image_is_a_sentence():
+    with pytest.raises(InvalidImageError, match="cannot be read"):
+        render(b"not an image", find_channel("web"))

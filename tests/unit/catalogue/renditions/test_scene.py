@@ -1,0 +1,130 @@
+"""Background and product told apart, on drawn pictures and on the model's own."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bundles.starter.attributes import Background, Colour, Kind
+from catalogue.renditions.scene import look
+from tests.pictures import near_white, product, silhouette
+
+SHEET = Path(__file__).parents[4] / "docs" / "images" / "contact-sheet.png"
+
+
+def seen(image: Image.Image):
+    return look(np.asarray(image))
+
+
+def inside(kind: Kind, *, margin: int = 3) -> np.ndarray:
+    """Tell what is certainly product: its silhouette without its rim."""
+    mask = silhouette(kind) > 250
+    for _ in range(margin):
+        shrunk = mask.copy()
+        shrunk[1:] &= mask[:-1]
+        shrunk[:-1] &= mask[1:]
+        shrunk[:, 1:] &= mask[:, :-1]
+        shrunk[:, :-1] &= mask[:, 1:]
+        mask = shrunk
+    return mask
+
+
+@pytest.mark.parametrize("darker", [0, 4, 10])
+@pytest.mark.parametrize("kind", [Kind.MUG, Kind.T_SHIRT, Kind.VASE, Kind.TEAPOT])
+def test_a_white_product_on_near_white_is_not_eaten_into(kind, darker):
+    scene = seen(near_white(product(Colour.WHITE, kind=kind), darker=darker))
+    assert scene.white
+    assert not (scene.ground & inside(kind)).any()
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_the_whole_background_of_a_coloured_product_is_found(kind):
+    scene = seen(near_white(product(Colour.BLUE, kind=kind)))
+    assert scene.white
+    far = silhouette(kind) == 0
+    # Shadows and the product's soft edge are no background; nearly all of the rest is.
+    assert (scene.ground & far).sum() > 0.85 * far.sum()
+    assert not (scene.ground & inside(kind)).any()
+
+
+def test_the_box_holds_the_product_and_its_shadow():
+    scene = seen(near_white(product(Colour.GREEN)))
+    rows, columns = np.nonzero(silhouette() > 128)
+    box = scene.box
+    assert box is not None
+    assert columns.min() - 10 <= box.left <= columns.min()
+    assert columns.max() < box.right <= columns.max() + 10
+    assert rows.min() - 3 <= box.top <= rows.min() + 1
+    assert rows.max() < box.bottom <= rows.max() + 10
+
+
+@pytest.mark.parametrize("background", [Background.GREY, Background.BEIGE, Background.MINT])
+def test_a_product_is_found_on_other_backgrounds_and_those_are_not_white(background):
+    scene = seen(near_white(product(Colour.RED, background), darker=0))
+    assert not scene.white
+    rows, columns = np.nonzero(silhouette() > 128)
+    box = scene.box
+    assert box is not None
+    assert abs(box.left - columns.min()) <= 4
+    assert abs(box.right - 1 - columns.max()) <= 4
+    assert abs(box.top - rows.min()) <= 4
+
+
+def test_a_picture_of_nothing_has_no_box():
+    assert seen(Image.new("RGB", (64, 48), "white")).box is None
+
+
+def test_a_product_that_the_frame_cuts_has_no_box():
+    image = Image.new("RGB", (64, 64), "white")
+    image.paste("red", (20, 30, 40, 64))
+    scene = seen(image)
+    assert scene.white
+    assert scene.box is None
+
+
+def test_a_narrow_gap_in_a_rim_lets_nothing_in():
+    pixels = np.full((64, 64, 3), 255, np.uint8)
+    pixels[16:48, 16:48] = 90
+    pixels[20:44, 20:44] = 255
+    pixels[16:20, 30:32] = 255  # two pixels wide
+    scene = look(pixels)
+    assert not scene.ground[20:44, 20:44].any()
+    pixels[16:20, 30:34] = 255  # four
+    assert look(pixels).ground[20:44, 20:44].any()
+
+
+def test_a_maze_is_filled_to_its_end():
+    pixels = np.full((61, 61, 3), 255, np.uint8)
+    for number, row in enumerate(range(6, 55, 6)):
+        pixels[row, slice(0, 54) if number % 2 else slice(7, 61)] = 0
+    ground = look(pixels).ground
+    assert ground[58, 30]
+    assert ground[9, 30]
+
+
+WHITE = [(0, 0), (0, 2), (0, 6), (1, 2), (1, 8), (1, 12), (2, 0), (2, 8), (2, 10), (3, 4), (3, 8)]
+OTHER = [(0, 4), (0, 8), (0, 10), (1, 0), (1, 6), (1, 10), (2, 6), (3, 2), (3, 6), (3, 12)]
+
+
+def made(row: int, column: int) -> np.ndarray:
+    """Cut an image that the starter made out of the committed contact sheet."""
+    left, top = 14 + 126 * column + 1, 40 + 190 * row + 1
+    with Image.open(SHEET) as sheet:
+        return np.asarray(sheet.convert("RGB").crop((left, top, left + 110, top + 110)))
+
+
+@pytest.mark.parametrize("place", WHITE)
+def test_white_backgrounds_of_the_starters_own_images_are_found(place):
+    pixels = made(*place)
+    scene = look(pixels)
+    assert scene.white
+    assert scene.ground[:8].mean() > 0.9
+    assert scene.box is not None
+    # Whatever is made white was nearly so.
+    assert (255 - pixels[scene.ground]).max() <= 24
+
+
+@pytest.mark.parametrize("place", OTHER)
+def test_other_backgrounds_of_the_starters_own_images_are_not_white(place):
+    assert not look(made(*place)).white
