@@ -1,6 +1,5 @@
 """`python -m api`: the server."""
 
-import logging
 import sys
 
 import uvicorn
@@ -8,6 +7,7 @@ import uvicorn
 from api.app import create_app
 from api.readiness import require_all
 from api.services import open_services
+from core import logs
 from core.errors import PackshotError
 from core.settings import Settings, get_settings
 
@@ -18,9 +18,7 @@ UNAVAILABLE = 3
 def main() -> int:
     """Look whether everything is there, then serve until a signal comes."""
     settings = get_settings()
-    logging.basicConfig(
-        level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s"
-    )
+    logs.configure(settings.log_level, settings.log_format)
     try:
         look_around(settings)
     except PackshotError as error:
@@ -31,6 +29,8 @@ def main() -> int:
         host=settings.api_host,
         port=settings.api_port,
         log_level=settings.log_level.lower(),
+        # Its lines look like all others.
+        log_config=None,
         # Publishing that is not finished then is the sweeper's.
         timeout_graceful_shutdown=8,
     )

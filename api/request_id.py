@@ -2,6 +2,7 @@
 
 import re
 
+import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -38,4 +39,6 @@ class RequestIdMiddleware:
                 MutableHeaders(scope=message)[HEADER] = identity
             await send(message)
 
-        await self.app(scope, receive, send_with_id)
+        # In every line that is logged meanwhile, also by what runs in threads.
+        with structlog.contextvars.bound_contextvars(request_id=identity):
+            await self.app(scope, receive, send_with_id)

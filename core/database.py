@@ -26,6 +26,8 @@ class Database:
             max_overflow=0,
             # A connection that died with a restarted Postgres is replaced unseen.
             pool_pre_ping=True,
+            # Prompts are among the parameters, and errors are logged.
+            hide_parameters=True,
             connect_args={"connect_timeout": max(1, round(settings.connect_timeout))},
         )
 

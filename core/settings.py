@@ -212,7 +212,18 @@ class Settings(BaseSettings):
     )
     metrics_token: SecretStr | None = Field(
         default=None,
-        description="Bearer token that opens `GET /metrics`; empty: nobody can read it.",
+        description="Bearer token that opens `GET /metrics` of API and workers; empty: nobody can "
+        "read them.",
+    )
+
+    worker_metrics_host: str = Field(
+        default="127.0.0.1", description="Address at which workers serve `GET /metrics`."
+    )
+    worker_metrics_port: int = Field(
+        default=0,
+        ge=0,
+        le=65535,
+        description="Port at which a worker serves `GET /metrics`; 0: it does not.",
     )
 
     approximate: bool = Field(
@@ -241,6 +252,10 @@ class Settings(BaseSettings):
     )
 
     log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR.")
+    log_format: Literal["auto", "console", "json"] = Field(
+        default="auto",
+        description="How log lines look: json, console, or auto: console in a terminal.",
+    )
 
 
 @lru_cache(maxsize=1)

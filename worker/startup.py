@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable
 import structlog
 from pydantic import ValidationError
 
+from core import logs
 from core.errors import BundleError, InvalidSettingError, ServiceDownError
 from core.settings import Settings, get_settings
-from worker import logs
 
 log = structlog.get_logger(__name__)
 
@@ -30,7 +30,7 @@ def run_or_explain(program: Callable[[Settings], int]) -> int:
     """
     try:
         settings = get_settings()
-        logs.configure(settings.log_level)
+        logs.configure(settings.log_level, settings.log_format)
         return program(settings)
     except (ServiceDownError, BundleError, InvalidSettingError) as error:
         print(error.detail, file=sys.stderr)

@@ -43,6 +43,10 @@ class Claim:
     exact_fingerprint: str | None = None
     channels: Sequence[str] = field(default=(), hash=False)
     """Renditions that whoever asked first wants."""
+    job_id: UUID | None = None
+    """One of its waiters, for the log."""
+    batch_id: UUID | None = None
+    """That waiter's batch, if it has one."""
 
     def fence(self) -> tuple[ColumnElement[bool], ...]:
         """Give the WHERE clauses that only the holder of this claim satisfies."""
@@ -83,13 +87,18 @@ def claim(
     waiters = session.execute(
         change(Job, JobState.RUNNING)
         .where(among(Job.generation_id, rows))
-        .returning(col(Job.generation_id), col(Job.deadline_at), col(Job.lane))
+        .returning(
+            *(col(Job.generation_id), col(Job.deadline_at), col(Job.lane)),
+            *(col(Job.id), col(Job.batch_id)),
+        )
     )
     deadlines: dict[UUID, list[datetime | None]] = {identity: [] for identity in rows}
     lanes: dict[UUID, list[Lane]] = {identity: [] for identity in rows}
-    for identity, deadline, lane in waiters:
+    first: dict[UUID, tuple[UUID, UUID | None]] = {}
+    for identity, deadline, lane, job_id, batch_id in waiters:
         deadlines[identity].append(deadline)
         lanes[identity].append(lane)
+        first.setdefault(identity, (job_id, batch_id))
     return {
         identity: Claim(
             generation_id=identity,
@@ -98,6 +107,8 @@ def claim(
             claimed_at=row["started_at"],
             deadline_at=_latest(deadlines[identity]),
             lane=_first(lanes[identity], otherwise=row["lane"]),
+            job_id=first.get(identity, (None, None))[0],
+            batch_id=first.get(identity, (None, None))[1],
             **{name: row[name] for name in _COPIED},
         )
         for identity, row in rows.items()
@@ -115,11 +126,11 @@ def _first(lanes: Sequence[Lane], *, otherwise: Lane) -> Lane:
     return min(lanes, key=list(Lane).index, default=otherwise)
 
 
-_COPIED = tuple(
-    name
-    for name in Claim.__dataclass_fields__
-    if name not in {"generation_id", "owner", "attempt", "claimed_at", "deadline_at", "lane"}
-)
+_OWN = {
+    *("generation_id", "owner", "attempt", "claimed_at", "deadline_at", "lane"),
+    *("job_id", "batch_id"),
+}
+_COPIED = tuple(name for name in Claim.__dataclass_fields__ if name not in _OWN)
 _READ = ("attempts", "started_at", "lane", *_COPIED)
 
 
@@ -131,6 +142,11 @@ def held(session: Session, owner: str, generation_ids: Collection[UUID]) -> dict
         col(Generation.state) == GenerationState.RUNNING,
     )
     return dict(session.execute(statement).all())
+
+
+def state_of(session: Session, generation_id: UUID) -> GenerationState | None:
+    """Tell how a generation stands; None: there is none of this id."""
+    return session.scalar(select(col(Generation.state)).where(col(Generation.id) == generation_id))
 
 
 def renew(

@@ -15,7 +15,7 @@ def settings():
 def quick_and_silent(monkeypatch):
     monkeypatch.setattr(startup, "PAUSE_SECONDS", 0.001)
     # pytest's own handlers stay as they are.
-    monkeypatch.setattr(startup.logs, "configure", lambda _: None)
+    monkeypatch.setattr(startup.logs, "configure", lambda *_: None)
 
 
 def starting(answers_needed):
