@@ -147,6 +147,8 @@ class Publisher:
                     # The id is the task's too, so Flower and Postgres speak of the same thing.
                     task_id=str(identity),
                     queue=queue_of(lane, first=first),
+                    # What Flower shows as its name: the lane is in no event.
+                    shadow=f"{GENERATE}.{lane.value}",
                     producer=producer,
                     retry=False,
                 )

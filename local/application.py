@@ -17,6 +17,7 @@ def application(
     api_host: str = "127.0.0.1",
     api_port: int = 8000,
     workers: Sequence[Mapping[str, str]] = ({},),
+    metrics_port: int = 0,
     flower_port: int | None = None,
     flower_login: str | None = None,
 ) -> Sequence[Service]:
@@ -28,14 +29,22 @@ def application(
         api_host: Address that the API listens on.
         api_port: Its port.
         workers: The environment of each worker process, beside the stack's; each loads the model.
+        metrics_port: Port at which the first worker serves its metrics, the next one at the next;
+            0: they do not.
         flower_port: Port of Flower, on loopback; None: no Flower.
         flower_login: `user:password` that Flower asks for.
     """
     services = []
     for number, environment in enumerate(workers, start=1):
         name = "worker" if len(workers) == 1 else f"worker-{number}"
+        own = {"PACKSHOT_WORKER_METRICS_PORT": str(metrics_port and metrics_port + number - 1)}
         services.append(
-            Service(name=name, argv=_module("worker"), environment=environment, stop_seconds=60)
+            Service(
+                name=name,
+                argv=_module("worker"),
+                environment={**own, **environment},
+                stop_seconds=60,
+            )
         )
     services += [
         Service(
@@ -62,10 +71,7 @@ def application(
 def _flower(port: int, login: str | None) -> Service:
     return Service(
         name="flower",
-        argv=_module(
-            *("celery", "-A", "worker.app", "flower"),
-            *("--address=127.0.0.1", f"--port={port}"),
-        ),
+        argv=_module("worker.flower", f"--port={port}"),
         # Not as an option: everybody on the machine can read a command line.
         environment={"FLOWER_BASIC_AUTH": login} if login else {},
         stop_seconds=5,

@@ -25,11 +25,13 @@ from core.lifecycle.claims import Claim
 from core.lifecycle.settlement import Finished
 from core.models import Image, Job
 from core.pictures.credentials import Credentials
+from core.states import GenerationState
 from core.storage import STORAGE_ERRORS, Storage, StoredObject
 from worker.approximate.cache import NOTHING, ApproximateCache, Plan
 from worker.encoding import ORIGINAL, encode_original
 from worker.group_commit import GroupCommit
 from worker.leases import Lease, Leases
+from worker.metrics import ATTEMPTS, IMAGE_SECONDS, STAGE_SECONDS
 from worker.renditions import make_known
 from worker.rows import (
     RowCanceledError,
@@ -47,11 +49,22 @@ Value = TypeVar("Value")
 
 
 class Delivery(Enum):
-    """What becomes of the message."""
+    """What becomes of the message, and what monitors are told of its task (`worker.tasks`).
 
-    DONE = "done"
-    """Acknowledged: what is left to do, if anything, does not need it."""
-    AGAIN = "again"
+    All but the last are acknowledged: what is left to do, if anything, does not need the message.
+    """
+
+    DONE = "succeeded"
+    """The image is stored, by whomever."""
+    FAILED = "failed"
+    """The generation was given up, by whomever."""
+    CANCELED = "canceled"
+    """Nobody wants it any more."""
+    LATER = "postponed"
+    """It is queued, and the sweeper sends another message."""
+    ELSEWHERE = "elsewhere"
+    """Another worker has it."""
+    AGAIN = "handed_back"
     """Back to its lane: the generation is queued, or could not be looked at."""
 
 
@@ -133,13 +146,19 @@ class Runner:
             if claim is None:
                 # Finished, cancelled, or somebody else's since its message was sent. Should that
                 # somebody die, its lease runs out and the sweeper sends another message.
-                return Delivery.DONE
-            with self._leases.holding(claim) as lease:
-                if lease is None:
-                    return self._postpone(claim, "an earlier claim of it is still in the engine")
-                if self._is_foreign(claim):
-                    return self._postpone(claim, _foreign_reason(claim, self._bundle_revision))
-                return self._work(lease)
+                return self._found(generation_id)
+            with structlog.contextvars.bound_contextvars(**_names(claim)):
+                delivery = self._hold(claim)
+        ATTEMPTS.labels(outcome=delivery.value).inc()
+        return delivery
+
+    def _hold(self, claim: Claim) -> Delivery:
+        with self._leases.holding(claim) as lease:
+            if lease is None:
+                return self._postpone(claim, "an earlier claim of it is still in the engine")
+            if self._is_foreign(claim):
+                return self._postpone(claim, _foreign_reason(claim, self._bundle_revision))
+            return self._work(lease)
 
     def _work(self, lease: Lease) -> Delivery:
         claim = lease.claim
@@ -185,16 +204,19 @@ class Runner:
         lease.computed = True
         _count_features(claim, result)
         body = encode_original(result.image, self._credentials)
-        image = _image(claim, plan, self._store(lease, body))
+        with STAGE_SECONDS.labels("store").time():
+            image = _image(claim, plan, self._store(lease, body))
         finished = Finished(
             claim=claim,
             image=image,
             seconds=result.seconds,
             approximation=plan.approximation,
         )
-        jobs = self._patiently(DATABASE_ERRORS, lambda: self._recordings.run(finished))
+        with STAGE_SECONDS.labels("record").time():
+            jobs = self._patiently(DATABASE_ERRORS, lambda: self._recordings.run(finished))
         if jobs is not None:
             _count_joined(claim, jobs, result.seconds)
+            IMAGE_SECONDS.labels(lane=claim.lane.value).observe(result.seconds)
             log.info("image stored", seconds=round(result.seconds, 2), attempt=claim.attempt)
             if self._approximate:
                 self._approximate.learn(claim, plan, result)
@@ -202,6 +224,7 @@ class Runner:
                 make_known(self._renditions, image, claim.channels, body)
         else:
             log.info("image not recorded: its claim ended while it was computed")
+            return self._found(claim.generation_id)
         return Delivery.DONE
 
     def _request(self, claim: Claim, plan: Plan) -> RowRequest:
@@ -251,19 +274,21 @@ class Runner:
 
     def _hand_back(self, claim: Claim) -> Delivery:
         """Queue it again, untouched, with the same message."""
-        queued = self._leave(lambda session: claims.hand_back(session, claim, published=True))
-        return Delivery.AGAIN if queued else Delivery.DONE
+        return self._leave(
+            claim, Delivery.AGAIN, lambda session: claims.hand_back(session, claim, published=True)
+        )
 
     def _postpone(self, claim: Claim, reason: str) -> Delivery:
         """Queue it again for later, untouched: the sweeper sends another message."""
         log.warning("image postponed", reason=reason)
         delay_seconds = self._pause_seconds * 2**self._max_attempts
-        self._leave(
+        return self._leave(
+            claim,
+            Delivery.LATER,
             lambda session: claims.hand_back(
                 session, claim, published=False, delay_seconds=delay_seconds
-            )
+            ),
         )
-        return Delivery.DONE
 
     def _expire(self, claim: Claim) -> Delivery:
         """Fail the waiters whose deadline passed; queue it again for those who still wait."""
@@ -276,7 +301,7 @@ class Runner:
             )
             return claims.hand_back(session, claim, published=True)
 
-        return Delivery.AGAIN if self._leave(expire) else Delivery.DONE
+        return self._leave(claim, Delivery.AGAIN, expire)
 
     def _fail(self, claim: Claim, error: Exception) -> Delivery:
         """Count the attempt: try again later, alone, or give up."""
@@ -286,26 +311,42 @@ class Runner:
                 f"The model failed on this image {claim.attempt} times ({_reason(error)}); "
                 "the worker's log has the traceback."
             )
-            self._leave(lambda session: settlement.fail(session, claim, failure))
-        else:
-            delay_seconds = self._pause_seconds * 2 ** (claim.attempt - 1)
-            self._leave(
-                lambda session: claims.retry_later(session, claim, delay_seconds=delay_seconds)
+            return self._leave(
+                claim, Delivery.FAILED, lambda session: settlement.fail(session, claim, failure)
             )
-        return Delivery.DONE
+        delay_seconds = self._pause_seconds * 2 ** (claim.attempt - 1)
+        return self._leave(
+            claim,
+            Delivery.LATER,
+            lambda session: claims.retry_later(session, claim, delay_seconds=delay_seconds),
+        )
 
-    def _leave(self, transaction: Callable[[Session], bool]) -> bool:
-        """Give a claim up, and tell whether it still held."""
+    def _leave(
+        self, claim: Claim, left: Delivery, transaction: Callable[[Session], bool]
+    ) -> Delivery:
+        """Give a claim up; where it held no more, say how its generation stands."""
 
         def leave() -> bool:
             with self._database.session() as session:
                 return transaction(session)
 
         try:
-            return self._patiently(DATABASE_ERRORS, leave)
+            if self._patiently(DATABASE_ERRORS, leave):
+                return left
         except Exception:
             log.exception("claim not given up: its lease runs out, then it is queued again")
-            return False
+            return Delivery.LATER
+        return self._found(claim.generation_id)
+
+    def _found(self, generation_id: UUID) -> Delivery:
+        """Say how a generation stands that is not ours."""
+        try:
+            with self._database.session() as session:
+                state = claims.state_of(session, generation_id)
+        except DATABASE_ERRORS as error:
+            log.info("not looked at", reason=_reason(error))
+            return Delivery.ELSEWHERE
+        return _STANDS[state] if state else Delivery.ELSEWHERE
 
     # Patience
 
@@ -330,6 +371,21 @@ class Runner:
             with attempt:
                 return work()
         raise AssertionError("stamina raises the last error")
+
+
+_STANDS = {
+    GenerationState.QUEUED: Delivery.LATER,
+    GenerationState.RUNNING: Delivery.ELSEWHERE,
+    GenerationState.SUCCEEDED: Delivery.DONE,
+    GenerationState.FAILED: Delivery.FAILED,
+    GenerationState.CANCELED: Delivery.CANCELED,
+}
+
+
+def _names(claim: Claim) -> dict[str, str]:
+    """Name what its log lines are about, beside the generation."""
+    names = {"job": claim.job_id, "batch": claim.batch_id}
+    return {name: str(identity) for name, identity in names.items() if identity}
 
 
 def _record_all(session: Session, finished: Sequence[Finished]) -> Sequence[int | None]:

@@ -142,7 +142,7 @@ def test_a_second_message_is_acked_and_computes_nothing(shop, run, engine):
 def test_a_message_for_a_claimed_image_is_acked(shop, run, engine):
     (job_id,) = shop.want("red mug").job_ids
     shop.start(job_id, owner="another worker")
-    assert run(job_id) is Delivery.DONE
+    assert run(job_id) is Delivery.ELSEWHERE
     assert engine.requests == []
 
 
@@ -173,7 +173,7 @@ def test_an_image_of_another_bundle_is_left_to_a_worker_that_has_it(
 ):
     (job_id,) = shop.want("red mug").job_ids
     for _ in range(5):
-        assert other_worker.run(shop.generation_of(job_id)) is Delivery.DONE
+        assert other_worker.run(shop.generation_of(job_id)) is Delivery.LATER
     assert engine.requests == []
     generation = shop.generation(shop.generation_of(job_id))
     assert (generation.state, generation.attempts) == (GenerationState.QUEUED, 0)
@@ -221,7 +221,7 @@ def test_a_cancelled_image_is_left_alone(shop, run, engine):
         with shop.database.session() as session:
             cancellation.cancel_job(session, job_id)
         engine.gate.set()
-    assert result() is Delivery.DONE
+    assert result() is Delivery.CANCELED
     assert shop.job(job_id).state is JobState.CANCELED
     assert shop.images() == []
 
@@ -234,15 +234,16 @@ def test_an_image_that_nobody_wants_any_more_is_not_recorded(shop, run, engine):
         with shop.database.session() as session:
             cancellation.cancel_job(session, job_id)
         engine.gate.set()
-    assert result() is Delivery.DONE
+    assert result() is Delivery.CANCELED
     assert shop.images() == []
 
 
 def test_a_failure_is_tried_again_alone_and_then_given_up(shop, run, engine):
     jobs = shop.want("red mug", batch=True).job_ids
     engine.answer = RowFailedError("ValueError: bad latents")
-    for _ in range(3):
-        assert run(jobs[0]) is Delivery.DONE
+    deliveries = [run(jobs[0]) for _ in range(3)]
+    assert deliveries == [Delivery.LATER, Delivery.LATER, Delivery.FAILED]
+    assert run(jobs[0]) is Delivery.FAILED, "monitors hear the same of a late message"
 
     assert [request.solo for request in engine.requests] == [False, True, True]
     job = shop.job(jobs[0])
@@ -278,7 +279,7 @@ def test_a_deadline_fails_the_late_and_goes_on_for_the_patient(shop, run, engine
 def test_a_deadline_of_all_ends_it(shop, run, engine, wanted, at):
     (late,) = shop.want(wanted(deadline_at=at(milliseconds=1))).job_ids
     engine.answer = RowExpiredError()
-    assert run(late) is Delivery.DONE
+    assert run(late) is Delivery.CANCELED
     assert shop.generation(shop.generation_of(late)).state is GenerationState.CANCELED
 
 
@@ -296,7 +297,7 @@ def test_storage_that_stays_away_costs_no_attempt(shop, runner, run, storage, mo
     monkeypatch.setattr(runner, "_patience_seconds", 0.1)
     monkeypatch.setattr(storage, "put_image", Flaky(None, *[unreachable() for _ in range(99)]))
     for _ in range(5):
-        assert run(job_id) is Delivery.DONE
+        assert run(job_id) is Delivery.LATER
         generation = shop.generation(shop.generation_of(job_id))
         assert (generation.state, generation.attempts) == (GenerationState.QUEUED, 0)
         assert generation.published_at is None
@@ -333,12 +334,12 @@ def test_an_image_whose_lost_claim_is_still_in_the_engine_waits(shop, run, engin
     with in_thread(run, job_id) as first:
         poll(lambda: engine.requests)
         lose(shop.current_claim(job_id))
-        assert run(job_id) is Delivery.DONE
+        assert run(job_id) is Delivery.LATER
         generation = shop.generation(shop.generation_of(job_id))
         assert generation.state is GenerationState.QUEUED
         assert len(engine.requests) == 1
         engine.gate.set()
-    assert first() is Delivery.DONE
+    assert first() is Delivery.LATER
     assert shop.images() == [], "the lost claim wrote nothing"
     run(job_id)
     assert shop.job(job_id).state is JobState.SUCCEEDED

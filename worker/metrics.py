@@ -1,0 +1,42 @@
+"""What a worker counts for Prometheus.
+
+Label values are few and known beforehand: never a tenant, a prompt or an id.
+"""
+
+from prometheus_client import Counter, Histogram
+
+UNET_BATCH_IMAGES = Histogram(
+    "packshot_unet_batch_images",
+    "Images that shared a UNet call.",
+    buckets=(1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64),
+)
+
+UNET_STEPS = Counter(
+    "packshot_unet_steps", "Denoising steps of images, whatever their calls shared."
+)
+
+STAGE_SECONDS = Histogram(
+    "packshot_stage_seconds",
+    "Seconds of one call of a stage: encode, unet and decode for the images that share it, "
+    "store and record for one image.",
+    ["stage"],
+    buckets=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100),
+)
+
+ATTEMPTS = Counter(
+    "packshot_attempts",
+    "Claims of a generation that ended, by what came of them: succeeded, failed, canceled, "
+    "postponed, handed_back or elsewhere.",
+    ["outcome"],
+)
+
+IMAGE_SECONDS = Histogram(
+    "packshot_image_seconds",
+    "Seconds from a worker's claim of an image to its decoded pixels, by lane.",
+    ["lane"],
+    buckets=(0.1, 0.3, 1, 3, 10, 30, 60, 120, 300, 600, 1800),
+)
+
+for _stage in ("encode", "unet", "decode", "store", "record"):
+    # There from the start, so that a rate over its first image is no gap.
+    STAGE_SECONDS.labels(_stage)
