@@ -22,11 +22,8 @@ import psutil
 
 from benchmarks.report import show, spread
 from benchmarks.requests import mixed
+from benchmarks.stack import finish, open_to_all, serving
 from bundles.starter import SOURCE
-from core.database import Database
-from core.keys import create_key
-from core.settings import Settings
-from local.application import application
 from local.ports import free_port
 from local.stack import Stack
 
@@ -39,8 +36,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
-        os.chmod(temporary, 0o755)
-        home = Path(temporary) / "home"
+        home = open_to_all(temporary) / "home"
         home.mkdir()
         _build(home / "bundle")
         _start_once(home)  # makes the data and the compiled models
@@ -64,26 +60,14 @@ def _build(target: Path) -> None:
 
 
 def _start_once(home: Path) -> dict[str, float]:
-    port = free_port()
-    settings = {"PACKSHOT_HOME": str(home), "PACKSHOT_BUNDLE": str(home / "bundle")}
     start = time.monotonic()
-    services = application(api_port=port)
-    with Stack(home, lambda _: services, settings=settings, say=lambda _: None) as stack:
+    with serving(home, {"PACKSHOT_BUNDLE": str(home / "bundle")}) as (stack, client):
         figures = {"API ready, s": time.monotonic() - start}
-        database = Database(Settings(database_url=stack.environment["PACKSHOT_DATABASE_URL"]))
-        with database.session() as session:
-            _, key = create_key(session, "benchmark")
-        database.close()
-        with httpx.Client(
-            base_url=f"http://127.0.0.1:{port}",
-            headers={"Authorization": f"Bearer {key}"},
-            timeout=60,
-        ) as client:
-            _make(client, "first", 1)
-            figures["first image, s"] = time.monotonic() - start
-            figures |= _memory(stack, "ready")
-            _make(client, "more", 16)
-            figures |= _memory(stack, "after 16 images")
+        _make(client, stack, "first", 1)
+        figures["first image, s"] = time.monotonic() - start
+        figures |= _memory(stack, "ready")
+        _make(client, stack, "more", 16)
+        figures |= _memory(stack, "after 16 images")
         figures["API process alone, from its start to its first answer, s"] = _start_api(stack)
         return figures
 
@@ -111,7 +95,7 @@ def _start_api(stack: Stack) -> float:
         process.wait()
 
 
-def _make(client: httpx.Client, name: str, count: int) -> None:
+def _make(client: httpx.Client, stack: Stack, name: str, count: int) -> None:
     rows: list[dict[str, Any]] = [
         # The time makes every prompt new: nothing is answered from store.
         {"sku": f"{name}-{number}", "prompt": f"{request.prompt}, {time.time_ns()}"}
@@ -119,9 +103,7 @@ def _make(client: httpx.Client, name: str, count: int) -> None:
     ]
     answer = client.post("/v1/batches", json={"rows": rows})
     answer.raise_for_status()
-    batch = answer.json()["links"]["self"]
-    while client.get(batch).json()["state"] == "running":
-        time.sleep(0.05)
+    finish(client, stack, answer.json()["links"]["self"], pause=0.05)
 
 
 def _memory(stack: Stack, moment: str) -> dict[str, float]:

@@ -8,14 +8,12 @@ OpenVINO of a few kilobytes; what it costs is measured in the engine alone, and 
 """
 
 import argparse
-import json
-import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,11 +22,8 @@ import httpx
 import psutil
 
 from benchmarks.report import show, spread
-from core.database import Database
-from core.keys import create_key
-from core.settings import Settings
-from local.application import application
-from local.ports import free_port
+from benchmarks.stack import finish, open_to_all, serving
+from local.service import Service
 from local.stack import Stack
 
 STEPS, SIZE = 1, 32
@@ -43,9 +38,8 @@ def main() -> None:
     parser.add_argument("--model", choices=["free", "microscopic"], default="free")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
-        # The embedded Postgres runs as another user when this is root.
-        os.chmod(temporary, 0o755)
-        bundle = Path(temporary) / "bundle"
+        home = open_to_all(temporary)
+        bundle = home / "bundle"
         _python(
             "from bundles.microscopic import save_microscopic; from bundles.export import build"
             ";import sys; from pathlib import Path; root = Path(sys.argv[1]);"
@@ -55,7 +49,7 @@ def main() -> None:
         model = 0.0
         if arguments.model == "microscopic":
             model = _model_cost(bundle, arguments.row_limit)
-        rounds = _run_stack(Path(temporary), bundle, arguments)
+        rounds = _run_stack(home, bundle, arguments)
     _show(rounds, model, arguments)
 
 
@@ -94,38 +88,26 @@ def _model_cost(bundle: Path, row_limit: int) -> float:
 
 
 def _run_stack(home: Path, bundle: Path, arguments: argparse.Namespace) -> list[dict[str, Any]]:
-    port = free_port()
     settings = {
-        "PACKSHOT_HOME": str(home / "home"),
         "PACKSHOT_BUNDLE": str(bundle),
         "PACKSHOT_ROW_LIMIT": str(arguments.row_limit),
-        "PACKSHOT_LOG_LEVEL": "WARNING",
     }
-    services = application(api_port=port)
-    if arguments.model == "free":
-        services = [
-            replace(service, argv=[sys.executable, "-m", "benchmarks.free_model"])
-            if service.name == "worker"
-            else service
+
+    def change(services: Sequence[Service]) -> Sequence[Service]:
+        if arguments.model != "free":
+            return services
+        free = [sys.executable, "-m", "benchmarks.free_model"]
+        return [
+            replace(service, argv=free) if service.name == "worker" else service
             for service in services
         ]
-    (home / "home").mkdir()
-    with Stack(home / "home", lambda _: services, settings=settings, say=lambda _: None) as stack:
-        database = Database(Settings(database_url=stack.environment["PACKSHOT_DATABASE_URL"]))
-        with database.session() as session:
-            _, key = create_key(session, "benchmark")
-        with httpx.Client(
-            base_url=f"http://127.0.0.1:{port}",
-            headers={"Authorization": f"Bearer {key}"},
-            timeout=120,
-        ) as client:
-            _one_round(client, stack, "warm-up", 200)
-            found = [
-                _one_round(client, stack, f"round {number}", arguments.jobs)
-                for number in range(arguments.rounds)
-            ]
-        database.close()
-        return found
+
+    with serving(home / "home", settings, change) as (stack, client):
+        _one_round(client, stack, "warm-up", 200)
+        return [
+            _one_round(client, stack, f"round {number}", arguments.jobs)
+            for number in range(arguments.rounds)
+        ]
 
 
 def _one_round(client: httpx.Client, stack: Stack, name: str, jobs: int) -> dict[str, Any]:
@@ -138,16 +120,8 @@ def _one_round(client: httpx.Client, stack: Stack, name: str, jobs: int) -> dict
     answer = client.post("/v1/batches", json={"rows": rows, "name": name})
     answer.raise_for_status()
     accepted = time.monotonic() - start
-    batch = answer.json()["links"]["self"]
-    while True:
-        state = client.get(batch).json()
-        if state["state"] != "running":
-            break
-        stack.check()
-        time.sleep(0.2)
+    finish(client, stack, answer.json()["links"]["self"])
     seconds = time.monotonic() - start
-    if state["counts"]["succeeded"] != jobs:
-        raise SystemExit(f"not every job succeeded: {json.dumps(state['counts'])}")
     after = _cpu(stack)
     cpu = {part: (after[part] - before.get(part, 0.0)) * 1000 / jobs for part in after}
     return {"seconds": seconds, "accepted_seconds": accepted, "cpu_ms": cpu, "jobs": jobs}

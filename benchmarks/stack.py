@@ -1,0 +1,77 @@
+"""The whole embedded stack for a benchmark, with a client that has a key."""
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from core.database import Database
+from core.keys import create_key
+from core.settings import Settings
+from local.application import application
+from local.ports import free_port
+from local.service import Service
+from local.stack import Stack
+
+
+@contextmanager
+def serving(
+    home: Path,
+    settings: Mapping[str, str],
+    change: Callable[[Sequence[Service]], Sequence[Service]] = lambda services: services,
+) -> Iterator[tuple[Stack, httpx.Client]]:
+    """Run the stack on the data in `home`.
+
+    Args:
+        home: Made when it is not there; Postgres must be able to reach it as another user.
+        settings: `PACKSHOT_*` variables of every process.
+        change: What runs, made of what runs otherwise.
+    """
+    home.mkdir(parents=True, exist_ok=True)
+    port = free_port()
+    services = change(application(api_port=port))
+    variables = {"PACKSHOT_HOME": str(home), "PACKSHOT_LOG_LEVEL": "WARNING"} | dict(settings)
+    with Stack(home, lambda _: services, settings=variables, say=lambda _: None) as stack:
+        database = Database(Settings(database_url=stack.environment["PACKSHOT_DATABASE_URL"]))
+        with database.session() as session:
+            _, key = create_key(session, "benchmark")
+        database.close()
+        with httpx.Client(
+            base_url=f"http://127.0.0.1:{port}",
+            headers={"Authorization": f"Bearer {key}"},
+            timeout=120,
+        ) as client:
+            yield stack, client
+
+
+def open_to_all(folder: str) -> Path:
+    """Let others reach a temporary folder: the embedded Postgres runs as another user than root."""
+    os.chmod(folder, 0o755)
+    return Path(folder)
+
+
+def finish(client: httpx.Client, stack: Stack, batch: str, pause: float = 0.2) -> dict[str, Any]:
+    """Wait for a batch, and give its last view.
+
+    Args:
+        client: Whose batch it is.
+        stack: Looked after meanwhile.
+        batch: Its path.
+        pause: Seconds between two looks.
+
+    Raises:
+        SystemExit: Not every image was made.
+    """
+    while True:
+        view: dict[str, Any] = client.get(batch).json()
+        if view["state"] != "running":
+            break
+        stack.check()
+        time.sleep(pause)
+    if view["counts"]["succeeded"] != view["total"]:
+        raise SystemExit(f"not every image was made: {view['counts']}")
+    return view
