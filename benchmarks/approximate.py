@@ -25,9 +25,9 @@ import numpy as np
 from benchmarks.report import show
 from bundles.evaluation.attributes import judge, score_attributes
 from bundles.evaluation.calibration import Measured, choose_thresholds, summary
-from bundles.evaluation.comparison import IDENTICAL_DB
+from bundles.evaluation.comparison import likeness
 from bundles.evaluation.pairs import make_pairs
-from bundles.evaluation.similarity import Pixels, psnr, ssim
+from bundles.evaluation.similarity import Pixels, ssim
 from bundles.manifest import Manifest, load_manifest
 from bundles.progress import Silent
 from bundles.starter.attributes import Background, Colour, Kind, Pattern, Product
@@ -105,9 +105,7 @@ def judged(
     right = score_attributes(judge(), np.stack(images), products).right
     return {
         "accuracy": statistics.fmean(right),
-        "psnr": statistics.fmean(
-            min(psnr(one, other), IDENTICAL_DB) for one, other in zip(images, full, strict=True)
-        ),
+        "psnr": statistics.fmean(map(likeness, images, full)),
         "ssim": statistics.fmean(ssim(*both) for both in zip(images, full, strict=True)),
     }
 

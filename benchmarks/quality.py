@@ -19,8 +19,8 @@ from PIL import Image
 
 from benchmarks.report import show
 from bundles.evaluation.attributes import judge, score_attributes
-from bundles.evaluation.comparison import IDENTICAL_DB
-from bundles.evaluation.similarity import Pixels, psnr, ssim
+from bundles.evaluation.comparison import likeness
+from bundles.evaluation.similarity import Pixels, ssim
 from bundles.manifest import load_manifest
 from bundles.prompts import held_out_products
 from bundles.starter.attributes import Product
@@ -70,11 +70,9 @@ def main() -> None:
 def _judge(
     folder: Path, images: list[Pixels], exact: list[Pixels], products: Sequence[Product]
 ) -> dict[str, Any]:
-    noise = [min(psnr(one, other), IDENTICAL_DB) for one, other in zip(images, exact, strict=True)]
+    noise = list(map(likeness, images, exact))
     alone = _draw(folder, products[:ALONE], row_limit=1, inference_streams=1)
-    company = [
-        min(psnr(one, other), IDENTICAL_DB) for one, other in zip(alone, images, strict=False)
-    ]
+    company = list(map(likeness, alone, images))
     return {
         "bundle": folder.name,
         "psnr": statistics.fmean(noise),

@@ -11,9 +11,9 @@ from statistics import fmean
 import numpy as np
 
 from bundles.evaluation.attributes import judge, score_attributes
-from bundles.evaluation.comparison import IDENTICAL_DB
+from bundles.evaluation.comparison import likeness
 from bundles.evaluation.pairs import Pair
-from bundles.evaluation.similarity import Pixels, psnr, ssim
+from bundles.evaluation.similarity import Pixels, ssim
 from core.approximation import Threshold
 
 WINDOW = 100
@@ -76,7 +76,7 @@ def judge_step(
             pair=pair,
             similarity=similarities[row],
             step=step,
-            psnr=min(psnr(images[row], full[row]), IDENTICAL_DB),
+            psnr=likeness(images[row], full[row]),
             ssim=alike[row],
             good=good[row],
             good_in_full=good_in_full[row],

@@ -22,6 +22,11 @@ IDENTICAL_DB = 100.0
 """What an image without any difference counts as in a mean of PSNRs, which infinity would spoil."""
 
 
+def likeness(one: Pixels, other: Pixels) -> float:
+    """Give the PSNR in dB, of which a mean can be taken."""
+    return min(psnr(one, other), IDENTICAL_DB)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Subject:
     """A bundle and the way to draw with it."""
@@ -96,7 +101,7 @@ def _judge(subject: Subject, task: Task, reference: Judged | None, say: Progress
     details: dict[str, Any] = {}
     if reference is not None:
         pairs = list(zip(images, reference.images, strict=True))
-        each["psnr"] = [min(psnr(one, other), IDENTICAL_DB) for one, other in pairs]
+        each["psnr"] = [likeness(one, other) for one, other in pairs]
         each["ssim"] = [ssim(one, other) for one, other in pairs]
     if task.products is not None:
         seen = score_attributes(judge(), np.stack(images), task.products)
