@@ -3,26 +3,19 @@
 The API reads manifests, so nothing here imports torch, openvino, diffusers, optimum or nncf.
 """
 
-import json
 import os
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
+from bundles.records import Record, read_record
 from core.approximation import NIRVANA, Threshold
-from core.errors import BundleError
 
 FORMAT = 1
 """The newest manifest format that this version reads, and the one it writes."""
 
 FILE_NAME = "manifest.json"
-
-
-class Record(BaseModel):
-    """A frozen record; unknown members are mistakes."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Defaults(Record):
@@ -163,6 +156,11 @@ class Manifest(Record):
     prompts: tuple[str, ...] = Field(
         (), description="What `model evaluate` draws when nobody names other prompts."
     )
+    streams: int = Field(
+        1,
+        ge=1,
+        description="UNet calls at the same time where neither `tune` nor a setting says so.",
+    )
     approximate: tuple[Threshold, ...] | None = Field(
         None,
         description="From which similarity of two prompts on how much of a schedule may be taken "
@@ -184,30 +182,13 @@ def load_manifest(folder: Path) -> Manifest:
     Raises:
         BundleError: The folder has no manifest, or one that is damaged or from a newer packshot.
     """
-    path = folder / FILE_NAME
-    try:
-        content: Any = json.loads(path.read_bytes())
-    except (FileNotFoundError, NotADirectoryError):
-        raise BundleError(_no_bundle(folder)) from None
-    except (OSError, ValueError) as error:
-        raise BundleError(
-            f"{path} cannot be read ({error}): build the bundle again with `packshot model build`"
-        ) from error
-    newest = content.get("format") if isinstance(content, dict) else None
-    if isinstance(newest, int) and newest > FORMAT:
-        raise BundleError(
-            f"{path} has format {newest}, but this packshot reads up to {FORMAT}: "
-            "upgrade packshot, or build the bundle again with `packshot model build`"
-        )
-    try:
-        return Manifest.model_validate(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(step) for step in first["loc"]) or "the record"
-        raise BundleError(
-            f"{path} is damaged ({where}: {first['msg']}): "
-            "build the bundle again with `packshot model build`"
-        ) from error
+    return read_record(
+        folder / FILE_NAME,
+        Manifest,
+        newest=FORMAT,
+        missing=lambda: _no_bundle(folder),
+        way_out="build the bundle again with `packshot model build`",
+    )
 
 
 def _no_bundle(folder: Path) -> str:

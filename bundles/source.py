@@ -5,13 +5,14 @@ import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
 from bundles.architecture import INDEX, check_architecture
-from bundles.manifest import Defaults, Record, Sizes
+from bundles.manifest import Defaults, Quantisation, Sizes
 from bundles.progress import Progress, Silent
+from bundles.records import Record
 from bundles.weights import PICKLED
 from core.errors import BundleError
 
@@ -20,6 +21,15 @@ PROFILE = "packshot.json"
 
 _WANTED = ("*.json", "*.txt", "*.safetensors")
 """What a bundle is made from; other weights in a Hub repository are duplicates of these."""
+
+
+class Build(Record):
+    """How a source becomes a bundle when nobody says otherwise."""
+
+    precision: Literal["fp32", "fp16", "bf16", "int8"] = Field("fp16", description="Of the UNet.")
+    quantisation: Quantisation | None = Field(
+        None, description="What an earlier search found best for INT8; empty: it is searched for."
+    )
 
 
 class Profile(Record):
@@ -35,6 +45,10 @@ class Profile(Record):
     )
     prompts: tuple[str, ...] = Field(
         (), description="What it draws; its bundles are calibrated and evaluated on these."
+    )
+    build: Build = Field(default_factory=Build)
+    streams: int = Field(
+        1, ge=1, description="UNet calls at the same time on a machine that nobody tuned."
     )
 
 

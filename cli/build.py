@@ -7,11 +7,12 @@ from typing import Annotated, Literal
 import typer
 
 from bundles.features.order import BlockCacheOrder, CachingOrder, DeepCacheOrder
-from bundles.manifest import TokenMergingPlan
 from bundles.processor import read_features, shortcomings
+from bundles.source import Build, read_profile
 from cli.bundles import bundles_folder
 from cli.console import say, stdout
 from cli.errors import UsageError
+from cli.merging import Tome, TomeCrossAttention, TomeMlp, TomeMode, token_merging_plan
 from cli.quiet import quieten
 from cli.stages import Stages
 from core.settings import get_settings
@@ -31,24 +32,15 @@ def build(
     precision: Annotated[
         Literal["fp32", "fp16", "bf16", "int8", "int8-qat"] | None,
         typer.Option(
-            help="fp16 halves the weights (the default); bf16 also computes in BF16; int8 is "
-            "calibrated on the model's own images; int8-qat takes a trained UNet.",
+            help="fp16 halves the weights (the default, unless the model's packshot.json says "
+            "otherwise); bf16 also computes in BF16; int8 is calibrated on the model's own images; "
+            "int8-qat takes a trained UNet.",
         ),
     ] = None,
-    tome: Annotated[
-        str | None,
-        typer.Option(help="Share of tokens to merge at the finest resolution, or at two: 0.5,0.3."),
-    ] = None,
-    tome_mode: Annotated[
-        Literal["mean", "drop"],
-        typer.Option(help="Merged tokens are averaged, or dropped for the one that stays."),
-    ] = "mean",
-    tome_cross_attention: Annotated[
-        bool, typer.Option("--tome-cross-attention", help="Merge before cross-attention too.")
-    ] = False,
-    tome_mlp: Annotated[
-        bool, typer.Option("--tome-mlp", help="Merge before the feed-forward layers too.")
-    ] = False,
+    tome: Tome = None,
+    tome_mode: TomeMode = "mean",
+    tome_cross_attention: TomeCrossAttention = False,
+    tome_mlp: TomeMlp = False,
     deepcache: Annotated[
         int | None,
         typer.Option(help="Run the deep part of the UNet at one step in so many (DeepCache)."),
@@ -88,7 +80,7 @@ def build(
     caching = caching_order(
         deepcache, branch=deepcache_branch, schedule=deepcache_schedule, blockcache=blockcache
     )
-    for sentence in shortcomings(read_features(), precision or "fp16"):
+    for sentence in shortcomings(read_features(), precision or _own_precision(source)):
         say(sentence)
     quieten()
     from bundles.export import build as build_bundle  # noqa: PLC0415 - loads torch
@@ -114,25 +106,10 @@ def build(
     stdout.print(str(folder))
 
 
-def token_merging_plan(
-    ratios: str | None, *, mode: Literal["mean", "drop"], cross_attention: bool, mlp: bool
-) -> TokenMergingPlan | None:
-    """Read the options of token merging.
-
-    Raises:
-        UsageError: They make no plan.
-    """
-    if ratios is None:
-        if cross_attention or mlp:
-            raise UsageError("Merging needs a share of tokens: give --tome too, such as 0.5.")
-        return None
-    try:
-        shares = tuple(float(part) for part in ratios.split(","))
-    except ValueError:
-        shares = ()
-    if not 1 <= len(shares) <= 2:
-        raise UsageError(f"--tome is one share or two, such as 0.5 or 0.5,0.3, not {ratios!r}.")
-    return TokenMergingPlan(ratios=shares, mode=mode, cross_attention=cross_attention, mlp=mlp)
+def _own_precision(source: str) -> str:
+    """Tell what a folder becomes that nobody gives a precision; what is on the Hub says nothing."""
+    folder = Path(source)
+    return (read_profile(folder).build if folder.is_dir() else Build()).precision
 
 
 def caching_order(

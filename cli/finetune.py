@@ -12,11 +12,14 @@ from cli.training import (
     Batch,
     Checkpointing,
     DeviceName,
+    LearningRate,
     Minutes,
+    MixedPrecision,
     Out,
     Resume,
     Seed,
     Source,
+    Steps,
     device_of,
     progress,
     recipe_of,
@@ -37,13 +40,13 @@ def finetune(
     ],
     out: Out,
     minutes: Minutes = None,
-    steps: Annotated[int, typer.Option(min=1, help="Optimiser steps.")] = 1000,
+    steps: Steps = 1000,
     resolution: Annotated[
         int | None, typer.Option(help="Pixels of each side; the model's usual size without it.")
     ] = None,
     batch: Batch = 4,
     accumulate: Accumulate = 1,
-    learning_rate: Annotated[float, typer.Option(help="At its peak.")] = 1e-5,
+    learning_rate: LearningRate = 1e-5,
     min_snr: Annotated[
         float | None, typer.Option(help="Weigh nearly clean images down; 5 is usual.")
     ] = None,
@@ -52,9 +55,7 @@ def finetune(
         typer.Option("--flip", help="Learn from mirror images too: not where there is lettering."),
     ] = False,
     gradient_checkpointing: Checkpointing = False,
-    mixed_precision: Annotated[
-        bool | None, typer.Option(help="Compute in BF16; where the device is faster at it.")
-    ] = None,
+    mixed_precision: MixedPrecision = None,
     device: DeviceName = "auto",
     seed: Seed = 0,
     resume: Resume = False,

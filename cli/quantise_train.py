@@ -1,22 +1,24 @@
 """`packshot model quantise-train`: a UNet learns to be INT8."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-from cli.build import token_merging_plan
 from cli.console import say, stdout
+from cli.merging import Tome, TomeCrossAttention, TomeMlp, TomeMode, token_merging_plan
 from cli.quiet import quieten
 from cli.training import (
     Accumulate,
     Batch,
     Checkpointing,
     DeviceName,
+    LearningRate,
     Minutes,
     Out,
     Resume,
     Seed,
     Source,
+    Steps,
     device_of,
     progress,
     recipe_of,
@@ -27,24 +29,14 @@ def quantise_train(
     source: Source,
     out: Out,
     minutes: Minutes = None,
-    steps: Annotated[int, typer.Option(min=1, help="Optimiser steps.")] = 4096,
-    tome: Annotated[
-        str | None,
-        typer.Option(help="Share of tokens to merge at the finest resolution, or at two: 0.5,0.3."),
-    ] = None,
-    tome_mode: Annotated[
-        Literal["mean", "drop"],
-        typer.Option(help="Merged tokens are averaged, or dropped for the one that stays."),
-    ] = "mean",
-    tome_cross_attention: Annotated[
-        bool, typer.Option("--tome-cross-attention", help="Merge before cross-attention too.")
-    ] = False,
-    tome_mlp: Annotated[
-        bool, typer.Option("--tome-mlp", help="Merge before the feed-forward layers too.")
-    ] = False,
+    steps: Steps = 4096,
+    tome: Tome = None,
+    tome_mode: TomeMode = "mean",
+    tome_cross_attention: TomeCrossAttention = False,
+    tome_mlp: TomeMlp = False,
     batch: Batch = 8,
     accumulate: Accumulate = 1,
-    learning_rate: Annotated[float, typer.Option(help="At its peak.")] = 1e-5,
+    learning_rate: LearningRate = 1e-5,
     gradient_checkpointing: Checkpointing = False,
     mixed_precision: Annotated[
         bool,

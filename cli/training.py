@@ -20,6 +20,7 @@ Source = Annotated[
 ]
 Out = Annotated[Path, typer.Option(help="Folder for the result; must not exist.")]
 Minutes = Annotated[float | None, typer.Option(help="Train for so long, in the place of --steps.")]
+Steps = Annotated[int, typer.Option(min=1, help="Optimiser steps.")]
 Batch = Annotated[int, typer.Option(min=1, help="Rows in one forward pass.")]
 Accumulate = Annotated[
     int, typer.Option(min=1, help="Forward passes for one step, where memory is short.")
@@ -30,6 +31,10 @@ Checkpointing = Annotated[
         "--gradient-checkpointing",
         help="A third more time for a fraction of the memory.",
     ),
+]
+LearningRate = Annotated[float, typer.Option(help="At its peak.")]
+MixedPrecision = Annotated[
+    bool | None, typer.Option(help="Compute in BF16; where the device is faster at it.")
 ]
 DeviceName = Annotated[str, typer.Option("--device", help="cpu, cuda or auto.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]

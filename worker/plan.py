@@ -13,7 +13,8 @@ from pathlib import Path
 import structlog
 from pydantic import Field, ValidationError
 
-from bundles.manifest import Record
+from bundles.manifest import Manifest
+from bundles.records import Record
 from core.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -114,21 +115,25 @@ def find_plan(home: Path, revision: str, machine: Machine) -> TunedPlan | None:
         return None
 
 
-def plan_for(settings: Settings, revision: str) -> Plan:
-    """Give the plan that a worker follows: what settings say, else the stored one, else defaults.
+def plan_for(settings: Settings, bundle: Manifest) -> Plan:
+    """Give the plan that a worker follows.
+
+    What settings say explicitly wins over the stored plan, and that over what the bundle proposes.
 
     Args:
-        settings: What is set there explicitly wins over the stored plan.
-        revision: The bundle's.
+        settings: The worker's.
+        bundle: Its model.
     """
     named = {"rows": "row_limit", "streams": "inference_streams", "threads": "inference_threads"}
     given = {field: getattr(settings, name) for field, name in named.items()}
-    tuned = find_plan(settings.home.expanduser(), revision, this_machine())
-    if tuned is None:
-        return Plan(**given)
     explicit = {
         field: value for field, value in given.items() if named[field] in settings.model_fields_set
     }
+    machine = this_machine()
+    tuned = find_plan(settings.home.expanduser(), bundle.revision, machine)
+    if tuned is None:
+        streams = min(bundle.streams, machine.cores)
+        return Plan.model_validate(given | {"streams": streams} | explicit)
     plan = Plan.model_validate(tuned.plan.model_dump() | explicit)
     # Shapes that no call has any more would be compiled for nothing.
     batches = tuple(batch for batch in plan.batches if batch <= 2 * plan.rows)

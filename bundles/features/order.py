@@ -6,7 +6,8 @@ from typing import Literal
 from pydantic import Field
 
 from bundles.architecture import INDEX, read_json
-from bundles.manifest import Defaults, Record
+from bundles.manifest import Defaults
+from bundles.records import Record
 from bundles.step_plan import LEAST_STEPS
 from core.errors import BundleError
 

@@ -11,7 +11,6 @@ from diffusers import DDPMScheduler, UNet2DConditionModel
 from bundles.progress import Progress
 from bundles.source import Profile, content_hash, read_profile
 from bundles.training.checkpointing import checkpoint_gradients
-from bundles.training.course import Course
 from bundles.training.device import Device
 from bundles.training.fit import Loss, fit
 from bundles.training.folder import write_folder
@@ -104,14 +103,7 @@ def finetune(
     unet = load_unet(folder).requires_grad_(True).to(device.name)
     if recipe.gradient_checkpointing:
         checkpoint_gradients(unet)
-    course = Course(
-        "train the UNet",
-        target.checkpoint,
-        minutes=recipe.minutes,
-        steps=recipe.steps,
-        resume=resume,
-        say=say,
-    )
+    course = target.course("train the UNet", recipe, say)
     loss = _loss(unet, load_scheduler(folder), examples, load_text_encoder(folder),
                  options, recipe, device)  # fmt: skip
     fit(unet, loss, course, recipe).copy_to(unet)

@@ -13,7 +13,6 @@ from bundles.progress import Progress
 from bundles.source import content_hash
 from bundles.token_merging import merge_tokens
 from bundles.training.checkpointing import checkpoint_gradients
-from bundles.training.course import Course
 from bundles.training.device import Device
 from bundles.training.fit import Loss, fit
 from bundles.training.models import load_unet, locate_whole
@@ -79,14 +78,7 @@ def train_quantised(
         "seed": recipe.seed,
     }
     target = Target(out, settings=settings, resume=resume)
-    course = Course(
-        "train the INT8 UNet",
-        target.checkpoint,
-        minutes=recipe.minutes,
-        steps=recipe.steps,
-        resume=resume,
-        say=say,
-    )
+    course = target.course("train the INT8 UNet", recipe, say)
     # Another seed after each interruption, or the same trajectories would begin again.
     teacher = load_teacher(folder, rows=recipe.batch, device=device, seed=recipe.seed + course.step)
     student = load_unet(folder).to(device.name)

@@ -3,14 +3,12 @@
 Building a bundle reads it before anything else, so nothing here imports torch, OpenVINO or NNCF.
 """
 
-import json
 from pathlib import Path
-from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from bundles.manifest import Quantisation, Record, TokenMergingPlan
-from core.errors import BundleError
+from bundles.manifest import Quantisation, TokenMergingPlan
+from bundles.records import Record, read_record
 
 FORMAT = 1
 """The newest layout of such a folder that this version reads, and the one it writes."""
@@ -44,26 +42,12 @@ def load_record(folder: Path) -> TrainedUnet:
     Raises:
         BundleError: The folder has no such record, or one that is damaged or from a newer packshot.
     """
-    path = folder / RECORD
-    try:
-        content: Any = json.loads(path.read_bytes())
-    except (FileNotFoundError, NotADirectoryError):
-        raise BundleError(
+    return read_record(
+        folder / RECORD,
+        TrainedUnet,
+        newest=FORMAT,
+        missing=lambda: (
             f"no trained UNet at {folder}: make one with `packshot model quantise-train`"
-        ) from None
-    except (OSError, ValueError) as error:
-        raise BundleError(f"{path} cannot be read ({error}): train the UNet again") from error
-    newest = content.get("format") if isinstance(content, dict) else None
-    if isinstance(newest, int) and newest > FORMAT:
-        raise BundleError(
-            f"{path} has format {newest}, but this packshot reads up to {FORMAT}: "
-            "upgrade packshot, or train the UNet again"
-        )
-    try:
-        return TrainedUnet.model_validate(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(step) for step in first["loc"]) or "the record"
-        raise BundleError(
-            f"{path} is damaged ({where}: {first['msg']}): train the UNet again"
-        ) from error
+        ),
+        way_out="train the UNet again",
+    )

@@ -12,7 +12,6 @@ from torch.nn import functional
 from bundles.progress import Progress
 from bundles.source import content_hash, read_profile
 from bundles.training.checkpointing import checkpoint_gradients
-from bundles.training.course import Course
 from bundles.training.cuts import CHOICES, cut
 from bundles.training.device import Device
 from bundles.training.fit import Loss, fit
@@ -67,14 +66,7 @@ def shrink(
         "seed": recipe.seed,
     }
     target = Target(out, settings=settings, resume=resume)
-    course = Course(
-        "train the smaller UNet",
-        target.checkpoint,
-        minutes=recipe.minutes,
-        steps=recipe.steps,
-        resume=resume,
-        say=say,
-    )
+    course = target.course("train the smaller UNet", recipe, say)
     teacher = load_teacher(folder, rows=recipe.batch, device=device, seed=recipe.seed + course.step)
     if recipe.gradient_checkpointing:
         checkpoint_gradients(student)

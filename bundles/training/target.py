@@ -8,6 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from bundles.progress import Progress
+from bundles.training.course import Course
+from bundles.training.recipe import Recipe
 from core.errors import BundleError
 
 SETTINGS = "settings.json"
@@ -45,6 +48,17 @@ class Target:
     def checkpoint(self) -> Path:
         """Where the training's state is kept."""
         return self.work / CHECKPOINT
+
+    def course(self, name: str, recipe: Recipe, say: Progress) -> Course:
+        """Begin the training of this name, or go on with it."""
+        return Course(
+            name,
+            self.checkpoint,
+            minutes=recipe.minutes,
+            steps=recipe.steps,
+            resume=self.resume,
+            say=say,
+        )
 
     def publish(self, write: Callable[[Path], None]) -> None:
         """Let `write` fill a folder, rename it to `out`, and remove the working folder."""

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from bundles.manifest import Manifest, Sizes
+from cli.chart import INK, PAPER
 from cli.errors import UsageError
 from cli.tune import _size
-from cli.tune_chart import INK, PAPER, Point, draw
+from cli.tune_chart import Point, draw
 
 MANIFEST = Manifest(
     name="shoes", revision="a" * 64, source="shoes", sizes=Sizes(min=64, max=256, multiple_of=32)
