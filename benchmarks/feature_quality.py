@@ -89,7 +89,11 @@ def _ways(kinds: list[str]) -> Iterator[Way]:
 def _draw(way: Way, settings: Settings, task: Task, whole: Judged | None) -> tuple[Judged, float]:
     folder = settings.home / (way.name if way.caching else "whole").lower().replace(" ", "-")
     built = (folder / FILE_NAME).is_file()
-    manifest = load_manifest(folder) if built else build(SOURCE, folder, caching=way.caching)
+    manifest = (
+        load_manifest(folder)
+        if built
+        else build(SOURCE, folder, precision="fp16", caching=way.caching)
+    )
     if way.steps is not None:
         defaults = manifest.defaults.model_copy(update={"steps": way.steps})
         manifest = manifest.model_copy(update={"defaults": defaults})

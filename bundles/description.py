@@ -51,6 +51,7 @@ def describe(
         defaults=resized(profile, size),
         sizes=profile.sizes,
         prompts=profile.prompts,
+        streams=profile.streams,
         latent_channels=autoencoder.get("latent_channels", 4),
         vae_scale_factor=scale_factor(autoencoder),
         prediction_type=scheduler.get("prediction_type", "epsilon"),

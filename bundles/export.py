@@ -11,7 +11,7 @@ from bundles.features.variants import make_variants
 from bundles.manifest import Manifest, TokenMergingPlan, save_manifest
 from bundles.order import Precision, check, take_order
 from bundles.progress import Progress, Silent
-from bundles.source import content_hash, locate
+from bundles.source import content_hash, locate, read_profile
 from bundles.workshop import Workshop
 from core.errors import BundleError
 
@@ -44,8 +44,8 @@ def build(
         target: The bundle's folder.
         name: The bundle's name; the source's own by default, else made from its path.
         replace: Whether an existing target may be replaced.
-        precision: How the UNet is stored and computed; fp16 by default. For a folder in the
-            OpenVINO layout it is decided already.
+        precision: How the UNet is stored and computed; by default what the source's packshot.json
+            says, else fp16. For a folder in the OpenVINO layout it is decided already.
         token_merging: Which tokens of the UNet are merged; None or ratios of 0: none.
         size: Width and height, in pixels, that requests get which name none; the source's by
             default. Workers compile and tune for this size first. The model does the others still.
@@ -71,7 +71,7 @@ def build(
         return adopt(folder, target, source=str(source), name=name, size=size, say=say)
     order = take_order(
         folder,
-        precision=precision or "fp16",
+        precision=precision or read_profile(folder).build.precision,
         token_merging=token_merging,
         unet=unet,
         caching=caching,

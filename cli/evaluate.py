@@ -159,7 +159,7 @@ def draw(
     from worker.rows import RowError, RowRequest, Ticket  # noqa: PLC0415
 
     defaults = manifest.defaults
-    plan = plan_for(settings, manifest.revision)
+    plan = plan_for(settings, manifest)
     pipeline = load_pipeline(settings.model_copy(update={"bundle": folder}), plan)
     engine = Engine(pipeline, row_limit=plan.rows, streams=plan.streams)
     engine.start()

@@ -10,7 +10,7 @@ from local.service import Restart, Service
 
 NAME = "starter"
 BUILD_SECONDS = 1800.0
-"""About 20 on two free cores; much longer on a machine that is busy with other things."""
+"""About 30 on two free cores; much longer on a machine that is busy with other things."""
 
 
 def bundle_folder(settings: Settings) -> Path:

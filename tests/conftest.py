@@ -1,10 +1,17 @@
 """What every test needs."""
 
 import ctypes
+import json
 import os
+import shutil
 import signal
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    import torch
 
 SS_DISABLE = 2
 
@@ -35,3 +42,34 @@ def pytest_runtest_call(item: pytest.Item) -> None:
     """
     none = SignalStack(sp=None, flags=SS_DISABLE, size=0)
     ctypes.CDLL(None).sigaltstack(ctypes.byref(none), None)
+
+
+@pytest.fixture(scope="session")
+def microscopic(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A whole diffusers folder of a few kilobytes."""
+    from bundles.microscopic import save_microscopic
+
+    return save_microscopic(tmp_path_factory.mktemp("source") / "microscopic")
+
+
+@pytest.fixture
+def inputs() -> "dict[str, torch.Tensor]":
+    """Three rows for the microscopic UNet."""
+    import torch
+
+    random = torch.Generator().manual_seed(0)
+    return {
+        "sample": torch.randn(3, 4, 8, 8, generator=random),
+        "timestep": torch.tensor([3.0, 500.0, 998.0]),
+        "encoder_hidden_states": torch.randn(3, 7, 16, generator=random),
+    }
+
+
+def knowing_int8(source: Path, target: Path) -> Path:
+    """Copy a model to a folder that says how it becomes INT8, which is quick then."""
+    shutil.copytree(source, target)
+    profile = target / "packshot.json"
+    content = json.loads(profile.read_text())
+    content["build"] = {"quantisation": {"bias_correction": "fast", "samples": 8}}
+    profile.write_text(json.dumps(content))
+    return target

@@ -65,7 +65,7 @@ def run(settings: Settings, *, load: Load) -> int:
     wait_for_services([database.check, broker.check, storage.check], settings)
     broker.close()
     bundle = load_manifest(settings.bundle)
-    plan = plan_for(settings, bundle.revision)
+    plan = plan_for(settings, bundle)
     log.info("plan", **plan.model_dump())
     engine = Engine(
         load(settings, plan),

@@ -59,8 +59,9 @@ def quantise_unet(
     The UNet draws pictures of the source's own prompts in FP32, at the source's defaults, and is
     calibrated on its inputs at steps spread over the whole schedule. Each recipe is tried on a
     quarter of these and measured on pictures held aside; the best one is kept. Then layers that
-    bring much for little work are given back their floating point. Scales are static: a row's
-    result does not depend on its company.
+    bring much for little work are given back their floating point. A source whose packshot.json
+    says what was found before is quantised like that, without a search. Scales are static: a
+    row's result does not depend on its company.
 
     Args:
         model: In floating point, token merging included: inputs `sample`, `timestep` (one per
@@ -82,34 +83,49 @@ def quantise_unet(
         BundleError: The source cannot draw, or the model cannot be quantised.
     """
     profile = read_profile(source)
+    known = profile.build.quantisation
+    if known is not None:
+        pictures = -(-known.samples // calls_each)
+    held_aside = 0 if known else HELD_ASIDE
     trajectories = record(
         model,
         source,
-        calibration_prompts(profile, pictures + HELD_ASIDE),
+        calibration_prompts(profile, pictures + held_aside),
         defaults=profile.defaults,
         calls_each=calls_each,
         workdir=workdir / "trajectories",
         say=say,
     )
-    held_aside = _calls(trajectories[pictures:])[:: max(1, calls_each // 4)]
-    say.stage("measure floating point", len(held_aside))
-    bench = _Bench(
-        calibration=_calls(trajectories[:pictures]),
-        yardstick=Yardstick(
-            model, held_aside, guidance_scale=profile.defaults.guidance_scale, say=say
-        ),
-        notes=Notes(workdir / "measurements.json"),
-        say=say,
-    )
-    chosen = _choose(model, recipes, bench)
-    chosen = replace(chosen, kept=_sensitive_layers(model, chosen, limits, bench))
-    say.stage("quantise", chosen.runs(len(bench.calibration)))
-    return quantise(model, chosen, bench.calibration, say=say), Quantisation(
+    calibration = _calls(trajectories[:pictures])
+    if known is not None:
+        chosen = _recipe(known)
+    else:
+        aside = _calls(trajectories[pictures:])[:: max(1, calls_each // 4)]
+        say.stage("measure floating point", len(aside))
+        guidance_scale = profile.defaults.guidance_scale
+        bench = _Bench(
+            calibration=calibration,
+            yardstick=Yardstick(model, aside, guidance_scale=guidance_scale, say=say),
+            notes=Notes(workdir / "measurements.json"),
+            say=say,
+        )
+        chosen = _choose(model, recipes, bench)
+        chosen = replace(chosen, kept=_sensitive_layers(model, chosen, limits, bench))
+    say.stage("quantise", chosen.runs(len(calibration)))
+    return quantise(model, chosen, calibration, say=say), Quantisation(
         method="ptq",
         smooth_quant_alpha=chosen.smooth_quant_alpha,
         bias_correction=chosen.bias_correction,
-        samples=len(bench.calibration),
+        samples=len(calibration),
         kept=chosen.kept,
+    )
+
+
+def _recipe(known: Quantisation) -> Recipe:
+    return Recipe(
+        smooth_quant_alpha=known.smooth_quant_alpha,
+        bias_correction=known.bias_correction,
+        kept=known.kept,
     )
 
 

@@ -7,20 +7,12 @@ from pathlib import Path
 import torch
 from diffusers import AutoencoderKL, StableDiffusionPipeline
 
-from bundles.manifest import Defaults, Sizes
-from bundles.source import PROFILE, Profile
+from bundles.source import PROFILE
 from bundles.starter.diffusion import build_scheduler, restore_unet
+from bundles.starter.profile import STARTER
 from bundles.starter.text_encoder import restore_text_encoder
 from bundles.starter.tokenizer import build_tokenizer, save_tokenizer
 from bundles.training.folder import forget_path
-
-STARTER = Profile(
-    name="starter",
-    licence="Apache-2.0",
-    defaults=Defaults(steps=20, guidance_scale=3.0, scheduler="dpmpp_2m", width=128, height=128),
-    sizes=Sizes(min=64, max=256, multiple_of=32, tested=((128, 128),)),
-)
-"""What requests to the starter model get by default."""
 
 
 def assemble(folder: Path, target: Path) -> None:

@@ -30,6 +30,9 @@ def write_folder(unet: UNet2DConditionModel, source: Path, target: Path, profile
     nn.Module.to(unet, "cpu", _dtype(source / "unet"))
     unet.save_pretrained(target / "unet")
     forget_path(target / "unet" / "config.json")
+    # What was found out about the old UNet's layers need not hold for this one.
+    build = profile.build.model_copy(update={"quantisation": None})
+    profile = profile.model_copy(update={"build": build})
     (target / PROFILE).write_text(profile.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 

@@ -92,7 +92,7 @@ def trial(folder: Path, manifest: Manifest, settings: Settings) -> Iterator[Tria
     Raises:
         BundleError: It cannot be loaded.
     """
-    plan = plan_for(settings, manifest.revision)
+    plan = plan_for(settings, manifest)
     pipeline = load_pipeline(settings.model_copy(update={"bundle": folder}), plan)
     engine = Engine(pipeline, row_limit=plan.rows, streams=plan.streams)
     engine.start()

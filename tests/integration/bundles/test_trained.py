@@ -18,6 +18,7 @@ from bundles.training.quantise import train_quantised
 from bundles.training.recipe import Recipe
 from bundles.training.trained import trained_unet
 from core.errors import BundleError
+from tests.conftest import knowing_int8
 from worker.pipeline import Pipeline
 
 PLAN = TokenMergingPlan(ratios=(0.5,))
@@ -111,24 +112,13 @@ def test_a_folder_without_a_trained_unet(microscopic: Path, tmp_path: Path):
         build(microscopic, tmp_path / "qat", precision="int8-qat", unet=tmp_path)
 
 
-def test_a_calibrated_unet_becomes_a_bundle(
-    microscopic: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    from bundles import quantise
-
-    quick = partial(
-        quantise.quantise_unet,
-        pictures=1,
-        calls_each=2,
-        recipes=quantise.RECIPES[-1:],
-        limits=quantise.Limits(wanted_db=0.0, most_work=0.0, measurements=0),
-    )
-    monkeypatch.setattr(quantise, "quantise_unet", quick)
-    manifest = build(microscopic, tmp_path / "int8", precision="int8", token_merging=PLAN)
+def test_a_calibrated_unet_becomes_a_bundle(microscopic: Path, tmp_path: Path):
+    source = knowing_int8(microscopic, tmp_path / "source")
+    manifest = build(source, tmp_path / "int8", precision="int8", token_merging=PLAN)
     assert manifest == load_manifest(tmp_path / "int8")
     assert (manifest.precision, manifest.token_merging) == ("int8", PLAN)
     assert manifest.quantisation is not None
     assert (manifest.quantisation.method, manifest.quantisation.samples > 0) == ("ptq", True)
     assert quantised_layers(tmp_path / "int8") > 10
-    assert [path.name for path in tmp_path.iterdir()] == ["int8"]
+    assert {path.name for path in tmp_path.iterdir()} == {"int8", "source"}
     assert np.isfinite(predict(tmp_path / "int8")).all()

@@ -3,7 +3,6 @@
 import json
 import shutil
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -20,6 +19,7 @@ from bundles.step_plan import step_plan
 from core.errors import BundleError
 from core.lanes import Lane
 from core.settings import Settings
+from tests.conftest import knowing_int8
 from worker.engine import Engine
 from worker.pipeline import load_pipeline
 from worker.plan import Plan
@@ -218,18 +218,13 @@ def test_a_variant_that_is_missing_is_said(bundle: Path, tmp_path: Path):
         start(broken, Plan(rows=2))
 
 
-def test_a_calibrated_unet_is_cut_with_its_scales(source: Path, tmp_path: Path, monkeypatch):
-    from bundles import quantise
-
-    quick = partial(
-        quantise.quantise_unet,
-        pictures=1,
-        calls_each=2,
-        recipes=quantise.RECIPES[-1:],
-        limits=quantise.Limits(wanted_db=0.0, most_work=0.0, measurements=0),
+def test_a_calibrated_unet_is_cut_with_its_scales(source: Path, tmp_path: Path):
+    folder = built(
+        knowing_int8(source, tmp_path / "source"),
+        tmp_path / "int8",
+        precision="int8",
+        caching=ORDERS[0],
     )
-    monkeypatch.setattr(quantise, "quantise_unet", quick)
-    folder = built(source, tmp_path / "int8", precision="int8", caching=ORDERS[0])
     model = ov.Core().read_model(folder / "unet_shallow" / "openvino_model.xml")
     assert "FakeQuantize" in {op.get_type_name() for op in model.get_ops()}
     constants = [op for op in model.get_ops() if op.get_type_name() == "Constant"]

@@ -19,7 +19,7 @@ def starter(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from bundles.starter import SOURCE
 
     target = tmp_path_factory.mktemp("bundles") / "starter"
-    build(SOURCE, target)
+    build(SOURCE, target, precision="fp16")
     return target
 
 

@@ -1,21 +1,11 @@
-"""The microscopic model, and ways to train it in a second."""
+"""Ways to train the microscopic model in a second."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from bundles.training.recipe import Recipe
-
-
-@pytest.fixture(scope="session")
-def microscopic(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A whole diffusers folder of a few kilobytes."""
-    from bundles.microscopic import save_microscopic
-
-    return save_microscopic(tmp_path_factory.mktemp("source") / "microscopic")
 
 
 @pytest.fixture
@@ -27,17 +17,6 @@ def recipe() -> Callable[..., Recipe]:
         return Recipe(**values | changes)
 
     return recipe
-
-
-@pytest.fixture
-def inputs() -> dict[str, torch.Tensor]:
-    """Three rows for the microscopic UNet."""
-    random = torch.Generator().manual_seed(0)
-    return {
-        "sample": torch.randn(3, 4, 8, 8, generator=random),
-        "timestep": torch.tensor([3.0, 500.0, 998.0]),
-        "encoder_hidden_states": torch.randn(3, 7, 16, generator=random),
-    }
 
 
 class Interrupted:

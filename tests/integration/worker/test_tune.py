@@ -34,8 +34,8 @@ def test_a_plan_is_measured_stored_and_followed(tune, bundle, tmp_path):
     done = tune("--minutes", "0.1", "--latency-bound", "600")
     assert done.returncode == 0, done.stderr
 
-    revision = load_manifest(bundle).revision
-    tuned = find_plan(tmp_path, revision, this_machine())
+    manifest = load_manifest(bundle)
+    tuned = find_plan(tmp_path, manifest.revision, this_machine())
     assert tuned is not None
     assert Path(done.stdout.splitlines()[-1]).samefile(next((tmp_path / "plans").glob("*.json")))
     assert "steps/s" in done.stdout
@@ -47,7 +47,7 @@ def test_a_plan_is_measured_stored_and_followed(tune, bundle, tmp_path):
     assert not list(tmp_path.glob(".tune-*")), "what was compiled to be measured is gone"
 
     settings = Settings(_env_file=None, home=tmp_path, bundle=bundle)
-    assert plan_for(settings, revision) == tuned.plan
+    assert plan_for(settings, manifest) == tuned.plan
 
 
 def test_a_bound_that_nothing_meets_is_said(tune):

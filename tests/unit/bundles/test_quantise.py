@@ -1,13 +1,14 @@
 """Post-training INT8, on the microscopic model."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
 import openvino as ov
 import pytest
 
-from bundles.manifest import Defaults
+from bundles.manifest import Defaults, Quantisation
 from bundles.microscopic import save_microscopic
 from bundles.progress import Silent
 from bundles.quantise import quantise_unet
@@ -17,7 +18,7 @@ from bundles.quantise.sensitivity import Limits
 from bundles.quantise.trajectories import record
 from bundles.quantise.units import find_units, in_floating_point
 from bundles.quantise.yardstick import SILENT_DB, Yardstick
-from bundles.source import PROFILE, read_profile
+from bundles.source import PROFILE, Build, read_profile
 from bundles.unet import convert_unet
 from core.errors import BundleError
 
@@ -267,6 +268,22 @@ def test_a_unet_is_quantised_by_the_recipe_that_measures_best(source, unet, tmp_
     assert kept == set(quantisation.kept)
     assert all(total is None or done <= total for total, done in say.stages.values())
     assert say.stages["draw pictures to calibrate on"] == [7 * STEPS, 7 * STEPS]
+
+
+def test_what_was_found_before_is_not_searched_for_again(source, unet, units, tmp_path):
+    known = Quantisation(
+        smooth_quant_alpha=0.5, bias_correction="fast", samples=2 * STEPS, kept=units[0].layers
+    )
+    folder = shutil.copytree(source, tmp_path / "known")
+    profile = read_profile(folder).model_copy(update={"build": Build(quantisation=known)})
+    (folder / PROFILE).write_text(profile.model_dump_json())
+    say = Listening()
+    _, quantisation = quantise_unet(
+        unet, folder, workdir=tmp_path / "work", say=say, calls_each=STEPS
+    )
+    assert quantisation == known
+    assert list(say.stages) == ["draw pictures to calibrate on", "quantise"]
+    assert say.stages["draw pictures to calibrate on"] == [2 * STEPS, 2 * STEPS]
 
 
 def test_nothing_is_measured_twice(tmp_path):

@@ -4,11 +4,13 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[3]
+NOBODY = 65534
 TOOLS = ("bash", "cat", "dirname", "flock", "readlink", "rm", "sha256sum", "uname")
 
 
@@ -42,9 +44,12 @@ class Machine:
         program.write_text(script)
         program.chmod(0o755)
 
-    def run(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *arguments: str, user: int | None = None, **variables: str
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [self.checkout / "run.sh", *arguments],
+            user=user,
             env={"PATH": str(self.path), "HOME": str(self.folder), **variables},
             capture_output=True,
             text=True,
@@ -110,11 +115,15 @@ def test_only_the_chosen_python_is_tried(machine: Machine):
     assert "my python is Python 3.9" in result.stderr
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root can write everywhere")
-def test_a_checkout_that_cannot_be_written(machine: Machine):
-    machine.checkout.chmod(0o555)
-    result = machine.run("demo")
-    machine.checkout.chmod(0o755)
+def test_a_checkout_that_cannot_be_written():
+    # Not in pytest's own folder, which is its user's alone: root can write everywhere, and
+    # becomes nobody.
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        machine = Machine(Path(folder))
+        machine.checkout.chmod(0o555)
+        result = machine.run("demo", user=NOBODY if os.geteuid() == 0 else None)
+        machine.checkout.chmod(0o755)
     assert f"cannot write to {machine.checkout}" in result.stderr
 
 

@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from bundles.manifest import Manifest
 from core.settings import Settings
 from worker.plan import Machine, Plan, TunedPlan, find_plan, plan_for, save_plan, this_machine
 
 REVISION = "a" * 64
+BUNDLE = Manifest(name="mug", revision=REVISION, source="mug")
 PLAN = Plan(streams=2, rows=4, threads=2, batches=(4, 8), size=(128, 128))
 
 
@@ -46,18 +48,25 @@ def test_a_newer_plan_takes_the_place_of_an_older_one(tmp_path):
 
 
 def test_without_a_plan_the_settings_decide(settings):
-    assert plan_for(settings(), REVISION) == Plan()
-    assert plan_for(settings(row_limit=3), REVISION).rows == 3
+    assert plan_for(settings(), BUNDLE) == Plan()
+    assert plan_for(settings(row_limit=3), BUNDLE).rows == 3
+
+
+def test_without_a_plan_the_bundle_proposes_streams_but_none_without_a_core(settings):
+    cores = this_machine().cores
+    eager = BUNDLE.model_copy(update={"streams": cores + 1})
+    assert plan_for(settings(), eager).streams == cores
+    assert plan_for(settings(inference_streams=1), eager).streams == 1
 
 
 def test_the_stored_plan_is_followed(settings, tmp_path):
     save_plan(tmp_path, tuned())
-    assert plan_for(settings(), REVISION) == PLAN
+    assert plan_for(settings(), BUNDLE) == PLAN
 
 
 def test_what_is_set_explicitly_wins(settings, tmp_path):
     save_plan(tmp_path, tuned())
-    plan = plan_for(settings(row_limit=2, inference_threads=1), REVISION)
+    plan = plan_for(settings(row_limit=2, inference_threads=1), BUNDLE)
     assert (plan.streams, plan.rows, plan.threads) == (2, 2, 1)
     assert plan.batches == (4,), "no call of two images has eight rows"
 
@@ -66,7 +75,7 @@ def test_another_machines_plan_is_ignored_and_said(settings, tmp_path):
     other = Machine(cpu="an abacus", cores=64, openvino="2026.4")
     path = save_plan(tmp_path, tuned(machine=other))
     with capture_logs() as logs:
-        assert plan_for(settings(), REVISION) == Plan()
+        assert plan_for(settings(), BUNDLE) == Plan()
     (line,) = logs
     assert "another machine's" in line["event"]
     assert line["plan"] == str(path)
@@ -75,7 +84,7 @@ def test_another_machines_plan_is_ignored_and_said(settings, tmp_path):
 def test_another_bundles_plan_is_not_looked_at(settings, tmp_path):
     save_plan(tmp_path, tuned(revision="b" * 64))
     with capture_logs() as logs:
-        assert plan_for(settings(), REVISION) == Plan()
+        assert plan_for(settings(), BUNDLE) == Plan()
     assert logs == []
 
 
@@ -83,5 +92,5 @@ def test_another_bundles_plan_is_not_looked_at(settings, tmp_path):
 def test_a_damaged_plan_is_ignored_and_said(settings, tmp_path, content: str):
     Path(save_plan(tmp_path, tuned())).write_text(content)
     with capture_logs() as logs:
-        assert plan_for(settings(), REVISION) == Plan()
+        assert plan_for(settings(), BUNDLE) == Plan()
     assert "packshot tune" in logs[0]["event"]
