@@ -9,6 +9,9 @@ from PIL import Image, ImageDraw
 
 from cli.collection import Collection, Entry
 from cli.lettering import cut, font, readable, wrapped
+from core.pictures.encoding import encode
+from core.pictures.formats import Format
+from core.pictures.opening import open_rgb
 
 FILE_NAME = "contact-sheet.png"
 MOST_IMAGES = 60
@@ -78,7 +81,7 @@ def write_contact_sheet(collection: Collection, title: str) -> Path:
     entries = collection.entries[:MOST_IMAGES]
     total = len(collection.entries)
     shown = f"first {len(entries)} of {total:,} images" if total > len(entries) else _images(total)
-    draw_contact_sheet(entries, f"{title} · {shown}").save(target)
+    target.write_bytes(encode(draw_contact_sheet(entries, f"{title} · {shown}"), Format.PNG))
     return target
 
 
@@ -104,8 +107,7 @@ def _draw_cell(
     edge = grid.image
     item, small = entry.item, font(grid.line - 4)
     if entry.file is not None:
-        with Image.open(entry.file) as image:
-            sheet.paste(_fitted(image.convert("RGB"), edge), corner)
+        sheet.paste(_fitted(open_rgb(entry.file), edge), corner)
     draw.rectangle((left, top, left + edge - 1, top + edge - 1), outline=FRAME)
     if entry.file is None:
         reason = wrapped(f"{item.state}: {item.error or ''}", small, edge - 12, lines=6)

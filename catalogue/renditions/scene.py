@@ -19,6 +19,8 @@ WHITEST, NEAREST = 24, 24
 """Levels, of 255, by which a background may differ from white, or from its row's edges."""
 MARGIN = 3
 """Levels beyond what the frame's edge shows."""
+WAY = 0.09
+"""Share of the shorter side that a way into the picture is wide at least."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +60,9 @@ def look(pixels: Pixels) -> Scene:
     edge = _edge(off_white)
     white = bool(np.mean(edge <= WHITEST) >= 0.9)
     if white:
-        near = off_white <= min(WHITEST, int(edge[edge <= WHITEST].max()) + MARGIN)
+        usual = min(WHITEST, int(edge[edge <= WHITEST].max()) + MARGIN)
+        # Backgrounds are most uneven in their corners, where no product is.
+        near = off_white <= np.where(_near_frame(off_white.shape), WHITEST, usual)
     else:
         near = _near_row_edges(pixels)
     ground = _hanging_together(near)
@@ -85,21 +89,39 @@ def _near_row_edges(pixels: Pixels) -> Mask:
 
 
 def _hanging_together(near: Mask) -> Mask:
-    """Keep what is reached from the frame's edge.
+    """Keep what is reached from beyond the frame, by ways that are wide enough.
 
-    Gaps of one or two pixels in a product's rim are no way in: the way must be three wide.
+    A white stripe that ends at a product's edge is no way in, and what is left of a background in
+    a narrow corner is better than a hole in a product.
     """
-    wide = _eroded(near)
-    reached = _flooded(wide)
-    return ~_eroded(~reached) & near
+    radius = _way(near.shape)
+    around = np.pad(near, radius + 1, constant_values=True)
+    reached = _flooded(_eroded(around, radius))
+    inside = slice(radius + 1, -radius - 1)
+    ground: Mask = ~_eroded(~reached, radius)[inside, inside] & near
+    return ground
 
 
-def _eroded(mask: Mask) -> Mask:
-    """Keep pixels all of whose eight neighbours match; outside of the frame everything does."""
-    padded = np.pad(mask, 1, constant_values=True)
-    rows = padded[:-2] & padded[1:-1] & padded[2:]
-    kept: Mask = rows[:, :-2] & rows[:, 1:-1] & rows[:, 2:]
-    return kept
+def _way(shape: tuple[int, ...]) -> int:
+    """Give half the width of the narrowest way, in pixels."""
+    return max(1, round(WAY / 2 * min(shape)))
+
+
+def _near_frame(shape: tuple[int, ...]) -> Mask:
+    """Match what is about as near to the frame as a way is wide."""
+    margin = 2 * _way(shape)
+    near = np.ones(shape, np.bool_)
+    near[margin:-margin, margin:-margin] = False
+    return near
+
+
+def _eroded(mask: Mask, radius: int) -> Mask:
+    """Keep pixels around which all of a square matches; outside of the frame everything does."""
+    side = 2 * radius + 1
+    others = np.pad(~mask, radius).cumsum(axis=0, dtype=np.int32).cumsum(axis=1, dtype=np.int32)
+    total = np.pad(others, ((1, 0), (1, 0)))
+    within = total[side:, side:] - total[:-side, side:] - total[side:, :-side]
+    return np.asarray(within + total[:-side, :-side] == 0)
 
 
 def _flooded(free: Mask) -> Mask:
@@ -134,7 +156,7 @@ def _along(reached: Mask, free: Mask, runs: npt.NDArray[np.int32]) -> Mask:
 def _box(product: Mask) -> Box | None:
     """Find what holds the product; specks of a pixel or two are none."""
     height, width = product.shape
-    whole = _eroded(product)
+    whole = _eroded(product, 1)
     rows, columns = np.flatnonzero(whole.any(axis=1)), np.flatnonzero(whole.any(axis=0))
     if not rows.size:
         return None

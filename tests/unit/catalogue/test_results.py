@@ -2,6 +2,7 @@
 
 import csv
 import io
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -55,3 +56,11 @@ def test_json_cells_are_written_as_json_and_missing_ones_are_empty():
     text = format_lines(columns, [outcome(tags=["é", 1], price=0.12345, flag=True)])
     (line,) = csv.reader(io.StringIO(text))
     assert line[:4] == ['["é", 1]', "0.12345", "true", ""]
+
+
+def test_further_columns_say_what_the_files_are():
+    line = replace(outcome(sku="A"), files=["A.jpg", "https://shop.example/A.jpg", None])
+    text = format_header(["sku"], ["web_file", "web_url", "x"]) + format_lines(["sku"], [line])
+    header, cells = csv.reader(io.StringIO(text, newline=""))
+    assert header[-3:] == ["web_file", "web_url", "x"]
+    assert cells[-3:] == ["A.jpg", "https://shop.example/A.jpg", ""]

@@ -31,6 +31,8 @@ class Job:
     prompt: str = "a red mug on a white background"
     error: str | None = None
     body: bytes = field(default_factory=png)
+    file_name: str | None = None
+    renditions: dict[str, str] = field(default_factory=dict)
 
     def json(self, number: int) -> dict[str, object]:
         """What the API says about it."""
@@ -53,6 +55,10 @@ class Job:
             "prompt": self.prompt,
             "error": error if self.error else None,
             "image": image if self.state == "succeeded" else None,
+            "file_name": self.file_name,
+            "renditions": [
+                {"channel": channel, "file_name": name} for channel, name in self.renditions.items()
+            ],
         }
 
 
@@ -90,9 +96,19 @@ class FakeServer:
                 200, json=self.items(request.url.params.get("cursor"))
             ),
             "/v1/batches/b1/results.csv": lambda: httpx.Response(200, text=self.results()),
+            "/v1/batches/b1/images.zip": lambda: httpx.Response(
+                200, text=f"zip for {request.url.params.get('channel', 'everybody')}"
+            ),
         } | {
             f"/v1/jobs/{number}/image": lambda job=job: httpx.Response(200, content=job.body)
             for number, job in enumerate(self.jobs)
+        }
+        routes |= {
+            f"/v1/jobs/{number}/renditions/{channel}": lambda text=f"{channel} of {number}": (
+                httpx.Response(200, text=text)
+            )
+            for number in range(len(self.jobs))
+            for channel in ("walmart", "web")
         }
         missing = httpx.Response(404, json={"detail": "There is no such thing here."})
         return routes.get(request.url.path, lambda: missing)()

@@ -1,6 +1,8 @@
 """A folder of captioned images: what is found, what is skipped, and what is said about it."""
 
 import json
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -133,3 +135,13 @@ def test_damaged_images_are_os_errors(tmp_path):
         (tmp_path / f"{name}.jpg").write_bytes(damaged)
         with pytest.raises(OSError, match=r".+"):
             load_pixels(tmp_path / f"{name}.jpg", 8, 8)
+
+
+def test_a_bomb_is_an_os_error_before_it_is_decoded(tmp_path):
+    header = struct.pack(">IIBBBBB", 12_000, 9_000, 8, 0, 0, 0, 0)
+    chunk = struct.pack(">I", len(header)) + b"IHDR" + header
+    body = b"\x89PNG\r\n\x1a\n" + chunk + struct.pack(">I", zlib.crc32(b"IHDR" + header))
+    body += struct.pack(">I", 0) + b"IDAT" + struct.pack(">I", zlib.crc32(b"IDAT"))
+    (tmp_path / "bomb.png").write_bytes(body)
+    with pytest.raises(OSError, match=r"megapixels are the most|too large"):
+        load_pixels(tmp_path / "bomb.png", 8, 8)

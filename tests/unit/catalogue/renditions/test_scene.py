@@ -85,22 +85,30 @@ def test_a_product_that_the_frame_cuts_has_no_box():
 
 def test_a_narrow_gap_in_a_rim_lets_nothing_in():
     pixels = np.full((64, 64, 3), 255, np.uint8)
-    pixels[16:48, 16:48] = 90
-    pixels[20:44, 20:44] = 255
-    pixels[16:20, 30:32] = 255  # two pixels wide
-    scene = look(pixels)
-    assert not scene.ground[20:44, 20:44].any()
-    pixels[16:20, 30:34] = 255  # four
-    assert look(pixels).ground[20:44, 20:44].any()
+    pixels[12:52, 12:52] = 90
+    pixels[16:48, 16:48] = 255
+    pixels[12:16, 28:33] = 255
+    assert not look(pixels).ground[16:48, 16:48].any()
+    pixels[12:16, 28:40] = 255
+    assert look(pixels).ground[16:48, 16:48].all()
+
+
+def test_white_stripes_that_end_at_the_edge_stay_the_products():
+    pixels = np.full((128, 128, 3), 250, np.uint8)
+    for top in range(30, 100, 20):
+        pixels[top : top + 10, 30:98] = (200, 20, 30)
+    ground = look(pixels).ground
+    assert not ground[30:100, 32:96].any()
+    assert ground[:29].all()
 
 
 def test_a_maze_is_filled_to_its_end():
-    pixels = np.full((61, 61, 3), 255, np.uint8)
-    for number, row in enumerate(range(6, 55, 6)):
-        pixels[row, slice(0, 54) if number % 2 else slice(7, 61)] = 0
+    pixels = np.full((122, 122, 3), 255, np.uint8)
+    for number, row in enumerate(range(20, 110, 20)):
+        pixels[row, slice(0, 104) if number % 2 else slice(18, 122)] = 0
     ground = look(pixels).ground
-    assert ground[58, 30]
-    assert ground[9, 30]
+    for row in range(10, 122, 20):
+        assert ground[row, 60]
 
 
 WHITE = [(0, 0), (0, 2), (0, 6), (1, 2), (1, 8), (1, 12), (2, 0), (2, 8), (2, 10), (3, 4), (3, 8)]

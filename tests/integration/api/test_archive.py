@@ -1,0 +1,131 @@
+"""images.zip, manifest.jsonl and what results.csv says of files."""
+
+import csv
+import io
+import json
+import zipfile
+
+import pytest
+from botocore.exceptions import EndpointConnectionError
+from PIL import Image
+
+from api.archive import MISSING, stream_archive
+from api.batch_rows import BatchRows
+from api.services import open_services
+from core.errors import GenerationFailedError
+from core.lanes import Lane
+from core.pictures.provenance import source_type_of
+from core.storage import Storage
+from tests.pictures import TRAINED, near_white, png, product
+
+SHEET = "sku,prompt\nMUG 1,a red mug\nMUG 1,a blue mug\nCUP,a cup\nJUG,a jug\n"
+
+
+@pytest.fixture(scope="module")
+def mug() -> bytes:
+    return png(near_white(product()))
+
+
+@pytest.fixture
+def sheet(client, worker, send, mug):
+    """A sheet of four: two are made, one failed, one is queued."""
+
+    def sheet(**fields: str) -> dict:
+        batch = send(client, SHEET, **fields)
+        jobs = client.get(batch["links"]["items"]).json()["items"]
+        for job in jobs[:2]:
+            worker.make(job["id"], mug)
+        worker.fail(jobs[2]["id"], GenerationFailedError("too hard"))
+        return batch
+
+    return sheet
+
+
+def archive_of(answer) -> zipfile.ZipFile:
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "application/zip"
+    archive = zipfile.ZipFile(io.BytesIO(answer.content))
+    assert archive.testzip() is None
+    return archive
+
+
+def test_what_is_finished_is_in_the_archive_and_the_rest_is_named_in_it(client, sheet, mug):
+    batch = sheet()
+    archive = archive_of(client.get(batch["links"]["images"]))
+    assert archive.namelist() == ["MUG-1_1.png", "MUG-1_1_line3.png", MISSING]
+    assert archive.read("MUG-1_1.png") == mug
+    assert archive.read(MISSING).decode().splitlines() == [
+        "line 4, CUP variant 1: There is no image, because its job failed: too hard",
+        "line 5, JUG variant 1: The image is not ready: its job is queued. Ask again in a moment.",
+    ]
+
+
+def test_a_channels_archive_has_its_files_and_names(client, sheet):
+    batch = sheet(channels="amazon_secondary,web")
+    archive = archive_of(client.get(batch["links"]["images"], params={"channel": "web"}))
+    assert archive.namelist()[:2] == ["MUG-1_1.webp", "MUG-1_1_line3.webp"]
+    archive = archive_of(
+        client.get(batch["links"]["images"], params={"channel": "amazon_secondary"})
+    )
+    assert archive.namelist()[:2] == ["MUG_1.PT01.jpg", "MUG_1.PT02.jpg"]
+    body = archive.read("MUG_1.PT02.jpg")
+    assert Image.open(io.BytesIO(body)).format == "JPEG"
+    assert source_type_of(body) == TRAINED
+    assert client.get(batch["links"]["images"], params={"channel": "x"}).status_code == 404
+
+
+def test_lost_and_unreadable_images_break_nothing(client, sheet, shop, storage, monkeypatch):
+    batch = sheet()
+    first, second = shop.images()
+    storage.delete([first.key])
+    read = Storage.read
+
+    def away(self, key, *, limit):
+        if key == second.key:
+            raise EndpointConnectionError(endpoint_url="http://s3")
+        return read(self, key, limit=limit)
+
+    monkeypatch.setattr(Storage, "read", away)
+    archive = archive_of(client.get(batch["links"]["images"]))
+    assert archive.namelist() == [MISSING]
+    missing = archive.read(MISSING).decode()
+    assert "line 2, MUG 1 variant 1: The image is not in store any more" in missing
+    assert "line 3, MUG 1 variant 1: It could not be read" in missing
+
+
+def test_the_archive_is_sent_in_pieces_of_one_file(settings, shop, storage, worker):
+    products = [f"mug {number}" for number in range(30)]
+    jobs = shop.want(*products, batch=True, lane=Lane.BULK).job_ids
+    for number, job in enumerate(jobs):
+        worker.make(str(job), f"{number:0100000}".encode())
+    with open_services(settings) as services:
+        rows = BatchRows(shop.database, "shop", shop.job(jobs[0]).batch_id)
+        pieces = list(stream_archive(services, rows, None))
+    assert max(map(len, pieces)) < 110_000
+    with zipfile.ZipFile(io.BytesIO(b"".join(pieces))) as archive:
+        assert len(archive.namelist()) == 30
+        assert archive.testzip() is None
+
+
+def test_the_manifest_has_a_line_for_each_image(client, sheet):
+    batch = sheet(channels="web", file_name="{{ line }}-{{ sku }}")
+    answer = client.get(batch["links"]["manifest"])
+    assert answer.headers["content-type"] == "application/x-ndjson"
+    lines = [json.loads(line) for line in answer.text.splitlines()]
+    assert [(one["sku"], one["state"]) for one in lines] == [
+        ("MUG 1", "succeeded"), ("MUG 1", "succeeded"), ("CUP", "failed"), ("JUG", "queued"),
+    ]  # fmt: skip
+    assert lines[0]["file_name"] == "2-MUG-1.png"
+    assert lines[0]["row"] == {"sku": "MUG 1", "prompt": "a red mug"}
+    assert lines[0]["renditions"][0]["public_url"].endswith("/web/2-MUG-1.webp")
+    assert lines[2]["error"]["message"] == "too hard"
+
+
+def test_the_results_name_files_and_their_addresses(client, sheet):
+    batch = sheet(channels="walmart")
+    text = client.get(batch["links"]["results"]).text
+    first, _, failed, _ = csv.DictReader(io.StringIO(text))
+    assert first["file_name"] == "MUG-1_1.png"
+    assert first["walmart_file"] == "MUG-1_1.jpg"
+    assert first["walmart_url"].endswith("/walmart/MUG-1_1.jpg")
+    assert failed["walmart_url"] == ""

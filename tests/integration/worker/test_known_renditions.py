@@ -1,0 +1,80 @@
+"""What channels want of an image is made beside it, when it is known; nothing ever waits for it."""
+
+import threading
+
+import numpy as np
+import pytest
+from botocore.exceptions import EndpointConnectionError
+
+from catalogue.renditions.store import Renditions
+from core.models import Rendition
+from core.pictures.provenance import source_type_of
+from core.states import JobState
+from core.storage import Storage
+from tests.integration.shop import wanted
+from tests.pictures import TRAINED, product
+from worker.leases import Leases
+from worker.rows import RowResult, Ticket
+from worker.runner import Delivery, Runner
+
+FILES = {"original": "A.png", "web": "A.webp", "walmart": "A.jpg", "of-yesterday": "A.tga"}
+
+
+class Engine:
+    """Draws the same mug for everybody."""
+
+    ticks = 0
+
+    def submit(self, request):
+        ticket = Ticket(request=request, submitted=0.0)
+        result = RowResult(image=np.asarray(product()), seconds=0.5, steps=4)
+        threading.Thread(target=ticket.fulfil, args=(result,)).start()
+        return ticket
+
+    def cancel(self, identity):
+        raise AssertionError("nobody cancels")
+
+
+@pytest.fixture
+def run(database, storage, shop):
+    engine = Engine()
+    runner = Runner(
+        database=database,
+        storage=storage,
+        engine=engine,
+        leases=Leases(
+            database=database, engine=engine, owner="me", lease_seconds=60, heartbeat_seconds=1
+        ),
+        max_attempts=3,
+        renditions=Renditions(database=database, storage=storage, credentials=None),
+    )
+    return lambda job: runner.run(shop.generation_of(job))
+
+
+def test_what_is_known_to_be_wanted_is_made_with_the_image(shop, run, storage):
+    (job,) = shop.want(wanted(files=FILES)).job_ids
+    assert run(job) is Delivery.DONE
+    made = {row.channel: row for row in shop.all(Rendition)}
+    assert set(made) == {"web", "walmart"}
+    assert made["walmart"].width == 1500
+    for row in made.values():
+        assert source_type_of(storage.read(row.key, limit=row.size)) == TRAINED
+
+
+def test_the_stored_original_is_marked_too(shop, run, storage):
+    (job,) = shop.want("red mug").job_ids
+    run(job)
+    (image,) = shop.images()
+    assert source_type_of(storage.read(image.key, limit=image.size)) == TRAINED
+    assert shop.all(Rendition) == []
+
+
+def test_without_s3_for_it_the_image_is_finished_all_the_same(shop, run, monkeypatch):
+    def away(self, *arguments, **values):
+        raise EndpointConnectionError(endpoint_url="http://s3")
+
+    monkeypatch.setattr(Storage, "put_rendition", away)
+    (job,) = shop.want(wanted(files=FILES)).job_ids
+    assert run(job) is Delivery.DONE
+    assert shop.job(job).state is JobState.SUCCEEDED
+    assert shop.all(Rendition) == []

@@ -1,0 +1,90 @@
+"""`packshot fetch --channel` and `--zip`."""
+
+from pathlib import Path
+
+import httpx
+import pytest
+
+from cli.archive import fetch_archive
+from cli.client import Client
+from cli.collection import Collection, Collector
+from cli.errors import ImagesFailedError, UsageError
+from cli.submit import known_channel
+from tests.unit.cli.server import KEY, FakeServer, Job, png
+
+
+def client_of(server: FakeServer) -> Client:
+    return Client("http://shop.test", KEY, patience=0, transport=server.transport)
+
+
+def collect(server: FakeServer, folder: Path, channel: str | None) -> Collection:
+    client = client_of(server)
+    return Collector(client, client.batch("b1"), folder, channel=channel).collect()
+
+
+def test_a_channels_files_lie_under_the_names_that_it_wants(tmp_path: Path) -> None:
+    server = FakeServer([Job("MUG", renditions={"walmart": "MUG.PT01.jpg"}), Job("CUP")])
+    collect(server, tmp_path, "walmart")
+    assert {file.name for file in tmp_path.iterdir()} == {"MUG.PT01.jpg", "CUP_1.jpg"}
+    assert (tmp_path / "CUP_1.jpg").read_bytes() == b"walmart of 1"
+
+
+def test_the_originals_lie_under_the_names_that_were_asked_for(tmp_path: Path) -> None:
+    server = FakeServer([Job("MUG", file_name="spring-MUG.png")])
+    collect(server, tmp_path, None)
+    assert (tmp_path / "spring-MUG.png").read_bytes() == png()
+
+
+def test_a_servers_names_stay_in_the_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    folder.mkdir()
+    collect(FakeServer([Job("MUG", file_name="../../MUG.png")]), folder, None)
+    assert [file.name for file in folder.iterdir()] == ["MUG.png"]
+
+
+def test_an_image_that_does_not_suit_the_channel_is_named_and_the_others_come(
+    tmp_path: Path,
+) -> None:
+    server = FakeServer([Job("MUG"), Job("CUP")])
+
+    def refuse(request: httpx.Request) -> httpx.Response | None:
+        if request.url.path == "/v1/jobs/0/renditions/walmart":
+            return httpx.Response(422, json={"detail": "It is too large.", "status": 422})
+        return None
+
+    server.intercept = refuse
+    collection = collect(server, tmp_path, "walmart")
+    (missing,) = collection.missing
+    assert "It is too large." in (missing.item.error or "")
+    assert (tmp_path / "CUP_1.jpg").is_file()
+
+
+def test_a_zip_is_fetched_when_all_is_finished(tmp_path: Path) -> None:
+    job = Job("MUG", state="queued")
+    server = FakeServer([job])
+    looks: list[int] = []
+
+    def pause() -> None:
+        looks.append(1)
+        job.state = "succeeded"
+
+    client = client_of(server)
+    file = fetch_archive(client, client.batch("b1"), tmp_path, "web", pause=pause)
+    assert looks == [1]
+    assert file == tmp_path / "images-web.zip"
+    assert file.read_bytes() == b"zip for web"
+    assert [one.name for one in tmp_path.iterdir()] == [file.name]
+
+
+def test_missing_images_are_told_after_the_zip_is_there(tmp_path: Path) -> None:
+    client = client_of(FakeServer([Job("MUG"), Job("CUP", state="failed", error="too dark")]))
+    with pytest.raises(ImagesFailedError, match=r"1 of 2 images are missing; MISSING.txt"):
+        fetch_archive(client, client.batch("b1"), tmp_path, None, pause=lambda: None)
+    assert (tmp_path / "images.zip").read_bytes() == b"zip for everybody"
+
+
+def test_an_unknown_channel_is_told_before_anything_is_waited_for() -> None:
+    with pytest.raises(UsageError, match="Did you mean 'walmart'"):
+        known_channel("wallmart")
+    assert known_channel("Web.avif") == "web.avif"
+    assert known_channel(None) is None
