@@ -10,9 +10,11 @@ import structlog
 from celery import Celery, signals
 
 from bundles.manifest import Manifest, load_manifest
+from catalogue.renditions.store import Renditions
 from core import cache_ledger
 from core.database import Database
 from core.flusher import Flusher
+from core.pictures.credentials import credentials_of
 from core.queue import Broker, make_celery
 from core.settings import Settings
 from core.storage import Storage
@@ -60,6 +62,7 @@ def run(settings: Settings, *, load: Load) -> int:
         InvalidSettingError: This machine does not have the CPUs that were named.
     """
     settle(settings)
+    credentials = credentials_of(settings)
     name = f"worker-{os.getpid()}-{secrets.token_hex(3)}@{socket.gethostname()}"
     database, storage, broker = Database(settings), Storage(settings), Broker(settings)
     wait_for_services([database.check, broker.check, storage.check], settings)
@@ -92,6 +95,13 @@ def run(settings: Settings, *, load: Load) -> int:
         bundle_revision=bundle.revision,
         guidance_interval=(bundle.defaults.guidance_start, bundle.defaults.guidance_end),
         approximate=approximate,
+        renditions=Renditions(
+            database=database,
+            storage=storage,
+            credentials=credentials,
+            at_once=len(os.sched_getaffinity(0)),
+        ),
+        credentials=credentials,
     )
     shutdown = Shutdown(runner=runner, engine=engine, leases=leases, database=database)
     latents = Flusher([approximate.flush] if approximate else [], seconds=LATENTS_SECONDS)
