@@ -1,19 +1,26 @@
-"""The prompt of each row: its own, or its template's, or the request's template's."""
+"""The prompt of each row: its own, or its template's, the request's, or its source's."""
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from catalogue.checks import check_prompt
-from catalogue.issues import Issues
+from catalogue.issues import Issues, refuse
 from catalogue.mapping import is_given
 from catalogue.sheet import Row
 from catalogue.templates import PromptTemplate, TemplateProblemError, UnknownColumnError
 
 MOST_TEMPLATES = 1000
 """Different templates of one sheet; compiling one takes a millisecond."""
+MOST_SECONDS = 60.0
+"""Computing time of all of a sheet's prompts; 100,000 ordinary ones take three."""
 
 _NOTHING = (
     "The row has no prompt and no template, and the request has no template: give it one of them."
+)
+_NO_TITLE = (
+    "The row has no title, of which its prompt would be made: fill it in, or give the row a "
+    "prompt, or the request a template."
 )
 
 
@@ -27,6 +34,8 @@ class Prompts:
         template: str | None,
         fixed_columns: bool,
         issues: Issues,
+        fallback: str | None = None,
+        clock: Callable[[], float] = time.thread_time,
     ) -> None:
         """Take the request's template.
 
@@ -36,6 +45,8 @@ class Prompts:
             fixed_columns: Every row has the same columns: a column that the request's template
                 lacks is then reported once, not for every row.
             issues: Where everything that is wrong is noted.
+            fallback: The source's own template, where nobody gives another.
+            clock: Seconds of computing.
         """
         self.columns = columns
         self.fixed_columns = fixed_columns
@@ -43,30 +54,50 @@ class Prompts:
         self._compiled: dict[str, PromptTemplate | TemplateProblemError] = {}
         self._reported: set[str] = set()
         self._shared: PromptTemplate | None = None
-        if template:
+        self._needs_title = not template and fallback is not None
+        self._clock = clock
+        self._end = clock() + MOST_SECONDS
+        if template or fallback:
             try:
-                self._shared = PromptTemplate(template)
+                self._shared = PromptTemplate(template or fallback or "")
             except TemplateProblemError as error:
                 issues.add(str(error), column="template")
 
     def write(self, row: Row) -> str:
-        """Give a row's prompt; the empty text when something is wrong with it, and noted."""
-        cell = row.cells.get(self.columns.get("prompt", ""))
+        """Give a row's prompt; the empty text when something is wrong with it, and noted.
+
+        Raises:
+            InvalidSheetError: The templates take too long.
+        """
+        cell = row.get(self.columns.get("prompt"))
         if is_given(cell):
             return self._checked(cell, row, "prompt")
-        source = row.cells.get(self.columns.get("template", ""))
+        source = row.get(self.columns.get("template"))
         column = "template" if is_given(source) else None
         try:
             template = self._own(source) if column else self._shared
             if template is None:
                 self._note(_NOTHING, row, "prompt")
                 return ""
-            return self._checked(template.render(row.cells), row, column or "prompt")
+            if not column and self._needs_title and not row.fields.get("title"):
+                self._note(_NO_TITLE, row, "title")
+                return ""
+            self._check_time(row)
+            return self._checked(template.render(row.values()), row, column or "prompt")
         except UnknownColumnError as error:
             self._note_unknown(error, row, column)
         except TemplateProblemError as error:
             self._note(str(error), row, column or "prompt")
         return ""
+
+    def _check_time(self, row: Row) -> None:
+        if self._clock() > self._end:
+            refuse(
+                f"The templates of this sheet took {MOST_SECONDS:g} seconds of computing until "
+                f"line {row.line}, which is the most. Make them simpler, or split the sheet.",
+                line=row.line,
+                column="template",
+            )
 
     def _checked(self, prompt: Any, row: Row, column: str) -> str:
         if not isinstance(prompt, str):

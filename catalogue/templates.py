@@ -2,23 +2,31 @@
 
 Templates come from callers, so only a part of Jinja2 is taken: text, `{{ column }}`, filters that
 do not grow their input, conditions. No loops, no calls, no arithmetic, no assignments: the time
-and the length of a rendering are bounded by those of the template and of the cells.
+and the length of a rendering are bounded by those of the template and of the cells, and both of
+those are bounded too.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, UndefinedError, nodes
+from jinja2 import StrictUndefined, TemplateSyntaxError, UndefinedError, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.visitor import NodeTransformer
 
 from catalogue.checks import LONGEST_PROMPT
+from catalogue.markup import plain_text
 from catalogue.names import canonical, suggestion
 
 LONGEST_TEMPLATE = 10_000
 """Characters."""
 LONGEST_TEXT = 100_000
-"""Characters that `replace` and `join` may make."""
+"""Characters that a rendering may have before white space is folded, and that one expression may
+put together."""
+LONGEST_SEEN = 20_000
+"""Characters of a cell that a template sees: several times what a prompt may have."""
+MOST_PARTS = 1000
+"""Texts, names, filters and conditions of one template."""
 DEEPEST = 30
 """Levels of expressions inside each other."""
 
@@ -34,7 +42,7 @@ _FILTERS = ("capitalize", "default", "d", "lower", "upper", "title", "trim", "tr
 _TESTS = ("defined", "undefined", "none", "string", "number", "true", "false", "in", "eq", "ne",
           "lower", "upper")  # fmt: skip
 _TOO_DEEP = "The template is nested too deeply."
-_TAG = re.compile(r"<[^<>]*>")
+_JOIN = "join"
 
 
 class TemplateProblemError(Exception):
@@ -72,13 +80,14 @@ def _replace(value: Any, old: str, new: str) -> str:
 def _join(values: Any, separator: str = "") -> str:
     texts = [str(value) for value in values]
     if sum(map(len, texts)) + len(texts) * len(separator) > LONGEST_TEXT:
-        raise TemplateProblemError(f"`join` would make more than {LONGEST_TEXT:,} characters.")
+        raise TemplateProblemError(
+            f"`join` and `~` would make more than {LONGEST_TEXT:,} characters."
+        )
     return separator.join(texts)
 
 
 def _strip_tags(value: Any) -> str:
-    """Drop HTML tags, in linear time: markupsafe's own takes quadratic time."""
-    return " ".join(_TAG.sub(" ", str(value)).split())
+    return plain_text(str(value))
 
 
 def _make_environment() -> _Environment:
@@ -94,6 +103,16 @@ def _make_environment() -> _Environment:
 
 
 _ENVIRONMENT = _make_environment()
+
+
+class _BoundedConcat(NodeTransformer):
+    """Has `a ~ b` count its characters before it puts them together, as `join` does."""
+
+    def visit_Concat(self, node: nodes.Concat) -> nodes.Node:  # noqa: N802
+        place = {"lineno": node.lineno, "environment": node.environment}
+        self.generic_visit(node)
+        parts = nodes.List(node.nodes, **place)
+        return nodes.Filter(parts, _JOIN, [], [], None, None, **place)
 
 
 class PromptTemplate:
@@ -112,8 +131,12 @@ class PromptTemplate:
         try:
             # Looked at before it is compiled: the compiler already evaluates constants.
             tree = _ENVIRONMENT.parse(source)
-            _look_at(tree)
-            self._template = _ENVIRONMENT.from_string(tree)
+            parts = sum(1 for _ in _look_at(tree))
+            if parts > MOST_PARTS:
+                raise TemplateProblemError(
+                    f"The template has {parts:,} parts; {MOST_PARTS:,} is the most. Shorten it."
+                )
+            self._template = _ENVIRONMENT.from_string(_BoundedConcat().visit(tree))
         except TemplateSyntaxError as error:
             raise TemplateProblemError(
                 f"The template cannot be read: {error.message} (its line {error.lineno})."
@@ -135,13 +158,15 @@ class PromptTemplate:
             TemplateProblemError: It cannot be rendered with these cells, or becomes too long.
         """
         try:
-            text = self._template.render(variables(cells))
+            text = self._write(variables(cells))
         except UndefinedError as error:
             raise _unknown(error, list(cells)) from error
         except TemplateProblemError:
             raise
-        except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as error:
-            raise TemplateProblemError(f"The template fails on this row: {error}.") from error
+        # Filters fail in any way on what they are not made for, even by assertions.
+        except Exception as error:
+            reason = str(error) or type(error).__name__
+            raise TemplateProblemError(f"The template fails on this row: {reason}.") from error
         text = " ".join(text.split())
         if len(text) > LONGEST_PROMPT:
             raise TemplateProblemError(
@@ -150,14 +175,34 @@ class PromptTemplate:
             )
         return text
 
+    def _write(self, values: Mapping[str, Any]) -> str:
+        """Render piece by piece, and stop when there is too much."""
+        pieces, length = [], 0
+        for piece in self._template.generate(values):
+            length += len(piece)
+            if length > LONGEST_TEXT:
+                raise TemplateProblemError(
+                    f"The template makes more than {LONGEST_TEXT:,} characters of this row; a "
+                    f"prompt has at most {LONGEST_PROMPT:,}."
+                )
+            pieces.append(piece)
+        return "".join(pieces)
+
 
 def variables(cells: Mapping[str, Any]) -> dict[str, Any]:
     """Give what a template can name: each column folded and as it is, and `row`."""
-    shown = {name: "" if value is None else value for name, value in cells.items()}
+    shown = {name: _seen(value) for name, value in cells.items()}
     return {canonical(name): value for name, value in shown.items()} | shown | {"row": shown}
 
 
-def _look_at(node: nodes.Node, depth: int = 0) -> None:
+def _seen(value: Any) -> Any:
+    if value is None:
+        return ""
+    return value[:LONGEST_SEEN] if isinstance(value, str) else value
+
+
+def _look_at(node: nodes.Node, depth: int = 0) -> Iterator[nodes.Node]:
+    """Give a node and all in it, each found harmless."""
     if depth > DEEPEST:
         raise TemplateProblemError(_TOO_DEEP)
     if not isinstance(node, _ALLOWED):
@@ -171,8 +216,9 @@ def _look_at(node: nodes.Node, depth: int = 0) -> None:
     if isinstance(node, nodes.Test) and node.name not in _ENVIRONMENT.tests:
         known = ", ".join(sorted(_ENVIRONMENT.tests))
         raise TemplateProblemError(f"There is no test {node.name!r}; there are {known}.")
+    yield node
     for child in node.iter_child_nodes():
-        _look_at(child, depth + 1)
+        yield from _look_at(child, depth + 1)
 
 
 def _described(node: nodes.Node) -> str:

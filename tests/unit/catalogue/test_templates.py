@@ -1,10 +1,16 @@
 """Templates: what they can say, and that they can neither run long nor reach anything."""
 
+import tracemalloc
+
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from catalogue.issues import Issues
+from catalogue.prompts import Prompts
+from catalogue.sheet import Row
 from catalogue.templates import PromptTemplate, TemplateProblemError, UnknownColumnError
+from core.errors import InvalidSheetError
 
 ROW = {"sku": "A", "Main Color": "Red", "kind": "mug", "tags": ["old", "big"], "empty": None}
 
@@ -116,3 +122,88 @@ def test_any_template_and_any_cell_give_a_prompt_or_a_reason(source, cell):
 def test_a_cell_is_never_a_template(cell):
     text = "{{ 7 }}" + cell
     assert PromptTemplate("x {{ a }}").render({"a": text}) == " ".join(f"x {text}".split())
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ text|truncate(0) }}",
+        "{{ tags|truncate(1) }}",
+        "{{ text|truncate('a') }}",
+        "{{ number|join }}",
+        "{{ number|length }}",
+        "{{ number|first }}",
+        "{{ ''|first }}",
+    ],
+)
+def test_a_filter_that_fails_on_a_row_is_told_and_no_accident(source):
+    row = {"text": "a red mug", "tags": ["old", "big", "x" * 300], "number": 3}
+    with pytest.raises(TemplateProblemError, match="fails on this row"):
+        PromptTemplate(source).render(row)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ text }}" * 900,
+        "{{ " + " ~ ".join(["text"] * 900) + " }}",
+        "{{ (text ~ text ~ text ~ text ~ text)|upper|lower }}" * 20,
+        "{{ rows }}",
+        "{{ rows ~ rows }}",
+        "{{ rows|join }}",
+    ],
+)
+def test_a_rendering_stops_when_it_is_long_enough_and_not_when_it_is_done(source):
+    row = {"text": "a" * 131_072, "rows": ["b" * 100_000] * 1000}
+    tracemalloc.start()
+    try:
+        with pytest.raises(TemplateProblemError, match="characters"):
+            PromptTemplate(source).render(row)
+        # The list as a text is made before it can be counted.
+        assert tracemalloc.get_traced_memory()[1] < 250 * 2**20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_template_sees_the_beginning_of_an_endless_cell():
+    assert PromptTemplate("{{ a|length }}").render({"a": "x" * 100_000}) == "20000"
+
+
+def test_a_template_of_too_many_parts_is_refused():
+    with pytest.raises(TemplateProblemError, match="parts"):
+        PromptTemplate("{{a}}" * 1500)
+
+
+def test_the_templates_of_a_sheet_have_a_time_in_which_they_must_be_done():
+    clock = iter([0.0, 1.0, 61.0])
+    prompts = Prompts(
+        columns={},
+        template="a {{ kind }}",
+        fixed_columns=True,
+        issues=Issues(),
+        clock=lambda: next(clock),
+    )
+    row = Row(line=2, cells={"kind": "mug"})
+    assert prompts.write(row) == "a mug"
+    with pytest.raises(InvalidSheetError, match="60 seconds"):
+        prompts.write(row)
+
+
+PARTS = st.sampled_from([
+    "{{", "}}", "{%", "%}", "if", "endif", "else", "for", "in", "a", "b.c", "row", "['a']", "|",
+    "upper", "truncate(3)", "join(b)", "replace('', a)", "~", "==", "'x'", "(", ")", "[", "]", ",",
+    "self", "loop", "range(9)", "__class__", "is", "none", "not", "and", "1", "*", "**", "%s",
+    "{{ a.__class__.__mro__ }}", "{{ self._TemplateReference__context }}", "{{ ''.format(a) }}",
+    "{{ a|attr('x') }}", "{{ (a|map)|list }}", "{% raw %}", "{#", "#}", " ",
+])  # fmt: skip
+
+
+@settings(max_examples=150)
+@given(st.lists(PARTS, max_size=14).map(" ".join))
+def test_any_pieces_of_jinja_give_a_prompt_or_a_reason(source):
+    try:
+        answer = PromptTemplate(source).render({"a": "mug", "b": {"c": [1, 2]}})
+    except TemplateProblemError as error:
+        answer = str(error)
+    assert "class" not in answer or "class" in source
+    assert len(answer) <= 4000
