@@ -8,9 +8,14 @@ from typing import Any
 from catalogue.limits import Limits
 from catalogue.names import suggestion
 from core.schedulers import SCHEDULERS
+from core.seeds import SeedRule
 
 LONGEST_PROMPT = 4000
 """Characters; CLIP reads some 300 of them."""
+LONGEST_CELL = 131_072
+"""Characters; a quote that is never closed ends here at the latest."""
+DEEPEST_VALUE = 50
+"""Levels of lists and objects inside each other."""
 LONGEST_SKU = 200
 LARGEST_GUIDANCE = 30.0
 LARGEST_SEED = 2**63 - 1
@@ -38,6 +43,29 @@ def check_value(value: Any) -> Reason:
     if isinstance(value, list):
         return next(filter(None, map(check_value, value)), None)
     return None
+
+
+def check_extent(value: Any) -> Reason:
+    """Check that a cell is neither endless nor nested without end."""
+    if isinstance(value, str):
+        return _too_long(len(value))
+    length, open_values = 0, [(value, 0)]
+    while open_values:
+        one, depth = open_values.pop()
+        if depth > DEEPEST_VALUE:
+            return f"The value is nested more than {DEEPEST_VALUE} levels deep."
+        if isinstance(one, Mapping):
+            open_values += [(part, depth + 1) for pair in one.items() for part in pair]
+        elif isinstance(one, list):
+            open_values += [(part, depth + 1) for part in one]
+        length += len(one) if isinstance(one, str) else 1
+    return _too_long(length)
+
+
+def _too_long(length: int) -> Reason:
+    if length <= LONGEST_CELL:
+        return None
+    return f"The cell has {length:,} characters; {LONGEST_CELL:,} is the most."
 
 
 def check_sku(sku: str) -> Reason:
@@ -95,9 +123,9 @@ def check_variants(variants: int, limits: Limits) -> Reason:
     return _between(variants, 1, limits.max_variants)
 
 
-def check_seed(seed: int) -> Reason:
-    """Check a seed."""
-    return _between(seed, 0, LARGEST_SEED)
+def check_seed(seed: int | SeedRule) -> Reason:
+    """Check a seed, or where it comes from."""
+    return None if isinstance(seed, SeedRule) else _between(seed, 0, LARGEST_SEED)
 
 
 def check_guidance_scale(scale: float) -> Reason:

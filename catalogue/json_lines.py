@@ -1,25 +1,25 @@
 """JSONL, and rows that came as JSON: one object per product."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NoReturn
 
 from catalogue.encoding import decode
-from catalogue.issues import Issues, refuse
-from catalogue.sheet import Row, Sheet
+from catalogue.issues import Issue, Issues, refuse
+from catalogue.sheet import Format, Hints, Reading, Row, Sheet, check_names
 
 
-def read_json_lines(content: bytes) -> Sheet:
+def read_json_lines(content: bytes, hints: Hints | None = None) -> Sheet:
     """Read one JSON object per line; empty lines are skipped.
 
     Raises:
         InvalidSheetError: naming each line that is no JSON object.
     """
-    text, warnings = decode(content)
+    decoded = decode(content, hints.encoding if hints else None)
     issues = Issues()
     rows = []
     # Not splitlines(): it also splits at U+2028, which JSON text may hold.
-    for number, line in enumerate(text.split("\n"), start=1):
+    for number, line in enumerate(decoded.text.split("\n"), start=1):
         if not line.strip():
             continue
         try:
@@ -27,10 +27,11 @@ def read_json_lines(content: bytes) -> Sheet:
         except (ValueError, RecursionError) as error:
             issues.add(_reason(error, line), line=number)
     issues.raise_if_any()
-    return _sheet(rows, warnings)
+    reading = Reading(format=Format.JSON_LINES, encoding=decoded.encoding)
+    return _sheet(rows, reading, decoded.warnings)
 
 
-def read_rows(values: Iterable[Any]) -> Sheet:
+def take_rows(values: Iterable[Any]) -> Sheet:
     """Take rows that were sent as JSON; their numbers, from 1, stand for lines.
 
     Raises:
@@ -44,7 +45,7 @@ def read_rows(values: Iterable[Any]) -> Sheet:
         except ValueError as error:
             issues.add(str(error), line=number)
     issues.raise_if_any()
-    return _sheet(rows, ())
+    return _sheet(rows, Reading(format=Format.JSON))
 
 
 def parse_json(text: str | bytes) -> Any:
@@ -83,8 +84,11 @@ def _reason(error: Exception, line: str) -> str:
     return str(error)
 
 
-def _sheet(rows: list[Row], warnings: Any) -> Sheet:
+def _sheet(rows: Sequence[Row], reading: Reading, warnings: Sequence[Issue] = ()) -> Sheet:
     if not rows:
         refuse("The sheet has no rows: there is nothing to make.")
     columns = list(dict.fromkeys(name for row in rows for name in row.cells))
-    return Sheet(columns=columns, rows=rows, warnings=warnings, fixed_columns=False)
+    check_names(columns)
+    return Sheet(
+        columns=columns, rows=rows, reading=reading, warnings=warnings, fixed_columns=False
+    )

@@ -7,6 +7,7 @@ from typing import Any
 from catalogue.checks import CHECKS, Reason
 from catalogue.limits import Limits
 from catalogue.names import canonical
+from core.seeds import SeedRule
 
 
 def _integer(value: Any) -> int:
@@ -41,13 +42,21 @@ def _text(value: Any) -> str:
     return str(value).strip()
 
 
+def _seed(value: Any) -> int | SeedRule:
+    """Read a seed: a number, or where it comes from."""
+    try:
+        return _integer(value)
+    except ValueError:
+        return SeedRule(canonical(_text(value)))
+
+
 def _name(value: Any) -> str:
     return _text(value).lower()
 
 
 PARAMETERS: Mapping[str, tuple[Callable[[Any], Any], str]] = {
     "negative_prompt": (_text, "a text"),
-    "seed": (_integer, "a whole number"),
+    "seed": (_seed, f"a whole number, {SeedRule.DERIVED} or {SeedRule.PER_SKU}"),
     "steps": (_integer, "a whole number"),
     "guidance_scale": (_number, "a number"),
     "scheduler": (_name, "a text"),

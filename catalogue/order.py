@@ -4,24 +4,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from catalogue.checks import check_value
+from catalogue.checks import LONGEST_CELL, Reason, check_extent, check_value
 from catalogue.issues import Issues, refuse
 from catalogue.limits import Limits
-from catalogue.mapping import PARAMETERS, find_columns, is_given, read_value
+from catalogue.mapping import PARAMETERS, is_given, read_value
 from catalogue.names import canonical, closest, suggestion
 from catalogue.prompts import Prompts, cut_off_warning, missing_columns
-from catalogue.sheet import Row, Sheet
+from catalogue.sheet import Row, Sheet, Source
 from catalogue.tokens import TokenLimit
+from core.fingerprint import sku_seed
 from core.lifecycle.submission import Wanted
+from core.seeds import SeedRule
 
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """A sheet that was found good."""
+    """A sheet, checked."""
 
     columns: Sequence[str]
     wanted: Sequence[Wanted]
-    """In the sheet's order; the variants of a row one after the other."""
+    """In the sheet's order; the variants of a row one after the other. Of good rows only."""
     warnings: Sequence[Mapping[str, Any]]
     """What was accepted but looks wrong: `{line, column, message}`."""
 
@@ -42,28 +44,45 @@ def make_order(
     Raises:
         InvalidSheetError: naming every bad cell by line and column.
     """
+    order, issues = examine(sheet, fields, limits, tokens)
+    issues.raise_if_any()
+    return order
+
+
+def examine(
+    sheet: Sheet, fields: Mapping[str, Any], limits: Limits, tokens: TokenLimit | None = None
+) -> tuple[Order, Issues]:
+    """Check every row, and give the images that the good ones ask for with what is wrong.
+
+    Args: as for `make_order`.
+
+    Raises:
+        InvalidSheetError: The sheet asks for too many images, or its templates take too long.
+    """
     issues, warnings = Issues(), Issues()
-    columns = find_columns(sheet.columns)
+    columns = sheet.reading.columns
     template = fields.get("template") or None
     prompts = Prompts(
-        columns=columns, template=template, fixed_columns=sheet.fixed_columns, issues=issues
+        columns=columns,
+        template=template,
+        fallback=sheet.reading.template,
+        fixed_columns=sheet.fixed_columns,
+        issues=issues,
     )
     base = _base(fields, limits, issues)
     _check_columns(sheet, columns, template, issues)
     _check_count(len(sheet.rows), len(sheet.rows), limits)
-    issues.raise_if_any()
-
-    parameters = {name: column for name, column in columns.items() if name in PARAMETERS}
-    reader = _RowReader(base, parameters, columns["sku"], limits, issues)
-    rows = [(row, reader.read(row), prompts.write(row)) for row in sheet.rows]
-    issues.raise_if_any()
-    _check_count(sum(values["variants"] for _, values, _ in rows), len(rows), limits)
-
     for warning in sheet.warnings:
         warnings.add(warning.message, line=warning.line, column=warning.column)
     _warn_of_unused(sheet, columns, warnings)
+
+    rows: list[_Read] = []
+    if not issues:
+        reader = _RowReader(base, columns, limits, issues)
+        rows = _read(sheet.rows, reader, prompts, issues)
+        _check_count(sum(values["variants"] for _, values, _ in rows), len(rows), limits)
     remarks = _remark_cuts(rows, columns, tokens, warnings)
-    return Order(
+    order = Order(
         columns=sheet.columns,
         wanted=[
             wanted
@@ -72,12 +91,20 @@ def make_order(
         ],
         warnings=_listed(warnings),
     )
+    return order, issues
 
 
 def check_parameters(values: Mapping[str, Any], limits: Limits) -> tuple[dict[str, Any], Issues]:
     """Check one request's values, and add the model's defaults for what is not given."""
     issues = Issues()
     return _base(values, limits, issues), issues
+
+
+def seed_of(seed: int | SeedRule | None, sku: str) -> int | None:
+    """Give the seed that a request means for a product; None lets the fingerprint decide."""
+    if seed is SeedRule.PER_SKU:
+        return sku_seed(sku)
+    return None if seed is SeedRule.DERIVED else seed
 
 
 _Read = tuple[Row, dict[str, Any], str]
@@ -94,31 +121,61 @@ def _base(fields: Mapping[str, Any], limits: Limits, issues: Issues) -> dict[str
     return base
 
 
+def _read(
+    rows: Sequence[Row], reader: "_RowReader", prompts: Prompts, issues: Issues
+) -> list[_Read]:
+    """Read every row, and keep the good ones."""
+    good = []
+    for row in rows:
+        before = issues.count
+        # Templates are not let near cells that have no end.
+        if not reader.check(row):
+            continue
+        values, prompt = reader.read(row), prompts.write(row)
+        if prompt and issues.count == before:
+            good.append((row, values, prompt))
+    return good
+
+
 class _RowReader:
     """Reads the values of one sheet's rows."""
 
     def __init__(
-        self,
-        base: Mapping[str, Any],
-        parameters: Mapping[str, str],
-        sku: str,
-        limits: Limits,
-        issues: Issues,
+        self, base: Mapping[str, Any], columns: Mapping[str, str], limits: Limits, issues: Issues
     ) -> None:
         self.base = base
-        self.named = {**parameters, "sku": sku}
+        self.named = {name: column for name, column in columns.items() if name in PARAMETERS}
+        self.named["sku"] = columns["sku"]
         self.limits = limits
         self.issues = issues
+        self._names: dict[str, Reason] = {}
+
+    def check(self, row: Row) -> bool:
+        """Note the cells that cannot be kept; tell whether all can be looked at further."""
+        fit = True
+        for column, cell in row.cells.items():
+            # Nearly every cell is a short text: a sheet has a million of them.
+            if isinstance(cell, str) and len(cell) <= LONGEST_CELL:
+                endless, reason = None, check_value(cell)
+            else:
+                endless = check_extent(cell)
+                reason = endless or check_value(cell)
+            reason = reason or self._check_name(column)
+            if reason:
+                self.issues.add(reason, line=row.line, column=column)
+            fit = fit and endless is None
+        return fit
+
+    def _check_name(self, column: str) -> Reason:
+        if column not in self._names:
+            self._names[column] = check_value(column)
+        return self._names[column]
 
     def read(self, row: Row) -> dict[str, Any]:
         """Give a row's values; what is wrong with them is noted."""
-        for column, cell in row.cells.items():
-            reason = check_value(column) or check_value(cell)
-            if reason:
-                self.issues.add(reason, line=row.line, column=column)
         values = dict(self.base)
         for name, column in self.named.items():
-            cell = row.cells.get(column)
+            cell = row.fields[name] if name in row.fields else row.get(column)
             if is_given(cell) or name == "sku":
                 values[name], reason = read_value(name, "" if cell is None else cell, self.limits)
                 if reason:
@@ -130,7 +187,7 @@ def _check_columns(
     sheet: Sheet, columns: Mapping[str, str], template: str | None, issues: Issues
 ) -> None:
     unclaimed = [column for column in sheet.columns if column not in columns.values()]
-    for name in missing_columns(columns, template):
+    for name in missing_columns(columns, template or sheet.reading.template):
         way_out = " Or send a `template` that makes prompts of other columns."
         issues.add(
             f"The sheet has no column {name!r}; it has {', '.join(map(repr, sheet.columns))}."
@@ -150,6 +207,8 @@ def _check_count(images: int, rows: int, limits: Limits) -> None:
 
 def _warn_of_unused(sheet: Sheet, columns: Mapping[str, str], warnings: Issues) -> None:
     """Point at columns that look like misspelt ones."""
+    if sheet.reading.source is not Source.PLAIN:
+        return
     free = [name for name in PARAMETERS if name not in columns]
     for column in sheet.columns:
         name = closest(column, free, cutoff=0.8)
@@ -183,6 +242,7 @@ def _remark_cuts(
 
 def _expand(row: Row, values: Mapping[str, Any], prompt: str, remark: str | None) -> list[Wanted]:
     shared = {name: value for name, value in values.items() if name != "variants"}
+    shared["seed"] = seed_of(values["seed"], values["sku"])
     cells = dict(row.cells)
     return [
         Wanted(**shared, prompt=prompt, variant=variant, line=row.line, row=cells, warning=remark)

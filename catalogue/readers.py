@@ -1,11 +1,18 @@
 """Which reader a file needs."""
 
+import codecs
+import re
+from collections.abc import Iterable
 from pathlib import PurePath
+from typing import Any
 
+from catalogue.encoding import ENCODINGS, encoding_name
+from catalogue.feed import read_feed
 from catalogue.issues import refuse
-from catalogue.json_lines import read_json_lines
-from catalogue.separated import read_csv
-from catalogue.sheet import Sheet
+from catalogue.json_lines import read_json_lines, take_rows
+from catalogue.platforms import recognise
+from catalogue.separated import SEPARATOR_NAMES, read_csv
+from catalogue.sheet import Hints, Sheet
 
 _JSON_LINES = {".jsonl", ".ndjson"}
 _JSON_LINES_TYPES = {
@@ -16,19 +23,28 @@ _JSON_LINES_TYPES = {
     "application/x-jsonlines",
     "application/x-ndjson",
 }
+_BEGINNING = re.compile(r"\s*<(\?xml|rss|feed)\b")
+_LOOKED_AT = 200
+"""Bytes in which a feed begins."""
 
 
-def read_sheet(content: bytes, *, name: str = "", content_type: str = "") -> Sheet:
-    """Read a CSV or JSONL file, told apart by its extension, then by its content type.
+def read_sheet(
+    content: bytes, *, name: str = "", content_type: str = "", hints: Hints | None = None
+) -> Sheet:
+    """Read a file of products, and find out whose export it is.
+
+    XML is told by how it begins; CSV and JSONL by the file's extension, then by its content type.
 
     Args:
         content: The file.
         name: Its name, for its extension.
         content_type: What the client says that it is.
+        hints: What the caller knows about it; that is not looked for.
 
     Raises:
         InvalidSheetError: saying what is wrong, line by line, and what to do.
     """
+    hints = hints or Hints()
     extension = PurePath(name).suffix.lower()
     if extension == ".json":
         refuse(
@@ -36,8 +52,36 @@ def read_sheet(content: bytes, *, name: str = "", content_type: str = "") -> She
             '.jsonl, or send the rows as `application/json`: {"rows": [...]}.'
         )
     media_type = content_type.partition(";")[0].strip().lower()
-    if extension in _JSON_LINES or (not extension and media_type in _JSON_LINES_TYPES):
-        return read_json_lines(content)
-    if media_type in _JSON_LINES_TYPES and extension not in {".csv", ".tsv", ".txt"}:
-        return read_json_lines(content)
-    return read_csv(content)
+    is_json_lines = extension in _JSON_LINES or (
+        media_type in _JSON_LINES_TYPES and extension not in {".csv", ".tsv", ".txt", ".xml"}
+    )
+    read = read_json_lines if is_json_lines else read_feed if _is_xml(content) else read_csv
+    return recognise(read(content, hints), hints)
+
+
+def read_rows(values: Iterable[Any], hints: Hints | None = None) -> Sheet:
+    """Take rows that were sent as JSON; their numbers, from 1, stand for lines.
+
+    Raises:
+        InvalidSheetError: naming each row that is no object.
+    """
+    return recognise(take_rows(values), hints or Hints())
+
+
+def check_encoding(name: str) -> str | None:
+    """Give the reason why an encoding is not read, or None."""
+    if encoding_name(name):
+        return None
+    return f"{name!r} is not an encoding that is read; those are {', '.join(ENCODINGS)}."
+
+
+def parse_separator(text: str) -> str | None:
+    """Read a separator, as itself or by name; None when it is none."""
+    separator = SEPARATOR_NAMES.get(text.lower(), text)
+    return separator if separator == "\t" or re.fullmatch(r"[^\w\s\"']", separator) else None
+
+
+def _is_xml(content: bytes) -> bool:
+    # Zero bytes dropped: UTF-16 looks like this.
+    head = content[:_LOOKED_AT].removeprefix(codecs.BOM_UTF8).replace(b"\x00", b"")
+    return bool(_BEGINNING.match(head.lstrip(b"\xff\xfe").decode("latin-1")))

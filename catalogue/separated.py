@@ -4,33 +4,48 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+from catalogue.checks import LONGEST_CELL
 from catalogue.encoding import decode
 from catalogue.issues import Issues, refuse
 from catalogue.names import canonical
-from catalogue.sheet import Row, Sheet
+from catalogue.sheet import Format, Hints, Reading, Row, Sheet, check_names
 
-SEPARATORS = ",;\t"
-LONGEST_CELL = 131_072
-"""Characters; a quote that is never closed ends here at the latest."""
+SEPARATORS = ",;\t|"
 
-_EXCEL_HINT = re.compile(r"sep=(.)\r?\n", re.IGNORECASE)
+SEPARATOR_NAMES: Mapping[str, str] = {
+    "comma": ",",
+    "semicolon": ";",
+    "tab": "\t",
+    "\\t": "\t",
+    "pipe": "|",
+}
+"""What a separator may be called, because a tab is hard to type."""
+
+_EXCEL_HINT = re.compile(r"sep=([^\w\s\"']|\t)\r?\n", re.IGNORECASE)
 
 Record = tuple[int, list[str]]
 """A line number and the cells that begin there."""
 
 
-def read_csv(content: bytes) -> Sheet:
+def read_csv(content: bytes, hints: Hints | None = None) -> Sheet:
     """Read a CSV with a header line.
 
     Cells are text, stripped of white space around them. Lines without any text are skipped.
 
+    Args:
+        content: The file.
+        hints: Its encoding and separator, where the caller knows them.
+
     Raises:
         InvalidSheetError: naming each line that cannot be read.
     """
-    text, warnings = decode(content)
-    records = _records(text)
+    hints = hints or Hints()
+    decoded = decode(content, hints.encoding)
+    separator, skipped = _separator(decoded.text)
+    separator = hints.separator or separator
+    records = _records(decoded.text, separator, skipped)
     line, header = next(records, (1, []))
     if not header:
         refuse("The file is empty: the first line must name the columns.", line=1)
@@ -44,12 +59,16 @@ def read_csv(content: bytes) -> Sheet:
     issues.raise_if_any()
     if not rows:
         refuse("The sheet has a header and no rows: there is nothing to make.", line=line)
-    return Sheet(columns=columns, rows=rows, warnings=warnings)
+    return Sheet(
+        columns=columns,
+        rows=rows,
+        reading=Reading(format=Format.CSV, encoding=decoded.encoding, separator=separator),
+        warnings=decoded.warnings,
+    )
 
 
-def _records(text: str) -> Iterator[Record]:
+def _records(text: str, separator: str, skipped: int) -> Iterator[Record]:
     """Give each record that has any text, with the line where it begins."""
-    separator, skipped = _separator(text)
     # Universal newlines recognised and kept: a line break inside quotes stays as it is.
     lines = io.StringIO(text, newline="")
     for _ in range(skipped):
@@ -62,7 +81,8 @@ def _records(text: str) -> Iterator[Record]:
         except csv.Error as error:
             refuse(
                 f"Line {begins} cannot be read ({error}). A cell that begins with a quote must "
-                'end with one, and a quote inside it is written twice: "19"" rack".',
+                'end with one, and a quote inside it is written twice: "19"" rack". No cell has '
+                f"more than {LONGEST_CELL:,} characters.",
                 line=begins,
             )
         if cells is None:
@@ -87,6 +107,7 @@ def _columns(header: Sequence[str], line: int) -> list[str]:
     columns = list(header)
     while columns and not columns[-1]:
         columns.pop()
+    check_names(columns, line=line)
     issues = Issues()
     for number, name in enumerate(columns, start=1):
         if not name:

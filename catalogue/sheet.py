@@ -1,10 +1,54 @@
-"""A sheet as it was read: columns and rows, nothing interpreted."""
+"""A sheet as it was read: columns and rows, and what was found out about the file."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
-from catalogue.issues import Issue
+from catalogue.issues import Issue, Issues, refuse
+
+MOST_COLUMNS = 1000
+LONGEST_COLUMN = 500
+"""Characters of a column's name."""
+
+
+class Source(StrEnum):
+    """Whose export a sheet is."""
+
+    PLAIN = "plain"
+    """Nobody's: columns mean what they are called."""
+    SHOPIFY = "shopify"
+    """A Shopify product CSV, with old or new headers."""
+    WOOCOMMERCE = "woocommerce"
+    """A WooCommerce product CSV."""
+    GOOGLE = "google"
+    """A Google Merchant feed: TSV, RSS 2.0 or Atom."""
+
+
+class Format(StrEnum):
+    """How a sheet is written."""
+
+    CSV = "csv"
+    """Text with separators, TSV too."""
+    JSON_LINES = "jsonl"
+    """One JSON object per line."""
+    JSON = "json"
+    """Rows in the body of a request."""
+    XML = "xml"
+    """A feed of items or entries."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hints:
+    """What the caller knows about a file; None: it is found out."""
+
+    source: Source | None = None
+    encoding: str | None = None
+    """A name in `catalogue.encoding.ENCODINGS`."""
+    separator: str | None = None
+    """One character."""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """The sheet's column by packshot's name of it (`sku`, `title`, `color`, `prompt`, …)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,7 +58,47 @@ class Row:
     line: int
     """Where it begins in the file, from 1; for rows sent as JSON their number, from 1."""
     cells: Mapping[str, Any]
-    """By the column's own name. Text in a CSV; any JSON value otherwise."""
+    """By the column's own name, as they came. Text in a CSV; any JSON value otherwise."""
+    product: Mapping[str, Any] = field(default_factory=dict)
+    """Cells of the product that this row is a variant of: they fill its empty ones."""
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    """What the source's columns say, by packshot's names: sku, title, type, color, …"""
+
+    def get(self, column: str | None) -> Any:
+        """Give a cell, else that of the row's product, else None."""
+        if column is None:
+            return None
+        cell = self.cells.get(column)
+        return self.product.get(column) if cell is None or cell == "" else cell
+
+    def values(self) -> Mapping[str, Any]:
+        """Give what a template can name: the cells, filled from the product, and the fields."""
+        if not self.product and not self.fields:
+            return self.cells
+        filled = {name: value for name, value in self.cells.items() if value not in (None, "")}
+        return {**self.cells, **self.product, **filled, **self.fields}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """How a file was read: detected, or as the caller said."""
+
+    format: Format
+    source: Source = Source.PLAIN
+    encoding: str | None = None
+    """None where rows came as JSON."""
+    separator: str | None = None
+    """None where there is none."""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """The sheet's column by packshot's name of it."""
+    template: str | None = None
+    """The source's own, for rows without a prompt when nobody gives another."""
+    skipped: int = 0
+    """Rows that are no product of their own, such as further images."""
+
+    def document(self) -> dict[str, Any]:
+        """Give it as JSON."""
+        return {**vars(self), "columns": dict(self.columns)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +108,31 @@ class Sheet:
     columns: Sequence[str]
     """In the file's order."""
     rows: Sequence[Row]
+    reading: Reading
     warnings: Sequence[Issue] = field(default_factory=tuple)
     """About the file as a whole, such as its encoding."""
     fixed_columns: bool = True
     """Whether every row has every column: so in a CSV, not in JSONL."""
+
+
+def check_names(columns: Sequence[str], *, line: int | None = None) -> None:
+    """Check that there are not too many columns, and none with an endless name.
+
+    Raises:
+        InvalidSheetError: saying how many are too many, or naming those that are too long.
+    """
+    if len(columns) > MOST_COLUMNS:
+        refuse(
+            f"The sheet has {len(columns):,} columns; {MOST_COLUMNS:,} is the most. Remove those "
+            "that no image needs.",
+            line=line,
+        )
+    issues = Issues()
+    for number, name in enumerate(columns, start=1):
+        if len(name) > LONGEST_COLUMN:
+            issues.add(
+                f"The name of column {number} has {len(name):,} characters; {LONGEST_COLUMN} is "
+                f"the most. It begins with {name[:40]!r}.",
+                line=line,
+            )
+    issues.raise_if_any()

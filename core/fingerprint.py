@@ -78,6 +78,15 @@ def derived_seed(digest: str) -> int:
     return int(digest[:16], 16) >> 1
 
 
+def sku_seed(sku: str) -> int:
+    """Make the seed of a product from its SKU: 63 bits, the same for every prompt.
+
+    SKUs are compared as they are written, in NFC.
+    """
+    encoded = unicodedata.normalize("NFC", sku).encode()
+    return derived_seed(hashlib.sha256(b"sku:" + encoded).hexdigest())
+
+
 def variant_seed(seed: int, variant: int) -> int:
     """Make the seed of a variant from the caller's; the first variant has the caller's own."""
     return (seed + variant - 1) % 2**63

@@ -9,11 +9,11 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 
 from catalogue.issues import SHOWN
-from catalogue.json_lines import read_rows
-from catalogue.order import make_order
-from catalogue.readers import read_sheet
+from catalogue.order import examine, make_order
+from catalogue.readers import read_rows, read_sheet
 from catalogue.tokens import TokenLimit
 from core.errors import BundleError, InvalidSheetError
+from core.fingerprint import sku_seed
 
 
 def order(limits, text, tokens=None, **fields):
@@ -217,3 +217,22 @@ def test_sizes_are_multiples_of_8_whatever_the_model_says(limits):
     limits = replace(limits, multiple_of=1)
     assert "in steps of 8" in reason(limits, "sku,prompt,width\nA,a,65\n")
     assert order(limits, "sku,prompt,width\nA,a,72\n").wanted[0].width == 72
+
+
+def test_seeds_are_numbers_or_rules_and_a_cell_wins(limits):
+    text = "sku,prompt,seed\nA,a,\nB,b,derived\nC,c,7\nA,other words,per SKU\n"
+    first, second, third, fourth = order(limits, text, seed="per_sku").wanted
+    assert first.seed == fourth.seed == sku_seed("A")
+    assert (second.seed, third.seed) == (None, 7)
+    assert "derived or per_sku" in reason(limits, "sku,prompt,seed\nA,a,any\n")
+
+
+def test_good_rows_of_a_bad_sheet_are_found_with_what_is_wrong(limits):
+    sheet = read_sheet(b"sku,prompt,steps\nA,a,\n,b,\nC,,0\nD,d,2\n")
+    found, issues = examine(sheet, {}, limits)
+    assert [one.sku for one in found.wanted] == ["A", "D"]
+    assert [(issue.line, issue.column) for issue in issues] == [
+        (3, "sku"),
+        (4, "steps"),
+        (4, "prompt"),
+    ]

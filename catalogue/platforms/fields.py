@@ -1,0 +1,125 @@
+"""What the platforms' readers share: finding columns, and the fields that rows are given."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from catalogue.issues import Issue
+from catalogue.names import canonical
+from catalogue.sheet import Row
+
+FIELDS = ("title", "type", "color", "pattern", "material", "size", "description", "brand")
+"""What every row of a platform's export has beside its SKU; empty where the export says nothing."""
+
+_OPTIONS: Mapping[str, str] = {
+    name: meaning
+    for meaning, names in {
+        "color": (
+            "color", "colour", "colors", "colours", "farbe", "couleur", "colore", "kleur", "cor",
+            "färg", "farve", "farge", "kolor", "barva", "väri", "цвет", "色", "カラー", "颜色",
+        ),
+        "pattern": ("pattern", "muster", "motif", "fantasia", "patrón", "estampado", "patroon"),
+        "material": ("material", "matière", "materiale", "materiaal", "materiał", "fabric"),
+        "size": ("size", "größe", "grösse", "taille", "taglia", "maat", "talla", "tamanho",
+                 "storlek", "rozmiar"),
+    }.items()
+    for name in names
+}  # fmt: skip
+"""What shops call the options that say how a product looks."""
+
+_SHOWN_LINES = 5
+_SPACE = re.compile(r"\s+")
+
+
+class Columns:
+    """A sheet's columns, found by any of their usual names."""
+
+    def __init__(self, columns: Iterable[str], named: Mapping[str, str]) -> None:
+        """Take the columns.
+
+        Args:
+            columns: As the sheet writes them.
+            named: Those that the caller named, by packshot's names; they win over usual ones.
+        """
+        self.all = list(columns)
+        self._written = {canonical(column).removeprefix("g_"): column for column in self.all}
+        self._named = named
+
+    def find(self, field_name: str, *usual: str) -> str | None:
+        """Give the column of a field: the caller's, else the first of its usual names."""
+        if field_name in self._named:
+            return self._named[field_name]
+        return self.usual(*usual)
+
+    def usual(self, *names: str) -> str | None:
+        """Give the first column that is there, of these canonical names."""
+        return next((self._written[name] for name in names if name in self._written), None)
+
+    def has(self, *names: str) -> int:
+        """Count how many of these canonical names are there."""
+        return sum(name in self._written for name in names)
+
+    def beginning(self, *beginnings: str) -> str | None:
+        """Give the first column whose canonical name begins so."""
+        found = (column for name, column in self._written.items() if name.startswith(beginnings))
+        return next(found, None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adapted:
+    """A platform's rows, read."""
+
+    rows: Sequence[Row]
+    columns: Mapping[str, str]
+    """The sheet's column by the field that it gave."""
+    notes: Sequence[Issue] = field(default_factory=tuple)
+    """What was left out or made up, in sentences."""
+
+
+def text_of(value: Any) -> str:
+    """Give a cell as text on one line; nothing for an empty one."""
+    return "" if value is None else _SPACE.sub(" ", str(value)).strip()
+
+
+def last_of_path(path: Any, separator: str = ">") -> str:
+    """Give the last name of `Home > Kitchen > Mugs`."""
+    return text_of(path).rpartition(separator)[2].strip()
+
+
+def option_meaning(name: Any) -> str | None:
+    """Tell which field a shop's option is, such as `color` for `Farbe`."""
+    return _OPTIONS.get(text_of(name).lower())
+
+
+def slug(*parts: Any) -> str:
+    """Join what is given to a name without blanks."""
+    texts = (text_of(part) for part in parts)
+    return "-".join(_SPACE.sub("-", text) for text in texts if text)
+
+
+def complete(**fields: Any) -> dict[str, str]:
+    """Give all fields as texts, empty where nothing is known."""
+    return dict.fromkeys(FIELDS, "") | {name: text_of(value) for name, value in fields.items()}
+
+
+def listed(columns: Mapping[str, str | None]) -> dict[str, str]:
+    """Leave out the fields that no column gives."""
+    return {name: column for name, column in columns.items() if column is not None}
+
+
+def note(lines: Sequence[int], one: str, several: str) -> list[Issue]:
+    """Say something about rows, with the first of their lines; nothing when there are none.
+
+    Args:
+        lines: Of the file.
+        one: The sentence for one row.
+        several: The one for more, with `{number}`.
+    """
+    if not lines:
+        return []
+    sentence = one if len(lines) == 1 else several.format(number=f"{len(lines):,}")
+    shown = ", ".join(str(line) for line in lines[:_SHOWN_LINES])
+    more = ", …" if len(lines) > _SHOWN_LINES else ""
+    place = f" (line{'s' if len(lines) > 1 else ''} {shown}{more})"
+    return [Issue(line=lines[0], column=None, message=f"{sentence}{place}.")]

@@ -1,0 +1,206 @@
+"""WooCommerce's product CSV: variations are lines of their own, below a variable product's.
+
+Source: WooCommerce, "Product CSV Importer & Exporter", the schema of its columns.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from catalogue.markup import plain_text
+from catalogue.names import canonical
+from catalogue.platforms.fields import (
+    Adapted,
+    Columns,
+    complete,
+    last_of_path,
+    listed,
+    note,
+    option_meaning,
+    slug,
+    text_of,
+)
+from catalogue.sheet import Row, Sheet
+
+_OF_ROW = re.compile(
+    r"(id$|type$|sku$|gtin|parent$|position$|attribute_|images$|regular_price|sale_price|date_"
+    r"|tax_|in_stock|stock|low_stock|backorders|sold_|weight_|length_|width_|height_|download"
+    r"|button_|external_|grouped_|upsells|cross_sells|meta_)"
+)
+"""Cells that a variation does not take over from its product."""
+
+_MOST_ATTRIBUTES = 20
+
+
+def matches(columns: Columns) -> bool:
+    """Tell whether these are an export's columns."""
+    usual = ("id", "parent", "published", "visibility_in_catalog", "is_featured", "categories",
+             "images", "regular_price", "attribute_1_name")  # fmt: skip
+    return not missing(columns) and columns.has("sku") == 1 and columns.has(*usual) >= 2
+
+
+def missing(columns: Columns) -> list[str]:
+    """Name the columns without which it is none."""
+    absent = []
+    if columns.usual("type") is None:
+        absent.append("'Type'")
+    if columns.find("title", "name") is None:
+        absent.append("'Name'")
+    return absent
+
+
+def adapt(sheet: Sheet, columns: Columns) -> Adapted:
+    """Join variations to their products, and leave out what is no product of its own."""
+    reader = _Reader(columns, sheet.rows)
+    rows, variable, grouped, nameless = [], [], [], []
+    for row in sheet.rows:
+        kinds = reader.kinds(row)
+        if "grouped" in kinds:
+            grouped.append(row.line)
+        elif "variable" in kinds and reader.has_variations(row):
+            variable.append(row.line)
+        else:
+            rows.append(reader.read(row))
+            if not reader.has_sku(row):
+                nameless.append(row.line)
+    return Adapted(
+        rows=rows,
+        columns=reader.columns,
+        notes=[
+            *note(
+                variable,
+                "1 variable product was skipped: its variations are made instead",
+                "{number} variable products were skipped: their variations are made instead",
+            ),
+            *note(
+                grouped,
+                "1 grouped product was skipped: it is no product of its own",
+                "{number} grouped products were skipped: they are no products of their own",
+            ),
+            *note(
+                nameless,
+                "1 row has no SKU: its images are named by id",
+                "{number} rows have no SKU: their images are named by id",
+            ),
+        ],
+    )
+
+
+class _Reader:
+    """Reads the lines of one export."""
+
+    def __init__(self, columns: Columns, rows: Sequence[Row]) -> None:
+        find = columns.find
+        self.identity = columns.usual("id")
+        self.kind = columns.usual("type")
+        self.parent = columns.usual("parent")
+        self.sku = find("sku", "sku")
+        self.title = find("title", "name")
+        self.type = find("type", "categories")
+        self.description = find("description", "description")
+        self.short = columns.usual("short_description")
+        self.brand = find("brand", "brands", "brand")
+        self.named = {
+            name: column
+            for name in ("color", "pattern", "material", "size")
+            if (column := find(name)) is not None
+        }
+        self.attributes = [
+            (name, value)
+            for number in range(1, _MOST_ATTRIBUTES + 1)
+            if (name := columns.usual(f"attribute_{number}_name"))
+            and (value := columns.usual(f"attribute_{number}_value_s", f"attribute_{number}_value"))
+        ]
+        self._shared = [one for one in columns.all if not _OF_ROW.match(canonical(one))]
+        self._products = {mark: row for row in rows for mark in self._marks(row)}
+        self._varied = {text_of(row.cells.get(self.parent or "")) for row in rows} - {""}
+        self._read: dict[int, tuple[Mapping[str, Any], str]] = {}
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """The sheet's column by field, as far as one column gives it."""
+        return (
+            listed(
+                {
+                    "sku": self.sku or self.identity,
+                    "title": self.title,
+                    "type": self.type,
+                    "description": self.description or self.short,
+                    "brand": self.brand,
+                }
+            )
+            | self.named
+        )
+
+    def kinds(self, row: Row) -> set[str]:
+        """Give a line's types, such as `simple`, `variable` and `variation`."""
+        return {kind.strip().lower() for kind in text_of(row.get(self.kind)).split(",")}
+
+    def has_variations(self, row: Row) -> bool:
+        """Tell whether other lines are variations of this one."""
+        return any(mark in self._varied for mark in self._marks(row))
+
+    def has_sku(self, row: Row) -> bool:
+        """Tell whether the shop gave the product a SKU."""
+        return bool(text_of(row.cells.get(self.sku or "")))
+
+    def read(self, row: Row) -> Row:
+        """Give a line its product's cells and its fields."""
+        product = None
+        if "variation" in self.kinds(row):
+            product = self._products.get(text_of(row.cells.get(self.parent or "")))
+        shared, description = self._product(product or row)
+        filled = Row(line=row.line, cells=row.cells, product=shared if product else {})
+        attributes = self._attributes(row)
+        fields: dict[str, Any] = {
+            # A variation's own name ends in its attributes: sizes that look alike would differ.
+            "title": (product or row).get(self.title) or row.get(self.title),
+            "type": last_of_path(text_of(filled.get(self.type)).partition(",")[0]),
+            "brand": filled.get(self.brand),
+            "description": description,
+        }
+        fields |= {name: filled.get(column) for name, column in self.named.items()}
+        for name, value in attributes:
+            meaning = option_meaning(name)
+            if meaning and not text_of(fields.get(meaning)):
+                # A simple product lists all of its values.
+                fields[meaning] = value.replace(",", " and") if meaning == "color" else value
+        return Row(
+            line=row.line,
+            cells=row.cells,
+            product=filled.product,
+            fields={"sku": self._sku(row, product, attributes), **complete(**fields)},
+        )
+
+    def _sku(self, row: Row, product: Row | None, attributes: Sequence[tuple[str, str]]) -> str:
+        own = text_of(row.cells.get(self.sku or ""))
+        identity = text_of(row.cells.get(self.identity or ""))
+        if own or identity:
+            return own or f"id-{identity}"
+        parent = text_of(product.cells.get(self.sku or "")) if product else ""
+        return slug(parent or row.get(self.title), *(value for _, value in attributes))
+
+    def _marks(self, row: Row) -> list[str]:
+        """Give what variations may call their product: its SKU, or `id:` and its id."""
+        sku, identity = (
+            text_of(row.cells.get(column or "")) for column in (self.sku, self.identity)
+        )
+        return [mark for mark in (sku, identity and f"id:{identity}") if mark]
+
+    def _product(self, row: Row) -> tuple[Mapping[str, Any], str]:
+        """Give what a product's variations share, made once."""
+        known = self._read.get(row.line)
+        if known is None:
+            shared = {name: row.cells[name] for name in self._shared if row.cells.get(name)}
+            long, short = (
+                text_of(row.cells.get(one or "")) for one in (self.description, self.short)
+            )
+            known = self._read[row.line] = shared, plain_text(short or long)
+        return known
+
+    def _attributes(self, row: Row) -> list[tuple[str, str]]:
+        pairs = (
+            (text_of(row.cells.get(name)), text_of(row.cells.get(value)))
+            for name, value in self.attributes
+        )
+        return [(name, value) for name, value in pairs if value]

@@ -1,0 +1,116 @@
+"""XML feeds: no entity is looked at, nothing grows, and what is no feed is told what it is."""
+
+import tracemalloc
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from catalogue.readers import read_sheet
+from core.errors import InvalidSheetError
+
+HEAD = '<?xml version="1.0"?><rss><channel>'
+ITEM = "<item><id>A</id><title>a mug</title><link>x</link><price>1</price></item>"
+TAIL = "</channel></rss>"
+
+BILLION_LAUGHS = (
+    '<?xml version="1.0"?><!DOCTYPE rss [<!ENTITY a "ha">'
+    + "".join(f'<!ENTITY a{n} "{f"&a{n - 1};" * 10 if n else "&a;" * 10}">' for n in range(10))
+    + "]><rss><item><id>&a9;</id></item></rss>"
+)
+
+
+def refusal(text: str | bytes) -> InvalidSheetError:
+    content = text.encode() if isinstance(text, str) else text
+    with pytest.raises(InvalidSheetError) as caught:
+        read_sheet(content, name="feed.xml")
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        BILLION_LAUGHS,
+        '<?xml version="1.0"?><!DOCTYPE rss SYSTEM "file:///etc/passwd"><rss/>',
+        '<?xml version="1.0"?><!DOCTYPE rss [<!ENTITY x SYSTEM "file:///etc/passwd">]>'
+        "<rss><item><id>&x;</id></item></rss>",
+        '<?xml version="1.0"?><!DOCTYPE rss [<!ENTITY % x SYSTEM "http://127.0.0.1/x">%x;]><rss/>',
+        '<?xml version="1.0"?><!DOCTYPE html><html><body/></html>',
+    ],
+)
+def test_a_document_type_is_refused_before_anything_of_it_is_read(text):
+    assert "<!DOCTYPE" in refusal(text).detail
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (HEAD + ITEM, "no XML"),
+        (HEAD + "<item><id>&x;</id></item>" + TAIL, "no XML"),
+        (HEAD + TAIL, "no items"),
+        ("<?xml version='1.0'?><rss>\x00</rss>", "binary"),
+        (HEAD + "<a>" * 30 + "</a>" * 30 + TAIL, "inside each other"),
+        (HEAD + f"<item><id>{'x' * 200_000}</id></item>" + TAIL, "131,072 characters"),
+        (HEAD + "<item>" + "<id>xxxxxxxx</id>" * 20_000 + "</item>" + TAIL, "too much in it"),
+        (
+            HEAD + "<item>" + "".join(f"<n{n}>x</n{n}>" for n in range(1001)) + "</item>" + TAIL,
+            "too much in it",
+        ),
+        (b"<?xml version='1.0' encoding='utf-8'?><rss>caf\xe9</rss>", "not utf-8"),
+        (b"<?xml version='1.0' encoding='x-klingon'?><rss/>", "'x-klingon' is not one"),
+        (b"<?xml version='1.0' encoding='zip'?><rss/>", "'zip' is not one"),
+    ],
+)
+def test_what_is_no_feed_is_refused_in_words(text, words):
+    assert words in refusal(text).detail
+
+
+@pytest.mark.parametrize(
+    ("encoding", "declared"),
+    [
+        ("utf-8", "utf-8"), ("utf-8-sig", "utf-8"), ("utf-16", "utf-16"),
+        ("latin-1", "ISO-8859-1"), ("cp1252", "windows-1252"), ("cp1251", "windows-1251"),
+    ],
+)  # fmt: skip
+def test_the_declaration_or_the_mark_names_the_encoding(encoding, declared):
+    word = "Лампа" if encoding == "cp1251" else "Größe"
+    text = f'<?xml version="1.0" encoding="{declared}"?><rss>{ITEM.replace("a mug", word)}</rss>'
+    sheet = read_sheet(text.encode(encoding))
+    assert sheet.rows[0].fields["title"] == word
+
+
+def test_line_ends_are_counted_and_lists_of_one_item_are_joined():
+    entry = "<entry>\r\n<id>A</id><title>a</title><size>S</size>\n<size>M</size></entry>"
+    text = f"<feed>\r\n{entry}\n{ITEM}</feed>"
+    first, second = read_sheet(text.encode()).rows
+    assert (first.line, first.cells["size"]) == (2, "S, M")
+    assert second.line == 5
+
+
+def test_the_memory_that_a_feed_takes_is_bounded_by_its_items():
+    text = (HEAD + "<pad>" + "x" * 4_000_000 + "</pad>" + ITEM + TAIL).encode()
+    tracemalloc.start()
+    try:
+        assert len(read_sheet(text).rows) == 1
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 2 * len(text)
+
+
+@settings(max_examples=60)
+@given(
+    st.lists(
+        st.sampled_from([
+            "<item>", "</item>", "<entry>", "<g:id>", "</g:id>", "<id>", "</id>", "A", "&amp;",
+            "&#0;", "&lol;", "<![CDATA[", "]]>", "<!--", "-->", "<?x?>", "\x0b", "\n", "<a b='c'/>",
+        ]),
+        max_size=25,
+    )
+)  # fmt: skip
+def test_any_pieces_of_xml_are_read_or_refused_in_words(pieces):
+    try:
+        found = read_sheet(f"<rss>{''.join(pieces)}</rss>".encode()).rows
+    except InvalidSheetError as error:
+        found = error.extensions["errors"]
+    assert found

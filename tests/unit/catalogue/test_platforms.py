@@ -1,0 +1,228 @@
+"""Exports as shops have them: what is found out, what rows become, and prompts of nothing else."""
+
+from pathlib import Path
+
+import pytest
+
+from catalogue.order import make_order
+from catalogue.readers import read_sheet
+from catalogue.sheet import Hints, Source
+from core.errors import InvalidSheetError
+
+EXAMPLES = Path(__file__).parents[3] / "examples" / "platforms"
+SHOPIFY = (
+    "Handle,Title,Body (HTML),Type,Option1 Name,Option1 Value,Variant SKU,Variant Price,Image Src\n"
+)
+WOO = "ID,Type,SKU,Name,Categories,Parent,Images,Attribute 1 name,Attribute 1 value(s)\n"
+
+
+def read(name: str, **hints):
+    return read_sheet((EXAMPLES / name).read_bytes(), name=name, hints=Hints(**hints))
+
+
+def parse(text: str, **hints):
+    return read_sheet(text.encode(), name="sheet.csv", hints=Hints(**hints))
+
+
+def prompts(sheet, limits, **fields):
+    return [(one.sku, one.prompt) for one in make_order(sheet, fields, limits).wanted]
+
+
+def test_a_shopify_export_that_nobody_prepared_gives_an_image_per_variant(limits):
+    sheet = read("shopify.csv")
+    assert sheet.reading.source is Source.SHOPIFY
+    assert sheet.reading.columns["sku"] == "Variant SKU"
+    assert prompts(sheet, limits) == [
+        ("KIT-1001", "red harbour mug on a white background"),
+        ("KIT-1002", "blue harbour mug on a white background"),
+        ("CLO-3001-S", "blue sailor t-shirt on a white background"),
+        ("CLO-3001-M", "blue sailor t-shirt on a white background"),
+        ("sailor-t-shirt-Blue-L", "blue sailor t-shirt on a white background"),
+        ("HOM-2003", "reading lamp, lamps on a white background"),
+    ]
+
+
+def test_a_shopify_line_of_an_image_is_skipped_and_told(limits):
+    sheet = read("shopify.csv")
+    assert sheet.reading.skipped == 1
+    skipped, nameless = sheet.warnings
+    assert "further image" in skipped.message
+    assert "line 4" in skipped.message
+    assert "has no SKU" in nameless.message
+    assert "line 7" in nameless.message
+
+
+def test_a_products_cells_are_filled_forward_and_its_variants_own_are_not():
+    first, second, *_ = read("shopify.csv").rows
+    assert second.values()["Vendor"] == "Kaai & Co"
+    assert second.fields["description"] == first.fields["description"]
+    assert first.fields["description"] == ("Stoneware, 350 ml. Dishwasher safe Made in Portugal")
+    assert second.values()["Image Alt Text"] == ""
+    assert second.cells["Vendor"] == ""  # as it came: what results.csv gives back
+
+
+def test_newer_shopify_headers_and_colour_metafields_are_known(limits):
+    sheet = read("shopify-2025.csv")
+    assert sheet.reading.source is Source.SHOPIFY
+    assert prompts(sheet, limits) == [
+        ("TEA-1", "green meadow teapot on a white background"),
+        ("BAG-B", "black city backpack on a white background"),
+        ("BAG-O", "orange city backpack on a white background"),
+    ]
+    assert sheet.reading.skipped == 1
+
+
+def test_woocommerce_variations_take_over_from_their_product(limits):
+    sheet = read("woocommerce.csv")
+    assert sheet.reading.source is Source.WOOCOMMERCE
+    assert prompts(sheet, limits) == [
+        ("VAS-1", "purple bud vase, vases on a white background"),
+        ("CAP-G-S", "green summer cap, caps on a white background"),
+        ("CAP-G-M", "green summer cap, caps on a white background"),
+        ("id-105", "pink summer cap, caps on a white background"),
+        ("GIFT", "gift card, gifts on a white background"),
+    ]
+    assert sheet.rows[1].fields["description"] == "Light cotton twill."
+    assert [warning.line for warning in sheet.warnings] == [3, 7, 6]
+
+
+def test_a_variable_product_without_its_variations_is_made_itself(limits):
+    sheet = parse(WOO + '1,variable,CAP,Summer cap,Caps,,,Color,"Green, Pink"\n')
+    assert prompts(sheet, limits) == [
+        ("CAP", "green and pink summer cap, caps on a white background")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "format_", "expected"),
+    [
+        (
+            "google.tsv",
+            "csv",
+            [
+                ("SHO-4001", "red court sneaker, sneakers on a white background"),
+                ("SHO-4002", "green and white court sneaker, sneakers on a white background"),
+                ("WAT-6001", "field watch, black on a white background"),
+            ],
+        ),
+        (
+            "google-rss.xml",
+            "xml",
+            [
+                ("BAG-5003", "brown market handbag, handbags on a white background"),
+                ("HOM-2005", "bistro chair, chairs on a white background"),
+            ],
+        ),
+        (
+            "google-atom.xml",
+            "xml",
+            [("KIT-1006", "orange trinkflasche, bottle on a white background")],
+        ),
+    ],
+)
+def test_google_feeds_are_read_in_every_form(limits, name, format_, expected):
+    sheet = read(name)
+    assert (sheet.reading.source, sheet.reading.format) == (Source.GOOGLE, format_)
+    assert prompts(sheet, limits) == expected
+
+
+def test_an_item_lacks_no_column_that_another_has(limits):
+    sheet = read("google-rss.xml")
+    template = "{{ title }}{% if pattern %}, {{ pattern }}{% endif %}{{ product_type }}"
+    assert [prompt for _, prompt in prompts(sheet, limits, template=template)] == [
+        "Market handbag, stripedBags > Handbags",
+        "Bistro chair",
+    ]
+    assert sheet.rows[0].fields["description"] == "Vegetable-tanned leather & brass."
+    assert sheet.rows[0].cells["additional_image_link"].count("https://") == 2
+    assert sheet.rows[0].line == 7
+
+
+def test_a_template_sees_the_fields_whatever_the_columns_are_called(limits):
+    template = "a {{ color|lower }} {{ type|lower }} by {{ brand }}"
+    assert prompts(read("shopify.csv"), limits, template=template)[1] == (
+        "KIT-1002",
+        "a blue mug by Kaai & Co",
+    )
+    assert prompts(read("google.tsv"), limits, template=template)[0] == (
+        "SHO-4001",
+        "a red sneakers by Kaai",
+    )
+
+
+def test_columns_that_somebody_added_to_an_export_are_read_and_filled_forward(limits):
+    text = (
+        "Handle,Title,Option1 Name,Option1 Value,Variant SKU,prompt,steps\n"
+        "mug,Mug,Color,Red,A,a tall mug,9\n"
+        "mug,,,Blue,B,,\n"
+        "cup,Cup,Title,Default Title,C,,\n"
+    )
+    wanted = make_order(parse(text), {}, limits).wanted
+    assert [(one.prompt, one.steps) for one in wanted] == [
+        ("a tall mug", 9),
+        ("a tall mug", 9),
+        ("cup on a white background", 4),
+    ]
+
+
+def test_the_request_wins_over_what_is_found_out(limits):
+    sheet = read("shopify.csv", source=Source.PLAIN, columns={"sku": "Variant Barcode"})
+    assert sheet.reading.source is Source.PLAIN
+    with pytest.raises(InvalidSheetError, match="wrong"):
+        make_order(sheet, {"template": "{{ title }}"}, limits)
+    sheet = read("shopify.csv", columns={"color": "Vendor", "type": "Tags"})
+    assert sheet.rows[1].fields["color"] == "Kaai & Co"
+    assert sheet.rows[1].fields["type"] == "kitchen, stoneware"
+
+
+def test_columns_of_a_plain_sheet_can_be_named(limits):
+    text = "Artikel;Bezeichnung;Farbe;Schritte\nA;Vase;Rot;7\n"
+    names = {"sku": "Artikel", "title": "Bezeichnung", "color": "Farbe", "steps": "Schritte"}
+    (one,) = make_order(
+        parse(text, columns=names), {"template": "{{ color|lower }} {{ title }}"}, limits
+    ).wanted
+    assert (one.sku, one.prompt, one.steps) == ("A", "rot Vase", 7)
+
+
+@pytest.mark.parametrize(
+    ("text", "hints", "words"),
+    [
+        ("sku,prompt\nA,a\n", {"source": Source.SHOPIFY}, "'Handle' or 'URL handle'"),
+        ("sku,prompt\nA,a\n", {"source": Source.WOOCOMMERCE}, "'Type' and no column 'Name'"),
+        ("sku,prompt\nA,a\n", {"source": Source.GOOGLE}, "'id' and no column 'title'"),
+        ("sku,prompt\nA,a\n", {"columns": {"colour": "prompt"}}, "Did you mean 'color'?"),
+        ("sku,prompt\nA,a\n", {"columns": {"color": "Prompt"}}, "Did you mean 'prompt'?"),
+        (SHOPIFY + ",Mug,,,,,A,1,\n", {}, "handle"),
+        (WOO + "1,grouped,A,Set,,,,,\n", {}, "every row of it was skipped"),
+    ],
+)
+def test_a_sheet_that_is_not_what_it_should_be_is_refused_in_words(text, hints, words):
+    with pytest.raises(InvalidSheetError) as caught:
+        parse(text, **hints)
+    assert words in caught.value.detail + str(caught.value.extensions["errors"])
+
+
+def test_a_row_without_a_title_is_named_where_its_prompt_would_be_made_of_it(limits):
+    sheet = parse(SHOPIFY + "mug,,,Mug,,,A,1,\n")
+    with pytest.raises(InvalidSheetError) as caught:
+        make_order(sheet, {}, limits)
+    (one,) = caught.value.extensions["errors"]
+    assert (one["line"], one["column"]) == (2, "Title")
+    assert make_order(sheet, {"template": "a {{ type }}"}, limits).wanted[0].prompt == "a Mug"
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["sku,prompt,title", "handle,sku,prompt", "id,sku,prompt", "sku,type,name,prompt", "title,id"],
+)
+def test_an_ordinary_sheet_is_not_taken_for_an_export(header):
+    cells = ",".join("x" for _ in header.split(","))
+    assert parse(f"{header}\n{cells}\n").reading.source is Source.PLAIN
+
+
+def test_a_long_description_is_kept_once_for_all_variants():
+    text = SHOPIFY + f"mug,Mug,{'x' * 100_000},Mug,Color,Red,A,1,\n"
+    text += "".join(f"mug,,,,,Red,A{number},1,\n" for number in range(100))
+    rows = parse(text).rows
+    assert len({id(row.fields["description"]) for row in rows}) == 1
+    assert len({id(row.product) for row in rows}) == 1
