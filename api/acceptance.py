@@ -17,13 +17,14 @@ from catalogue.channels import Channel, find_channel
 from catalogue.checks import check_prompt, check_variants
 from catalogue.issues import Issues
 from catalogue.naming import name_files
-from catalogue.order import check_parameters, make_order
+from catalogue.order import check_parameters, make_order, seed_of
 from catalogue.prompts import cut_off_warning
 from catalogue.sheet import Sheet
 from core.cache_mode import CacheMode
 from core.errors import InvalidRequestError
 from core.lifecycle.submission import Submission, Wanted, submit
 from core.models import ApiKey, Batch
+from core.seeds import SeedRule
 from core.settings import Settings
 
 
@@ -69,9 +70,25 @@ def terms_of(fields: Fields, key: ApiKey, settings: Settings) -> Terms:
 
 
 def accept_batch(
-    session: Session, bundle: Bundle, terms: Terms, sheet: Sheet, fields: BatchFields, name: str
+    session: Session,
+    bundle: Bundle,
+    terms: Terms,
+    sheet: Sheet,
+    fields: BatchFields,
+    *,
+    name: str,
+    recipe: str | None = None,
 ) -> AcceptedBatch:
     """Check a sheet and insert all of it.
+
+    Args:
+        session: An open transaction.
+        bundle: What it is checked against.
+        terms: Whose it is, and what it wants of the caches.
+        sheet: As it was read.
+        fields: What the request says, its recipe included.
+        name: The file's, where the request gives none.
+        recipe: The recipe's `name@version`.
 
     Raises:
         InvalidSheetError: naming every bad cell; nothing was inserted.
@@ -86,6 +103,8 @@ def accept_batch(
         lane=fields.lane,
         columns=list(order.columns),
         warnings=[dict(warning) for warning in order.warnings],
+        reading=sheet.reading.document(),
+        recipe=recipe,
         total_jobs=0,
         open_jobs=0,
     )
@@ -126,7 +145,8 @@ def accept_job(
     _check_own(request, bundle, issues)
     _refuse_if_any(issues)
     wanted = Wanted(
-        **{name: value for name, value in values.items() if name != "variants"},
+        **{name: value for name, value in values.items() if name not in ("variants", "seed")},
+        seed=seed_of(values["seed"], request.sku),
         prompt=request.prompt.strip(),
         variant=request.variant,
         sku=request.sku,
@@ -180,10 +200,17 @@ def _check_own(request: JobRequest, bundle: Bundle, issues: Issues) -> None:
     reasons: Mapping[str, Any] = {
         "prompt": check_prompt(request.prompt),
         "variant": check_variants(request.variant, bundle.limits),
+        "seed": _check_seed(request),
     }
     for column, reason in reasons.items():
         if reason:
             issues.add(reason, column=column)
+
+
+def _check_seed(request: JobRequest) -> str | None:
+    if request.seed is SeedRule.PER_SKU and not request.sku:
+        return "`per_sku` takes the seed from the SKU: give the request a `sku`."
+    return None
 
 
 def _warning(prompt: str, bundle: Bundle) -> str | None:

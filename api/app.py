@@ -11,7 +11,7 @@ from fastapi.openapi.utils import get_openapi
 from api.body_limit import BodyLimitMiddleware
 from api.problems import Problem, add_problem_handlers
 from api.request_id import RequestIdMiddleware
-from api.routes import batches, caches, health, jobs, metrics, renditions
+from api.routes import batches, caches, health, jobs, metrics, recipes, renditions
 from api.services import flushing, open_services
 from core.settings import Settings
 
@@ -56,6 +56,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(jobs.router)
     app.include_router(renditions.router)
     app.include_router(renditions.public_router)
+    app.include_router(recipes.router)
     app.include_router(caches.router)
     app.include_router(health.router)
     app.include_router(metrics.router)

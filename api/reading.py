@@ -20,8 +20,8 @@ from api.schemas import (
     JobError,
     JobPage,
     JobView,
-    SheetWarning,
 )
+from api.sheet_schemas import SheetReading, SheetWarning
 from core import errors
 from core.errors import NotFoundError
 from core.lifecycle.locks import among
@@ -208,12 +208,13 @@ def _view(batch: Batch, counts: Counts) -> BatchView:
     path = batch_path(batch.id)
     values: dict[str, Any] = {
         name: getattr(batch, name)
-        for name in ("id", "name", "state", "lane", "created_at", "finished_at")
+        for name in ("id", "name", "state", "lane", "recipe", "created_at", "finished_at")
     }
     return BatchView(
         **values,
         total=batch.total_jobs,
         counts=counts,
+        detected=SheetReading(**batch.reading) if batch.reading else None,
         warnings=[SheetWarning(**warning) for warning in batch.warnings],
         links=BatchLinks(
             self=path,

@@ -7,14 +7,21 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from api.rendition_schemas import Channels, RenditionLink
+from api.sheet_fields import ColumnNames, Encoding, Separator
+from api.sheet_schemas import SheetReading, SheetWarning
 from catalogue.checks import check_line, check_text
+from catalogue.mapping import PARAMETERS
+from catalogue.sheet import Hints, Source
 from catalogue.templates import LONGEST_TEMPLATE
 from core.cache_mode import CacheMode
 from core.lanes import Lane
+from core.seeds import SeedRule
 from core.states import BatchState, CacheOutcome, JobState
 
 LONGEST_DEADLINE = 30 * 24 * 3600.0
 """Seconds."""
+MOST_PREVIEWED = 10_000
+"""Images of a dry run."""
 
 
 def _text(value: str) -> str:
@@ -31,6 +38,13 @@ def _line(value: str) -> str:
 
 Text = Annotated[str, AfterValidator(_text)]
 Line = Annotated[str, AfterValidator(_line)]
+RecipeReference = Annotated[
+    Line,
+    Field(
+        max_length=120,
+        description="A recipe, `name` or `name@version`, for what the request does not say.",
+    ),
+]
 
 
 class Fields(BaseModel):
@@ -39,8 +53,10 @@ class Fields(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     negative_prompt: Text | None = Field(None, description="What not to draw.")
-    seed: int | None = Field(
-        None, description="Seed of the first variant; without one the prompt decides it."
+    seed: int | SeedRule | None = Field(
+        None,
+        description="Seed of the first variant; `derived`, as without one: all that decides the "
+        "image decides it too; `per_sku`: the SKU decides it.",
     )
     steps: int | None = Field(None, description="Denoising steps.")
     guidance_scale: float | None = Field(
@@ -81,19 +97,7 @@ class Fields(BaseModel):
 
     def parameters(self) -> dict[str, Any]:
         """Give what the catalogue checks and fills up."""
-        return self.model_dump(
-            exclude={
-                "approximate",
-                "cache",
-                "channels",
-                "deadline_seconds",
-                "file_name",
-                "lane",
-                "name",
-                "rows",
-                "prompt",
-            }
-        )
+        return self.model_dump(include={*PARAMETERS, "template"})
 
 
 class JobRequest(Fields):
@@ -103,17 +107,56 @@ class JobRequest(Fields):
     variant: int = Field(1, description="From 1; another variant is another image.")
     sku: Line = Field("", max_length=200, description="The product, for your own use.")
     lane: Lane = Field(Lane.INTERACTIVE, description="Queue.")
+    recipe: RecipeReference | None = None
 
 
-class BatchFields(Fields):
-    """What applies to every row of a sheet that does not say otherwise."""
+class SheetFields(Fields):
+    """What applies to every row of a sheet that does not say otherwise; a recipe can hold it."""
 
     template: Text | None = Field(
         None, description="Jinja2; makes the prompt of rows without one of their columns."
     )
     variants: int | None = Field(None, description="Images per row.")
     lane: Lane = Field(Lane.STANDARD, description="Queue.")
+    source: Source | None = Field(
+        None, description="Whose export the sheet is; without it that is found out."
+    )
+    encoding: Encoding | None = Field(
+        None, description="The file's encoding, such as windows-1252; without it, it is found out."
+    )
+    separator: Separator | None = Field(
+        None,
+        description="Between the cells of a line: a character, or comma, semicolon, tab or pipe; "
+        "without it, it is found out.",
+    )
+    columns: ColumnNames | None = Field(
+        None,
+        description="The sheet's column by what packshot shall take it for, where their names do "
+        'not say it: {"sku": "Artikel", "color": "Farbe"}. In a form as JSON.',
+    )
+
+    def hints(self) -> Hints:
+        """Give what the request knows about the file."""
+        return Hints(
+            source=self.source,
+            encoding=self.encoding,
+            separator=self.separator,
+            columns=self.columns or {},
+        )
+
+
+class BatchFields(SheetFields):
+    """What a request says beside its sheet."""
+
     name: Line | None = Field(None, max_length=200, description="What to call the batch.")
+    recipe: RecipeReference | None = None
+    dry_run: bool = Field(
+        False,
+        description="Check the sheet and say what would become of it; nothing is stored or queued.",
+    )
+    preview: int = Field(
+        20, ge=0, le=MOST_PREVIEWED, description="How many images a dry run describes."
+    )
 
 
 class BatchRequest(BatchFields):
@@ -204,14 +247,6 @@ class Counts(BaseModel):
     canceled: int = 0
 
 
-class SheetWarning(BaseModel):
-    """Something that was accepted but looks wrong."""
-
-    line: int | None
-    column: str | None
-    message: str
-
-
 class BatchLinks(BaseModel):
     """Where to go from a batch: paths on this server."""
 
@@ -232,6 +267,10 @@ class BatchView(BaseModel):
     lane: Lane
     total: int = Field(description="Images.")
     counts: Counts
+    detected: SheetReading | None = Field(
+        description="How the sheet was read; null: the batch is older than that."
+    )
+    recipe: str | None = Field(description="The recipe that it was made with: `name@version`.")
     warnings: list[SheetWarning]
     created_at: datetime
     finished_at: datetime | None

@@ -11,8 +11,8 @@ from starlette.datastructures import UploadFile
 
 from api.schemas import BatchFields, BatchRequest
 from catalogue.checks import check_line
-from catalogue.json_lines import parse_json, read_rows
-from catalogue.readers import read_sheet
+from catalogue.json_lines import parse_json
+from catalogue.readers import read_rows, read_sheet
 from catalogue.sheet import Sheet
 from core.errors import InvalidRequestError, PackshotError
 
@@ -39,18 +39,26 @@ class Upload:
     fields: dict[str, str] | None = None
     """The form's other fields; None when the body is JSON."""
 
-    def read(self) -> tuple[Sheet, BatchFields]:
-        """Read the sheet and the fields.
+    def read_fields(self) -> BatchFields:
+        """Read the fields, and the rows of a JSON body with them.
 
         Raises:
-            InvalidSheetError: naming each line that cannot be read.
             RequestValidationError: A field does not fit.
         """
         if self.fields is None:
-            request = _validate(BatchRequest, self._json())
-            return read_rows(request.rows), request
-        fields = _validate(BatchFields, self.fields)
-        return read_sheet(self.content, name=self.name, content_type=self.content_type), fields
+            return _validate(BatchRequest, self._json())
+        return _validate(BatchFields, self.fields)
+
+    def read_sheet(self, fields: BatchFields) -> Sheet:
+        """Read the sheet, as the fields say.
+
+        Raises:
+            InvalidSheetError: naming each line that cannot be read.
+        """
+        hints = fields.hints()
+        if isinstance(fields, BatchRequest):
+            return read_rows(fields.rows, hints)
+        return read_sheet(self.content, name=self.name, content_type=self.content_type, hints=hints)
 
     def _json(self) -> Any:
         try:
@@ -111,7 +119,8 @@ def document_upload() -> dict[str, Any]:
     form_schema["properties"]["file"] = {
         "type": "string",
         "format": "binary",
-        "description": "CSV or JSONL; a header or keys with at least `sku`.",
+        "description": "CSV or JSONL with at least `sku`, or an export of Shopify, WooCommerce or "
+        "Google Merchant (TSV or XML).",
     }
     form_schema["required"] = ["file"]
     content = {

@@ -23,6 +23,8 @@ CONTENT_TYPES: Mapping[str, str] = {
     ".csv": "text/csv",
     ".jsonl": "application/x-ndjson",
     ".ndjson": "application/x-ndjson",
+    ".tsv": "text/tab-separated-values",
+    ".xml": "application/xml",
 }
 
 T = TypeVar("T")
@@ -61,12 +63,20 @@ class Client:
         """Send a sheet.
 
         Args:
-            sheet: A CSV or JSONL file.
+            sheet: A CSV, JSONL or XML file.
             fields: What applies to every row that does not say otherwise.
 
         Raises:
             RefusedError: naming every bad row.
         """
+        return Batch.parse(self._upload(sheet, fields))
+
+    def dry_run(self, sheet: Path, fields: Mapping[str, object]) -> Mapping[str, Any]:
+        """Have a sheet checked, and give the report; the server keeps nothing of it."""
+        report: Mapping[str, Any] = self._upload(sheet, {**fields, "dry_run": "true"})
+        return report
+
+    def _upload(self, sheet: Path, fields: Mapping[str, object]) -> Any:
         content_type = CONTENT_TYPES.get(sheet.suffix.lower(), "text/csv")
         with self._problems(), sheet.open("rb") as stream:
             response = self._http.post(
@@ -75,7 +85,35 @@ class Client:
                 data={name: str(value) for name, value in fields.items()},
                 timeout=httpx.Timeout(UPLOAD_SECONDS, connect=5),
             )
-        return Batch.parse(self._checked(response).json())
+        return self._checked(response).json()
+
+    def add_recipe(self, recipe: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Store a recipe's next version."""
+        with self._problems():
+            response = self._http.post("/v1/recipes", json=recipe)
+        added: Mapping[str, Any] = self._checked(response).json()
+        return added
+
+    def recipe(self, name: str, version: str | None = None) -> Mapping[str, Any]:
+        """Read a recipe, in its newest version unless one is named."""
+        path = f"/v1/recipes/{quote(name, safe='')}"
+        if version is not None:
+            path += f"/versions/{quote(version, safe='')}"
+        found: Mapping[str, Any] = self._get(path).json()
+        return found
+
+    def recipes(self, name: str | None = None) -> list[Mapping[str, Any]]:
+        """List all recipes in their newest versions, or all versions of one."""
+        path = "/v1/recipes" if name is None else f"/v1/recipes/{quote(name, safe='')}/versions"
+        found: list[Mapping[str, Any]] = []
+        cursor: str | None = None
+        while True:
+            query: dict[str, str | int] = {"limit": PAGE_ITEMS}
+            page = self._get(path, query | ({"cursor": cursor} if cursor else {})).json()
+            found += page["items"]
+            cursor = page["next"]
+            if cursor is None:
+                return found
 
     def batch(self, identity: str) -> Batch:
         """Ask how a batch stands."""

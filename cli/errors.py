@@ -37,6 +37,17 @@ class RefusedError(PackshotError):
         """The HTTP status."""
 
 
+class SheetRefusedError(PackshotError):
+    """The server would not take the sheet."""
+
+    code = "sheet_refused"
+
+    def __init__(self, errors: Sequence[Mapping[str, Any]], left_out: int) -> None:
+        number = len(errors) + left_out
+        things = "1 thing is" if number == 1 else f"{number:,} things are"
+        super().__init__(f"{things} wrong with the sheet; nothing was sent.{_cells(errors)}")
+
+
 class ImagesFailedError(PackshotError):
     """Some images failed."""
 

@@ -5,7 +5,7 @@ import sys
 import typer
 from pydantic import ValidationError
 
-from cli import cache, keys, models
+from cli import cache, keys, models, recipes
 from cli.console import fail
 from cli.demo import demo
 from cli.migrate import migrate
@@ -26,6 +26,7 @@ for command in (demo, up, submit, fetch, tune, migrate):
 app.add_typer(cache.app, name="cache")
 app.add_typer(keys.app, name="keys")
 app.add_typer(models.app, name="model")
+app.add_typer(recipes.app, name="recipes")
 
 
 def main() -> None:

@@ -3,11 +3,13 @@
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from cli.client import Client
 from cli.collection import Collection, Collector, Entry, prepare_folder
 from cli.console import say, stderr, stdout
 from cli.contact_sheet import write_contact_sheet
+from cli.dry_run import describe
 from cli.errors import ImagesFailedError, UsageError
 from cli.progress import BatchProgress
 from cli.records import Batch
@@ -29,15 +31,32 @@ def send(client: Client, sheet: Path, fields: Mapping[str, object]) -> Batch:
         UsageError: There is no such file.
         RefusedError: The server takes it not; every bad row is named.
     """
-    if not sheet.is_file():
-        raise UsageError(f"There is no sheet {sheet}.")
+    _require(sheet)
     batch = client.submit(sheet, fields)
+    if batch.detected and batch.detected["source"] != "plain":
+        say(f"{sheet.name} was read as: {describe(batch.detected)}")
     for warning in batch.warnings[:SHOWN_FAILURES]:
         place = f"line {warning['line']}: " if warning.get("line") else ""
         say(f"{sheet.name}, {place}{warning['message']}")
     if len(batch.warnings) > SHOWN_FAILURES:
         say(f"and {len(batch.warnings) - SHOWN_FAILURES} more warnings; they are in results.csv")
     return batch
+
+
+def ask(client: Client, sheet: Path, fields: Mapping[str, object]) -> Mapping[str, Any]:
+    """Have the server check a sheet, and give its report.
+
+    Raises:
+        UsageError: There is no such file.
+        RefusedError: It cannot be read at all.
+    """
+    _require(sheet)
+    return client.dry_run(sheet, fields)
+
+
+def _require(sheet: Path) -> None:
+    if not sheet.is_file():
+        raise UsageError(f"There is no sheet {sheet}.")
 
 
 def fetch(

@@ -17,6 +17,8 @@ class Batch:
     counts: Mapping[str, int]
     """Images by state."""
     warnings: Sequence[Mapping[str, Any]]
+    detected: Mapping[str, Any] | None = None
+    """How its sheet was read."""
 
     @classmethod
     def parse(cls, body: Mapping[str, Any]) -> Self:
@@ -27,6 +29,7 @@ class Batch:
             total=body["total"],
             counts=body["counts"],
             warnings=body.get("warnings") or (),
+            detected=body.get("detected"),
         )
 
     @property

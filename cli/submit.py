@@ -1,5 +1,6 @@
 """`packshot submit` and `packshot fetch`: a sheet of one's own, on any server."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -7,20 +8,25 @@ import typer
 
 from catalogue.channels import UnknownChannelError, find_channel
 from cli.archive import fetch_archive
-from cli.client import Client
 from cli.collection import prepare_folder
+from cli.connection import connect
 from cli.console import say, stdout
-from cli.embedded import find_server
+from cli.dry_run import print_report
 from cli.errors import UsageError
+from cli.fields import read_pairs
 from cli.options import DEFAULT_OUT, Key, Out, Url
+from cli.order import ask, pause, require_all, send
 from cli.order import fetch as fetch_batch
-from cli.order import pause, require_all, send
 from core.schedulers import SCHEDULERS
-from core.settings import get_settings
 
 
 def submit(
-    sheet: Annotated[Path, typer.Argument(help="CSV or JSONL; one row per product.")],
+    sheet: Annotated[
+        Path,
+        typer.Argument(
+            help="CSV or JSONL; or an export of Shopify, WooCommerce or Google Merchant."
+        ),
+    ],
     url: Url = None,
     key: Key = None,
     out: Out = DEFAULT_OUT,
@@ -33,7 +39,9 @@ def submit(
     ] = None,
     negative_prompt: Annotated[str | None, typer.Option(help="What not to draw.")] = None,
     variants: Annotated[int | None, typer.Option(min=1, help="Images per row.")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Seed of every first variant.")] = None,
+    seed: Annotated[
+        str | None, typer.Option(help="Of every first variant: a number, derived or per_sku.")
+    ] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Denoising steps.")] = None,
     guidance_scale: Annotated[float | None, typer.Option(min=0, help="1 is none.")] = None,
     scheduler: Annotated[str | None, typer.Option(help=", ".join(SCHEDULERS))] = None,
@@ -53,6 +61,30 @@ def submit(
     file_name: Annotated[
         str | None,
         typer.Option(help='Names of files, for example "{{sku}}_{{number}}.{{extension}}".'),
+    ] = None,
+    recipe: Annotated[
+        str | None,
+        typer.Option(help="A recipe, `name` or `name@version`; options here win over it."),
+    ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(help="plain, shopify, woocommerce or google; without it that is found out."),
+    ] = None,
+    encoding: Annotated[
+        str | None, typer.Option(help="The file's, such as windows-1252; else it is found out.")
+    ] = None,
+    separator: Annotated[
+        str | None, typer.Option(help="comma, semicolon, tab or pipe; else it is found out.")
+    ] = None,
+    column: Annotated[
+        list[str] | None,
+        typer.Option(help="What a column is, as color=Farbe; may be given several times."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would become of the sheet.")
+    ] = False,
+    preview: Annotated[
+        int | None, typer.Option(min=0, help="Prompts that a dry run shows; 20 if not given.")
     ] = None,
 ) -> None:
     """Make the images of a sheet on any packshot server, and download them.
@@ -75,8 +107,18 @@ def submit(
         "name": name,
         "channels": ",".join(channel) if channel else None,
         "file_name": file_name,
+        "recipe": recipe,
+        "source": source,
+        "encoding": encoding,
+        "separator": separator,
+        "columns": json.dumps(read_pairs(column, option="--column")) if column else None,
+        "preview": preview,
     }
     given = {field: value for field, value in fields.items() if value is not None}
+    if dry_run:
+        with connect(url, key) as client:
+            print_report(sheet.name, ask(client, sheet, given))
+        return
     if not detach:
         prepare_folder(out)
     with connect(url, key) as client:
@@ -123,26 +165,3 @@ def known_channel(name: str | None) -> str | None:
         return find_channel(name).name if name else None
     except UnknownChannelError as error:
         raise UsageError(str(error)) from error
-
-
-def connect(url: str | None, key: str | None) -> Client:
-    """Open the server that was named, or the one that runs here.
-
-    Raises:
-        UsageError: None was named, and none runs here.
-    """
-    if url is not None and key is not None:
-        return Client(url, key)
-    settings = get_settings()
-    here = find_server(settings.home)
-    if url is None and here is None:
-        raise UsageError(
-            f"No packshot runs on {settings.home}. Start one with `packshot up`, "
-            "or name a server with --url and --key."
-        )
-    if here is not None and (url is None or url.rstrip("/") == here.url):
-        return Client(here.url, key or here.key)
-    raise UsageError(
-        f"{url} needs an API key: give --key or PACKSHOT_KEY. "
-        "Make one on the server with `packshot keys create`."
-    )

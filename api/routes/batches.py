@@ -5,7 +5,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, BackgroundTasks, Depends, Query, Response
-from fastapi.responses import StreamingResponse
+from fastapi.responses import JSONResponse, StreamingResponse
 
 from api import reading
 from api.acceptance import accept_batch, terms_of
@@ -13,12 +13,15 @@ from api.archive import stream_archive
 from api.batch_rows import BatchRows
 from api.counting import count_submission
 from api.dependencies import ServicesNow, SessionNow, Submitter, Tenant, get_caller
+from api.dry_run import report
 from api.problems import problems
 from api.publication import publish, revoke
 from api.reading import batch_path, find_batch, view_batch
+from api.recipes import use_recipe
 from api.renditions import channel_named
 from api.results import stream_manifest, stream_results
 from api.schemas import BatchPage, BatchView, JobPage
+from api.sheet_schemas import SheetReport
 from api.uploads import Upload, document_upload, receive_upload
 from core.lifecycle.cancellation import cancel_batch
 from core.states import JobState
@@ -38,7 +41,12 @@ Limit = Annotated[int, Query(ge=1, le=500, description="Most items of the page."
 @router.post(
     "",
     status_code=202,
-    responses=problems(400, 413, 415),
+    # Named here: a dry run answers with something else.
+    response_model=BatchView,
+    responses={
+        200: {"model": SheetReport, "description": "With `dry_run`: what would become of it."},
+        **problems(400, 404, 413, 415),
+    },
     openapi_extra=document_upload(),
 )
 def post_batch(
@@ -48,12 +56,16 @@ def post_batch(
     session: SessionNow,
     background: BackgroundTasks,
     response: Response,
-) -> BatchView:
+) -> BatchView | JSONResponse:
     """Send a sheet: one product per row. Every bad row is named at once, or all are queued."""
     bundle, tenant = services.bundle.get(), caller.tenant
-    sheet, fields = upload.read()
+    fields, recipe = use_recipe(session, tenant, upload.read_fields())
+    sheet = upload.read_sheet(fields)
     terms = terms_of(fields, caller, services.settings)
-    accepted = accept_batch(session, bundle, terms, sheet, fields, upload.name)
+    if fields.dry_run:
+        found = report(session, bundle, terms, sheet, fields, recipe=recipe)
+        return JSONResponse(found.model_dump(mode="json"))
+    accepted = accept_batch(session, bundle, terms, sheet, fields, name=upload.name, recipe=recipe)
     background.add_task(count_submission, services.results, terms, accepted.submission)
     background.add_task(publish, services, caller.tenant, accepted.submission.published)
     response.headers["Location"] = batch_path(accepted.batch.id)

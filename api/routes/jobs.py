@@ -13,6 +13,7 @@ from api.images import etag_of, image_response, matches, ready_image
 from api.problems import problems
 from api.publication import publish, revoke
 from api.reading import find_job, view_job
+from api.recipes import use_recipe
 from api.schemas import JobRequest, JobView
 from core.lifecycle.cancellation import cancel_job
 
@@ -24,7 +25,7 @@ router = APIRouter(
 )
 
 
-@router.post("", status_code=202, responses=problems(413))
+@router.post("", status_code=202, responses=problems(404, 413))
 def post_job(
     request: JobRequest,
     caller: Submitter,
@@ -34,6 +35,7 @@ def post_job(
     response: Response,
 ) -> JobView:
     """Ask for one image; when the same one is in store, it is there at once."""
+    request, _ = use_recipe(session, caller.tenant, request)
     terms = terms_of(request, caller, services.settings)
     accepted = accept_job(session, services.bundle.get(), terms, request, services.results)
     background.add_task(count_submission, services.results, terms, accepted.submission)

@@ -45,17 +45,23 @@ def usable(ttl_seconds: float) -> ColumnElement[bool]:
 
 
 def find_stored(
-    session: Session, tenant: str, fingerprints: Iterable[str], *, ttl_seconds: float
+    session: Session,
+    tenant: str,
+    fingerprints: Iterable[str],
+    *,
+    ttl_seconds: float,
+    lock: bool = True,
 ) -> dict[str, Stored]:
     """Find the image of each fingerprint, in one query.
 
-    Until the transaction ends the janitor leaves them alone.
+    Until the transaction ends the janitor leaves them alone, if they are locked.
 
     Args:
         session: An open transaction.
         tenant: Whose; nothing of another tenant is looked at.
         fingerprints: Any number.
         ttl_seconds: The age from which an image answers no more; `FOR_EVER` for none.
+        lock: Whether they are promised to somebody; otherwise nothing is written.
     """
     wanted = list(fingerprints)
     if not wanted:
@@ -70,8 +76,9 @@ def find_stored(
         )
         # The newest last: it is the one that is kept below.
         .order_by(col(Image.created_at), col(Image.id))
-        .with_for_update(of=Image, read=True, key_share=True)
     )
+    if lock:
+        statement = statement.with_for_update(of=Image, read=True, key_share=True)
     return {
         fingerprint: Stored(image_id=image_id, seconds=seconds)
         for fingerprint, image_id, seconds in session.execute(statement)

@@ -8,6 +8,7 @@ from core.models.generation import Generation
 from core.models.image import Image
 from core.models.job import Job
 from core.models.parameters import ImageParameters
+from core.models.recipe import Recipe
 from core.models.rendition import Rendition
 
 __all__ = [
@@ -21,5 +22,6 @@ __all__ = [
     "Image",
     "ImageParameters",
     "Job",
+    "Recipe",
     "Rendition",
 ]

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Index
+from sqlalchemy import Index, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
@@ -32,6 +32,12 @@ class Batch(SQLModel, table=True):
     """The sheet's columns in its order, for the results sheet."""
     warnings: list[dict[str, Any]] = Field(default_factory=list, sa_type=JSONB)
     """What was accepted but looks wrong: `{line, column, message}`."""
+    reading: dict[str, Any] = Field(
+        default_factory=dict, sa_type=JSONB, sa_column_kwargs={"server_default": text("'{}'")}
+    )
+    """How its sheet was read: see `catalogue.sheet.Reading`. Empty: before that was kept."""
+    recipe: str | None = None
+    """The recipe that it was made with: `name@version`."""
     total_jobs: int
     open_jobs: int
     """Jobs that are not finished; the change that makes it 0 completes the batch."""

@@ -22,6 +22,11 @@ PATHS = [
     ("GET", "/v1/jobs/{id}/renditions"),
     ("GET", "/v1/jobs/{id}/renditions/walmart"),
     ("POST", "/v1/jobs/{id}/cancel"),
+    ("GET", "/v1/recipes"),
+    ("POST", "/v1/recipes"),
+    ("GET", "/v1/recipes/{name}"),
+    ("GET", "/v1/recipes/{name}/versions"),
+    ("GET", "/v1/recipes/{name}/versions/1"),
     ("GET", "/v1/stats"),
     ("POST", "/v1/cache/purge"),
 ]
@@ -30,7 +35,12 @@ PATHS = [
 def test_the_list_of_paths_here_is_the_whole_api(client):
     described = client.get("/openapi.json").json()["paths"]
     found = {
-        (method.upper(), re.sub(r"{(batch|job)_id}", "{id}", path).replace("{channel}", "walmart"))
+        (
+            method.upper(),
+            re.sub(r"{(batch|job)_id}", "{id}", path)
+            .replace("{channel}", "walmart")
+            .replace("{version}", "1"),
+        )
         for path, methods in described.items()
         for method in methods
         if path.startswith("/v1/")
@@ -43,7 +53,7 @@ def test_nothing_is_answered_without_a_key(client, header):
     client.headers.pop("Authorization")
     headers = {"Authorization": header} if header else {}
     for method, path in PATHS:
-        answer = client.request(method, path.format(id=uuid4()), headers=headers)
+        answer = client.request(method, path.format(id=uuid4(), name="summer"), headers=headers)
         assert answer.status_code == 401, path
         assert answer.headers["www-authenticate"].startswith("Bearer")
         assert answer.json()["code"] == "unauthorized"

@@ -1,0 +1,127 @@
+"""Recipes in requests: checked when they are stored, put under a request's own fields when used."""
+
+from typing import TypeVar
+
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+from sqlmodel import Session
+
+from api.cursors import read_cursor, write_cursor
+from api.recipe_schemas import RecipePage, RecipeRequest, RecipeView
+from api.schemas import BatchFields, JobRequest, SheetFields
+from catalogue.limits import Limits
+from catalogue.order import check_parameters
+from catalogue.templates import PromptTemplate, TemplateProblemError
+from core import recipes
+from core.errors import InvalidRequestError, NotFoundError
+from core.models import Recipe
+from core.recipes import Reference, find_recipe, written
+
+F = TypeVar("F", BatchFields, JobRequest)
+
+
+def add_recipe(
+    session: Session, tenant: str, request: RecipeRequest, limits: Limits
+) -> tuple[RecipeView, bool]:
+    """Check a recipe and store it as its next version, unless its newest says the same.
+
+    Raises:
+        InvalidRequestError: naming every field that cannot be used.
+    """
+    fields = request.fields.model_dump(mode="json", exclude_unset=True, exclude_none=True)
+    if not fields:
+        raise InvalidRequestError("The recipe says nothing: give it at least one of `fields`.")
+    _check(request.fields, limits)
+    recipe, is_new = recipes.add_version(session, tenant, request.name, fields, request.note)
+    return view_recipe(recipe), is_new
+
+
+def use_recipe(session: Session, tenant: str, request: F) -> tuple[F, str | None]:
+    """Put a request's recipe under its own fields.
+
+    What the request says itself wins, even where it says null: that lifts the recipe's value.
+
+    Returns:
+        The request with the recipe's values, and the recipe's `name@version`; the request as it
+        is and None when it names none.
+
+    Raises:
+        NotFoundError: The tenant has no such recipe.
+        RequestValidationError: The recipe says something that this version does not take.
+    """
+    if request.recipe is None:
+        return request, None
+    recipe = find_recipe(session, tenant, Reference.parse(request.recipe))
+    kind = type(request)
+    taken = {name: value for name, value in recipe.fields.items() if name in kind.model_fields}
+    own = {name: getattr(request, name) for name in request.model_fields_set}
+    try:
+        return kind.model_validate(taken | own), written(recipe)
+    except ValidationError as error:
+        raise RequestValidationError(error.errors()) from error
+
+
+def list_recipes(session: Session, tenant: str, *, cursor: str | None, limit: int) -> RecipePage:
+    """Give one page of a tenant's recipes by name, each in its newest version."""
+    after = read_cursor(cursor, _name)
+    found = recipes.list_newest(session, tenant, after=after, limit=limit + 1)
+    page = found[:limit]
+    return RecipePage(
+        items=[view_recipe(one) for one in page],
+        next=write_cursor(page[-1].name) if len(found) > limit else None,
+    )
+
+
+def list_versions(
+    session: Session, tenant: str, name: str, *, cursor: str | None, limit: int
+) -> RecipePage:
+    """Give one page of a recipe's versions, newest first.
+
+    Raises:
+        NotFoundError: The tenant has no such recipe.
+    """
+    before = read_cursor(cursor, int)
+    found = recipes.list_versions(session, tenant, name, before=before, limit=limit + 1)
+    if not found and before is None:
+        raise NotFoundError(f"There is no recipe {name!r} here. GET /v1/recipes lists them.")
+    page = found[:limit]
+    return RecipePage(
+        items=[view_recipe(one) for one in page],
+        next=write_cursor(page[-1].version) if len(found) > limit else None,
+    )
+
+
+def view_recipe(recipe: Recipe) -> RecipeView:
+    """Write one version."""
+    return RecipeView(
+        name=recipe.name,
+        version=recipe.version,
+        reference=written(recipe),
+        note=recipe.note,
+        fields=recipe.fields,
+        created_at=recipe.created_at,
+    )
+
+
+def recipe_path(recipe: RecipeView) -> str:
+    """Give the path of a version."""
+    return f"/v1/recipes/{recipe.name}/versions/{recipe.version}"
+
+
+def _name(text: str) -> str:
+    return Reference.parse(text).name
+
+
+def _check(fields: SheetFields, limits: Limits) -> None:
+    _, issues = check_parameters(fields.parameters(), limits)
+    for column in ("template", "file_name"):
+        template = getattr(fields, column)
+        try:
+            PromptTemplate(template or "")
+        except TemplateProblemError as error:
+            issues.add(str(error), column=column)
+    if issues:
+        named = "; ".join(f"{issue.column}: {issue.message}" for issue in issues)
+        raise InvalidRequestError(
+            f"The recipe cannot be used: {named}", errors=list(issues.documents())
+        )

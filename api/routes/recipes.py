@@ -1,0 +1,84 @@
+"""Recipes: presets with a name and versions, for sheets and single images."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Response
+from fastapi import Path as PathParameter
+
+from api import recipes
+from api.dependencies import ServicesNow, SessionNow, Submitter, Tenant, get_caller
+from api.problems import problems
+from api.recipe_schemas import RecipeName, RecipePage, RecipeRequest, RecipeView
+from core.recipes import Reference, find_recipe
+
+router = APIRouter(
+    prefix="/v1/recipes",
+    tags=["Recipes"],
+    dependencies=[Depends(get_caller)],
+    responses=problems(401, 403, 422, 503),
+)
+
+Cursor = Annotated[str | None, Query(description="`next` of the page before.", max_length=200)]
+Limit = Annotated[int, Query(ge=1, le=500, description="Most items of the page.")]
+
+
+@router.post(
+    "",
+    status_code=201,
+    responses={
+        200: {"model": RecipeView, "description": "Its newest version says the same already."},
+        **problems(413),
+    },
+)
+def post_recipe(
+    request: RecipeRequest,
+    caller: Submitter,
+    services: ServicesNow,
+    session: SessionNow,
+    response: Response,
+) -> RecipeView:
+    """Store a recipe, as the next version of its name."""
+    recipe, is_new = recipes.add_recipe(
+        session, caller.tenant, request, services.bundle.get().limits
+    )
+    response.headers["Location"] = recipes.recipe_path(recipe)
+    if not is_new:
+        response.status_code = 200
+    return recipe
+
+
+@router.get("")
+def get_recipes(
+    tenant: Tenant, session: SessionNow, cursor: Cursor = None, limit: Limit = 50
+) -> RecipePage:
+    """List recipes by name, each in its newest version."""
+    return recipes.list_recipes(session, tenant, cursor=cursor, limit=limit)
+
+
+@router.get("/{name}", responses=problems(404))
+def get_recipe(name: RecipeName, tenant: Tenant, session: SessionNow) -> RecipeView:
+    """Show a recipe's newest version."""
+    return recipes.view_recipe(find_recipe(session, tenant, Reference(name=name)))
+
+
+@router.get("/{name}/versions", responses=problems(404))
+def get_versions(
+    name: RecipeName,
+    tenant: Tenant,
+    session: SessionNow,
+    cursor: Cursor = None,
+    limit: Limit = 50,
+) -> RecipePage:
+    """List a recipe's versions, newest first."""
+    return recipes.list_versions(session, tenant, name, cursor=cursor, limit=limit)
+
+
+@router.get("/{name}/versions/{version}", responses=problems(404))
+def get_version(
+    name: RecipeName,
+    version: Annotated[int, PathParameter(ge=1, le=2**31 - 1, description="From 1.")],
+    tenant: Tenant,
+    session: SessionNow,
+) -> RecipeView:
+    """Show one version of a recipe, as it will always be."""
+    return recipes.view_recipe(find_recipe(session, tenant, Reference(name=name, version=version)))

@@ -1,0 +1,59 @@
+"""Types of the fields that say how a sheet is to be read."""
+
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
+
+from catalogue.checks import check_text
+from catalogue.json_lines import parse_json
+from catalogue.readers import check_encoding, parse_separator
+
+MOST_COLUMNS = 100
+"""Columns that a request may name."""
+
+
+def _encoding(value: str) -> str:
+    if reason := check_encoding(value):
+        raise ValueError(reason)
+    return value
+
+
+def _separator(value: str) -> str:
+    separator = parse_separator(value)
+    if separator is None:
+        raise ValueError(
+            "A separator is one character that is no letter, digit, quote or blank, or one of "
+            "comma, semicolon, tab and pipe."
+        )
+    return separator
+
+
+def _columns(value: Any) -> Any:
+    """Read what a form can only send as text."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return parse_json(value)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(
+            f'Column names are sent as JSON, such as {{"sku": "Artikel"}}; this is none ({error}).'
+        ) from error
+
+
+def _names(value: dict[str, str]) -> dict[str, str]:
+    if len(value) > MOST_COLUMNS:
+        raise ValueError(f"{len(value):,} columns are named; {MOST_COLUMNS} is the most.")
+    for text in (*value, *value.values()):
+        if reason := check_text(text):
+            raise ValueError(reason)
+    return value
+
+
+Encoding = Annotated[str, AfterValidator(_encoding)]
+Separator = Annotated[str, AfterValidator(_separator)]
+ColumnNames = Annotated[
+    dict[str, str],
+    BeforeValidator(_columns),
+    AfterValidator(_names),
+    WithJsonSchema({"type": "object", "additionalProperties": {"type": "string"}}),
+]

@@ -1,0 +1,95 @@
+"""The JSON of sheets: how they were read, and what a dry run says of them."""
+
+from pydantic import BaseModel, Field
+
+from catalogue.sheet import Format, Source
+from core.states import CacheOutcome
+
+
+class SheetReading(BaseModel):
+    """How a sheet was read: detected, or as the request said."""
+
+    format: Format
+    source: Source = Field(description="Whose export it is; `plain`: columns mean their names.")
+    encoding: str | None = Field(description="null: rows came as JSON.")
+    separator: str | None = Field(description="null: there is none.")
+    columns: dict[str, str] = Field(
+        description="The sheet's column by what packshot takes it for: sku, title, prompt, …"
+    )
+    template: str | None = Field(
+        description="What makes the prompts of rows without one when the request has no template."
+    )
+    skipped: int = Field(description="Rows that are no product of their own.")
+
+
+class SheetWarning(BaseModel):
+    """Something about a place in a sheet."""
+
+    line: int | None
+    column: str | None
+    message: str
+
+
+class PreviewImage(BaseModel):
+    """One image that a sheet would ask for."""
+
+    line: int | None = Field(description="Line of the sheet.")
+    sku: str
+    variant: int
+    prompt: str
+    negative_prompt: str
+    width: int
+    height: int
+    steps: int
+    guidance_scale: float
+    scheduler: str
+    seed: int
+    files: dict[str, str] = Field(
+        description="File names by channel, where somebody asks for channels or names."
+    )
+    cache: CacheOutcome = Field(description="What would serve it now.")
+    warning: str | None
+
+
+class RepeatedSku(BaseModel):
+    """A SKU that more than one row has."""
+
+    sku: str
+    lines: list[int] = Field(description="The first of them.")
+    rows: int
+
+
+class Forecast(BaseModel):
+    """What would become of a sheet's images, if it were sent now."""
+
+    from_store: int = Field(description="Images that are answered at once.")
+    shared: int = Field(
+        description="Images that share another's computing: equal ones of the sheet, or running."
+    )
+    computed: int
+
+
+class Estimate(BaseModel):
+    """How long the computing would take, once its turn has come."""
+
+    seconds: float | None = Field(description="null: nothing is known about this model's speed.")
+    images_per_minute: float | None = Field(description="Of images like these.")
+    basis: str = Field(description="Where that comes from, or what to do to know it.")
+
+
+class SheetReport(BaseModel):
+    """What a dry run found: nothing was stored, queued or counted."""
+
+    valid: bool = Field(description="Whether the sheet would be accepted as it is.")
+    detected: SheetReading
+    recipe: str | None = Field(description="The recipe it would be made with: `name@version`.")
+    rows: int = Field(description="Products.")
+    images: int = Field(description="Of the rows without errors.")
+    equal_images: int = Field(description="Of those, images that equal an earlier one.")
+    repeated_skus: list[RepeatedSku] = Field(description="The first of them.")
+    forecast: Forecast
+    estimate: Estimate
+    preview: list[PreviewImage] = Field(description="The first images, as many as asked for.")
+    errors: list[SheetWarning] = Field(description="Every bad place; the first 1,000.")
+    errors_left_out: int
+    warnings: list[SheetWarning]

@@ -1,0 +1,85 @@
+"""What a server says of a sheet that is not sent: its report, for people."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.table import Table
+
+from cli.console import say, show, stdout
+from cli.errors import SheetRefusedError
+
+_SHOWN_WARNINGS = 20
+
+
+def print_report(name: str, report: Mapping[str, Any]) -> None:
+    """Print a dry run's report.
+
+    Raises:
+        SheetRefusedError: The sheet would be refused; every bad cell is named.
+    """
+    stdout.print(f"{name}: {describe(report['detected'])}")
+    _print_prompts(report["preview"], left_out=report["images"] - len(report["preview"]))
+    _print_counts(report)
+    for warning in report["warnings"][:_SHOWN_WARNINGS]:
+        place = f"line {warning['line']}: " if warning["line"] else ""
+        say(f"{place}{warning['message']}")
+    if len(report["warnings"]) > _SHOWN_WARNINGS:
+        say(f"and {len(report['warnings']) - _SHOWN_WARNINGS} more warnings")
+    if not report["valid"]:
+        raise SheetRefusedError(report["errors"], report["errors_left_out"])
+
+
+def describe(detected: Mapping[str, Any]) -> str:
+    """Say how a sheet was read."""
+    parts = [_FORMATS.get(detected["format"], detected["format"])]
+    if detected["source"] != "plain":
+        parts.insert(0, f"{detected['source']} export")
+    if detected["encoding"]:
+        parts.append(detected["encoding"])
+    if detected["separator"]:
+        parts.append(f"separator {_SEPARATORS.get(detected['separator'], detected['separator'])}")
+    columns = ", ".join(f"{name} from {column!r}" for name, column in detected["columns"].items())
+    return f"{', '.join(parts)}; {columns}"
+
+
+_FORMATS = {"csv": "CSV", "jsonl": "JSONL", "json": "JSON", "xml": "XML"}
+_SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
+
+
+def _print_prompts(preview: Sequence[Mapping[str, Any]], *, left_out: int) -> None:
+    if not preview:
+        return
+    table = Table("line", "sku", "variant", "served by", "prompt", box=None)
+    for image in preview:
+        cells = (image[name] for name in ("line", "sku", "variant", "cache", "prompt"))
+        table.add_row(*("" if cell is None else str(cell) for cell in cells))
+    show(table)
+    if left_out > 0:
+        stdout.print(f"… and {left_out:,} more")
+
+
+def _print_counts(report: Mapping[str, Any]) -> None:
+    forecast, estimate, skipped = (
+        report["forecast"],
+        report["estimate"],
+        report["detected"]["skipped"],
+    )
+    rows = f"{report['rows']:,} rows" + (f" ({skipped:,} more skipped)" if skipped else "")
+    stdout.print(
+        f"{rows}, {report['images']:,} images: {forecast['computed']:,} to compute, "
+        f"{forecast['shared']:,} shared with equal work, {forecast['from_store']:,} from store"
+    )
+    for repeated in report["repeated_skus"]:
+        lines = ", ".join(map(str, repeated["lines"]))
+        more = ", …" if repeated["rows"] > len(repeated["lines"]) else ""
+        say(f"SKU {repeated['sku']!r} is in {repeated['rows']:,} rows: lines {lines}{more}")
+    seconds = estimate["seconds"]
+    taken = "Time not known." if seconds is None else f"About {_duration(seconds)}."
+    stdout.print(f"{taken} {estimate['basis']}")
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    minutes = seconds / 60
+    return f"{minutes:.0f} min" if minutes < 120 else f"{minutes / 60:.1f} h"

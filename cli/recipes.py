@@ -1,0 +1,96 @@
+"""`packshot recipes`: presets with a name and versions, on any server."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from cli.connection import connect
+from cli.console import say, show, stdout
+from cli.errors import UsageError
+from cli.fields import read_values
+from cli.options import Key, Url
+
+app = typer.Typer(no_args_is_help=True, help="Recipes: presets for sheets.")
+
+Name = Annotated[str, typer.Argument(help="The recipe's name.")]
+
+
+@app.command()
+def add(
+    name: Name,
+    field: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", help="A field of the request, such as steps=30 or 'template=a {{ title }}'."
+        ),
+    ] = None,
+    file: Annotated[
+        Path | None, typer.Option(help="A JSON file with fields; --set wins over it.")
+    ] = None,
+    note: Annotated[str, typer.Option(help="What changed.")] = "",
+    url: Url = None,
+    key: Key = None,
+) -> None:
+    """Store a recipe as the next version of its name, and print `name@version`."""
+    fields = {**_read(file), **read_values(field or (), option="--set")}
+    if not fields:
+        raise UsageError("Say what the recipe sets: --set steps=30, or --file recipe.json.")
+    with connect(url, key) as client:
+        recipe = client.add_recipe({"name": name, "note": note, "fields": fields})
+    stdout.print(recipe["reference"])
+
+
+@app.command("list")
+def list_them(url: Url = None, key: Key = None) -> None:
+    """List the recipes, each in its newest version."""
+    with connect(url, key) as client:
+        _show(client.recipes())
+
+
+@app.command()
+def versions(name: Name, url: Url = None, key: Key = None) -> None:
+    """List a recipe's versions, newest first."""
+    with connect(url, key) as client:
+        _show(client.recipes(name))
+
+
+@app.command("show")
+def show_one(
+    reference: Annotated[str, typer.Argument(help="`name`, for its newest, or `name@version`.")],
+    url: Url = None,
+    key: Key = None,
+) -> None:
+    """Print a recipe's fields as JSON, which `add --file` takes again."""
+    name, _, version = reference.partition("@")
+    with connect(url, key) as client:
+        recipe = client.recipe(name, version or None)
+    say(f"{recipe['reference']}, made {recipe['created_at'][:16]} {recipe['note']}".rstrip())
+    stdout.print(json.dumps(recipe["fields"], indent=2, ensure_ascii=False))
+
+
+def _read(file: Path | None) -> dict[str, Any]:
+    if file is None:
+        return {}
+    try:
+        fields = json.loads(file.read_bytes())
+    except ValueError as error:
+        raise UsageError(f"{file} is no JSON ({error}).") from error
+    if not isinstance(fields, dict):
+        raise UsageError(f'{file} must hold one JSON object, such as {{"steps": 30}}.')
+    return fields
+
+
+def _show(recipes: list[Mapping[str, Any]]) -> None:
+    table = Table("recipe", "made", "fields", "note", box=None)
+    for recipe in recipes:
+        table.add_row(
+            recipe["reference"],
+            recipe["created_at"][:16].replace("T", " "),
+            ", ".join(recipe["fields"]),
+            recipe["note"],
+        )
+    show(table)

@@ -1,0 +1,130 @@
+"""What would become of wanted images: the same look-ups as a submission's, and nothing written."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from sqlalchemy import select
+from sqlmodel import Session, col
+
+from core.cache_mode import CacheMode
+from core.lifecycle.lookup import FOR_EVER, find_stored, in_flight
+from core.lifecycle.submission import Wanted
+from core.models import Generation, Image
+from core.states import CacheOutcome
+
+RECENT = 200
+"""Images that the speed of the workers is taken from."""
+FEWEST = 10
+"""Images of the bundle among them that say something about it."""
+
+
+class Drawn(Protocol):
+    """What decides how long an image takes."""
+
+    @property
+    def steps(self) -> int:
+        """Denoising steps."""
+
+    @property
+    def guidance_scale(self) -> float:
+        """Classifier-free guidance; above 1 a step takes two UNet rows."""
+
+    @property
+    def width(self) -> int:
+        """Pixels."""
+
+    @property
+    def height(self) -> int:
+        """Pixels."""
+
+
+def foresee(
+    session: Session,
+    wanted: Sequence[Wanted],
+    *,
+    tenant: str,
+    bundle_revision: str,
+    cache: CacheMode = CacheMode.USE,
+    ttl_seconds: float = FOR_EVER,
+) -> Sequence[CacheOutcome]:
+    """Tell what would serve each image, in the order of the wanted images.
+
+    Takes no locks: what is in store now may be gone when the sheet is really sent.
+    """
+    names = [_names(one, bundle_revision, cache) for one in wanted]
+    if cache is CacheMode.BYPASS:
+        return [CacheOutcome.MISS] * len(names)
+    everything = {digest for digests in names for digest in digests}
+    stored: Mapping[str, object] = {}
+    if cache is CacheMode.USE:
+        stored = find_stored(session, tenant, everything, ttl_seconds=ttl_seconds, lock=False)
+    coming = in_flight(session, tenant, everything)
+    outcomes = []
+    for digests in names:
+        if any(digest in stored for digest in digests):
+            outcomes.append(CacheOutcome.EXACT)
+            continue
+        # The next one of the sheet that wants the same joins this one.
+        joins = any(digest in coming for digest in digests)
+        outcomes.append(CacheOutcome.COALESCED if joins else CacheOutcome.MISS)
+        coming.add(digests[-1])
+    return outcomes
+
+
+def _names(wanted: Wanted, revision: str, cache: CacheMode) -> Sequence[str]:
+    """Give by what an image is found; the last is what equal ones of a sheet share."""
+    exact = wanted.fingerprint(revision)
+    if cache is CacheMode.USE and wanted.approximate:
+        return exact, wanted.approximate_fingerprint(revision)
+    return (exact,)
+
+
+def work(image: Drawn) -> float:
+    """Measure an image's computing: UNet rows times pixels."""
+    calls = 2 if image.guidance_scale > 1 else 1
+    return float(image.steps * calls * image.width * image.height)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Speed:
+    """How quickly images were made lately."""
+
+    work_per_second: float
+    images: int
+    """From how many that is known."""
+
+
+def recent_speed(session: Session, bundle_revision: str) -> Speed | None:
+    """Tell how quickly all workers together made the newest images; None when too few are known.
+
+    Times when nothing was made do not count.
+    """
+    newest = select(col(Image.generation_id)).order_by(col(Image.id).desc()).limit(RECENT)
+    statement = select(Generation).where(
+        col(Generation.id).in_(newest),
+        col(Generation.bundle_revision) == bundle_revision,
+        # What began with another's latents took less than its steps.
+        col(Generation.approximation).is_(None),
+    )
+    made = [
+        (one.started_at, one.finished_at, work(one))
+        for one in session.execute(statement).scalars()
+        if one.started_at and one.finished_at
+    ]
+    busy = _busy_seconds((began, ended) for began, ended, _ in made)
+    if len(made) < FEWEST or busy <= 0:
+        return None
+    return Speed(work_per_second=sum(one for *_, one in made) / busy, images=len(made))
+
+
+def _busy_seconds(spans: Iterable[tuple[datetime, datetime]]) -> float:
+    """Measure the union of spans of time."""
+    busy, until = 0.0, None
+    for began, ended in sorted(spans):
+        start = began if until is None else max(began, until)
+        if ended > start:
+            busy += (ended - start).total_seconds()
+            until = ended
+    return busy

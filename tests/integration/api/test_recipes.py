@@ -1,0 +1,168 @@
+"""Recipes: versions that never change, and who wins over whom."""
+
+from core.fingerprint import sku_seed
+
+SUMMER = {
+    "template": "a {{ color }} mug in the sun",
+    "negative_prompt": "text",
+    "steps": 7,
+    "guidance_scale": 2.5,
+    "scheduler": "euler",
+    "seed": "per_sku",
+    "variants": 2,
+    "lane": "bulk",
+    "channels": ["walmart"],
+}
+SHEET = "sku,color,steps\nA,red,\nB,blue,9\n"
+
+
+def add(client, fields, name="summer", status=201, **more):
+    answer = client.post("/v1/recipes", json={"name": name, "fields": fields, **more})
+    assert answer.status_code == status, answer.text
+    return answer.json()
+
+
+def items(client, batch):
+    return client.get(batch["links"]["items"]).json()["items"]
+
+
+def test_versions_are_counted_kept_and_found(client):
+    first = add(client, SUMMER, note="for June")
+    assert (first["version"], first["reference"], first["note"]) == (1, "summer@1", "for June")
+    assert first["fields"] == SUMMER
+    second = add(client, SUMMER | {"steps": 8})
+    assert second["version"] == 2
+    path = "/v1/recipes/summer"
+    assert client.get(path).json() == second
+    assert client.get(f"{path}/versions/1").json() == first
+    assert [one["version"] for one in client.get(f"{path}/versions").json()["items"]] == [2, 1]
+    add(client, {"steps": 4}, name="autumn")
+    listed = client.get("/v1/recipes").json()["items"]
+    assert [one["reference"] for one in listed] == ["autumn@1", "summer@2"]
+
+
+def test_what_the_newest_version_says_already_makes_no_other(client):
+    first = add(client, SUMMER)
+    assert add(client, SUMMER, status=200) == first
+    add(client, {"steps": 4})
+    assert add(client, SUMMER)["version"] == 3
+
+
+def test_recipes_and_versions_come_in_pages(client):
+    for number in range(3):
+        add(client, {"steps": number + 1})
+        add(client, {"steps": 4}, name=f"r{number}")
+    for path, key, expected in (
+        ("/v1/recipes", "name", ["r0", "r1", "r2", "summer"]),
+        ("/v1/recipes/summer/versions", "version", [3, 2, 1]),
+    ):
+        first = client.get(path, params={"limit": 2}).json()
+        second = client.get(path, params={"limit": 2, "cursor": first["next"]}).json()
+        assert [one[key] for one in first["items"] + second["items"]] == expected
+        assert second["next"] is None
+        assert client.get(path, params={"cursor": "AA"}).status_code == 422
+
+
+def test_cells_win_over_the_request_which_wins_over_the_recipe(client, send):
+    add(client, SUMMER)
+    batch = send(client, SHEET, recipe="summer", scheduler="ddim", variants=1)
+    assert (batch["recipe"], batch["lane"]) == ("summer@1", "bulk")
+    first, second = items(client, batch)
+    assert (first["prompt"], first["steps"], first["scheduler"]) == (
+        "a red mug in the sun",
+        7,
+        "ddim",
+    )
+    assert (second["steps"], second["negative_prompt"]) == (9, "text")
+    assert [first["seed"], second["seed"]] == [sku_seed("A"), sku_seed("B")]
+
+
+def test_a_batch_keeps_the_version_that_it_was_made_with(client, send):
+    add(client, SUMMER)
+    batch = send(client, SHEET, recipe="summer")
+    add(client, SUMMER | {"steps": 20})
+    assert client.get(batch["links"]["self"]).json()["recipe"] == "summer@1"
+    old, new = (send(client, SHEET, recipe=name) for name in ("summer@1", "summer"))
+    assert [items(client, one)[0]["steps"] for one in (old, new)] == [7, 20]
+    assert new["recipe"] == "summer@2"
+
+
+def test_a_single_image_takes_what_concerns_it(client):
+    add(client, SUMMER)
+    job = client.post("/v1/jobs", json={"prompt": "a mug", "sku": "A", "recipe": "summer"}).json()
+    assert (job["prompt"], job["steps"], job["lane"]) == ("a mug", 7, "bulk")
+    assert job["seed"] == sku_seed("A")
+    # What the request says wins, null too: the model's own steps.
+    job = client.post(
+        "/v1/jobs",
+        json={"prompt": "a mug", "recipe": "summer@1", "steps": None, "seed": "derived"},
+    ).json()
+    assert (job["steps"], job["scheduler"]) == (4, "euler")
+    answer = client.post("/v1/jobs", json={"prompt": "a mug", "recipe": "summer"})
+    assert answer.status_code == 422
+    assert "give the request a `sku`" in answer.json()["detail"]
+
+
+def test_rows_sent_as_json_take_a_recipe_too(client):
+    add(client, {"columns": {"sku": "Artikel"}, "template": "a {{ kind }}", "steps": 3})
+    body = {"rows": [{"Artikel": "A", "kind": "mug"}], "recipe": "summer@1"}
+    batch = client.post("/v1/batches", json=body).json()
+    (job,) = items(client, batch)
+    assert (job["sku"], job["prompt"], job["steps"]) == ("A", "a mug", 3)
+
+
+def test_a_recipe_that_is_not_there_is_told(client):
+    add(client, SUMMER)
+    requests = {
+        "/v1/jobs": {"prompt": "a"},
+        "/v1/batches": {"rows": [{"sku": "A", "prompt": "a"}]},
+    }
+    for recipe in ("winter", "summer@2", "summer@99999999"):
+        for path, body in requests.items():
+            answer = client.post(path, json=body | {"recipe": recipe})
+            assert answer.status_code == 404
+            assert "GET /v1/recipes" in answer.json()["detail"]
+        name, _, version = recipe.partition("@")
+        path = f"/v1/recipes/{name}" + (f"/versions/{version}" if version else "")
+        assert client.get(path).status_code == 404
+
+
+def test_what_names_no_recipe_is_told(client):
+    for recipe in ("Summer", "a b", "summer@0", "summer@", "@1", "a@1@2", "é", ""):
+        answer = client.post("/v1/jobs", json={"prompt": "a", "recipe": recipe})
+        assert answer.status_code == 422
+        assert "names no recipe" in answer.json()["detail"]
+
+
+UNUSABLE = [
+    ({"name": "a", "fields": {"file_name": "{{"}}, "file_name: The template"),
+    ({"name": "a", "fields": {}}, "says nothing"),
+    ({"name": "a", "fields": {"steps": None}}, "says nothing"),
+    ({"name": "a", "fields": {"steps": 0}}, "steps: 0 is not between"),
+    ({"name": "a", "fields": {"template": "{% for"}}, "template: The template"),
+    ({"name": "a", "fields": {"seed": "any"}}, "per_sku"),
+    ({"name": "a", "fields": {"recipe": "b"}}, "recipe"),
+    ({"name": "a", "fields": {"dry_run": True}}, "dry_run"),
+    ({"name": "A", "fields": {"steps": 3}}, "name"),
+    ({"name": "a@1", "fields": {"steps": 3}}, "name"),
+    ({"fields": {"steps": 3}}, "name"),
+]
+
+
+def test_a_recipe_that_cannot_be_used_is_not_kept(client):
+    for body, words in UNUSABLE:
+        answer = client.post("/v1/recipes", json=body)
+        assert answer.status_code == 422, body
+        assert words in answer.text
+    assert client.get("/v1/recipes").json()["items"] == []
+
+
+def test_recipes_are_their_tenants_own(client, stranger):
+    add(client, SUMMER)
+    assert stranger.get("/v1/recipes").json()["items"] == []
+    for path in ("", "/versions", "/versions/1"):
+        assert stranger.get(f"/v1/recipes/summer{path}").status_code == 404
+    answer = stranger.post("/v1/jobs", json={"prompt": "a", "recipe": "summer"})
+    assert answer.status_code == 404
+    assert add(stranger, {"steps": 3})["version"] == 1
+    assert client.get("/v1/recipes/summer").json()["fields"] == SUMMER
