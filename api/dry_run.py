@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from sqlmodel import Session
@@ -19,6 +20,7 @@ from api.sheet_schemas import (
     SheetReport,
     SheetWarning,
 )
+from bundles.plan import newest_plan
 from catalogue.naming import name_files
 from catalogue.order import examine
 from catalogue.sheet import Sheet
@@ -39,6 +41,7 @@ def report(
     sheet: Sheet,
     fields: BatchFields,
     *,
+    home: Path,
     recipe: str | None = None,
 ) -> SheetReport:
     """Check a sheet, and say what would become of it. Nothing is stored, queued or counted.
@@ -49,6 +52,7 @@ def report(
         terms: Whose it is, and what it wants of the caches.
         sheet: As it was read.
         fields: What the request says, its recipe included.
+        home: Where plans of machines are kept.
         recipe: The recipe's `name@version`, to be told.
 
     Raises:
@@ -89,6 +93,7 @@ def report(
                 for one, outcome in zip(wanted, outcomes, strict=True)
                 if outcome is CacheOutcome.MISS
             ],
+            home,
         ),
         preview=[
             _preview(one, digest, outcome)
@@ -102,27 +107,41 @@ def report(
     )
 
 
-def estimate(session: Session, bundle: Bundle, wanted: Sequence[Wanted]) -> Estimate:
-    """Tell how long images would take: as the newest images took.
+def estimate(session: Session, bundle: Bundle, wanted: Sequence[Wanted], home: Path) -> Estimate:
+    """Tell how long images would take: by the machine's measured plan, else by recent images.
 
     Args:
         session: An open transaction; it is only read in.
         bundle: The model that makes them.
         wanted: Those that would be computed.
+        home: Where plans of machines are kept.
     """
-    recent = recent_speed(session, bundle.manifest.revision)
-    if recent is None:
+    manifest = bundle.manifest
+    total = sum(map(work, wanted))
+    plan = newest_plan(home.expanduser(), manifest.revision)
+    if plan is not None and plan.images_per_minute > 0:
+        size = {"width": plan.width, "height": plan.height}
+        speed = work(manifest.defaults.model_copy(update=size)) * plan.images_per_minute / 60
+        basis = (
+            f"One worker with the plan that `packshot tune` measured on {plan.machine.cpu}: "
+            f"{plan.images_per_minute:.1f} images a minute at {plan.width}x{plan.height} pixels "
+            f"and {manifest.defaults.steps} steps."
+        )
+    elif recent := recent_speed(session, manifest.revision):
+        speed = recent.work_per_second
+        basis = f"As all workers together made the last {recent.images} images of this model."
+    else:
         return Estimate(
             seconds=None,
             images_per_minute=None,
-            basis="The speed of this model is not known yet: ask again when "
-            f"{FEWEST} images were made.",
+            basis="This machine's speed with this model is not known yet: run `packshot tune`, or "
+            f"ask again when {FEWEST} images were made.",
         )
-    seconds = sum(map(work, wanted)) / recent.work_per_second
+    seconds = total / speed
     return Estimate(
         seconds=round(seconds, 1),
         images_per_minute=round(60 * len(wanted) / seconds, 1) if seconds else None,
-        basis=f"As all workers together made the last {recent.images} images of this model.",
+        basis=basis,
     )
 
 

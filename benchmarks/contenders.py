@@ -66,9 +66,9 @@ def openvino_genai(exported: Path) -> Contender:
 
 def packshot(bundle: Path, row_limit: int, precision: str, **plan: Any) -> Contender:
     """Packshot's engine with the whole queue waiting; `plan` has the other fields of a `Plan`."""
+    from bundles.plan import Plan
     from worker.engine import Engine
     from worker.pipeline import Pipeline
-    from worker.plan import Plan
     from worker.rows import RowRequest
 
     followed = Plan(rows=row_limit, **plan)

@@ -5,11 +5,11 @@ from pathlib import Path
 from rich.table import Table
 
 from bundles.manifest import FILE_NAME, Manifest, load_manifest
+from bundles.plan import find_plan, this_machine
 from cli.bundles import bundles_folder
 from cli.console import fail, say, show
 from core.errors import BundleError
 from core.settings import Settings, get_settings
-from worker.plan import find_plan, this_machine
 
 COLUMNS = (
     "name", "size", "precision", "merging", "features", "scores", "speed", "disk", "licence",

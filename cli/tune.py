@@ -14,6 +14,7 @@ import typer
 from rich.table import Table
 
 from bundles.manifest import Manifest, load_manifest
+from bundles.plan import TunedPlan, save_plan, this_machine
 from cli.console import say, show, stderr, stdout
 from cli.errors import UsageError
 from cli.quiet import quieten
@@ -22,7 +23,6 @@ from cli.tune_chart import Point, draw
 from core.errors import BundleError
 from core.settings import Settings, get_settings
 from local.lock import running
-from worker.plan import TunedPlan, save_plan, this_machine
 from worker.topology import format_cpus, machine_nodes, settle
 
 if TYPE_CHECKING:

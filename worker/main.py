@@ -10,6 +10,7 @@ import structlog
 from celery import Celery, signals
 
 from bundles.manifest import Manifest, load_manifest
+from bundles.plan import Plan
 from catalogue.renditions.store import Renditions
 from core import cache_ledger
 from core.database import Database
@@ -25,7 +26,7 @@ from worker.leases import Leases
 from worker.memory import MemoryGuard
 from worker.model import Model
 from worker.pipeline import load_pipeline
-from worker.plan import Plan, plan_for
+from worker.plan import plan_for
 from worker.runner import Runner
 from worker.shutdown import Shutdown
 from worker.startup import run_or_explain, wait_for_services

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from bundles.features.graphs import cut
 from bundles.manifest import BlockCache, DeepCache, load_manifest, variant_folder
+from bundles.plan import Plan
 from bundles.step_plan import FULL
 from core.errors import BundleError
 from core.settings import Settings
 from worker.features import load_alignment
 from worker.model import Array, Features, StepInputs
-from worker.plan import Plan
 from worker.tiling import decode_tiled
 from worker.tokenizer import Tokenizer
 from worker.unet import Shape, UNet

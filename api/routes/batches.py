@@ -63,7 +63,8 @@ def post_batch(
     sheet = upload.read_sheet(fields)
     terms = terms_of(fields, caller, services.settings)
     if fields.dry_run:
-        found = report(session, bundle, terms, sheet, fields, recipe=recipe)
+        home = services.settings.home
+        found = report(session, bundle, terms, sheet, fields, home=home, recipe=recipe)
         return JSONResponse(found.model_dump(mode="json"))
     accepted = accept_batch(session, bundle, terms, sheet, fields, name=upload.name, recipe=recipe)
     background.add_task(count_submission, services.results, terms, accepted.submission)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from worker.plan import Plan
+from bundles.plan import Plan
 
 ROWS = (1, 2, 4, 8)
 """Images that share a call; more than 8 brought nothing on any CPU that was measured."""

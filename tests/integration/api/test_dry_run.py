@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sqlalchemy import text
 
+from bundles.plan import Plan, TunedPlan, save_plan, this_machine
 from core.cache_mode import CacheMode
 from core.lifecycle.forecast import foresee
 from core.lifecycle.submission import Wanted
@@ -95,10 +96,33 @@ def test_as_many_prompts_as_wanted_are_shown(client):
     assert dry_run(client, sheet, preview=0)["preview"] == []
 
 
-def test_the_time_is_taken_from_the_images_made_last(client, shop):
-    unknown = dry_run(client, "sku,prompt\nA,a\n")["estimate"]
-    assert (unknown["seconds"], unknown["images_per_minute"]) == (None, None)
-    assert "not known yet" in unknown["basis"]
+def test_the_time_is_taken_from_the_machines_plan(serve, settings, tmp_path):
+    client = serve(settings.model_copy(update={"home": tmp_path}))
+    sheet = "sku,prompt,steps,width\nA,a,,\nB,b,8,\nC,c,,128\nD,a,,\n"
+    unknown = dry_run(client, sheet)["estimate"]
+    assert unknown["seconds"] is None
+    assert "packshot tune" in unknown["basis"]
+    save_plan(
+        tmp_path,
+        TunedPlan(
+            plan=Plan(),
+            machine=this_machine(),
+            revision="1" * 64,
+            width=64,
+            height=64,
+            steps_per_second=8.0,
+            images_per_minute=60.0,
+            image_seconds=1.0,
+            tuned_at=datetime(2026, 1, 1, tzinfo=UTC),
+        ),
+    )
+    known = dry_run(client, sheet)["estimate"]
+    # One as measured, one of twice the steps, one of twice the pixels; the last is shared.
+    assert (known["seconds"], known["images_per_minute"]) == (5.0, 36.0)
+    assert "60.0 images a minute" in known["basis"]
+
+
+def test_without_a_plan_the_time_is_taken_from_the_images_made_last(client, shop):
     jobs = shop.want(*[f"mug {n}" for n in range(12)]).job_ids
     for job_id in jobs:
         shop.succeed(shop.start(job_id))

@@ -13,11 +13,11 @@ from diffusers import StableDiffusionPipeline
 
 from bundles.export import build
 from bundles.manifest import TokenMergingPlan, load_manifest
+from bundles.plan import Plan
 from core.errors import BundleError
 from core.settings import Settings
 from tests.integration.model.conftest import psnr
 from worker.pipeline import Pipeline, load_pipeline
-from worker.plan import Plan
 
 DRAW = {
     "prompt": "a red mug",

@@ -15,6 +15,7 @@ from bundles.export import build
 from bundles.features.order import BlockCacheOrder, CachingOrder, DeepCacheOrder
 from bundles.manifest import BlockCache, DeepCache, TokenMergingPlan, load_manifest
 from bundles.microscopic import save_microscopic
+from bundles.plan import Plan
 from bundles.step_plan import step_plan
 from core.errors import BundleError
 from core.lanes import Lane
@@ -22,7 +23,6 @@ from core.settings import Settings
 from tests.conftest import knowing_int8
 from worker.engine import Engine
 from worker.pipeline import load_pipeline
-from worker.plan import Plan
 from worker.rows import RowRequest, RowResult, Start
 
 PATIENCE = 300

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from bundles.plan import Plan
 from bundles.starter import SOURCE
 from bundles.starter.attributes import ATTRIBUTES
 from bundles.starter.classifier import load_classifier
@@ -15,7 +16,6 @@ from core.schedulers import SCHEDULERS
 from tests.integration.model.conftest import psnr
 from worker.engine import Engine
 from worker.pipeline import Pipeline
-from worker.plan import Plan
 
 PATIENCE = 300
 

@@ -9,8 +9,9 @@ import pytest
 from PIL import Image
 
 from bundles.manifest import load_manifest
+from bundles.plan import find_plan, this_machine
 from core.settings import Settings
-from worker.plan import find_plan, plan_for, this_machine
+from worker.plan import plan_for
 
 ROOT = Path(__file__).parents[3]
 

@@ -15,9 +15,9 @@ from bundles.manifest import (
     TokenMergingPlan,
     save_manifest,
 )
+from bundles.plan import Plan, TunedPlan, save_plan, this_machine
 from cli.bundle_table import COLUMNS, list_bundles
 from core.settings import get_settings
-from worker.plan import Plan, TunedPlan, save_plan, this_machine
 
 REVISION = "ab" * 32
 

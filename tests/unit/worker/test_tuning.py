@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bundles.manifest import Defaults
-from worker.plan import Plan
+from bundles.plan import Plan
 from worker.tuning.candidates import Candidate, candidates, variants
 from worker.tuning.measure import Bench
 from worker.tuning.search import FIXED_GAIN, Result, Sample, best, search
