@@ -13,6 +13,8 @@ from catalogue.names import suggestion
 from core.pictures.formats import Format
 
 MEGABYTE = 10**6
+LONGEST_NAME = 40
+"""Characters of a name that are looked at."""
 REVISION = 1
 """Raised when renditions come out differently although no figure below changed: those that are
 stored are then made again."""
@@ -107,6 +109,8 @@ def find_channel(name: str) -> Channel:
     Raises:
         UnknownChannelError: There is none of that name.
     """
+    # Shown in the error, and compared with what there is.
+    name = name[:LONGEST_NAME]
     base, dot, wanted = name.strip().lower().partition(".")
     preset = PRESETS.get(base)
     if preset is None:

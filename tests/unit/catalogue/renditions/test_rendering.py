@@ -12,7 +12,11 @@ from catalogue.channels import PRESETS, Channel, find_channel
 from catalogue.renditions.rendering import RenditionError, render
 from catalogue.renditions.scene import look
 from core.errors import InvalidImageError
+from core.pictures.credentials import Credentials
+from core.pictures.encoding import encode
+from core.pictures.formats import Format
 from core.pictures.provenance import source_type_of
+from tests.certificates import make_chain, verified
 from tests.pictures import TRAINED, near_white, png, product, source_type
 
 EVERY = [f"{name}.{one}" for name, preset in PRESETS.items() for one in preset.formats]
@@ -150,6 +154,19 @@ def test_when_no_quality_will_do_the_picture_becomes_smaller(noise):
 def test_what_cannot_be_made_small_enough_is_refused_with_a_way_out(noise):
     with pytest.raises(RenditionError, match=r"0\.3 MB .* even at 500 pixels\. Ask for .* jpeg"):
         render(noise, limited("google_merchant.png", 300_000))
+
+
+@pytest.mark.parametrize("name", ["walmart", "web", "web.avif", "web.png"])
+def test_renditions_of_a_signed_original_are_signed_and_within_the_bytes(name, mug):
+    leaf, key, root = make_chain()
+    credentials = Credentials(leaf, key)
+    original = encode(opened(mug), Format.PNG, credentials=credentials)
+    channel = limited(name, 150_000)
+    made = render(original, channel, credentials=credentials)
+    assert len(made.body) <= 150_000
+    assert source_type_of(made.body) == TRAINED
+    state, _ = verified(made.body, channel.format.content_type, root)
+    assert state == "Trusted"
 
 
 def test_a_stored_file_that_is_no_image_is_a_sentence():

@@ -1,15 +1,10 @@
 """Content credentials: signed by one's own certificate, verified by C2PA's own reader."""
 
 import json
-from datetime import UTC, datetime, timedelta
 from io import BytesIO
 
 import c2pa
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from core.errors import InvalidSettingError
 from core.pictures.credentials import Credentials, credentials_of
@@ -17,62 +12,13 @@ from core.pictures.encoding import encode
 from core.pictures.formats import Format
 from core.pictures.provenance import source_type_of
 from core.settings import Settings
+from tests.certificates import make_chain, verified
 from tests.pictures import TRAINED, product, source_type
-
-
-def name_of(text: str) -> x509.Name:
-    return x509.Name(
-        [
-            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "A shop"),
-            x509.NameAttribute(NameOID.COMMON_NAME, text),
-        ]
-    )
-
-
-def certificate(subject: str, key, issuer: str, issuer_key, *, authority: bool) -> x509.Certificate:
-    now = datetime.now(UTC)
-    usage = dict.fromkeys(
-        ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement",
-         "crl_sign", "encipher_only", "decipher_only"),
-        False,
-    )  # fmt: skip
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(name_of(subject))
-        .issuer_name(name_of(issuer))
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=30))
-        .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
-        .add_extension(
-            x509.KeyUsage(digital_signature=not authority, key_cert_sign=authority, **usage),
-            critical=True,
-        )
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()),
-            critical=False,
-        )
-    )
-    if not authority:
-        usages = [ExtendedKeyUsageOID.EMAIL_PROTECTION]
-        builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False)
-    return builder.sign(issuer_key, hashes.SHA256())
 
 
 @pytest.fixture(scope="module")
 def chain() -> tuple[str, str, str]:
-    """The signing certificate with its issuer, the key, and the root."""
-    root_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
-    root = certificate("Root", root_key, "Root", root_key, authority=True)
-    leaf = certificate("Signer", key, "Root", root_key, authority=False)
-    pem = serialization.Encoding.PEM
-    private = key.private_bytes(
-        pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    written = [one.public_bytes(pem).decode() for one in (leaf, root)]
-    return written[0], private.decode(), written[1]
+    return make_chain()
 
 
 @pytest.mark.parametrize("format_", Format)
@@ -81,11 +27,7 @@ def test_c2pa_verifies_what_was_signed_against_the_root(chain, format_, tmp_path
     plain = encode(product(), format_)
     signed = encode(product(), format_, credentials=Credentials(leaf, key))
     assert len(signed) - len(plain) < 20_000
-    trust = {"trust": {"user_anchors": root}, "verify": {"verify_trust": True}}
-    context = c2pa.Context(c2pa.Settings.from_dict(trust))
-    with c2pa.Reader(format_.content_type, BytesIO(signed), context=context) as reader:
-        state = reader.get_validation_state()
-        manifest = reader.get_active_manifest()
+    state, manifest = verified(signed, format_.content_type, root)
     assert state == "Trusted"
     assert manifest.get("thumbnail") is None
     (actions,) = (one for one in manifest["assertions"] if one["label"].startswith("c2pa.actions"))
