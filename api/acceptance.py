@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import func, select
 from sqlmodel import Session
@@ -22,6 +23,7 @@ from catalogue.prompts import cut_off_warning
 from catalogue.sheet import Sheet
 from core.cache_mode import CacheMode
 from core.errors import InvalidRequestError
+from core.lifecycle.quota import require_room
 from core.lifecycle.submission import Submission, Wanted, submit
 from core.models import ApiKey, Batch
 from core.seeds import SeedRule
@@ -56,6 +58,9 @@ class Terms:
     """The age from which a stored image answers no more."""
     publishes: int
     """New images whose messages the request sends itself, at most."""
+    api_key_id: UUID
+    queued_images: int
+    """Most images of the key that wait or are computed; 0: no limit."""
 
 
 def terms_of(fields: Fields, key: ApiKey, settings: Settings) -> Terms:
@@ -66,6 +71,8 @@ def terms_of(fields: Fields, key: ApiKey, settings: Settings) -> Terms:
         approximate=agrees(fields.approximate, key, settings),
         ttl_seconds=settings.result_ttl_seconds,
         publishes=settings.queue_window,
+        api_key_id=key.id,
+        queued_images=settings.queued_images if key.queued_images is None else key.queued_images,
     )
 
 
@@ -97,6 +104,7 @@ def accept_batch(
     issues = Issues()
     wanted = name_files(order.wanted, channels_of(fields), fields.file_name, issues)
     issues.raise_if_any()
+    require_room(session, terms.api_key_id, adding=len(order.wanted), limit=terms.queued_images)
     batch = Batch(
         tenant=terms.tenant,
         name=fields.name or name,
@@ -122,6 +130,7 @@ def accept_batch(
         cache=terms.cache,
         ttl_seconds=terms.ttl_seconds,
         publishes=terms.publishes,
+        api_key_id=terms.api_key_id,
     )
     return AcceptedBatch(batch=batch, submission=submission)
 
@@ -161,6 +170,7 @@ def accept_job(
     again = terms.cache is CacheMode.USE and repeats.answer(wanted, request.lane, revision)
     if again:
         return AcceptedJob(row=again.row, submission=again.submission)
+    require_room(session, terms.api_key_id, adding=1, limit=terms.queued_images)
     submission = submit(
         session,
         [wanted],
@@ -169,6 +179,7 @@ def accept_job(
         bundle_revision=revision,
         cache=terms.cache,
         ttl_seconds=terms.ttl_seconds,
+        api_key_id=terms.api_key_id,
     )
     row = find_job(session, terms.tenant, submission.job_ids[0])
     repeats.learn(row)

@@ -7,9 +7,10 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlmodel import Session
 
+from api.callers import find_caller
+from api.idempotency import SESSION
 from api.services import Services
 from core.errors import ForbiddenError, UnauthorizedError
-from core.keys import find_key
 from core.models import ApiKey
 from core.scopes import Scope
 
@@ -30,23 +31,21 @@ ServicesNow = Annotated[Services, Depends(get_services)]
 
 
 def get_caller(
+    request: Request,
     services: ServicesNow,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
 ) -> ApiKey:
     """Find the key that was sent.
 
-    In a session of its own: a slow upload does not keep a connection while it is read.
-
     Raises:
-        UnauthorizedError: There is no key, or it is unknown or revoked.
+        UnauthorizedError: There is no key, or it is unknown, revoked or expired.
     """
     if credentials is None:
         raise UnauthorizedError
-    with services.database.session() as session:
-        key = find_key(session, credentials.credentials)
+    key = find_caller(services, request.scope)
     if key is None:
         raise UnauthorizedError(
-            "This API key is unknown or revoked. Make another: `packshot keys create`."
+            "This API key is unknown, revoked or expired. Make another: `packshot keys create`."
         )
     return key
 
@@ -85,8 +84,13 @@ def get_tenant(caller: Reader) -> str:
 Tenant = Annotated[str, Depends(get_tenant)]
 
 
-def get_session(services: ServicesNow) -> Iterator[Session]:
+def get_session(request: Request, services: ServicesNow) -> Iterator[Session]:
     """Open the request's transaction; it commits before the answer is sent."""
+    held = request.scope.get(SESSION)
+    if held is not None:
+        # Whoever opened it commits it, together with the answer.
+        yield held
+        return
     with services.database.session() as session:
         yield session
 

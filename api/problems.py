@@ -189,21 +189,31 @@ def unexpected_problem(request: Request, error: Exception) -> Response:
     )
 
 
+HANDLERS: Mapping[type[Exception], Any] = {
+    PackshotError: packshot_problem,
+    HTTPException: http_problem,
+    RequestValidationError: validation_problem,
+    OperationalError: database_problem,
+    PoolTimeoutError: database_problem,
+    ProgrammingError: programming_problem,
+    BotoCoreError: storage_problem,
+    ClientError: storage_problem,
+    Exception: unexpected_problem,
+}
+"""What answers to which error; the first that fits."""
+
+
 def add_problem_handlers(app: FastAPI) -> None:
     """Make every error of the application a problem document."""
-    handlers: dict[type[Exception], Any] = {
-        PackshotError: packshot_problem,
-        HTTPException: http_problem,
-        RequestValidationError: validation_problem,
-        OperationalError: database_problem,
-        PoolTimeoutError: database_problem,
-        ProgrammingError: programming_problem,
-        BotoCoreError: storage_problem,
-        ClientError: storage_problem,
-        Exception: unexpected_problem,
-    }
-    for kind, handler in handlers.items():
+    for kind, handler in HANDLERS.items():
         app.add_exception_handler(kind, handler)
+
+
+def answer_error(request: Request, error: Exception) -> Response:
+    """Answer with an error that was raised before the application was asked."""
+    handler = next(handler for kind, handler in HANDLERS.items() if isinstance(error, kind))
+    response: Response = handler(request, error)
+    return response
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -5,6 +5,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from api.bundle import CurrentBundle
+from api.key_use import KeyUse
+from api.rate_limiter import RateLimiter
 from api.result_memory import ResultMemory
 from catalogue.renditions.store import Renditions
 from core import cache_ledger
@@ -28,6 +30,8 @@ class Services:
     bundle: CurrentBundle
     results: ResultMemory
     renditions: Renditions
+    rate_limiter: RateLimiter
+    key_use: KeyUse
 
 
 @contextmanager
@@ -47,6 +51,8 @@ def open_services(settings: Settings) -> Iterator[Services]:
             renditions=Renditions(
                 database=database, storage=storage, credentials=credentials_of(settings)
             ),
+            rate_limiter=RateLimiter(settings),
+            key_use=KeyUse(),
         )
     finally:
         celery.close()
@@ -62,6 +68,7 @@ def flushing(services: Services) -> Iterator[None]:
         [
             lambda: services.results.flush(services.database),
             lambda: cache_ledger.flush(services.database),
+            lambda: services.key_use.flush(services.database),
         ],
         seconds=services.settings.stats_seconds,
     )

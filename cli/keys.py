@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
@@ -17,7 +18,12 @@ from core.scopes import Scope
 if TYPE_CHECKING:
     from sqlmodel import Session
 
+DAY_SECONDS = 24 * 3600
+HOUR_SECONDS = 3600
+
 app = typer.Typer(no_args_is_help=True, help="API keys.")
+
+KeyId = Annotated[UUID, typer.Argument(help="The key's id, from `packshot keys list`.")]
 
 
 @app.command()
@@ -29,6 +35,15 @@ def create(
     scope: Annotated[
         list[Scope] | None,
         typer.Option(help="What it may do, once for each; without it everything."),
+    ] = None,
+    expires_days: Annotated[
+        float | None, typer.Option(min=0, help="How long it works; without it until revoked.")
+    ] = None,
+    requests_per_minute: Annotated[
+        int | None, typer.Option(min=0, help="Most requests in a minute; 0 no limit.")
+    ] = None,
+    queued_images: Annotated[
+        int | None, typer.Option(min=0, help="Most images that wait or are computed; 0 no limit.")
     ] = None,
     approximate: Annotated[
         bool | None,
@@ -48,6 +63,9 @@ def create(
             tenant,
             name,
             scopes=scope or tuple(Scope),
+            expires_seconds=None if expires_days is None else expires_days * DAY_SECONDS,
+            requests_per_minute=requests_per_minute,
+            queued_images=queued_images,
             approximate=approximate,
             cache=cache,
         )
@@ -63,22 +81,42 @@ def list_them(
     """List the keys, without what they are."""
     from core.keys import list_keys  # noqa: PLC0415
 
-    table = Table("id", "tenant", "name", "key", "scopes", "created", "revoked", box=None)
+    table = Table(
+        *("id", "tenant", "name", "key", "scopes"),
+        *("created", "used", "expires", "revoked"),
+        box=None,
+    )
     with _session() as session:
         for row in list_keys(session, tenant):
-            revoked = f"{row.revoked_at:%Y-%m-%d %H:%M}" if row.revoked_at else ""
-            created = f"{row.created_at:%Y-%m-%d %H:%M}"
-            scopes = ", ".join(row.scopes)
+            moments = (row.created_at, row.last_used_at, row.expires_at, row.revoked_at)
             table.add_row(
-                str(row.id), row.tenant, row.name, f"{row.prefix}…", scopes, created, revoked
+                *(str(row.id), row.tenant, row.name, f"{row.prefix}…", ", ".join(row.scopes)),
+                *map(_moment, moments),
             )
     show(table)
 
 
 @app.command()
-def revoke(
-    key_id: Annotated[UUID, typer.Argument(help="The key's id, from `packshot keys list`.")],
+def rotate(
+    key_id: KeyId,
+    overlap_hours: Annotated[
+        float, typer.Option(min=0, help="How long the key before still works.")
+    ] = 0.0,
 ) -> None:
+    """Give a key another secret and print it, this once; its id, scopes and limits stay."""
+    from core.keys import rotate_key  # noqa: PLC0415
+
+    with _session() as session:
+        found = rotate_key(session, key_id, overlap_seconds=overlap_hours * HOUR_SECONDS)
+        if found is None:
+            raise UsageError(f"There is no key {key_id} that still works.")
+    until = f"for {overlap_hours:g} hours more" if overlap_hours else "no more"
+    say(f"Key {key_id}, shown only now; the one before works {until}:")
+    stdout.print(found[1])
+
+
+@app.command()
+def revoke(key_id: KeyId) -> None:
     """Make a key useless from now on."""
     from core.keys import revoke_key  # noqa: PLC0415
 
@@ -86,6 +124,10 @@ def revoke(
         if not revoke_key(session, key_id):
             raise UsageError(f"There is no key {key_id} that still works.")
     say(f"Key {key_id} works no more.")
+
+
+def _moment(value: datetime | None) -> str:
+    return f"{value:%Y-%m-%d %H:%M}" if value else ""
 
 
 @contextmanager

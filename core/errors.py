@@ -73,6 +73,44 @@ class ConflictError(PackshotError):
     status = 409
 
 
+class IdempotencyInProgressError(PackshotError):
+    """A request with this Idempotency-Key is being processed; send it again in a moment."""
+
+    code = "idempotency_in_progress"
+    status = 409
+    retry_helps = True
+
+
+class IdempotencyMismatchError(PackshotError):
+    """The Idempotency-Key came before with another request; use a new key for a new request."""
+
+    code = "idempotency_mismatch"
+    status = 422
+
+
+class AnswerNotKeptError(PackshotError):
+    """What this Idempotency-Key asked for was done, but its answer was not kept."""
+
+    code = "answer_not_kept"
+    status = 409
+
+
+class RateLimitedError(PackshotError):
+    """The key has sent as many requests in a minute as it may; wait, and send it again."""
+
+    code = "rate_limited"
+    status = 429
+    retry_helps = True
+
+
+class TooManyQueuedError(PackshotError):
+    """The key has as many images waiting as it may; send the request again when some are done."""
+
+    code = "too_many_queued"
+    status = 429
+    retry_helps = True
+
+
 class TooLargeError(PackshotError):
     """The request is larger than this server accepts."""
 

@@ -4,13 +4,15 @@ import hashlib
 import re
 import secrets
 from collections.abc import Collection, Sequence
+from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, and_, func, or_, select, update
 from sqlmodel import Session, col
 
 from core.cache_mode import CacheMode
 from core.errors import InvalidRequestError
+from core.lifecycle.locks import among
 from core.models import ApiKey
 from core.scopes import Scope
 
@@ -37,6 +39,9 @@ def create_key(
     name: str = "",
     *,
     scopes: Collection[Scope] = tuple(Scope),
+    expires_seconds: float | None = None,
+    requests_per_minute: int | None = None,
+    queued_images: int | None = None,
     approximate: bool | None = None,
     cache: CacheMode | None = None,
 ) -> tuple[ApiKey, str]:
@@ -47,6 +52,9 @@ def create_key(
         tenant: Whose images the key sees.
         name: What the key is for.
         scopes: What it may do; everything, if not given.
+        expires_seconds: How long it works; None: until it is revoked.
+        requests_per_minute: Most requests in a minute; 0 no limit, None: the setting decides.
+        queued_images: Most images that wait or are computed; the same.
         approximate: Whether its requests agree to approximate images; None: the setting decides.
         cache: What its requests want of stored images; None: the setting decides.
 
@@ -68,19 +76,25 @@ def create_key(
         prefix=plain[:_SHOWN],
         digest=hash_key(plain),
         scopes=[scope.value for scope in Scope if scope in scopes],
+        requests_per_minute=requests_per_minute,
+        queued_images=queued_images,
         approximate=approximate,
         cache=cache,
     )
+    if expires_seconds is not None:
+        row.expires_at = func.now() + timedelta(seconds=expires_seconds)  # type: ignore[assignment]
     session.add(row)
     session.flush()
+    # What Postgres's clock said.
+    session.refresh(row)
     return row, plain
 
 
 def find_key(session: Session, plain: str) -> ApiKey | None:
-    """Find the row of a key that was sent; None when it is unknown or revoked."""
-    statement = select(ApiKey).where(
-        col(ApiKey.digest) == hash_key(plain), col(ApiKey.revoked_at).is_(None)
-    )
+    """Find the row of a key that was sent; None when it is unknown, revoked or expired."""
+    digest = hash_key(plain)
+    replaced = and_(col(ApiKey.previous_digest) == digest, col(ApiKey.previous_until) > func.now())
+    statement = select(ApiKey).where(or_(col(ApiKey.digest) == digest, replaced), *_working())
     return session.execute(statement).scalar_one_or_none()
 
 
@@ -92,16 +106,62 @@ def list_keys(session: Session, tenant: str | None = None) -> Sequence[ApiKey]:
     return session.execute(statement).scalars().all()
 
 
-def revoke_key(session: Session, key_id: UUID) -> bool:
-    """Make a key useless from now on.
+def rotate_key(
+    session: Session, key_id: UUID, *, tenant: str | None = None, overlap_seconds: float = 0.0
+) -> tuple[ApiKey, str] | None:
+    """Give a key another secret; its id, scopes and limits stay.
+
+    Args:
+        session: An open transaction.
+        key_id: Which.
+        tenant: Whose; None: anybody's.
+        overlap_seconds: How long the secret before still works; one before that works no more.
+
+    Returns:
+        The row, and the new secret, which is nowhere else; None when there is no such key that
+        works.
+    """
+    plain = make_key()
+    statement = (
+        update(ApiKey)
+        .where(col(ApiKey.id) == key_id, *_working(), *_of(tenant))
+        .values(
+            prefix=plain[:_SHOWN],
+            digest=hash_key(plain),
+            previous_digest=col(ApiKey.digest),
+            previous_until=func.now() + timedelta(seconds=overlap_seconds),
+        )
+        .returning(ApiKey)
+        .execution_options(populate_existing=True)
+    )
+    row = session.execute(statement).scalar_one_or_none()
+    return None if row is None else (row, plain)
+
+
+def revoke_key(session: Session, key_id: UUID, *, tenant: str | None = None) -> bool:
+    """Make a key useless from now on, with the secret that a rotation left valid.
 
     Returns:
         False when there is no such key, or it was revoked before.
     """
     statement = (
         update(ApiKey)
-        .where(col(ApiKey.id) == key_id, col(ApiKey.revoked_at).is_(None))
+        .where(col(ApiKey.id) == key_id, col(ApiKey.revoked_at).is_(None), *_of(tenant))
         .values(revoked_at=func.now())
         .returning(col(ApiKey.id))
     )
     return session.execute(statement).first() is not None
+
+
+def note_use(session: Session, key_ids: Collection[UUID]) -> None:
+    """Write that requests came with these keys."""
+    session.execute(update(ApiKey).where(among(ApiKey.id, key_ids)).values(last_used_at=func.now()))
+
+
+def _working() -> tuple[ColumnElement[bool], ...]:
+    expires = col(ApiKey.expires_at)
+    return col(ApiKey.revoked_at).is_(None), or_(expires.is_(None), expires > func.now())
+
+
+def _of(tenant: str | None) -> tuple[ColumnElement[bool], ...]:
+    return () if tenant is None else (col(ApiKey.tenant) == tenant,)

@@ -63,6 +63,22 @@ class Settings(BaseSettings):
     max_upload_bytes: PositiveInt = Field(
         default=64 * 2**20, description="Largest request body, in bytes."
     )
+    requests_per_minute: int = Field(
+        default=0, ge=0, description="Most requests of an API key in a minute; 0 no limit."
+    )
+    queued_images: int = Field(
+        default=0,
+        ge=0,
+        description="Most images of an API key that wait or are computed; 0 no limit.",
+    )
+    rate_limit_url: str | None = Field(
+        default=None,
+        description="Where requests are counted, as redis://host/1; empty: the broker's Redis, "
+        "else each API process by itself.",
+    )
+    idempotency_seconds: PositiveInt = Field(
+        default=24 * 3600, description="How long the answer to an Idempotency-Key is kept."
+    )
     max_variants: PositiveInt = Field(default=16, description="Most variants of one row.")
     max_steps: PositiveInt = Field(default=150, description="Most denoising steps of one image.")
     presigned_url_seconds: PositiveInt = Field(

@@ -10,7 +10,7 @@ from functools import partial
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from core import cache_ledger
+from core import cache_ledger, idempotency
 from core.database import Database
 from core.queue import Broker, Publisher, make_celery
 from core.settings import Settings
@@ -68,6 +68,10 @@ def run(settings: Settings) -> int:
             (images.clean, settings.janitor_seconds),
             (latents.clean, settings.janitor_seconds),
             (partial(cache_ledger.flush, database), settings.stats_seconds),
+            (
+                partial(prune_answers, database, settings.idempotency_seconds),
+                settings.janitor_seconds,
+            ),
         )
     ]
     for thread in threads:
@@ -77,6 +81,12 @@ def run(settings: Settings) -> int:
     for thread in threads:
         thread.join(GRACE_SECONDS)
     return 0
+
+
+def prune_answers(database: Database, ttl_seconds: float) -> None:
+    """Delete the answers to Idempotency-Keys whose time is over."""
+    with database.session() as session:
+        idempotency.prune(session, ttl_seconds=ttl_seconds)
 
 
 def feed(feeder: Feeder) -> None:

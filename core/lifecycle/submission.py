@@ -122,6 +122,7 @@ class _Order:
     cache: CacheMode
     ttl_seconds: float
     publishes: int | None
+    api_key_id: UUID | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,6 +164,7 @@ def submit(
     cache: CacheMode = CacheMode.USE,
     ttl_seconds: float = FOR_EVER,
     publishes: int | None = None,
+    api_key_id: UUID | None = None,
 ) -> Submission:
     """Insert one job per wanted image, and one generation per image that nobody makes yet.
 
@@ -176,6 +178,7 @@ def submit(
         cache: Whether stored images and running work may answer.
         ttl_seconds: The age, in seconds, from which a stored image answers no more.
         publishes: How many new generations the caller publishes at most; None: all of them.
+        api_key_id: Whose request it is.
     """
     order = _Order(
         session=session,
@@ -185,6 +188,7 @@ def submit(
         cache=cache,
         ttl_seconds=ttl_seconds,
         publishes=publishes,
+        api_key_id=api_key_id,
     )
     places = _join_exact(
         order, [_place(order, one, position) for position, one in enumerate(wanted)]
@@ -208,6 +212,7 @@ def submit(
             | {
                 "id": new_id(),
                 "tenant": tenant,
+                "api_key_id": None if batch else api_key_id,
                 "batch_id": batch.id if batch else None,
                 "generation_id": answers.generations.get(name),
                 "image_id": stored.image_id if stored else None,
@@ -220,6 +225,7 @@ def submit(
             }
         )
     if batch:
+        batch.api_key_id = api_key_id
         _add_batch(session, batch, rows)
     _insert_jobs(session, rows)
     hits = [

@@ -5,6 +5,7 @@ from core.models.approximate import ApproximateEntry, ApproximateLatents
 from core.models.batch import Batch
 from core.models.cache_stat import CacheHolding, CacheStat
 from core.models.generation import Generation
+from core.models.idempotency import IdempotencyRecord
 from core.models.image import Image
 from core.models.job import Job
 from core.models.parameters import ImageParameters
@@ -19,6 +20,7 @@ __all__ = [
     "CacheHolding",
     "CacheStat",
     "Generation",
+    "IdempotencyRecord",
     "Image",
     "ImageParameters",
     "Job",

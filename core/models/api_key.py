@@ -32,7 +32,19 @@ class ApiKey(SQLModel, table=True):
     )
     """What the key may do: values of `core.scopes.Scope`."""
     created_at: datetime = created()
+    expires_at: Moment = moment()
+    """From then on it is unknown; empty: never."""
     revoked_at: Moment = moment()
+    previous_digest: str | None = Field(default=None, unique=True)
+    """Of the key that the last rotation replaced."""
+    previous_until: Moment = moment()
+    """Until when that one still works."""
+    last_used_at: Moment = moment()
+    """When a request last came with it; a few seconds late."""
+    requests_per_minute: int | None = None
+    """Most requests in a minute; 0 no limit, empty: the setting decides."""
+    queued_images: int | None = None
+    """Most images that wait or are computed; 0 no limit, empty: the setting decides."""
     cache: CacheMode | None = Field(default=None, sa_type=enum_type(CacheMode))
     """What its requests want of the caches when they do not say; empty: the setting decides."""
     approximate: bool | None = None

@@ -17,10 +17,16 @@ class Batch(SQLModel, table=True):
     """One accepted sheet."""
 
     __tablename__ = "batch"
-    __table_args__ = (Index("ix_batch_tenant_id", "tenant", "id"),)
+    __table_args__ = (
+        Index("ix_batch_tenant_id", "tenant", "id"),
+        # How much a key has open.
+        Index("ix_batch_open_key", "api_key_id", postgresql_where=text("state = 'running'")),
+    )
 
     id: UUID = identity()
     tenant: str
+    api_key_id: UUID | None = None
+    """Who sent it."""
     name: str = ""
     """The file's name, for people."""
     lane: Lane = Field(sa_type=enum_type(Lane))

@@ -27,10 +27,18 @@ class Job(ImageParameters, table=True):
             "deadline_at",
             postgresql_where=text("state in ('queued', 'running') and deadline_at is not null"),
         ),
+        # How much a key has open beside its batches.
+        Index(
+            "ix_job_open_key",
+            "api_key_id",
+            postgresql_where=text("state in ('queued', 'running') and api_key_id is not null"),
+        ),
     )
 
     id: UUID = identity()
     tenant: str
+    api_key_id: UUID | None = None
+    """Who asked for it; empty where its batch says so."""
     batch_id: UUID | None = Field(default=None, foreign_key="batch.id")
     generation_id: UUID | None = Field(default=None, foreign_key="generation.id", index=True)
     """What computes it; empty when a stored image answered at once."""

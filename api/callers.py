@@ -1,0 +1,29 @@
+"""Who sent a request: its API key, looked up once."""
+
+from fastapi.security.utils import get_authorization_scheme_param
+from starlette.datastructures import Headers
+from starlette.types import Scope
+
+from api.services import Services
+from core.keys import find_key
+from core.models import ApiKey
+
+_CALLER = "packshot.caller"
+
+
+def find_caller(services: Services, scope: Scope) -> ApiKey | None:
+    """Find the key that a request came with; None: there is none that works.
+
+    In a session of its own: a slow upload does not keep a connection while it is read. Asked anew
+    for each request, so that a revoked key is unknown to every process at once.
+    """
+    if _CALLER not in scope:
+        scheme, plain = get_authorization_scheme_param(Headers(scope=scope).get("authorization"))
+        if scheme.lower() != "bearer" or not plain:
+            return None
+        with services.database.session() as session:
+            scope[_CALLER] = find_key(session, plain)
+        if scope[_CALLER] is not None:
+            services.key_use.note(scope[_CALLER].id)
+    found: ApiKey | None = scope[_CALLER]
+    return found

@@ -1,0 +1,92 @@
+"""How many requests a key may send in a minute, counted in Redis for all API processes."""
+
+import logging
+import math
+import time
+from dataclasses import dataclass
+
+from limits import RateLimitItemPerMinute
+from limits.errors import StorageError
+from limits.storage import storage_from_string
+from limits.strategies import SlidingWindowCounterRateLimiter
+
+from core.errors import RateLimitedError
+from core.models import ApiKey
+from core.settings import Settings
+
+WINDOW_SECONDS = 60
+PAUSE_SECONDS = 5.0
+"""How long requests are not counted after Redis did not answer."""
+PATIENCE_SECONDS = 0.5
+"""The longest that a request waits for Redis."""
+
+logger = logging.getLogger("packshot.api")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """Where a key stands after a request."""
+
+    allowed: bool
+    quota: int
+    """Requests in a minute."""
+    remaining: int
+    reset_seconds: int
+    """Until more is free."""
+
+    def headers(self) -> dict[str, str]:
+        """Write it as the IETF draft "RateLimit header fields for HTTP", 11, does."""
+        return {
+            "RateLimit-Policy": f'"requests";q={self.quota};w={WINDOW_SECONDS}',
+            "RateLimit": f'"requests";r={self.remaining};t={self.reset_seconds}',
+        }
+
+    def error(self) -> RateLimitedError:
+        """Say how long to wait."""
+        return RateLimitedError(
+            f"This key may send {self.quota} requests in a minute. Send it again in "
+            f"{self.reset_seconds} seconds.",
+            retry_after=self.reset_seconds,
+        )
+
+
+class RateLimiter:
+    """Counts requests; lets them through while Redis is away."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._default = settings.requests_per_minute
+        url = settings.rate_limit_url or settings.broker_url
+        if not url.startswith(("redis", "valkey", "unix")):
+            # Another broker, and no Redis: each process counts its own.
+            storage = storage_from_string("memory://")
+        else:
+            patience = min(settings.connect_timeout, PATIENCE_SECONDS)
+            storage = storage_from_string(
+                url,
+                wrap_exceptions=True,
+                key_prefix="packshot:limits",
+                socket_connect_timeout=patience,
+                socket_timeout=patience,
+            )
+        self._limiter = SlidingWindowCounterRateLimiter(storage)
+        self._paused_until = 0.0
+
+    def count(self, key: ApiKey) -> Standing | None:
+        """Count one request of a key; None: it has no limit, or Redis is away."""
+        quota = self._default if key.requests_per_minute is None else key.requests_per_minute
+        if not quota or time.monotonic() < self._paused_until:
+            return None
+        item = RateLimitItemPerMinute(quota)
+        try:
+            allowed = self._limiter.hit(item, str(key.id))
+            reset, remaining = self._limiter.get_window_stats(item, str(key.id))
+        except StorageError as error:
+            self._paused_until = time.monotonic() + PAUSE_SECONDS
+            logger.warning("Requests are not counted while Redis is away: %s", error)
+            return None
+        return Standing(
+            allowed=allowed,
+            quota=quota,
+            remaining=remaining,
+            reset_seconds=max(1, math.ceil(reset - time.time())),
+        )

@@ -1,0 +1,69 @@
+"""A tenant's API keys: made, listed, rotated, revoked."""
+
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Response
+
+from api.dependencies import Admin, SessionNow, get_caller
+from api.key_schemas import KeyList, KeyRequest, KeyView, NewKey, Rotation
+from api.problems import problems
+from core import keys
+from core.errors import NotFoundError
+from core.models import ApiKey
+
+router = APIRouter(
+    prefix="/v1/keys",
+    tags=["Keys"],
+    dependencies=[Depends(get_caller)],
+    responses=problems(401, 403, 422, 503),
+)
+
+
+@router.post("", status_code=201)
+def post_key(request: KeyRequest, caller: Admin, session: SessionNow, response: Response) -> NewKey:
+    """Make a key for your own tenant; it is shown this once."""
+    row, plain = keys.create_key(session, caller.tenant, **dict(request))
+    response.headers["Location"] = f"/v1/keys/{row.id}"
+    return _new(row, plain, response)
+
+
+@router.get("")
+def get_keys(caller: Admin, session: SessionNow) -> KeyList:
+    """List the keys of your tenant, without what they are."""
+    return KeyList(items=[_view(row) for row in keys.list_keys(session, caller.tenant)])
+
+
+@router.post("/{key_id}/rotate", responses=problems(404))
+def post_rotate(
+    key_id: UUID, rotation: Rotation, caller: Admin, session: SessionNow, response: Response
+) -> NewKey:
+    """Give a key another secret; the one before works on for the overlap, or ends at once."""
+    found = keys.rotate_key(
+        session, key_id, tenant=caller.tenant, overlap_seconds=rotation.overlap_seconds
+    )
+    if found is None:
+        raise _missing(key_id)
+    return _new(*found, response)
+
+
+@router.delete("/{key_id}", status_code=204, responses=problems(404))
+def delete_key(key_id: UUID, caller: Admin, session: SessionNow) -> None:
+    """Revoke a key: no request is answered with it from now on."""
+    if not keys.revoke_key(session, key_id, tenant=caller.tenant):
+        raise _missing(key_id)
+
+
+def _view(row: ApiKey) -> KeyView:
+    return KeyView.model_validate(row, from_attributes=True)
+
+
+def _new(row: ApiKey, plain: str, response: Response) -> NewKey:
+    # Nobody keeps it, the answers to Idempotency-Keys neither.
+    response.headers["Cache-Control"] = "no-store"
+    return NewKey(**_view(row).model_dump(), key=plain)
+
+
+def _missing(key_id: UUID) -> NotFoundError:
+    return NotFoundError(
+        f"There is no key {key_id} here that works, or it belongs to another tenant."
+    )

@@ -1,0 +1,106 @@
+"""Requests that may come twice: the first answer is kept, and given again.
+
+Source: the IETF draft "The Idempotency-Key HTTP Header Field", 07. The answer is written in the
+transaction of the work itself, so there is never one without the other; while that transaction
+runs it holds an advisory lock, which Postgres lets go when the process dies.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlmodel import Session, col
+
+from core.errors import IdempotencyInProgressError, IdempotencyMismatchError
+from core.models import IdempotencyRecord
+
+LARGEST_ANSWER = 2**20
+"""Bytes of an answer that is kept."""
+PRUNED_AT_ONCE = 10_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """One arrival of a request."""
+
+    api_key_id: UUID
+    key: str
+    """The caller's Idempotency-Key."""
+    digest: str
+    """SHA-256 of the request, hex."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What was answered."""
+
+    status: int
+    headers: Sequence[tuple[str, str]]
+    body: bytes | None
+    """None: it was not kept."""
+
+
+def begin(session: Session, attempt: Attempt, *, ttl_seconds: float) -> Answer | None:
+    """Let a request begin, or give the answer that it had before.
+
+    The session's transaction is to do the request's work and end with `record`.
+
+    Raises:
+        IdempotencyInProgressError: The first arrival is still being processed.
+        IdempotencyMismatchError: The key came with another request.
+    """
+    name = f"{attempt.api_key_id}/{attempt.key}".encode()
+    number = int.from_bytes(hashlib.sha256(name).digest()[:8], signed=True)
+    if not session.execute(select(func.pg_try_advisory_xact_lock(number))).scalar_one():
+        raise IdempotencyInProgressError(retry_after=1)
+    found = session.execute(
+        select(IdempotencyRecord).where(
+            col(IdempotencyRecord.api_key_id) == attempt.api_key_id,
+            col(IdempotencyRecord.key) == attempt.key,
+            col(IdempotencyRecord.created_at) > func.now() - timedelta(seconds=ttl_seconds),
+        )
+    ).scalar_one_or_none()
+    if found is None:
+        return None
+    if found.digest != attempt.digest:
+        raise IdempotencyMismatchError
+    headers = [(name, value) for name, value in found.headers]
+    return Answer(status=found.status, headers=headers, body=found.body)
+
+
+def record(session: Session, attempt: Attempt, answer: Answer) -> None:
+    """Keep an answer, in the place of one whose time is over."""
+    values = {
+        "digest": attempt.digest,
+        "status": answer.status,
+        "headers": [list(header) for header in answer.headers],
+        "body": answer.body,
+        "created_at": func.now(),
+    }
+    session.execute(
+        upsert(IdempotencyRecord)
+        .values(api_key_id=attempt.api_key_id, key=attempt.key, **values)
+        .on_conflict_do_update(index_elements=["api_key_id", "key"], set_=values)
+    )
+
+
+def prune(session: Session, *, ttl_seconds: float) -> int:
+    """Delete some answers whose time is over; tell how many."""
+    old = (
+        select(col(IdempotencyRecord.api_key_id), col(IdempotencyRecord.key))
+        .where(col(IdempotencyRecord.created_at) <= func.now() - timedelta(seconds=ttl_seconds))
+        .limit(PRUNED_AT_ONCE)
+        .with_for_update(skip_locked=True)
+        .cte("old")
+    )
+    result = session.execute(
+        delete(IdempotencyRecord).where(
+            col(IdempotencyRecord.api_key_id) == old.c.api_key_id,
+            col(IdempotencyRecord.key) == old.c.key,
+        )
+    )
+    return int(result.rowcount)  # type: ignore[attr-defined]

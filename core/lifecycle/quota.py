@@ -1,0 +1,52 @@
+"""How many images of an API key may wait or be computed at the same time."""
+
+import hashlib
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlmodel import Session, col
+
+from core.errors import TooManyQueuedError
+from core.models import Batch, Job
+from core.states import OPEN_JOB, BatchState
+
+RETRY_SECONDS = 60
+
+
+def require_room(session: Session, api_key_id: UUID, *, adding: int, limit: int) -> None:
+    """Refuse images above a key's limit; until the transaction ends, the key's others wait.
+
+    Args:
+        session: An open transaction, in which the images are to be inserted.
+        api_key_id: Whose.
+        adding: Images that are asked for.
+        limit: Most of the key that wait or are computed; 0: no limit.
+
+    Raises:
+        TooManyQueuedError: naming the numbers.
+    """
+    if not limit:
+        return
+    # Two requests that come together must not both find room for one.
+    number = int.from_bytes(hashlib.sha256(b"quota" + api_key_id.bytes).digest()[:8], signed=True)
+    session.execute(select(func.pg_advisory_xact_lock(number)))
+    there = open_images(session, api_key_id)
+    if there + adding > limit:
+        raise TooManyQueuedError(
+            f"This key may have {limit:,} images waiting or being computed; it has {there:,}, and "
+            f"the request asks for {adding:,}. Send it again when some are done, or ask for less.",
+            retry_after=RETRY_SECONDS,
+        )
+
+
+def open_images(session: Session, api_key_id: UUID) -> int:
+    """Count a key's images that wait or are computed."""
+    batches = select(func.coalesce(func.sum(col(Batch.open_jobs)), 0)).where(
+        col(Batch.api_key_id) == api_key_id, col(Batch.state) == BatchState.RUNNING
+    )
+    singles = select(func.count()).where(
+        col(Job.api_key_id) == api_key_id, col(Job.state).in_(OPEN_JOB)
+    )
+    return int(
+        session.execute(select(batches.scalar_subquery() + singles.scalar_subquery())).scalar_one()
+    )

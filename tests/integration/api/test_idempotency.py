@@ -1,0 +1,213 @@
+"""POSTs that come twice."""
+
+import threading
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import text
+
+from core import idempotency
+from core.idempotency import Attempt
+from core.models import ApiKey, Batch, IdempotencyRecord, Job
+
+MUG = {"prompt": "a red mug"}
+
+
+def key() -> dict[str, str]:
+    return {"Idempotency-Key": str(uuid4())}
+
+
+def age(database, seconds: float) -> None:
+    with database.session() as session:
+        session.execute(
+            text("update idempotency_record set created_at = now() - make_interval(secs => :s)"),
+            {"s": seconds},
+        )
+
+
+def test_the_same_request_is_done_once_and_answered_again(client, shop):
+    headers = key()
+    first = client.post("/v1/jobs", json=MUG, headers=headers)
+    second = client.post("/v1/jobs", json=MUG, headers=headers)
+    assert first.status_code == second.status_code == 202
+    assert first.content == second.content
+    assert first.headers["location"] == second.headers["location"]
+    assert "idempotency-replayed" not in first.headers
+    assert second.headers["idempotency-replayed"] == "true"
+    assert first.headers["x-request-id"] != second.headers["x-request-id"]
+    assert len(shop.all(Job)) == 1
+
+
+def test_also_when_the_image_is_finished(client, worker):
+    headers = key()
+    first = client.post("/v1/jobs", json=MUG, headers=headers).json()
+    worker.make(first["id"])
+    assert client.post("/v1/jobs", json=MUG, headers=headers).json() == first
+    assert client.get(f"/v1/jobs/{first['id']}").json()["state"] == "succeeded"
+
+
+def test_without_a_key_it_is_done_twice(client, shop):
+    for _ in range(2):
+        client.post("/v1/jobs", json=MUG)
+    assert len(shop.all(Job)) == 2
+
+
+def test_another_request_with_the_same_key_is_refused(client, shop):
+    headers = key()
+    job = client.post("/v1/jobs", json=MUG, headers=headers).json()
+    for path, body in (
+        ("/v1/jobs", {"prompt": "a blue mug"}),
+        ("/v1/jobs?again=1", MUG),
+        (f"/v1/jobs/{job['id']}/cancel", MUG),
+    ):
+        answer = client.post(path, json=body, headers=headers)
+        assert answer.status_code == 422, path
+        assert answer.json()["code"] == "idempotency_mismatch"
+    assert shop.job(job["id"]).state == "queued"
+
+
+def test_a_key_belongs_to_its_sender(client, stranger, shop):
+    headers = key()
+    one = client.post("/v1/jobs", json=MUG, headers=headers).json()
+    other = stranger.post("/v1/jobs", json=MUG, headers=headers).json()
+    assert one["id"] != other["id"]
+
+
+def test_a_sheet_sent_again_with_another_boundary_is_the_same(client, shop):
+    headers = key()
+    bodies = set()
+    for boundary in ("one", "another-and-longer"):
+        sent = headers | {"Content-Type": f"multipart/form-data; boundary={boundary}"}
+        answer = client.post(
+            "/v1/batches",
+            headers=sent,
+            content=(
+                f'--{boundary}\r\nContent-Disposition: form-data; name="file"; '
+                f'filename="a.csv"\r\n\r\nsku,prompt\nA,a red mug\n\r\n--{boundary}--\r\n'
+            ).encode(),
+        )
+        assert answer.status_code == 202, answer.text
+        bodies.add(answer.content)
+    assert len(bodies) == 1
+    assert len(shop.all(Batch)) == 1
+
+
+def test_a_large_sheet_comes_whole_through_the_file_that_keeps_it(client, send):
+    sheet = "sku,prompt\n" + "".join(f"S{n},a red mug {n}\n" for n in range(3000))
+    rows = [{"sku": f"S{n}", "prompt": "a mug", "seed": n, "note": "x" * 500} for n in range(3000)]
+    forms = [
+        client.post("/v1/batches", files={"file": ("a.csv", sheet)}, headers=headers)
+        for headers in [key()] * 2
+    ]
+    bodies = [
+        client.post("/v1/batches", json={"rows": rows}, headers=headers) for headers in [key()] * 2
+    ]
+    for first, second in (forms, bodies):
+        assert first.json()["total"] == 3000
+        assert first.content == second.content
+
+
+def test_what_is_still_being_processed_is_said_to_be(client, database, shop):
+    headers = key()
+    (caller,) = shop.all(ApiKey)
+    attempt = Attempt(api_key_id=caller.id, key=headers["Idempotency-Key"], digest="")
+    with database.session() as session:
+        idempotency.begin(session, attempt, ttl_seconds=60)
+        answer = client.post("/v1/jobs", json=MUG, headers=headers)
+    assert answer.status_code == 409
+    assert answer.json()["code"] == "idempotency_in_progress"
+    assert answer.json()["retry_helps"] is True
+    assert answer.headers["retry-after"] == "1"
+    assert client.post("/v1/jobs", json=MUG, headers=headers).status_code == 202
+
+
+def test_many_at_the_same_time_make_one_job(client, shop):
+    headers, answers = key(), []
+
+    def post() -> None:
+        answers.append(client.post("/v1/jobs", json=MUG, headers=headers))
+
+    threads = [threading.Thread(target=post) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {answer.status_code for answer in answers} <= {202, 409}
+    assert len({answer.content for answer in answers if answer.status_code == 202}) == 1
+    assert len(shop.all(Job)) == 1
+
+
+def test_work_without_its_answer_is_undone(client, database, shop, monkeypatch):
+    """As when the process dies between the two: they are one transaction."""
+    from api import idempotency as middleware
+
+    headers = key()
+    with monkeypatch.context() as patch:
+        patch.setattr(middleware, "record", lambda *_: 1 / 0)
+        answer = client.post("/v1/jobs", json=MUG, headers=headers)
+    assert answer.status_code == 500
+    assert answer.json()["code"] == "internal_error"
+    assert shop.all(Job) == []
+    assert client.post("/v1/jobs", json=MUG, headers=headers).status_code == 202
+    assert len(shop.all(Job)) == 1
+
+
+def test_what_was_refused_can_be_sent_again_corrected(client, shop):
+    headers = key()
+    assert client.post("/v1/jobs", json={"prompt": ""}, headers=headers).status_code == 422
+    assert client.post("/v1/jobs", json=MUG, headers=headers).status_code == 202
+    assert len(shop.all(IdempotencyRecord)) == 1
+
+
+def test_a_secret_is_not_kept(client, shop):
+    headers = key()
+    made = client.post("/v1/keys", json={"name": "second"}, headers=headers)
+    assert made.status_code == 201
+    again = client.post("/v1/keys", json={"name": "second"}, headers=headers)
+    assert again.status_code == 409
+    assert again.json()["code"] == "answer_not_kept"
+    assert made.headers["location"] in again.json()["detail"]
+    (record,) = shop.all(IdempotencyRecord)
+    assert record.body is None
+    assert made.json()["key"] not in str(record.headers)
+
+
+def test_an_answer_is_kept_for_its_time_and_then_pruned(client, database, shop, settings):
+    headers = key()
+    client.post("/v1/jobs", json=MUG, headers=headers)
+    age(database, settings.idempotency_seconds - 60)
+    with database.session() as session:
+        assert idempotency.prune(session, ttl_seconds=settings.idempotency_seconds) == 0
+    assert client.post("/v1/jobs", json={"prompt": "b"}, headers=headers).status_code == 422
+    age(database, settings.idempotency_seconds + 1)
+    assert client.post("/v1/jobs", json={"prompt": "b"}, headers=headers).status_code == 202
+    age(database, settings.idempotency_seconds + 1)
+    with database.session() as session:
+        assert idempotency.prune(session, ttl_seconds=settings.idempotency_seconds) == 1
+    assert shop.all(IdempotencyRecord) == []
+
+
+@pytest.mark.parametrize("bad", ["", "a b", '"', "x" * 256, '"a'])
+def test_a_key_that_is_none_is_refused(client, bad):
+    answer = client.post("/v1/jobs", json=MUG, headers={"Idempotency-Key": bad})
+    assert answer.status_code == 422
+    assert "Idempotency-Key" in answer.json()["detail"]
+
+
+def test_a_quoted_key_is_the_same_as_a_bare_one(client):
+    first = client.post("/v1/jobs", json=MUG, headers={"Idempotency-Key": '"order-66"'})
+    second = client.post("/v1/jobs", json=MUG, headers={"Idempotency-Key": "order-66"})
+    assert first.json() == second.json()
+
+
+def test_a_body_that_is_too_large_is_refused_with_a_key_too(serve, settings):
+    client = serve(settings.model_copy(update={"max_upload_bytes": 1000}))
+    for content in (b"x" * 2000, iter([b"x" * 600, b"x" * 600])):
+        answer = client.post("/v1/jobs", content=content, headers=key())
+        assert answer.status_code == 413, answer.text
+
+
+def test_without_a_working_key_nothing_is_kept(client, shop):
+    headers = key() | {"Authorization": "Bearer psk_wrong"}
+    assert client.post("/v1/jobs", json=MUG, headers=headers).status_code == 401
+    assert shop.all(IdempotencyRecord) == []

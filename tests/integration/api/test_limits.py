@@ -1,0 +1,87 @@
+"""Requests per minute and queued images."""
+
+import pytest
+
+from core.keys import create_key
+from core.models import Job
+
+MUG = {"prompt": "a red mug"}
+
+
+def test_a_key_that_sends_too_much_is_told_when_to_go_on(serve, settings, services):
+    client = serve(settings.model_copy(update={"requests_per_minute": 3}))
+    for left in (2, 1, 0):
+        answer = client.get("/v1/batches")
+        assert answer.status_code == 200
+        assert answer.headers["ratelimit-policy"] == '"requests";q=3;w=60'
+        assert answer.headers["ratelimit"].startswith(f'"requests";r={left};t=')
+    refused = client.post("/v1/jobs", json=MUG)
+    assert refused.status_code == 429
+    assert refused.headers["content-type"] == "application/problem+json"
+    assert refused.json()["code"] == "rate_limited"
+    assert refused.json()["retry_helps"] is True
+    assert 1 <= int(refused.headers["retry-after"]) <= 60
+    assert refused.headers["ratelimit"].startswith('"requests";r=0;')
+    assert refused.headers["x-request-id"] == refused.json()["request_id"]
+    assert client.get("/healthz").status_code == 200
+
+
+def test_every_process_counts_the_same_and_each_key_for_itself(serve, settings, database):
+    limited = settings.model_copy(update={"requests_per_minute": 2})
+    here, there = serve(limited), serve(limited)
+    there.headers["Authorization"] = here.headers["Authorization"]
+    assert here.get("/v1/batches").status_code == 200
+    assert there.get("/v1/batches").status_code == 200
+    assert here.get("/v1/batches").status_code == 429
+    with database.session() as session:
+        _, generous = create_key(session, "shop", requests_per_minute=0)
+    answer = here.get("/v1/batches", headers={"Authorization": f"Bearer {generous}"})
+    assert answer.status_code == 200
+    assert "ratelimit" not in answer.headers
+
+
+def test_without_redis_requests_are_let_through(serve, settings):
+    away = {"broker_url": "redis://127.0.0.1:1/0", "requests_per_minute": 1}
+    client = serve(settings.model_copy(update=away))
+    for _ in range(3):
+        assert client.get("/v1/batches").status_code == 200
+
+
+def test_another_broker_counts_in_the_process(serve, settings):
+    limited = {"rate_limit_url": "memory://", "requests_per_minute": 1}
+    client = serve(settings.model_copy(update=limited))
+    assert [client.get("/v1/stats").status_code for _ in range(2)] == [200, 429]
+
+
+def test_a_key_has_as_many_images_waiting_as_it_may(serve, settings, send, worker, shop):
+    client = serve(settings.model_copy(update={"queued_images": 3}))
+    send(client, "sku,prompt\nA,a red mug\nB,a blue mug\n")
+    (first, *_) = shop.all(Job)
+    single = client.post("/v1/jobs", json={"prompt": "a green mug"})
+    assert single.status_code == 202
+    for answer in (
+        client.post("/v1/jobs", json={"prompt": "a white mug"}),
+        client.post("/v1/batches", json={"rows": [{"sku": "A", "prompt": "a black mug"}]}),
+    ):
+        assert answer.status_code == 429
+        assert answer.json()["code"] == "too_many_queued"
+        assert "3 images waiting" in answer.json()["detail"]
+        assert answer.headers["retry-after"] == "60"
+    assert len(shop.all(Job)) == 3
+    worker.make(str(first.id))
+    assert client.post("/v1/jobs", json={"prompt": "a white mug"}).status_code == 202
+    client.post(f"/v1/jobs/{single.json()['id']}/cancel")
+    assert client.post("/v1/jobs", json={"prompt": "a black mug"}).status_code == 202
+
+
+@pytest.mark.parametrize("limit", [1, 0])
+def test_a_keys_own_limit_goes_before_the_setting(serve, settings, database, limit):
+    client = serve(settings.model_copy(update={"queued_images": 100 if limit else 1}))
+    with database.session() as session:
+        _, plain = create_key(session, "shop", queued_images=limit)
+    headers = {"Authorization": f"Bearer {plain}"}
+    statuses = [
+        client.post("/v1/jobs", json={"prompt": f"mug {n}"}, headers=headers).status_code
+        for n in range(2)
+    ]
+    assert statuses == [202, 429 if limit else 202]
