@@ -1,0 +1,66 @@
+"""What a dry run prints."""
+
+import pytest
+
+from cli.dry_run import describe, print_report
+from cli.errors import SheetRefusedError
+
+DETECTED = {
+    "format": "csv",
+    "source": "shopify",
+    "encoding": "windows-1252",
+    "separator": "\t",
+    "columns": {"sku": "Variant SKU", "title": "Title"},
+    "template": "{{ title }}",
+    "skipped": 2,
+}
+IMAGE = {"line": 2, "sku": "A", "variant": 1, "cache": "miss", "prompt": "a [red] mug"}
+
+
+def report(**changes):
+    return {
+        "valid": True,
+        "detected": DETECTED,
+        "rows": 4,
+        "images": 1300,
+        "repeated_skus": [{"sku": "A", "lines": [2, 3], "rows": 3}],
+        "forecast": {"computed": 1200, "shared": 60, "from_store": 40},
+        "estimate": {"seconds": 5400.0, "images_per_minute": 13.3, "basis": "One worker."},
+        "preview": [IMAGE],
+        "errors": [],
+        "errors_left_out": 0,
+        "warnings": [{"line": None, "column": None, "message": "Look at it."}] * 25,
+    } | changes
+
+
+def test_a_good_sheet_is_described_with_its_prompts_counts_and_time(capsys):
+    print_report("export.csv", report())
+    out, err = capsys.readouterr()
+    assert "shopify export, CSV, windows-1252, separator tab" in out
+    assert "sku from 'Variant SKU'" in out
+    assert "a [red] mug" in out
+    assert "… and 1,299 more" in out
+    assert "4 rows (2 more skipped), 1,300 images: 1,200 to compute" in out
+    assert "About 90 min. One worker." in out
+    assert "SKU 'A' is in 3 rows: lines 2, 3, …" in err
+    assert "and 5 more warnings" in err
+
+
+def test_a_time_that_is_not_known_is_said(capsys):
+    print_report("a.csv", report(estimate={"seconds": None, "basis": "Run it."}, preview=[]))
+    assert "Time not known. Run it." in capsys.readouterr().out
+
+
+def test_a_bad_sheet_names_its_cells_and_fails(capsys):
+    errors = [{"line": 3, "column": "steps", "message": "0 is not between 1 and 150."}]
+    with pytest.raises(SheetRefusedError) as caught:
+        print_report("a.csv", report(valid=False, errors=errors, errors_left_out=4))
+    assert "5 things are wrong" in caught.value.detail
+    assert "line 3, column steps: 0 is not" in caught.value.detail
+
+
+def test_rows_of_json_have_neither_encoding_nor_separator():
+    detected = DETECTED | {
+        "format": "json", "source": "plain", "encoding": None, "separator": None,
+    }  # fmt: skip
+    assert describe(detected) == "JSON; sku from 'Variant SKU', title from 'Title'"
