@@ -13,6 +13,7 @@ from api.idempotency import IdempotencyMiddleware
 from api.problems import add_problem_handlers
 from api.rate_limits import RateLimitMiddleware
 from api.request_id import RequestIdMiddleware
+from api.request_metrics import RequestMetricsMiddleware
 from api.routes import batches, caches, health, jobs, keys, metrics, recipes, renditions
 from api.services import flushing, open_services
 from core.settings import Settings
@@ -42,6 +43,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(IdempotencyMiddleware)
     app.add_middleware(RateLimitMiddleware)
     app.add_middleware(BodyLimitMiddleware, max_bytes=settings.max_upload_bytes)
+    app.add_middleware(RequestMetricsMiddleware)
     # Added last, so it is the outermost: every answer has an id.
     app.add_middleware(RequestIdMiddleware)
     return app

@@ -90,6 +90,7 @@ def running_stack(
                 api_host=host,
                 api_port=api_port,
                 workers=places,
+                metrics_port=settings.worker_metrics_port,
                 flower_port=flower_port,
                 flower_login=f"{FLOWER_USER}:{password}",
             ),

@@ -26,6 +26,7 @@ from core.cache_stats import EVERYBODY
 from worker.embeddings import Embedding, EmbeddingCache
 from worker.features import Courses, RowFeatures
 from worker.isolation import isolated
+from worker.metrics import STAGE_SECONDS, UNET_BATCH_IMAGES, UNET_STEPS
 from worker.model import Array, Features, Model, StepInputs
 from worker.rows import (
     RowCanceledError,
@@ -233,7 +234,7 @@ class Engine:
         return self._embeddings([text for text, *_ in texts], [tenant for _, tenant, _ in texts])
 
     def _embeddings(self, texts: Sequence[str], tenants: Sequence[str]) -> list[Embedding]:
-        with self._watchdog.watch("text encoder"):
+        with self._watchdog.watch("text encoder"), STAGE_SECONDS.labels("encode").time():
             embeddings = self.embeddings.get(texts, tenants)
         self._tick()
         return embeddings
@@ -322,8 +323,10 @@ class Engine:
     def _predict(self, rows: Sequence[Row]) -> list[Prediction]:
         """Run the UNet for every row: with the prompt, and without it where guidance is on."""
         call = Call(rows)
-        with self._watchdog.watch("UNet"):
+        with self._watchdog.watch("UNet"), STAGE_SECONDS.labels("unet").time():
             predicted, left = self._run(call.place, call.inputs())
+        UNET_BATCH_IMAGES.observe(len(rows))
+        UNET_STEPS.inc(len(rows))
         self._tick()
         return call.shares(predicted, left)
 
@@ -379,7 +382,7 @@ class Engine:
         return rows
 
     def _decode(self, rows: Sequence[Row]) -> NDArray[np.uint8]:
-        with self._watchdog.watch("VAE decoder"):
+        with self._watchdog.watch("VAE decoder"), STAGE_SECONDS.labels("decode").time():
             images = self.model.decode(np.stack([row.sampler.latents for row in rows]))
         self._tick()
         return images

@@ -24,6 +24,7 @@ from worker.consumer import Consumer, WorkerProcess
 from worker.engine import Engine
 from worker.leases import Leases
 from worker.memory import MemoryGuard
+from worker.metrics_server import serving_metrics
 from worker.model import Model
 from worker.pipeline import load_pipeline
 from worker.plan import plan_for
@@ -60,9 +61,14 @@ def run(settings: Settings, *, load: Load) -> int:
     Raises:
         ServiceDownError: Postgres, Redis or S3 stays away.
         BundleError: The model cannot be used.
-        InvalidSettingError: This machine does not have the CPUs that were named.
+        InvalidSettingError: This machine does not have the CPUs or the port that were named.
     """
     settle(settings)
+    with serving_metrics(settings):
+        return _serve(settings, load)
+
+
+def _serve(settings: Settings, load: Load) -> int:
     credentials = credentials_of(settings)
     name = f"worker-{os.getpid()}-{secrets.token_hex(3)}@{socket.gethostname()}"
     database, storage, broker = Database(settings), Storage(settings), Broker(settings)

@@ -1,0 +1,105 @@
+"""What Postgres and the broker know of all processes, as Prometheus' families.
+
+Every API process gives the same, so dashboards take the `max` of them, never the sum.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import redis
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from sqlmodel import Session
+
+from core import cache_ledger, queue_stats
+from core.cache_ledger import LevelStats
+from core.lanes import Lane
+from core.queue import Broker
+from core.queue_stats import LaneStats
+from core.states import GenerationState
+
+
+def shared_metrics(session: Session, broker: Broker) -> CollectorRegistry:
+    """Look once, and give what was found."""
+    registry = CollectorRegistry()
+    registry.register(_Caches(cache_ledger.read(session)))
+    registry.register(_Queue(queue_stats.read(session)))
+    registry.register(_Broker(broker))
+    return registry
+
+
+class _Queue(Collector):
+    def __init__(self, lanes: Sequence[LaneStats]) -> None:
+        self._lanes = lanes
+
+    def collect(self) -> Iterator[Metric]:
+        waiting = GaugeMetricFamily(
+            "packshot_queue_depth", "Images that wait for a worker.", labels=["lane"]
+        )
+        oldest = GaugeMetricFamily(
+            "packshot_queue_oldest_seconds",
+            "Seconds since the oldest waiting image was asked for.",
+            labels=["lane"],
+        )
+        running = GaugeMetricFamily(
+            "packshot_running_images", "Images that a worker holds.", labels=["lane"]
+        )
+        for one in self._lanes:
+            if one.state is GenerationState.QUEUED:
+                waiting.add_metric([one.lane.value], one.number)
+                oldest.add_metric([one.lane.value], one.oldest_seconds)
+            else:
+                running.add_metric([one.lane.value], one.number)
+        yield from (waiting, oldest, running)
+
+
+class _Broker(Collector):
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+
+    def collect(self) -> Iterator[Metric]:
+        messages = GaugeMetricFamily(
+            "packshot_broker_messages", "Messages that wait in the broker.", labels=["lane"]
+        )
+        try:
+            for lane in Lane:
+                messages.add_metric([lane.value], self._broker.depth(lane))
+            answers = 1
+        except redis.RedisError:
+            answers = 0
+        yield GaugeMetricFamily("packshot_broker_up", "Whether the broker answers.", value=answers)
+        yield messages
+
+
+class _Caches(Collector):
+    def __init__(self, levels: Sequence[LevelStats]) -> None:
+        self._levels = levels
+
+    def collect(self) -> Iterator[Metric]:
+        labels = ["level", "outcome"]
+        events = CounterMetricFamily(
+            "packshot_cache_events", "Look-ups and removals by level and outcome.", labels=labels
+        )
+        steps = CounterMetricFamily(
+            "packshot_cache_saved_steps", "UNet steps that were not computed.", labels=labels
+        )
+        seconds = CounterMetricFamily(
+            "packshot_cache_saved_seconds", "Seconds of computing that were saved.", labels=labels
+        )
+        for level in self._levels:
+            for outcome, amount in level.outcomes.items():
+                events.add_metric([level.level, outcome], amount.number)
+                steps.add_metric([level.level, outcome], amount.steps_saved)
+                seconds.add_metric([level.level, outcome], amount.seconds_saved)
+        yield from (events, steps, seconds)
+        places = ["level", "place"]
+        size = GaugeMetricFamily("packshot_cache_bytes", "Bytes that are held.", labels=places)
+        entries = GaugeMetricFamily(
+            "packshot_cache_entries", "Entries that are held.", labels=places
+        )
+        for level in self._levels:
+            for place, holding in (("memory", level.held), ("store", level.stored)):
+                if holding:
+                    size.add_metric([level.level, place], holding.size)
+                    entries.add_metric([level.level, place], holding.entries)
+        yield from (size, entries)

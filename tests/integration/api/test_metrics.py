@@ -1,0 +1,98 @@
+"""What `GET /metrics` of the API says of the queue, the broker and its own requests."""
+
+import io
+import json
+import logging
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from pydantic import SecretStr
+
+from core import logs
+from core.lanes import Lane
+from core.queue_stats import read
+from core.states import GenerationState
+
+
+@pytest.fixture
+def settings(settings):
+    return settings.model_copy(update={"metrics_token": SecretStr("t0ken")})
+
+
+def samples(client) -> dict:
+    answer = client.get("/metrics", headers={"Authorization": "Bearer t0ken"})
+    assert answer.status_code == 200
+    return {
+        (sample.name, *sorted(sample.labels.values())): sample.value
+        for family in text_string_to_metric_families(answer.text)
+        for sample in family.samples
+    }
+
+
+def test_the_queue_is_counted_by_lane(client, shop):
+    shop.want("mug", "cup", lane=Lane.BULK)
+    (running,) = shop.want("jar").job_ids
+    shop.start(running)
+    found = samples(client)
+    assert found["packshot_queue_depth", "bulk"] == 2
+    assert found["packshot_queue_oldest_seconds", "bulk"] > 0
+    assert found["packshot_queue_depth", "interactive"] == 0
+    assert found["packshot_queue_oldest_seconds", "interactive"] == 0
+    assert found["packshot_running_images", "standard"] == 1
+    assert found["packshot_broker_up",] == 1
+    assert found["packshot_broker_messages", "bulk"] == 0
+
+
+def test_finished_images_are_not_counted(database, shop):
+    (job_id,) = shop.want("mug").job_ids
+    shop.succeed(shop.start(job_id))
+    with database.session() as session:
+        stats = read(session)
+    assert len(stats) == len(Lane) * 2
+    assert {one.number for one in stats} == {0}
+    assert {one.state for one in stats} == {GenerationState.QUEUED, GenerationState.RUNNING}
+
+
+def test_without_the_broker_there_are_metrics_all_the_same(serve, settings):
+    away = settings.model_copy(update={"broker_url": "redis://127.0.0.1:9/0"})
+    assert samples(serve(away))["packshot_broker_up",] == 0
+
+
+def test_requests_are_counted_by_the_pattern_of_their_path(client):
+    before = samples(client)
+    missing = "/v1/jobs/00000000-0000-0000-0000-000000000000"
+    client.get(missing)
+    client.get(missing)
+    client.get("/made/up")
+    client.request("PROPFIND", "/healthz")
+    after = samples(client)
+
+    def grew(*key: str) -> float:
+        name = "packshot_http_requests_total"
+        return after.get((name, *sorted(key)), 0) - before.get((name, *sorted(key)), 0)
+
+    assert grew("GET", "/v1/jobs/{job_id}", "404") == 2
+    assert grew("GET", "other", "404") == 1
+    assert grew("other", "other", "405") + grew("other", "/healthz", "405") == 1
+    assert not any("made" in label for key in after for label in key)
+
+
+def test_the_lines_of_a_request_name_it(client, monkeypatch):
+    from api import reading
+
+    def fail(*_: object, **__: object) -> None:
+        logging.getLogger("deep.inside").warning("here")
+        raise RuntimeError("no")
+
+    monkeypatch.setattr(reading, "list_batches", fail)
+    lines = io.StringIO()
+    handler = logging.StreamHandler(lines)
+    handler.setFormatter(logs.formatter("json"))
+    logger = logging.getLogger("deep.inside")
+    logger.addHandler(handler)
+    try:
+        client.get("/v1/batches", headers={"X-Request-ID": "order-66"})
+    finally:
+        logger.removeHandler(handler)
+    line = json.loads(lines.getvalue())
+    assert (line["message"], line["request_id"]) == ("here", "order-66")

@@ -1,0 +1,73 @@
+"""`GET /metrics` of a worker, which has no other server: its own counts since its start.
+
+Prometheus reads every worker and adds up (docs/operations.md).
+"""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, make_server
+
+import structlog
+from prometheus_client.exposition import ThreadingWSGIServer, make_wsgi_app
+from pydantic import SecretStr
+
+from core.errors import InvalidSettingError
+from core.metrics_token import HINT, opens_metrics
+from core.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+
+class _Silent(WSGIRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - wsgiref's name
+        """Say nothing: it is read every few seconds."""
+
+
+@contextmanager
+def serving_metrics(settings: Settings) -> Iterator[None]:
+    """Serve them inside the block, if there is a port to do so on.
+
+    Raises:
+        InvalidSettingError: The port cannot be had.
+    """
+    if not settings.worker_metrics_port:
+        yield
+        return
+    host, port = settings.worker_metrics_host, settings.worker_metrics_port
+    try:
+        server = make_server(
+            host,
+            port,
+            _application(settings.metrics_token),
+            ThreadingWSGIServer,
+            handler_class=_Silent,
+        )
+    except OSError as error:
+        raise InvalidSettingError(
+            f"Metrics cannot be served at {host}:{port} ({error.strerror}). Choose another "
+            "PACKSHOT_WORKER_METRICS_PORT (each worker of a machine needs its own), or 0 for none."
+        ) from error
+    thread = threading.Thread(target=server.serve_forever, name="metrics", daemon=True)
+    thread.start()
+    log.info("metrics", address=f"{host}:{port}")
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def _application(token: SecretStr | None) -> Callable[..., Sequence[bytes]]:
+    metrics = make_wsgi_app()
+
+    def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Sequence[bytes]:
+        if opens_metrics(environ.get("HTTP_AUTHORIZATION", ""), token):
+            return metrics(environ, start_response)
+        headers = [("Content-Type", "text/plain; charset=utf-8"), ("WWW-Authenticate", "Bearer")]
+        start_response("401 Unauthorized", headers)
+        return [HINT.encode()]
+
+    return application
