@@ -1,5 +1,5 @@
-# Two images from one lock: "api" (also for housekeeping, migrations and Flower) and "worker", which
-# has PyTorch's CPU build besides.
+# Two images: "api" (also for housekeeping, webhooks, Flower and migrations), which has no model
+# library, and "worker", which has all of requirements.lock and PyTorch's CPU build.
 
 FROM python:3.12-slim AS base
 ENV PATH=/opt/venv/bin:$PATH \
@@ -11,14 +11,17 @@ RUN useradd --uid 10001 --create-home packshot \
     && install --directory --owner=packshot --group=packshot /var/lib/packshot
 WORKDIR /app
 
-FROM base AS dependencies
+FROM base AS api-dependencies
 RUN python -m venv /opt/venv
+COPY requirements-api.lock .
+RUN pip install --no-cache-dir --no-deps --require-hashes --only-binary :all: \
+        --requirement requirements-api.lock
+
+FROM api-dependencies AS worker-dependencies
 COPY requirements.lock .
 RUN pip install --no-cache-dir --no-deps --require-hashes --only-binary :all: \
-        --requirement requirements.lock
-
-FROM dependencies AS torch
-RUN pip install --no-cache-dir --no-deps torch==2.13.0+cpu \
+        --requirement requirements.lock \
+    && pip install --no-cache-dir --no-deps torch==2.13.0+cpu \
         --extra-index-url https://download.pytorch.org/whl/cpu
 
 FROM scratch AS source
@@ -32,13 +35,13 @@ COPY migrations /migrations
 COPY worker /worker
 
 FROM base AS api
-COPY --from=dependencies /opt/venv /opt/venv
+COPY --from=api-dependencies /opt/venv /opt/venv
 COPY --from=source / /app/
 USER packshot
 CMD ["python", "-m", "api"]
 
 FROM base AS worker
-COPY --from=torch /opt/venv /opt/venv
+COPY --from=worker-dependencies /opt/venv /opt/venv
 COPY --from=source / /app/
 USER packshot
 CMD ["python", "-m", "worker"]

@@ -1,18 +1,25 @@
 """What can be said about compose.yaml and the Dockerfile without Docker."""
 
+import json
 import re
+import shutil
+import subprocess
 import tomllib
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 import yaml
+
+from tests.integration import compose_file
 
 ROOT = Path(__file__).parents[3]
 COMPOSE = (ROOT / "compose.yaml").read_text()
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 OURS = ("migrate", "bucket", "bundle", "api", "worker", "housekeeping", "flower")
+PUBLISHED = ("api", "flower", "prometheus", "grafana")
 
 
 @pytest.fixture(scope="module")
@@ -47,9 +54,51 @@ def test_our_services_run_modules_that_exist(services: dict[str, Any], name: str
 
 
 def test_only_loopback_is_published(services: dict[str, Any]):
-    published = [port for service in services.values() for port in service.get("ports", [])]
-    assert len(published) == 2
-    assert all(port.startswith("127.0.0.1:") for port in published)
+    published = {name: one["ports"] for name, one in services.items() if "ports" in one}
+    assert sorted(published) == sorted(PUBLISHED)
+    assert all(port.startswith("127.0.0.1:") for ports in published.values() for port in ports)
+
+
+def test_the_file_is_what_the_compose_specification_says():
+    schema = json.loads((ROOT / "tests" / "schemas" / "compose-spec.json").read_text())
+    example = (ROOT / ".env.example").read_text()
+    variables = dict.fromkeys(re.findall(r"^(?:# )?(\w+)=", example, re.MULTILINE), "x")
+    for text in (yaml.safe_load(COMPOSE), compose_file.read(variables | {"WORKERS": "2"})):
+        jsonschema.validate(text, schema, jsonschema.Draft7Validator)
+    wrong = {"services": {"api": {"restarts": "no"}}}
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(wrong, schema, jsonschema.Draft7Validator)
+
+
+def test_every_service_is_limited_restarted_and_unprivileged(services: dict[str, Any]):
+    for name, service in services.items():
+        assert service["restart"] in ("no", "unless-stopped"), name
+        if service["restart"] != "no":
+            assert service["deploy"]["resources"]["limits"]["memory"], name
+    for name in OURS:
+        assert services[name]["user"] == "10001:10001"
+        assert services[name]["cap_drop"] == ["ALL"]
+    assert "useradd --uid 10001" in DOCKERFILE
+    assert DOCKERFILE.count("\nUSER packshot\n") == 2
+
+
+def test_no_secret_is_in_the_file():
+    for name in ("PASSWORD", "TOKEN", "SECRET", "ACCESS_KEY", "BASIC_AUTH"):
+        for line in re.findall(rf"^ +\w*{name}\w*: (.+)$", COMPOSE, re.MULTILINE):
+            assert re.fullmatch(r"\$\{\w+:\?[^}]+\}", line), line
+
+
+def test_the_lock_of_the_api_image_is_a_part_of_the_other():
+    def packages(name: str) -> set[str]:
+        # Each with its marker and its hashes, but without who wants it.
+        blocks = re.split(r"^(?=\w)", (ROOT / name).read_text(), flags=re.MULTILINE)
+        return {re.sub(r"^ *#.*\n", "", block, flags=re.MULTILINE) for block in blocks if block}
+
+    small, large = packages("requirements-api.lock"), packages("requirements.lock")
+    assert 50 < len(small) < len(large)
+    assert small <= large
+    heavy = ("torch", "openvino", "nncf", "diffusers", "transformers", "numpy", "scipy")
+    assert not [block for block in small if block.startswith(tuple(f"{name}==" for name in heavy))]
 
 
 def test_the_broker_never_evicts(services: dict[str, Any]):
@@ -64,3 +113,21 @@ def test_the_images_have_all_packages_and_the_same_torch():
     torch = re.search(r"^torch=(\S+)$", (ROOT / "run.sh").read_text(), re.MULTILINE)
     assert torch is not None
     assert f"torch=={torch[1]}+cpu" in DOCKERFILE
+
+
+@pytest.mark.skipif(
+    shutil.which("promtool") is None,
+    reason="promtool is not installed (Debian: apt-get install prometheus)",
+)
+def test_prometheus_takes_its_rules():
+    rules = ROOT / "deploy" / "prometheus" / "rules.yml"
+    subprocess.run(["promtool", "check", "rules", rules], check=True)
+
+
+def test_every_folder_that_is_mounted_is_there(services: dict[str, Any]):
+    mounted = re.findall(r"^ +- (\./\S+?):", COMPOSE, re.MULTILINE)
+    assert len(mounted) == 3
+    assert all((ROOT / folder).is_dir() for folder in mounted)
+    (dashboard,) = (ROOT / "deploy" / "grafana" / "dashboards").iterdir()
+    home = services["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
+    assert home == f"/etc/packshot/{dashboard.name}"
