@@ -114,7 +114,7 @@ def _read(services: Services, row: JobRow, channel: Channel | None, name: str) -
     try:
         image = ready_image(job, found)
         if channel is not None:
-            body = rendition_body(services, image, channel)[1]
+            body = rendition_body(services, image, channel, services.renditions.get)[1]
         else:
             body = _original(services, image)
         return File(name=name, body=body, image=image)

@@ -1,6 +1,6 @@
 """A job's image as channels want it, over HTTP: links, files, and public addresses."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import quote
 from uuid import UUID
 
@@ -123,7 +123,11 @@ def public_image(session: Session, token: UUID, channel: Channel) -> Image:
     return image
 
 
-def ready_rendition(services: Services, image: Image, channel: Channel) -> Rendition:
+Get = Callable[[Image, Channel], Rendition]
+"""Finds or makes a rendition: `Renditions.get`, or `get_soon` where a request waits for it."""
+
+
+def ready_rendition(services: Services, image: Image, channel: Channel, get: Get) -> Rendition:
     """Find a rendition, or make it. Hold no database session meanwhile.
 
     Raises:
@@ -131,12 +135,14 @@ def ready_rendition(services: Services, image: Image, channel: Channel) -> Rendi
         RenditionError: It cannot be made into what the channel wants.
     """
     try:
-        return services.renditions.get(image, channel)
+        return get(image, channel)
     except NotFoundError as error:
         raise gone(services, image) from error
 
 
-def rendition_body(services: Services, image: Image, channel: Channel) -> tuple[Rendition, bytes]:
+def rendition_body(
+    services: Services, image: Image, channel: Channel, get: Get
+) -> tuple[Rendition, bytes]:
     """Give a rendition and its bytes; one whose object was lost is made again.
 
     Raises:
@@ -144,10 +150,10 @@ def rendition_body(services: Services, image: Image, channel: Channel) -> tuple[
         RenditionError: It cannot be made into what the channel wants.
         NotFoundError: Objects vanish as soon as they are written.
     """
-    rendition = ready_rendition(services, image, channel)
+    rendition = ready_rendition(services, image, channel, get)
     try:
         return rendition, services.storage.read(rendition.key, limit=rendition.size)
     except NotFoundError:
         services.renditions.lose(rendition)
-    rendition = ready_rendition(services, image, channel)
+    rendition = ready_rendition(services, image, channel, get)
     return rendition, services.storage.read(rendition.key, limit=rendition.size)

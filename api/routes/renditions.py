@@ -112,11 +112,12 @@ def _answer(
     cached: str,
     if_none_match: str | None,
 ) -> Response:
-    rendition = ready_rendition(services, image, channel)
+    get = services.renditions.get_soon
+    rendition = ready_rendition(services, image, channel, get)
     headers = {"Cache-Control": cached, "ETag": etag_of(rendition)}
     if matches(if_none_match, rendition):
         return Response(status_code=304, headers=headers)
-    rendition, body = rendition_body(services, image, channel)
+    rendition, body = rendition_body(services, image, channel, get)
     headers |= {
         "ETag": etag_of(rendition),
         "Content-Disposition": _inline(file_name),

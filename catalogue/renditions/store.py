@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from catalogue.channels import Channel
 from core.database import Database
-from core.errors import NotFoundError
+from core.errors import NotFoundError, PackshotError
 from core.lifecycle import renditions
 from core.models import Image, Rendition
 from core.pictures.credentials import Credentials
@@ -18,6 +18,18 @@ from core.storage import Storage
 AT_ONCE = 2
 """Renditions that a process makes at the same time, if nobody says otherwise: each takes a core,
 and some ten megabytes."""
+
+
+WAITING = 8
+"""Callers that may wait for a place where waiting keeps others from being served."""
+
+
+class RenditionsBusyError(PackshotError):
+    """Many renditions are being made; ask for this one again in a moment."""
+
+    code = "renditions_busy"
+    status = 503
+    retry_helps = True
 
 
 class Renditions:
@@ -35,11 +47,31 @@ class Renditions:
         self._storage = storage
         self._credentials = credentials
         self._places = threading.BoundedSemaphore(at_once)
+        self._hall = threading.BoundedSemaphore(at_once + WAITING)
 
     def find(self, image: Image, channel: Channel) -> Rendition | None:
         """Find one; None: nobody has made it yet."""
         with self._database.session() as session:
             return renditions.find(session, image.id, channel.name, channel.spec)
+
+    def get_soon(self, image: Image, channel: Channel) -> Rendition:
+        """Find one, or make it, unless too many others wait for that.
+
+        Raises:
+            RenditionsBusyError: They do.
+            NotFoundError: As in `get`.
+            RenditionError: As in `get`.
+        """
+        found = self.find(image, channel)
+        if found is not None:
+            return found
+        # Each who waits keeps one of the threads that answer requests.
+        if not self._hall.acquire(blocking=False):
+            raise RenditionsBusyError
+        try:
+            return self.get(image, channel)
+        finally:
+            self._hall.release()
 
     def get(
         self, image: Image, channel: Channel, read: Callable[[], bytes] | None = None

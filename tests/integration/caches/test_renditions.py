@@ -1,11 +1,12 @@
 """Renditions go with their image, count with it, and leave no object behind."""
 
+import threading
 from datetime import timedelta
 
 import pytest
 
 from catalogue.channels import find_channel
-from catalogue.renditions.store import Renditions
+from catalogue.renditions.store import Renditions, RenditionsBusyError
 from core.errors import NotFoundError
 from core.lifecycle import retention
 from core.models import Rendition
@@ -115,3 +116,23 @@ def test_an_object_without_a_row_is_deleted_when_it_is_old(
     assert orphan.key not in objects(storage)
     assert kept.key in objects(storage)
     assert store.has(image)
+
+
+def test_who_must_not_wait_is_told_to_come_again(store, renditions, storage, make, monkeypatch):
+    channel = find_channel("web")
+    first, second = store.make("red mug"), store.make("blue mug")
+    monkeypatch.setattr(renditions, "_hall", threading.BoundedSemaphore(1))
+    told = []
+
+    def read(self, key, *, limit):
+        with pytest.raises(RenditionsBusyError) as caught:
+            renditions.get_soon(second, channel)
+        told.append(caught.value.retry_helps)
+        return BODY
+
+    monkeypatch.setattr(type(storage), "read", read)
+    made = renditions.get_soon(first, channel)
+    assert told == [True]
+    assert renditions.get_soon(first, channel).id == made.id
+    # Whoever may wait is not counted, and there is room again.
+    assert make(second).id == renditions.get_soon(second, channel).id
