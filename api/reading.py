@@ -25,6 +25,7 @@ from api.sheet_schemas import SheetReading, SheetWarning
 from core import errors
 from core.errors import NotFoundError
 from core.lifecycle.locks import among
+from core.links import batch_path, image_path, results_path
 from core.models import Batch, Generation, Image, Job
 from core.pictures.formats import ORIGINAL
 from core.states import CacheOutcome, JobState
@@ -175,11 +176,6 @@ def seconds_of(job: Job, seconds: float | None) -> float | None:
     return seconds if job.state == JobState.SUCCEEDED else None
 
 
-def image_path(job_id: UUID) -> str:
-    """Give the path of a job's image."""
-    return f"/v1/jobs/{job_id}/image"
-
-
 def view_batch(session: Session, batch: Batch) -> BatchView:
     """Write one batch."""
     return view_batches(session, [batch])[0]
@@ -219,14 +215,9 @@ def _view(batch: Batch, counts: Counts) -> BatchView:
         links=BatchLinks(
             self=path,
             items=f"{path}/items",
-            results=f"{path}/results.csv",
+            results=results_path(batch.id),
             images=f"{path}/images.zip",
             manifest=f"{path}/manifest.jsonl",
             cancel=f"{path}/cancel",
         ),
     )
-
-
-def batch_path(batch_id: UUID) -> str:
-    """Give the path of a batch."""
-    return f"/v1/batches/{batch_id}"

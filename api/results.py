@@ -3,11 +3,12 @@
 from collections.abc import Iterator, Sequence
 
 from api.batch_rows import BatchRows
-from api.reading import JobRow, image_path, seconds_of, view_job
+from api.reading import JobRow, seconds_of, view_job
 from api.renditions import known_channels, link_to
 from api.schemas import ManifestEntry
 from catalogue.channels import Channel
 from catalogue.results import Outcome, format_header, format_lines
+from core.links import image_path
 from core.pictures.formats import ORIGINAL
 
 

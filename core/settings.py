@@ -267,6 +267,38 @@ class Settings(BaseSettings):
         description="Ports that callers' URLs may name, as in 80,443,8000-8999.",
     )
 
+    # Webhooks
+    public_url: str = Field(
+        default="",
+        description="Address at which callers reach the API, put before the paths in webhooks; "
+        "empty: the paths alone.",
+    )
+    webhook_timeout: PositiveFloat = Field(
+        default=20.0, description="Seconds that a receiver has to answer."
+    )
+    webhook_concurrency: PositiveInt = Field(
+        default=256, description="Messages that one webhook process sends at the same time."
+    )
+    webhook_endpoint_concurrency: PositiveInt = Field(
+        default=8, description="Messages of those that go to the same endpoint."
+    )
+    webhook_poll_seconds: PositiveFloat = Field(
+        default=0.5, description="Pause between two looks at an outbox that had nothing to send."
+    )
+    webhook_disable_seconds: PositiveFloat = Field(
+        default=5 * 24 * 3600.0,
+        description="An endpoint without a success for this long is told nothing any more.",
+    )
+    webhook_overlap_seconds: int = Field(
+        default=24 * 3600,
+        ge=0,
+        description="How long a secret that was replaced goes on signing beside the new one.",
+    )
+    webhook_retention_seconds: PositiveFloat = Field(
+        default=30 * 24 * 3600.0,
+        description="How long events and what became of them are kept.",
+    )
+
     log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR.")
     log_format: Literal["auto", "console", "json"] = Field(
         default="auto",

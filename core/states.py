@@ -1,4 +1,4 @@
-"""The life of a job: every state, and every legal change of it.
+"""The life of a job, and of a message about it: every state, and every legal change of it.
 
 Nothing else in the project writes a state column; changes go through `change`, which names the
 states that a row may come from, so that a late or repeated change matches no row.
@@ -52,6 +52,17 @@ class GenerationState(StrEnum):
     """Its last waiter left."""
 
 
+class DeliveryState(StrEnum):
+    """Where one message to one address stands."""
+
+    PENDING = "pending"
+    """To be sent, or to be sent again."""
+    DELIVERED = "delivered"
+    """The receiver said that it has it."""
+    FAILED = "failed"
+    """Given up: after the last attempt, or because its endpoint was disabled or deleted."""
+
+
 class CacheOutcome(StrEnum):
     """What served a job."""
 
@@ -65,7 +76,7 @@ class CacheOutcome(StrEnum):
     """Its image was computed from latents of a near prompt, which spared it some steps."""
 
 
-State = BatchState | JobState | GenerationState
+State = BatchState | JobState | GenerationState | DeliveryState
 
 LEGAL: Mapping[type[State], Mapping[State, Sequence[State]]] = {
     BatchState: {
@@ -106,6 +117,11 @@ LEGAL: Mapping[type[State], Mapping[State, Sequence[State]]] = {
         GenerationState.SUCCEEDED: (),
         GenerationState.FAILED: (),
         GenerationState.CANCELED: (),
+    },
+    DeliveryState: {
+        DeliveryState.PENDING: (DeliveryState.DELIVERED, DeliveryState.FAILED),
+        DeliveryState.DELIVERED: (),
+        DeliveryState.FAILED: (),
     },
 }
 """For each kind of row, from each state, the states that may follow it.

@@ -20,6 +20,7 @@ from worker.feeder import Feeder
 from worker.janitor import Janitor, limits_of
 from worker.startup import run_or_explain, wait_for_services
 from worker.sweeper import REDIS_ERRORS, Sweeper
+from worker.webhooks.pruning import prune as prune_events
 
 log = structlog.get_logger(__name__)
 
@@ -70,6 +71,10 @@ def run(settings: Settings) -> int:
             (partial(cache_ledger.flush, database), settings.stats_seconds),
             (
                 partial(prune_answers, database, settings.idempotency_seconds),
+                settings.janitor_seconds,
+            ),
+            (
+                partial(prune_events, database, seconds=settings.webhook_retention_seconds),
                 settings.janitor_seconds,
             ),
         )

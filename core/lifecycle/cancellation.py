@@ -4,7 +4,7 @@ from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlmodel import Session, col
 
 from core.lifecycle.locks import among, lock_generations
@@ -18,6 +18,7 @@ from core.states import (
     JobState,
     change,
 )
+from core.webhooks.outbox import BatchChange, tell
 
 
 def cancel_job(session: Session, job_id: UUID) -> list[UUID]:
@@ -56,11 +57,12 @@ def _detach(
     candidates = lock_generations(
         session, col(Generation.id).in_(wanted), col(Generation.state).in_(IN_FLIGHT)
     )
-    if batch_id is not None:
-        # Before its jobs, or the last of them would complete it.
-        session.execute(change(Batch, BatchState.CANCELED).where(col(Batch.id) == batch_id))
+    # Before its jobs, or the last of them would complete it.
+    canceled = _cancel_row(session, batch_id) if batch_id is not None else False
     # Only of the locked: a job that came to match since then would leave its work running.
     settle_jobs(session, [*where, among(Job.generation_id, candidates)], state, **values)
+    if canceled:
+        _tell(session, col(Batch.id) == batch_id)
     waiting = select(col(Job.generation_id)).where(
         among(Job.generation_id, candidates), col(Job.state).in_(OPEN_JOB)
     )
@@ -71,3 +73,15 @@ def _detach(
         .returning(col(Generation.id))
     ).scalars()
     return list(stopped)
+
+
+def _cancel_row(session: Session, batch_id: UUID) -> bool:
+    """Cancel a batch alone; tell whether it was still running."""
+    statement = change(Batch, BatchState.CANCELED).where(col(Batch.id) == batch_id)
+    return session.execute(statement.returning(col(Batch.id))).first() is not None
+
+
+def _tell(session: Session, batch: ColumnElement[bool]) -> None:
+    """Tell of a batch that was cancelled, as it is now that its jobs are."""
+    rows = session.execute(select(*BatchChange.columns(Batch)).where(batch))
+    tell(session, state=JobState.CANCELED, jobs=(), batches=[BatchChange.of(row) for row in rows])

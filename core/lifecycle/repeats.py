@@ -12,6 +12,7 @@ from core.lifecycle.submission import Wanted
 from core.models import Image, Job
 from core.models.columns import new_id
 from core.states import CacheOutcome, JobState
+from core.webhooks.outbox import JobChange, tell
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,4 +83,6 @@ def answer_again(
     ).one_or_none()
     if inserted is None:
         return None
-    return Job(**values, created_at=inserted.created_at, finished_at=inserted.finished_at)
+    job = Job(**values, created_at=inserted.created_at, finished_at=inserted.finished_at)
+    tell(session, state=JobState.SUCCEEDED, jobs=[JobChange.of(job)])
+    return job

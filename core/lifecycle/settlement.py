@@ -1,8 +1,8 @@
-"""The end of a job: its waiters are told, its batch counts down."""
+"""The end of a job: its waiters are told, its batch counts down, listeners get an event."""
 
 from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -22,6 +22,7 @@ from core.states import (
     change,
     sources_of,
 )
+from core.webhooks.outbox import BatchChange, JobChange, tell
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,7 +198,7 @@ def settle(
 def settle_jobs(
     session: Session, where: Collection[Any], state: JobState, **values: Any
 ) -> list[tuple[UUID, UUID | None]]:
-    """Move the open jobs that match to a final state, and count their batches down.
+    """Move the open jobs that match to a final state, count their batches down, and tell of it.
 
     Returns:
         The ids of the jobs that changed, each with its generation's.
@@ -206,20 +207,34 @@ def settle_jobs(
         change(Job, state)
         .where(*where)
         .values(**values)
-        .returning(col(Job.id), col(Job.generation_id), col(Job.batch_id))
+        .returning(*JobChange.columns(Job), col(Job.generation_id))
     )
     changed = session.execute(statement).all()
-    finished = Counter(batch_id for _, _, batch_id in changed if batch_id)
+    batches = _count_down(session, Counter(row.batch_id for row in changed if row.batch_id))
+    tell(session, state=state, jobs=[JobChange.of(row) for row in changed], batches=batches)
+    return [(row.id, row.generation_id) for row in changed]
+
+
+def _count_down(session: Session, finished: Mapping[UUID, int]) -> list[BatchChange]:
+    """Take finished jobs off their batches, and complete those that have no more."""
+    batches = []
     # By ascending id, so that two workers that finish jobs of the same batches do not deadlock.
     for batch_id in sorted(finished):
-        session.execute(
+        row = session.execute(
             update(Batch)
             .where(col(Batch.id) == batch_id)
             .values(open_jobs=col(Batch.open_jobs) - finished[batch_id])
-        )
-        session.execute(
-            change(Batch, BatchState.COMPLETED).where(
-                col(Batch.id) == batch_id, col(Batch.open_jobs) == 0
-            )
-        )
-    return [(job_id, generation_id) for job_id, generation_id, _ in changed]
+            .returning(*BatchChange.columns(Batch))
+        ).one()
+        told = BatchChange.of(row)
+        if told.open_jobs == 0:
+            completed = session.execute(
+                change(Batch, BatchState.COMPLETED)
+                .where(col(Batch.id) == batch_id)
+                .returning(col(Batch.state))
+            ).first()
+            if completed is not None:
+                told = replace(told, state=BatchState.COMPLETED)
+        if told.state is not BatchState.CANCELED:
+            batches.append(told)
+    return batches

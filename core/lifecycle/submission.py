@@ -22,6 +22,7 @@ from core.models import Batch, Generation, ImageParameters, Job
 from core.models.columns import new_id
 from core.pictures.formats import ORIGINAL
 from core.states import BatchState, CacheOutcome, GenerationState, JobState
+from core.webhooks.outbox import BatchChange, JobChange, tell
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +48,8 @@ class Wanted:
     deadline_at: datetime | None = None
     approximate: bool = False
     """Whether it may begin with the latents of a near prompt's image."""
+    callback_url: str | None = None
+    """Where its end is told; no part of what it is."""
 
     def fingerprint(self, bundle_revision: str) -> str:
         """Digest what decides this image, computed from the first step on."""
@@ -81,7 +84,8 @@ class Wanted:
 
     def job(self, digest: str) -> dict[str, Any]:
         """Give the columns of `Job` that say what is wanted; see `parameters` for `digest`."""
-        named = ("line", "row", "sku", "variant", "files", "warning", "deadline_at")
+        shown = ("line", "row", "sku", "variant", "files", "warning")
+        named = (*shown, "deadline_at", "callback_url")
         return self.parameters(digest) | {name: getattr(self, name) for name in named}
 
     def parameters(self, digest: str) -> dict[str, Any]:
@@ -228,6 +232,7 @@ def submit(
         batch.api_key_id = api_key_id
         _add_batch(session, batch, rows)
     _insert_jobs(session, rows)
+    _tell(session, rows, batch)
     hits = [
         (place.wanted, answers.images[place.name])
         for place in places
@@ -391,3 +396,14 @@ def _insert_jobs(session: Session, rows: Sequence[dict[str, Any]]) -> None:
         for row in group:
             row.pop("finished_at")
         session.execute(insert(Job.__table__).values(**shared), group)  # type: ignore[attr-defined]
+
+
+def _tell(session: Session, rows: Sequence[dict[str, Any]], batch: Batch | None) -> None:
+    """Tell of the jobs that have their images already, and of a batch that has all of them."""
+    answered = [
+        JobChange(**{name: row[name] for name in ("id", "tenant", "batch_id", "callback_url")})
+        for row in rows
+        if row["state"] == JobState.SUCCEEDED
+    ]
+    complete = [BatchChange.of(batch)] if batch and batch.state is BatchState.COMPLETED else []
+    tell(session, state=JobState.SUCCEEDED, jobs=answered, batches=complete)

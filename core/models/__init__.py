@@ -11,6 +11,7 @@ from core.models.job import Job
 from core.models.parameters import ImageParameters
 from core.models.recipe import Recipe
 from core.models.rendition import Rendition
+from core.models.webhook import CallbackSecret, WebhookDelivery, WebhookEndpoint, WebhookEvent
 
 __all__ = [
     "ApiKey",
@@ -19,6 +20,7 @@ __all__ = [
     "Batch",
     "CacheHolding",
     "CacheStat",
+    "CallbackSecret",
     "Generation",
     "IdempotencyRecord",
     "Image",
@@ -26,4 +28,7 @@ __all__ = [
     "Job",
     "Recipe",
     "Rendition",
+    "WebhookDelivery",
+    "WebhookEndpoint",
+    "WebhookEvent",
 ]

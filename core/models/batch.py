@@ -47,5 +47,11 @@ class Batch(SQLModel, table=True):
     total_jobs: int
     open_jobs: int
     """Jobs that are not finished; the change that makes it 0 completes the batch."""
+    callback_url: str | None = None
+    """Where its progress and its end are told, beside the tenant's endpoints."""
+    events: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    """Webhook events about it and its jobs so far: the last one's sequence number."""
+    progress_at: Moment = moment()
+    """When its progress was last told."""
     created_at: datetime = created()
     finished_at: Moment = moment()

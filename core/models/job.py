@@ -70,6 +70,8 @@ class Job(ImageParameters, table=True):
     warning: str | None = None
     error_code: str | None = None
     error_message: str | None = None
+    callback_url: str | None = None
+    """Where its end is told, beside the tenant's endpoints; a batch has its own."""
     deadline_at: Moment = moment()
     created_at: datetime = created()
     started_at: Moment = moment()

@@ -7,6 +7,7 @@ from core.states import (
     LEGAL,
     OPEN_JOB,
     BatchState,
+    DeliveryState,
     GenerationState,
     JobState,
     State,
@@ -14,7 +15,7 @@ from core.states import (
     sources_of,
 )
 
-EVERY_STATE = [state for kind in (BatchState, JobState, GenerationState) for state in kind]
+EVERY_STATE = [state for kind in LEGAL for state in kind]
 
 
 def ids(state: State) -> str:
@@ -47,6 +48,9 @@ def test_sources_are_states_of_the_same_kind(state: State) -> None:
         (GenerationState.SUCCEEDED, (GenerationState.RUNNING,)),
         (GenerationState.FAILED, IN_FLIGHT),
         (GenerationState.CANCELED, IN_FLIGHT),
+        (DeliveryState.PENDING, ()),
+        (DeliveryState.DELIVERED, (DeliveryState.PENDING,)),
+        (DeliveryState.FAILED, (DeliveryState.PENDING,)),
     ],
     ids=lambda value: ids(value) if not isinstance(value, tuple) else "",
 )

@@ -1,0 +1,23 @@
+"""Paths of the API, for those who name them without being the API."""
+
+from uuid import UUID
+
+
+def job_path(job_id: UUID) -> str:
+    """Give the path of a job."""
+    return f"/v1/jobs/{job_id}"
+
+
+def image_path(job_id: UUID) -> str:
+    """Give the path of a job's image."""
+    return f"{job_path(job_id)}/image"
+
+
+def batch_path(batch_id: UUID) -> str:
+    """Give the path of a batch."""
+    return f"/v1/batches/{batch_id}"
+
+
+def results_path(batch_id: UUID) -> str:
+    """Give the path of a batch's results sheet."""
+    return f"{batch_path(batch_id)}/results.csv"

@@ -1,0 +1,140 @@
+"""A tenant that listens, and a deliverer that runs inside the test."""
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import event
+from sqlmodel import select
+from standardwebhooks import Webhook
+
+from core.database import Database
+from core.models import WebhookDelivery, WebhookEndpoint, WebhookEvent
+from core.outbound.client import OutboundClient
+from core.outbound.policy import Policy
+from core.outbound.resolver import SystemResolver
+from core.settings import Settings
+from core.webhooks import endpoints
+from core.webhooks.endpoints import Shown
+from core.webhooks.event_types import EventType
+from tests.receiver import Receiver, receiving
+from worker.webhooks.deliverer import Deliverer, Terms
+
+
+class Listening:
+    """The webhooks of tenants on one database."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    def register(self, url: str, *events: EventType, tenant: str = "shop") -> Shown:
+        with self.database.session() as session:
+            return endpoints.create(session, tenant, url=url, events=list(events) or None)
+
+    def events(self) -> Sequence[WebhookEvent]:
+        """All events, in the order of their ids."""
+        with self.database.session() as session:
+            return session.exec(select(WebhookEvent).order_by(WebhookEvent.id)).all()
+
+    def told(self, **where: Any) -> list[str]:
+        """The types of the events, in the order of their sequence numbers."""
+        found = [e for e in self.events() if all(getattr(e, n) == v for n, v in where.items())]
+        return [one.type for one in sorted(found, key=lambda one: one.sequence)]
+
+    def deliveries(self) -> Sequence[WebhookDelivery]:
+        with self.database.session() as session:
+            return session.exec(select(WebhookDelivery).order_by(WebhookDelivery.id)).all()
+
+    def endpoint(self, identity: UUID) -> WebhookEndpoint:
+        with self.database.session() as session:
+            return session.get_one(WebhookEndpoint, identity)
+
+    def hasten(self) -> None:
+        """Let every wait be over."""
+        with self.database.session() as session:
+            for delivery in session.exec(select(WebhookDelivery)).all():
+                delivery.not_before = delivery.created_at
+
+
+@pytest.fixture
+def listening(database: Database) -> Listening:
+    return Listening(database)
+
+
+@pytest.fixture
+def receive() -> Iterator[Callable[[], Receiver]]:
+    """Start a receiver."""
+    with ExitStack() as stack:
+        yield lambda: stack.enter_context(receiving())
+
+
+@pytest.fixture
+def statements(database: Database) -> Callable[[], AbstractContextManager[list[str]]]:
+    """Watch which statements are executed inside a block."""
+
+    @contextmanager
+    def watching() -> Iterator[list[str]]:
+        seen: list[str] = []
+
+        def note(_connection, _cursor, statement, *_: object) -> None:
+            seen.append(statement)
+
+        event.listen(database.engine, "before_cursor_execute", note)
+        try:
+            yield seen
+        finally:
+            event.remove(database.engine, "before_cursor_execute", note)
+
+    return watching
+
+
+def terms(**values: Any) -> Terms:
+    return Terms(
+        **{
+            "timeout_seconds": 10.0,
+            "at_once": 64,
+            "each": 4,
+            "poll_seconds": 0.02,
+            "disable_seconds": 5 * 24 * 3600.0,
+        }
+        | values
+    )
+
+
+def with_deliverer(database: Database, work: Callable[[Deliverer], Any], **values: Any) -> Any:
+    """Run something with a deliverer that may call this machine."""
+    allow = values.pop("allow", "127.0.0.1")
+
+    async def run() -> Any:
+        policy = Policy.of(Settings(_env_file=None, outbound_allow=allow, outbound_ports="1-65535"))
+        resolver, chosen = SystemResolver(), terms(**values)
+        try:
+            async with OutboundClient(
+                policy, resolver.resolve, timeout_seconds=chosen.timeout_seconds
+            ) as client:
+                deliverer = Deliverer(
+                    database=database, client=client, terms=chosen, chance=lambda: 0.0
+                )
+                return await work(deliverer)
+        finally:
+            resolver.close()
+
+    return asyncio.run(run())
+
+
+@pytest.fixture
+def deliver(database: Database) -> Callable[..., None]:
+    """Send what is due, and record what became of it."""
+    return lambda **values: with_deliverer(database, Deliverer.drain, **values)
+
+
+def verified(receiver: Receiver, *secrets: str) -> list[dict[str, Any]]:
+    """What a receiver was told, each message verified with each of these secrets."""
+    for request in receiver.received:
+        for secret in secrets:
+            Webhook(secret).verify(request.body, dict(request.headers))
+    return [json.loads(request.body) for request in receiver.received]
