@@ -62,6 +62,8 @@ def application(
             stop_seconds=10,
         ),
         Service(name="housekeeping", argv=_module("worker.housekeeping")),
+        # Long enough for the receivers that have been asked.
+        Service(name="webhooks", argv=_module("worker.webhooks"), stop_seconds=30),
     ]
     if flower_port is not None:
         services.append(_flower(flower_port, flower_login))

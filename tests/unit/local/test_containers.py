@@ -18,7 +18,7 @@ from tests.integration import compose_file
 ROOT = Path(__file__).parents[3]
 COMPOSE = (ROOT / "compose.yaml").read_text()
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
-OURS = ("migrate", "bucket", "bundle", "api", "worker", "housekeeping", "flower")
+OURS = ("migrate", "bucket", "bundle", "api", "worker", "housekeeping", "webhooks", "flower")
 PUBLISHED = ("api", "flower", "prometheus", "grafana")
 
 

@@ -1,0 +1,70 @@
+"""The webhook process, `python -m worker.webhooks`: it delivers until it is told to stop."""
+
+import asyncio
+import signal
+import sys
+
+import structlog
+
+from core.database import Database
+from core.outbound.client import OutboundClient
+from core.outbound.policy import Policy
+from core.outbound.resolver import SystemResolver
+from core.settings import Settings
+from worker.startup import run_or_explain, wait_for_services
+from worker.webhooks.deliverer import Deliverer, Terms
+
+log = structlog.get_logger("worker.webhooks")
+
+
+def terms_of(settings: Settings) -> Terms:
+    """Read how messages are sent."""
+    return Terms(
+        timeout_seconds=settings.webhook_timeout,
+        at_once=settings.webhook_concurrency,
+        each=settings.webhook_endpoint_concurrency,
+        poll_seconds=settings.webhook_poll_seconds,
+        disable_seconds=settings.webhook_disable_seconds,
+        public_url=settings.public_url,
+    )
+
+
+def run(settings: Settings) -> int:
+    """Deliver until SIGTERM or SIGINT.
+
+    Raises:
+        ServiceDownError: Postgres stays away at the start.
+        InvalidSettingError: The allow-list cannot be read.
+    """
+    policy, database = Policy.of(settings), Database(settings)
+    wait_for_services([database.check], settings)
+    try:
+        asyncio.run(_deliver(settings, policy, database))
+    finally:
+        database.close()
+    return 0
+
+
+async def _deliver(settings: Settings, policy: Policy, database: Database) -> None:
+    stopped, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    resolver = SystemResolver()
+    try:
+        async with OutboundClient(
+            policy, resolver.resolve, timeout_seconds=settings.webhook_timeout
+        ) as client:
+            log.info("delivering", at_once=settings.webhook_concurrency)
+            deliverer = Deliverer(database=database, client=client, terms=terms_of(settings))
+            await deliverer.run(stopped)
+    finally:
+        resolver.close()
+
+
+def main() -> int:
+    """Run the deliverer; give the exit code."""
+    return run_or_explain(run)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

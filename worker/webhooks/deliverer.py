@@ -1,0 +1,214 @@
+"""The deliverer's loop: record, claim, wait."""
+
+import asyncio
+import random
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TypeVar
+from uuid import UUID
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from core.database import Database
+from core.errors import ForbiddenUrlError
+from core.outbound.client import OutboundClient, OutboundError
+from core.webhooks import deliveries
+from core.webhooks.deliveries import FIRST, Message, Outcome
+from worker.webhooks.message import write_body, write_headers
+from worker.webhooks.schedule import Decision, again, decide
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+LEASE_MARGIN = 30.0
+"""Seconds beside the timeout until another deliverer may take what this one claimed."""
+LONGEST_PAUSE = 3600.0
+"""Seconds that a whole queue waits because of one answer's Retry-After."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Terms:
+    """How messages are sent."""
+
+    timeout_seconds: float
+    """For one attempt."""
+    at_once: int
+    """Attempts of this process at the same time."""
+    each: int
+    """Attempts of this process at the same time for one endpoint."""
+    poll_seconds: float
+    """Between two looks at an outbox that had nothing to send."""
+    disable_seconds: float
+    """An endpoint that fails for so long is told nothing any more."""
+    public_url: str = ""
+    """What callers put before the paths of the API."""
+
+
+class Deliverer:
+    """Sends what is due; any number of deliverers may do so at once."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        client: OutboundClient,
+        terms: Terms,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self._database = database
+        self._client = client
+        self._terms = terms
+        self._chance = chance
+        self._sending: dict[asyncio.Task[None], UUID] = {}
+        """The queue of each attempt that runs."""
+        self._finished: list[Outcome] = []
+        self._paused: dict[UUID, float] = {}
+        """Until when queues are left alone, by the monotonic clock."""
+        self._after = FIRST
+        self._wake = asyncio.Event()
+        self._away = False
+
+    async def run(self, stopped: asyncio.Event) -> None:
+        """Deliver until it is stopped; then finish what runs, if that is quick enough.
+
+        What is cut off is sent again, under the same id, when its claim has run out.
+        """
+        while not stopped.is_set():
+            await self.step()
+            await self._wait(stopped)
+        if self._sending:
+            await asyncio.wait(self._sending, timeout=self._terms.timeout_seconds)
+        await self._record()
+
+    async def step(self) -> None:
+        """Record what is over, and send what is due."""
+        await self._record()
+        await self._claim()
+
+    async def drain(self) -> None:
+        """Send what is due until nothing is, whatever comes of it."""
+        while True:
+            await self.step()
+            if not self._sending and not self._finished:
+                return
+            if self._sending:
+                await asyncio.wait(self._sending, return_when=asyncio.FIRST_COMPLETED)
+
+    async def _record(self) -> None:
+        outcomes, self._finished = self._finished, []
+        if not outcomes:
+            return
+
+        def write() -> bool:
+            with self._database.session() as session:
+                deliveries.record(session, outcomes, disable_seconds=self._terms.disable_seconds)
+            return True
+
+        if not await self._asked(write):
+            self._finished = outcomes + self._finished
+
+    async def _claim(self) -> None:
+        free = self._terms.at_once - len(self._sending) - len(self._finished)
+        if free <= 0:
+            return
+
+        def take() -> deliveries.Claimed:
+            with self._database.session() as session:
+                return deliveries.claim(
+                    session,
+                    after=self._after,
+                    busy=self._busy(),
+                    each=self._terms.each,
+                    most=free,
+                    lease_seconds=self._terms.timeout_seconds + LEASE_MARGIN,
+                )
+
+        claimed = await self._asked(take)
+        if claimed is None:
+            return
+        if self._after != FIRST and claimed.after == FIRST:
+            self._wake.set()  # the queues before this look's beginning may have more
+        self._after = claimed.after
+        for message in claimed.messages:
+            self._start(message)
+
+    def _busy(self) -> Counter[UUID]:
+        """Count what runs by queue; a queue that is left alone counts as full."""
+        now = time.monotonic()
+        self._paused = {queue: until for queue, until in self._paused.items() if until > now}
+        return Counter(self._sending.values()) | Counter(
+            dict.fromkeys(self._paused, self._terms.each)
+        )
+
+    def _start(self, message: Message) -> None:
+        task = asyncio.create_task(self._send(message))
+        self._sending[task] = message.queue
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        del self._sending[task]
+        self._wake.set()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            # A mistake of ours: it is sent again when its claim has run out.
+            log.error("an attempt broke", exc_info=error)
+
+    async def _send(self, message: Message) -> None:
+        began = time.monotonic()
+        status, decision = await self._attempt(message)
+        if decision.pause_seconds:
+            pause = min(decision.pause_seconds, LONGEST_PAUSE)
+            self._paused[message.queue] = time.monotonic() + pause
+        self._finished.append(
+            Outcome(
+                message=message,
+                verdict=decision.verdict,
+                status=status,
+                error=decision.error,
+                seconds=time.monotonic() - began,
+                delay_seconds=decision.delay_seconds,
+            )
+        )
+
+    async def _attempt(self, message: Message) -> tuple[int | None, Decision]:
+        body = write_body(message, public_url=self._terms.public_url)
+        headers = write_headers(message, body, now=datetime.now(UTC))
+        try:
+            answer = await self._client.post(message.url, headers, body)
+        except (OutboundError, ForbiddenUrlError) as error:
+            return None, again(message.attempt, str(error), chance=self._chance)
+        return answer.status, decide(
+            message.attempt, answer.status, answer.headers, chance=self._chance
+        )
+
+    async def _wait(self, stopped: asyncio.Event) -> None:
+        """Wait until an attempt ends, it is stopped, or it is time to look again."""
+        waiting = [asyncio.ensure_future(one.wait()) for one in (self._wake, stopped)]
+        try:
+            await asyncio.wait(
+                waiting,
+                timeout=self._terms.poll_seconds,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+        finally:
+            for one in waiting:
+                one.cancel()
+        self._wake.clear()
+
+    async def _asked(self, work: Callable[[], T]) -> T | None:
+        """Let a thread ask Postgres; None, and a line in the log, while it is away."""
+        try:
+            answer = await asyncio.to_thread(work)
+        except SQLAlchemyError as error:
+            if not self._away:
+                log.warning("Postgres is away", reason=str(error).strip().splitlines()[0])
+            self._away = True
+            return None
+        if self._away:
+            log.info("Postgres is back")
+        self._away = False
+        return answer
