@@ -26,8 +26,10 @@ from core.errors import InvalidRequestError
 from core.lifecycle.quota import require_room
 from core.lifecycle.submission import Submission, Wanted, submit
 from core.models import ApiKey, Batch
+from core.outbound.policy import Policy
 from core.seeds import SeedRule
 from core.settings import Settings
+from core.webhooks.endpoints import require_callback_secret
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,10 +63,16 @@ class Terms:
     api_key_id: UUID
     queued_images: int
     """Most images of the key that wait or are computed; 0: no limit."""
+    callback_url: str | None = None
+    """Where its end is told; judged already."""
 
 
-def terms_of(fields: Fields, key: ApiKey, settings: Settings) -> Terms:
-    """Put together what request, key and settings say: who is asked first decides."""
+def terms_of(fields: Fields, key: ApiKey, settings: Settings, outbound: Policy) -> Terms:
+    """Put together what request, key and settings say: who is asked first decides.
+
+    Raises:
+        ForbiddenUrlError: The request's `callback_url` may not be called.
+    """
     return Terms(
         tenant=key.tenant,
         cache=fields.cache or key.cache or settings.cache,
@@ -73,6 +81,7 @@ def terms_of(fields: Fields, key: ApiKey, settings: Settings) -> Terms:
         publishes=settings.queue_window,
         api_key_id=key.id,
         queued_images=settings.queued_images if key.queued_images is None else key.queued_images,
+        callback_url=outbound.judge(fields.callback_url).url if fields.callback_url else None,
     )
 
 
@@ -99,7 +108,9 @@ def accept_batch(
 
     Raises:
         InvalidSheetError: naming every bad cell; nothing was inserted.
+        ConflictError: It has a callback, and the tenant no secret to sign it with.
     """
+    _check_callback(session, terms)
     order = make_order(sheet, fields.parameters(), bundle.limits, bundle.tokens)
     issues = Issues()
     wanted = name_files(order.wanted, channels_of(fields), fields.file_name, issues)
@@ -113,6 +124,7 @@ def accept_batch(
         warnings=[dict(warning) for warning in order.warnings],
         reading=sheet.reading.document(),
         recipe=recipe,
+        callback_url=terms.callback_url,
         total_jobs=0,
         open_jobs=0,
     )
@@ -149,7 +161,9 @@ def accept_job(
 
     Raises:
         InvalidRequestError: naming every value that cannot be used.
+        ConflictError: It has a callback, and the tenant no secret to sign it with.
     """
+    _check_callback(session, terms)
     values, issues = check_parameters(request.parameters(), bundle.limits)
     _check_own(request, bundle, issues)
     _refuse_if_any(issues)
@@ -161,6 +175,7 @@ def accept_job(
         sku=request.sku,
         warning=_warning(request.prompt.strip(), bundle),
         approximate=terms.approximate,
+        callback_url=terms.callback_url,
     )
     (wanted,) = name_files([wanted], channels_of(request), request.file_name, issues)
     _refuse_if_any(issues)
@@ -184,6 +199,11 @@ def accept_job(
     row = find_job(session, terms.tenant, submission.job_ids[0])
     repeats.learn(row)
     return AcceptedJob(row=row, submission=submission)
+
+
+def _check_callback(session: Session, terms: Terms) -> None:
+    if terms.callback_url is not None:
+        require_callback_secret(session, terms.tenant)
 
 
 def agrees(asked: bool | None, key: ApiKey, settings: Settings) -> bool:

@@ -14,7 +14,7 @@ from api.problems import add_problem_handlers
 from api.rate_limits import RateLimitMiddleware
 from api.request_id import RequestIdMiddleware
 from api.request_metrics import RequestMetricsMiddleware
-from api.routes import batches, caches, health, jobs, keys, metrics, recipes, renditions
+from api.routes import batches, caches, health, jobs, keys, metrics, recipes, renditions, webhooks
 from api.services import flushing, open_services
 from core.settings import Settings
 
@@ -37,6 +37,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(recipes.router)
     app.include_router(caches.router)
     app.include_router(keys.router)
+    app.include_router(webhooks.router)
     app.include_router(health.router)
     app.include_router(metrics.router)
     add_problem_handlers(app)

@@ -15,6 +15,7 @@ from catalogue.sheet import Hints, Source
 from catalogue.templates import LONGEST_TEMPLATE
 from core.cache_mode import CacheMode
 from core.lanes import Lane
+from core.outbound.url import LONGEST
 from core.seeds import SeedRule
 from core.states import BatchState, CacheOutcome, JobState
 
@@ -70,6 +71,13 @@ class Fields(BaseModel):
         gt=0,
         le=LONGEST_DEADLINE,
         description="Images that are not ready after so many seconds fail.",
+    )
+
+    callback_url: str | None = Field(
+        None,
+        max_length=LONGEST,
+        description="Where the end of the job or batch is told, signed with the secret of "
+        "`POST /v1/callbacks/secret`.",
     )
 
     cache: CacheMode | None = Field(

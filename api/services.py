@@ -12,6 +12,7 @@ from catalogue.renditions.store import Renditions
 from core import cache_ledger
 from core.database import Database
 from core.flusher import Flusher
+from core.outbound.policy import Policy
 from core.pictures.credentials import credentials_of
 from core.queue import Broker, Publisher, make_celery
 from core.settings import Settings
@@ -32,6 +33,8 @@ class Services:
     renditions: Renditions
     rate_limiter: RateLimiter
     key_use: KeyUse
+    outbound: Policy
+    """Where callers' URLs may lead."""
 
 
 @contextmanager
@@ -53,6 +56,7 @@ def open_services(settings: Settings) -> Iterator[Services]:
             ),
             rate_limiter=RateLimiter(settings),
             key_use=KeyUse(),
+            outbound=Policy.of(settings),
         )
     finally:
         celery.close()

@@ -138,6 +138,23 @@ class Client:
         query = f"?channel={quote(channel)}" if channel else ""
         self._patiently(lambda: self._stream(f"/v1/batches/{identity}/images.zip{query}", target))
 
+    def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Mapping[str, Any] | None = None,
+        query: Mapping[str, str | int] | None = None,
+    ) -> Any:
+        """Send a request, once; give the JSON of the answer, None where there is none.
+
+        Raises:
+            RefusedError: The server answered with a problem.
+        """
+        with self._problems():
+            response = self._checked(self._http.request(method, path, json=body, params=query))
+        return response.json() if response.content else None
+
     def accepts_key(self) -> bool:
         """Tell whether the server knows our key."""
         try:

@@ -5,7 +5,7 @@ import sys
 import typer
 from pydantic import ValidationError
 
-from cli import cache, keys, models, recipes
+from cli import cache, keys, models, recipes, webhooks
 from cli.console import fail
 from cli.demo import demo
 from cli.migrate import migrate
@@ -27,6 +27,7 @@ app.add_typer(cache.app, name="cache")
 app.add_typer(keys.app, name="keys")
 app.add_typer(models.app, name="model")
 app.add_typer(recipes.app, name="recipes")
+app.add_typer(webhooks.app, name="webhooks")
 
 
 def main() -> None:

@@ -87,7 +87,8 @@ class Settings(BaseSettings):
     public_url: str = Field(
         default="",
         pattern=r"^(https?://[^/?#]+(/[^?#]*)?)?$",
-        description="Address of the API for everybody, which public image URLs begin with.",
+        description="Address of the API for everybody, which public image URLs and the links in "
+        "webhooks begin with.",
     )
     c2pa_certificate: str = Field(
         default="",
@@ -268,11 +269,6 @@ class Settings(BaseSettings):
     )
 
     # Webhooks
-    public_url: str = Field(
-        default="",
-        description="Address at which callers reach the API, put before the paths in webhooks; "
-        "empty: the paths alone.",
-    )
     webhook_timeout: PositiveFloat = Field(
         default=20.0, description="Seconds that a receiver has to answer."
     )

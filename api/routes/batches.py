@@ -16,7 +16,7 @@ from api.dependencies import ServicesNow, SessionNow, Submitter, Tenant, get_cal
 from api.dry_run import report
 from api.problems import problems
 from api.publication import publish, revoke
-from api.reading import batch_path, find_batch, view_batch
+from api.reading import find_batch, view_batch
 from api.recipes import use_recipe
 from api.renditions import channel_named
 from api.results import stream_manifest, stream_results
@@ -24,6 +24,7 @@ from api.schemas import BatchPage, BatchView, JobPage
 from api.sheet_schemas import SheetReport
 from api.uploads import Upload, document_upload, receive_upload
 from core.lifecycle.cancellation import cancel_batch
+from core.links import batch_path
 from core.states import JobState
 
 router = APIRouter(
@@ -45,7 +46,7 @@ Limit = Annotated[int, Query(ge=1, le=500, description="Most items of the page."
     response_model=BatchView,
     responses={
         200: {"model": SheetReport, "description": "With `dry_run`: what would become of it."},
-        **problems(400, 404, 413, 415),
+        **problems(400, 404, 409, 413, 415),
     },
     openapi_extra=document_upload(),
 )
@@ -61,7 +62,7 @@ def post_batch(
     bundle, tenant = services.bundle.get(), caller.tenant
     fields, recipe = use_recipe(session, tenant, upload.read_fields())
     sheet = upload.read_sheet(fields)
-    terms = terms_of(fields, caller, services.settings)
+    terms = terms_of(fields, caller, services.settings, services.outbound)
     if fields.dry_run:
         home = services.settings.home
         found = report(session, bundle, terms, sheet, fields, home=home, recipe=recipe)

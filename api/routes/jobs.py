@@ -25,7 +25,7 @@ router = APIRouter(
 )
 
 
-@router.post("", status_code=202, responses=problems(404, 413))
+@router.post("", status_code=202, responses=problems(404, 409, 413))
 def post_job(
     request: JobRequest,
     caller: Submitter,
@@ -36,7 +36,7 @@ def post_job(
 ) -> JobView:
     """Ask for one image; when the same one is in store, it is there at once."""
     request, _ = use_recipe(session, caller.tenant, request)
-    terms = terms_of(request, caller, services.settings)
+    terms = terms_of(request, caller, services.settings, services.outbound)
     accepted = accept_job(session, services.bundle.get(), terms, request, services.results)
     background.add_task(count_submission, services.results, terms, accepted.submission)
     background.add_task(publish, services, caller.tenant, accepted.submission.published)

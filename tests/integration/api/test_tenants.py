@@ -10,7 +10,10 @@ from core.keys import create_key, find_key, list_keys, revoke_key
 OPEN = {"/healthz", "/readyz", "/metrics", "/files/{token}/{channel}/{file_name}"}
 """Paths that ask for no API key; `/metrics` has a token of its own, `/files` one for each image."""
 
-BODIES = {"/v1/cache/purge": {"all": True}}
+BODIES = {
+    "/v1/cache/purge": {"all": True},
+    "/v1/webhook-endpoints/{endpoint_id}/replay": {"since": "2026-01-01T00:00:00Z"},
+}
 """What is sent to a path that does not take `{}`."""
 
 
@@ -80,10 +83,14 @@ def things(client, database, send, worker) -> dict[str, str]:
         key, _ = create_key(session, "shop")
     recipe = client.post("/v1/recipes", json={"name": "summer", "fields": {"steps": 4}})
     assert recipe.status_code == 201, recipe.text
+    hook = client.post("/v1/webhook-endpoints", json={"url": "https://shop.example/"}).json()
+    delivery = client.post(f"/v1/webhook-endpoints/{hook['id']}/test").json()
     return {
         "batch_id": batch["id"],
         "job_id": job["id"],
         "key_id": str(key.id),
+        "endpoint_id": hook["id"],
+        "delivery_id": delivery["id"],
         "channel": "walmart",
         "name": "summer",
         "version": "1",

@@ -138,8 +138,6 @@ def test_a_poisonous_image_is_told(shop, listening, lose):
     (job_id,) = shop.want("mug").job_ids
     for _ in range(3):
         lose(shop.start(job_id))
-        with shop.database.session() as session:
-            recovery.take_unpublished(session, empty_lanes=[], republish_seconds=0)
     assert listening.told() == ["image.failed"]
     assert listening.events()[0].data["error"]["code"] == "worker_lost"
 
