@@ -17,6 +17,8 @@ from cli.quiet import quieten
 from cli.stages import Stages
 from core.errors import BundleError
 from core.lanes import Lane
+from core.pictures.encoding import encode
+from core.pictures.formats import Format
 from core.settings import Settings, get_settings
 
 if TYPE_CHECKING:
@@ -81,7 +83,8 @@ def evaluate(
             task,
             stages,
         )  # fmt: skip
-    draw_comparison(judged, reference, task).save(out / SHEET)
+    sheet = draw_comparison(judged, reference, task)
+    (out / SHEET).write_bytes(encode(sheet, Format.PNG))
     write_report(out / REPORT, judged, reference, task)
     record_scores(folder, judged.scores)
     show(_table(judged, reference))

@@ -2,12 +2,16 @@
 
 import threading
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
+from sqlalchemy import event, text
 
+from api.renditions import public_image
 from catalogue.channels import find_channel
 from catalogue.renditions.store import Renditions, RenditionsBusyError
 from core.errors import NotFoundError
+from core.lifecycle import renditions as lifecycle
 from core.lifecycle import retention
 from core.models import Rendition
 from tests.integration.caches.conftest import HOUR
@@ -136,3 +140,28 @@ def test_who_must_not_wait_is_told_to_come_again(store, renditions, storage, mak
     assert renditions.get_soon(first, channel).id == made.id
     # Whoever may wait is not counted, and there is room again.
     assert make(second).id == renditions.get_soon(second, channel).id
+
+
+def test_every_look_up_finds_an_index(store, make, shop, database):
+    """Also where the planner would rather read so small a table as a whole."""
+    channel = find_channel("web")
+    image = store.make("red mug")
+    row = make(image)
+    plans: list[str] = []
+
+    def explain(connection, cursor, statement, parameters, context, executemany):
+        found = cursor.connection.execute(f"explain {statement}", parameters)
+        plans.append("\n".join(line for (line,) in found))
+
+    with database.session() as session:
+        session.execute(text("set local enable_seqscan = off"))
+        event.listen(database.engine, "before_cursor_execute", explain)
+        lifecycle.find(session, image.id, channel.name, channel.spec)
+        lifecycle.find_all(session, [image.id], {channel.name: channel.spec})
+        with pytest.raises(NotFoundError):
+            public_image(session, uuid4(), channel)
+        assert retention.orphans(session, {row.key: image.generation_id}) == []
+        assert retention._renditions(session, [image.id]) == {image.id: [row.key]}
+        event.remove(database.engine, "before_cursor_execute", explain)
+    assert len(plans) == 7
+    assert [plan for plan in plans if "Seq Scan" in plan] == []

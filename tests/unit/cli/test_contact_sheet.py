@@ -8,6 +8,7 @@ from PIL import Image
 from cli.collection import Collection, Entry
 from cli.contact_sheet import MOST_IMAGES, SCREEN, arrange, draw_contact_sheet, write_contact_sheet
 from cli.records import Batch, Item
+from core.pictures.provenance import SOURCE_TYPE, source_type_of
 from tests.unit.cli.server import png
 
 
@@ -71,7 +72,9 @@ def test_a_large_batch_shows_its_first_images(tmp_path: Path) -> None:
         seconds=1,
         waited=0,
     )
-    with Image.open(write_contact_sheet(collection, "catalogue.csv")) as sheet:
+    written = write_contact_sheet(collection, "catalogue.csv")
+    assert source_type_of(written.read_bytes()) == SOURCE_TYPE
+    with Image.open(written) as sheet:
         assert sheet.format == "PNG"
         assert sheet.width <= SCREEN[0]
         assert sheet.height <= SCREEN[1]
