@@ -80,7 +80,7 @@ def terms_of(fields: Fields, key: ApiKey, settings: Settings, outbound: Policy) 
         ttl_seconds=settings.result_ttl_seconds,
         publishes=settings.queue_window,
         api_key_id=key.id,
-        queued_images=settings.queued_images if key.queued_images is None else key.queued_images,
+        queued_images=queued_limit(key, settings),
         callback_url=outbound.judge(fields.callback_url).url if fields.callback_url else None,
     )
 
@@ -204,6 +204,11 @@ def accept_job(
 def _check_callback(session: Session, terms: Terms) -> None:
     if terms.callback_url is not None:
         require_callback_secret(session, terms.tenant)
+
+
+def queued_limit(key: ApiKey, settings: Settings) -> int:
+    """Give the most images of a key that wait or are computed; 0: no limit."""
+    return settings.queued_images if key.queued_images is None else key.queued_images
 
 
 def agrees(asked: bool | None, key: ApiKey, settings: Settings) -> bool:

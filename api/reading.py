@@ -219,5 +219,6 @@ def _view(batch: Batch, counts: Counts) -> BatchView:
             images=f"{path}/images.zip",
             manifest=f"{path}/manifest.jsonl",
             cancel=f"{path}/cancel",
+            retry=f"{path}/retry",
         ),
     )

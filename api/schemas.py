@@ -264,6 +264,7 @@ class BatchLinks(BaseModel):
     images: str = Field(description="All images as one ZIP; `?channel=` for a channel's.")
     manifest: str = Field(description="JSONL, an image in each line.")
     cancel: str
+    retry: str
 
 
 class BatchView(BaseModel):

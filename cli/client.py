@@ -115,6 +115,13 @@ class Client:
             if cursor is None:
                 return found
 
+    def retry(self, identity: str) -> Batch:
+        """Have the failed images of a batch tried again."""
+        with self._problems():
+            return Batch.parse(
+                self._checked(self._http.post(f"/v1/batches/{identity}/retry")).json()
+            )
+
     def batch(self, identity: str) -> Batch:
         """Ask how a batch stands."""
         return Batch.parse(self._get(f"/v1/batches/{identity}").json())

@@ -9,6 +9,7 @@ from cli import cache, keys, models, recipes, webhooks
 from cli.console import fail
 from cli.demo import demo
 from cli.migrate import migrate
+from cli.retry import retry
 from cli.submit import fetch, submit
 from cli.tune import tune
 from cli.up import up
@@ -21,7 +22,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (demo, up, submit, fetch, tune, migrate):
+for command in (demo, up, submit, fetch, retry, tune, migrate):
     app.command()(command)
 app.add_typer(cache.app, name="cache")
 app.add_typer(keys.app, name="keys")

@@ -130,6 +130,15 @@ Kinds are kept apart because members of different string enums are equal when th
 in one mapping the `running` of a batch, a job and a generation would be the same key.
 """
 
+REOPENED: Mapping[type[State], tuple[State, State]] = {
+    BatchState: (BatchState.COMPLETED, BatchState.RUNNING),
+    JobState: (JobState.FAILED, JobState.QUEUED),
+}
+"""What somebody may ask for once more: from which final state, to which.
+
+Apart from `LEGAL`: nothing but a request to retry ever leaves a final state.
+"""
+
 OPEN_JOB: tuple[JobState, ...] = (JobState.QUEUED, JobState.RUNNING)
 """A job in one of these still waits for its image."""
 
@@ -160,3 +169,12 @@ def change(table: type[Any], target: State) -> Update:
     if target in (JobState.RUNNING, GenerationState.RUNNING):
         return statement.values(started_at=func.now())
     return statement
+
+
+def reopen(table: type[Any]) -> Update:
+    """Start the UPDATE that lets ended rows of `table` begin anew: failed jobs, completed batches.
+
+    The caller adds WHERE clauses and further values.
+    """
+    source, target = REOPENED[table.state.type.enum_class]
+    return update(table).where(table.state == source).values(state=target, finished_at=None)

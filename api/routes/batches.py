@@ -20,6 +20,7 @@ from api.reading import find_batch, view_batch
 from api.recipes import use_recipe
 from api.renditions import channel_named
 from api.results import stream_manifest, stream_results
+from api.retry import Retry, retry_batch
 from api.schemas import BatchPage, BatchView, JobPage
 from api.sheet_schemas import SheetReport
 from api.uploads import Upload, document_upload, receive_upload
@@ -100,6 +101,19 @@ def get_items(
     """List a batch's images, in the order of its sheet."""
     find_batch(session, tenant, batch_id)
     return reading.list_jobs(session, tenant, batch_id, state=state, cursor=cursor, limit=limit)
+
+
+@router.post("/{batch_id}/retry", status_code=202, responses=problems(404, 409))
+def post_retry(
+    batch_id: UUID,
+    caller: Submitter,
+    services: ServicesNow,
+    session: SessionNow,
+    retry: Retry | None = None,
+) -> BatchView:
+    """Try the failed images of a batch again, and nothing else of it."""
+    retry_batch(session, services, caller, batch_id, retry or Retry())
+    return view_batch(session, find_batch(session, caller.tenant, batch_id))
 
 
 @router.post("/{batch_id}/cancel", status_code=202, responses=problems(404))

@@ -92,6 +92,7 @@ class FakeServer:
         routes: dict[str, Callable[[], httpx.Response]] = {
             "/v1/batches": lambda: httpx.Response(200, json=self.batch()),
             "/v1/batches/b1": lambda: httpx.Response(200, json=self.batch()),
+            "/v1/batches/b1/retry": lambda: httpx.Response(202, json=self.batch()),
             "/v1/batches/b1/items": lambda: httpx.Response(
                 200, json=self.items(request.url.params.get("cursor"))
             ),

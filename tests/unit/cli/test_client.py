@@ -27,6 +27,13 @@ def test_a_sheet_is_sent_with_its_fields(tmp_path: Path) -> None:
     assert 'name="variants"\r\n\r\n2' in body
 
 
+def test_a_retry_is_asked_for_once() -> None:
+    server = FakeServer([Job("MUG", state="queued")])
+    assert connect(server).retry("b1").id == "b1"
+    (request,) = server.requests
+    assert (request.method, request.url.path) == ("POST", "/v1/batches/b1/retry")
+
+
 def test_every_bad_row_is_named() -> None:
     server = FakeServer([])
     errors = [{"line": 3, "column": "steps", "message": "is not a number"}] * 25

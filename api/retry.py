@@ -1,0 +1,53 @@
+"""A batch's failed rows, asked for once more."""
+
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+from sqlmodel import Session
+
+from api.acceptance import queued_limit
+from api.reading import find_batch
+from api.schemas import LONGEST_DEADLINE
+from api.services import Services
+from core.lifecycle.quota import require_room
+from core.lifecycle.retry import failed_jobs, retry_jobs
+from core.models import ApiKey
+
+
+class Retry(BaseModel):
+    """How failed images are tried again."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    deadline_seconds: float | None = Field(
+        None,
+        gt=0,
+        le=LONGEST_DEADLINE,
+        description="Those that are not ready after so many seconds fail; the deadline that they "
+        "had counts no more.",
+    )
+
+
+def retry_batch(
+    session: Session, services: Services, caller: ApiKey, batch_id: UUID, retry: Retry
+) -> int:
+    """Queue a batch's failed images again; tell how many they are.
+
+    Raises:
+        NotFoundError: The caller has no such batch.
+        ConflictError: It was cancelled, or another model was to make its images.
+        TooManyQueuedError: The caller has too many waiting already.
+    """
+    batch = find_batch(session, caller.tenant, batch_id)
+    failed = failed_jobs(session, batch_id)
+    limit = queued_limit(caller, services.settings)
+    require_room(session, caller.id, adding=len(failed), limit=limit)
+    retry_jobs(
+        session,
+        batch,
+        failed,
+        bundle_revision=services.bundle.get().manifest.revision,
+        ttl_seconds=services.settings.result_ttl_seconds,
+        deadline_seconds=retry.deadline_seconds,
+    )
+    return len(failed)

@@ -1,0 +1,210 @@
+"""Failed rows of a batch once more: each joins, is answered from store, or is computed anew."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Uuid, func, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlmodel import Session, col
+
+from core.errors import ConflictError
+from core.lifecycle.locks import among, array_of
+from core.lifecycle.lookup import FOR_EVER, find_stored, join_in_flight
+from core.lifecycle.settlement import settle_jobs
+from core.models import Batch, Generation, Job
+from core.models.columns import new_id
+from core.states import BatchState, CacheOutcome, GenerationState, JobState, reopen
+
+_ITS_OWN = {
+    *("id", "state", "attempts", "lease_owner", "lease_expires_at", "approximation", "seconds"),
+    *("not_before", "published_at", "published_first", "error_code", "error_message"),
+    *("created_at", "started_at", "finished_at"),
+}
+"""What a generation does not hand on to the one that is tried in its place."""
+
+
+@dataclass(kw_only=True)
+class _Answers:
+    """What answers the jobs of each failed generation."""
+
+    generations: dict[UUID, UUID] = field(default_factory=dict)
+    images: dict[UUID, UUID] = field(default_factory=dict)
+
+
+def failed_jobs(session: Session, batch_id: UUID) -> Sequence[tuple[UUID, UUID]]:
+    """Find a batch's failed jobs, each with the generation that failed.
+
+    Until the transaction ends nobody else retries them.
+    """
+    # Not the batch's row: whoever finishes its images needs that one.
+    number = int.from_bytes(hashlib.sha256(b"retry" + batch_id.bytes).digest()[:8], signed=True)
+    session.execute(select(func.pg_advisory_xact_lock(number)))
+    statement = (
+        select(col(Job.id), col(Job.generation_id))
+        .where(
+            col(Job.batch_id) == batch_id,
+            col(Job.state) == JobState.FAILED,
+            col(Job.generation_id).is_not(None),
+        )
+        .order_by(col(Job.position))
+    )
+    return [(job_id, generation_id) for job_id, generation_id in session.execute(statement)]
+
+
+def retry_jobs(
+    session: Session,
+    batch: Batch,
+    failed: Sequence[tuple[UUID, UUID]],
+    *,
+    bundle_revision: str,
+    ttl_seconds: float = FOR_EVER,
+    deadline_seconds: float | None = None,
+) -> None:
+    """Queue failed jobs again, as if they had just come; the housekeeping sends their messages.
+
+    Args:
+        session: An open transaction.
+        batch: Theirs.
+        failed: What `failed_jobs` gave in this transaction.
+        bundle_revision: The model that makes images now.
+        ttl_seconds: The age, in seconds, from which a stored image answers no more.
+        deadline_seconds: How long they may take from now on; None: as long as it takes.
+
+    Raises:
+        ConflictError: The batch was cancelled, or another model was to make its images.
+    """
+    if not failed:
+        return
+    rows = session.execute(
+        select(Generation)
+        .where(among(Generation.id, {generation_id for _, generation_id in failed}))
+        .order_by(col(Generation.id))
+    ).scalars()
+    old = {row.id: row for row in rows}
+    _require_model(old.values(), bundle_revision)
+    answers = _resolve(session, batch, old, ttl_seconds)
+    jobs_of: dict[UUID, list[UUID]] = {}
+    for job_id, generation_id in failed:
+        jobs_of.setdefault(generation_id, []).append(job_id)
+    _reopen_jobs(session, failed, answers.generations, deadline_seconds)
+    _reopen_batch(session, batch, len(failed))
+    for generation_id, image_id in answers.images.items():
+        settle_jobs(
+            session,
+            [among(Job.id, jobs_of[generation_id])],
+            JobState.SUCCEEDED,
+            image_id=image_id,
+            cache=CacheOutcome.EXACT,
+        )
+
+
+def _require_model(old: Any, bundle_revision: str) -> None:
+    others = {row.bundle_revision[:12] for row in old} - {bundle_revision[:12]}
+    if others:
+        raise ConflictError(
+            f"These images were to be made by the model bundle {', '.join(sorted(others))}; this "
+            f"server has {bundle_revision[:12]} now. Send the sheet again."
+        )
+
+
+def _resolve(
+    session: Session, batch: Batch, old: Mapping[UUID, Generation], ttl_seconds: float
+) -> _Answers:
+    """Find or make what answers in the place of each failed generation."""
+    answers = _Answers()
+    # What nobody else may join is computed for itself alone, as before.
+    alone = [row for row in old.values() if not row.reusable]
+    answers.generations |= _insert(session, batch, alone)
+    missing = {row.fingerprint: row for row in old.values() if row.reusable}
+    found: dict[str, UUID] = {}
+    while missing:
+        digests = missing.keys() | {row.exact_fingerprint or "" for row in missing.values()}
+        stored = find_stored(session, batch.tenant, digests, ttl_seconds=ttl_seconds)
+        for row in old.values():
+            image = stored.get(row.exact_fingerprint or "") or stored.get(row.fingerprint)
+            if row.reusable and image:
+                answers.images[row.id] = image.image_id
+                missing.pop(row.fingerprint, None)
+        made = _insert(session, batch, [missing[digest] for digest in sorted(missing)])
+        found |= {row.fingerprint: made[row.id] for row in missing.values() if row.id in made}
+        others = [digest for digest in missing if digest not in found]
+        found |= join_in_flight(session, batch.tenant, others, batch.lane).generations
+        # What ended between the two is looked for again.
+        missing = {digest: row for digest, row in missing.items() if digest not in found}
+    for row in old.values():
+        if row.reusable and row.id not in answers.images:
+            answers.generations[row.id] = found[row.fingerprint]
+    return answers
+
+
+def _insert(session: Session, batch: Batch, rows: Sequence[Generation]) -> dict[UUID, UUID]:
+    """Queue generations like these; give the new ids by the old, of those that are not in flight.
+
+    The caller sorts them by fingerprint: others may insert the same.
+    """
+    if not rows:
+        return {}
+    now = session.execute(select(func.now())).scalar_one()
+    ids = {row.id: new_id() for row in rows}
+    values = [
+        row.model_dump(exclude=_ITS_OWN)
+        | {
+            "id": ids[row.id],
+            "lane": batch.lane,
+            "state": GenerationState.QUEUED,
+            "attempts": 0,
+            # The housekeeping may send its message at once.
+            "not_before": now,
+        }
+        for row in rows
+    ]
+    table = Generation.__table__  # type: ignore[attr-defined]
+    statement = upsert(table).on_conflict_do_nothing().returning(table.c.id)
+    inserted = set(session.execute(statement, values).scalars())
+    return {old: new for old, new in ids.items() if new in inserted}
+
+
+def _reopen_jobs(
+    session: Session,
+    failed: Sequence[tuple[UUID, UUID]],
+    generations: Mapping[UUID, UUID],
+    deadline_seconds: float | None,
+) -> None:
+    given = (
+        func.unnest(
+            array_of(Uuid(), [job_id for job_id, _ in failed]),
+            array_of(Uuid(), [generations.get(old) for _, old in failed]),
+        )
+        .table_valued("id", "generation_id")
+        .render_derived(name="given")
+    )
+    deadline = None
+    if deadline_seconds is not None:
+        deadline = func.now() + timedelta(seconds=deadline_seconds)
+    session.execute(
+        reopen(Job)
+        .where(col(Job.id) == given.c.id)
+        .values(
+            generation_id=given.c.generation_id,
+            deadline_at=deadline,
+            started_at=None,
+            error_code=None,
+            error_message=None,
+        )
+    )
+
+
+def _reopen_batch(session: Session, batch: Batch, jobs: int) -> None:
+    session.execute(reopen(Batch).where(col(Batch.id) == batch.id))
+    changed = session.execute(
+        update(Batch)
+        .where(col(Batch.id) == batch.id, col(Batch.state) == BatchState.RUNNING)
+        .values(open_jobs=col(Batch.open_jobs) + jobs)
+        .returning(col(Batch.id))
+    ).first()
+    if changed is None:
+        raise ConflictError("The batch was cancelled: its rows are not tried again.")

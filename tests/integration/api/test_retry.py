@@ -1,0 +1,123 @@
+"""Failed rows of a batch, tried again."""
+
+import pytest
+
+from core.errors import DeadlineExceededError, GenerationFailedError
+from core.lifecycle import feeding
+from tests.integration.api.conftest import describe_bundle
+
+SHEET = "sku,prompt\nA,a red mug\nB,a blue mug\nC,a red mug\nD,a green mug\n"
+
+
+@pytest.fixture
+def failed(client, send, worker):
+    """A batch of four rows, of which A and C failed together, B succeeded, D is waiting."""
+    batch = send(client, SHEET)
+    jobs = client.get(batch["links"]["items"]).json()["items"]
+    worker.fail(jobs[0]["id"], GenerationFailedError("bad latents"))
+    worker.make(jobs[1]["id"])
+    return batch["id"], [job["id"] for job in jobs]
+
+
+def retry(client, batch_id, **body):
+    return client.post(f"/v1/batches/{batch_id}/retry", json=body or None)
+
+
+def test_failed_rows_are_tried_again_and_no_others(client, shop, worker, failed):
+    batch_id, jobs = failed
+    worker.make(jobs[3])
+    assert client.get(f"/v1/batches/{batch_id}").json()["state"] == "completed"
+    old = shop.job(jobs[0]).generation_id
+    images = [shop.job(one).image_id for one in (jobs[1], jobs[3])]
+
+    answer = retry(client, batch_id)
+
+    assert answer.status_code == 202, answer.text
+    assert answer.json()["state"] == "running"
+    assert answer.json()["finished_at"] is None
+    assert answer.json()["counts"] == {
+        "queued": 2, "running": 0, "succeeded": 2, "failed": 0, "canceled": 0
+    }  # fmt: skip
+    first, second = shop.job(jobs[0]), shop.job(jobs[2])
+    assert first.generation_id == second.generation_id != old, "equal rows are computed once"
+    assert (first.error_code, first.error_message, first.finished_at) == (None, None, None)
+    assert [shop.job(one).image_id for one in (jobs[1], jobs[3])] == images
+    with shop.database.session() as session:
+        sent = feeding.take_waiting(session, window=10, republish_seconds=3600)
+    assert [one.generation_id for one in sent] == [first.generation_id]
+    worker.make(jobs[0])
+    done = client.get(f"/v1/batches/{batch_id}").json()
+    assert (done["state"], done["counts"]["succeeded"]) == ("completed", 4)
+
+
+def test_it_may_fail_and_be_tried_again(client, worker, failed):
+    batch_id, jobs = failed
+    for _ in range(2):
+        assert retry(client, batch_id).json()["counts"]["queued"] == 3
+        worker.fail(jobs[0], GenerationFailedError("bad latents"))
+        assert client.get(f"/v1/batches/{batch_id}").json()["counts"]["failed"] == 2
+
+
+def test_a_batch_without_failures_stays_as_it_is(client, send):
+    batch = send(client, SHEET)
+    answer = retry(client, batch["id"])
+    assert answer.status_code == 202
+    assert answer.json()["counts"]["queued"] == 4
+
+
+def test_an_image_that_is_there_by_now_answers(client, worker, failed, shop):
+    batch_id, jobs = failed
+    single = client.post("/v1/jobs", json={"prompt": "a red mug"}).json()
+    worker.make(single["id"])
+    counts = retry(client, batch_id).json()["counts"]
+    assert (counts["queued"], counts["succeeded"]) == (1, 3)
+    job = client.get(f"/v1/jobs/{jobs[0]}").json()
+    assert (job["state"], job["cache"]) == ("succeeded", "exact")
+    worker.make(jobs[3])
+    assert client.get(f"/v1/batches/{batch_id}").json()["state"] == "completed"
+
+
+def test_what_is_being_computed_is_joined(client, worker, failed, shop):
+    batch_id, jobs = failed
+    single = client.post("/v1/jobs", json={"prompt": "a red mug"}).json()
+    retry(client, batch_id)
+    assert shop.job(jobs[0]).generation_id == shop.job(single["id"]).generation_id
+
+
+def test_work_that_shares_nothing_is_tried_again_alone(client, worker, shop, send):
+    batch = send(client, "sku,prompt\nA,a red mug\nB,a red mug\n", cache="bypass")
+    jobs = [job["id"] for job in client.get(batch["links"]["items"]).json()["items"]]
+    for job in jobs:
+        worker.fail(job, GenerationFailedError())
+    retry(client, batch["id"])
+    generations = {shop.job(job).generation_id for job in jobs}
+    assert len(generations) == 2
+    assert not any(shop.generation(one).reusable for one in generations)
+
+
+def test_a_deadline_that_passed_counts_no_more(client, worker, shop, send):
+    batch = send(client, "sku,prompt\nA,a red mug\n", deadline_seconds=3600)
+    (job,) = client.get(batch["links"]["items"]).json()["items"]
+    worker.fail(job["id"], DeadlineExceededError())
+    retry(client, batch["id"])
+    assert shop.job(job["id"]).deadline_at is None
+    worker.fail(job["id"], DeadlineExceededError())
+    retry(client, batch["id"], deadline_seconds=60)
+    assert shop.job(job["id"]).deadline_at is not None
+
+
+def test_a_cancelled_batch_stays_cancelled(client, failed, shop):
+    batch_id, jobs = failed
+    client.post(f"/v1/batches/{batch_id}/cancel")
+    answer = retry(client, batch_id)
+    assert answer.status_code == 409
+    assert "cancelled" in answer.json()["detail"]
+    assert shop.job(jobs[0]).state == "failed"
+
+
+def test_another_model_does_not_make_what_was_promised_from_this_one(client, failed, bundle):
+    batch_id, _ = failed
+    describe_bundle(bundle, revision="2")
+    answer = retry(client, batch_id)
+    assert answer.status_code == 409
+    assert "Send the sheet again" in answer.json()["detail"]
