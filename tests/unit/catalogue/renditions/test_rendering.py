@@ -5,6 +5,8 @@ from io import BytesIO
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from bundles.starter.attributes import Background, Colour
@@ -172,3 +174,23 @@ def test_renditions_of_a_signed_original_are_signed_and_within_the_bytes(name, m
 def test_a_stored_file_that_is_no_image_is_a_sentence():
     with pytest.raises(InvalidImageError, match="cannot be read"):
         render(b"not an image", find_channel("web"))
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.integers(1, 40),
+    st.integers(1, 40),
+    st.sampled_from(["google_merchant", "thumbnail.png", "web"]),
+    st.integers(0, 2**32 - 1),
+    st.booleans(),
+)
+def test_whatever_is_drawn_becomes_what_the_channel_wants(width, height, name, seed, pale):
+    chance = np.random.default_rng(seed)
+    levels = chance.integers(225 if pale else 0, 256, (3, 3)).astype(np.uint8)
+    pixels = levels[chance.integers(0, 3, (height, width))]
+    channel = find_channel(name)
+    made = render(png(Image.fromarray(pixels)), channel)
+    image = opened(made.body)
+    assert image.size == (made.width, made.height)
+    assert max(image.size) <= channel.preset.largest
+    assert min(image.size) >= min(channel.preset.smallest, width, height)
