@@ -5,7 +5,8 @@
 The reference is the starter built with `--precision fp32`, computed in FP32. Every bundle, and the
 reference once more, draws the same held-out prompts with the same seeds at its defaults, in the
 precision that OpenVINO thinks best here. Beside PSNR, SSIM and what the attribute classifier sees:
-the smallest PSNR of a few images alone in the engine against the same images in company.
+the smallest PSNR of a few images alone in their UNet calls against the same images in company, with
+the bundle's own streams.
 """
 
 import argparse
@@ -71,7 +72,7 @@ def _judge(
     folder: Path, images: list[Pixels], exact: list[Pixels], products: Sequence[Product]
 ) -> dict[str, Any]:
     noise = list(map(likeness, images, exact))
-    alone = _draw(folder, products[:ALONE], row_limit=1, inference_streams=1)
+    alone = _draw(folder, products[:ALONE], row_limit=1)
     company = list(map(likeness, alone, images))
     return {
         "bundle": folder.name,
