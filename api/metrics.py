@@ -5,16 +5,16 @@ Every API process gives the same, so dashboards take the `max` of them, never th
 
 from collections.abc import Iterator, Sequence
 
-import redis
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from sqlmodel import Session
 
 from core import cache_ledger, queue_stats
+from core.broker import Broker
 from core.cache_ledger import LevelStats
+from core.errors import ServiceDownError
 from core.lanes import Lane
-from core.queue import Broker
 from core.queue_stats import LaneStats
 from core.states import GenerationState
 
@@ -65,7 +65,7 @@ class _Broker(Collector):
             for lane in Lane:
                 messages.add_metric([lane.value], self._broker.depth(lane))
             answers = 1
-        except redis.RedisError:
+        except ServiceDownError:
             answers = 0
         yield GaugeMetricFamily("packshot_broker_up", "Whether the broker answers.", value=answers)
         yield messages

@@ -7,9 +7,8 @@ import logging
 from collections.abc import Sequence
 from uuid import UUID
 
-from kombu.exceptions import OperationalError
-
 from api.services import Services
+from core.broker import BROKER_ERRORS
 from core.lanes import Lane
 from core.lifecycle.feeding import mark_published, release, split
 
@@ -35,8 +34,9 @@ def publish(services: Services, tenant: str, generations: Sequence[tuple[UUID, L
     # Whatever it is: the answer is out, and the rows are safe.
     except Exception as error:
         logger.warning(
-            "%d images are queued, but Redis at %s was not told (%s); the sweeper will do it.",
+            "%d images are queued, but %s at %s was not told (%s); the sweeper will do it.",
             len(generations),
+            services.broker.name,
             services.broker.address,
             error,
         )
@@ -46,9 +46,10 @@ def revoke(services: Services, generation_ids: Sequence[UUID]) -> None:
     """Tell workers to drop messages; without it they drop them when they look at the row."""
     try:
         services.publisher.revoke(generation_ids)
-    except OperationalError as error:
+    except BROKER_ERRORS as error:
         logger.warning(
-            "Redis at %s was not told of %d cancellations (%s); workers see them in Postgres.",
+            "%s at %s was not told of %d cancellations (%s); workers see them in Postgres.",
+            services.broker.name,
             services.broker.address,
             len(generation_ids),
             error,

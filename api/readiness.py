@@ -26,14 +26,16 @@ class Check:
 def checks_of(services: Services) -> Mapping[str, Check]:
     """List what the API depends on.
 
-    Redis is not required: what cannot be published is published later by the sweeper.
+    The broker is not required: what cannot be published is published later by the sweeper.
     """
     url = services.database.url
     return {
         "postgres": Check(
             address=f"{url.host}:{url.port}/{url.database}", ask=lambda: check_database(services)
         ),
-        "redis": Check(address=services.broker.address, ask=services.broker.check, required=False),
+        services.broker.name.lower(): Check(
+            address=services.broker.address, ask=services.broker.check, required=False
+        ),
         "s3": Check(
             address=f"{services.storage.address}, bucket {services.storage.bucket}",
             ask=services.storage.check,

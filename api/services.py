@@ -10,11 +10,12 @@ from api.rate_limiter import RateLimiter
 from api.result_memory import ResultMemory
 from catalogue.renditions.store import Renditions
 from core import cache_ledger
+from core.broker import Broker, open_broker
 from core.database import Database
 from core.flusher import Flusher
 from core.outbound.policy import Policy
 from core.pictures.credentials import credentials_of
-from core.queue import Broker, Publisher, make_celery
+from core.queue import Publisher, make_celery
 from core.settings import Settings
 from core.storage import Storage
 
@@ -40,7 +41,7 @@ class Services:
 @contextmanager
 def open_services(settings: Settings) -> Iterator[Services]:
     """Make the clients; each connects when it is first used."""
-    database, storage, broker = Database(settings), Storage(settings), Broker(settings)
+    database, storage, broker = Database(settings), Storage(settings), open_broker(settings)
     celery, results = make_celery(settings), ResultMemory(settings)
     try:
         yield Services(

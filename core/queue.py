@@ -1,26 +1,22 @@
-"""Celery on Redis, the wake-up: lanes, configuration and the publisher.
+"""Celery on Redis or RabbitMQ, the wake-up: lanes, configuration and the publisher.
 
 A message carries one generation's id and nothing else: Flower shows task arguments.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from typing import Any
 from uuid import UUID
 
-import redis
 from celery import Celery
 from kombu import Queue
 from kombu.exceptions import OperationalError
 
-from core.errors import ServiceDownError
 from core.lanes import Lane, Message
 from core.settings import Settings
 
 GENERATE = "packshot.generate"
 """Name of the one task."""
-
-_MARKER = "packshot:marker"
 
 LANES: tuple[str, ...] = tuple(lane.value for lane in Lane)
 
@@ -99,6 +95,29 @@ class LaneOrder:
         return {"lane_share": self.share}
 
 
+def is_rabbitmq(broker_url: str) -> bool:
+    """Tell whether a broker's address is one of RabbitMQ; else it is one of Redis."""
+    return broker_url.startswith(("amqp://", "amqps://"))
+
+
+def _transport_options(settings: Settings) -> dict[str, Any]:
+    # A request never waits for the broker: the sweeper sends what could not be sent.
+    at_once = {"max_retries": 0}
+    if is_rabbitmq(settings.broker_url):
+        # RabbitMQ gives a dead connection's messages back by itself, and chooses the order in which
+        # it hands out the queues' messages. Without its confirmation a message may be lost unseen.
+        return at_once | {"confirm_publish": True}
+    return at_once | {
+        "visibility_timeout": settings.visibility_timeout,
+        "unacked_restore_interval": 2,
+        "unacked_restore_throttle": 1,
+        "queue_order_strategy": LaneOrder(share=settings.lane_share),
+        # One Redis list per queue, instead of one per queue and message priority.
+        "priority_steps": [0],
+        "socket_connect_timeout": settings.connect_timeout,
+    }
+
+
 def make_celery(settings: Settings) -> Celery:
     """Configure Celery for this project; nothing connects yet."""
     app = Celery("packshot", broker=settings.broker_url, set_as_current=False)
@@ -112,17 +131,8 @@ def make_celery(settings: Settings) -> Celery:
         task_default_queue=Lane.STANDARD.value,
         worker_hijack_root_logger=False,
         broker_connection_retry_on_startup=True,
-        broker_transport_options={
-            "visibility_timeout": settings.visibility_timeout,
-            "unacked_restore_interval": 2,
-            "unacked_restore_throttle": 1,
-            "queue_order_strategy": LaneOrder(share=settings.lane_share),
-            # One Redis list per queue, instead of one per queue and message priority.
-            "priority_steps": [0],
-            "socket_connect_timeout": settings.connect_timeout,
-            # A request never waits for Redis: the sweeper sends what could not be sent.
-            "max_retries": 0,
-        },
+        broker_connection_timeout=settings.connect_timeout,
+        broker_transport_options=_transport_options(settings),
     )
     return app
 
@@ -137,7 +147,8 @@ class Publisher:
         """Send messages.
 
         Raises:
-            kombu.exceptions.OperationalError: when Redis does not take one.
+            kombu.exceptions.OperationalError: when the broker does not take one; RabbitMQ's own
+                errors too (`core.broker.BROKER_ERRORS`).
         """
         with self.celery.producer_or_acquire() as producer:
             for identity, lane, first in messages:
@@ -151,6 +162,8 @@ class Publisher:
                     shadow=f"{GENERATE}.{lane.value}",
                     producer=producer,
                     retry=False,
+                    # RabbitMQ takes its time to refuse when its disk or memory is full.
+                    confirm_timeout=self.celery.conf.broker_connection_timeout,
                 )
 
     def revoke(self, generation_ids: Sequence[UUID]) -> None:
@@ -159,74 +172,15 @@ class Publisher:
             self.celery.control.revoke([str(identity) for identity in generation_ids])
 
 
-class Broker:
-    """Redis itself, for what Celery does not ask it."""
-
-    def __init__(self, settings: Settings) -> None:
-        parts = urlsplit(settings.broker_url)
-        self.address = f"{parts.hostname}:{parts.port or 6379}"
-        self.client = redis.Redis.from_url(
-            settings.broker_url,
-            socket_connect_timeout=settings.connect_timeout,
-            socket_timeout=settings.connect_timeout,
-        )
-
-    def depth(self, lane: Lane) -> int:
-        """Count the messages that wait in a lane, in both of its queues."""
-        return sum(self._waiting(lane, first=first) for first in (True, False))
-
-    def empty(self) -> list[tuple[Lane, bool]]:
-        """Tell which queues have no message: lanes, and whether it is the first queue."""
-        return [
-            (lane, first)
-            for lane in Lane
-            for first in (True, False)
-            if not self._waiting(lane, first=first)
-        ]
-
-    def _waiting(self, lane: Lane, *, first: bool) -> int:
-        return int(self.client.llen(queue_of(lane, first=first)))
-
-    def check(self) -> None:
-        """Ask Redis for a sign of life.
-
-        Raises:
-            ServiceDownError: naming the address, when it gives none.
-        """
-        try:
-            self.client.ping()
-        except redis.RedisError as error:
-            raise ServiceDownError(
-                f"Redis at {self.address} does not answer ({error}). "
-                "Start it, or correct PACKSHOT_BROKER_URL."
-            ) from error
-
-    def remembers(self) -> bool:
-        """Tell whether Redis still has what it had when `mark` was called."""
-        return bool(self.client.exists(_MARKER))
-
-    def mark(self) -> None:
-        """Leave a key by which to see that Redis lost its data.
-
-        Only after what was in it is known to be lost (`forget_published`, committed): a sweeper
-        that dies in between leaves the loss to be seen by the next one.
-        """
-        self.client.set(_MARKER, "1")
-
-    def close(self) -> None:
-        """Close the connections."""
-        self.client.close()
-
-
 __all__ = [
     "GENERATE",
     "LANES",
     "QUEUES",
-    "Broker",
     "LaneCycle",
     "LaneOrder",
     "OperationalError",
     "Publisher",
+    "is_rabbitmq",
     "make_celery",
     "queue_of",
 ]

@@ -33,7 +33,8 @@ class Settings(BaseSettings):
     )
     broker_url: str = Field(
         default="redis://127.0.0.1:6379/0",
-        description="Redis or Valkey that wakes the workers; run it with `noeviction`.",
+        description="What wakes the workers: Redis or Valkey, run with `noeviction`, or RabbitMQ "
+        "(`amqp://user:password@host:5672//`).",
     )
     s3_endpoint_url: str | None = Field(
         default=None, description="S3 endpoint; empty for AWS's own."
@@ -160,7 +161,9 @@ class Settings(BaseSettings):
 
     # Queue
     visibility_timeout: PositiveInt = Field(
-        default=60, description="Seconds until Redis offers a dead worker's messages again."
+        default=60,
+        description="Seconds until Redis offers a dead worker's messages again; RabbitMQ does so "
+        "at once.",
     )
     sweep_seconds: PositiveFloat = Field(
         default=2.0, description="Pause between two passes of the sweeper."

@@ -11,15 +11,16 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from core import cache_ledger, idempotency
+from core.broker import BROKER_ERRORS, open_broker
 from core.database import Database
-from core.queue import Broker, Publisher, make_celery
+from core.queue import Publisher, make_celery
 from core.settings import Settings
 from core.storage import STORAGE_ERRORS, Storage
 from worker.approximate.janitor import ApproximateJanitor
 from worker.feeder import Feeder
 from worker.janitor import Janitor, limits_of
 from worker.startup import run_or_explain, wait_for_services
-from worker.sweeper import REDIS_ERRORS, Sweeper
+from worker.sweeper import Sweeper
 from worker.webhooks.pruning import prune as prune_events
 
 log = structlog.get_logger(__name__)
@@ -34,7 +35,7 @@ def run(settings: Settings) -> int:
     Raises:
         ServiceDownError: Postgres stays away at the start.
     """
-    database, broker, storage = Database(settings), Broker(settings), Storage(settings)
+    database, broker, storage = Database(settings), open_broker(settings), Storage(settings)
     wait_for_services([database.check], settings)
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -95,8 +96,8 @@ def prune_answers(database: Database, ttl_seconds: float) -> None:
 
 
 def feed(feeder: Feeder) -> None:
-    """Make a pass of the feeder; while Redis is away the sweeper says so, and this is silent."""
-    with suppress(*REDIS_ERRORS):
+    """Make a pass of the feeder; while the broker is away the sweeper says so, not this."""
+    with suppress(*BROKER_ERRORS):
         feeder.feed()
 
 

@@ -13,10 +13,11 @@ from bundles.manifest import Manifest, load_manifest
 from bundles.plan import Plan
 from catalogue.renditions.store import Renditions
 from core import cache_ledger
+from core.broker import open_broker
 from core.database import Database
 from core.flusher import Flusher
 from core.pictures.credentials import credentials_of
-from core.queue import Broker, make_celery
+from core.queue import make_celery
 from core.settings import Settings
 from core.storage import Storage
 from worker.approximate.cache import ApproximateCache
@@ -71,7 +72,7 @@ def run(settings: Settings, *, load: Load) -> int:
 def _serve(settings: Settings, load: Load) -> int:
     credentials = credentials_of(settings)
     name = f"worker-{os.getpid()}-{secrets.token_hex(3)}@{socket.gethostname()}"
-    database, storage, broker = Database(settings), Storage(settings), Broker(settings)
+    database, storage, broker = Database(settings), Storage(settings), open_broker(settings)
     wait_for_services([database.check, broker.check, storage.check], settings)
     broker.close()
     bundle = load_manifest(settings.bundle)

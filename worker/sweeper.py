@@ -1,26 +1,24 @@
-"""The sweeper: brings back what a lost worker, a lost message or a lost Redis left behind."""
+"""The sweeper: brings back what a lost worker, a lost message or a lost broker left behind."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import redis
 import structlog
 
+from core.broker import BROKER_ERRORS, Broker
 from core.database import Database
 from core.lifecycle import recovery
-from core.queue import Broker, OperationalError, Publisher
+from core.queue import Publisher
 from worker.feeder import Feeder
 
 log = structlog.get_logger(__name__)
-
-REDIS_ERRORS = (redis.RedisError, OperationalError, OSError)
 
 BATCH = 1000
 """Rows published in one transaction."""
 
 
 class Sweeper:
-    """Looks through Postgres and Redis; any number of sweepers may do so at once."""
+    """Looks through Postgres and the broker; any number of sweepers may do so at once."""
 
     def __init__(
         self,
@@ -38,7 +36,7 @@ class Sweeper:
         self._feeder = feeder
         self._max_attempts = max_attempts
         self._republish_seconds = republish_seconds
-        self._redis_away = False
+        self._broker_away = False
 
     def sweep(self) -> None:
         """Make one pass.
@@ -48,7 +46,7 @@ class Sweeper:
         """
         self._recover()
         self._expire()
-        with self._redis():
+        with self._broker_up():
             self._notice_loss()
             while self._publish_lost() == BATCH:
                 pass
@@ -65,7 +63,7 @@ class Sweeper:
             unwanted = recovery.expire_deadlines(session)
         if unwanted:
             log.info("deadlines passed", images=len(unwanted))
-            with self._redis():
+            with self._broker_up():
                 self._publisher.revoke(unwanted)
 
     def _notice_loss(self) -> None:
@@ -74,7 +72,10 @@ class Sweeper:
         with self._database.session() as session:
             forgotten = recovery.forget_published(session)
         self._broker.mark()
-        log.warning("Redis is empty: every queued image is published again", images=forgotten)
+        log.warning(
+            f"{self._broker.name} is empty: every queued image is published again",
+            images=forgotten,
+        )
 
     def _publish_lost(self) -> int:
         empty = self._broker.empty()
@@ -92,17 +93,19 @@ class Sweeper:
         return len(taken)
 
     @contextmanager
-    def _redis(self) -> Iterator[None]:
-        """Go on without Redis, and say so once."""
+    def _broker_up(self) -> Iterator[None]:
+        """Go on without the broker, and say so once."""
         try:
             yield
-        except REDIS_ERRORS as error:
-            if not self._redis_away:
+        except BROKER_ERRORS as error:
+            if not self._broker_away:
                 log.warning(
-                    "Redis is away: images wait", address=self._broker.address, reason=str(error)
+                    f"{self._broker.name} is away: images wait",
+                    address=self._broker.address,
+                    reason=str(error),
                 )
-            self._redis_away = True
+            self._broker_away = True
         else:
-            if self._redis_away:
-                log.info("Redis is back", address=self._broker.address)
-            self._redis_away = False
+            if self._broker_away:
+                log.info(f"{self._broker.name} is back", address=self._broker.address)
+            self._broker_away = False

@@ -9,12 +9,12 @@ import pytest
 from alembic import command
 from alembic.config import Config
 
+from core.broker import RedisBroker
 from core.database import Database
 from core.lifecycle import recovery
 from core.lifecycle.claims import Claim
 from core.lifecycle.submission import Wanted
 from core.models import Generation
-from core.queue import Broker
 from core.settings import Settings
 from core.storage import Storage
 from local.infrastructure import DATABASE, Infrastructure
@@ -68,8 +68,8 @@ def storage(settings: Settings) -> Iterator[Storage]:
 
 
 @pytest.fixture
-def broker(settings: Settings) -> Iterator[Broker]:
-    broker = Broker(settings)
+def broker(settings: Settings) -> Iterator[RedisBroker]:
+    broker = RedisBroker(settings)
     yield broker
     broker.close()
 

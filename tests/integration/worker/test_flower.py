@@ -14,11 +14,12 @@ from flower.urls import handlers
 from sqlalchemy import func, update
 
 from bundles.manifest import load_manifest
+from core.broker import Broker, open_broker
 from core.database import Database
 from core.lanes import Lane, Message
 from core.lifecycle import cancellation, feeding
 from core.models import Generation
-from core.queue import Broker, Publisher, make_celery
+from core.queue import Publisher, make_celery
 from core.settings import Settings
 from core.states import GenerationState
 from local.infrastructure import DATABASE
@@ -69,7 +70,7 @@ def factory(place):
         for name, value in place.items():
             patch.setenv(name, value)
         settings = Settings(_env_file=None)
-    database, broker = Database(settings), Broker(settings)
+    database, broker = Database(settings), open_broker(settings)
     factory = Factory(database, broker, settings)
     yield factory
     factory.publisher.celery.close()

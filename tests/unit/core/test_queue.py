@@ -2,8 +2,20 @@
 
 from collections import Counter
 
+import pytest
+
+from core.broker import RabbitBroker, RedisBroker, open_broker
 from core.lanes import Lane
-from core.queue import LANES, ORDINARY_SHARE, QUEUES, LaneCycle, queue_of
+from core.queue import (
+    LANES,
+    ORDINARY_SHARE,
+    QUEUES,
+    LaneCycle,
+    is_rabbitmq,
+    make_celery,
+    queue_of,
+)
+from core.settings import Settings
 
 
 def cycle(*, share: int) -> LaneCycle:
@@ -42,3 +54,31 @@ def test_a_lane_s_first_queue_is_asked_before_its_other_one_most_of_the_time():
 
 def test_queues_have_names_of_their_own():
     assert len({queue_of(lane, first=first) for lane in Lane for first in (True, False)}) == 6
+
+
+@pytest.mark.parametrize(
+    ("url", "rabbitmq"),
+    [
+        ("redis://127.0.0.1:6379/0", False),
+        ("rediss://:secret@broker:6379/0", False),
+        ("amqp://guest:guest@127.0.0.1:5672//", True),
+        ("amqps://guest:guest@broker/shop", True),
+    ],
+)
+def test_each_broker_gets_what_it_knows(url: str, rabbitmq: bool):
+    settings = Settings(_env_file=None, broker_url=url, connect_timeout=2.0)
+    celery = make_celery(settings)
+    options = celery.conf.broker_transport_options
+    assert is_rabbitmq(url) is rabbitmq
+    assert ("queue_order_strategy" in options) is not rabbitmq
+    assert ("confirm_publish" in options) is rabbitmq
+    assert options["max_retries"] == 0, "a request never waits"
+    assert isinstance(open_broker(settings), RabbitBroker if rabbitmq else RedisBroker)
+
+
+def test_a_brokers_address_has_no_password():
+    for url, address in (
+        ("amqp://shop:secret@broker//", "broker:5672"),
+        ("redis://:secret@broker/0", "broker:6379"),
+    ):
+        assert open_broker(Settings(_env_file=None, broker_url=url)).address == address
