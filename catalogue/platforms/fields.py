@@ -109,17 +109,17 @@ def listed(columns: Mapping[str, str | None]) -> dict[str, str]:
 
 
 def note(lines: Sequence[int], one: str, several: str) -> list[Issue]:
-    """Say something about rows, with the first of their lines; nothing when there are none.
+    """Say something about rows; nothing when there are none.
 
     Args:
         lines: Of the file.
-        one: The sentence for one row.
-        several: The one for more, with `{number}`.
+        one: The sentence for one row, which stands beside its line.
+        several: The one for more, with `{number}`; the first of their lines are put behind it.
     """
-    if not lines:
-        return []
-    sentence = one if len(lines) == 1 else several.format(number=f"{len(lines):,}")
+    if len(lines) < 2:
+        return [Issue(line=line, column=None, message=f"{one}.") for line in lines]
+    sentence = several.format(number=f"{len(lines):,}")
     shown = ", ".join(str(line) for line in lines[:_SHOWN_LINES])
     more = ", …" if len(lines) > _SHOWN_LINES else ""
-    place = f" (line{'s' if len(lines) > 1 else ''} {shown}{more})"
-    return [Issue(line=lines[0], column=None, message=f"{sentence}{place}.")]
+    message = f"{sentence} (lines {shown}{more})."
+    return [Issue(line=None, column=None, message=message)]

@@ -78,12 +78,12 @@ def adapt(sheet: Sheet, columns: Columns) -> Adapted:
         notes=[
             *note(
                 images,
-                "1 row only holds a further image of its product and was skipped",
+                "The row only holds a further image of its product and was skipped",
                 "{number} rows only hold further images of their products and were skipped",
             ),
             *note(
                 nameless,
-                "1 row has no SKU: its images are named by handle and options",
+                "The row has no SKU: its images are named by handle and options",
                 "{number} rows have no SKU: their images are named by handle and options",
             ),
         ],

@@ -69,17 +69,17 @@ def adapt(sheet: Sheet, columns: Columns) -> Adapted:
         notes=[
             *note(
                 variable,
-                "1 variable product was skipped: its variations are made instead",
+                "The variable product was skipped: its variations are made instead",
                 "{number} variable products were skipped: their variations are made instead",
             ),
             *note(
                 grouped,
-                "1 grouped product was skipped: it is no product of its own",
+                "The grouped product was skipped: it is no product of its own",
                 "{number} grouped products were skipped: they are no products of their own",
             ),
             *note(
                 nameless,
-                "1 row has no SKU: its images are named by id",
+                "The row has no SKU: its images are named by id",
                 "{number} rows have no SKU: their images are named by id",
             ),
         ],

@@ -46,10 +46,17 @@ def test_a_shopify_line_of_an_image_is_skipped_and_told(limits):
     sheet = read("shopify.csv")
     assert sheet.reading.skipped == 1
     skipped, nameless = sheet.warnings
+    assert (skipped.line, nameless.line) == (4, 7)
     assert "further image" in skipped.message
-    assert "line 4" in skipped.message
     assert "has no SKU" in nameless.message
-    assert "line 7" in nameless.message
+
+
+def test_many_skipped_lines_are_counted_and_the_first_named():
+    image = "mug,,,,,,,,https://cdn.example.com/1.jpg\n"
+    (skipped,) = parse(SHOPIFY + "mug,Mug,,,Color,Red,A,1,\n" + image * 7).warnings
+    assert skipped.line is None
+    assert skipped.message.startswith("7 rows only hold further images")
+    assert skipped.message.endswith("(lines 3, 4, 5, 6, 7, …).")
 
 
 def test_a_products_cells_are_filled_forward_and_its_variants_own_are_not():
