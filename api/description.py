@@ -19,6 +19,9 @@ A `POST` with an `Idempotency-Key` can be sent again: it is done once.
 EVERY = problems(401, 403, 422, 429, 503)
 """What a route that asks for a key may answer with, whatever it does."""
 
+WITH_BODY = problems(400, 413)
+"""What a route with a body may answer with, beside: it cannot be read at all, or is too large."""
+
 REPEATABLE = problems(400, 409, 413)
 """What a POST with an Idempotency-Key may answer with, beside."""
 
@@ -46,7 +49,8 @@ class Application(FastAPI):
 
 
 def _complete(operation: dict[str, Any], *, repeatable: bool) -> None:
-    shared = EVERY | REPEATABLE if repeatable else EVERY
+    shared = EVERY | (WITH_BODY if "requestBody" in operation else {})
+    shared |= REPEATABLE if repeatable else {}
     for status, response in shared.items():
         # FastAPI's own 422 has another form than ours.
         operation["responses"].setdefault(str(status), response)

@@ -161,3 +161,30 @@ def send() -> Callable[..., dict]:
         return answer.json()
 
     return send
+
+
+@pytest.fixture
+def things(client, database, send, worker) -> dict[str, str]:
+    """Things of the tenant `shop`, by the path parameter that names them.
+
+    A route with a new kind of thing adds it here.
+    """
+    batch = send(client, "sku,prompt\nA,a red mug\n")
+    (job,) = client.get(batch["links"]["items"]).json()["items"]
+    worker.make(job["id"])
+    with database.session() as session:
+        key, _ = create_key(session, "shop")
+    recipe = client.post("/v1/recipes", json={"name": "summer", "fields": {"steps": 4}})
+    assert recipe.status_code == 201, recipe.text
+    hook = client.post("/v1/webhook-endpoints", json={"url": "https://shop.example/"}).json()
+    delivery = client.post(f"/v1/webhook-endpoints/{hook['id']}/test").json()
+    return {
+        "batch_id": batch["id"],
+        "job_id": job["id"],
+        "key_id": str(key.id),
+        "endpoint_id": hook["id"],
+        "delivery_id": delivery["id"],
+        "channel": "walmart",
+        "name": "summer",
+        "version": "1",
+    }
