@@ -17,6 +17,7 @@ from core.errors import ServiceDownError
 from core.lanes import Lane
 from core.queue_stats import LaneStats
 from core.states import GenerationState
+from core.webhooks.log import backlog
 
 
 def shared_metrics(session: Session, broker: Broker) -> CollectorRegistry:
@@ -24,6 +25,7 @@ def shared_metrics(session: Session, broker: Broker) -> CollectorRegistry:
     registry = CollectorRegistry()
     registry.register(_Caches(cache_ledger.read(session)))
     registry.register(_Queue(queue_stats.read(session)))
+    registry.register(_Webhooks(*backlog(session)))
     registry.register(_Broker(broker))
     return registry
 
@@ -51,6 +53,24 @@ class _Queue(Collector):
             else:
                 running.add_metric([one.lane.value], one.number)
         yield from (waiting, oldest, running)
+
+
+class _Webhooks(Collector):
+    def __init__(self, pending: int, lag_seconds: float) -> None:
+        self._pending = pending
+        self._lag_seconds = lag_seconds
+
+    def collect(self) -> Iterator[Metric]:
+        yield GaugeMetricFamily(
+            "packshot_webhook_pending",
+            "Webhook deliveries that are not finished, those that wait for another attempt too.",
+            value=self._pending,
+        )
+        yield GaugeMetricFamily(
+            "packshot_webhook_lag_seconds",
+            "Seconds that the most overdue webhook delivery is late.",
+            value=self._lag_seconds,
+        )
 
 
 class _Broker(Collector):

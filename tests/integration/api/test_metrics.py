@@ -7,9 +7,12 @@ import logging
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
+from sqlalchemy import event
 
 from core import logs
 from core.lanes import Lane
+from core.models import WebhookDelivery, WebhookEvent
+from core.models.columns import new_id
 from core.queue_stats import read
 from core.states import GenerationState
 
@@ -43,6 +46,27 @@ def test_the_queue_is_counted_by_lane(client, shop):
     assert found["packshot_broker_messages", "bulk"] == 0
 
 
+def test_webhooks_are_late_from_the_moment_they_are_due(client, database, shop, at):
+    assert samples(client)["packshot_webhook_pending",] == 0
+    assert samples(client)["packshot_webhook_lag_seconds",] == 0
+    with database.session() as session:
+        happened = WebhookEvent(tenant="shop", type="image.completed", data={})
+        session.add(happened)
+        session.flush()
+        for seconds in (-90, 3600):
+            session.add(
+                WebhookDelivery(
+                    tenant="shop",
+                    event_id=happened.id,
+                    queue=new_id(),
+                    not_before=at(seconds=seconds),
+                )
+            )
+    found = samples(client)
+    assert found["packshot_webhook_pending",] == 2
+    assert found["packshot_webhook_lag_seconds",] >= 90
+
+
 def test_finished_images_are_not_counted(database, shop):
     (job_id,) = shop.want("mug").job_ids
     shop.succeed(shop.start(job_id))
@@ -51,6 +75,24 @@ def test_finished_images_are_not_counted(database, shop):
     assert len(stats) == len(Lane) * 2
     assert {one.number for one in stats} == {0}
     assert {one.state for one in stats} == {GenerationState.QUEUED, GenerationState.RUNNING}
+
+
+def test_counting_the_queue_uses_an_index(database, shop):
+    """Also where the planner would rather read so small a table as a whole."""
+    shop.want("mug", "cup")
+    statements: list[tuple] = []
+    event.listen(
+        database.engine, "before_cursor_execute", lambda *args: statements.append(args[2:4])
+    )
+    with database.session() as session:
+        read(session)
+    ((statement, parameters),) = [one for one in statements if "generation" in one[0]]
+    with database.session() as session:
+        connection = session.connection()
+        connection.exec_driver_sql("set local enable_seqscan = off")
+        plan = connection.exec_driver_sql("explain " + statement, parameters).scalars().all()
+    assert "ix_generation_open" in "\n".join(plan)
+    assert "Seq Scan" not in "\n".join(plan)
 
 
 def test_without_the_broker_there_are_metrics_all_the_same(serve, settings):
