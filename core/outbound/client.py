@@ -10,6 +10,7 @@ import httpcore
 from core.errors import ForbiddenUrlError
 from core.outbound.addresses import Address, read_address
 from core.outbound.policy import Policy
+from core.outbound.pools import OriginPools
 from core.outbound.resolver import Resolve
 from core.outbound.url import Target
 
@@ -97,12 +98,7 @@ class OutboundClient:
         """
         self._policy = policy
         self._timeout_seconds = timeout_seconds
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=httpcore.default_ssl_context(),
-            max_connections=None,
-            keepalive_expiry=KEPT_SECONDS,
-            network_backend=GuardedBackend(policy, resolve),
-        )
+        self._pools = OriginPools(GuardedBackend(policy, resolve), kept_seconds=KEPT_SECONDS)
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
         """Send a body.
@@ -127,13 +123,16 @@ class OutboundClient:
         url = httpcore.URL(
             scheme=target.scheme, host=target.host, port=target.port, target=target.path
         )
-        async with self._pool.stream(
-            "POST",
-            url,
-            headers=[("Host", target.authority), *headers.items()],
-            content=body,
-            extensions={"timeout": {"connect": CONNECT_SECONDS}},
-        ) as response:
+        async with (
+            self._pools.use(target.origin) as pool,
+            pool.stream(
+                "POST",
+                url,
+                headers=[("Host", target.authority), *headers.items()],
+                content=body,
+                extensions={"timeout": {"connect": CONNECT_SECONDS}},
+            ) as response,
+        ):
             return Answer(
                 status=response.status,
                 headers={
@@ -145,7 +144,7 @@ class OutboundClient:
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._pool.aclose()
+        await self._pools.close()
 
     async def __aenter__(self) -> Self:
         return self

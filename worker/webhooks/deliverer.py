@@ -27,6 +27,8 @@ T = TypeVar("T")
 
 LEASE_MARGIN = 30.0
 """Seconds beside the timeout until another deliverer may take what this one claimed."""
+GATHER_SECONDS = 0.02
+"""How long an attempt that has ended waits for others: recording ten costs about as much as one."""
 LONGEST_PAUSE = 3600.0
 """Seconds that a whole queue waits because of one answer's Retry-After."""
 
@@ -98,6 +100,7 @@ class Deliverer:
                 return
             if self._sending:
                 await asyncio.wait(self._sending, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.sleep(GATHER_SECONDS)
 
     async def _record(self) -> None:
         outcomes, self._finished = self._finished, []
@@ -197,6 +200,8 @@ class Deliverer:
         finally:
             for one in waiting:
                 one.cancel()
+        if self._wake.is_set():
+            await asyncio.sleep(GATHER_SECONDS)
         self._wake.clear()
 
     async def _asked(self, work: Callable[[], T]) -> T | None:
