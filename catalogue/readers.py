@@ -78,7 +78,8 @@ def check_encoding(name: str) -> str | None:
 def parse_separator(text: str) -> str | None:
     """Read a separator, as itself or by name; None when it is none."""
     separator = SEPARATOR_NAMES.get(text.lower(), text)
-    return separator if separator == "\t" or re.fullmatch(r"[^\w\s\"']", separator) else None
+    is_mark = separator.isprintable() and re.fullmatch(r"[^\w\s\"']", separator)
+    return separator if separator == "\t" or is_mark else None
 
 
 def _is_xml(content: bytes) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any
 
 from catalogue.issues import Issue, Issues, refuse
@@ -51,7 +52,11 @@ class Hints:
     """The sheet's column by packshot's name of it (`sku`, `title`, `color`, `prompt`, …)."""
 
 
-@dataclass(frozen=True, kw_only=True)
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+"""One for all rows: a sheet has a hundred thousand of them."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
     """One product."""
 
@@ -59,9 +64,9 @@ class Row:
     """Where it begins in the file, from 1; for rows sent as JSON their number, from 1."""
     cells: Mapping[str, Any]
     """By the column's own name, as they came. Text in a CSV; any JSON value otherwise."""
-    product: Mapping[str, Any] = field(default_factory=dict)
+    product: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
     """Cells of the product that this row is a variant of: they fill its empty ones."""
-    fields: Mapping[str, Any] = field(default_factory=dict)
+    fields: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
     """What the source's columns say, by packshot's names: sku, title, type, color, …"""
 
     def get(self, column: str | None) -> Any:

@@ -196,6 +196,7 @@ def test_what_is_found_out_can_be_said_instead(client):
 REFUSED = [
     ({"encoding": "zip"}, "'zip' is not an encoding"),
     ({"separator": "ab"}, "A separator is one character"),
+    ({"separator": "\x01"}, "A separator is one character"),
     ({"columns": "{"}, "sent as JSON"),
     ({"columns": '{"sku": 1}'}, "columns.sku"),
     ({"columns": '{"sku": "\\u0000"}'}, "NUL"),
