@@ -80,6 +80,10 @@ def submit(
         list[str] | None,
         typer.Option(help="What a column is, as color=Farbe; may be given several times."),
     ] = None,
+    callback_url: Annotated[
+        str | None,
+        typer.Option(help="Where the batch's end is told; see `packshot webhooks secret`."),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what would become of the sheet.")
     ] = False,
@@ -113,6 +117,7 @@ def submit(
         "separator": separator,
         "columns": json.dumps(read_pairs(column, option="--column")) if column else None,
         "preview": preview,
+        "callback_url": callback_url,
     }
     given = {field: value for field, value in fields.items() if value is not None}
     if dry_run:

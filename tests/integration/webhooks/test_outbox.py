@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
+from sqlalchemy import event, text
 
 from core.errors import GenerationFailedError
 from core.lanes import Lane
@@ -250,6 +251,36 @@ def test_a_large_sheet_from_store_is_told_in_a_few_statements(shop, listening, s
         shop.want(*["mug"] * 300, batch=True)
     assert len(many) == len(few)
     assert len(listening.deliveries()) == 2 + 300 + 2
+
+
+def test_the_look_is_at_an_index(shop, listening, database):
+    """However many tenants have endpoints."""
+    (job_id,) = shop.want("mug").job_ids
+    claim = shop.start(job_id)
+    with database.session() as session:
+        session.execute(
+            text(
+                "insert into webhook_endpoint (id, tenant, url, description, secret)"
+                " select gen_random_uuid(), 'tenant ' || n, '', '', ''"
+                " from generate_series(1, 3000) n"
+            )
+        )
+        session.execute(text("analyze webhook_endpoint"))
+    plans = []
+
+    def explain(_connection, cursor, statement, parameters, *_):
+        if "FROM webhook_endpoint" in statement:
+            found = cursor.connection.execute(f"explain {statement}", parameters)
+            plans.append("\n".join(line for (line,) in found))
+
+    event.listen(database.engine, "before_cursor_execute", explain)
+    try:
+        shop.succeed(claim)
+    finally:
+        event.remove(database.engine, "before_cursor_execute", explain)
+    (plan,) = plans
+    assert "ix_webhook_endpoint_tenant" in plan
+    assert "Seq Scan" not in plan
 
 
 def test_who_does_not_listen_costs_one_look(shop, listening, statements):
