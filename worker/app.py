@@ -1,4 +1,4 @@
-"""The Celery application for its tools, as in `celery -A worker.app flower`."""
+"""The Celery application for its tools, as in `celery -A worker.app inspect active`."""
 
 from core.queue import make_celery
 from core.settings import get_settings

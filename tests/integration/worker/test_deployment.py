@@ -51,6 +51,9 @@ class Deployment:
             "GRAFANA_PASSWORD": "a-grafana-password",
             "PACKSHOT_BUNDLE": str(bundle),
         }
+        self.secrets = [
+            value for name, value in variables.items() if name not in {"PACKSHOT_BUNDLE"}
+        ]
         self.services: dict[str, Any] = compose_file.read(variables)["services"]
         self.places = {
             "@postgres:5432/packshot": f"@127.0.0.1:{postgres.port}/compose",
@@ -118,6 +121,11 @@ class Deployment:
     def log(self, name: str) -> Path:
         return self.folder / f"{name}.log"
 
+    def lines(self, name: str) -> list[dict[str, Any]]:
+        """Give what it logged; libraries say other things before there is a log."""
+        text = self.log(name).read_text()
+        return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+
     def wait_until_healthy(self, name: str) -> None:
         kind, *words = self.services[name]["healthcheck"]["test"]
         assert kind == "CMD"
@@ -174,12 +182,21 @@ def test_a_key_is_made_and_an_image_with_it(deployment):
     assert made.returncode == 0, made.stderr
     (key,) = re.findall(r"psk_\S+", made.stdout)
     url = f"http://127.0.0.1:{deployment.ports['api']}"
-    headers = {"Authorization": f"Bearer {key}"}
+    headers = {"Authorization": f"Bearer {key}", "X-Request-ID": "order-66"}
     with httpx.Client(base_url=url, headers=headers, trust_env=False, timeout=60) as client:
-        asked = client.post("/v1/jobs", json={"prompt": "red mug", "steps": 2})
+        asked = client.post("/v1/jobs", json={"prompt": "a purple gadget", "steps": 2})
         assert asked.status_code == 202, asked.text
         path = f"/v1/jobs/{asked.json()['id']}"
         poll(lambda: client.get(path).json()["state"] == "succeeded", seconds=SECONDS)
+
+    access = [line for line in deployment.lines("api") if "POST /v1/jobs " in line["message"]]
+    assert [line["request_id"] for line in access] == ["order-66"]
+    stored = [line for line in deployment.lines("worker") if line["message"] == "image stored"]
+    assert [line["job"] for line in stored] == [asked.json()["id"]]
+    for name in deployment.processes:
+        said = deployment.log(name).read_text()
+        for secret in ("gadget", key, *deployment.secrets):
+            assert secret not in said, name
 
 
 def test_every_metric_of_rules_and_dashboard_is_exported(deployment):
