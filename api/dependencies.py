@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, Request, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlmodel import Session
 
@@ -97,3 +97,12 @@ def get_session(request: Request, services: ServicesNow) -> Iterator[Session]:
 
 # scope: FastAPI would otherwise commit after the answer, which could then be a lie.
 SessionNow = Annotated[Session, Depends(get_session, scope="function")]
+
+
+def show_once(response: Response) -> None:
+    """Let nobody keep the answer, which has a secret: no cache, and no answer to repeats."""
+    response.headers["Cache-Control"] = "no-store"
+
+
+ShownOnce = Depends(show_once)
+"""Among the `dependencies` of a route that shows a secret."""

@@ -9,6 +9,7 @@ from limits import RateLimitItemPerMinute
 from limits.errors import StorageError
 from limits.storage import storage_from_string
 from limits.strategies import SlidingWindowCounterRateLimiter
+from prometheus_client import Counter
 
 from core.errors import RateLimitedError
 from core.models import ApiKey
@@ -19,6 +20,10 @@ PAUSE_SECONDS = 5.0
 """How long requests are not counted after Redis did not answer."""
 PATIENCE_SECONDS = 0.5
 """The longest that a request waits for Redis."""
+
+UNCOUNTED = Counter(
+    "packshot_uncounted_requests", "Requests that were let through because Redis was away."
+)
 
 logger = logging.getLogger("packshot.api")
 
@@ -74,7 +79,10 @@ class RateLimiter:
     def count(self, key: ApiKey) -> Standing | None:
         """Count one request of a key; None: it has no limit, or Redis is away."""
         quota = self._default if key.requests_per_minute is None else key.requests_per_minute
-        if not quota or time.monotonic() < self._paused_until:
+        if not quota:
+            return None
+        if time.monotonic() < self._paused_until:
+            UNCOUNTED.inc()
             return None
         item = RateLimitItemPerMinute(quota)
         try:
@@ -82,6 +90,7 @@ class RateLimiter:
             reset, remaining = self._limiter.get_window_stats(item, str(key.id))
         except StorageError as error:
             self._paused_until = time.monotonic() + PAUSE_SECONDS
+            UNCOUNTED.inc()
             logger.warning("Requests are not counted while Redis is away: %s", error)
             return None
         return Standing(

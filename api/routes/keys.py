@@ -4,7 +4,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Response
 
-from api.dependencies import Admin, SessionNow, get_caller
+from api.dependencies import Admin, SessionNow, ShownOnce, get_caller
 from api.key_schemas import KeyList, KeyRequest, KeyView, NewKey, Rotation
 from api.problems import problems
 from core import keys
@@ -19,12 +19,12 @@ router = APIRouter(
 )
 
 
-@router.post("", status_code=201)
+@router.post("", status_code=201, dependencies=[ShownOnce])
 def post_key(request: KeyRequest, caller: Admin, session: SessionNow, response: Response) -> NewKey:
     """Make a key for your own tenant; it is shown this once."""
     row, plain = keys.create_key(session, caller.tenant, **dict(request))
     response.headers["Location"] = f"/v1/keys/{row.id}"
-    return _new(row, plain, response)
+    return _new(row, plain)
 
 
 @router.get("")
@@ -33,17 +33,15 @@ def get_keys(caller: Admin, session: SessionNow) -> KeyList:
     return KeyList(items=[_view(row) for row in keys.list_keys(session, caller.tenant)])
 
 
-@router.post("/{key_id}/rotate", responses=problems(404))
-def post_rotate(
-    key_id: UUID, rotation: Rotation, caller: Admin, session: SessionNow, response: Response
-) -> NewKey:
+@router.post("/{key_id}/rotate", responses=problems(404), dependencies=[ShownOnce])
+def post_rotate(key_id: UUID, rotation: Rotation, caller: Admin, session: SessionNow) -> NewKey:
     """Give a key another secret; the one before works on for the overlap, or ends at once."""
     found = keys.rotate_key(
         session, key_id, tenant=caller.tenant, overlap_seconds=rotation.overlap_seconds
     )
     if found is None:
         raise _missing(key_id)
-    return _new(*found, response)
+    return _new(*found)
 
 
 @router.delete("/{key_id}", status_code=204, responses=problems(404))
@@ -57,9 +55,7 @@ def _view(row: ApiKey) -> KeyView:
     return KeyView.model_validate(row, from_attributes=True)
 
 
-def _new(row: ApiKey, plain: str, response: Response) -> NewKey:
-    # Nobody keeps it, the answers to Idempotency-Keys neither.
-    response.headers["Cache-Control"] = "no-store"
+def _new(row: ApiKey, plain: str) -> NewKey:
     return NewKey(**_view(row).model_dump(), key=plain)
 
 

@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Response
 
 from api.cursors import read_cursor, write_cursor
-from api.dependencies import Admin, ServicesNow, SessionNow, Tenant, get_caller
+from api.dependencies import Admin, ServicesNow, SessionNow, ShownOnce, Tenant, get_caller
 from api.problems import problems
 from api.webhook_schemas import (
     CallbackSecretView,
@@ -36,7 +36,9 @@ Cursor = Annotated[str | None, Query(description="`next` of the page before.", m
 Limit = Annotated[int, Query(ge=1, le=500, description="Most items of the page.")]
 
 
-@router.post("/webhook-endpoints", status_code=201, responses=problems(409))
+@router.post(
+    "/webhook-endpoints", status_code=201, responses=problems(409), dependencies=[ShownOnce]
+)
 def post_endpoint(
     request: EndpointRequest,
     caller: Admin,
@@ -91,7 +93,11 @@ def delete_endpoint(endpoint_id: UUID, caller: Admin, session: SessionNow) -> No
     endpoints.delete(session, endpoints.find(session, caller.tenant, endpoint_id, lock=True))
 
 
-@router.post("/webhook-endpoints/{endpoint_id}/rotate-secret", responses=problems(404))
+@router.post(
+    "/webhook-endpoints/{endpoint_id}/rotate-secret",
+    responses=problems(404),
+    dependencies=[ShownOnce],
+)
 def post_rotation(
     endpoint_id: UUID, caller: Admin, services: ServicesNow, session: SessionNow
 ) -> EndpointWithSecret:
@@ -154,7 +160,7 @@ def post_delivery_replay(delivery_id: UUID, caller: Admin, session: SessionNow) 
     return view_delivery(*log.find(session, caller.tenant, log.replay(session, delivery)))
 
 
-@router.post("/callbacks/secret")
+@router.post("/callbacks/secret", dependencies=[ShownOnce])
 def post_callback_secret(
     caller: Admin, services: ServicesNow, session: SessionNow
 ) -> CallbackSecretView:

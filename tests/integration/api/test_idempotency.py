@@ -159,17 +159,26 @@ def test_what_was_refused_can_be_sent_again_corrected(client, shop):
     assert len(shop.all(IdempotencyRecord)) == 1
 
 
-def test_a_secret_is_not_kept(client, shop):
+@pytest.mark.parametrize(
+    ("path", "body", "secret"),
+    [
+        ("/v1/keys", {"name": "second"}, "key"),
+        ("/v1/webhook-endpoints", {"url": "https://shop.example/"}, "secret"),
+        ("/v1/callbacks/secret", None, "secret"),
+    ],
+)
+def test_a_secret_is_not_kept(client, shop, path, body, secret):
     headers = key()
-    made = client.post("/v1/keys", json={"name": "second"}, headers=headers)
-    assert made.status_code == 201
-    again = client.post("/v1/keys", json={"name": "second"}, headers=headers)
+    made = client.post(path, json=body, headers=headers)
+    assert made.is_success
+    assert made.headers["cache-control"] == "no-store"
+    again = client.post(path, json=body, headers=headers)
     assert again.status_code == 409
     assert again.json()["code"] == "answer_not_kept"
-    assert made.headers["location"] in again.json()["detail"]
+    assert made.headers.get("location", "") in again.json()["detail"]
     (record,) = shop.all(IdempotencyRecord)
     assert record.body is None
-    assert made.json()["key"] not in str(record.headers)
+    assert made.json()[secret] not in str(record.headers)
 
 
 def test_an_answer_is_kept_for_its_time_and_then_pruned(client, database, shop, settings):

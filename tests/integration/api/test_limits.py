@@ -2,6 +2,7 @@
 
 import pytest
 
+from api.rate_limiter import UNCOUNTED
 from core.keys import create_key
 from core.models import Job
 
@@ -43,8 +44,10 @@ def test_every_process_counts_the_same_and_each_key_for_itself(serve, settings, 
 def test_without_redis_requests_are_let_through(serve, settings):
     away = {"broker_url": "redis://127.0.0.1:1/0", "requests_per_minute": 1}
     client = serve(settings.model_copy(update=away))
+    before = UNCOUNTED._value.get()
     for _ in range(3):
         assert client.get("/v1/batches").status_code == 200
+    assert UNCOUNTED._value.get() == before + 3
 
 
 def test_another_broker_counts_in_the_process(serve, settings):

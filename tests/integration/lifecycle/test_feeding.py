@@ -3,7 +3,7 @@
 from collections import Counter
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from core.lanes import FIRST, Lane, Message
 from core.lifecycle import feeding
@@ -111,7 +111,27 @@ def test_a_sheet_larger_than_the_callers_part_is_marked_for_the_housekeeping(sho
     assert not set(ids(rest)) & {one for one, _ in submission.published}
 
 
-def test_counting_and_picking_use_an_index(shop, sheet):
+def test_picking_uses_an_index_and_sorts_nothing(shop, sheet):
+    sheet("a", 30)
+    seen = []
+
+    def watch(connection, cursor, statement, parameters, *_):
+        seen.append((statement, parameters))
+
+    event.listen(shop.database.engine, "before_cursor_execute", watch)
+    with shop.database.session() as session:
+        feeding._take(session, Lane.STANDARD, "a", 0, 10, 0)
+    event.remove(shop.database.engine, "before_cursor_execute", watch)
+    (picking,) = [one for one in seen if "SKIP LOCKED" in one[0]]
+    with shop.database.engine.connect() as connection:
+        connection.execute(text("set local enable_seqscan = off"))
+        lines = connection.exec_driver_sql("explain " + picking[0], picking[1]).scalars()
+        plan = "\n".join(lines)
+    assert "ix_generation_queued" in plan
+    assert "Sort" not in plan
+
+
+def test_counting_uses_an_index(shop, sheet):
     """Also where the planner would rather read so small a table as a whole."""
     for tenant in ("a", "b"):
         sheet(tenant, 30)
