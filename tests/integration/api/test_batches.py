@@ -34,6 +34,7 @@ def test_a_sheet_becomes_one_job_per_row_and_variant(client, send):
         "images": f"{path}/images.zip",
         "manifest": f"{path}/manifest.jsonl",
         "cancel": f"{path}/cancel",
+        "retry": f"{path}/retry",
     }
     assert client.get(path).json() == batch
     jobs = client.get(f"{path}/items").json()["items"]
