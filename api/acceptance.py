@@ -110,7 +110,7 @@ def accept_batch(
         InvalidSheetError: naming every bad cell; nothing was inserted.
         ConflictError: It has a callback, and the tenant no secret to sign it with.
     """
-    _check_callback(session, terms)
+    check_callback(session, terms)
     order = make_order(sheet, fields.parameters(), bundle.limits, bundle.tokens)
     issues = Issues()
     wanted = name_files(order.wanted, channels_of(fields), fields.file_name, issues)
@@ -163,7 +163,7 @@ def accept_job(
         InvalidRequestError: naming every value that cannot be used.
         ConflictError: It has a callback, and the tenant no secret to sign it with.
     """
-    _check_callback(session, terms)
+    check_callback(session, terms)
     values, issues = check_parameters(request.parameters(), bundle.limits)
     _check_own(request, bundle, issues)
     _refuse_if_any(issues)
@@ -201,7 +201,12 @@ def accept_job(
     return AcceptedJob(row=row, submission=submission)
 
 
-def _check_callback(session: Session, terms: Terms) -> None:
+def check_callback(session: Session, terms: Terms) -> None:
+    """Look whether the request's callback can be signed.
+
+    Raises:
+        ConflictError: The tenant has no secret for that yet.
+    """
     if terms.callback_url is not None:
         require_callback_secret(session, terms.tenant)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlmodel import Session
 
-from api.acceptance import Terms, channels_of
+from api.acceptance import Terms, channels_of, check_callback
 from api.bundle import Bundle
 from api.schemas import BatchFields
 from api.sheet_schemas import (
@@ -57,7 +57,9 @@ def report(
 
     Raises:
         InvalidSheetError: The sheet asks for too many images, or its templates take too long.
+        ConflictError: It has a callback, and the tenant no secret to sign it with.
     """
+    check_callback(session, terms)
     order, issues = examine(sheet, fields.parameters(), bundle.limits, bundle.tokens)
     named = name_files(order.wanted, channels_of(fields), fields.file_name, issues)
     wanted = [replace(one, approximate=terms.approximate) for one in named]

@@ -196,6 +196,13 @@ def test_a_callback_needs_a_secret_first(client, receiver, worker, deliver):
     answer = client.post("/v1/jobs", json=body)
     assert answer.status_code == 409
     assert "POST /v1/callbacks/secret" in answer.json()["detail"]
+    for dry_run in ("true", "false"):
+        answer = client.post(
+            "/v1/batches",
+            files={"file": ("sheet.csv", "sku,prompt\na,mug\n", "text/csv")},
+            data={"callback_url": receiver.url, "dry_run": dry_run},
+        )
+        assert answer.status_code == 409, "a dry run says what would become of it"
     secret = client.post("/v1/callbacks/secret").json()["secret"]
     job = client.post("/v1/jobs", json=body).json()
     worker.make(job["id"])
