@@ -4,6 +4,7 @@ import pytest
 
 from core.errors import DeadlineExceededError, GenerationFailedError
 from core.lifecycle import feeding
+from core.models import WebhookEvent
 from tests.integration.api.conftest import describe_bundle
 
 SHEET = "sku,prompt\nA,a red mug\nB,a blue mug\nC,a red mug\nD,a green mug\n"
@@ -121,3 +122,19 @@ def test_another_model_does_not_make_what_was_promised_from_this_one(client, fai
     answer = retry(client, batch_id)
     assert answer.status_code == 409
     assert "Send the sheet again" in answer.json()["detail"]
+
+
+def test_the_batch_s_new_end_is_told_again(client, shop, worker, send):
+    client.post("/v1/webhook-endpoints", json={"url": "https://shop.example/"})
+    batch = send(client, "sku,prompt\nA,a red mug\n")
+    (job,) = client.get(batch["links"]["items"]).json()["items"]
+    worker.fail(job["id"], GenerationFailedError())
+    retry(client, batch["id"])
+    worker.make(job["id"])
+    told = [event.type for event in sorted(shop.all(WebhookEvent), key=lambda one: one.id)]
+    assert [one for one in told if one != "batch.progress"] == [
+        "image.failed",
+        "batch.completed",
+        "image.completed",
+        "batch.completed",
+    ]
