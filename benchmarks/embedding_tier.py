@@ -26,7 +26,7 @@ def measure(rounds: int) -> None:
         Path(folder).chmod(0o755)
         with Infrastructure(Path(folder) / "services", durable=True) as services:
             client = redis.Redis.from_url(services.environment["PACKSHOT_BROKER_URL"])
-            starter, wide = _encoder(_starter()), _encoder(_full_size())
+            starter, wide = _encoder(STARTER), _encoder(_full_size(Path(folder) / "wide"))
             small, large = np.asarray(starter()), np.asarray(wide())
             client.set("small", small.tobytes())
             client.set("large", large.tobytes())
@@ -54,32 +54,26 @@ def _fetch(client: Any, key: str, like: Any) -> Any:
     return np.frombuffer(client.get(key), like.dtype).reshape(like.shape).copy()
 
 
-def _starter() -> Any:
-    from transformers import CLIPTextModel
-
-    return CLIPTextModel.from_pretrained(STARTER)
-
-
-def _full_size() -> Any:
-    """Make the text encoder of Stable Diffusion 1.5 with random weights: time is the same."""
+def _full_size(folder: Path) -> Path:
+    """Save the text encoder of Stable Diffusion 1.5 with random weights: time is the same."""
     from transformers import CLIPTextConfig, CLIPTextModel
 
-    return CLIPTextModel(
-        CLIPTextConfig(
-            hidden_size=768, intermediate_size=3072, num_hidden_layers=12, num_attention_heads=12
-        )
+    config = CLIPTextConfig(
+        hidden_size=768, intermediate_size=3072, num_hidden_layers=12, num_attention_heads=12
     )
+    CLIPTextModel(config).save_pretrained(folder)
+    return folder
 
 
-def _encoder(model: Any) -> Callable[[], Any]:
+def _encoder(folder: Path) -> Callable[[], Any]:
     """Compile a text encoder as the worker does; give what encodes one text."""
     import openvino as ov
-    import torch
 
-    ids = torch.ones((1, 77), dtype=torch.long)
-    with torch.no_grad():
-        converted = ov.convert_model(model.eval(), example_input={"input_ids": ids})
+    from bundles.parts import convert_text_encoder
+
+    ids = np.ones((1, 77), dtype=np.int64)
     properties = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
     properties["INFERENCE_NUM_THREADS"] = str(len(os.sched_getaffinity(0)))
-    request = ov.Core().compile_model(converted, "CPU", properties).create_infer_request()
-    return lambda: request.infer({"input_ids": ids.numpy()})[0]
+    model = convert_text_encoder(folder)
+    request = ov.Core().compile_model(model, "CPU", properties).create_infer_request()
+    return lambda: request.infer({"input_ids": ids})[0]
