@@ -20,10 +20,10 @@ from typing import Any
 import httpx
 import psutil
 
+from benchmarks.bundle import build_starter
 from benchmarks.report import show, spread
 from benchmarks.requests import mixed
 from benchmarks.stack import finish, open_to_all, serving
-from bundles.starter import SOURCE
 from local.ports import free_port
 from local.stack import Stack
 
@@ -38,7 +38,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         home = open_to_all(temporary) / "home"
         home.mkdir()
-        _build(home / "bundle")
+        build_starter(home)
         _start_once(home)  # makes the data and the compiled models
         rounds = [_start_once(home) for _ in range(arguments.rounds)]
     rows = [
@@ -47,16 +47,6 @@ def main() -> None:
     ]
     medians = {name: statistics.median(found[name] for found in rounds) for name in rounds[0]}
     show("footprint", rows, {"rounds": arguments.rounds, "figures": medians})
-
-
-def _build(target: Path) -> None:
-    code = (
-        "import sys; from pathlib import Path; from bundles.export import build;"
-        "build(Path(sys.argv[1]), Path(sys.argv[2]))"
-    )
-    subprocess.run(
-        [sys.executable, "-c", code, str(SOURCE), str(target)], check=True, capture_output=True
-    )
 
 
 def _start_once(home: Path) -> dict[str, float]:

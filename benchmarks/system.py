@@ -21,6 +21,7 @@ from typing import Any
 import httpx
 import psutil
 
+from benchmarks.bundle import build_microscopic
 from benchmarks.report import show, spread
 from benchmarks.stack import finish, open_to_all, serving
 from local.service import Service
@@ -39,13 +40,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         home = open_to_all(temporary)
-        bundle = home / "bundle"
-        _python(
-            "from bundles.microscopic import save_microscopic; from bundles.export import build"
-            ";import sys; from pathlib import Path; root = Path(sys.argv[1]);"
-            "build(save_microscopic(root / 'source'), root / 'bundle')",
-            temporary,
-        )
+        bundle = build_microscopic(home)
         model = 0.0
         if arguments.model == "microscopic":
             model = _model_cost(bundle, arguments.row_limit)
