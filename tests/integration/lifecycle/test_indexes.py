@@ -1,0 +1,144 @@
+"""What runs often reads by indexes, however many rows are finished."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from sqlalchemy import event, text
+
+from core.lanes import Lane
+from core.lifecycle import claims, feeding, recovery, settlement
+from core.webhooks import deliveries, endpoints
+from core.webhooks.deliveries import Outcome, Verdict
+from tests.integration.shop import finished
+
+ROWS = 20_000
+"""Finished jobs, each with a generation, an image, an event and a delivery."""
+OPEN = 30
+TABLES = ("job", "generation", "image", "webhook_event", "webhook_delivery")
+
+
+@pytest.fixture
+def filled(shop):
+    """A database after some work: copies of one finished sheet's rows, and a few open ones."""
+    with shop.database.session() as session:
+        endpoints.create(session, "shop", url="https://shop.example/hook")
+    (job_id,) = shop.want("old mug", batch=True).job_ids
+    shop.succeed(shop.start(job_id))
+    with shop.database.session() as session:
+        (delivery, *_) = deliveries.claim(session, each=9, most=9, lease_seconds=60).messages
+        deliveries.record(session, [delivered(delivery)], disable_seconds=1)
+        for table in TABLES:
+            session.execute(text(COPY[table]), {"rows": ROWS})
+    submission = shop.want(*(f"mug {number}" for number in range(OPEN)), batch=True)
+    with shop.database.session() as session:
+        for table in (*TABLES, "batch"):
+            session.execute(text(f"analyze {table}"))
+    return submission
+
+
+def copies(table: str, **changes: str) -> str:
+    """Write a statement that copies a table's finished row again and again, with other values."""
+    # With `n`, so that each copy has values of its own.
+    given = {"n": "n", "id": "gen_random_uuid()", **changes}
+    pairs = ", ".join(f"'{column}', {value}" for column, value in given.items())
+    return (
+        f"insert into {table} select made.* from {table} as old, generate_series(1, :rows) as n,"
+        f" lateral jsonb_populate_record(old, jsonb_build_object({pairs})) as made"
+        f" where old.id = (select id from {table} limit 1)"
+    )
+
+
+COPY = {
+    "job": copies("job", generation_id="null"),
+    "generation": copies("generation", fingerprint="gen_random_uuid()"),
+    "image": copies(
+        "image", fingerprint="gen_random_uuid()", token="gen_random_uuid()", key="gen_random_uuid()"
+    ),
+    "webhook_event": copies("webhook_event"),
+    "webhook_delivery": copies("webhook_delivery", state="'delivered'"),
+}
+
+
+def delivered(message) -> Outcome:
+    return Outcome(message=message, verdict=Verdict.DELIVERED, status=204, error=None, seconds=0.1)
+
+
+@pytest.fixture
+def plans(shop):
+    """Collect the plans of the statements that are executed inside a block."""
+
+    @contextmanager
+    def collecting() -> Iterator[dict[str, str]]:
+        seen: list[tuple[str, Mapping[str, Any]]] = []
+        found: dict[str, str] = {}
+
+        def note(_connection, _cursor, statement, parameters, *_: object) -> None:
+            seen.append((statement, parameters[0] if isinstance(parameters, list) else parameters))
+
+        engine = shop.database.engine
+        event.listen(engine, "before_cursor_execute", note)
+        try:
+            yield found
+        finally:
+            event.remove(engine, "before_cursor_execute", note)
+        with engine.connect() as connection, connection.connection.cursor() as cursor:
+            for statement, parameters in seen:
+                if any(f" {table}" in statement.lower() for table in TABLES):
+                    cursor.execute("explain " + statement, parameters)
+                    found[statement] = "\n".join(line for (line,) in cursor.fetchall())
+
+    return collecting
+
+
+def assert_indexed(found: Mapping[str, str]) -> None:
+    assert found, "nothing was asked"
+    for statement, plan in found.items():
+        for table in TABLES:
+            assert f"Seq Scan on {table}" not in plan, f"{statement}\n{plan}"
+
+
+def test_the_sweeper_reads_by_indexes(filled, plans, shop):
+    for job_id in filled.job_ids[:5]:
+        shop.start(job_id, lease_seconds=-1)
+    everything = [(lane, first) for lane in Lane for first in (True, False)]
+    with plans() as found, shop.database.session() as session:
+        recovery.expire_deadlines(session)
+        assert len(recovery.recover_expired(session, max_attempts=3)) == 5
+        assert feeding.take_waiting(session, window=10, republish_seconds=0)
+        recovery.take_lost(session, empty_queues=everything, republish_seconds=-1)
+        recovery.forget_published(session)
+    assert_indexed(found)
+
+
+def test_a_workers_claims_and_records_read_by_indexes(filled, plans, shop):
+    ids = [generation_id for generation_id, _ in filled.published][:8]
+    with plans() as found, shop.database.session() as session:
+        held = claims.claim(session, ids, owner="worker", lease_seconds=60)
+        assert len(held) == 8
+        assert len(claims.held(session, "worker", ids)) == 8
+        claims.renew(session, "worker", ids, lease_seconds=60)
+        back, *rest = held.values()
+        assert claims.hand_back(session, back, published=False)
+        assert len(settlement.succeed(session, [finished(one) for one in rest])) == 7
+    assert_indexed(found)
+
+
+def test_the_outbox_is_claimed_and_recorded_by_indexes(filled, plans, shop):
+    for job_id in filled.job_ids[:8]:
+        shop.succeed(shop.start(job_id))
+    with plans() as found, shop.database.session() as session:
+        claimed = deliveries.claim(session, each=100, most=100, lease_seconds=60)
+        assert len(claimed.messages) >= 8
+        outcomes = [delivered(message) for message in claimed.messages]
+        deliveries.record(session, outcomes, disable_seconds=1)
+    assert_indexed(found)
+
+
+def test_a_request_reads_by_indexes(filled, plans, shop):
+    with plans() as found:
+        shop.want("mug 1", "old mug", "new mug", batch=True)
+        with shop.database.session() as session:
+            feeding.count_sent(session, "shop", Lane.STANDARD, limit=100)
+    assert_indexed(found)
