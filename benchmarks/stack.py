@@ -17,6 +17,8 @@ from local.ports import free_port
 from local.service import Service
 from local.stack import Stack
 
+TENANT = "benchmark"
+
 
 @contextmanager
 def serving(
@@ -35,17 +37,26 @@ def serving(
     port = free_port()
     services = change(application(api_port=port))
     variables = {"PACKSHOT_HOME": str(home), "PACKSHOT_LOG_LEVEL": "WARNING"} | dict(settings)
-    with Stack(home, lambda _: services, settings=variables, say=lambda _: None) as stack:
-        database = Database(Settings(database_url=stack.environment["PACKSHOT_DATABASE_URL"]))
-        with database.session() as session:
-            _, key = create_key(session, "benchmark")
-        database.close()
-        with httpx.Client(
-            base_url=f"http://127.0.0.1:{port}",
-            headers={"Authorization": f"Bearer {key}"},
-            timeout=120,
-        ) as client:
-            yield stack, client
+    with (
+        Stack(home, lambda _: services, settings=variables, say=lambda _: None) as stack,
+        keyed_client(stack.environment, port) as client,
+    ):
+        yield stack, client
+
+
+@contextmanager
+def keyed_client(environment: Mapping[str, str], port: int) -> Iterator[httpx.Client]:
+    """Give a client of the API on this port, with a new key that has no limits."""
+    database = Database(Settings(database_url=environment["PACKSHOT_DATABASE_URL"]))
+    with database.session() as session:
+        _, key = create_key(session, TENANT, requests_per_minute=0, queued_images=0)
+    database.close()
+    with httpx.Client(
+        base_url=f"http://127.0.0.1:{port}",
+        headers={"Authorization": f"Bearer {key}"},
+        timeout=120,
+    ) as client:
+        yield client
 
 
 def open_to_all(folder: str) -> Path:
