@@ -1,9 +1,11 @@
 """A worker whose model costs nothing, to measure everything else.
 
-`python -m benchmarks.free_model` runs in the place of `python -m worker`.
+`python -m benchmarks.free_model [--pause 0.1]` runs in the place of `python -m worker`.
 """
 
+import argparse
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,6 +22,8 @@ class FreeModel:
     embeds_guidance = False
     feature_caching = None
     alignment = None
+    pause = 0.0
+    """Seconds that a call of its UNet takes, without computing."""
 
     @property
     def scheduler_config(self) -> Mapping[str, Any]:
@@ -36,6 +40,8 @@ class FreeModel:
 
     def predict(self, samples: Array, *_: object) -> Array:
         """Give the samples back."""
+        if self.pause:
+            time.sleep(self.pause)
         return samples
 
     def decode(self, latents: Array) -> NDArray[np.uint8]:
@@ -44,10 +50,14 @@ class FreeModel:
         return colours.repeat(8, axis=2).repeat(8, axis=3).transpose(0, 2, 3, 1)
 
 
-def load_free_model(*_: object) -> FreeModel:
-    """Give one, whatever the settings and the plan say."""
-    return FreeModel()
+def run() -> int:
+    """Be a worker; give the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pause", type=float, default=0.0)
+    model = FreeModel()
+    model.pause = parser.parse_args().pause
+    return main(lambda *_: model)
 
 
 if __name__ == "__main__":
-    sys.exit(main(load_free_model))
+    sys.exit(run())
