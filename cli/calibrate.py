@@ -51,7 +51,7 @@ def calibrate(
     settings = get_settings()
     folder = find_bundle(bundle, settings) if bundle else bundle_folder(settings)
     manifest = load_manifest(folder)
-    from bundles.evaluation.calibration import choose_thresholds  # noqa: PLC0415 - loads torch
+    from bundles.evaluation.calibration import WINDOW, choose_thresholds  # noqa: PLC0415 - loads torch
     from bundles.evaluation.pairs import make_pairs  # noqa: PLC0415
     from bundles.evaluation.report import record_thresholds, write_calibration  # noqa: PLC0415
     from worker.approximate.measure import measure  # noqa: PLC0415
@@ -67,6 +67,11 @@ def calibrate(
     write_calibration(out / REPORT, manifest, measured, thresholds)
     record_thresholds(folder, thresholds)
     show(_table(measured, thresholds, manifest.defaults.steps))
+    if len(pairs) < WINDOW:
+        say(
+            f"{len(pairs)} pairs are too few to see one image in a hundred go wrong: "
+            "give --prompts 15 or more before you rely on this."
+        )
     say(f"Quality against K: {out / CHART}")
     stdout.print(str(out / REPORT))
 
