@@ -1,14 +1,7 @@
 """RabbitMQ in the place of Redis: the same tests, and what differs."""
 
-import uuid
-
 import pytest
 
-from core.broker import RabbitBroker, open_broker
-from core.errors import ServiceDownError
-from core.lanes import Lane, Message
-from core.queue import Publisher, make_celery
-from core.settings import Settings
 from local.infrastructure import DATABASE
 from tests.integration.rabbitmq import SERVER, RabbitMQ
 from tests.integration.shop import poll
@@ -50,31 +43,6 @@ def place(services, rabbitmq, bundle, tmp_path_factory):
     services.postgres.drop_database("rabbitmq")
 
 
-@pytest.fixture
-def broker(rabbitmq):
-    broker = open_broker(Settings(_env_file=None, broker_url=rabbitmq.url))
-    assert isinstance(broker, RabbitBroker)
-    yield broker
-    broker.close()
-
-
-# First: the housekeeping of the others leaves its own mark.
-def test_messages_are_counted_by_lane_and_the_mark_is_kept(broker, rabbitmq):
-    rabbitmq.forget()
-    assert broker.depth(Lane.BULK) == 0
-    assert len(broker.empty()) == 2 * len(Lane)
-    assert not broker.remembers()
-    broker.mark()
-    assert broker.remembers()
-
-    celery = make_celery(Settings(_env_file=None, broker_url=rabbitmq.url))
-    messages = [Message(uuid.uuid4(), Lane.BULK), Message(uuid.uuid4(), Lane.BULK, first=True)]
-    Publisher(celery).publish(messages)
-    celery.close()
-    poll(lambda: broker.depth(Lane.BULK) == 2)
-    assert (Lane.BULK, True) not in broker.empty()
-
-
 def test_a_rabbitmq_that_lost_its_data_loses_no_image(factory, crew, rabbitmq):  # noqa: F811
     (worker,) = crew.hire(1)
     ids = factory.order(3 * ROWS, steps=60)
@@ -92,15 +60,3 @@ def test_a_stopped_rabbitmq_keeps_nobody_waiting(factory, crew, rabbitmq):  # no
     ids = factory.order(ROWS, steps=4)
     rabbitmq.start()
     factory.wait_until_done(ids)
-
-
-def test_a_rabbitmq_that_is_away_is_named_and_found_again(broker, rabbitmq):
-    broker.check()
-    rabbitmq.stop()
-    sentence = f"RabbitMQ at 127.0.0.1:{rabbitmq.port} does not answer"
-    with pytest.raises(ServiceDownError, match=sentence):
-        broker.check()
-    with pytest.raises(ServiceDownError, match=sentence):
-        broker.depth(Lane.BULK)
-    rabbitmq.start()
-    broker.check()
