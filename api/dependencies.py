@@ -1,13 +1,17 @@
-"""What routes are handed: the services, the caller, a session."""
+"""What routes are handed: the services, the caller, a session.
 
-from collections.abc import Callable, Iterator
+All of them are coroutines: FastAPI hands a plain function to a thread, and those that only look at
+the request would wait for the interpreter as long as what they are made for takes.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Annotated
 
 from fastapi import Depends, Request, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlmodel import Session
 
-from api.callers import find_caller
+from api.callers import known_caller
 from api.idempotency import SESSION
 from api.services import Services
 from core.errors import ForbiddenError, UnauthorizedError
@@ -21,7 +25,7 @@ _bearer = HTTPBearer(
 )
 
 
-def get_services(request: Request) -> Services:
+async def get_services(request: Request) -> Services:
     """Give this process's clients."""
     services: Services = request.state.services
     return services
@@ -30,19 +34,18 @@ def get_services(request: Request) -> Services:
 ServicesNow = Annotated[Services, Depends(get_services)]
 
 
-def get_caller(
+async def get_caller(
     request: Request,
-    services: ServicesNow,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
 ) -> ApiKey:
-    """Find the key that was sent.
+    """Give the key that was sent.
 
     Raises:
         UnauthorizedError: There is no key, or it is unknown, revoked or expired.
     """
     if credentials is None:
         raise UnauthorizedError
-    key = find_caller(services, request.scope)
+    key = known_caller(request.scope)
     if key is None:
         raise UnauthorizedError(
             "This API key is unknown, revoked or expired. Make another: `packshot keys create`."
@@ -53,13 +56,13 @@ def get_caller(
 Caller = Annotated[ApiKey, Depends(get_caller)]
 
 
-def require(scope: Scope) -> Callable[[ApiKey], ApiKey]:
+def require(scope: Scope) -> Callable[[ApiKey], Awaitable[ApiKey]]:
     """Make a dependency that gives the key that was sent, if it has a scope.
 
     The dependency raises ForbiddenError where it has not.
     """
 
-    def check(caller: Caller) -> ApiKey:
+    async def check(caller: Caller) -> ApiKey:
         if scope not in caller.scopes:
             has = ", ".join(caller.scopes) or "nothing"
             raise ForbiddenError(
@@ -76,7 +79,7 @@ Submitter = Annotated[ApiKey, Depends(require(Scope.SUBMIT))]
 Admin = Annotated[ApiKey, Depends(require(Scope.ADMIN))]
 
 
-def get_tenant(caller: Reader) -> str:
+async def get_tenant(caller: Reader) -> str:
     """Tell whose key was sent, which may read."""
     return caller.tenant
 
@@ -84,14 +87,14 @@ def get_tenant(caller: Reader) -> str:
 Tenant = Annotated[str, Depends(get_tenant)]
 
 
-def get_session(request: Request, services: ServicesNow) -> Iterator[Session]:
+async def get_session(request: Request, services: ServicesNow) -> AsyncIterator[Session]:
     """Open the request's transaction; it commits before the answer is sent."""
     held = request.scope.get(SESSION)
     if held is not None:
         # Whoever opened it commits it, together with the answer.
         yield held
         return
-    with services.database.session() as session:
+    async with services.transactions.open() as session:
         yield session
 
 
@@ -99,7 +102,7 @@ def get_session(request: Request, services: ServicesNow) -> Iterator[Session]:
 SessionNow = Annotated[Session, Depends(get_session, scope="function")]
 
 
-def show_once(response: Response) -> None:
+async def show_once(response: Response) -> None:
     """Let nobody keep the answer, which has a secret: no cache, and no answer to repeats."""
     response.headers["Cache-Control"] = "no-store"
 

@@ -8,6 +8,7 @@ again with the same key.
 
 import hashlib
 import re
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from tempfile import SpooledTemporaryFile
 from typing import IO
@@ -22,7 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.callers import find_caller
 from api.problems import answer_error
 from api.services import Services
-from core.errors import AnswerNotKeptError, InvalidRequestError
+from core.errors import AnswerNotKeptError, InvalidRequestError, ServiceDownError
 from core.idempotency import LARGEST_ANSWER, Answer, Attempt, begin, record
 
 HEADER = "Idempotency-Key"
@@ -65,9 +66,21 @@ class IdempotencyMiddleware:
                 # The route says what is wrong with the key.
                 await self.app(scope, receive, send)
             else:
-                await self._once(scope, _replay(body, receive), send, attempt)
+                await self._in_place(scope, _replay(body, receive), send, attempt)
 
-    async def _once(self, scope: Scope, receive: Receive, send: Send, attempt: Attempt) -> None:
+    async def _in_place(self, scope: Scope, receive: Receive, send: Send, attempt: Attempt) -> None:
+        services: Services = scope["state"]["services"]
+        async with AsyncExitStack() as place:
+            try:
+                await place.enter_async_context(services.transactions.place())
+            except ServiceDownError as error:
+                await answer_error(Request(scope), error)(scope, receive, send)
+                return
+            await self._once(scope, receive, send, attempt, place)
+
+    async def _once(
+        self, scope: Scope, receive: Receive, send: Send, attempt: Attempt, place: AsyncExitStack
+    ) -> None:
         services: Services = scope["state"]["services"]
         session = Session(services.database.engine, expire_on_commit=False)
         try:
@@ -85,9 +98,8 @@ class IdempotencyMiddleware:
                 await answer(scope, receive, send)
                 return
             scope[SESSION] = session
-            await self.app(
-                scope, receive, _Sender(scope=scope, send=send, session=session, attempt=attempt)
-            )
+            sender = _Sender(scope=scope, send=send, session=session, attempt=attempt, place=place)
+            await self.app(scope, receive, sender)
         finally:
             await run_in_threadpool(session.close)
 
@@ -201,6 +213,8 @@ class _Sender:
     send: Send
     session: Session
     attempt: Attempt
+    place: AsyncExitStack
+    """Left as soon as the transaction is over: a client may take its time to read."""
     start: Message = field(default_factory=dict)
     bodies: list[bytes] = field(default_factory=list)
     sending: bool = False
@@ -225,6 +239,7 @@ class _Sender:
         self.sending = True
         try:
             await run_in_threadpool(self._settle, complete=not more)
+            await self.place.aclose()
         except Exception as error:
             self.failed = True
             # First: the client may come again the moment it has its answer.

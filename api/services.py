@@ -8,6 +8,7 @@ from api.bundle import CurrentBundle
 from api.key_use import KeyUse
 from api.rate_limiter import RateLimiter
 from api.result_memory import ResultMemory
+from api.transactions import Transactions
 from catalogue.renditions.store import Renditions
 from core import cache_ledger
 from core.broker import Broker, open_broker
@@ -26,6 +27,7 @@ class Services:
 
     settings: Settings
     database: Database
+    transactions: Transactions
     storage: Storage
     broker: Broker
     publisher: Publisher
@@ -47,6 +49,7 @@ def open_services(settings: Settings) -> Iterator[Services]:
         yield Services(
             settings=settings,
             database=database,
+            transactions=Transactions(database, connections=settings.database_pool_size),
             storage=storage,
             broker=broker,
             publisher=Publisher(celery),

@@ -88,7 +88,7 @@ def _measure(
     stack: Stack, client: httpx.Client, rows: int, arguments: argparse.Namespace
 ) -> dict[str, Any]:
     with _watching(stack.processes()["api"]) as memory:
-        with _requests(client, arguments.rate) as samples:
+        with _requests(client, f"beside {rows}", arguments.rate) as samples:
             time.sleep(BEFORE_SECONDS)
             sent = time.monotonic()
             batch = _send(client, f"sheet-{rows}", rows)
@@ -113,10 +113,11 @@ def _measure(
 
 
 @contextmanager
-def _requests(client: httpx.Client, rate: float) -> Iterator[list[Sample]]:
+def _requests(client: httpx.Client, name: str, rate: float) -> Iterator[list[Sample]]:
     """Send requests while the block runs; their samples are there after it."""
     load = Load(
         url=str(client.base_url),
+        name=name,
         headers={"Authorization": client.headers["Authorization"]},
         per_second=rate,
         every=POST_EVERY,

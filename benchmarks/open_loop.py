@@ -1,18 +1,21 @@
 """Requests at a fixed rate, whether or not the answers keep up.
 
 Latencies count from the moment at which a request was to be sent: what waits behind a slow answer
-is slow itself, as it is for people (G. Tene, "How NOT to Measure Latency").
+is slow itself, as it is for people (G. Tene, "How NOT to Measure Latency"). Threads and urllib3: at
+200 requests a second httpx's pool of connections needs a whole core for itself.
 """
 
-import asyncio
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from threading import BoundedSemaphore
 from typing import Any
 
-import httpx
+from urllib3 import HTTPConnectionPool, connection_from_url
+from urllib3.exceptions import HTTPError
 
 IN_FLIGHT = 256
 """Requests that may wait for their answers at the same time; beyond it, none is sent."""
@@ -38,6 +41,8 @@ class Load:
     """What is sent."""
 
     url: str
+    name: str
+    """Makes its prompts new ones."""
     headers: Mapping[str, str]
     per_second: float
     every: int
@@ -47,74 +52,76 @@ class Load:
 
 
 class Generator:
-    """Sends one load, on one event loop."""
+    """Sends one load, each request from a thread that waits for its answer."""
 
-    def __init__(self, load: Load, client: httpx.AsyncClient) -> None:
+    def __init__(self, load: Load, pool: HTTPConnectionPool) -> None:
         self.samples: list[Sample] = []
         self._load = load
-        self._client = client
+        self._pool = pool
+        self._under_way = BoundedSemaphore(IN_FLIGHT)
         self._known = ""
         """A job that can be asked for."""
-        self._number = 0
 
-    async def begin(self) -> None:
+    def begin(self) -> None:
         """Make the first job, so that there is one to ask for."""
-        await self._send(time.monotonic(), "POST")
+        self._under_way.acquire()
+        self._send(time.monotonic(), 0)
         self.samples.clear()
         if not self._known:
             raise SystemExit("the API took no job")
 
-    async def run(self, told: Connection) -> None:
+    def run(self, told: Connection) -> None:
         """Send until told to stop; then wait for the answers."""
         begun, number = time.monotonic(), 0
-        under_way: set[asyncio.Task[None]] = set()
-        while not told.poll():
-            at = begun + number / self._load.per_second
-            await asyncio.sleep(max(0.0, at - time.monotonic()))
-            kind = "GET" if number % self._load.every else "POST"
-            number += 1
-            if len(under_way) >= IN_FLIGHT:
-                self.samples.append(Sample(at=at, kind=kind, seconds=0.0, status=-1))
-                continue
-            task = asyncio.create_task(self._send(at, kind))
-            under_way.add(task)
-            task.add_done_callback(under_way.discard)
-        await asyncio.gather(*under_way)
+        with ThreadPoolExecutor(IN_FLIGHT) as threads:
+            while not told.poll():
+                at = begun + number / self._load.per_second
+                time.sleep(max(0.0, at - time.monotonic()))
+                if self._under_way.acquire(blocking=False):
+                    threads.submit(self._send, at, number)
+                else:
+                    self.samples.append(
+                        Sample(at=at, kind=self._kind(number), seconds=0.0, status=-1)
+                    )
+                number += 1
 
-    async def _send(self, at: float, kind: str) -> None:
-        status = 0
-        with suppress(httpx.TransportError):
-            status = await (self._post() if kind == "POST" else self._get())
-        seconds = time.monotonic() - at
-        self.samples.append(Sample(at=at, kind=kind, seconds=seconds, status=status))
+    def _kind(self, number: int) -> str:
+        return "GET" if number % self._load.every else "POST"
 
-    async def _post(self) -> int:
-        self._number += 1
-        body = {**self._load.body, "prompt": f"single mug {self._number}"}
-        answer = await self._client.post("/v1/jobs", json=body)
-        if answer.is_success:
+    def _send(self, at: float, number: int) -> None:
+        kind, status = self._kind(number), 0
+        try:
+            with suppress(HTTPError):
+                status = self._post(number) if kind == "POST" else self._get()
+            seconds = time.monotonic() - at
+            self.samples.append(Sample(at=at, kind=kind, seconds=seconds, status=status))
+        finally:
+            self._under_way.release()
+
+    def _post(self, number: int) -> int:
+        body = {**self._load.body, "prompt": f"single mug {self._load.name} {number}"}
+        answer = self._pool.request("POST", "/v1/jobs", json=body)
+        if answer.status < 300:
             self._known = answer.json()["id"]
-        return answer.status_code
+        return answer.status
 
-    async def _get(self) -> int:
-        answer = await self._client.get(f"/v1/jobs/{self._known}")
-        return answer.status_code
-
-
-async def _serve(load: Load, told: Connection) -> None:
-    limits = httpx.Limits(max_connections=IN_FLIGHT, max_keepalive_connections=IN_FLIGHT)
-    async with httpx.AsyncClient(
-        base_url=load.url, headers=load.headers, timeout=TIMEOUT_SECONDS, limits=limits
-    ) as client:
-        generator = Generator(load, client)
-        await generator.begin()
-        told.send("ready")
-        told.recv()
-        await generator.run(told)
-        told.recv()
-        told.send(generator.samples)
+    def _get(self) -> int:
+        return self._pool.request("GET", f"/v1/jobs/{self._known}").status
 
 
 def generate(load: Load, told: Connection) -> None:
     """Be a process that sends: says "ready", begins when told, ends when told, gives samples."""
-    asyncio.run(_serve(load, told))
+    with connection_from_url(
+        load.url,
+        maxsize=IN_FLIGHT,
+        headers=load.headers,
+        timeout=TIMEOUT_SECONDS,
+        retries=False,
+    ) as pool:
+        generator = Generator(load, pool)
+        generator.begin()
+        told.send("ready")
+        told.recv()
+        generator.run(told)
+        told.recv()
+        told.send(generator.samples)

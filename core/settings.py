@@ -28,8 +28,8 @@ class Settings(BaseSettings):
         default="postgresql+psycopg://packshot@127.0.0.1:5432/packshot",
         description="Postgres, as an SQLAlchemy URL for the psycopg driver.",
     )
-    database_pool_size: PositiveInt = Field(
-        default=10, description="Most Postgres connections that one process keeps open."
+    database_pool_size: int = Field(
+        default=10, ge=3, description="Most Postgres connections that one process keeps open."
     )
     broker_url: str = Field(
         default="redis://127.0.0.1:6379/0",
