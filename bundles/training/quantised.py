@@ -32,8 +32,9 @@ from core.errors import BundleError
 WEIGHTS = "weights.safetensors"
 PLACES = "quantisers.json"
 
-KEPT = ("conv_in", "conv_out", "time_embedding", "time_emb_proj", "conv_shortcut", "ff/net/2")
-"""Layers that stay in floating point: those that scans for sensitive layers find
+KEPT = ("conv_in", "conv_out", "time_embedding", "time_emb_proj", "conv_shortcut", "ff/linear")
+"""Layers that stay in floating point, as NNCF names them (it leaves lists out: `ff/linear` is
+diffusers' `ff.net.2`): those that scans for sensitive layers find
 (docs/decisions/0007). Quantising the first and the last one alone makes eight times the error of
 all others together."""
 
