@@ -21,7 +21,7 @@ def find_caller(services: Services, scope: Scope) -> ApiKey | None:
         scheme, plain = get_authorization_scheme_param(Headers(scope=scope).get("authorization"))
         if scheme.lower() != "bearer" or not plain:
             return None
-        with services.database.session() as session:
+        with services.database.reader() as session:
             scope[_CALLER] = find_key(session, plain)
         if scope[_CALLER] is not None:
             services.key_use.note(scope[_CALLER].id)

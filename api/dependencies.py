@@ -4,7 +4,7 @@ All of them are coroutines: FastAPI hands a plain function to a thread, and thos
 the request would wait for the interpreter as long as what they are made for takes.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 from fastapi import Depends, Request, Response
@@ -87,19 +87,19 @@ async def get_tenant(caller: Reader) -> str:
 Tenant = Annotated[str, Depends(get_tenant)]
 
 
-async def get_session(request: Request, services: ServicesNow) -> AsyncIterator[Session]:
-    """Open the request's transaction; it commits before the answer is sent."""
-    held = request.scope.get(SESSION)
+async def get_session(request: Request, services: ServicesNow) -> Session:
+    """Give the request's transaction, which its route commits (`api.routing`).
+
+    What only reads is no transaction: each statement stands alone, and spares Postgres two more.
+    """
+    held: Session | None = request.scope.get(SESSION)
     if held is not None:
-        # Whoever opened it commits it, together with the answer.
-        yield held
-        return
-    async with services.transactions.open() as session:
-        yield session
+        return held
+    reads = request.method in ("GET", "HEAD")
+    return services.database.reader() if reads else services.database.writer()
 
 
-# scope: FastAPI would otherwise commit after the answer, which could then be a lie.
-SessionNow = Annotated[Session, Depends(get_session, scope="function")]
+SessionNow = Annotated[Session, Depends(get_session)]
 
 
 async def show_once(response: Response) -> None:

@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.callers import find_caller
 from api.problems import answer_error
+from api.routing import HELD
 from api.services import Services
 from core.errors import AnswerNotKeptError, InvalidRequestError, ServiceDownError
 from core.idempotency import LARGEST_ANSWER, Answer, Attempt, begin, record
@@ -72,7 +73,7 @@ class IdempotencyMiddleware:
         services: Services = scope["state"]["services"]
         async with AsyncExitStack() as place:
             try:
-                await place.enter_async_context(services.transactions.place())
+                await place.enter_async_context(services.places.place())
             except ServiceDownError as error:
                 await answer_error(Request(scope), error)(scope, receive, send)
                 return
@@ -82,7 +83,7 @@ class IdempotencyMiddleware:
         self, scope: Scope, receive: Receive, send: Send, attempt: Attempt, place: AsyncExitStack
     ) -> None:
         services: Services = scope["state"]["services"]
-        session = Session(services.database.engine, expire_on_commit=False)
+        session = Session(services.database.engine, expire_on_commit=False, info={HELD: True})
         try:
             ttl_seconds = services.settings.idempotency_seconds
             answer: Response | None = None

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, and_, func, select
+from sqlalchemy import ColumnElement, Select, String, Uuid, and_, bindparam, func, select
 from sqlmodel import Session, col
 
 from api.cursors import read_cursor, write_cursor
@@ -34,7 +34,9 @@ JobRow = tuple[Job, Image | None, float | None, dict[str, Any] | None]
 """A job, its image, the seconds that its generation took, and what its image began with."""
 
 
-def jobs_of(tenant: str) -> Select[Job, Image, float | None, dict[str, Any] | None]:
+def jobs_of(
+    tenant: str | ColumnElement[str],
+) -> Select[Job, Image, float | None, dict[str, Any] | None]:
     """Start the query of a tenant's jobs with what belongs to them."""
     return (
         select(Job, Image, col(Generation.seconds), col(Generation.approximation))
@@ -51,13 +53,19 @@ def jobs_of(tenant: str) -> Select[Job, Image, float | None, dict[str, Any] | No
     )
 
 
+_FIND = jobs_of(bindparam("tenant", type_=String)).where(
+    col(Job.id) == bindparam("job_id", type_=Uuid)
+)
+"""Built once: it is asked more often than all others."""
+
+
 def find_job(session: Session, tenant: str, job_id: UUID) -> JobRow:
     """Find one job.
 
     Raises:
         NotFoundError: The tenant has no such job.
     """
-    row = session.execute(jobs_of(tenant).where(col(Job.id) == job_id)).one_or_none()
+    row = session.execute(_FIND, {"tenant": tenant, "job_id": job_id}).one_or_none()
     if row is None:
         raise NotFoundError(f"There is no job {job_id} here, or it belongs to another key.")
     return row

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from api.bundle import CurrentBundle
 from api.key_use import KeyUse
+from api.places import Places
 from api.rate_limiter import RateLimiter
 from api.result_memory import ResultMemory
-from api.transactions import Transactions
 from catalogue.renditions.store import Renditions
 from core import cache_ledger
 from core.broker import Broker, open_broker
@@ -27,7 +27,7 @@ class Services:
 
     settings: Settings
     database: Database
-    transactions: Transactions
+    places: Places
     storage: Storage
     broker: Broker
     publisher: Publisher
@@ -49,7 +49,7 @@ def open_services(settings: Settings) -> Iterator[Services]:
         yield Services(
             settings=settings,
             database=database,
-            transactions=Transactions(database, connections=settings.database_pool_size),
+            places=Places(connections=settings.database_pool_size),
             storage=storage,
             broker=broker,
             publisher=Publisher(celery),

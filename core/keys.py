@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, String, and_, bindparam, func, or_, select, update
 from sqlmodel import Session, col
 
 from core.cache_mode import CacheMode
@@ -92,10 +92,7 @@ def create_key(
 
 def find_key(session: Session, plain: str) -> ApiKey | None:
     """Find the row of a key that was sent; None when it is unknown, revoked or expired."""
-    digest = hash_key(plain)
-    replaced = and_(col(ApiKey.previous_digest) == digest, col(ApiKey.previous_until) > func.now())
-    statement = select(ApiKey).where(or_(col(ApiKey.digest) == digest, replaced), *_working())
-    return session.execute(statement).scalar_one_or_none()
+    return session.execute(_FIND, {"digest": hash_key(plain)}).scalar_one_or_none()
 
 
 def list_keys(session: Session, tenant: str | None = None) -> Sequence[ApiKey]:
@@ -165,3 +162,13 @@ def _working() -> tuple[ColumnElement[bool], ...]:
 
 def _of(tenant: str | None) -> tuple[ColumnElement[bool], ...]:
     return () if tenant is None else (col(ApiKey.tenant) == tenant,)
+
+
+def _finding() -> Select[ApiKey]:
+    """Build the query that every request begins with, once."""
+    digest = bindparam("digest", type_=String)
+    replaced = and_(col(ApiKey.previous_digest) == digest, col(ApiKey.previous_until) > func.now())
+    return select(ApiKey).where(or_(col(ApiKey.digest) == digest, replaced), *_working())
+
+
+_FIND = _finding()

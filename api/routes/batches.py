@@ -21,6 +21,7 @@ from api.recipes import use_recipe
 from api.renditions import channel_named
 from api.results import stream_manifest, stream_results
 from api.retry import Retry, retry_batch
+from api.routing import TransactionRoute
 from api.schemas import BatchPage, BatchView, JobPage
 from api.sheet_schemas import SheetReport
 from api.uploads import Upload, document_upload, receive_upload
@@ -29,6 +30,7 @@ from core.links import batch_path
 from core.states import JobState
 
 router = APIRouter(
+    route_class=TransactionRoute,
     prefix="/v1/batches",
     tags=["Batches"],
     # First of all: without a key nobody's upload is read.

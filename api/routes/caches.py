@@ -7,6 +7,7 @@ from fastapi import APIRouter, BackgroundTasks, Depends
 
 from api.dependencies import Admin, ServicesNow, SessionNow, Tenant, get_caller
 from api.problems import problems
+from api.routing import TransactionRoute
 from api.schemas import CacheHeld, CacheLevel, CacheStats, OutcomeCount, Purge, PurgeResult
 from core import cache_ledger
 from core.cache_ledger import LevelStats
@@ -15,6 +16,7 @@ from core.errors import InvalidRequestError
 from core.lifecycle import approximation, retention
 
 router = APIRouter(
+    route_class=TransactionRoute,
     prefix="/v1",
     tags=["Caches"],
     dependencies=[Depends(get_caller)],

@@ -14,10 +14,12 @@ from api.problems import problems
 from api.publication import publish, revoke
 from api.reading import find_job, view_job
 from api.recipes import use_recipe
+from api.routing import TransactionRoute
 from api.schemas import JobRequest, JobView
 from core.lifecycle.cancellation import cancel_job
 
 router = APIRouter(
+    route_class=TransactionRoute,
     prefix="/v1/jobs",
     tags=["Jobs"],
     dependencies=[Depends(get_caller)],

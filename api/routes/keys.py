@@ -7,11 +7,13 @@ from fastapi import APIRouter, Depends, Response
 from api.dependencies import Admin, SessionNow, ShownOnce, get_caller
 from api.key_schemas import KeyList, KeyRequest, KeyView, NewKey, Rotation
 from api.problems import problems
+from api.routing import TransactionRoute
 from core import keys
 from core.errors import NotFoundError
 from core.models import ApiKey
 
 router = APIRouter(
+    route_class=TransactionRoute,
     prefix="/v1/keys",
     tags=["Keys"],
     dependencies=[Depends(get_caller)],

@@ -8,10 +8,11 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from api.dependencies import ServicesNow, SessionNow
 from api.metrics import shared_metrics
 from api.problems import problems
+from api.routing import TransactionRoute
 from core.errors import UnauthorizedError
 from core.metrics_token import HINT, opens_metrics
 
-router = APIRouter(tags=["Health"])
+router = APIRouter(route_class=TransactionRoute, tags=["Health"])
 
 
 @router.get("/metrics", response_class=Response, responses=problems(401, 503))

@@ -9,9 +9,11 @@ from api import recipes
 from api.dependencies import ServicesNow, SessionNow, Submitter, Tenant, get_caller
 from api.problems import problems
 from api.recipe_schemas import RecipeName, RecipePage, RecipeRequest, RecipeView
+from api.routing import TransactionRoute
 from core.recipes import Reference, find_recipe
 
 router = APIRouter(
+    route_class=TransactionRoute,
     prefix="/v1/recipes",
     tags=["Recipes"],
     dependencies=[Depends(get_caller)],

@@ -21,6 +21,7 @@ from api.renditions import (
     ready_rendition,
     rendition_body,
 )
+from api.routing import TransactionRoute
 from api.services import Services
 from catalogue.channels import Channel
 from core.errors import NotFoundError
@@ -37,12 +38,13 @@ _FILE: dict[int | str, dict[str, Any]] = {
 }
 
 router = APIRouter(
+    route_class=TransactionRoute,
     prefix="/v1/jobs/{job_id}/renditions",
     tags=["Renditions"],
     dependencies=[Depends(get_caller)],
     responses=problems(401, 403, 404, 422, 503),
 )
-public_router = APIRouter(prefix=PUBLIC, tags=["Renditions"])
+public_router = APIRouter(route_class=TransactionRoute, prefix=PUBLIC, tags=["Renditions"])
 
 
 @router.get("")

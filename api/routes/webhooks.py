@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Query, Response
 from api.cursors import read_cursor, write_cursor
 from api.dependencies import Admin, ServicesNow, SessionNow, ShownOnce, Tenant, get_caller
 from api.problems import problems
+from api.routing import TransactionRoute
 from api.webhook_schemas import (
     CallbackSecretView,
     DeliveryPage,
@@ -26,6 +27,7 @@ from core.webhooks import endpoints, log
 from core.webhooks.event_types import EventType
 
 router = APIRouter(
+    route_class=TransactionRoute,
     prefix="/v1",
     tags=["Webhooks"],
     dependencies=[Depends(get_caller)],
