@@ -338,8 +338,10 @@ def _insert_generations(
     # Sorted: two sheets with the same products in another order must not deadlock.
     rows = sorted(_generations(order, digests, first, ids), key=itemgetter("fingerprint"))
     table = Generation.__table__  # type: ignore[attr-defined]
-    statement = upsert(table).on_conflict_do_nothing().returning(table.c.fingerprint, table.c.id)
-    return dict(order.session.execute(statement, rows).all())
+    order.session.execute(upsert(table).on_conflict_do_nothing(), rows)
+    # Not RETURNING: one statement for many rows takes psycopg four times as long to read.
+    made = select(table.c.fingerprint, table.c.id).where(among(table.c.id, list(ids.values())))
+    return dict(order.session.execute(made).all())
 
 
 def _later(order: _Order, names: Sequence[str]) -> set[str]:
