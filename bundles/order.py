@@ -19,7 +19,7 @@ from core.errors import BundleError
 Precision = Literal["fp32", "fp16", "bf16", "int8", "int8-qat"]
 """How the UNet is stored and computed.
 
-- fp32: stored and computed in FP32.
+- fp32: stored and computed in FP32, wherever PACKSHOT_INFERENCE_PRECISION names nothing else.
 - fp16: stored in half the size; computed in what the CPU does best.
 - bf16: stored as fp16; computed in BF16 where the CPU has it.
 - int8: quantised after training, calibrated on the model's own denoising.

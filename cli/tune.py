@@ -154,13 +154,14 @@ def _bench(
     with stderr.status(f"Loading {folder}"):
         quieten()
         from worker.pipeline import Pipeline  # noqa: PLC0415 - loads torch
+        from worker.precision import inference_precision  # noqa: PLC0415
         from worker.tuning.measure import Bench  # noqa: PLC0415
 
         pipeline = Pipeline(
             folder,
             device=settings.device,
             cache=cache,
-            precision=settings.inference_precision,
+            precision=inference_precision(settings, manifest),
             pinning=settings.inference_pinning,
             decode_tile=settings.decode_tile,
         )
