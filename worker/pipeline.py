@@ -295,7 +295,7 @@ def load_pipeline(settings: Settings, plan: Plan) -> Pipeline:
     pipeline = Pipeline(
         settings.bundle,
         device=settings.device,
-        cache=settings.home / "compiled",
+        cache=settings.home.expanduser() / "compiled",
         plan=plan,
         precision=inference_precision(settings, manifest),
         pinning=settings.inference_pinning,

@@ -66,3 +66,13 @@ def test_other_precisions_are_of_the_weights_alone(
 
 def test_the_setting_is_stronger_than_the_bundle(bundle: Path, compiled: Compiled):
     assert compiled(bundle, inference_precision="bf16") == ["f32", "bf16", "bf16"]
+
+
+def test_compiled_models_are_kept_in_the_home_folder_wherever_that_is(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    load_pipeline(Settings(home=Path("~/packshot"), bundle=bundle), Plan())
+    assert [path.name for path in tmp_path.iterdir()] == ["packshot"]
+    assert list((tmp_path / "packshot" / "compiled").glob("*.blob"))
