@@ -26,6 +26,13 @@ Precision = Literal["fp32", "fp16", "bf16", "int8", "int8-qat"]
 - int8-qat: quantised by a training (`packshot model quantise-train`).
 """
 
+VaePrecision = Literal["float", "int8"]
+"""How the VAE decoder is stored and computed.
+
+- float: as the rest of the bundle is where that is not quantised.
+- int8: quantised after training, calibrated on latents that the UNet has drawn.
+"""
+
 CONVERSION = 2
 """Grows whenever the same source becomes other models, so that their revisions differ."""
 
@@ -50,6 +57,8 @@ class Order:
     caching: CachingOrder | None = None
     """What is kept between steps; None: nothing."""
 
+    vae: VaePrecision = "float"
+
     @property
     def stored_precision(self) -> str:
         """What the manifest calls it."""
@@ -68,6 +77,8 @@ class Order:
         if self.caching:
             kind = type(self.caching).__name__
             options["feature_caching"] = {"kind": kind, **self.caching.model_dump()}
+        if self.vae != "float":
+            options["vae"] = self.vae
         return options
 
 
@@ -78,6 +89,7 @@ def take_order(
     token_merging: TokenMergingPlan | None,
     unet: Path | None,
     caching: CachingOrder | None = None,
+    vae: VaePrecision = "float",
 ) -> Order:
     """Put the options together.
 
@@ -91,7 +103,7 @@ def take_order(
             "`packshot model quantise-train`, and give it with --precision int8-qat --unet FOLDER"
         )
     if unet is None:
-        return Order(source=source, precision=precision, plan=plan, caching=caching)
+        return Order(source=source, precision=precision, plan=plan, caching=caching, vae=vae)
     record = load_record(unet)
     if record.unet != content_hash(source / "unet", {}):
         raise BundleError(
@@ -110,6 +122,7 @@ def take_order(
         unet=unet,
         record=record,
         caching=caching,
+        vae=vae,
     )
 
 

@@ -62,6 +62,10 @@ def build(
         int | None, typer.Option(help="Height that requests get which name none, in pixels.")
     ] = None,
     width: Annotated[int | None, typer.Option(help="The same for the width.")] = None,
+    vae: Annotated[
+        Literal["float", "int8"],
+        typer.Option(help="int8 calibrates the VAE decoder on what the model has drawn."),
+    ] = "float",
     unet: Annotated[
         Path | None, typer.Option(help="For int8-qat: what `model quantise-train` wrote.")
     ] = None,
@@ -97,6 +101,7 @@ def build(
                 size=None if width is None or height is None else (width, height),
                 unet=unet,
                 caching=caching,
+                vae=vae,
                 say=stages,
             )
     except KeyboardInterrupt:

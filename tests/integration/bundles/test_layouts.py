@@ -110,6 +110,7 @@ def test_a_bundle_under_another_name_keeps_what_is_known_of_it(bundle: Path, tmp
         {"precision": "int8"},
         {"token_merging": TokenMergingPlan(ratios=(0.5,))},
         {"unet": Path("trained")},
+        {"vae": "int8"},
     ],
 )
 def test_a_converted_model_is_not_converted_again(converted: Path, tmp_path: Path, options):
