@@ -8,9 +8,11 @@ from bundles.assembly import make_parts
 from bundles.description import Size, describe
 from bundles.features.order import CachingOrder
 from bundles.features.variants import make_variants
-from bundles.manifest import Manifest, TokenMergingPlan, save_manifest
+from bundles.manifest import BlockCache, Manifest, TokenMergingPlan, save_manifest
 from bundles.order import Precision, VaePrecision, check, take_order
 from bundles.progress import Progress, Silent
+from bundles.records import Record
+from bundles.revision import revision_of
 from bundles.source import content_hash, locate, read_profile
 from bundles.workshop import Workshop
 from core.errors import BundleError
@@ -80,19 +82,22 @@ def build(
         vae=vae,
     )
     check(order, target, size)
-    revision = content_hash(folder, order.options(), say=say)
+    key = content_hash(folder, order.options(), say=say)
     target.parent.mkdir(parents=True, exist_ok=True)
-    with Workshop(target, revision) as workshop:
+    with Workshop(target, key) as workshop:
         quantised = make_parts(order, workshop, say)
         feature_caching = None
         if caching is not None:
             halves = order.precision != "fp32"
             feature_caching = make_variants(caching, folder, workshop, say, halves=halves)
+        measured: list[Record] = list(quantised.values())
+        if isinstance(feature_caching, BlockCache):
+            measured.append(feature_caching)
         manifest = describe(
             folder,
             source=str(source),
             name=name,
-            revision=revision,
+            revision=revision_of(key, workshop.bundle, measured),
             precision=order.stored_precision,
             size=size,
             autoencoder=read_json(folder / "vae" / "config.json"),

@@ -132,7 +132,9 @@ class Manifest(Record):
     format: int = Field(FORMAT, ge=1, description="Version of this record's layout.")
     name: str = Field(min_length=1, max_length=100, pattern=r"^[a-z0-9][a-z0-9._-]*$")
     revision: str = Field(
-        pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the source's files and the options."
+        pattern=r"^[0-9a-f]{64}$",
+        description="SHA-256 of the source's files and the options, and of the weights and of what "
+        "was found out where measuring decided.",
     )
     source: str = Field(description="Folder name or Hub id that the bundle was made from.")
     family: str | None = Field(

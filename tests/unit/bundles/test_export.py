@@ -229,6 +229,38 @@ def knowing(account: Quantisation):
     return lambda model, source, *, workdir, say: (model, account)
 
 
+def test_an_int8_bundle_is_known_by_what_the_search_found(microscopic, tmp_path, monkeypatch):
+    from bundles import quantise
+
+    def int8(account):
+        monkeypatch.setattr(quantise, "quantise_unet", knowing(account))
+        return build(microscopic, tmp_path / "tiny", precision="int8").revision
+
+    first = int8(Quantisation(samples=7, kept=("conv_in",)))
+    assert int8(Quantisation(samples=7, kept=("conv_in",))) == first
+    assert int8(Quantisation(samples=7, kept=("conv_out",))) != first
+
+
+def test_an_interruption_after_the_search_does_not_change_the_bundle(
+    microscopic, tmp_path, monkeypatch
+):
+    from bundles import quantise
+
+    account = Quantisation(samples=7, kept=("conv_in",))
+    monkeypatch.setattr(quantise, "quantise_unet", knowing(account))
+    whole = build(microscopic, tmp_path / "whole", name="tiny", precision="int8")
+
+    def interrupted(source, target):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(assembly, "_save_index", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            build(microscopic, tmp_path / "tiny", precision="int8")
+    monkeypatch.setattr(quantise, "quantise_unet", knowing(Quantisation(samples=1)))
+    assert build(microscopic, tmp_path / "tiny", name="tiny", precision="int8") == whole
+
+
 def test_a_decoder_in_int8_is_part_of_the_bundle_s_identity(
     microscopic, bundle, tmp_path, monkeypatch
 ):
