@@ -5,9 +5,10 @@
 
 `full` is a pipeline of Stable Diffusion 1.5's size with random weights, 512², 20 steps with
 guidance; each contender starts, makes its images and ends before the next one, so that none runs
-short of memory. `starter` is the shipped model on a mixed queue at its own size: `packshot tune`
-first measures each bundle's plan, then all contenders are loaded, and take turns. `openvino-genai`
-is no dependency of packshot: name an interpreter that has it, or it is left out.
+short of memory, and packshot runs as on a machine that nobody tuned: one stream, any shape.
+`starter` is the shipped model on a mixed queue at its own size: `packshot tune` first measures each
+bundle's plan, then all contenders are loaded, and take turns. `openvino-genai` is no dependency of
+packshot: name an interpreter that has it, or it is left out.
 """
 
 import argparse
@@ -27,9 +28,6 @@ from benchmarks.report import show, spread
 from benchmarks.requests import Request, mixed
 
 Start = Callable[[], Served]
-
-FULL_PLAN = {"row_limit": 1, "streams": 2, "batches": (2,), "size": (512, 512)}
-"""What `packshot tune` chooses at this size on two cores (docs/decisions/0010)."""
 
 
 def main() -> None:

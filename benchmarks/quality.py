@@ -2,11 +2,10 @@
 
 `python -m benchmarks.quality --reference DIR --bundle DIR [--bundle DIR ...] [--prompts 200]`
 
-The reference is the starter built with `--precision fp32`, computed in FP32. Every bundle, and the
-reference once more, draws the same held-out prompts with the same seeds at its defaults, in the
-precision that OpenVINO thinks best here. Beside PSNR, SSIM and what the attribute classifier sees:
-the smallest PSNR of a few images alone in their UNet calls against the same images in company, with
-the bundle's own streams.
+The reference is the starter built with `--precision fp32`, and so computed in FP32. Every bundle
+draws the same held-out prompts with the same seeds at its defaults, in its own precision. Beside
+PSNR, SSIM and what the attribute classifier sees: the smallest PSNR of a few images alone in their
+UNet calls against the same images in company, with the bundle's own streams.
 """
 
 import argparse
@@ -42,9 +41,9 @@ def main() -> None:
     parser.add_argument("--sheet", type=Path, help="PNG of the first prompts, a column per bundle")
     arguments = parser.parse_args()
     products = held_out_products(arguments.prompts)
-    exact = _draw(arguments.reference, products, inference_precision="f32")
+    exact = _draw(arguments.reference, products)
     rows, columns = [], [exact]
-    for folder in (arguments.reference, *arguments.bundle):
+    for folder in arguments.bundle:
         images = _draw(folder, products)
         columns.append(images)
         rows.append(_judge(folder, images, exact, products))

@@ -1,7 +1,7 @@
 """Makes the parts of a bundle, one after another, each only once."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import openvino as ov
@@ -18,10 +18,14 @@ from bundles.tokenizer import save_tokenizer
 from bundles.unet import convert_unet
 from bundles.workshop import Workshop
 
-QUANTISATION = "quantisation.json"
+Quantised = dict[str, Quantisation]
+"""How parts became INT8, by their names."""
+
+Quantise = Callable[[ov.Model, Path, Workshop, Progress], tuple[ov.Model, Quantisation]]
+"""Quantises a part that was made from a source."""
 
 
-def make_parts(order: Order, workshop: Workshop, say: Progress) -> Quantisation | None:
+def make_parts(order: Order, workshop: Workshop, say: Progress) -> Quantised:
     """Make the parts that are not finished yet.
 
     Args:
@@ -30,7 +34,7 @@ def make_parts(order: Order, workshop: Workshop, say: Progress) -> Quantisation 
         say: Hears how far it is.
 
     Returns:
-        How the UNet was quantised, if it was.
+        How the UNet and the decoder were quantised, where they were.
 
     Raises:
         BundleError: A part cannot be converted or quantised.
@@ -42,6 +46,13 @@ def make_parts(order: Order, workshop: Workshop, say: Progress) -> Quantisation 
         "vae_encoder": ("vae", convert_vae_encoder),
         "unet": ("unet", lambda folder: _convert_unet(folder, order)),
     }
+    quantisers: dict[str, Quantise] = {}
+    if order.precision == "int8":
+        quantisers["unet"] = _quantise_unet
+    if order.vae == "int8":
+        # The UNet draws what it is calibrated on.
+        parts["vae_decoder"] = parts.pop("vae_decoder")
+        quantisers["vae_decoder"] = _quantise_decoder
     say.stage("convert the models", len(parts))
     for part, (origin, convert) in parts.items():
         if workshop.has(part):
@@ -50,14 +61,15 @@ def make_parts(order: Order, workshop: Workshop, say: Progress) -> Quantisation 
             with workshop.part(part) as aside:
                 model = convert(order.source / origin)
                 say.advance()
-                if part == "unet" and order.precision == "int8":
-                    model = _quantise(model, order, workshop, say)
+                if part in quantisers:
+                    model = _quantise(part, model, quantisers[part], order, workshop, say)
                 save(model, aside / MODEL_FILE, halves=order.precision != "fp32")
                 write_json(read_json(order.source / origin / "config.json"), aside / "config.json")
     save_tokenizer(order.source / "tokenizer", workshop.bundle / "tokenizer")
     shutil.copytree(order.source / "scheduler", workshop.bundle / "scheduler", dirs_exist_ok=True)
     _save_index(order.source / INDEX, workshop.bundle / INDEX)
-    return order.record.quantisation if order.record else _recall(workshop)
+    quantised = _recall(quantisers, workshop)
+    return {"unet": order.record.quantisation, **quantised} if order.record else quantised
 
 
 def _convert_unet(folder: Path, order: Order) -> ov.Model:
@@ -69,25 +81,40 @@ def _convert_unet(folder: Path, order: Order) -> ov.Model:
     return trained_unet(order.unet, features)
 
 
-def _quantise(model: ov.Model, order: Order, workshop: Workshop, say: Progress) -> ov.Model:
-    from bundles.quantise import quantise_unet  # noqa: PLC0415 - NNCF takes seconds
-
-    quantised, how = quantise_unet(
-        model, order.source, workdir=workshop.scratch / "quantise", say=say
-    )
-    _note(how, workshop)
+def _quantise(
+    part: str, model: ov.Model, quantiser: Quantise, order: Order, workshop: Workshop, say: Progress
+) -> ov.Model:
+    quantised, how = quantiser(model, order.source, workshop, say)
+    _note(part, workshop).write_text(how.model_dump_json(), encoding="utf-8")
     return name_outputs(quantised, [port.get_any_name() for port in model.outputs])
 
 
-def _note(quantisation: Quantisation, workshop: Workshop) -> None:
-    """Remember how the UNet was quantised, should the work be interrupted after it."""
-    path = workshop.scratch / QUANTISATION
-    path.write_text(quantisation.model_dump_json(), encoding="utf-8")
+def _quantise_unet(
+    model: ov.Model, source: Path, workshop: Workshop, say: Progress
+) -> tuple[ov.Model, Quantisation]:
+    from bundles.quantise import quantise_unet  # noqa: PLC0415 - NNCF takes seconds
+
+    return quantise_unet(model, source, workdir=workshop.scratch / "quantise", say=say)
 
 
-def _recall(workshop: Workshop) -> Quantisation | None:
-    path = workshop.scratch / QUANTISATION
-    return Quantisation.model_validate_json(path.read_bytes()) if path.is_file() else None
+def _quantise_decoder(
+    model: ov.Model, source: Path, workshop: Workshop, say: Progress
+) -> tuple[ov.Model, Quantisation]:
+    from bundles.quantise.decoder import quantise_decoder  # noqa: PLC0415 - NNCF takes seconds
+
+    unet = ov.Core().read_model(workshop.bundle / "unet" / MODEL_FILE)
+    return quantise_decoder(model, unet, source, workdir=workshop.scratch / "quantise", say=say)
+
+
+def _note(part: str, workshop: Workshop) -> Path:
+    """Give the file that says how a part was quantised, should the work be interrupted after it."""
+    return workshop.scratch / f"{part}.json"
+
+
+def _recall(parts: Iterable[str], workshop: Workshop) -> Quantised:
+    return {
+        part: Quantisation.model_validate_json(_note(part, workshop).read_bytes()) for part in parts
+    }
 
 
 def _save_index(source: Path, target: Path) -> None:

@@ -31,6 +31,7 @@ def describe(
     autoencoder: dict[str, Any],
     token_merging: TokenMergingPlan | None = None,
     quantisation: Quantisation | None = None,
+    vae_quantisation: Quantisation | None = None,
     feature_caching: DeepCache | BlockCache | None = None,
 ) -> Manifest:
     """Describe a bundle made from `folder`, which was named as `source`."""
@@ -46,6 +47,7 @@ def describe(
         precision=precision,
         token_merging=token_merging,
         quantisation=quantisation,
+        vae_quantisation=vae_quantisation,
         feature_caching=feature_caching,
         licence=profile.licence or "unknown",
         defaults=resized(profile, size),

@@ -8,9 +8,11 @@ from bundles.assembly import make_parts
 from bundles.description import Size, describe
 from bundles.features.order import CachingOrder
 from bundles.features.variants import make_variants
-from bundles.manifest import Manifest, TokenMergingPlan, save_manifest
-from bundles.order import Precision, check, take_order
+from bundles.manifest import BlockCache, Manifest, TokenMergingPlan, save_manifest
+from bundles.order import Precision, VaePrecision, check, take_order
 from bundles.progress import Progress, Silent
+from bundles.records import Record
+from bundles.revision import revision_of
 from bundles.source import content_hash, locate, read_profile
 from bundles.workshop import Workshop
 from core.errors import BundleError
@@ -27,6 +29,7 @@ def build(
     size: Size | None = None,
     unet: Path | None = None,
     caching: CachingOrder | None = None,
+    vae: VaePrecision = "float",
     say: Progress | None = None,
 ) -> Manifest:
     """Make a bundle from a diffusers folder or Hub id of a Stable Diffusion model.
@@ -52,6 +55,7 @@ def build(
         unet: For int8-qat: the folder that the training wrote; its tokens are merged as it has
             learned.
         caching: Which features pictures keep between steps; None: none.
+        vae: How the VAE decoder is stored and computed.
         say: Hears how far it is.
 
     Raises:
@@ -63,9 +67,9 @@ def build(
     say = say or Silent()
     folder = locate(source, say)
     if is_converted(folder):
-        if precision or token_merging or unet or caching:
+        if precision or token_merging or unet or caching or vae != "float":
             raise BundleError(
-                f"{folder.name} is converted already, so its precision, token merging and feature "
+                f"{folder.name} is converted already, so its precisions, token merging and feature "
                 "caching are decided: leave these options out, or give the original model"
             )
         return adopt(folder, target, source=str(source), name=name, size=size, say=say)
@@ -75,26 +79,31 @@ def build(
         token_merging=token_merging,
         unet=unet,
         caching=caching,
+        vae=vae,
     )
     check(order, target, size)
-    revision = content_hash(folder, order.options(), say=say)
+    key = content_hash(folder, order.options(), say=say)
     target.parent.mkdir(parents=True, exist_ok=True)
-    with Workshop(target, revision) as workshop:
-        quantisation = make_parts(order, workshop, say)
+    with Workshop(target, key) as workshop:
+        quantised = make_parts(order, workshop, say)
         feature_caching = None
         if caching is not None:
             halves = order.precision != "fp32"
             feature_caching = make_variants(caching, folder, workshop, say, halves=halves)
+        measured: list[Record] = list(quantised.values())
+        if isinstance(feature_caching, BlockCache):
+            measured.append(feature_caching)
         manifest = describe(
             folder,
             source=str(source),
             name=name,
-            revision=revision,
+            revision=revision_of(key, workshop.bundle, measured),
             precision=order.stored_precision,
             size=size,
             autoencoder=read_json(folder / "vae" / "config.json"),
             token_merging=order.plan,
-            quantisation=quantisation,
+            quantisation=quantised.get("unet"),
+            vae_quantisation=quantised.get("vae_decoder"),
             feature_caching=feature_caching,
         )
         save_manifest(manifest, workshop.bundle)

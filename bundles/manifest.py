@@ -62,7 +62,7 @@ class TokenMergingPlan(Record):
 
 
 class Quantisation(Record):
-    """How the UNet became INT8."""
+    """How a model became INT8."""
 
     method: Literal["ptq", "qat"] = Field(
         "ptq", description="Post-training, or trained on with quantisation simulated."
@@ -71,10 +71,8 @@ class Quantisation(Record):
         None, description="SmoothQuant's migration strength; empty: not used."
     )
     bias_correction: Literal["none", "fast", "accurate"] = "none"
-    samples: int = Field(0, ge=0, description="UNet calls that it was calibrated on.")
-    kept: tuple[str, ...] = Field(
-        (), description="Layers that the sensitivity scan left in floating point."
-    )
+    samples: int = Field(0, ge=0, description="Calls that it was calibrated on.")
+    kept: tuple[str, ...] = Field((), description="Layers that were left in floating point.")
 
 
 ALIGNMENT_FILE = "feature_alignment.safetensors"
@@ -134,7 +132,9 @@ class Manifest(Record):
     format: int = Field(FORMAT, ge=1, description="Version of this record's layout.")
     name: str = Field(min_length=1, max_length=100, pattern=r"^[a-z0-9][a-z0-9._-]*$")
     revision: str = Field(
-        pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the source's files and the options."
+        pattern=r"^[0-9a-f]{64}$",
+        description="SHA-256 of the source's files and the options, and of the weights and of what "
+        "was found out where measuring decided.",
     )
     source: str = Field(description="Folder name or Hub id that the bundle was made from.")
     family: str | None = Field(
@@ -142,7 +142,12 @@ class Manifest(Record):
     )
     precision: str = Field("fp16", description="Of the UNet's weights: fp32, fp16, bf16, int8.")
     token_merging: TokenMergingPlan | None = Field(None, description="Empty: no merging.")
-    quantisation: Quantisation | None = Field(None, description="Empty: not quantised.")
+    quantisation: Quantisation | None = Field(
+        None, description="Of the UNet; empty: not quantised."
+    )
+    vae_quantisation: Quantisation | None = Field(
+        None, description="Of the VAE decoder; empty: not quantised."
+    )
     feature_caching: FeatureCaching | None = Field(
         None, description="Empty: every step runs the whole UNet."
     )

@@ -19,11 +19,18 @@ from core.errors import BundleError
 Precision = Literal["fp32", "fp16", "bf16", "int8", "int8-qat"]
 """How the UNet is stored and computed.
 
-- fp32: stored and computed in FP32.
+- fp32: stored and computed in FP32, wherever PACKSHOT_INFERENCE_PRECISION names nothing else.
 - fp16: stored in half the size; computed in what the CPU does best.
 - bf16: stored as fp16; computed in BF16 where the CPU has it.
 - int8: quantised after training, calibrated on the model's own denoising.
 - int8-qat: quantised by a training (`packshot model quantise-train`).
+"""
+
+VaePrecision = Literal["float", "int8"]
+"""How the VAE decoder is stored and computed.
+
+- float: as the rest of the bundle is where that is not quantised.
+- int8: quantised after training, calibrated on latents that the UNet has drawn.
 """
 
 CONVERSION = 2
@@ -50,6 +57,8 @@ class Order:
     caching: CachingOrder | None = None
     """What is kept between steps; None: nothing."""
 
+    vae: VaePrecision = "float"
+
     @property
     def stored_precision(self) -> str:
         """What the manifest calls it."""
@@ -68,6 +77,8 @@ class Order:
         if self.caching:
             kind = type(self.caching).__name__
             options["feature_caching"] = {"kind": kind, **self.caching.model_dump()}
+        if self.vae != "float":
+            options["vae"] = self.vae
         return options
 
 
@@ -78,6 +89,7 @@ def take_order(
     token_merging: TokenMergingPlan | None,
     unet: Path | None,
     caching: CachingOrder | None = None,
+    vae: VaePrecision = "float",
 ) -> Order:
     """Put the options together.
 
@@ -91,7 +103,7 @@ def take_order(
             "`packshot model quantise-train`, and give it with --precision int8-qat --unet FOLDER"
         )
     if unet is None:
-        return Order(source=source, precision=precision, plan=plan, caching=caching)
+        return Order(source=source, precision=precision, plan=plan, caching=caching, vae=vae)
     record = load_record(unet)
     if record.unet != content_hash(source / "unet", {}):
         raise BundleError(
@@ -110,6 +122,7 @@ def take_order(
         unet=unet,
         record=record,
         caching=caching,
+        vae=vae,
     )
 
 

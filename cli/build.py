@@ -8,7 +8,7 @@ import typer
 
 from bundles.features.order import BlockCacheOrder, CachingOrder, DeepCacheOrder
 from bundles.processor import read_features, shortcomings
-from bundles.source import Build, read_profile
+from bundles.source import read_profile
 from cli.bundles import bundles_folder
 from cli.console import say, stdout
 from cli.errors import UsageError
@@ -62,6 +62,10 @@ def build(
         int | None, typer.Option(help="Height that requests get which name none, in pixels.")
     ] = None,
     width: Annotated[int | None, typer.Option(help="The same for the width.")] = None,
+    vae: Annotated[
+        Literal["float", "int8"],
+        typer.Option(help="int8 calibrates the VAE decoder on what the model has drawn."),
+    ] = "float",
     unet: Annotated[
         Path | None, typer.Option(help="For int8-qat: what `model quantise-train` wrote.")
     ] = None,
@@ -80,15 +84,16 @@ def build(
     caching = caching_order(
         deepcache, branch=deepcache_branch, schedule=deepcache_schedule, blockcache=blockcache
     )
-    for sentence in shortcomings(read_features(), precision or _own_precision(source)):
-        say(sentence)
     quieten()
+    known = precision or _own_precision(source)
+    if known is not None:
+        _say_shortcomings(known)
     from bundles.export import build as build_bundle  # noqa: PLC0415 - loads torch
 
     folder = bundles_folder(get_settings()) / name
     try:
         with Stages() as stages:
-            build_bundle(
+            manifest = build_bundle(
                 source,
                 folder,
                 name=name,
@@ -97,19 +102,34 @@ def build(
                 size=None if width is None or height is None else (width, height),
                 unet=unet,
                 caching=caching,
+                vae=vae,
                 say=stages,
             )
     except KeyboardInterrupt:
         say("Interrupted. What is finished is kept; the same command goes on from there.")
         raise typer.Exit(INTERRUPTED) from None
+    if known is None:
+        _say_shortcomings(manifest.precision)
     say(f"To use it, set PACKSHOT_BUNDLE={folder}")
     stdout.print(str(folder))
 
 
-def _own_precision(source: str) -> str:
-    """Tell what a folder becomes that nobody gives a precision; what is on the Hub says nothing."""
+def _own_precision(source: str) -> str | None:
+    """Tell what a source becomes that nobody gives a precision.
+
+    None where only reading it tells: a model on the Hub, or one that is converted already.
+    """
+    from bundles.adoption import is_converted  # noqa: PLC0415 - loads torch
+
     folder = Path(source)
-    return (read_profile(folder).build if folder.is_dir() else Build()).precision
+    if not folder.is_dir() or is_converted(folder):
+        return None
+    return read_profile(folder).build.precision
+
+
+def _say_shortcomings(precision: str) -> None:
+    for sentence in shortcomings(read_features(), precision):
+        say(sentence)
 
 
 def caching_order(

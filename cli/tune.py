@@ -15,6 +15,7 @@ from rich.table import Table
 
 from bundles.manifest import Manifest, load_manifest
 from bundles.plan import TunedPlan, save_plan, this_machine
+from bundles.processor import read_features, shortcomings
 from cli.console import say, show, stderr, stdout
 from cli.errors import UsageError
 from cli.quiet import quieten
@@ -55,6 +56,8 @@ def tune(
     folder = _find(bundle, settings)
     manifest = load_manifest(folder)
     width, height = _size(size, manifest)
+    for sentence in shortcomings(read_features(), manifest.precision):
+        say(sentence)
     if running(home) is not None:
         say(f"packshot runs on {home}: its work and this measurement slow each other down.")
     _settle(settings)
@@ -154,13 +157,14 @@ def _bench(
     with stderr.status(f"Loading {folder}"):
         quieten()
         from worker.pipeline import Pipeline  # noqa: PLC0415 - loads torch
+        from worker.precision import inference_precision  # noqa: PLC0415
         from worker.tuning.measure import Bench  # noqa: PLC0415
 
         pipeline = Pipeline(
             folder,
             device=settings.device,
             cache=cache,
-            precision=settings.inference_precision,
+            precision=inference_precision(settings, manifest),
             pinning=settings.inference_pinning,
             decode_tile=settings.decode_tile,
         )

@@ -107,7 +107,8 @@ class Settings(BaseSettings):
     device: str = Field(default="CPU", description="OpenVINO device that runs the model.")
     inference_precision: Literal["auto", "f32", "bf16"] = Field(
         default="auto",
-        description="OpenVINO's inference precision; auto is bf16 where the CPU has it.",
+        description="What the UNet and the decoder are computed in; auto is f32 for a bundle built "
+        "as fp32, else bf16 where the CPU has it.",
     )
     inference_threads: int = Field(
         default=0, ge=0, description="Threads of the UNet; 0 lets OpenVINO choose."

@@ -11,6 +11,7 @@ from celery import Celery, signals
 
 from bundles.manifest import Manifest, load_manifest
 from bundles.plan import Plan
+from bundles.processor import read_features
 from catalogue.renditions.store import Renditions
 from core import cache_ledger
 from core.broker import open_broker
@@ -31,7 +32,7 @@ from worker.pipeline import load_pipeline
 from worker.plan import plan_for
 from worker.runner import Runner
 from worker.shutdown import Shutdown
-from worker.startup import run_or_explain, wait_for_services
+from worker.startup import run_or_explain, wait_for_services, warn_of_processor
 from worker.tasks import register
 from worker.tokenizer import Tokenizer
 from worker.topology import settle
@@ -76,6 +77,7 @@ def _serve(settings: Settings, load: Load) -> int:
     wait_for_services([database.check, broker.check, storage.check], settings)
     broker.close()
     bundle = load_manifest(settings.bundle)
+    warn_of_processor(read_features(), bundle.precision)
     plan = plan_for(settings, bundle)
     log.info("plan", **plan.model_dump())
     engine = Engine(

@@ -19,6 +19,7 @@ from core.errors import BundleError
 from core.settings import Settings
 from worker.features import load_alignment
 from worker.model import Array, Features, StepInputs
+from worker.precision import inference_precision
 from worker.tiling import decode_tiled
 from worker.tokenizer import Tokenizer
 from worker.unet import Shape, UNet
@@ -294,9 +295,9 @@ def load_pipeline(settings: Settings, plan: Plan) -> Pipeline:
     pipeline = Pipeline(
         settings.bundle,
         device=settings.device,
-        cache=settings.home / "compiled",
+        cache=settings.home.expanduser() / "compiled",
         plan=plan,
-        precision=settings.inference_precision,
+        precision=inference_precision(settings, manifest),
         pinning=settings.inference_pinning,
         decode_tile=settings.decode_tile,
         revision=manifest.revision,

@@ -3,10 +3,12 @@
 import sys
 import time
 from collections.abc import Callable, Iterable
+from collections.abc import Set as AbstractSet
 
 import structlog
 from pydantic import ValidationError
 
+from bundles.processor import shortcomings
 from core import logs
 from core.errors import BundleError, InvalidSettingError, ServiceDownError
 from core.settings import Settings, get_settings
@@ -65,3 +67,14 @@ def wait_for_services(checks: Iterable[Callable[[], None]], settings: Settings) 
                     log.warning("waiting for a service", reason=error.detail)
                 said = True
                 time.sleep(PAUSE_SECONDS)
+
+
+def warn_of_processor(features: AbstractSet[str], precision: str) -> None:
+    """Log what this machine's processor costs a bundle: speed, never an image.
+
+    Args:
+        features: The processor's, as `read_features` gives them.
+        precision: The bundle's.
+    """
+    for sentence in shortcomings(features, precision):
+        log.warning("a slower processor", reason=sentence)

@@ -9,11 +9,11 @@ import openvino as ov
 
 from bundles.manifest import Quantisation
 from bundles.progress import Progress, Silent
-from bundles.prompts import calibration_prompts
+from bundles.quantise.calibration import CALLS_EACH, PICTURES, draw_calibration
 from bundles.quantise.notes import Notes
 from bundles.quantise.recipe import Recipe, quantise
 from bundles.quantise.sensitivity import Limits, find_sensitive
-from bundles.quantise.trajectories import Call, Trajectory, record
+from bundles.quantise.trajectories import Call, Trajectory
 from bundles.quantise.units import Unit, find_units, in_floating_point
 from bundles.quantise.yardstick import Yardstick
 from bundles.source import read_profile
@@ -28,9 +28,6 @@ RECIPES = (
 
 LIMITS = Limits(wanted_db=35.0, most_work=0.05, measurements=48)
 """How much floating point INT8 may keep (docs/decisions/0007)."""
-
-HELD_ASIDE = 4
-"""Pictures whose calls nothing is calibrated on; on these is measured."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,8 +46,8 @@ def quantise_unet(
     *,
     workdir: Path,
     say: Progress,
-    pictures: int = 12,
-    calls_each: int = 8,
+    pictures: int = PICTURES,
+    calls_each: int = CALLS_EACH,
     recipes: Sequence[Recipe] = RECIPES,
     limits: Limits = LIMITS,
 ) -> tuple[ov.Model, Quantisation]:
@@ -84,23 +81,20 @@ def quantise_unet(
     """
     profile = read_profile(source)
     known = profile.build.quantisation
-    if known is not None:
-        pictures = -(-known.samples // calls_each)
-    held_aside = 0 if known else HELD_ASIDE
-    trajectories = record(
+    drawn, others = draw_calibration(
         model,
         source,
-        calibration_prompts(profile, pictures + held_aside),
-        defaults=profile.defaults,
-        calls_each=calls_each,
-        workdir=workdir / "trajectories",
+        profile,
+        workdir=workdir,
         say=say,
+        pictures=pictures,
+        calls_each=calls_each,
     )
-    calibration = _calls(trajectories[:pictures])
+    calibration = _calls(drawn)
     if known is not None:
         chosen = _recipe(known)
     else:
-        aside = _calls(trajectories[pictures:])[:: max(1, calls_each // 4)]
+        aside = _calls(others)[:: max(1, calls_each // 4)]
         say.stage("measure floating point", len(aside))
         guidance_scale = profile.defaults.guidance_scale
         bench = _Bench(

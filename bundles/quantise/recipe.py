@@ -1,4 +1,4 @@
-"""One way to quantise a UNet, and doing it."""
+"""One way to quantise a model, and doing it."""
 
 import logging
 from collections.abc import Sequence
@@ -112,5 +112,5 @@ def quantise(
             )
     except (RuntimeError, nncf.ValidationError, nncf.InternalError) as error:
         raise BundleError(
-            f"the UNet cannot be quantised ({error}): build the bundle with another precision"
+            f"the model cannot be quantised ({error}): build the bundle in floating point"
         ) from error

@@ -1,4 +1,4 @@
-"""The UNet's inputs during real denoising: what it is calibrated and measured on."""
+"""Real denoising: the UNet's inputs and the latents it ends with, to calibrate and measure on."""
 
 import hashlib
 import json
@@ -27,8 +27,14 @@ from core.schedulers import SCHEDULERS
 Call = dict[str, npt.NDArray[Any]]
 """One UNet call's inputs by name; with guidance its rows are without and with the prompt."""
 
+Latents = npt.NDArray[np.float32]
+"""(1, channels, height, width)."""
+
 GOLDEN = 0.618033988749895
 """Multiples of the golden ratio, modulo 1, cover an interval evenly however many are taken."""
+
+_LATENTS = "latents"
+"""Their name in a file of calls."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,6 +45,8 @@ class Trajectory:
     seed: int
     calls: tuple[Call, ...]
     """In the order of denoising, from noise to image."""
+    latents: Latents
+    """What the last step left, for the decoder."""
 
 
 class Recorder:
@@ -129,12 +137,15 @@ def record(
         pipeline = pipeline_around(source, recorder, defaults.scheduler)
         for seed in missing:
             recorder.calls.clear()
-            draw(pipeline, prompts[seed], seed, defaults)
-            known[seed] = _spread(recorder.calls, calls_each, shift=seed * GOLDEN % 1)
-            _save(files[seed], known[seed] or [])
+            latents = draw(pipeline, prompts[seed], seed, defaults)
+            calls = _spread(recorder.calls, calls_each, shift=seed * GOLDEN % 1)
+            _save(files[seed], calls, latents)
+            known[seed] = calls, latents
     return [
-        Trajectory(prompt=prompt, seed=seed, calls=tuple(calls or ()))
-        for seed, (prompt, calls) in enumerate(zip(prompts, known, strict=True))
+        Trajectory(prompt=prompt, seed=seed, calls=tuple(calls), latents=latents)
+        for seed, (prompt, (calls, latents)) in enumerate(
+            zip(prompts, filter(None, known), strict=True)
+        )
     ]
 
 
@@ -171,9 +182,9 @@ def pipeline_around(source: Path, unet: Recorder, scheduler: str) -> StableDiffu
     return pipeline
 
 
-def draw(pipeline: StableDiffusionPipeline, prompt: str, seed: int, defaults: Defaults) -> None:
+def draw(pipeline: StableDiffusionPipeline, prompt: str, seed: int, defaults: Defaults) -> Latents:
     """Denoise one image of a model's default size, as the model does by default."""
-    pipeline(
+    drawn = pipeline(
         prompt,
         negative_prompt=defaults.negative_prompt,
         num_inference_steps=defaults.steps,
@@ -183,6 +194,7 @@ def draw(pipeline: StableDiffusionPipeline, prompt: str, seed: int, defaults: De
         generator=torch.Generator().manual_seed(seed),
         output_type="latent",
     )
+    return drawn.images.numpy()
 
 
 def _spread(calls: Sequence[Call], count: int, *, shift: float) -> list[Call]:
@@ -198,31 +210,33 @@ def _digest(prompt: str, calls_each: int, defaults: Defaults) -> str:
     return hashlib.sha256(content.encode()).hexdigest()[:12]
 
 
-def _save(file: Path, calls: Sequence[Call]) -> None:
-    """Write all calls into one file, aside and renamed."""
+def _save(file: Path, calls: Sequence[Call], latents: Latents) -> None:
+    """Write all calls and the last latents into one file, aside and renamed."""
     tensors = {
         f"{number:04}.{name}": np.ascontiguousarray(value)
         for number, call in enumerate(calls)
         for name, value in call.items()
     }
+    tensors[_LATENTS] = np.ascontiguousarray(latents)
     aside = file.with_suffix(".part")
     save_file(tensors, aside)
     os.replace(aside, file)
 
 
-def _load(file: Path) -> list[Call] | None:
+def _load(file: Path) -> tuple[list[Call], Latents] | None:
     """Read what `_save` wrote; None when it is not there or not whole."""
     if not file.is_file():
         return None
     try:
         tensors = load_file(file)
-    except (OSError, SafetensorError):
+        latents = tensors.pop(_LATENTS)
+    except (OSError, SafetensorError, KeyError):
         return None
     calls: dict[str, Call] = {}
     for key in sorted(tensors):
         number, name = key.split(".", 1)
         calls.setdefault(number, {})[name] = tensors[key]
-    return list(calls.values())
+    return list(calls.values()), latents
 
 
 def _config(path: Path) -> dict[str, Any]:

@@ -62,10 +62,7 @@ def test_a_converted_model_becomes_a_bundle_of_the_same_models(converted: Path, 
 def test_a_worker_loads_what_was_adopted(converted: Path, bundle: Path, tmp_path: Path):
     """And it computes what the same model computes that packshot converted itself."""
     build(converted, tmp_path / "adopted")
-    settings = Settings(
-        home=tmp_path / "home", bundle=tmp_path / "adopted", inference_precision="f32"
-    )
-    adopted = load_pipeline(settings, Plan())
+    adopted = load_pipeline(Settings(home=tmp_path / "home", bundle=tmp_path / "adopted"), Plan())
     assert adopted.revision == load_manifest(tmp_path / "adopted").revision
     assert adopted.per_row_timesteps
     plain, own = Pipeline(converted, precision="f32"), Pipeline(bundle, precision="f32")
@@ -113,6 +110,7 @@ def test_a_bundle_under_another_name_keeps_what_is_known_of_it(bundle: Path, tmp
         {"precision": "int8"},
         {"token_merging": TokenMergingPlan(ratios=(0.5,))},
         {"unet": Path("trained")},
+        {"vae": "int8"},
     ],
 )
 def test_a_converted_model_is_not_converted_again(converted: Path, tmp_path: Path, options):

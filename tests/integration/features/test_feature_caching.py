@@ -64,7 +64,7 @@ def plain(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def start(bundle: Path, plan: Plan) -> Engine:
-    settings = Settings(home=bundle.parent / "home", bundle=bundle, inference_precision="f32")
+    settings = Settings(home=bundle.parent / "home", bundle=bundle)
     engine = Engine(load_pipeline(settings, plan), row_limit=plan.rows, streams=plan.streams)
     engine.start()
     return engine

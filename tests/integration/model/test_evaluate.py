@@ -42,7 +42,6 @@ def run(
     """Evaluate in an empty folder; give exit code, standard output and standard error."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PACKSHOT_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("PACKSHOT_INFERENCE_PRECISION", "f32")
 
     def call(*arguments: object) -> tuple[int, str, str]:
         get_settings.cache_clear()

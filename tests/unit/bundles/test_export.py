@@ -224,6 +224,82 @@ def test_a_quantiser_that_was_interrupted_finds_what_it_left(microscopic, tmp_pa
     assert manifest.quantisation == Quantisation(samples=3)
 
 
+def knowing(account: Quantisation):
+    """A quantiser that comes to this result, and leaves the UNet as it is."""
+    return lambda model, source, *, workdir, say: (model, account)
+
+
+def test_an_int8_bundle_is_known_by_what_the_search_found(microscopic, tmp_path, monkeypatch):
+    from bundles import quantise
+
+    def int8(account):
+        monkeypatch.setattr(quantise, "quantise_unet", knowing(account))
+        return build(microscopic, tmp_path / "tiny", precision="int8").revision
+
+    first = int8(Quantisation(samples=7, kept=("conv_in",)))
+    assert int8(Quantisation(samples=7, kept=("conv_in",))) == first
+    assert int8(Quantisation(samples=7, kept=("conv_out",))) != first
+
+
+def test_an_interruption_after_the_search_does_not_change_the_bundle(
+    microscopic, tmp_path, monkeypatch
+):
+    from bundles import quantise
+
+    account = Quantisation(samples=7, kept=("conv_in",))
+    monkeypatch.setattr(quantise, "quantise_unet", knowing(account))
+    whole = build(microscopic, tmp_path / "whole", name="tiny", precision="int8")
+
+    def interrupted(source, target):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(assembly, "_save_index", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            build(microscopic, tmp_path / "tiny", precision="int8")
+    monkeypatch.setattr(quantise, "quantise_unet", knowing(Quantisation(samples=1)))
+    assert build(microscopic, tmp_path / "tiny", name="tiny", precision="int8") == whole
+
+
+def test_a_decoder_in_int8_is_part_of_the_bundle_s_identity(
+    microscopic, bundle, tmp_path, monkeypatch
+):
+    manifest = build(microscopic, tmp_path / "small", vae="int8")
+    assert manifest.precision == "fp16"
+    assert manifest.quantisation is None
+    assert manifest.vae_quantisation is not None
+    assert manifest.revision != load_manifest(bundle).revision
+    model = ov.Core().read_model(tmp_path / "small" / "vae_decoder" / "openvino_model.xml")
+    assert [port.get_any_name() for port in model.outputs] == ["sample"]
+    assert ov.Type.i8 in {op.get_element_type() for op in model.get_ops()
+                          if op.get_type_name() == "Constant"}  # fmt: skip
+    again = build(microscopic, tmp_path / "again", vae="int8")
+    assert again.revision == manifest.revision, "calibrating twice comes to the same"
+
+
+def test_an_interrupted_build_quantises_the_decoder_only(microscopic, tmp_path, monkeypatch):
+    from bundles import quantise
+    from bundles.quantise import decoder
+
+    account = Quantisation(samples=7)
+    monkeypatch.setattr(quantise, "quantise_unet", knowing(account))
+    options: dict[str, Any] = {"precision": "int8", "vae": "int8"}
+    whole = build(microscopic, tmp_path / "whole", name="tiny", **options)
+
+    def interrupted(*arguments, **options):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(decoder, "quantise", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            build(microscopic, tmp_path / "tiny", name="tiny", **options)
+    (waiting,) = [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+    assert (waiting / "bundle" / "unet").is_dir()
+    assert not (waiting / "bundle" / "vae_decoder").exists()
+    monkeypatch.setattr(assembly, "convert_unet", interrupted)
+    assert build(microscopic, tmp_path / "tiny", name="tiny", **options) == whole
+
+
 def test_a_failed_build_leaves_the_old_bundle_and_no_litter(microscopic, bundle, tmp_path):
     broken = tmp_path / "broken"
     broken.mkdir()

@@ -147,6 +147,23 @@ def test_the_inputs_are_those_that_diffusers_own_pipeline_makes(source, calls):
         assert float(timestep) == call["timestep"][0]
 
 
+def test_the_last_latents_are_those_that_diffusers_own_pipeline_leaves(source, unet, tmp_path):
+    import diffusers
+    import torch
+
+    pipeline = diffusers.StableDiffusionPipeline.from_pretrained(source, dtype=torch.float32)
+    pipeline.set_progress_bar_config(disable=True)
+    pipeline.scheduler = diffusers.DDIMScheduler.from_config(pipeline.scheduler.config)
+    (theirs,) = pipeline(
+        "a mug", num_inference_steps=STEPS, guidance_scale=3.0, width=32, height=32,
+        generator=torch.Generator().manual_seed(0), output_type="latent",
+    )[:1]  # fmt: skip
+    for _ in ("drawn", "read again"):
+        (ours,) = draw(source, unet, tmp_path, ["a mug"])
+        assert ours.latents.shape == (1, 4, 4, 4)
+        assert np.allclose(theirs.numpy(), ours.latents, atol=1e-3)
+
+
 def test_an_interrupted_recording_goes_on_where_it_was(source, unet, tmp_path):
     class Interrupting(Silent):
         left = STEPS + 1

@@ -1,0 +1,78 @@
+"""What a bundle is computed in: what it was built for, unless the settings name something else."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import openvino as ov
+import pytest
+
+from bundles.export import build
+from bundles.manifest import load_manifest, save_manifest
+from bundles.plan import Plan
+from core.settings import Settings
+from worker.pipeline import Pipeline, load_pipeline
+
+Compiled = Callable[..., list[str]]
+
+OWN = str(ov.Core().get_property("CPU", "INFERENCE_PRECISION_HINT").get_type_name())
+"""What OpenVINO thinks best on this CPU: bf16 where it has it, else f32."""
+
+
+@pytest.fixture
+def compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Compiled:
+    """Load a bundle; give the precisions of text encoder, decoder and UNet as compiled."""
+    compile_model = Pipeline._compile
+    seen: list[str] = []
+
+    def observe(self, model, properties):
+        model = compile_model(self, model, properties)
+        seen.append(model.get_property("INFERENCE_PRECISION_HINT").get_type_name())
+        return model
+
+    monkeypatch.setattr(Pipeline, "_compile", observe)
+
+    def load(bundle: Path, **settings: str) -> list[str]:
+        seen.clear()
+        load_pipeline(Settings(home=tmp_path / "home", bundle=bundle, **settings), Plan())
+        return seen.copy()
+
+    return load
+
+
+def test_an_fp32_bundle_is_computed_in_fp32(bundle: Path, compiled: Compiled):
+    assert load_manifest(bundle).precision == "fp32"
+    assert compiled(bundle) == ["f32", "f32", "f32"]
+
+
+def test_a_bf16_bundle_is_computed_in_bf16_where_the_cpu_has_it(
+    microscopic: Path, tmp_path: Path, compiled: Compiled
+):
+    build(microscopic, tmp_path / "bf16", precision="bf16")
+    assert compiled(tmp_path / "bf16") == ["f32", OWN, OWN]
+
+
+@pytest.mark.parametrize("precision", ["fp16", "int8"])
+def test_other_precisions_are_of_the_weights_alone(
+    bundle: Path, tmp_path: Path, compiled: Compiled, precision: str
+):
+    other = tmp_path / "described"
+    other.mkdir()
+    for part in bundle.iterdir():
+        (other / part.name).symlink_to(part)
+    (other / "manifest.json").unlink()
+    save_manifest(load_manifest(bundle).model_copy(update={"precision": precision}), other)
+    assert compiled(other) == ["f32", OWN, OWN]
+
+
+def test_the_setting_is_stronger_than_the_bundle(bundle: Path, compiled: Compiled):
+    assert compiled(bundle, inference_precision="bf16") == ["f32", "bf16", "bf16"]
+
+
+def test_compiled_models_are_kept_in_the_home_folder_wherever_that_is(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    load_pipeline(Settings(home=Path("~/packshot"), bundle=bundle), Plan())
+    assert [path.name for path in tmp_path.iterdir()] == ["packshot"]
+    assert list((tmp_path / "packshot" / "compiled").glob("*.blob"))
