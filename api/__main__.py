@@ -11,9 +11,6 @@ from core import logs
 from core.errors import PackshotError
 from core.settings import Settings, get_settings
 
-SWITCH_SECONDS = 0.0005
-"""How long a thread that wants the interpreter waits before it is handed over: a request needs it a
-dozen times, and would each time wait for ten times as long beside a sheet that is being read."""
 UNAVAILABLE = 3
 """Exit code when something that the API needs is not there at its start."""
 
@@ -27,7 +24,6 @@ def main() -> int:
     except PackshotError as error:
         print(f"packshot api: {error.detail}", file=sys.stderr)
         return UNAVAILABLE
-    sys.setswitchinterval(SWITCH_SECONDS)
     uvicorn.run(
         create_app(settings),
         host=settings.api_host,
