@@ -8,7 +8,10 @@ from sqlalchemy import text
 
 from core import idempotency
 from core.idempotency import Attempt
-from core.models import ApiKey, Batch, IdempotencyRecord, Job
+from core.lifecycle.approximation import NewEntry, add_entries
+from core.models import ApiKey, ApproximateLatents, Batch, IdempotencyRecord, Job
+from core.models.approximate import EMBEDDING_WIDTH
+from tests.integration.api.conftest import connect, serving
 
 MUG = {"prompt": "a red mug"}
 
@@ -150,6 +153,35 @@ def test_work_without_its_answer_is_undone(client, database, shop, monkeypatch):
     assert shop.all(Job) == []
     assert client.post("/v1/jobs", json=MUG, headers=headers).status_code == 202
     assert len(shop.all(Job)) == 1
+
+
+def test_what_follows_work_that_was_undone_is_not_done(
+    settings, database, storage, shop, monkeypatch
+):
+    """A purge deletes latents from S3 after its answer: not those that can still be found."""
+    from api import idempotency as middleware
+
+    latents = ApproximateLatents(generation_id=uuid4(), step=2, key="latents/a", digest="", size=1)
+    entry = NewEntry(
+        generation_id=latents.generation_id,
+        tenant="shop",
+        scope="",
+        bundle_revision="r1",
+        prompt="a red mug",
+        embedding=[1.0] + [0.0] * (EMBEDDING_WIDTH - 1),
+        latents=[latents],
+    )
+    with database.session() as session:
+        add_entries(session, [entry])
+    storage.put("latents/a", b"x", content_type="application/octet-stream")
+    with monkeypatch.context() as patch, serving(settings) as url:
+        patch.setattr(middleware, "record", lambda *_: 1 / 0)
+        with connect(database, url, "shop") as client:
+            answer = client.post("/v1/cache/purge", json={"all": True}, headers=key())
+        assert answer.json()["code"] == "internal_error"
+    # The server has ended, and with it all that it left for after its answers.
+    assert len(shop.all(ApproximateLatents)) == 1
+    assert storage.read("latents/a", limit=10) == b"x"
 
 
 def test_what_was_refused_can_be_sent_again_corrected(client, shop):
