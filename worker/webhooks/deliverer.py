@@ -16,8 +16,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from core.database import Database
 from core.errors import ForbiddenUrlError
 from core.outbound.client import OutboundClient, OutboundError
-from core.webhooks import deliveries
-from core.webhooks.deliveries import FIRST, Message, Outcome
+from core.webhooks import deliveries, outcomes
+from core.webhooks.deliveries import FIRST, Message
+from core.webhooks.outcomes import Outcome
 from worker.webhooks.message import write_body, write_headers
 from worker.webhooks.schedule import Decision, again, decide
 
@@ -103,17 +104,17 @@ class Deliverer:
             await asyncio.sleep(GATHER_SECONDS)
 
     async def _record(self) -> None:
-        outcomes, self._finished = self._finished, []
-        if not outcomes:
+        ended, self._finished = self._finished, []
+        if not ended:
             return
 
         def write() -> bool:
             with self._database.session() as session:
-                deliveries.record(session, outcomes, disable_seconds=self._terms.disable_seconds)
+                outcomes.record(session, ended, disable_seconds=self._terms.disable_seconds)
             return True
 
         if not await self._asked(write):
-            self._finished = outcomes + self._finished
+            self._finished = ended + self._finished
 
     async def _claim(self) -> None:
         free = self._terms.at_once - len(self._sending) - len(self._finished)

@@ -11,9 +11,9 @@ from standardwebhooks import Webhook
 
 from core.models import WebhookDelivery
 from core.states import DeliveryState
-from core.webhooks import deliveries, endpoints, log
-from core.webhooks.deliveries import Outcome, Verdict
+from core.webhooks import deliveries, endpoints, log, outcomes
 from core.webhooks.event_types import EventType
+from core.webhooks.outcomes import Outcome, Verdict
 from tests.integration.shop import poll, wanted
 from tests.integration.webhooks.conftest import verified, with_deliverer
 from tests.receiver import Reply
@@ -318,9 +318,9 @@ def claim(shop, **values):
         ).messages
 
 
-def record(shop, *outcomes):
+def record(shop, *ended):
     with shop.database.session() as session:
-        deliveries.record(session, outcomes, disable_seconds=60)
+        outcomes.record(session, ended, disable_seconds=60)
 
 
 def outcome(message, verdict=Verdict.DELIVERED):
@@ -485,7 +485,7 @@ def test_it_goes_on_when_postgres_was_away(shop, listening, receive, monkeypatch
     receiver = receive()
     listening.register(receiver.url)
     finish(shop, "mug")
-    real, failures = deliveries.record, [1, 1]
+    real, failures = outcomes.record, [1, 1]
 
     def record_badly(*arguments, **named):
         from sqlalchemy.exc import OperationalError
@@ -495,7 +495,7 @@ def test_it_goes_on_when_postgres_was_away(shop, listening, receive, monkeypatch
             raise OperationalError("update", {}, Exception("away"))
         return real(*arguments, **named)
 
-    monkeypatch.setattr(deliveries, "record", record_badly)
+    monkeypatch.setattr(outcomes, "record", record_badly)
     with_deliverer(shop.database, Deliverer.drain)
     assert failures == []
     assert states(listening) == [DeliveryState.DELIVERED]
