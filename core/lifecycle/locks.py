@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import TypeEngine
 from sqlmodel import Session, col
 
-from core.models import Generation
+from core.models import Generation, WebhookDelivery
 
 
 def among(column: Any, ids: Collection[UUID]) -> ColumnElement[bool]:
@@ -38,10 +38,28 @@ def lock_generations(
         where: Conditions; they hold again when a lock had to be waited for.
         skip_locked: Leave out what another transaction is changing, instead of waiting.
     """
+    return _lock(session, Generation, where, skip_locked=skip_locked)
+
+
+def lock_deliveries(session: Session, *where: ColumnElement[bool]) -> list[UUID]:
+    """Lock the deliveries that match, as `lock_generations` does.
+
+    Whoever locks endpoints too does that before.
+    """
+    return _lock(session, WebhookDelivery, where)
+
+
+def _lock(
+    session: Session,
+    table: type[Any],
+    where: Collection[ColumnElement[bool]],
+    *,
+    skip_locked: bool = False,
+) -> list[UUID]:
     statement = (
-        select(col(Generation.id))
+        select(col(table.id))
         .where(*where)
-        .order_by(col(Generation.id))
+        .order_by(col(table.id))
         .with_for_update(skip_locked=skip_locked)
     )
     return list(session.execute(statement).scalars())

@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlmodel import Session, col
 
 from core.errors import ConflictError, NotFoundError
+from core.lifecycle.locks import among, lock_deliveries
 from core.models import CallbackSecret, WebhookDelivery, WebhookEndpoint
 from core.states import DeliveryState, change
 from core.webhooks.event_types import EventType
@@ -203,7 +204,11 @@ def disable(session: Session, endpoint: WebhookEndpoint, reason: str, *, tell: b
 
 def give_up(session: Session, *where: ColumnElement[bool]) -> None:
     """Give up the waiting deliveries that match."""
-    session.execute(change(WebhookDelivery, DeliveryState.FAILED).where(*where))
+    waiting = col(WebhookDelivery.state) == DeliveryState.PENDING
+    ids = lock_deliveries(session, waiting, *where)
+    session.execute(
+        change(WebhookDelivery, DeliveryState.FAILED).where(among(WebhookDelivery.id, ids))
+    )
 
 
 def now(session: Session) -> datetime:

@@ -7,11 +7,11 @@ from enum import Enum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Float, Integer, Interval, Uuid, and_, cast, func, or_, select, update
+from sqlalchemy import Float, Integer, Interval, Uuid, and_, cast, func, select, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Session, col
 
-from core.lifecycle.locks import among, array_of
+from core.lifecycle.locks import among, array_of, lock_deliveries
 from core.models import WebhookDelivery, WebhookEndpoint
 from core.states import DeliveryState, change
 from core.webhooks.deliveries import Message
@@ -56,6 +56,9 @@ def record(session: Session, outcomes: Collection[Outcome], *, disable_seconds: 
         disable_seconds: An endpoint without a success for so long is told nothing any more.
     """
     endpoints = _lock_endpoints(session, outcomes)
+    lock_deliveries(
+        session, among(WebhookDelivery.id, [one.message.delivery_id for one in outcomes])
+    )
     by_verdict: dict[Verdict, list[Outcome]] = defaultdict(list)
     for outcome in outcomes:
         by_verdict[outcome.verdict].append(outcome)
@@ -123,20 +126,15 @@ def _postpone(session: Session, outcomes: Sequence[Outcome]) -> None:
 def _lock_endpoints(
     session: Session, outcomes: Collection[Outcome]
 ) -> Mapping[UUID, WebhookEndpoint]:
-    """Lock the endpoints whose health these attempts may change, in the order of their ids."""
-    worked = {one.message.endpoint_id for one in outcomes if one.verdict is Verdict.DELIVERED}
-    failed = {one.message.endpoint_id for one in outcomes} - worked
+    """Lock the endpoints that were called, in the order of their ids.
+
+    Those that work too: whoever disables or deletes one gives up its deliveries while it holds it,
+    and so cannot wait for deliveries that are held here.
+    """
+    called = {one.message.endpoint_id for one in outcomes if one.message.endpoint_id}
     statement = (
         select(WebhookEndpoint)
-        .where(
-            or_(
-                among(WebhookEndpoint.id, [one for one in failed if one]),
-                and_(
-                    among(WebhookEndpoint.id, [one for one in worked if one]),
-                    col(WebhookEndpoint.failing_since).is_not(None),
-                ),
-            )
-        )
+        .where(among(WebhookEndpoint.id, called))
         .order_by(col(WebhookEndpoint.id))
         .with_for_update(key_share=True)
         .execution_options(populate_existing=True)

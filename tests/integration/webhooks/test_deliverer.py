@@ -341,6 +341,29 @@ def test_who_lost_its_claim_records_nothing(shop, listening):
     assert len(listening.deliveries()[0].log) == 1
 
 
+def test_410_counts_beside_a_success_that_ended_with_it(shop, listening):
+    shown = listening.register("https://shop.example/hook")
+    finish(shop, "mug", "cup")
+    first, second = claim(shop)
+    record(shop, outcome(first, Verdict.GONE), outcome(second))
+    assert listening.endpoint(shown.endpoint.id).disabled_at
+    assert sorted(states(listening)) == [DeliveryState.DELIVERED, DeliveryState.FAILED]
+
+
+def test_recording_waits_for_whoever_deletes_the_endpoint_before_it_holds_anything(shop, listening):
+    shown = listening.register("https://shop.example/hook")
+    finish(shop, "mug", "cup")
+    ended = [outcome(one) for one in claim(shop)]
+    recording = threading.Thread(target=record, args=(shop, *ended))
+    with shop.database.session() as session:
+        endpoint = endpoints.find(session, "shop", shown.endpoint.id, lock=True)
+        recording.start()
+        shop.wait_for_lock_wait()
+        endpoints.delete(session, endpoint)
+    recording.join()
+    assert states(listening) == [DeliveryState.FAILED] * 2
+
+
 def test_two_deliverers_never_claim_the_same(shop, listening):
     listening.register("https://shop.example/hook")
     finish(shop, *(f"mug {number}" for number in range(6)))
