@@ -101,6 +101,9 @@ def _of(tenant: str) -> "Select[WebhookEndpoint]":
 def update(session: Session, endpoint: WebhookEndpoint, **values: Any) -> None:
     """Change a locked endpoint; `disabled` switches it off or on again."""
     disabled = values.pop("disabled", None)
+    if values.get("url", endpoint.url) != endpoint.url:
+        # What the old address did says nothing about the new one.
+        endpoint.failing_since = None
     for name, value in values.items():
         setattr(endpoint, name, value)
     session.flush()

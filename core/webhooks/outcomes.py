@@ -148,17 +148,14 @@ def _note_health(
     outcomes: Collection[Outcome],
     disable_seconds: float,
 ) -> None:
-    verdicts: dict[UUID, set[Verdict]] = defaultdict(set)
-    for outcome in outcomes:
-        if outcome.message.endpoint_id is not None:
-            verdicts[outcome.message.endpoint_id].add(outcome.verdict)
     moment = now(session)
-    for identity, endpoint in endpoints.items():
-        if endpoint.disabled_at is not None or endpoint.deleted_at is not None:
+    for endpoint in endpoints.values():
+        verdicts = _verdicts_on(endpoint, outcomes)
+        if not verdicts or endpoint.disabled_at is not None or endpoint.deleted_at is not None:
             continue
-        if Verdict.GONE in verdicts[identity]:
+        if Verdict.GONE in verdicts:
             disable(session, endpoint, "It answered 410 Gone.")
-        elif Verdict.DELIVERED in verdicts[identity]:
+        elif Verdict.DELIVERED in verdicts:
             endpoint.failing_since = None
         elif endpoint.failing_since is None:
             endpoint.failing_since = moment
@@ -166,3 +163,12 @@ def _note_health(
             since = f"{endpoint.failing_since:%Y-%m-%d %H:%M}"
             disable(session, endpoint, f"No delivery has succeeded since {since} UTC.")
     session.flush()
+
+
+def _verdicts_on(endpoint: WebhookEndpoint, outcomes: Collection[Outcome]) -> set[Verdict]:
+    """Collect what was found of an endpoint's address, not of one that it had before."""
+    return {
+        one.verdict
+        for one in outcomes
+        if one.message.endpoint_id == endpoint.id and one.message.url == endpoint.url
+    }

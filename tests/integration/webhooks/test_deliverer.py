@@ -350,6 +350,22 @@ def test_410_counts_beside_a_success_that_ended_with_it(shop, listening):
     assert sorted(states(listening)) == [DeliveryState.DELIVERED, DeliveryState.FAILED]
 
 
+def test_a_new_address_does_not_answer_for_the_old_one(shop, listening):
+    shown = listening.register("https://shop.example/hook")
+    finish(shop, "mug", "cup")
+    first, _ = claim(shop)
+    record(shop, outcome(first, Verdict.RETRY))
+    assert listening.endpoint(shown.endpoint.id).failing_since
+    with shop.database.session() as session:
+        endpoint = endpoints.find(session, "shop", shown.endpoint.id, lock=True)
+        endpoints.update(session, endpoint, url="https://shop.example/new")
+    assert listening.endpoint(shown.endpoint.id).failing_since is None
+    for verdict in (Verdict.RETRY, Verdict.GONE):
+        record(shop, outcome(first, verdict))
+        endpoint = listening.endpoint(shown.endpoint.id)
+        assert (endpoint.failing_since, endpoint.disabled_at) == (None, None)
+
+
 def test_recording_waits_for_whoever_deletes_the_endpoint_before_it_holds_anything(shop, listening):
     shown = listening.register("https://shop.example/hook")
     finish(shop, "mug", "cup")
