@@ -1,10 +1,11 @@
 """Row locks in the one order that everybody keeps."""
 
+import hashlib
 from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Uuid, any_, bindparam, select
+from sqlalchemy import ColumnElement, Uuid, any_, bindparam, func, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import TypeEngine
 from sqlmodel import Session, col
@@ -23,6 +24,12 @@ def among(column: Any, ids: Collection[UUID]) -> ColumnElement[bool]:
 def array_of(element: TypeEngine[Any], values: Collection[Any]) -> ColumnElement[Any]:
     """Send values as one array parameter."""
     return bindparam(None, list(values), type_=ARRAY(element), unique=True, expanding=False)
+
+
+def take_turn(session: Session, name: str) -> None:
+    """Let no other transaction pass here with the same name until this one ends."""
+    number = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], signed=True)
+    session.execute(select(func.pg_advisory_xact_lock(number)))
 
 
 def lock_generations(

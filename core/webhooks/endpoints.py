@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlmodel import Session, col
 
 from core.errors import ConflictError, NotFoundError
-from core.lifecycle.locks import among, lock_deliveries
+from core.lifecycle.locks import among, lock_deliveries, take_turn
 from core.models import CallbackSecret, WebhookDelivery, WebhookEndpoint
 from core.states import DeliveryState, change
 from core.webhooks.event_types import EventType
@@ -51,6 +51,8 @@ def create(
     Raises:
         ConflictError: The tenant has as many as it may have.
     """
+    # Two that come together must not both be the last one.
+    take_turn(session, f"endpoints {tenant}")
     listed = list_them(session, tenant)
     if len(listed) >= MOST:
         raise ConflictError(f"There are {MOST} webhook endpoints already; delete one first.")

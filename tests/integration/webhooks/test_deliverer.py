@@ -9,6 +9,7 @@ import pytest
 from sqlmodel import select
 from standardwebhooks import Webhook
 
+from core.errors import ConflictError
 from core.models import WebhookDelivery
 from core.states import DeliveryState
 from core.webhooks import deliveries, endpoints, log, outcomes
@@ -348,6 +349,25 @@ def test_410_counts_beside_a_success_that_ended_with_it(shop, listening):
     record(shop, outcome(first, Verdict.GONE), outcome(second))
     assert listening.endpoint(shown.endpoint.id).disabled_at
     assert sorted(states(listening)) == [DeliveryState.DELIVERED, DeliveryState.FAILED]
+
+
+def test_the_last_endpoint_that_a_tenant_may_have_is_made_once(shop, listening, monkeypatch):
+    monkeypatch.setattr(endpoints, "MOST", 1)
+    refused = []
+
+    def register():
+        try:
+            listening.register("https://shop.example/two")
+        except ConflictError as error:
+            refused.append(error)
+
+    second = threading.Thread(target=register)
+    with shop.database.session() as session:
+        endpoints.create(session, "shop", url="https://shop.example/one")
+        second.start()
+        shop.wait_for_lock_wait()
+    second.join()
+    assert len(refused) == 1
 
 
 def test_a_new_address_does_not_answer_for_the_old_one(shop, listening):
