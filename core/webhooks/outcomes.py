@@ -14,8 +14,9 @@ from sqlmodel import Session, col
 from core.lifecycle.locks import among, array_of, lock_deliveries
 from core.models import WebhookDelivery, WebhookEndpoint
 from core.states import DeliveryState, change
+from core.webhooks.callbacks import forget, waiting_for
 from core.webhooks.deliveries import Message
-from core.webhooks.endpoints import disable, now
+from core.webhooks.endpoints import disable, give_up, now
 
 
 class Verdict(Enum):
@@ -28,7 +29,7 @@ class Verdict(Enum):
     GIVEN_UP = "given up"
     """It is not sent again."""
     GONE = "gone"
-    """Nothing is to be sent to its endpoint any more."""
+    """Nothing is to be sent to its endpoint, or to its callback's address, any more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,10 +56,15 @@ def record(session: Session, outcomes: Collection[Outcome], *, disable_seconds: 
         outcomes: Any number.
         disable_seconds: An endpoint without a success for so long is told nothing any more.
     """
+    gone_callbacks = [
+        one.message
+        for one in outcomes
+        if one.verdict is Verdict.GONE and one.message.endpoint_id is None
+    ]
     endpoints = _lock_endpoints(session, outcomes)
-    lock_deliveries(
-        session, among(WebhookDelivery.id, [one.message.delivery_id for one in outcomes])
-    )
+    unwanted = waiting_for(session, gone_callbacks)
+    recorded = {one.message.delivery_id for one in outcomes}
+    lock_deliveries(session, among(WebhookDelivery.id, recorded | unwanted))
     by_verdict: dict[Verdict, list[Outcome]] = defaultdict(list)
     for outcome in outcomes:
         by_verdict[outcome.verdict].append(outcome)
@@ -66,6 +72,8 @@ def record(session: Session, outcomes: Collection[Outcome], *, disable_seconds: 
     _close(session, by_verdict[Verdict.DELIVERED], DeliveryState.DELIVERED)
     _close(session, gone, DeliveryState.FAILED)
     _postpone(session, by_verdict[Verdict.RETRY])
+    give_up(session, among(WebhookDelivery.id, unwanted))
+    forget(session, gone_callbacks)
     _note_health(session, endpoints, outcomes, disable_seconds)
 
 

@@ -10,7 +10,7 @@ from sqlmodel import select
 from standardwebhooks import Webhook
 
 from core.errors import ConflictError
-from core.models import WebhookDelivery
+from core.models import Batch, WebhookDelivery
 from core.states import DeliveryState
 from core.webhooks import deliveries, endpoints, log, outcomes
 from core.webhooks.event_types import EventType
@@ -127,6 +127,30 @@ def test_410_disables_an_endpoint_and_others_hear_of_it(shop, listening, receive
     finish(shop, "jug")
     deliver()
     assert len(gone.received) == before
+
+
+def test_410_ends_a_callback_and_what_waits_for_the_same_address(shop, listening, receive, deliver):
+    receiver = receive()
+    receiver.reply = lambda request: Reply(status=410 if request.path == "/gone" else 204)
+    gone = receiver.url.replace("/hook", "/gone")
+    with shop.database.session() as session:
+        endpoints.renew_callback_secret(session, "shop", overlap_seconds=0)
+    (first, *others) = shop.want("cup", "jug", batch=True).job_ids
+    batch = shop.batch_of(first)
+    with shop.database.session() as session:
+        session.get_one(Batch, batch.id).callback_url = gone
+        session.get_one(Batch, batch.id).created_at = datetime(2020, 1, 1, tzinfo=UTC)
+    shop.succeed(shop.start(first))
+    finish(shop, *(wanted(f"mug {n}", callback_url=gone) for n in range(3)))
+    finish(shop, wanted("pot", callback_url=receiver.url))
+    deliver(each=1)
+    assert [request.path for request in receiver.received] == ["/gone", "/hook"]
+    assert states(listening).count(DeliveryState.FAILED) == 4
+    assert shop.batch_of(first).callback_url is None
+    for job_id in others:
+        shop.succeed(shop.start(job_id))
+    deliver()
+    assert len(receiver.received) == 2
 
 
 def test_five_days_without_a_success_disable_an_endpoint(shop, listening, receive, deliver):
