@@ -1,6 +1,6 @@
 """Deliveries: claimed by a deliverer, with everything that sending them needs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -25,6 +25,7 @@ class Message:
     delivery_id: UUID
     attempt: int
     """From 1; after another deliverer claimed it again, this number no longer matches."""
+    tenant: str
     queue: UUID
     endpoint_id: UUID | None
     url: str
@@ -41,22 +42,22 @@ class Message:
 DUE = """
 with recursive found as (
     (
-        select queue from webhook_delivery
+        select queue, tenant from webhook_delivery
         where state = 'pending' and queue > :after order by queue limit 1
     )
     union all
-    select (
-        select next.queue from webhook_delivery next
-        where next.state = 'pending' and next.queue > found.queue order by next.queue limit 1
-    )
-    from found where found.queue is not null
+    select next.queue, next.tenant
+    from found, lateral (
+        select queue, tenant from webhook_delivery
+        where state = 'pending' and queue > found.queue order by queue limit 1
+    ) next
 )
 select due.id, free.queue
 from (
-    select found.queue, :each - coalesce(busy.number, 0) as places
+    select found.queue, coalesce(known.places, :each) as places
     from found left join unnest(cast(:queues as uuid[]), cast(:numbers as int[]))
-        as busy(queue, number) on busy.queue = found.queue
-    where found.queue is not null
+        as known(queue, places) on known.queue = found.queue
+    where found.tenant <> all(cast(:full as text[]))
 ) as free
 cross join lateral (
     select id from webhook_delivery
@@ -86,7 +87,8 @@ def claim(
     session: Session,
     *,
     after: UUID = FIRST,
-    busy: Mapping[UUID, int] | None = None,
+    places: Mapping[UUID, int] | None = None,
+    full: Collection[str] = (),
     each: int,
     most: int,
     lease_seconds: float,
@@ -96,19 +98,21 @@ def claim(
     Args:
         session: An open transaction.
         after: Only queues after this one; the next call's is in the answer.
-        busy: How many deliveries of which queues the caller is sending already.
-        each: Most of one queue, with those.
+        places: Most of these queues, where that is another number than `each`.
+        full: Tenants none of whose deliveries are taken.
+        each: Most of one queue.
         most: Most of all.
         lease_seconds: After this time without `record` others may take them.
     """
-    busy = busy or {}
+    places = places or {}
     rows = session.execute(
         text(DUE),
         {
             "after": after,
             "each": each,
-            "queues": list(busy),
-            "numbers": list(busy.values()),
+            "queues": list(places),
+            "numbers": list(places.values()),
+            "full": list(full),
             "most": most,
         },
     ).all()
@@ -160,6 +164,7 @@ def _read(session: Session, delivery_ids: Sequence[UUID]) -> list[Message]:
             Message(
                 delivery_id=delivery.id,
                 attempt=delivery.attempts,
+                tenant=delivery.tenant,
                 queue=delivery.queue,
                 endpoint_id=delivery.endpoint_id,
                 url=url,
