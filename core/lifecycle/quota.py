@@ -35,6 +35,8 @@ def require_room(session: Session, api_key_id: UUID, *, adding: int, limit: int)
             f"This key may have {limit:,} images waiting or being computed; it has {there:,}, and "
             f"the request asks for {adding:,}. Send it again when some are done, or ask for less.",
             retry_after=RETRY_SECONDS,
+            limit=limit,
+            remaining=max(0, limit - there),
         )
 
 
