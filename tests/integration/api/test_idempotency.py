@@ -12,6 +12,7 @@ from core.lifecycle.approximation import NewEntry, add_entries
 from core.models import ApiKey, ApproximateLatents, Batch, IdempotencyRecord, Job
 from core.models.approximate import EMBEDDING_WIDTH
 from tests.integration.api.conftest import connect, serving
+from tests.integration.api.test_tenants import operations
 
 MUG = {"prompt": "a red mug"}
 
@@ -39,6 +40,31 @@ def test_the_same_request_is_done_once_and_answered_again(client, shop):
     assert second.headers["idempotency-replayed"] == "true"
     assert first.headers["x-request-id"] != second.headers["x-request-id"]
     assert len(shop.all(Job)) == 1
+
+
+def test_every_post_is_done_once(client, things):
+    bodies = {
+        "/v1/jobs": MUG,
+        "/v1/batches": {"rows": [{"sku": "A", "prompt": "a blue mug"}]},
+        "/v1/recipes": {"name": "spring", "fields": {"steps": 4}},
+        "/v1/cache/purge": {"all": True},
+        "/v1/keys": {"name": "second"},
+        "/v1/webhook-endpoints": {"url": "https://shop.example/second"},
+        "/v1/webhook-endpoints/{endpoint_id}/replay": {"since": "2026-01-01T00:00:00Z"},
+    }
+    posts = [path for method, path in operations(client) if method == "POST"]
+    assert set(bodies) < set(posts)
+    for path in posts:
+        named, headers = path.format(**things), key()
+        first, second = (
+            client.post(named, json=bodies.get(path, {}), headers=headers) for _ in range(2)
+        )
+        assert first.is_success, (path, first.text)
+        if "no-store" in first.headers.get("cache-control", ""):
+            assert second.json()["code"] == "answer_not_kept", path
+        else:
+            assert second.headers["idempotency-replayed"] == "true", path
+            assert (second.status_code, second.content) == (first.status_code, first.content)
 
 
 def test_also_when_the_image_is_finished(client, worker):
