@@ -8,7 +8,7 @@ again with the same key.
 
 import hashlib
 import re
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from tempfile import SpooledTemporaryFile
 from typing import IO
@@ -100,7 +100,8 @@ class IdempotencyMiddleware:
                 return
             scope[SESSION] = session
             sender = _Sender(scope=scope, send=send, session=session, attempt=attempt, place=place)
-            await self.app(scope, receive, sender)
+            with suppress(_UndoneError):
+                await self.app(scope, receive, sender)
         finally:
             await run_in_threadpool(session.close)
 
@@ -206,6 +207,10 @@ def _again(answer: Answer) -> Response:
     return Response(answer.body, status_code=answer.status, headers=headers)
 
 
+class _UndoneError(Exception):
+    """The route's work was undone, and the client told so."""
+
+
 @dataclass(kw_only=True)
 class _Sender:
     """Holds the route's answer back until it is committed with the route's work."""
@@ -220,15 +225,15 @@ class _Sender:
     bodies: list[bytes] = field(default_factory=list)
     sending: bool = False
     """Whether the answer goes on to the client."""
-    failed: bool = False
-    """Whether the client got another answer instead."""
 
     async def __call__(self, message: Message) -> None:
-        """Take one message of the answer."""
+        """Take one message of the answer.
+
+        Raises:
+            _UndoneError: The client got another answer instead.
+        """
         if message["type"] == "http.response.start":
             self.start = message
-            return
-        if self.failed:
             return
         if self.sending or message["type"] != "http.response.body":
             await self.send(message)
@@ -242,12 +247,12 @@ class _Sender:
             await run_in_threadpool(self._settle, complete=not more)
             await self.place.aclose()
         except Exception as error:
-            self.failed = True
             # First: the client may come again the moment it has its answer.
             await run_in_threadpool(self.session.rollback)
             request = Request(self.scope)
             await answer_error(request, error)(self.scope, _nothing, self.send)
-            return
+            # Else what the route leaves for after its answer would go on with work that is undone.
+            raise _UndoneError from error
         await self.send(self.start)
         await self.send({**message, "body": b"".join(self.bodies)})
 

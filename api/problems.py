@@ -21,6 +21,7 @@ from core.errors import (
     PackshotError,
     ServiceDownError,
     TooLargeError,
+    TooManyQueuedError,
     UnauthorizedError,
 )
 
@@ -87,6 +88,10 @@ def packshot_problem(request: Request, error: PackshotError) -> Response:
         headers["Retry-After"] = "5"
     if "retry_after" in error.extensions:
         headers["Retry-After"] = str(error.extensions["retry_after"])
+    if isinstance(error, TooManyQueuedError):
+        # As the IETF draft "RateLimit header fields for HTTP", 11, writes it; no window ends.
+        headers["RateLimit-Policy"] = f'"queued-images";q={error.extensions["limit"]}'
+        headers["RateLimit"] = f'"queued-images";r={error.extensions["remaining"]}'
     if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         logger.warning("%s: %s", request.url.path, error.detail)
     return problem_response(

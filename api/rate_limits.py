@@ -34,7 +34,10 @@ class RateLimitMiddleware:
 
         async def send_with_standing(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(standing.headers())
+                headers = MutableHeaders(scope=message)
+                for name, value in standing.headers().items():
+                    # Beside what the answer says of another limit.
+                    headers.append(name, value)
             await send(message)
 
         if standing.allowed:

@@ -22,8 +22,7 @@ from api.schemas import (
     JobView,
 )
 from api.sheet_schemas import SheetReading, SheetWarning
-from core import errors
-from core.errors import NotFoundError
+from core.errors import RETRY_HELPS, NotFoundError
 from core.lifecycle.locks import among
 from core.links import batch_path, image_path, results_path
 from core.models import Batch, Generation, Image, Job
@@ -166,15 +165,8 @@ def view_error(job: Job) -> JobError | None:
     return JobError(
         code=job.error_code,
         message=job.error_message or "",
-        retry_helps=_RETRY_HELPS.get(job.error_code, False),
+        retry_helps=RETRY_HELPS.get(job.error_code, False),
     )
-
-
-_RETRY_HELPS = {
-    error.code: error.retry_helps
-    for error in vars(errors).values()
-    if isinstance(error, type) and issubclass(error, errors.PackshotError)
-}
 
 
 def seconds_of(job: Job, seconds: float | None) -> float | None:

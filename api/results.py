@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from api.batch_rows import BatchRows
-from api.reading import JobRow, seconds_of, view_job
+from api.reading import JobRow, seconds_of, view_error, view_job
 from api.renditions import known_channels, link_to
 from api.schemas import ManifestEntry
 from catalogue.channels import Channel
@@ -43,7 +43,7 @@ def _entry(row: JobRow, base: str) -> str:
 
 def _outcome(row: JobRow, channels: Sequence[Channel], base: str) -> Outcome:
     job, image, seconds, _ = row
-    took = seconds_of(job, seconds)
+    took, error = seconds_of(job, seconds), view_error(job)
     files: list[str | None] = [job.files[ORIGINAL]] if ORIGINAL in job.files else []
     for channel in channels:
         link = link_to(job, image, channel, base)
@@ -52,7 +52,9 @@ def _outcome(row: JobRow, channels: Sequence[Channel], base: str) -> Outcome:
         row=job.row,
         variant=job.variant,
         status=job.state.value,
-        error=job.error_message,
+        error=error.message if error else None,
+        error_code=error.code if error else None,
+        retry_helps=error.retry_helps if error else None,
         image=image_path(job.id) if image else None,
         seed=job.seed,
         cache=job.cache.value,

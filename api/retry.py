@@ -36,12 +36,15 @@ def retry_batch(
     Raises:
         NotFoundError: The caller has no such batch.
         ConflictError: It was cancelled, or another model was to make its images.
-        TooManyQueuedError: The caller has too many waiting already.
+        TooManyQueuedError: The key that sent the batch has too many waiting already.
     """
     batch = find_batch(session, caller.tenant, batch_id)
     failed = failed_jobs(session, batch_id)
-    limit = queued_limit(caller, services.settings)
-    require_room(session, caller.id, adding=len(failed), limit=limit)
+    # They wait for the key that sent the batch again, whoever of its tenant asks for that.
+    sender = session.get(ApiKey, batch.api_key_id) if batch.api_key_id else None
+    charged = sender or caller
+    limit = queued_limit(charged, services.settings)
+    require_room(session, charged.id, adding=len(failed), limit=limit)
     retry_jobs(
         session,
         batch,

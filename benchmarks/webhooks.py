@@ -121,7 +121,8 @@ async def _deliver(database: Any, settings: Any) -> None:
     from worker.webhooks.__main__ import terms_of
     from worker.webhooks.deliverer import Deliverer
 
-    resolver, terms = SystemResolver(), terms_of(settings)
+    terms = terms_of(settings)
+    resolver = SystemResolver(at_once=terms.at_once)
     async with OutboundClient(
         Policy.of(settings), resolver.resolve, timeout_seconds=terms.timeout_seconds
     ) as client:

@@ -7,7 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-OUTCOME = ("variant", "status", "error", "image", "seed", "cache", "seconds", "warning")
+OUTCOME = (
+    *("variant", "status", "error", "error_code", "retry_helps"),
+    *("image", "seed", "cache", "seconds", "warning"),
+)
 """The columns that follow the sheet's own."""
 
 _FORMULA = tuple("=+-@\t\r\n＝＋－＠")
@@ -22,6 +25,9 @@ class Outcome:
     variant: int
     status: str
     error: str | None
+    error_code: str | None
+    retry_helps: bool | None
+    """Whether asking for the same image again may succeed; None: it has not failed."""
     image: str | None
     """Path of its URL."""
     seed: int

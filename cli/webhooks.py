@@ -78,7 +78,10 @@ def enable(endpoint: Endpoint, url: Url = None, key: Key = None) -> None:
     """Switch an endpoint on again."""
     with connect(url, key) as client:
         client.ask("PATCH", f"/v1/webhook-endpoints/{endpoint}", body={"disabled": False})
-    say("It is told again what happens from now on; `packshot webhooks replay` sends what it lost.")
+    say(
+        "It is told again what happens from now on. `packshot webhooks replay --failed` sends what "
+        "was given up when it was disabled; what happened since then was not kept for it."
+    )
 
 
 @app.command()

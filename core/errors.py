@@ -1,5 +1,6 @@
 """Errors that reach people: each has a code, an HTTP status and a sentence saying what to do."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 
@@ -162,3 +163,11 @@ class DeadlineExceededError(PackshotError):
     code = "deadline_exceeded"
     status = 504
     retry_helps = True
+
+
+RETRY_HELPS: Mapping[str, bool] = {
+    error.code: error.retry_helps
+    for error in list(vars().values())
+    if isinstance(error, type) and issubclass(error, PackshotError)
+}
+"""Whether what failed with a code may succeed later, for codes that are read from rows."""

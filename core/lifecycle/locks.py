@@ -1,15 +1,16 @@
 """Row locks in the one order that everybody keeps."""
 
+import hashlib
 from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Uuid, any_, bindparam, select
+from sqlalchemy import ColumnElement, Uuid, any_, bindparam, func, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import TypeEngine
 from sqlmodel import Session, col
 
-from core.models import Generation
+from core.models import Generation, WebhookDelivery
 
 
 def among(column: Any, ids: Collection[UUID]) -> ColumnElement[bool]:
@@ -25,6 +26,12 @@ def array_of(element: TypeEngine[Any], values: Collection[Any]) -> ColumnElement
     return bindparam(None, list(values), type_=ARRAY(element), unique=True, expanding=False)
 
 
+def take_turn(session: Session, name: str) -> None:
+    """Let no other transaction pass here with the same name until this one ends."""
+    number = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], signed=True)
+    session.execute(select(func.pg_advisory_xact_lock(number)))
+
+
 def lock_generations(
     session: Session, *where: ColumnElement[bool], skip_locked: bool = False
 ) -> list[UUID]:
@@ -38,10 +45,28 @@ def lock_generations(
         where: Conditions; they hold again when a lock had to be waited for.
         skip_locked: Leave out what another transaction is changing, instead of waiting.
     """
+    return _lock(session, Generation, where, skip_locked=skip_locked)
+
+
+def lock_deliveries(session: Session, *where: ColumnElement[bool]) -> list[UUID]:
+    """Lock the deliveries that match, as `lock_generations` does.
+
+    Whoever locks endpoints too does that before.
+    """
+    return _lock(session, WebhookDelivery, where)
+
+
+def _lock(
+    session: Session,
+    table: type[Any],
+    where: Collection[ColumnElement[bool]],
+    *,
+    skip_locked: bool = False,
+) -> list[UUID]:
     statement = (
-        select(col(Generation.id))
+        select(col(table.id))
         .where(*where)
-        .order_by(col(Generation.id))
+        .order_by(col(table.id))
         .with_for_update(skip_locked=skip_locked)
     )
     return list(session.execute(statement).scalars())

@@ -1,12 +1,12 @@
 """How many images of an API key may wait or be computed at the same time."""
 
-import hashlib
 from uuid import UUID
 
 from sqlalchemy import func, select
 from sqlmodel import Session, col
 
 from core.errors import TooManyQueuedError
+from core.lifecycle.locks import take_turn
 from core.models import Batch, Job
 from core.states import OPEN_JOB, BatchState
 
@@ -28,14 +28,15 @@ def require_room(session: Session, api_key_id: UUID, *, adding: int, limit: int)
     if not limit:
         return
     # Two requests that come together must not both find room for one.
-    number = int.from_bytes(hashlib.sha256(b"quota" + api_key_id.bytes).digest()[:8], signed=True)
-    session.execute(select(func.pg_advisory_xact_lock(number)))
+    take_turn(session, f"quota {api_key_id}")
     there = open_images(session, api_key_id)
     if there + adding > limit:
         raise TooManyQueuedError(
             f"This key may have {limit:,} images waiting or being computed; it has {there:,}, and "
             f"the request asks for {adding:,}. Send it again when some are done, or ask for less.",
             retry_after=RETRY_SECONDS,
+            limit=limit,
+            remaining=max(0, limit - there),
         )
 
 

@@ -1,6 +1,5 @@
 """Failed rows of a batch once more: each joins, is answered from store, or is computed anew."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -12,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlmodel import Session, col
 
 from core.errors import ConflictError
-from core.lifecycle.locks import among, array_of
+from core.lifecycle.locks import among, array_of, take_turn
 from core.lifecycle.lookup import FOR_EVER, find_stored, join_in_flight
 from core.lifecycle.settlement import settle_jobs
 from core.models import Batch, Generation, Job
@@ -41,8 +40,7 @@ def failed_jobs(session: Session, batch_id: UUID) -> Sequence[tuple[UUID, UUID]]
     Until the transaction ends nobody else retries them.
     """
     # Not the batch's row: whoever finishes its images needs that one.
-    number = int.from_bytes(hashlib.sha256(b"retry" + batch_id.bytes).digest()[:8], signed=True)
-    session.execute(select(func.pg_advisory_xact_lock(number)))
+    take_turn(session, f"retry {batch_id}")
     statement = (
         select(col(Job.id), col(Job.generation_id))
         .where(

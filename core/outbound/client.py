@@ -22,6 +22,8 @@ KEPT_SECONDS = 30.0
 """How long a connection without requests stays open."""
 _MOST_ADDRESSES = 4
 """Of one host that are tried."""
+_MOST_REASON = 200
+"""Characters of a network's own words: a server that sends no HTTP is quoted in them."""
 
 
 class OutboundError(Exception):
@@ -167,6 +169,8 @@ async def _read(response: httpcore.Response) -> bytes:
 def _describe(error: Exception) -> str:
     """Say what a network's error means."""
     reason = str(error).strip()
+    if len(reason) > _MOST_REASON:
+        reason = f"{reason[:_MOST_REASON]}…"
     kinds = {
         httpcore.ConnectTimeout: "The host cannot be connected to in time.",
         httpcore.ConnectError: f"The host cannot be connected to ({reason}).",

@@ -10,15 +10,25 @@ from core.outbound.addresses import Address, read_address
 Resolve = Callable[[str, int], Awaitable[Sequence[Address]]]
 """Gives the addresses of a host and port, best first; raises OSError when there are none."""
 
-THREADS = 64
-"""Look-ups at the same time. A name whose servers do not answer keeps one for half a minute."""
+LINGERING = 2
+"""Threads for each request that may be sent at the same time.
+
+A name whose servers do not answer keeps its thread for half a minute, longer than the request that
+asked has patience: the next requests must not wait for it.
+"""
 
 
 class SystemResolver:
-    """The machine's resolver."""
+    """The machine's resolver; requests that ask for the same name together share one look-up."""
 
-    def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="resolver")
+    def __init__(self, *, at_once: int = 64) -> None:
+        """Wire it; threads are started when they are needed.
+
+        Args:
+            at_once: Requests at the same time.
+        """
+        self._threads = ThreadPoolExecutor(LINGERING * at_once, thread_name_prefix="resolver")
+        self._running: dict[tuple[str, int], asyncio.Future[Sequence[Address]]] = {}
 
     async def resolve(self, host: str, port: int) -> Sequence[Address]:
         """Look a name up.
@@ -26,9 +36,19 @@ class SystemResolver:
         Raises:
             OSError: It has no address.
         """
-        loop = asyncio.get_running_loop()
-        found = await loop.run_in_executor(self._threads, _look_up, host, port)
-        return list(dict.fromkeys(found))
+        found = self._running.get((host, port))
+        if found is None:
+            loop = asyncio.get_running_loop()
+            found = loop.run_in_executor(self._threads, _look_up, host, port)
+            self._running[host, port] = found
+            found.add_done_callback(lambda ended: self._forget((host, port), ended))
+        # Who gives up does not end what others wait for.
+        return list(dict.fromkeys(await asyncio.shield(found)))
+
+    def _forget(self, name: tuple[str, int], ended: asyncio.Future[Sequence[Address]]) -> None:
+        del self._running[name]
+        if not ended.cancelled():
+            ended.exception()  # nobody may be left to be told
 
     def close(self) -> None:
         """Let the threads end; nobody waits for look-ups that run."""

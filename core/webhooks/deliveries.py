@@ -1,21 +1,17 @@
-"""Deliveries: claimed by a deliverer, recorded, given up."""
+"""Deliveries: claimed by a deliverer, with everything that sending them needs."""
 
-from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import Enum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Float, Integer, Interval, Uuid, and_, cast, func, or_, select, text, update
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import and_, func, select, text, update
 from sqlmodel import Session, col
 
-from core.lifecycle.locks import among, array_of
+from core.lifecycle.locks import among
 from core.models import CallbackSecret, WebhookDelivery, WebhookEndpoint, WebhookEvent
-from core.states import DeliveryState, change
-from core.webhooks.endpoints import disable, give_up, now
+from core.webhooks.endpoints import give_up, now
 from core.webhooks.secrets import active_secrets
 
 FIRST = UUID(int=0)
@@ -29,6 +25,7 @@ class Message:
     delivery_id: UUID
     attempt: int
     """From 1; after another deliverer claimed it again, this number no longer matches."""
+    tenant: str
     queue: UUID
     endpoint_id: UUID | None
     url: str
@@ -42,54 +39,25 @@ class Message:
     created_at: datetime
 
 
-class Verdict(Enum):
-    """What an attempt means for its delivery."""
-
-    DELIVERED = "delivered"
-    """The receiver has it."""
-    RETRY = "retry"
-    """It is sent again."""
-    GIVEN_UP = "given up"
-    """It is not sent again."""
-    GONE = "gone"
-    """Nothing is to be sent to its endpoint any more."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """One attempt, over."""
-
-    message: Message
-    verdict: Verdict
-    status: int | None
-    """The HTTP status; None when there was no answer."""
-    error: str | None
-    """Why it is no success."""
-    seconds: float
-    """What the attempt took."""
-    delay_seconds: float = 0.0
-    """Until it is sent again."""
-
-
 DUE = """
 with recursive found as (
     (
-        select queue from webhook_delivery
+        select queue, tenant from webhook_delivery
         where state = 'pending' and queue > :after order by queue limit 1
     )
     union all
-    select (
-        select next.queue from webhook_delivery next
-        where next.state = 'pending' and next.queue > found.queue order by next.queue limit 1
-    )
-    from found where found.queue is not null
+    select next.queue, next.tenant
+    from found, lateral (
+        select queue, tenant from webhook_delivery
+        where state = 'pending' and queue > found.queue order by queue limit 1
+    ) next
 )
 select due.id, free.queue
 from (
-    select found.queue, :each - coalesce(busy.number, 0) as places
+    select found.queue, coalesce(known.places, :each) as places
     from found left join unnest(cast(:queues as uuid[]), cast(:numbers as int[]))
-        as busy(queue, number) on busy.queue = found.queue
-    where found.queue is not null
+        as known(queue, places) on known.queue = found.queue
+    where found.tenant <> all(cast(:full as text[]))
 ) as free
 cross join lateral (
     select id from webhook_delivery
@@ -119,7 +87,8 @@ def claim(
     session: Session,
     *,
     after: UUID = FIRST,
-    busy: Mapping[UUID, int] | None = None,
+    places: Mapping[UUID, int] | None = None,
+    full: Collection[str] = (),
     each: int,
     most: int,
     lease_seconds: float,
@@ -129,19 +98,21 @@ def claim(
     Args:
         session: An open transaction.
         after: Only queues after this one; the next call's is in the answer.
-        busy: How many deliveries of which queues the caller is sending already.
-        each: Most of one queue, with those.
+        places: Most of these queues, where that is another number than `each`.
+        full: Tenants none of whose deliveries are taken.
+        each: Most of one queue.
         most: Most of all.
         lease_seconds: After this time without `record` others may take them.
     """
-    busy = busy or {}
+    places = places or {}
     rows = session.execute(
         text(DUE),
         {
             "after": after,
             "each": each,
-            "queues": list(busy),
-            "numbers": list(busy.values()),
+            "queues": list(places),
+            "numbers": list(places.values()),
+            "full": list(full),
             "most": most,
         },
     ).all()
@@ -193,6 +164,7 @@ def _read(session: Session, delivery_ids: Sequence[UUID]) -> list[Message]:
             Message(
                 delivery_id=delivery.id,
                 attempt=delivery.attempts,
+                tenant=delivery.tenant,
                 queue=delivery.queue,
                 endpoint_id=delivery.endpoint_id,
                 url=url,
@@ -207,126 +179,3 @@ def _read(session: Session, delivery_ids: Sequence[UUID]) -> list[Message]:
 
 
 _OF_EVENT = ("type", "sequence", "batch_id", "job_id", "data", "created_at")
-
-
-def record(session: Session, outcomes: Collection[Outcome], *, disable_seconds: float) -> None:
-    """Write what became of attempts; of those whose claim was lost nothing is written.
-
-    Args:
-        session: An open transaction.
-        outcomes: Any number.
-        disable_seconds: An endpoint without a success for so long is told nothing any more.
-    """
-    endpoints = _lock_endpoints(session, outcomes)
-    by_verdict: dict[Verdict, list[Outcome]] = defaultdict(list)
-    for outcome in outcomes:
-        by_verdict[outcome.verdict].append(outcome)
-    gone = by_verdict[Verdict.GIVEN_UP] + by_verdict[Verdict.GONE]
-    _close(session, by_verdict[Verdict.DELIVERED], DeliveryState.DELIVERED)
-    _close(session, gone, DeliveryState.FAILED)
-    _postpone(session, by_verdict[Verdict.RETRY])
-    _note_health(session, endpoints, outcomes, disable_seconds)
-
-
-def _given(outcomes: Sequence[Outcome]) -> Any:
-    return (
-        func.unnest(
-            array_of(Uuid(), [one.message.delivery_id for one in outcomes]),
-            array_of(Integer(), [one.message.attempt for one in outcomes]),
-            array_of(JSONB(), [_entry(one) for one in outcomes]),
-            array_of(Float(), [one.delay_seconds for one in outcomes]),
-        )
-        .table_valued("id", "attempt", "entry", "delay")
-        .render_derived(name="given")
-    )
-
-
-def _entry(outcome: Outcome) -> dict[str, Any]:
-    return {
-        "status": outcome.status,
-        "error": outcome.error,
-        "seconds": round(outcome.seconds, 3),
-    }
-
-
-def _logged(given: Any) -> Any:
-    """Add an attempt to a delivery's log, by Postgres's clock."""
-    entry = func.jsonb_build_object("at", func.now(), type_=JSONB).op("||")(given.c.entry)
-    return col(WebhookDelivery.log).op("||")(func.jsonb_build_array(entry, type_=JSONB))
-
-
-def _fence(given: Any) -> Any:
-    return and_(
-        col(WebhookDelivery.id) == given.c.id, col(WebhookDelivery.attempts) == given.c.attempt
-    )
-
-
-def _close(session: Session, outcomes: Sequence[Outcome], state: DeliveryState) -> None:
-    if outcomes:
-        given = _given(outcomes)
-        session.execute(
-            change(WebhookDelivery, state).where(_fence(given)).values(log=_logged(given))
-        )
-
-
-def _postpone(session: Session, outcomes: Sequence[Outcome]) -> None:
-    if outcomes:
-        given = _given(outcomes)
-        session.execute(
-            update(WebhookDelivery)
-            .where(_fence(given), col(WebhookDelivery.state) == DeliveryState.PENDING)
-            .values(
-                log=_logged(given),
-                not_before=func.now() + given.c.delay * cast("1 second", Interval),
-            )
-        )
-
-
-def _lock_endpoints(
-    session: Session, outcomes: Collection[Outcome]
-) -> Mapping[UUID, WebhookEndpoint]:
-    """Lock the endpoints whose health these attempts may change, in the order of their ids."""
-    worked = {one.message.endpoint_id for one in outcomes if one.verdict is Verdict.DELIVERED}
-    failed = {one.message.endpoint_id for one in outcomes} - worked
-    statement = (
-        select(WebhookEndpoint)
-        .where(
-            or_(
-                among(WebhookEndpoint.id, [one for one in failed if one]),
-                and_(
-                    among(WebhookEndpoint.id, [one for one in worked if one]),
-                    col(WebhookEndpoint.failing_since).is_not(None),
-                ),
-            )
-        )
-        .order_by(col(WebhookEndpoint.id))
-        .with_for_update(key_share=True)
-        .execution_options(populate_existing=True)
-    )
-    return {endpoint.id: endpoint for endpoint in session.execute(statement).scalars()}
-
-
-def _note_health(
-    session: Session,
-    endpoints: Mapping[UUID, WebhookEndpoint],
-    outcomes: Collection[Outcome],
-    disable_seconds: float,
-) -> None:
-    verdicts: dict[UUID, set[Verdict]] = defaultdict(set)
-    for outcome in outcomes:
-        if outcome.message.endpoint_id is not None:
-            verdicts[outcome.message.endpoint_id].add(outcome.verdict)
-    moment = now(session)
-    for identity, endpoint in endpoints.items():
-        if endpoint.disabled_at is not None or endpoint.deleted_at is not None:
-            continue
-        if Verdict.GONE in verdicts[identity]:
-            disable(session, endpoint, "It answered 410 Gone.")
-        elif Verdict.DELIVERED in verdicts[identity]:
-            endpoint.failing_since = None
-        elif endpoint.failing_since is None:
-            endpoint.failing_since = moment
-        elif (moment - endpoint.failing_since).total_seconds() >= disable_seconds:
-            since = f"{endpoint.failing_since:%Y-%m-%d %H:%M}"
-            disable(session, endpoint, f"No delivery has succeeded since {since} UTC.")
-    session.flush()

@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlmodel import Session, col
 
 from core.errors import ConflictError, NotFoundError
+from core.lifecycle.locks import among, lock_deliveries, take_turn
 from core.models import CallbackSecret, WebhookDelivery, WebhookEndpoint
 from core.states import DeliveryState, change
 from core.webhooks.event_types import EventType
@@ -50,6 +51,8 @@ def create(
     Raises:
         ConflictError: The tenant has as many as it may have.
     """
+    # Two that come together must not both be the last one.
+    take_turn(session, f"endpoints {tenant}")
     listed = list_them(session, tenant)
     if len(listed) >= MOST:
         raise ConflictError(f"There are {MOST} webhook endpoints already; delete one first.")
@@ -100,6 +103,9 @@ def _of(tenant: str) -> "Select[WebhookEndpoint]":
 def update(session: Session, endpoint: WebhookEndpoint, **values: Any) -> None:
     """Change a locked endpoint; `disabled` switches it off or on again."""
     disabled = values.pop("disabled", None)
+    if values.get("url", endpoint.url) != endpoint.url:
+        # What the old address did says nothing about the new one.
+        endpoint.failing_since = None
     for name, value in values.items():
         setattr(endpoint, name, value)
     session.flush()
@@ -203,7 +209,11 @@ def disable(session: Session, endpoint: WebhookEndpoint, reason: str, *, tell: b
 
 def give_up(session: Session, *where: ColumnElement[bool]) -> None:
     """Give up the waiting deliveries that match."""
-    session.execute(change(WebhookDelivery, DeliveryState.FAILED).where(*where))
+    waiting = col(WebhookDelivery.state) == DeliveryState.PENDING
+    ids = lock_deliveries(session, waiting, *where)
+    session.execute(
+        change(WebhookDelivery, DeliveryState.FAILED).where(among(WebhookDelivery.id, ids))
+    )
 
 
 def now(session: Session) -> datetime:

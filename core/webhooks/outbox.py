@@ -26,6 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Session, col
 
+from core.errors import RETRY_HELPS
 from core.lifecycle.locks import among, array_of
 from core.models import Batch, Image, Job, WebhookDelivery, WebhookEvent
 from core.models.columns import new_id
@@ -316,6 +317,8 @@ def _object(*columns: Any) -> Any:
     return func.jsonb_build_object(*pairs, type_=JSONB)
 
 
+_RETRIED = [code for code, helps in RETRY_HELPS.items() if helps]
+
 _JOB_DATA = func.jsonb_build_object(
     *("job_id", col(Job.id)),
     *("batch_id", col(Job.batch_id)),
@@ -330,6 +333,7 @@ _JOB_DATA = func.jsonb_build_object(
         else_=func.jsonb_build_object(
             *("code", col(Job.error_code)),
             *("message", func.left(col(Job.error_message), MOST_REASON)),
+            *("retry_helps", col(Job.error_code).in_(_RETRIED)),
             type_=JSONB,
         ),
     ),

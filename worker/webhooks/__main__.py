@@ -49,7 +49,7 @@ async def _deliver(settings: Settings, policy: Policy, database: Database) -> No
     stopped, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
-    resolver = SystemResolver()
+    resolver = SystemResolver(at_once=settings.webhook_concurrency)
     try:
         async with OutboundClient(
             policy, resolver.resolve, timeout_seconds=settings.webhook_timeout

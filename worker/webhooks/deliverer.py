@@ -3,10 +3,10 @@
 import asyncio
 import random
 import time
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import TypeVar
 from uuid import UUID
 
@@ -16,9 +16,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from core.database import Database
 from core.errors import ForbiddenUrlError
 from core.outbound.client import OutboundClient, OutboundError
-from core.webhooks import deliveries
-from core.webhooks.deliveries import FIRST, Message, Outcome
+from core.webhooks import deliveries, outcomes
+from core.webhooks.deliveries import FIRST, Message
+from core.webhooks.outcomes import Outcome
 from worker.webhooks.message import write_body, write_headers
+from worker.webhooks.places import Places
 from worker.webhooks.schedule import Decision, again, decide
 
 log = structlog.get_logger(__name__)
@@ -66,11 +68,10 @@ class Deliverer:
         self._client = client
         self._terms = terms
         self._chance = chance
-        self._sending: dict[asyncio.Task[None], UUID] = {}
-        """The queue of each attempt that runs."""
+        self._places = Places(at_once=terms.at_once, each=terms.each)
+        self._sending: set[asyncio.Task[None]] = set()
+        """The attempts that run."""
         self._finished: list[Outcome] = []
-        self._paused: dict[UUID, float] = {}
-        """Until when queues are left alone, by the monotonic clock."""
         self._after = FIRST
         self._wake = asyncio.Event()
         self._away = False
@@ -103,58 +104,55 @@ class Deliverer:
             await asyncio.sleep(GATHER_SECONDS)
 
     async def _record(self) -> None:
-        outcomes, self._finished = self._finished, []
-        if not outcomes:
+        ended, self._finished = self._finished, []
+        if not ended:
             return
 
         def write() -> bool:
             with self._database.session() as session:
-                deliveries.record(session, outcomes, disable_seconds=self._terms.disable_seconds)
+                outcomes.record(session, ended, disable_seconds=self._terms.disable_seconds)
             return True
 
         if not await self._asked(write):
-            self._finished = outcomes + self._finished
+            self._finished = ended + self._finished
 
     async def _claim(self) -> None:
-        free = self._terms.at_once - len(self._sending) - len(self._finished)
-        if free <= 0:
-            return
+        while (free := self._terms.at_once - len(self._sending) - len(self._finished)) > 0:
+            began = self._after
+            # Before the thread begins: what runs ends meanwhile.
+            known, full = self._places.free(now=time.monotonic()), self._places.full
+            claimed = await self._asked(partial(self._take, free, known, full))
+            if claimed is None:
+                return
+            self._after = claimed.after
+            for message in claimed.messages:
+                self._start(message)
+            # Else the queues before this look's beginning may have more.
+            if began == self._after == FIRST:
+                return
 
-        def take() -> deliveries.Claimed:
-            with self._database.session() as session:
-                return deliveries.claim(
-                    session,
-                    after=self._after,
-                    busy=self._busy(),
-                    each=self._terms.each,
-                    most=free,
-                    lease_seconds=self._terms.timeout_seconds + LEASE_MARGIN,
-                )
-
-        claimed = await self._asked(take)
-        if claimed is None:
-            return
-        if self._after != FIRST and claimed.after == FIRST:
-            self._wake.set()  # the queues before this look's beginning may have more
-        self._after = claimed.after
-        for message in claimed.messages:
-            self._start(message)
-
-    def _busy(self) -> Counter[UUID]:
-        """Count what runs by queue; a queue that is left alone counts as full."""
-        now = time.monotonic()
-        self._paused = {queue: until for queue, until in self._paused.items() if until > now}
-        return Counter(self._sending.values()) | Counter(
-            dict.fromkeys(self._paused, self._terms.each)
-        )
+    def _take(
+        self, free: int, known: Mapping[UUID, int], full: Collection[str]
+    ) -> deliveries.Claimed:
+        with self._database.session() as session:
+            return deliveries.claim(
+                session,
+                after=self._after,
+                places=known,
+                full=full,
+                each=1,
+                most=min(free, self._places.most),
+                lease_seconds=self._terms.timeout_seconds + LEASE_MARGIN,
+            )
 
     def _start(self, message: Message) -> None:
+        self._places.begin(message)
         task = asyncio.create_task(self._send(message))
-        self._sending[task] = message.queue
+        self._sending.add(task)
         task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        del self._sending[task]
+        self._sending.remove(task)
         self._wake.set()
         if not task.cancelled() and (error := task.exception()) is not None:
             # A mistake of ours: it is sent again when its claim has run out.
@@ -162,10 +160,14 @@ class Deliverer:
 
     async def _send(self, message: Message) -> None:
         began = time.monotonic()
-        status, decision = await self._attempt(message)
+        status: int | None = None
+        try:
+            status, decision = await self._attempt(message)
+        finally:
+            self._places.end(message, answered=status is not None)
         if decision.pause_seconds:
             pause = min(decision.pause_seconds, LONGEST_PAUSE)
-            self._paused[message.queue] = time.monotonic() + pause
+            self._places.pause(message.queue, until=time.monotonic() + pause)
         self._finished.append(
             Outcome(
                 message=message,

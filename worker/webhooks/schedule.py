@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from core.webhooks.deliveries import Verdict
+from core.webhooks.outcomes import Verdict
 
 MINUTE, HOUR = 60.0, 3600.0
 DELAYS = (

@@ -216,14 +216,18 @@ def test_the_results_are_the_sheet_with_what_became_of_each_image(client, send, 
     answer = client.get(batch["links"]["results"])
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"
     header = answer.text.partition("\r\n")[0]
-    assert header == "prompt,sku,note,variant,status,error,image,seed,cache,seconds,warning"
+    assert header == (
+        "prompt,sku,note,variant,status,error,error_code,retry_helps,image,seed,cache,seconds,warning"
+    )
     first, second = read_csv(answer.text)
     assert first["note"] == 'one; "two"\nthree'
     assert first["status"] == "succeeded"
     assert first["seconds"] == "1.5"
     assert client.get(first["image"]).content == PIXELS
     assert second["note"] == "'=1+1"
+    assert (first["error_code"], first["retry_helps"]) == ("", "")
     assert (second["status"], second["error"], second["image"]) == ("failed", "Not a number.", "")
+    assert (second["error_code"], second["retry_helps"]) == ("generation_failed", "true")
 
 
 def test_results_of_more_than_one_page_are_whole(client, send, monkeypatch):

@@ -8,7 +8,11 @@ from sqlalchemy import text
 
 from core import idempotency
 from core.idempotency import Attempt
-from core.models import ApiKey, Batch, IdempotencyRecord, Job
+from core.lifecycle.approximation import NewEntry, add_entries
+from core.models import ApiKey, ApproximateLatents, Batch, IdempotencyRecord, Job
+from core.models.approximate import EMBEDDING_WIDTH
+from tests.integration.api.conftest import connect, serving
+from tests.integration.api.test_tenants import operations
 
 MUG = {"prompt": "a red mug"}
 
@@ -36,6 +40,31 @@ def test_the_same_request_is_done_once_and_answered_again(client, shop):
     assert second.headers["idempotency-replayed"] == "true"
     assert first.headers["x-request-id"] != second.headers["x-request-id"]
     assert len(shop.all(Job)) == 1
+
+
+def test_every_post_is_done_once(client, things):
+    bodies = {
+        "/v1/jobs": MUG,
+        "/v1/batches": {"rows": [{"sku": "A", "prompt": "a blue mug"}]},
+        "/v1/recipes": {"name": "spring", "fields": {"steps": 4}},
+        "/v1/cache/purge": {"all": True},
+        "/v1/keys": {"name": "second"},
+        "/v1/webhook-endpoints": {"url": "https://shop.example/second"},
+        "/v1/webhook-endpoints/{endpoint_id}/replay": {"since": "2026-01-01T00:00:00Z"},
+    }
+    posts = [path for method, path in operations(client) if method == "POST"]
+    assert set(bodies) < set(posts)
+    for path in posts:
+        named, headers = path.format(**things), key()
+        first, second = (
+            client.post(named, json=bodies.get(path, {}), headers=headers) for _ in range(2)
+        )
+        assert first.is_success, (path, first.text)
+        if "no-store" in first.headers.get("cache-control", ""):
+            assert second.json()["code"] == "answer_not_kept", path
+        else:
+            assert second.headers["idempotency-replayed"] == "true", path
+            assert (second.status_code, second.content) == (first.status_code, first.content)
 
 
 def test_also_when_the_image_is_finished(client, worker):
@@ -150,6 +179,35 @@ def test_work_without_its_answer_is_undone(client, database, shop, monkeypatch):
     assert shop.all(Job) == []
     assert client.post("/v1/jobs", json=MUG, headers=headers).status_code == 202
     assert len(shop.all(Job)) == 1
+
+
+def test_what_follows_work_that_was_undone_is_not_done(
+    settings, database, storage, shop, monkeypatch
+):
+    """A purge deletes latents from S3 after its answer: not those that can still be found."""
+    from api import idempotency as middleware
+
+    latents = ApproximateLatents(generation_id=uuid4(), step=2, key="latents/a", digest="", size=1)
+    entry = NewEntry(
+        generation_id=latents.generation_id,
+        tenant="shop",
+        scope="",
+        bundle_revision="r1",
+        prompt="a red mug",
+        embedding=[1.0] + [0.0] * (EMBEDDING_WIDTH - 1),
+        latents=[latents],
+    )
+    with database.session() as session:
+        add_entries(session, [entry])
+    storage.put("latents/a", b"x", content_type="application/octet-stream")
+    with monkeypatch.context() as patch, serving(settings) as url:
+        patch.setattr(middleware, "record", lambda *_: 1 / 0)
+        with connect(database, url, "shop") as client:
+            answer = client.post("/v1/cache/purge", json={"all": True}, headers=key())
+        assert answer.json()["code"] == "internal_error"
+    # The server has ended, and with it all that it left for after its answers.
+    assert len(shop.all(ApproximateLatents)) == 1
+    assert storage.read("latents/a", limit=10) == b"x"
 
 
 def test_what_was_refused_can_be_sent_again_corrected(client, shop):

@@ -5,7 +5,9 @@ import hashlib
 import pytest
 
 from core.errors import GenerationFailedError
+from core.lifecycle import recovery
 from tests.integration.api.conftest import PIXELS
+from tests.integration.shop import poll
 
 
 def test_asking_for_an_image_answers_at_once_with_a_queued_job_and_the_models_defaults(client):
@@ -153,6 +155,20 @@ def test_a_deadline_is_counted_from_now_by_postgres(client, shop):
     row = shop.job(job["id"])
     assert (row.deadline_at - datetime.fromisoformat(job["created_at"])).total_seconds() == 60
     assert row.deadline_at > datetime.now(UTC)
+
+
+def test_an_image_that_is_not_ready_by_its_deadline_fails(client, database):
+    job = client.post("/v1/jobs", json={"prompt": "a red mug", "deadline_seconds": 0.01}).json()
+
+    def late():
+        with database.session() as session:
+            return recovery.expire_deadlines(session)
+
+    poll(late)
+    failed = client.get(f"/v1/jobs/{job['id']}").json()
+    assert failed["state"] == "failed"
+    assert failed["error"]["code"] == "deadline_exceeded"
+    assert failed["error"]["retry_helps"] is True
 
 
 def test_a_prompt_that_is_too_long_is_accepted_with_a_warning_that_names_what_is_cut(client):

@@ -70,11 +70,23 @@ def test_a_key_has_as_many_images_waiting_as_it_may(serve, settings, send, worke
         assert answer.json()["code"] == "too_many_queued"
         assert "3 images waiting" in answer.json()["detail"]
         assert answer.headers["retry-after"] == "60"
+        assert answer.headers["ratelimit-policy"] == '"queued-images";q=3'
+        assert answer.headers["ratelimit"] == '"queued-images";r=0'
     assert len(shop.all(Job)) == 3
     worker.make(str(first.id))
     assert client.post("/v1/jobs", json={"prompt": "a white mug"}).status_code == 202
     client.post(f"/v1/jobs/{single.json()['id']}/cancel")
     assert client.post("/v1/jobs", json={"prompt": "a black mug"}).status_code == 202
+
+
+def test_an_answer_says_where_a_key_stands_with_both_limits(serve, settings, send):
+    client = serve(settings.model_copy(update={"queued_images": 3, "requests_per_minute": 9}))
+    send(client, "sku,prompt\nA,a red mug\nB,a blue mug\n")
+    rows = [{"sku": sku, "prompt": f"a {sku} mug"} for sku in ("white", "black")]
+    answer = client.post("/v1/batches", json={"rows": rows})
+    assert answer.status_code == 429
+    assert answer.headers["ratelimit"].startswith('"queued-images";r=1, "requests";r=7;t=')
+    assert answer.headers["ratelimit-policy"] == '"queued-images";q=3, "requests";q=9;w=60'
 
 
 @pytest.mark.parametrize("limit", [1, 0])

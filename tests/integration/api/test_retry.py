@@ -3,6 +3,7 @@
 import pytest
 
 from core.errors import DeadlineExceededError, GenerationFailedError
+from core.keys import create_key, list_keys
 from core.lifecycle import feeding
 from core.models import WebhookEvent
 from tests.integration.api.conftest import describe_bundle
@@ -49,6 +50,24 @@ def test_failed_rows_are_tried_again_and_no_others(client, shop, worker, failed)
     worker.make(jobs[0])
     done = client.get(f"/v1/batches/{batch_id}").json()
     assert (done["state"], done["counts"]["succeeded"]) == ("completed", 4)
+
+
+def test_it_counts_for_the_key_that_sent_the_batch(client, database, failed):
+    batch_id, _ = failed
+    with database.session() as session:
+        (sender,) = list_keys(session, "shop")
+        sender.queued_images = 2
+        session.add(sender)
+        _, limited = create_key(session, "shop", queued_images=1)
+    headers = {"Authorization": f"Bearer {limited}"}
+    refused = client.post(f"/v1/batches/{batch_id}/retry", headers=headers)
+    assert refused.status_code == 429
+    assert "may have 2 images" in refused.json()["detail"]
+    with database.session() as session:
+        (sender, _) = list_keys(session, "shop")
+        sender.queued_images = 3
+        session.add(sender)
+    assert client.post(f"/v1/batches/{batch_id}/retry", headers=headers).status_code == 202
 
 
 def test_it_may_fail_and_be_tried_again(client, worker, failed):

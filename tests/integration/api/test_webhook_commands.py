@@ -68,6 +68,30 @@ def test_an_endpoints_life_from_the_command_line(run, database):
         assert run("deliveries")[0] == 0
 
 
+def test_what_was_lost_is_sent_again_since_a_day(run, database):
+    with receiving() as receiver:
+        endpoint = run("create", receiver.url)[2].split()[1].rstrip(";")
+        for status in (204, 410):
+            receiver.reply = lambda _, status=status: Reply(status=status)
+            assert run("test", endpoint)[0] == 0
+            with_deliverer(database, Deliverer.drain)
+        assert "was not kept for it" in run("enable", endpoint)[2]
+        receiver.reply = lambda _: Reply()
+        for since, failed, number in (
+            ("2999-01-01", [], 0),
+            ("2020-01-01", ["--failed"], 1),
+            ("2020-01-01", ["--failed"], 0),
+            ("2020-01-01", [], 2),
+        ):
+            before = len(receiver.received)
+            code, _, said = run("replay", endpoint, "--since", since, *failed)
+            assert code == 0
+            assert said.startswith(f"{number} messages"), (since, failed)
+            with_deliverer(database, Deliverer.drain)
+            assert len(receiver.received) == before + number
+    assert len({request.headers["webhook-id"] for request in receiver.received}) == 2
+
+
 def test_what_cannot_be_done_is_said_in_a_sentence(run):
     code, _, said = run("create", "http://10.0.0.1/")
     assert code == 1

@@ -111,7 +111,8 @@ def with_deliverer(database: Database, work: Callable[[Deliverer], Any], **value
 
     async def run() -> Any:
         policy = Policy.of(Settings(_env_file=None, outbound_allow=allow, outbound_ports="1-65535"))
-        resolver, chosen = SystemResolver(), terms(**values)
+        chosen = terms(**values)
+        resolver = SystemResolver(at_once=chosen.at_once)
         try:
             async with OutboundClient(
                 policy, resolver.resolve, timeout_seconds=chosen.timeout_seconds

@@ -60,6 +60,7 @@ def test_a_failed_image_is_told_with_its_reason(shop, listening):
     (event,) = listening.events()
     assert event.type == "image.failed"
     assert event.data["error"]["code"] == "generation_failed"
+    assert event.data["error"]["retry_helps"] is True
     assert len(event.data["error"]["message"]) == outbox.MOST_REASON
     assert event.data["image"] is None
 

@@ -133,7 +133,7 @@ def test_a_formula_is_text_on_the_way_in_and_harmless_on_the_way_out(cell):
     from catalogue.results import Outcome
 
     outcome = Outcome(
-        row=wanted.row, variant=1, status="queued", error=None, image=None, seed=1, cache="miss",
-        seconds=None, warning=None,
+        row=wanted.row, variant=1, status="queued", error=None, error_code=None, retry_helps=None,
+        image=None, seed=1, cache="miss", seconds=None, warning=None,
     )  # fmt: skip
     assert format_lines(["sku"], [outcome]).startswith(f"'{cell}")

@@ -15,8 +15,8 @@ TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=20)
 
 def outcome(**row: object) -> Outcome:
     return Outcome(
-        row=row, variant=1, status="succeeded", error=None, image="/v1/jobs/x/image", seed=7,
-        cache="miss", seconds=1.25, warning=None,
+        row=row, variant=1, status="succeeded", error=None, error_code=None, retry_helps=None,
+        image="/v1/jobs/x/image", seed=7, cache="miss", seconds=1.25, warning=None,
     )  # fmt: skip
 
 
@@ -42,7 +42,7 @@ def test_what_was_in_the_sheet_is_in_the_results(columns, data):
     assert line[len(columns) :] == [
         "1",
         "succeeded",
-        "",
+        *("", "", ""),
         "/v1/jobs/x/image",
         "7",
         "miss",

@@ -25,6 +25,7 @@ def message(secrets: Sequence[str] = (), **values: Any) -> Message:
         **{
             "delivery_id": UUID(int=3),
             "attempt": 1,
+            "tenant": "shop",
             "queue": UUID(int=4),
             "endpoint_id": UUID(int=4),
             "url": "https://shop.example/hook",

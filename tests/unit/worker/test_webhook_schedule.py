@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.webhooks.deliveries import Verdict
+from core.webhooks.outcomes import Verdict
 from worker.webhooks.schedule import DELAYS, JITTER, LONGEST_WAIT, again, decide, retry_after
 
 

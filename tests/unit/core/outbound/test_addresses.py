@@ -4,7 +4,7 @@ import ipaddress
 
 import pytest
 
-from core.outbound.addresses import inner, read_address, refusal
+from core.outbound.addresses import _REFUSED, inner, read_address, refusal
 
 REFUSED = {
     "this network": ["0.0.0.0", "0.1.2.3"],
@@ -40,6 +40,13 @@ PUBLIC = ["8.8.8.8", "1.1.1.1", "93.184.215.14", "2606:4700:4700::1111", "2a00:1
 )
 def test_an_address_that_is_nobodys_business_is_refused(kind: str, address: str):
     assert refusal(read_address(address)), kind
+
+
+@pytest.mark.parametrize("network", _REFUSED)
+def test_a_refused_network_is_refused_from_end_to_end(network: str):
+    found = ipaddress.ip_network(network)
+    for address in (found[0], found[found.num_addresses // 2], found[-1]):
+        assert refusal(address), address
 
 
 @pytest.mark.parametrize("address", PUBLIC)

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from urllib.parse import urlsplit
 
@@ -157,6 +158,24 @@ def test_an_answer_that_breaks_off_is_no_answer(receiver: Receiver, post: Post):
     receiver.reply = lambda _: Reply(status=200, body=b"half", announced=100)
     with pytest.raises(OutboundError, match="no HTTP"):
         post(receiver.url)
+
+
+def test_a_server_does_not_decide_how_long_an_error_is(post: Post):
+    """The HTTP library quotes what it could not read, and errors are kept."""
+
+    def answer(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(65536)
+            connection.sendall(b"HTTP/1.1 200" + b"\x01" * 90_000 + b"\r\n\r\n")
+
+    with socket.create_server((HERE, 0)) as listener:
+        server = threading.Thread(target=answer, args=(listener,))
+        server.start()
+        with pytest.raises(OutboundError, match="no HTTP") as caught:
+            post(f"http://{HERE}:{listener.getsockname()[1]}/")
+        server.join()
+    assert len(str(caught.value)) <= 300
 
 
 def test_silence_ends_after_the_timeout(receiver: Receiver, post: Post):

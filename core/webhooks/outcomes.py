@@ -1,0 +1,182 @@
+"""Outcomes: what became of attempts, for their deliveries and for the health of endpoints."""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Float, Integer, Interval, Uuid, and_, cast, func, select, update
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Session, col
+
+from core.lifecycle.locks import among, array_of, lock_deliveries
+from core.models import WebhookDelivery, WebhookEndpoint
+from core.states import DeliveryState, change
+from core.webhooks.callbacks import forget, waiting_for
+from core.webhooks.deliveries import Message
+from core.webhooks.endpoints import disable, give_up, now
+
+
+class Verdict(Enum):
+    """What an attempt means for its delivery."""
+
+    DELIVERED = "delivered"
+    """The receiver has it."""
+    RETRY = "retry"
+    """It is sent again."""
+    GIVEN_UP = "given up"
+    """It is not sent again."""
+    GONE = "gone"
+    """Nothing is to be sent to its endpoint, or to its callback's address, any more."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """One attempt, over."""
+
+    message: Message
+    verdict: Verdict
+    status: int | None
+    """The HTTP status; None when there was no answer."""
+    error: str | None
+    """Why it is no success."""
+    seconds: float
+    """What the attempt took."""
+    delay_seconds: float = 0.0
+    """Until it is sent again."""
+
+
+def record(session: Session, outcomes: Collection[Outcome], *, disable_seconds: float) -> None:
+    """Write what became of attempts; of those whose claim was lost nothing is written.
+
+    Args:
+        session: An open transaction.
+        outcomes: Any number.
+        disable_seconds: An endpoint without a success for so long is told nothing any more.
+    """
+    gone_callbacks = [
+        one.message
+        for one in outcomes
+        if one.verdict is Verdict.GONE and one.message.endpoint_id is None
+    ]
+    endpoints = _lock_endpoints(session, outcomes)
+    unwanted = waiting_for(session, gone_callbacks)
+    recorded = {one.message.delivery_id for one in outcomes}
+    lock_deliveries(session, among(WebhookDelivery.id, recorded | unwanted))
+    by_verdict: dict[Verdict, list[Outcome]] = defaultdict(list)
+    for outcome in outcomes:
+        by_verdict[outcome.verdict].append(outcome)
+    gone = by_verdict[Verdict.GIVEN_UP] + by_verdict[Verdict.GONE]
+    _close(session, by_verdict[Verdict.DELIVERED], DeliveryState.DELIVERED)
+    _close(session, gone, DeliveryState.FAILED)
+    _postpone(session, by_verdict[Verdict.RETRY])
+    give_up(session, among(WebhookDelivery.id, unwanted))
+    forget(session, gone_callbacks)
+    _note_health(session, endpoints, outcomes, disable_seconds)
+
+
+def _given(outcomes: Sequence[Outcome]) -> Any:
+    return (
+        func.unnest(
+            array_of(Uuid(), [one.message.delivery_id for one in outcomes]),
+            array_of(Integer(), [one.message.attempt for one in outcomes]),
+            array_of(JSONB(), [_entry(one) for one in outcomes]),
+            array_of(Float(), [one.delay_seconds for one in outcomes]),
+        )
+        .table_valued("id", "attempt", "entry", "delay")
+        .render_derived(name="given")
+    )
+
+
+def _entry(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "status": outcome.status,
+        "error": outcome.error,
+        "seconds": round(outcome.seconds, 3),
+    }
+
+
+def _logged(given: Any) -> Any:
+    """Add an attempt to a delivery's log, by Postgres's clock."""
+    entry = func.jsonb_build_object("at", func.now(), type_=JSONB).op("||")(given.c.entry)
+    return col(WebhookDelivery.log).op("||")(func.jsonb_build_array(entry, type_=JSONB))
+
+
+def _fence(given: Any) -> Any:
+    return and_(
+        col(WebhookDelivery.id) == given.c.id, col(WebhookDelivery.attempts) == given.c.attempt
+    )
+
+
+def _close(session: Session, outcomes: Sequence[Outcome], state: DeliveryState) -> None:
+    if outcomes:
+        given = _given(outcomes)
+        session.execute(
+            change(WebhookDelivery, state).where(_fence(given)).values(log=_logged(given))
+        )
+
+
+def _postpone(session: Session, outcomes: Sequence[Outcome]) -> None:
+    if outcomes:
+        given = _given(outcomes)
+        session.execute(
+            update(WebhookDelivery)
+            .where(_fence(given), col(WebhookDelivery.state) == DeliveryState.PENDING)
+            .values(
+                log=_logged(given),
+                not_before=func.now() + given.c.delay * cast("1 second", Interval),
+            )
+        )
+
+
+def _lock_endpoints(
+    session: Session, outcomes: Collection[Outcome]
+) -> Mapping[UUID, WebhookEndpoint]:
+    """Lock the endpoints that were called, in the order of their ids.
+
+    Those that work too: whoever disables or deletes one gives up its deliveries while it holds it,
+    and so cannot wait for deliveries that are held here.
+    """
+    called = {one.message.endpoint_id for one in outcomes if one.message.endpoint_id}
+    statement = (
+        select(WebhookEndpoint)
+        .where(among(WebhookEndpoint.id, called))
+        .order_by(col(WebhookEndpoint.id))
+        .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
+    )
+    return {endpoint.id: endpoint for endpoint in session.execute(statement).scalars()}
+
+
+def _note_health(
+    session: Session,
+    endpoints: Mapping[UUID, WebhookEndpoint],
+    outcomes: Collection[Outcome],
+    disable_seconds: float,
+) -> None:
+    moment = now(session)
+    for endpoint in endpoints.values():
+        verdicts = _verdicts_on(endpoint, outcomes)
+        if not verdicts or endpoint.disabled_at is not None or endpoint.deleted_at is not None:
+            continue
+        if Verdict.GONE in verdicts:
+            disable(session, endpoint, "It answered 410 Gone.")
+        elif Verdict.DELIVERED in verdicts:
+            endpoint.failing_since = None
+        elif endpoint.failing_since is None:
+            endpoint.failing_since = moment
+        elif (moment - endpoint.failing_since).total_seconds() >= disable_seconds:
+            since = f"{endpoint.failing_since:%Y-%m-%d %H:%M}"
+            disable(session, endpoint, f"No delivery has succeeded since {since} UTC.")
+    session.flush()
+
+
+def _verdicts_on(endpoint: WebhookEndpoint, outcomes: Collection[Outcome]) -> set[Verdict]:
+    """Collect what was found of an endpoint's address, not of one that it had before."""
+    return {
+        one.verdict
+        for one in outcomes
+        if one.message.endpoint_id == endpoint.id and one.message.url == endpoint.url
+    }
