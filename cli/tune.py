@@ -6,10 +6,10 @@ import tempfile
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import psutil
 import typer
 from rich.table import Table
 
@@ -23,7 +23,7 @@ from cli.tune_chart import Point, draw
 from core.errors import BundleError
 from core.settings import Settings, get_settings
 from local.lock import running
-from worker.topology import format_cpus, machine_nodes, settle
+from worker.topology import format_cpus, machine_nodes, physical_cores, settle
 
 if TYPE_CHECKING:
     from worker.tuning.measure import Bench
@@ -173,11 +173,16 @@ def _bench(
 def _search(
     bench: "Bench", manifest: Manifest, end: float, decoding: float, latency_bound: float | None
 ) -> tuple[Sequence["Result"], "Result"]:
-    from worker.tuning.candidates import Candidate, candidates, variants  # noqa: PLC0415
+    from worker.tuning.candidates import (  # noqa: PLC0415
+        Candidate,
+        candidates,
+        with_fixed_shapes,
+        with_threads,
+    )
     from worker.tuning.search import Sample, best, search  # noqa: PLC0415
 
-    logical = len(os.sched_getaffinity(0))
-    cores = min(logical, psutil.cpu_count(logical=False) or logical)
+    allowed = os.sched_getaffinity(0)
+    cores = physical_cores(allowed)
     bound = float("inf")
     if latency_bound is not None:
         bound = (latency_bound - decoding) / manifest.defaults.steps
@@ -198,7 +203,10 @@ def _search(
 
         results = search(
             candidates(cores),
-            variants=lambda one: variants(one, cores=cores, logical=logical),
+            variants=[
+                partial(with_threads, cores=cores, logical=len(allowed)),
+                with_fixed_shapes,
+            ],
             measure=measure,
             has_time=lambda: time.monotonic() < end,
             bound=bound,
