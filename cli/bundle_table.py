@@ -6,6 +6,7 @@ from rich.table import Table
 
 from bundles.manifest import FILE_NAME, Manifest, load_manifest
 from bundles.plan import newest_plan
+from bundles.workshop import recover
 from cli.bundles import bundles_folder
 from cli.console import fail, say, show
 from core.errors import BundleError
@@ -32,6 +33,7 @@ def list_bundles() -> None:
     """
     settings = get_settings()
     folder = bundles_folder(settings)
+    recover(folder)
     table = Table(*COLUMNS, box=None)
     for file in sorted(folder.glob(f"*/{FILE_NAME}")):
         try:

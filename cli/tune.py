@@ -15,6 +15,7 @@ from rich.table import Table
 
 from bundles.manifest import Manifest, load_manifest
 from bundles.plan import TunedPlan, save_plan, this_machine
+from cli.bundles import find_bundle
 from cli.console import say, show, stderr, stdout
 from cli.errors import UsageError
 from cli.quiet import quieten
@@ -52,7 +53,7 @@ def tune(
     """
     settings = get_settings()
     home = settings.home.expanduser().resolve()
-    folder = _find(bundle, settings)
+    folder = bundle_folder(settings) if bundle is None else find_bundle(bundle, settings)
     manifest = load_manifest(folder)
     width, height = _size(size, manifest)
     if running(home) is not None:
@@ -103,13 +104,6 @@ class _Price:
 
     def images_per_minute(self, result: "Result") -> float:
         return 60 / (self._steps / result.steps_per_second + self._decoding)
-
-
-def _find(bundle: str | None, settings: Settings) -> Path:
-    if bundle is None:
-        return bundle_folder(settings)
-    named = settings.home.expanduser().resolve() / "bundles" / bundle
-    return named if named.is_dir() and not Path(bundle).is_dir() else Path(bundle)
 
 
 def _size(text: str | None, manifest: Manifest) -> tuple[int, int]:
