@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from bundles.records import Record, read_record
+from bundles.workshop import recover
 from core.approximation import NIRVANA, Threshold
 
 FORMAT = 1
@@ -182,11 +183,13 @@ class Manifest(Record):
 
 
 def load_manifest(folder: Path) -> Manifest:
-    """Read a bundle's manifest.
+    """Read a bundle's manifest; a bundle that a killed build has put aside is brought back first.
 
     Raises:
         BundleError: The folder has no manifest, or one that is damaged or from a newer packshot.
     """
+    if not (folder / FILE_NAME).exists():
+        recover(folder.parent)
     return read_record(
         folder / FILE_NAME,
         Manifest,

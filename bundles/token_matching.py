@@ -7,9 +7,9 @@ best matches are merged into their destination.
 
 It is written for OpenVINO's CPU plugin (docs/decisions/0006): tokens are split by slices, features
 are moved by one `Gather` or `EmbeddingBagOffsets` with a flat index, and indices alone are sorted
-and scattered. So it holds for every batch size, height and width of one graph, odd ones too, and
-rows of a batch never meet. In PyTorch it runs in eager mode and is differentiable, for
-quantisation-aware training.
+and scattered. So one graph holds for every batch size, height and width, and rows of a batch never
+meet; where the height or the width is odd nothing is merged. In PyTorch it runs in eager mode and
+is differentiable, for quantisation-aware training.
 """
 
 from fractions import Fraction
@@ -54,24 +54,24 @@ class Match(nn.Module):
 
     def __init__(self, ratio: float, *, mean: bool) -> None:
         super().__init__()
-        # Sources are three quarters of the tokens, a little less on odd grids. Whole numbers
-        # leave nothing to the rounding of whoever computes them.
-        share = Fraction(ratio).limit_denominator(1000) / Fraction(3, 4)
-        self.share = (share.numerator, share.denominator)
+        # Whole numbers leave nothing to the rounding of whoever computes with them.
+        self.ratio = Fraction(ratio).limit_denominator(1000).as_integer_ratio()
         self.mean = mean
 
     def forward(self, states: Tensor, height: int, width: int) -> Matches:
         """Match the tokens of (batch, height x width, channels).
 
-        On even grids `ratio` of all tokens are merged, rounded down; on odd ones, the same share
-        of the sources.
+        On even grids `ratio` of all tokens are merged, rounded down. Where the height or the width
+        is odd every token stays alone: attention sees them all, in another order.
         """
         batch, count, _ = states.shape
         destinations, *quarters = _quarters(states.reshape(batch, height, width, -1))
         sources = torch.cat(quarters, 1)
         similarity, partner = _best(sources.detach(), destinations.detach())
 
-        amount = sources.shape[1] * self.share[0] // self.share[1]
+        # Arithmetic and no branch, so that a graph decides it anew at each call.
+        even = (1 - height % 2) * (1 - width % 2)
+        amount = count * self.ratio[0] // self.ratio[1] * even
         kept = destinations.shape[1]
         order = similarity.argsort(dim=1, descending=True)
         rank = _inverse(order)

@@ -3,7 +3,6 @@
 import fcntl
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +10,9 @@ from types import TracebackType
 from typing import Self
 
 from core.errors import BundleError
+
+BUILDING = ".building"
+"""How the folders end in which bundles are built."""
 
 
 class Workshop:
@@ -30,11 +32,13 @@ class Workshop:
         """
         self.target = target
         self.key = key
-        self.folder = target.with_name(f".{target.name}.building")
+        self.folder = target.with_name(f".{target.name}{BUILDING}")
         self.bundle = self.folder / "bundle"
         """Becomes the bundle."""
         self.scratch = self.folder / "scratch"
         """For what should survive an interruption, but is no part of the bundle."""
+        self._old = self.folder / "old"
+        """The bundle that is being replaced."""
         self._lock: int | None = None
 
     def __enter__(self) -> Self:
@@ -44,14 +48,14 @@ class Workshop:
             BundleError: Another process builds this bundle.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._take(fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             self._release()
             raise BundleError(
                 f"{self.target} is being built by another process: wait for it, or end it"
             ) from None
+        self._put_back()
         self._forget_other_work()
         self.bundle.mkdir(exist_ok=True)
         self.scratch.mkdir(exist_ok=True)
@@ -81,12 +85,40 @@ class Workshop:
         aside.replace(self.bundle / name)
 
     def finish(self) -> None:
-        """Put the bundle in its place; a reader sees the old one or the new one, never a mix."""
+        """Put the bundle in its place; a reader sees the old one or the new one, never a mix.
+
+        Two renames: for a moment there is none. Whoever misses it then, or after a process that was
+        killed then, calls `recover`.
+        """
         if self.target.exists():
-            old = Path(tempfile.mkdtemp(prefix=f".{self.target.name}-old-", dir=self.folder))
-            self.target.replace(old / self.target.name)
+            self.target.replace(self._old)
         self.bundle.replace(self.target)
         self._remove()
+
+    def recover(self) -> None:
+        """Bring the old bundle back if a process was killed while it was being replaced."""
+        if not self._old.exists():
+            return
+        try:
+            # Whoever is between the two renames now is waited for.
+            self._take(fcntl.LOCK_EX)
+            self._put_back()
+        except OSError:
+            # The other has cleaned up meanwhile, or nothing can be written here.
+            return
+        finally:
+            self._release()
+
+    def _take(self, how: int) -> None:
+        self._lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        fcntl.flock(self._lock, how)
+
+    def _put_back(self) -> None:
+        """Undo half of `finish`, or clean up after all of it."""
+        if self.target.exists():
+            shutil.rmtree(self._old, ignore_errors=True)
+        elif self._old.exists():
+            self._old.replace(self.target)
 
     def _forget_other_work(self) -> None:
         note = self.folder / "key"
@@ -104,3 +136,14 @@ class Workshop:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+
+def recover(folder: Path) -> None:
+    """Bring back the bundles in a folder that a killed process was just replacing.
+
+    Args:
+        folder: That of several bundles; it need not exist.
+    """
+    for building in folder.glob(f".*{BUILDING}"):
+        target = building.with_name(building.name[1:].removesuffix(BUILDING))
+        Workshop(target, key="").recover()

@@ -5,7 +5,8 @@ from pathlib import Path
 from rich.table import Table
 
 from bundles.manifest import FILE_NAME, Manifest, load_manifest
-from bundles.plan import find_plan, this_machine
+from bundles.plan import newest_plan
+from bundles.workshop import recover
 from cli.bundles import bundles_folder
 from cli.console import fail, say, show
 from core.errors import BundleError
@@ -28,11 +29,11 @@ SHORT = {
 def list_bundles() -> None:
     """List the bundles in PACKSHOT_HOME/bundles.
 
-    Scores are those of `packshot model evaluate`; the speed is that of `packshot tune` on this
-    machine.
+    Scores are those of `packshot model evaluate`; the speed is what `packshot tune` measured last.
     """
     settings = get_settings()
     folder = bundles_folder(settings)
+    recover(folder)
     table = Table(*COLUMNS, box=None)
     for file in sorted(folder.glob(f"*/{FILE_NAME}")):
         try:
@@ -91,7 +92,8 @@ def _scores(manifest: Manifest) -> str:
 
 
 def _speed(manifest: Manifest, settings: Settings) -> str:
-    tuned = find_plan(settings.home.expanduser(), manifest.revision, this_machine())
+    # Not this process's machine: a worker that keeps to some of the CPUs has a plan for these.
+    tuned = newest_plan(settings.home.expanduser(), manifest.revision)
     return "–" if tuned is None else f"{tuned.steps_per_second:.3g} steps/s"
 
 

@@ -6,16 +6,17 @@ import tempfile
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import psutil
 import typer
 from rich.table import Table
 
 from bundles.manifest import Manifest, load_manifest
 from bundles.plan import TunedPlan, save_plan, this_machine
 from bundles.processor import read_features, shortcomings
+from cli.bundles import find_bundle
 from cli.console import say, show, stderr, stdout
 from cli.errors import UsageError
 from cli.quiet import quieten
@@ -24,7 +25,7 @@ from cli.tune_chart import Point, draw
 from core.errors import BundleError
 from core.settings import Settings, get_settings
 from local.lock import running
-from worker.topology import format_cpus, machine_nodes, settle
+from worker.topology import format_cpus, machine_nodes, physical_cores, settle
 
 if TYPE_CHECKING:
     from worker.tuning.measure import Bench
@@ -53,7 +54,7 @@ def tune(
     """
     settings = get_settings()
     home = settings.home.expanduser().resolve()
-    folder = _find(bundle, settings)
+    folder = bundle_folder(settings) if bundle is None else find_bundle(bundle, settings)
     manifest = load_manifest(folder)
     width, height = _size(size, manifest)
     for sentence in shortcomings(read_features(), manifest.precision):
@@ -106,13 +107,6 @@ class _Price:
 
     def images_per_minute(self, result: "Result") -> float:
         return 60 / (self._steps / result.steps_per_second + self._decoding)
-
-
-def _find(bundle: str | None, settings: Settings) -> Path:
-    if bundle is None:
-        return bundle_folder(settings)
-    named = settings.home.expanduser().resolve() / "bundles" / bundle
-    return named if named.is_dir() and not Path(bundle).is_dir() else Path(bundle)
 
 
 def _size(text: str | None, manifest: Manifest) -> tuple[int, int]:
@@ -177,11 +171,16 @@ def _bench(
 def _search(
     bench: "Bench", manifest: Manifest, end: float, decoding: float, latency_bound: float | None
 ) -> tuple[Sequence["Result"], "Result"]:
-    from worker.tuning.candidates import Candidate, candidates, variants  # noqa: PLC0415
+    from worker.tuning.candidates import (  # noqa: PLC0415
+        Candidate,
+        candidates,
+        with_fixed_shapes,
+        with_threads,
+    )
     from worker.tuning.search import Sample, best, search  # noqa: PLC0415
 
-    logical = len(os.sched_getaffinity(0))
-    cores = min(logical, psutil.cpu_count(logical=False) or logical)
+    allowed = os.sched_getaffinity(0)
+    cores = physical_cores(allowed)
     bound = float("inf")
     if latency_bound is not None:
         bound = (latency_bound - decoding) / manifest.defaults.steps
@@ -202,7 +201,10 @@ def _search(
 
         results = search(
             candidates(cores),
-            variants=lambda one: variants(one, cores=cores, logical=logical),
+            variants=[
+                partial(with_threads, cores=cores, logical=len(allowed)),
+                with_fixed_shapes,
+            ],
             measure=measure,
             has_time=lambda: time.monotonic() < end,
             bound=bound,

@@ -14,6 +14,9 @@ from core.settings import Settings
 NODES = Path("/sys/devices/system/node")
 """https://docs.kernel.org/admin-guide/mm/numaperf.html; `cpulist` holds a node's CPUs."""
 
+CPUS = Path("/sys/devices/system/cpu")
+"""https://docs.kernel.org/admin-guide/cputopology.html: which CPUs are one core's threads."""
+
 
 def parse_cpus(text: str) -> frozenset[int]:
     """Read a list of CPUs as the kernel writes it, like `0-3,8`; an empty one has none.
@@ -55,6 +58,24 @@ def numa_nodes(allowed: Collection[int], root: Path = NODES) -> Sequence[frozens
         if cpus:
             found[int(path.parent.name.removeprefix("node"))] = cpus
     return [found[node] for node in sorted(found)] or [frozenset(allowed)]
+
+
+def physical_cores(allowed: Collection[int], root: Path = CPUS) -> int:
+    """Count the cores that some CPUs are hardware threads of.
+
+    A CPU of which the system tells nothing is a core.
+
+    Args:
+        allowed: CPUs that this process may use.
+        root: The kernel's tree of CPUs.
+    """
+    cores = set()
+    for cpu in allowed:
+        try:
+            cores.add(parse_cpus((root / f"cpu{cpu}/topology/thread_siblings_list").read_text()))
+        except OSError:
+            cores.add(frozenset({cpu}))
+    return len(cores)
 
 
 def placement(

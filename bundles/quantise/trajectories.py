@@ -19,6 +19,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 from transformers import CLIPTextModel, CLIPTokenizer
 
+from bundles.conversion import load_part
 from bundles.manifest import Defaults
 from bundles.progress import Progress
 from core.errors import BundleError
@@ -159,9 +160,7 @@ def pipeline_around(source: Path, unet: Recorder, scheduler: str) -> StableDiffu
         # Built from its parts: `from_pretrained` would read the whole UNet's weights first.
         pipeline = StableDiffusionPipeline(
             vae=None,  # Nothing is decoded.
-            text_encoder=CLIPTextModel.from_pretrained(
-                source / "text_encoder", dtype=torch.float32, local_files_only=True
-            ),
+            text_encoder=load_part(CLIPTextModel, source / "text_encoder"),
             tokenizer=CLIPTokenizer.from_pretrained(source / "tokenizer", local_files_only=True),
             unet=unet,
             scheduler=getattr(diffusers, SCHEDULERS[scheduler]).from_pretrained(

@@ -21,7 +21,7 @@ def assemble(folder: Path, target: Path) -> None:
     Reads vae/, text.pt, unet.pt and classifier/ (which goes along, for evaluation). It is
     written aside and renamed over the old one.
     """
-    autoencoder = AutoencoderKL.from_pretrained(folder / "vae")
+    autoencoder = AutoencoderKL.from_pretrained(folder / "vae", use_safetensors=True)
     tokenizer = build_tokenizer()
     pipeline = StableDiffusionPipeline(
         vae=autoencoder,

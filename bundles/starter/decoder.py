@@ -34,7 +34,7 @@ def train_decoder(
     Its averaged weights go to `folder`/decoder.pt, for `restore_decoder`.
     """
     logging.basicConfig(level=logging.INFO if team.leads else logging.ERROR, format=LOG_FORMAT)
-    autoencoder = AutoencoderKL.from_pretrained(folder / "vae").train()
+    autoencoder = AutoencoderKL.from_pretrained(folder / "vae", use_safetensors=True).train()
     decoder = decoder_of(autoencoder)
     optimiser = torch.optim.AdamW(decoder.parameters(), PEAK_RATE, weight_decay=1e-4)
     average = Average(decoder, 0.995)

@@ -19,6 +19,7 @@ from diffusers import AutoencoderKL, StableDiffusionPipeline
 from optimum.intel import OVStableDiffusionPipeline
 from PIL import Image
 
+from bundles.conversion import load_part
 from bundles.evaluation.attributes import judge, score_attributes
 from bundles.manifest import Defaults
 from bundles.source import read_profile
@@ -40,7 +41,9 @@ def load_pipeline(model: Path) -> Any:
     """Load a text-to-image pipeline from a diffusers folder, or from a bundle (OpenVINO)."""
     if (model / "unet" / "openvino_model.xml").is_file():
         return OVStableDiffusionPipeline.from_pretrained(model)
-    return StableDiffusionPipeline.from_pretrained(model, torch_dtype=torch.float32)
+    return StableDiffusionPipeline.from_pretrained(
+        model, torch_dtype=torch.float32, use_safetensors=True
+    )
 
 
 def generate(pipeline: Any, prompts: Sequence[str], settings: Defaults, seed: int) -> Pixels:
@@ -105,8 +108,7 @@ def main() -> None:
         wrong = ", ".join(f"{what} {count}x" for what, count in mistakes.items())
         print(f"{name:<12}{share:>8.1%}  {wrong}")
     decibels = reconstruction_psnr(
-        AutoencoderKL.from_pretrained(SOURCE / "vae", torch_dtype=torch.float32),
-        draw_pictures(held_out, 1, seed=2),
+        load_part(AutoencoderKL, SOURCE / "vae"), draw_pictures(held_out, 1, seed=2)
     )
     print(f"{'VAE PSNR':<12}{decibels:>7.1f} dB")
     figures = {"prompts": len(prompts), "accuracy": scores.accuracy, "vae_psnr_db": decibels}

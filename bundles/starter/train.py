@@ -118,7 +118,7 @@ class Trainer:
         assemble(self.folder, self.folder / "weights")
 
     def _autoencoder(self) -> AutoencoderKL:
-        return AutoencoderKL.from_pretrained(self.folder / "vae").eval()
+        return AutoencoderKL.from_pretrained(self.folder / "vae", use_safetensors=True).eval()
 
     def _pictures(self, products: list[Product], each: int) -> Pictures:
         return draw_pictures(products, each, seed=1)

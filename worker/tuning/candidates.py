@@ -50,18 +50,28 @@ def candidates(cores: int) -> Sequence[Candidate]:
     ]
 
 
-def variants(candidate: Candidate, *, cores: int, logical: int) -> Sequence[Candidate]:
-    """Give what is worth trying of a candidate that does well.
+def with_threads(better: Sequence[Candidate], *, cores: int, logical: int) -> Sequence[Candidate]:
+    """Give other numbers of threads for those that do well with OpenVINO's choice.
+
+    Half of the cores (what the memory keeps up with, on some machines), all, and every hardware
+    thread. How many are best depends on the streams and hardly on the rows, so only the best of
+    each number of streams is tried; and no stream goes without a thread: OpenVINO would run fewer
+    streams.
 
     Args:
-        candidate: One that OpenVINO gave its choice of threads and one compiled model.
-        cores: Physical cores.
+        better: In the order of merit, the best first.
+        cores: Physical cores that this process may use.
         logical: CPUs that this process may use.
     """
-    threads = [0] if logical <= cores else [0, logical]
+    best = {one.streams: one for one in reversed(better)}
     return [
-        replace(candidate, threads=count, fixed=fixed)
-        for count in threads
-        for fixed in (False, True)
-        if (count, fixed) != (candidate.threads, candidate.fixed)
+        replace(one, threads=threads)
+        for one in best.values()
+        for threads in sorted({cores // 2, cores, logical})
+        if threads >= one.streams
     ]
+
+
+def with_fixed_shapes(better: Sequence[Candidate]) -> Sequence[Candidate]:
+    """Give those that do well once more, with a fixed shape beside the model for any."""
+    return [replace(one, fixed=True) for one in better]

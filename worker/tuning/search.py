@@ -1,9 +1,10 @@
 """The search for the best plan: successive halving, within a budget.
 
-Every candidate is measured once, then the better half and its variants again, then the better half
-of those, and so on (Jamieson and Talwalkar 2016, "Non-stochastic Best Arm Identification and
-Hyperparameter Optimization", arXiv 1502.07943). Survivors are measured in turn, so a machine whose
-speed drifts is unfair to none of them.
+Every candidate is measured once, then the better half and what is worth trying of it, then the
+better half of those, and so on (Jamieson and Talwalkar 2016, "Non-stochastic Best Arm
+Identification and Hyperparameter Optimization", arXiv 1502.07943). Threads and fixed shapes join
+only of those that do well without: every combination would be several times as many. Survivors are
+measured in turn, so a machine whose speed drifts is unfair to none of them.
 """
 
 import statistics
@@ -21,6 +22,10 @@ FIXED_GAIN = 1.05
 
 TIE = 0.98
 """Share of the best speed that counts as equal: the quicker image wins then."""
+
+
+Variants = Callable[[Sequence[Candidate]], Sequence[Candidate]]
+"""Gives what is worth trying of candidates that do well, which come in the order of merit."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +59,7 @@ class Result:
 def search(
     candidates: Sequence[Candidate],
     *,
-    variants: Callable[[Candidate], Sequence[Candidate]],
+    variants: Sequence[Variants],
     measure: Callable[[Candidate], Sample | None],
     has_time: Callable[[], bool],
     bound: float = float("inf"),
@@ -63,7 +68,7 @@ def search(
 
     Args:
         candidates: What to begin with.
-        variants: What to try further of those that do well at first.
+        variants: What to try further of those that did well, after each of the first rounds.
         measure: Measures one; takes its time. None: it cannot be run, and is left out.
         has_time: Whether there is time for another measurement.
         bound: Longest step, in seconds: what is slower survives only if nothing is quick enough.
@@ -74,7 +79,7 @@ def search(
     """
     results = {one: Result(candidate=one) for one in candidates}
     field_of = list(candidates)
-    first = True
+    joining = iter(variants)
     while True:
         # Back and forth, so that the same one is not always measured after the same other.
         for candidate in field_of:
@@ -88,14 +93,14 @@ def search(
         kept = [one.candidate for one in ranked[: max(FINALISTS, -(-len(ranked) // 2))]]
         if not kept:
             return _measured(results)
-        if first:
-            fresh = [more for one in kept for more in variants(one) if more not in results]
+        join = next(joining, None)
+        if join is not None:
+            fresh = [one for one in join(kept) if one not in results]
             results |= {one: Result(candidate=one) for one in fresh}
             kept += fresh
         elif all(len(results[one].samples) >= SAMPLES for one in kept):
             return _measured(results)
         field_of = sorted(kept, reverse=field_of == sorted(field_of))
-        first = False
 
 
 def best(results: Sequence[Result], *, bound: float = float("inf")) -> Result:

@@ -1,12 +1,15 @@
 """Post-training INT8, on the microscopic model."""
 
 import json
+import pickle
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import openvino as ov
 import pytest
+from safetensors.numpy import load_file, save_file
 
 from bundles.manifest import Defaults, Quantisation
 from bundles.microscopic import save_microscopic
@@ -120,6 +123,44 @@ def test_a_picture_s_calls_go_down_the_whole_schedule(calls):
     assert timesteps == sorted(timesteps, reverse=True)
     assert timesteps[0] > 700
     assert timesteps[-1] < 300
+
+
+class Trap:
+    """Leaves a file when it is unpickled."""
+
+    def __init__(self, file):
+        self.file = file
+
+    def __reduce__(self):
+        return Path.touch, (self.file,)
+
+
+@pytest.fixture
+def trapped(source, tmp_path):
+    """The source with its text encoder in halves only, beside a pickle that must not be read."""
+    folder = shutil.copytree(source, tmp_path / "halves")
+    encoder = folder / "text_encoder"
+    whole = load_file(encoder / "model.safetensors")
+    halves = {name: value.astype(np.float16) for name, value in whole.items()}
+    save_file(halves, encoder / "model.fp16.safetensors", metadata={"format": "pt"})
+    (encoder / "model.safetensors").unlink()
+    (encoder / "pytorch_model.bin").write_bytes(pickle.dumps(Trap(tmp_path / "sprung")))
+    yield folder
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_a_text_encoder_in_halves_calibrates_and_no_pickle_is_read(trapped, unet, calls, tmp_path):
+    (trajectory,) = draw(trapped, unet, tmp_path / "work", ["a mug"], calls_each=1)
+    states, expected = (
+        one["encoder_hidden_states"].astype(np.float32) for one in (trajectory.calls[0], calls[0])
+    )
+    np.testing.assert_allclose(states, expected, rtol=1e-2, atol=1e-2)
+
+
+def test_a_text_encoder_that_is_only_a_pickle_is_refused(trapped, unet, tmp_path):
+    (trapped / "text_encoder" / "model.fp16.safetensors").unlink()
+    with pytest.raises(BundleError, match=r"pytorch_model\.bin, a pickle.*safetensors only"):
+        draw(trapped, unet, tmp_path / "work", ["a mug"], calls_each=1)
 
 
 def test_few_calls_of_each_picture_cover_all_steps_together(source, unet, tmp_path):

@@ -50,7 +50,10 @@ def reference_groups(states: Tensor, height: int, width: int, ratio: float) -> l
     """Group the tokens (tokens, channels) of one image; the first of each group is its own place.
 
     Bolya & Hoffman 2023, section 3, with the top left token of each 2 x 2 cell as destination.
+    Where the cells at the edge are not whole every token stays alone.
     """
+    if height % 2 or width % 2:
+        return [[token] for token in range(height * width)]
     places = [(row, column) for row in range(height) for column in range(width)]
     destinations = [token for token, (row, column) in enumerate(places) if not row % 2 | column % 2]
     sources = [token for token in range(len(places)) if token not in destinations]
@@ -61,8 +64,8 @@ def reference_groups(states: Tensor, height: int, width: int, ratio: float) -> l
             for other in destinations
         ]
         best[source] = (max(cosines), destinations[cosines.index(max(cosines))])
-    share = Fraction(str(ratio)) / Fraction(3, 4)
-    merged = sorted(sources, key=lambda source: -best[source][0])[: int(len(sources) * share)]
+    amount = int(len(places) * Fraction(str(ratio)))
+    merged = sorted(sources, key=lambda source: -best[source][0])[:amount]
     groups = {token: [token] for token in range(len(places)) if token not in merged}
     for source in merged:
         groups[best[source][1]].append(source)
@@ -169,9 +172,16 @@ def merged(request):
     return unet, model, compile_model(model), reference_unet(request.param)
 
 
-@pytest.mark.parametrize(
-    "shape", [(1, 4, 8, 8), (3, 4, 8, 8), (2, 4, 16, 12), (2, 4, 7, 9), (1, 4, 4, 10), (2, 4, 5, 5)]
-)
+@pytest.fixture(scope="module")
+def plain():
+    """The UNet without merging, in PyTorch and compiled."""
+    return build_unet(), compile_model(trace_unet(build_unet()))
+
+
+@pytest.mark.parametrize("shape", [
+    (1, 4, 8, 8), (3, 4, 8, 8), (2, 4, 16, 12), (2, 4, 7, 9), (1, 4, 4, 10), (2, 4, 5, 5),
+    (2, 4, 6, 10), (2, 4, 7, 8),  # Odd at the coarser resolution only, and at the finer one only.
+])  # fmt: skip
 @torch.no_grad()
 def test_a_unet_does_what_the_paper_says_at_every_size(merged, shape):
     unet, _, compiled, reference = merged
@@ -181,6 +191,16 @@ def test_a_unet_does_what_the_paper_says_at_every_size(merged, shape):
     torch.testing.assert_close(
         torch.from_numpy(run(compiled, given)), expected, rtol=1e-4, atol=1e-5
     )
+
+
+@pytest.mark.parametrize("shape", [(2, 4, 7, 9), (1, 4, 5, 10), (3, 4, 3, 9), (2, 4, 6, 5)])
+@torch.no_grad()
+def test_nothing_is_merged_where_a_side_is_odd(merged, plain, shape):
+    """The same within rounding: tokens that stay alone attend in another order."""
+    unet, _, compiled, _ = merged
+    given = inputs(*shape)
+    torch.testing.assert_close(unet(**given).sample, plain[0](**given).sample, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(run(compiled, given), run(plain[1], given), rtol=1e-4, atol=1e-5)
 
 
 @torch.no_grad()

@@ -49,6 +49,23 @@ def add(home: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture
+def tuned(home: Path) -> Callable[..., None]:
+    """Store what `packshot tune` measured on a machine that differs from this one as is said."""
+
+    def tuned(steps_per_second: float, **machine: Any) -> None:
+        save_plan(
+            home,
+            TunedPlan(
+                plan=Plan(), machine=this_machine().model_copy(update=machine), revision=REVISION,
+                width=512, height=768, steps_per_second=steps_per_second, images_per_minute=1,
+                image_seconds=1, tuned_at=datetime.now(UTC),
+            ),
+        )  # fmt: skip
+
+    return tuned
+
+
+@pytest.fixture
 def listed(capsys: pytest.CaptureFixture[str]) -> Callable[[], list[dict[str, str]]]:
     def listed() -> list[dict[str, str]]:
         list_bundles()
@@ -64,7 +81,7 @@ def listed(capsys: pytest.CaptureFixture[str]) -> Callable[[], list[dict[str, st
     return listed
 
 
-def test_everything_that_is_known_of_a_bundle_is_shown(add, listed, home) -> None:
+def test_everything_that_is_known_of_a_bundle_is_shown(add, listed, tuned) -> None:
     folder = add(
         "mugs",
         precision="int8",
@@ -74,14 +91,7 @@ def test_everything_that_is_known_of_a_bundle_is_shown(add, listed, home) -> Non
         defaults=Defaults(width=512, height=768),
         scores={"psnr": 31.26, "ssim": 0.9514, "attribute_accuracy": 0.995, "clip_score": 0.8},
     )
-    save_plan(
-        home,
-        TunedPlan(
-            plan=Plan(), machine=this_machine(), revision=REVISION, width=512, height=768,
-            steps_per_second=12.34, images_per_minute=1, image_seconds=1,
-            tuned_at=datetime.now(UTC),
-        ),
-    )  # fmt: skip
+    tuned(12.34)
     (row,) = listed()
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     assert row == {
@@ -97,6 +107,20 @@ def test_everything_that_is_known_of_a_bundle_is_shown(add, listed, home) -> Non
         "revision": REVISION[:12],
         "folder": str(folder),
     }
+
+
+def test_the_speed_on_some_of_the_cpus_is_shown(add, listed, tuned) -> None:
+    """`tune` keeps to the CPUs that a worker will have; the table is made without."""
+    add("mugs")
+    tuned(3.21, cores=this_machine().cores + 1)
+    assert listed()[0]["speed"] == "3.21 steps/s"
+
+
+def test_of_several_speeds_the_last_is_shown(add, listed, tuned) -> None:
+    add("mugs")
+    tuned(5, cores=4)
+    tuned(7, cores=2)
+    assert listed()[0]["speed"] == "7 steps/s"
 
 
 def test_what_was_not_measured_is_a_dash(add, listed) -> None:

@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 
 from core.errors import InvalidSettingError
 from core.settings import Settings
-from worker.topology import format_cpus, numa_nodes, parse_cpus, placement, settle
+from worker.topology import (
+    format_cpus,
+    numa_nodes,
+    parse_cpus,
+    physical_cores,
+    placement,
+    settle,
+)
 
 
 def settings(**values) -> Settings:
@@ -64,6 +71,21 @@ def test_a_machine_that_tells_nothing_is_one_node(tmp_path):
 def test_this_machine_has_a_node_with_its_cpus():
     allowed = os.sched_getaffinity(0)
     assert frozenset().union(*numa_nodes(allowed)) == allowed
+
+
+def test_hardware_threads_of_a_core_are_one(tmp_path):
+    for cpu in range(8):
+        topology = tmp_path / f"cpu{cpu}" / "topology"
+        topology.mkdir(parents=True)
+        (topology / "thread_siblings_list").write_text(f"{cpu % 4},{cpu % 4 + 4}\n")
+    assert physical_cores(range(8), tmp_path) == 4
+    assert physical_cores({0, 1, 4}, tmp_path) == 2, "those that are not for us do not count"
+    assert physical_cores({0, 90}, tmp_path) == 2, "of which nothing is told"
+
+
+def test_this_machine_has_a_core_for_some_of_its_cpus():
+    allowed = os.sched_getaffinity(0)
+    assert 1 <= physical_cores(allowed) <= len(allowed)
 
 
 TWO = [frozenset({0, 1}), frozenset({2, 3})]

@@ -2,6 +2,7 @@
 
 import itertools
 from collections import Counter
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -9,16 +10,12 @@ from hypothesis import strategies as st
 
 from bundles.manifest import Defaults
 from bundles.plan import Plan
-from worker.tuning.candidates import Candidate, candidates, variants
+from worker.tuning.candidates import Candidate, candidates, with_fixed_shapes, with_threads
 from worker.tuning.measure import Bench
 from worker.tuning.search import FIXED_GAIN, Result, Sample, best, search
 from worker.unet import UNet
 
 FIRST = candidates(4)
-
-
-def no_variants(_: Candidate) -> list[Candidate]:
-    return []
 
 
 def sample(speed: float, seconds: float = 1.0) -> Sample:
@@ -40,11 +37,42 @@ def test_those_of_one_compiled_model_stand_together():
     assert runs == sorted(set(runs))
 
 
-def test_a_good_one_is_tried_with_a_fixed_shape_and_with_every_thread():
-    one = Candidate(streams=2, threads=0, rows=4)
-    tried = {(more.threads, more.fixed) for more in variants(one, cores=4, logical=8)}
-    assert tried == {(0, True), (8, False), (8, True)}
-    assert [more.fixed for more in variants(one, cores=4, logical=4)] == [True]
+@pytest.mark.parametrize(
+    ("cores", "logical", "threads"),
+    [
+        (1, 1, [1]),
+        (1, 2, [1, 2]),
+        (2, 2, [1, 2]),
+        (4, 8, [2, 4, 8]),
+        (6, 6, [3, 6]),
+    ],
+)
+def test_half_of_the_cores_all_and_all_hardware_threads_are_tried(cores, logical, threads):
+    more = with_threads([Candidate(streams=1, threads=0, rows=4)], cores=cores, logical=logical)
+    assert more == [Candidate(streams=1, threads=count, rows=4) for count in threads]
+
+
+def test_threads_are_tried_of_the_best_of_each_number_of_streams():
+    better = [
+        Candidate(streams=2, threads=0, rows=8),
+        Candidate(streams=1, threads=0, rows=4),
+        Candidate(streams=2, threads=0, rows=4),
+    ]
+    tried = {(one.streams, one.rows) for one in with_threads(better, cores=4, logical=4)}
+    assert tried == {(2, 8), (1, 4)}
+
+
+def test_no_stream_goes_without_a_thread():
+    better = [Candidate(streams=count, threads=0, rows=1) for count in (1, 2, 4)]
+    more = with_threads(better, cores=4, logical=8)
+    assert {(one.streams, one.threads) for one in more} == {
+        (1, 2), (1, 4), (1, 8), (2, 2), (2, 4), (2, 8), (4, 4), (4, 8),
+    }  # fmt: skip
+
+
+def test_what_does_well_is_tried_with_a_fixed_shape():
+    one = Candidate(streams=2, threads=8, rows=4)
+    assert with_fixed_shapes([one]) == [Candidate(streams=2, threads=8, rows=4, fixed=True)]
 
 
 def test_a_fixed_candidate_is_compiled_for_full_calls():
@@ -58,7 +86,7 @@ def test_without_noise_the_fastest_is_found(speeds: list[float]):
     truth = dict(zip(FIRST, speeds, strict=True))
     results = search(
         FIRST,
-        variants=no_variants,
+        variants=[],
         measure=lambda one: sample(truth[one]),
         has_time=lambda: True,
     )
@@ -72,7 +100,7 @@ def test_the_better_ones_are_measured_more_often_and_in_turn():
         order.append(one)
         return sample(one.streams * 10 + one.rows)
 
-    search(FIRST, variants=no_variants, measure=measure, has_time=lambda: True)
+    search(FIRST, variants=[], measure=measure, has_time=lambda: True)
     counts = Counter(order)
     assert order[: len(FIRST)] == list(FIRST)
     assert counts[Candidate(streams=4, threads=0, rows=8)] == max(counts.values()) >= 5
@@ -81,25 +109,49 @@ def test_the_better_ones_are_measured_more_often_and_in_turn():
     assert finals[:3] == finals[:2:-1], "back and forth"
 
 
-def test_variants_of_the_better_half_join():
-    def more(one: Candidate) -> list[Candidate]:
-        return list(variants(one, cores=4, logical=4))
+def all_variants(cores: int, logical: int):
+    return [partial(with_threads, cores=cores, logical=logical), with_fixed_shapes]
 
-    results = search(
-        FIRST,
-        variants=more,
-        measure=lambda one: sample(one.streams * (1.5 if one.fixed else 1.0)),
+
+def test_threads_and_then_fixed_shapes_of_the_better_join():
+    order: list[Candidate] = []
+
+    def measure(one: Candidate) -> Sample:
+        order.append(one)
+        gain = (1.5 if one.fixed else 1.0) * (1.2 if one.threads == 2 else 1.0)
+        return sample(gain * (4 - one.streams / 4))
+
+    results = search(FIRST, variants=all_variants(4, 4), measure=measure, has_time=lambda: True)
+    chosen = best(results).candidate
+    assert (chosen.streams, chosen.threads, chosen.fixed) == (1, 2, True)
+    assert not any(one.threads or one.fixed for one in order[: len(FIRST)])
+    assert not any(one.candidate.fixed and one.candidate.streams == 4 for one in results)
+
+
+@pytest.mark.parametrize(("cores", "logical", "most"), [(2, 2, 45), (4, 8, 70), (16, 32, 110)])
+def test_threads_do_not_make_the_search_long(cores: int, logical: int, most: int):
+    """In five minutes there are a hundred looks."""
+    order: list[Candidate] = []
+
+    def measure(one: Candidate) -> Sample:
+        order.append(one)
+        return sample(one.streams * 10 + one.rows + one.threads / 100)
+
+    search(
+        candidates(cores),
+        variants=all_variants(cores, logical),
+        measure=measure,
         has_time=lambda: True,
     )
-    assert best(results).candidate == Candidate(streams=4, threads=0, rows=1, fixed=True)
-    assert not any(one.candidate.fixed and one.candidate.streams == 1 for one in results)
+    assert {one.threads for one in order} >= {0, cores, logical}
+    assert len(order) <= most
 
 
 @pytest.mark.parametrize("measurements", [0, 1, 5, len(FIRST), 30])
 def test_the_search_ends_with_its_time_and_always_knows_something(measurements: int):
     results = search(
         FIRST,
-        variants=no_variants,
+        variants=[],
         measure=lambda one: sample(one.rows),
         has_time=budget(measurements),
     )
@@ -112,7 +164,7 @@ def test_the_search_ends_with_its_time_and_always_knows_something(measurements: 
 def test_what_cannot_be_run_is_left_out():
     results = search(
         FIRST,
-        variants=no_variants,
+        variants=[],
         measure=lambda one: sample(one.rows) if one.streams == 2 else None,
         has_time=lambda: True,
     )
@@ -121,7 +173,7 @@ def test_what_cannot_be_run_is_left_out():
 
 
 def test_nothing_that_can_be_run_is_nothing_found():
-    assert not search(FIRST, variants=no_variants, measure=lambda _: None, has_time=budget(1000))
+    assert not search(FIRST, variants=[], measure=lambda _: None, has_time=budget(1000))
 
 
 def result(speed: float, seconds: float, **values) -> Result:
