@@ -13,6 +13,10 @@ TEXT = (ROOT / "compose.yaml").read_text()
 _VARIABLE = re.compile(r"\$\$|\$\{(\w+)(?::-([^}]*)|:\?[^}]*)\}")
 
 
+NEEDED = frozenset(re.findall(r"\$\{(\w+):\?", TEXT))
+"""The variables that have no default."""
+
+
 def read(variables: Mapping[str, str]) -> dict[str, Any]:
     """Give the file with `${NAME:-default}`, `${NAME:?needed}` and `$$` replaced.
 
