@@ -82,6 +82,13 @@ def test_every_service_is_limited_restarted_and_unprivileged(services: dict[str,
     assert DOCKERFILE.count("\nUSER packshot\n") == 2
 
 
+def test_a_worker_may_finish_a_batch():
+    worker = compose_file.read(dict.fromkeys(compose_file.NEEDED, "x"))["services"]["worker"]
+    # Of 8 images at 512x512, 20 steps, guidance, 1.4 s for a row, and two workers on the cores.
+    assert int(worker["stop_grace_period"].removesuffix("m")) * 60 > 8 * 20 * 2 * 1.4 * 2
+    assert int(worker["deploy"]["replicas"]) == 2
+
+
 def test_no_secret_is_in_the_file():
     for name in ("PASSWORD", "TOKEN", "SECRET", "ACCESS_KEY", "BASIC_AUTH"):
         for line in re.findall(rf"^ +\w*{name}\w*: (.+)$", COMPOSE, re.MULTILINE):
