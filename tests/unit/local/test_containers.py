@@ -13,12 +13,28 @@ import jsonschema
 import pytest
 import yaml
 
+from core.settings import Settings
 from tests.integration import compose_file
 
 ROOT = Path(__file__).parents[3]
 COMPOSE = (ROOT / "compose.yaml").read_text()
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 OURS = ("migrate", "bucket", "bundle", "api", "worker", "housekeeping", "webhooks", "flower")
+NOT_PASSED = {
+    # The image says where it is.
+    "home",
+    # Containers are given CPUs by the engine.
+    "worker_cpus",
+    # How often a process looks; nobody needs another rhythm in a container.
+    "feed_seconds",
+    "heartbeat_seconds",
+    "janitor_seconds",
+    "republish_seconds",
+    "stats_seconds",
+    "sweep_seconds",
+    "webhook_poll_seconds",
+}
+"""Settings that no container gets."""
 PUBLISHED = ("api", "flower", "prometheus", "grafana")
 
 
@@ -32,6 +48,27 @@ def test_every_required_variable_is_in_the_example():
     required = set(re.findall(r"\$\{(\w+):\?", COMPOSE))
     example = re.findall(r"^(?:# )?(\w+)=", (ROOT / ".env.example").read_text(), re.MULTILINE)
     assert required <= set(example)
+
+
+def test_every_setting_reaches_a_container_or_is_left_out_on_purpose(services: dict[str, Any]):
+    passed = {name for service in OURS for name in services[service]["environment"]}
+    fields = {f"PACKSHOT_{name.upper()}": name for name in Settings.model_fields}
+    assert {name for name in passed if name.startswith("PACKSHOT_")} <= set(fields)
+    assert {fields[name] for name in set(fields) - passed} == NOT_PASSED
+
+
+def test_a_value_in_the_example_s_place_reaches_the_container():
+    needed = dict.fromkeys(compose_file.NEEDED, "x")
+    chosen = {
+        "PACKSHOT_LOG_LEVEL": "DEBUG",
+        "PACKSHOT_BROKER_URL": "amqp://shop:secret@rabbit:5672//",
+        "PACKSHOT_DATABASE_URL": "postgresql+psycopg://shop@db/shop",
+    }
+    usual = compose_file.read(needed)["services"]["worker"]["environment"]
+    worker = compose_file.read(needed | chosen)["services"]["worker"]["environment"]
+    assert {name: worker[name] for name in chosen} == chosen
+    assert usual["PACKSHOT_BROKER_URL"] == "redis://:x@valkey:6379/0"
+    assert "PACKSHOT_LOG_LEVEL" not in usual
 
 
 def test_every_dependency_is_a_service_that_can_meet_its_condition(services: dict[str, Any]):
@@ -65,6 +102,11 @@ def test_the_file_is_what_the_compose_specification_says():
     variables = dict.fromkeys(re.findall(r"^(?:# )?(\w+)=", example, re.MULTILINE), "x")
     for text in (yaml.safe_load(COMPOSE), compose_file.read(variables | {"WORKERS": "2"})):
         jsonschema.validate(text, schema, jsonschema.Draft7Validator)
+    guide = (ROOT / "docs" / "operations.md").read_text()
+    overrides = re.findall(r"^```yaml\n(.+?)^```$", guide, re.MULTILINE | re.DOTALL)
+    assert overrides
+    for text in overrides:
+        jsonschema.validate(yaml.safe_load(text), schema, jsonschema.Draft7Validator)
     wrong = {"services": {"api": {"restarts": "no"}}}
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(wrong, schema, jsonschema.Draft7Validator)
