@@ -19,6 +19,7 @@ from tests.integration import compose_file
 ROOT = Path(__file__).parents[3]
 COMPOSE = (ROOT / "compose.yaml").read_text()
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
+ALERTS = Path(__file__).with_name("alerts.yml")
 OURS = ("migrate", "bucket", "bundle", "api", "worker", "housekeeping", "webhooks", "flower")
 NOT_PASSED = {
     # The image says where it is.
@@ -168,9 +169,14 @@ def test_the_images_have_all_packages_and_the_same_torch():
     shutil.which("promtool") is None,
     reason="promtool is not installed (Debian: apt-get install prometheus)",
 )
-def test_prometheus_takes_its_rules():
-    rules = ROOT / "deploy" / "prometheus" / "rules.yml"
-    subprocess.run(["promtool", "check", "rules", rules], check=True)
+def test_every_alert_fires_when_it_should_and_only_then():
+    subprocess.run(["promtool", "test", "rules", ALERTS], check=True)
+
+
+def test_every_alert_has_a_case():
+    groups = yaml.safe_load((ROOT / "deploy" / "prometheus" / "rules.yml").read_text())["groups"]
+    alerts = {rule["alert"] for group in groups for rule in group["rules"] if "alert" in rule}
+    assert set(re.findall(r'alertname="(\w+)"', ALERTS.read_text())) == alerts
 
 
 def test_every_folder_that_is_mounted_is_there(services: dict[str, Any]):
