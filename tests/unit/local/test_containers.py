@@ -116,8 +116,8 @@ def test_the_file_is_what_the_compose_specification_says():
 def test_every_service_is_limited_restarted_and_unprivileged(services: dict[str, Any]):
     for name, service in services.items():
         assert service["restart"] in ("no", "unless-stopped"), name
-        if service["restart"] != "no":
-            assert service["deploy"]["resources"]["limits"]["memory"], name
+        assert set(service["deploy"]["resources"]["limits"]) == {"cpus", "memory"}, name
+        assert service["restart"] == "no" or "healthcheck" in service, name
     for name in OURS:
         assert services[name]["user"] == "10001:10001"
         assert services[name]["cap_drop"] == ["ALL"]
