@@ -138,6 +138,23 @@ def test_no_secret_is_in_the_file():
             assert re.fullmatch(r"\$\{\w+:\?[^}]+\}", line), line
 
 
+def test_flower_knows_the_broker_and_its_own_login_only():
+    flower = compose_file.read(dict.fromkeys(compose_file.NEEDED, "x"))["services"]["flower"]
+    secret = [
+        name for name, value in flower["environment"].items() if "x" in re.split(r"\W", value)
+    ]
+    assert secret == ["PACKSHOT_BROKER_URL", "FLOWER_BASIC_AUTH"]
+    assert flower["volumes"] == []
+
+
+def test_the_build_gets_what_it_copies_and_nothing_else():
+    ignored = (ROOT / ".dockerignore").read_text()
+    copied = re.findall(r"^COPY ([^-]\S*) ", DOCKERFILE, re.MULTILINE)
+    allowed = re.findall(r"^!(\S+)$", ignored, re.MULTILINE)
+    assert sorted(copied) == sorted(allowed)
+    assert "\n*\n" in ignored
+
+
 def test_the_lock_of_the_api_image_is_a_part_of_the_other():
     def packages(name: str) -> set[str]:
         # Each with its marker and its hashes, but without who wants it.
@@ -151,8 +168,10 @@ def test_the_lock_of_the_api_image_is_a_part_of_the_other():
     assert not [block for block in small if block.startswith(tuple(f"{name}==" for name in heavy))]
 
 
-def test_the_broker_never_evicts(services: dict[str, Any]):
-    assert "--maxmemory-policy noeviction" in " ".join(services["valkey"]["command"])
+def test_the_broker_keeps_what_it_is_told(services: dict[str, Any]):
+    command = " ".join(services["valkey"]["command"])
+    assert "--maxmemory-policy noeviction" in command
+    assert "--appendonly yes" in command
 
 
 def test_the_images_have_all_packages_and_the_same_torch():
