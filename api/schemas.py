@@ -205,6 +205,10 @@ class JobView(BaseModel):
 
     id: UUID
     batch_id: UUID | None
+    generation_id: UUID | None = Field(
+        description="What computes it, maybe for other jobs too: its task in Flower, and the "
+        "`generation` of the workers' log lines; null: it came from store."
+    )
     sku: str
     variant: int
     line: int | None = Field(description="Line of the sheet.")

@@ -149,6 +149,11 @@ class Settings(BaseSettings):
     heartbeat_seconds: PositiveFloat = Field(
         default=1.0, description="How often a worker renews leases and looks for cancellations."
     )
+    health_file: str = Field(
+        default="",
+        description="File that housekeeping and the webhook worker touch while they go on, for "
+        "health checks; empty: none.",
+    )
     max_attempts: PositiveInt = Field(
         default=3, description="Times an image is tried before it fails."
     )

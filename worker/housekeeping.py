@@ -18,6 +18,7 @@ from core.settings import Settings
 from core.storage import STORAGE_ERRORS, Storage
 from worker.approximate.janitor import ApproximateJanitor
 from worker.feeder import Feeder
+from worker.heartbeat import Heartbeat
 from worker.janitor import Janitor, limits_of
 from worker.startup import run_or_explain, wait_for_services
 from worker.sweeper import Sweeper
@@ -62,8 +63,11 @@ def run(settings: Settings) -> int:
         ttl_seconds=settings.approximate_ttl_seconds,
     )
     images = Janitor(database=database, storage=storage, limits=limits_of(settings))
+    heartbeat = Heartbeat(settings.health_file)
     threads = [
-        threading.Thread(target=repeat_until, args=(stopped, work, seconds), daemon=True)
+        threading.Thread(
+            target=repeat_until, args=(stopped, heartbeat.watch(work), seconds), daemon=True
+        )
         for work, seconds in (
             (sweeper.sweep, settings.sweep_seconds),
             (partial(feed, feeder), settings.feed_seconds),

@@ -5,6 +5,8 @@ Label values are few and known beforehand: never a tenant, a prompt or an id.
 
 from prometheus_client import Counter, Histogram
 
+from core.lanes import Lane
+
 UNET_BATCH_IMAGES = Histogram(
     "packshot_unet_batch_images",
     "Images that shared a UNet call.",
@@ -37,6 +39,9 @@ IMAGE_SECONDS = Histogram(
     buckets=(0.1, 0.3, 1, 3, 10, 30, 60, 120, 300, 600, 1800),
 )
 
+# There from the start, so that a rate over the first image is no gap.
+for _lane in Lane:
+    IMAGE_SECONDS.labels(_lane.value)
+
 for _stage in ("encode", "unet", "decode", "store", "record"):
-    # There from the start, so that a rate over its first image is no gap.
     STAGE_SECONDS.labels(_stage)

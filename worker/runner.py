@@ -68,6 +68,11 @@ class Delivery(Enum):
     """Back to its lane: the generation is queued, or could not be looked at."""
 
 
+for _delivery in Delivery:
+    # There from the start: what never happened is 0 for an alert, and not unknown.
+    ATTEMPTS.labels(outcome=_delivery.value)
+
+
 class Engine(Protocol):
     """What the runner needs of the engine."""
 

@@ -9,6 +9,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 
 from api import reading
 from api.acceptance import accept_batch, terms_of
+from api.acceptance_log import log_accepted
 from api.archive import stream_archive
 from api.batch_rows import BatchRows
 from api.counting import count_submission
@@ -71,10 +72,12 @@ def post_batch(
         found = report(session, bundle, terms, sheet, fields, home=home, recipe=recipe)
         return JSONResponse(found.model_dump(mode="json"))
     accepted = accept_batch(session, bundle, terms, sheet, fields, name=upload.name, recipe=recipe)
+    batch = view_batch(session, find_batch(session, tenant, accepted.batch.id))
+    background.add_task(log_accepted, batch=str(batch.id), images=batch.total)
     background.add_task(count_submission, services.results, terms, accepted.submission)
     background.add_task(publish, services, caller.tenant, accepted.submission.published)
-    response.headers["Location"] = batch_path(accepted.batch.id)
-    return view_batch(session, find_batch(session, tenant, accepted.batch.id))
+    response.headers["Location"] = batch_path(batch.id)
+    return batch
 
 
 @router.get("")

@@ -7,6 +7,7 @@ from fastapi import APIRouter, BackgroundTasks, Depends, Header, Query, Response
 from fastapi.responses import RedirectResponse
 
 from api.acceptance import accept_job, terms_of
+from api.acceptance_log import log_accepted
 from api.counting import count_submission
 from api.dependencies import ServicesNow, SessionNow, Submitter, Tenant, get_caller
 from api.images import etag_of, image_response, matches, ready_image
@@ -40,10 +41,14 @@ def post_job(
     request, _ = use_recipe(session, caller.tenant, request)
     terms = terms_of(request, caller, services.settings, services.outbound)
     accepted = accept_job(session, services.bundle.get(), terms, request, services.results)
+    view = show_job(session, accepted.row)
+    background.add_task(
+        log_accepted, job=str(view.id), generation=str(view.generation_id), cache=view.cache.value
+    )
     background.add_task(count_submission, services.results, terms, accepted.submission)
     background.add_task(publish, services, caller.tenant, accepted.submission.published)
-    response.headers["Location"] = f"/v1/jobs/{accepted.row[0].id}"
-    return show_job(session, accepted.row)
+    response.headers["Location"] = f"/v1/jobs/{view.id}"
+    return view
 
 
 @router.get("/{job_id}", responses=problems(404))

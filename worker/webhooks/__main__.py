@@ -11,6 +11,7 @@ from core.outbound.client import OutboundClient
 from core.outbound.policy import Policy
 from core.outbound.resolver import SystemResolver
 from core.settings import Settings
+from worker.heartbeat import Heartbeat
 from worker.startup import run_or_explain, wait_for_services
 from worker.webhooks.deliverer import Deliverer, Terms
 
@@ -56,7 +57,8 @@ async def _deliver(settings: Settings, policy: Policy, database: Database) -> No
         ) as client:
             log.info("delivering", at_once=settings.webhook_concurrency)
             deliverer = Deliverer(database=database, client=client, terms=terms_of(settings))
-            await deliverer.run(stopped)
+            heartbeat = Heartbeat(settings.health_file)
+            await deliverer.run(stopped, after_step=heartbeat.watch(lambda: None))
     finally:
         resolver.close()
 

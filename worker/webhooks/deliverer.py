@@ -76,13 +76,20 @@ class Deliverer:
         self._wake = asyncio.Event()
         self._away = False
 
-    async def run(self, stopped: asyncio.Event) -> None:
+    async def run(
+        self, stopped: asyncio.Event, *, after_step: Callable[[], object] = lambda: None
+    ) -> None:
         """Deliver until it is stopped; then finish what runs, if that is quick enough.
 
         What is cut off is sent again, under the same id, when its claim has run out.
+
+        Args:
+            stopped: Ends it.
+            after_step: Called after each look at the outbox.
         """
         while not stopped.is_set():
             await self.step()
+            after_step()
             await self._wait(stopped)
         if self._sending:
             await asyncio.wait(self._sending, timeout=self._terms.timeout_seconds)

@@ -49,14 +49,16 @@ def test_the_same_request_again_is_answered_from_store(client, worker):
     assert again.status_code == 202
     assert again.json()["state"] == "succeeded"
     assert again.json()["cache"] == "exact"
+    assert again.json()["generation_id"] is None
     assert again.json()["seconds"] == 0
     assert client.get(again.json()["image"]["url"]).content == PIXELS
 
 
-def test_the_same_request_while_it_runs_joins_it(client, worker):
+def test_the_same_request_while_it_runs_joins_it(client, shop, worker):
     first = client.post("/v1/jobs", json={"prompt": "a red mug"}).json()
     second = client.post("/v1/jobs", json={"prompt": "A  RED mug"}).json()
     assert (first["cache"], second["cache"]) == ("miss", "coalesced")
+    assert first["generation_id"] == second["generation_id"] == str(shop.generation_of(first["id"]))
     worker.make(first["id"])
     assert client.get(f"/v1/jobs/{second['id']}").json()["state"] == "succeeded"
 

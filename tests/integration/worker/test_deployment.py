@@ -1,7 +1,7 @@
 """compose.yaml without containers: its commands with its variables, on services of this machine.
 
 Hosts, ports and folders are replaced, and what belongs to the API image sees its packages only;
-all else is as the file says. One deployment serves all tests here.
+all else is as the file says. One deployment for each broker serves all tests here.
 """
 
 import contextlib
@@ -14,23 +14,38 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 import yaml
+from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import make_url
 
 from local.infrastructure import Infrastructure
 from local.ports import free_port
 from tests.integration import compose_file
 from tests.integration.compose_file import ROOT
+from tests.integration.rabbitmq import SERVER, RabbitMQ
 from tests.integration.shop import poll
+from tests.receiver import receiving
 
 SECONDS = 300
 ONCE = ("migrate", "bucket", "bundle")
 PORTS = {"api": "8000", "worker": "9100", "flower": "5555"}
+HEALTHY = (*PORTS, "housekeeping", "webhooks")
+BROKERS = (
+    "valkey",
+    pytest.param(
+        "rabbitmq",
+        marks=pytest.mark.skipif(
+            not SERVER.exists(),
+            reason="RabbitMQ is not installed (Debian: apt-get install rabbitmq-server)",
+        ),
+    ),
+)
 TOKEN = "a-metrics-token"
 LOGIN = "watcher:a-flower-password"
 
@@ -38,10 +53,12 @@ LOGIN = "watcher:a-flower-password"
 class Deployment:
     """The processes of compose.yaml that are ours."""
 
-    def __init__(self, services: Infrastructure, bundle: Path, folder: Path) -> None:
+    def __init__(
+        self, services: Infrastructure, bundle: Path, folder: Path, chosen: Mapping[str, str]
+    ) -> None:
         self.folder = folder
         postgres = make_url(services.postgres.url("compose"))
-        variables = {
+        passwords = {
             "POSTGRES_PASSWORD": postgres.password,
             "VALKEY_PASSWORD": services.valkey.password,
             "PACKSHOT_S3_ACCESS_KEY_ID": services.s3.access_key_id,
@@ -49,11 +66,9 @@ class Deployment:
             "PACKSHOT_METRICS_TOKEN": TOKEN,
             "FLOWER_BASIC_AUTH": LOGIN,
             "GRAFANA_PASSWORD": "a-grafana-password",
-            "PACKSHOT_BUNDLE": str(bundle),
         }
-        self.secrets = [
-            value for name, value in variables.items() if name not in {"PACKSHOT_BUNDLE"}
-        ]
+        self.secrets = list(passwords.values())
+        variables = {**passwords, **chosen, "PACKSHOT_BUNDLE": str(bundle)}
         self.services: dict[str, Any] = compose_file.read(variables)["services"]
         self.places = {
             "@postgres:5432/packshot": f"@127.0.0.1:{postgres.port}/compose",
@@ -79,7 +94,8 @@ class Deployment:
         return [sys.executable, str(locked), str(ROOT / "requirements-api.lock"), *words[1:]]
 
     def moved(self, name: str, text: str) -> str:
-        """Replace addresses of containers by those of this machine."""
+        """Replace addresses and folders of containers by those of this machine."""
+        text = text.replace("/tmp/health", str(self.folder / f"{name}.health"))
         for old, new in self.places.items():
             text = text.replace(old, new)
         return text.replace(PORTS[name], self.ports[name]) if name in PORTS else text
@@ -141,6 +157,14 @@ class Deployment:
             poll(healthy, seconds=SECONDS)
             self.healthy.add(name)
 
+    def value(self, name: str, sample: str, **labels: str) -> float:
+        """Give a sample that a process exports."""
+        for family in text_string_to_metric_families(self.metrics(name)):
+            for one in family.samples:
+                if (one.name, one.labels) == (sample, labels):
+                    return one.value
+        raise KeyError(sample)
+
     def metrics(self, name: str) -> str:
         url = f"http://127.0.0.1:{self.ports[name]}/metrics"
         answer = httpx.get(url, headers={"Authorization": f"Bearer {TOKEN}"}, trust_env=False)
@@ -148,11 +172,26 @@ class Deployment:
         return answer.text
 
 
+@pytest.fixture(scope="module", params=BROKERS)
+def broker_setting(request, tmp_path_factory) -> Iterator[dict[str, str]]:
+    """What `.env` says of the broker: nothing for the file's own."""
+    if request.param == "valkey":
+        yield {}
+        return
+    with RabbitMQ(tmp_path_factory.mktemp("rabbitmq")) as rabbitmq:
+        yield {"PACKSHOT_BROKER_URL": rabbitmq.url}
+
+
 @pytest.fixture(scope="module")
-def deployment(services, bundle, tmp_path_factory) -> Iterator[Deployment]:
+def deployment(services, bundle, broker_setting, tmp_path_factory) -> Iterator[Deployment]:
     services.postgres.create_database("compose")
     services.valkey.flush()
-    deployment = Deployment(services, bundle, tmp_path_factory.mktemp("compose"))
+    receivers = {
+        "PACKSHOT_OUTBOUND_ALLOW": "127.0.0.1",
+        "PACKSHOT_OUTBOUND_PORTS": "1024-65535",
+    }
+    folder = tmp_path_factory.mktemp("compose")
+    deployment = Deployment(services, bundle, folder, broker_setting | receivers)
     for name in ONCE:
         done = deployment.run(name, deployment.services[name]["command"])
         assert done.returncode == 0, (name, done.stderr)
@@ -169,34 +208,127 @@ def deployment(services, bundle, tmp_path_factory) -> Iterator[Deployment]:
             services.postgres.drop_database("compose")
 
 
-@pytest.mark.parametrize("name", PORTS)
+@pytest.mark.parametrize("name", HEALTHY)
 def test_a_service_passes_its_health_check(deployment, name):
     deployment.wait_until_healthy(name)
 
 
-def test_a_key_is_made_and_an_image_with_it(deployment):
+@pytest.mark.parametrize("name", ["housekeeping", "webhooks"])
+def test_a_process_without_a_port_that_stands_still_is_unhealthy(deployment, name):
+    deployment.wait_until_healthy(name)
+    process, file = deployment.processes[name], deployment.folder / f"{name}.health"
+    process.send_signal(signal.SIGSTOP)
+    try:
+        os.utime(file, (0, 0))
+        words = deployment.services[name]["healthcheck"]["test"][1:]
+        assert deployment.run(name, words).returncode != 0
+    finally:
+        process.send_signal(signal.SIGCONT)
+    poll(lambda: deployment.run(name, words).returncode == 0, seconds=SECONDS)
+
+
+@contextmanager
+def order_from(deployment: Deployment) -> Iterator[tuple[httpx.Client, str]]:
+    """Make a key as the file says, and give a client with it."""
     deployment.wait_until_healthy("api")
-    made = deployment.run(
-        "api", ["python", "-m", "cli", "keys", "create", "--tenant", "shop", "--name", "test"]
-    )
+    keys = ["python", "-m", "cli", "keys", "create", "--tenant", "shop"]
+    made = deployment.run("api", [*keys, "--name", "test"])
     assert made.returncode == 0, made.stderr
     (key,) = re.findall(r"psk_\S+", made.stdout)
     url = f"http://127.0.0.1:{deployment.ports['api']}"
     headers = {"Authorization": f"Bearer {key}", "X-Request-ID": "order-66"}
     with httpx.Client(base_url=url, headers=headers, trust_env=False, timeout=60) as client:
+        yield client, key
+
+
+def succeeded(client: httpx.Client, job: str) -> dict[str, Any]:
+    """Wait for an image."""
+    poll(lambda: client.get(f"/v1/jobs/{job}").json()["state"] == "succeeded", seconds=SECONDS)
+    found: dict[str, Any] = client.get(f"/v1/jobs/{job}").json()
+    return found
+
+
+def test_an_image_is_made_told_shown_and_followed(deployment):
+    for name in ("worker", "flower"):
+        deployment.wait_until_healthy(name)
+    with order_from(deployment) as (client, key), receiving() as receiver:
+        registered = client.post("/v1/webhook-endpoints", json={"url": receiver.url})
+        assert registered.status_code == 201, registered.text
         asked = client.post("/v1/jobs", json={"prompt": "a purple gadget", "steps": 2})
         assert asked.status_code == 202, asked.text
-        path = f"/v1/jobs/{asked.json()['id']}"
-        poll(lambda: client.get(path).json()["state"] == "succeeded", seconds=SECONDS)
+        job = succeeded(client, asked.json()["id"])
+        poll(lambda: receiver.received, seconds=SECONDS)
+        told = json.loads(receiver.received[0].body)
+    assert (told["type"], told["data"]["job_id"]) == ("image.completed", job["id"])
+    assert shown(deployment, job["generation_id"], until="SUCCESS")["runtime"] > 0
 
-    access = [line for line in deployment.lines("api") if "POST /v1/jobs " in line["message"]]
+    lines = deployment.lines("api")
+    access = [line for line in lines if "POST /v1/jobs " in line["message"]]
     assert [line["request_id"] for line in access] == ["order-66"]
+    (accepted,) = [line for line in lines if line["message"] == "accepted"]
+    assert accepted["request_id"] == "order-66"
+    assert (accepted["job"], accepted["generation"]) == (job["id"], job["generation_id"])
     stored = [line for line in deployment.lines("worker") if line["message"] == "image stored"]
-    assert [line["job"] for line in stored] == [asked.json()["id"]]
+    assert [line["job"] for line in stored] == [job["id"]]
     for name in deployment.processes:
         said = deployment.log(name).read_text()
         for secret in ("gadget", key, *deployment.secrets):
             assert secret not in said, name
+
+
+def shown(deployment: Deployment, generation: str, *, until: str) -> dict[str, Any]:
+    """Wait until Flower shows a task's state; give the task."""
+    url = f"http://127.0.0.1:{deployment.ports['flower']}/api/task/info/{generation}"
+    login = tuple(LOGIN.split(":"))
+
+    def ask() -> dict[str, Any]:
+        answer = httpx.get(url, auth=login, trust_env=False, timeout=60)
+        return answer.json() if answer.is_success else {"state": None}
+
+    poll(lambda: ask()["state"] == until, seconds=SECONDS)
+    return ask()
+
+
+def test_metrics_add_up_what_an_image_took_and_its_repeat_saved(deployment):
+    deployment.wait_until_healthy("worker")
+    lane, done = {"lane": "interactive"}, {"outcome": "succeeded"}
+    counted: dict[str, dict[str, str]] = {
+        "packshot_unet_batch_images_count": {},
+        "packshot_unet_batch_images_sum": {},
+        "packshot_unet_steps_total": {},
+        "packshot_attempts_total": done,
+        "packshot_image_seconds_count": lane,
+        "packshot_image_seconds_sum": lane,
+        "process_cpu_seconds_total": {},
+    }
+
+    def read() -> list[float]:
+        return [deployment.value("worker", name, **labels) for name, labels in counted.items()]
+
+    with order_from(deployment) as (client, _):
+        request = {"prompt": "a lilac gizmo", "steps": 3}
+        before = read()
+        job = succeeded(client, client.post("/v1/jobs", json=request).json()["id"])
+        # The attempt is counted when its thread is through with it, after the image is there.
+        poll(lambda: read()[3] > before[3], seconds=SECONDS)
+        *numbers, seconds, cpu = [after - ago for after, ago in zip(read(), before, strict=True)]
+        assert numbers == [3, 3, 3, 1, 1]
+        assert seconds == pytest.approx(job["seconds"], abs=0.01)
+        assert cpu > 0
+
+        again = client.post("/v1/jobs", json=request).json()
+        assert again["cache"] == "exact"
+    hit = {"level": "result", "outcome": "hit"}
+    poll(lambda: saved(deployment, "events", **hit) == 1, seconds=SECONDS)
+    assert saved(deployment, "saved_steps", **hit) == 3
+    assert saved(deployment, "saved_seconds", **hit) == pytest.approx(job["seconds"], abs=0.01)
+
+
+def saved(deployment: Deployment, what: str, **labels: str) -> float | None:
+    try:
+        return deployment.value("api", f"packshot_cache_{what}_total", **labels)
+    except KeyError:
+        return None
 
 
 def test_every_metric_of_rules_and_dashboard_is_exported(deployment):

@@ -13,12 +13,29 @@ import jsonschema
 import pytest
 import yaml
 
+from core.settings import Settings
 from tests.integration import compose_file
 
 ROOT = Path(__file__).parents[3]
 COMPOSE = (ROOT / "compose.yaml").read_text()
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
+ALERTS = Path(__file__).with_name("alerts.yml")
 OURS = ("migrate", "bucket", "bundle", "api", "worker", "housekeeping", "webhooks", "flower")
+NOT_PASSED = {
+    # The image says where it is.
+    "home",
+    # Containers are given CPUs by the engine.
+    "worker_cpus",
+    # How often a process looks; nobody needs another rhythm in a container.
+    "feed_seconds",
+    "heartbeat_seconds",
+    "janitor_seconds",
+    "republish_seconds",
+    "stats_seconds",
+    "sweep_seconds",
+    "webhook_poll_seconds",
+}
+"""Settings that no container gets."""
 PUBLISHED = ("api", "flower", "prometheus", "grafana")
 
 
@@ -32,6 +49,27 @@ def test_every_required_variable_is_in_the_example():
     required = set(re.findall(r"\$\{(\w+):\?", COMPOSE))
     example = re.findall(r"^(?:# )?(\w+)=", (ROOT / ".env.example").read_text(), re.MULTILINE)
     assert required <= set(example)
+
+
+def test_every_setting_reaches_a_container_or_is_left_out_on_purpose(services: dict[str, Any]):
+    passed = {name for service in OURS for name in services[service]["environment"]}
+    fields = {f"PACKSHOT_{name.upper()}": name for name in Settings.model_fields}
+    assert {name for name in passed if name.startswith("PACKSHOT_")} <= set(fields)
+    assert {fields[name] for name in set(fields) - passed} == NOT_PASSED
+
+
+def test_a_value_in_the_example_s_place_reaches_the_container():
+    needed = dict.fromkeys(compose_file.NEEDED, "x")
+    chosen = {
+        "PACKSHOT_LOG_LEVEL": "DEBUG",
+        "PACKSHOT_BROKER_URL": "amqp://shop:secret@rabbit:5672//",
+        "PACKSHOT_DATABASE_URL": "postgresql+psycopg://shop@db/shop",
+    }
+    usual = compose_file.read(needed)["services"]["worker"]["environment"]
+    worker = compose_file.read(needed | chosen)["services"]["worker"]["environment"]
+    assert {name: worker[name] for name in chosen} == chosen
+    assert usual["PACKSHOT_BROKER_URL"] == "redis://:x@valkey:6379/0"
+    assert "PACKSHOT_LOG_LEVEL" not in usual
 
 
 def test_every_dependency_is_a_service_that_can_meet_its_condition(services: dict[str, Any]):
@@ -65,6 +103,11 @@ def test_the_file_is_what_the_compose_specification_says():
     variables = dict.fromkeys(re.findall(r"^(?:# )?(\w+)=", example, re.MULTILINE), "x")
     for text in (yaml.safe_load(COMPOSE), compose_file.read(variables | {"WORKERS": "2"})):
         jsonschema.validate(text, schema, jsonschema.Draft7Validator)
+    guide = (ROOT / "docs" / "operations.md").read_text()
+    overrides = re.findall(r"^```yaml\n(.+?)^```$", guide, re.MULTILINE | re.DOTALL)
+    assert overrides
+    for text in overrides:
+        jsonschema.validate(yaml.safe_load(text), schema, jsonschema.Draft7Validator)
     wrong = {"services": {"api": {"restarts": "no"}}}
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(wrong, schema, jsonschema.Draft7Validator)
@@ -73,8 +116,8 @@ def test_the_file_is_what_the_compose_specification_says():
 def test_every_service_is_limited_restarted_and_unprivileged(services: dict[str, Any]):
     for name, service in services.items():
         assert service["restart"] in ("no", "unless-stopped"), name
-        if service["restart"] != "no":
-            assert service["deploy"]["resources"]["limits"]["memory"], name
+        assert set(service["deploy"]["resources"]["limits"]) == {"cpus", "memory"}, name
+        assert service["restart"] == "no" or "healthcheck" in service, name
     for name in OURS:
         assert services[name]["user"] == "10001:10001"
         assert services[name]["cap_drop"] == ["ALL"]
@@ -82,10 +125,34 @@ def test_every_service_is_limited_restarted_and_unprivileged(services: dict[str,
     assert DOCKERFILE.count("\nUSER packshot\n") == 2
 
 
+def test_a_worker_may_finish_a_batch():
+    worker = compose_file.read(dict.fromkeys(compose_file.NEEDED, "x"))["services"]["worker"]
+    # Of 8 images at 512x512, 20 steps, guidance, 1.4 s for a row, and two workers on the cores.
+    assert int(worker["stop_grace_period"].removesuffix("m")) * 60 > 8 * 20 * 2 * 1.4 * 2
+    assert int(worker["deploy"]["replicas"]) == 2
+
+
 def test_no_secret_is_in_the_file():
     for name in ("PASSWORD", "TOKEN", "SECRET", "ACCESS_KEY", "BASIC_AUTH"):
         for line in re.findall(rf"^ +\w*{name}\w*: (.+)$", COMPOSE, re.MULTILINE):
             assert re.fullmatch(r"\$\{\w+:\?[^}]+\}", line), line
+
+
+def test_flower_knows_the_broker_and_its_own_login_only():
+    flower = compose_file.read(dict.fromkeys(compose_file.NEEDED, "x"))["services"]["flower"]
+    secret = [
+        name for name, value in flower["environment"].items() if "x" in re.split(r"\W", value)
+    ]
+    assert secret == ["PACKSHOT_BROKER_URL", "FLOWER_BASIC_AUTH"]
+    assert flower["volumes"] == []
+
+
+def test_the_build_gets_what_it_copies_and_nothing_else():
+    ignored = (ROOT / ".dockerignore").read_text()
+    copied = re.findall(r"^COPY ([^-]\S*) ", DOCKERFILE, re.MULTILINE)
+    allowed = re.findall(r"^!(\S+)$", ignored, re.MULTILINE)
+    assert sorted(copied) == sorted(allowed)
+    assert "\n*\n" in ignored
 
 
 def test_the_lock_of_the_api_image_is_a_part_of_the_other():
@@ -101,8 +168,10 @@ def test_the_lock_of_the_api_image_is_a_part_of_the_other():
     assert not [block for block in small if block.startswith(tuple(f"{name}==" for name in heavy))]
 
 
-def test_the_broker_never_evicts(services: dict[str, Any]):
-    assert "--maxmemory-policy noeviction" in " ".join(services["valkey"]["command"])
+def test_the_broker_keeps_what_it_is_told(services: dict[str, Any]):
+    command = " ".join(services["valkey"]["command"])
+    assert "--maxmemory-policy noeviction" in command
+    assert "--appendonly yes" in command
 
 
 def test_the_images_have_all_packages_and_the_same_torch():
@@ -119,9 +188,14 @@ def test_the_images_have_all_packages_and_the_same_torch():
     shutil.which("promtool") is None,
     reason="promtool is not installed (Debian: apt-get install prometheus)",
 )
-def test_prometheus_takes_its_rules():
-    rules = ROOT / "deploy" / "prometheus" / "rules.yml"
-    subprocess.run(["promtool", "check", "rules", rules], check=True)
+def test_every_alert_fires_when_it_should_and_only_then():
+    subprocess.run(["promtool", "test", "rules", ALERTS], check=True)
+
+
+def test_every_alert_has_a_case():
+    groups = yaml.safe_load((ROOT / "deploy" / "prometheus" / "rules.yml").read_text())["groups"]
+    alerts = {rule["alert"] for group in groups for rule in group["rules"] if "alert" in rule}
+    assert set(re.findall(r'alertname="(\w+)"', ALERTS.read_text())) == alerts
 
 
 def test_every_folder_that_is_mounted_is_there(services: dict[str, Any]):
