@@ -6,7 +6,9 @@ repositories of converted models on the Hub hold.
 
 import os
 import shutil
+import tempfile
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import openvino as ov
@@ -24,6 +26,7 @@ from bundles.manifest import (
     variant_folder,
 )
 from bundles.progress import Progress
+from bundles.resources import require_disk
 from bundles.source import content_hash
 from bundles.tokenizer import save_tokenizer
 from bundles.workshop import Workshop
@@ -61,7 +64,8 @@ def adopt(
     Of a folder that is a bundle already the manifest is kept, but for its name and default size.
 
     Raises:
-        BundleError: A part is missing, cannot be read, or has fixed shapes.
+        BundleError: A part is missing, cannot be read, or has fixed shapes; or the models must be
+            copied and the disk is too small.
     """
     autoencoder = read_json(folder / "vae_decoder" / "config.json")
     for part in NEEDED:
@@ -81,11 +85,12 @@ def adopt(
         size=size,
         autoencoder=autoencoder,
     )
+    variants = manifest.feature_caching.variants if manifest.feature_caching else ()
+    found = dict.fromkeys((*NEEDED, *OPTIONAL, *(variant_folder(one.name) for one in variants)))
+    parts = [part for part in found if (folder / part).is_dir()]
     target.parent.mkdir(parents=True, exist_ok=True)
+    _require_disk([file for part in parts for file in _models(folder / part)], target.parent)
     with Workshop(target, revision) as workshop:
-        variants = manifest.feature_caching.variants if manifest.feature_caching else ()
-        found = dict.fromkeys((*NEEDED, *OPTIONAL, *(variant_folder(one.name) for one in variants)))
-        parts = [part for part in found if (folder / part).is_dir()]
         for part in parts:
             if not workshop.has(part):
                 with workshop.part(part) as aside:
@@ -135,11 +140,32 @@ def _check_unet(model: ov.Model, folder: Path) -> str:
     return next(PRECISIONS[kind] for kind, _ in sizes.most_common() if kind in PRECISIONS)
 
 
+def _models(folder: Path) -> list[Path]:
+    """List the files of a part that are linked; the Hub's cache has links to its own."""
+    graph = folder / MODEL_FILE
+    return [graph, graph.with_suffix(".bin"), *folder.glob(ALIGNMENT_FILE)]
+
+
+def _require_disk(files: Sequence[Path], folder: Path) -> None:
+    """See whether those that have to be copied have room; a link takes none."""
+    copied = [file for file in files if not _links(file, folder)]
+    if copied:
+        require_disk(folder, sum(file.stat().st_size for file in copied), "copy the models")
+
+
+def _links(file: Path, folder: Path) -> bool:
+    """Try whether a file can be linked from a folder; only the file system knows."""
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".link-") as aside:
+        try:
+            os.link(file.resolve(), Path(aside) / file.name)
+        except OSError:
+            return False
+    return True
+
+
 def _link(folder: Path, target: Path) -> None:
     """Link the model's files, and copy its configuration."""
-    files = [folder / MODEL_FILE, (folder / MODEL_FILE).with_suffix(".bin")]
-    for path in [*files, *folder.glob(ALIGNMENT_FILE)]:
-        # The Hub's cache has links to its files.
+    for path in _models(folder):
         real = path.resolve()
         try:
             os.link(real, target / path.name)

@@ -1,5 +1,6 @@
 """Bundles and the Hub's OpenVINO layout are the same, both ways."""
 
+import errno
 import json
 import os
 import shutil
@@ -11,6 +12,7 @@ import pytest
 import torch
 from diffusers import StableDiffusionPipeline
 
+from bundles import resources
 from bundles.export import build
 from bundles.manifest import TokenMergingPlan, load_manifest
 from bundles.plan import Plan
@@ -87,6 +89,27 @@ def test_an_adopted_model_that_came_in_links_is_no_link(converted: Path, tmp_pat
     shutil.copytree(converted, linked, copy_function=os.symlink)
     build(linked, tmp_path / "adopted")
     assert not [path for path in (tmp_path / "adopted").rglob("*") if path.is_symlink()]
+
+
+def no_link(*_: object) -> None:
+    raise OSError(errno.EXDEV, "on another file system")
+
+
+def test_a_model_that_must_be_copied_needs_the_disk(converted: Path, tmp_path: Path, monkeypatch):
+    size = sum(
+        (converted / part / f"openvino_model.{kind}").stat().st_size
+        for part in ("text_encoder", "unet", "vae_decoder", "vae_encoder")
+        for kind in ("xml", "bin")
+    )
+    monkeypatch.setattr(resources, "free_disk", lambda folder: size - 1)
+    build(converted, tmp_path / "linked")  # What is linked takes none.
+    monkeypatch.setattr(os, "link", no_link)
+    with pytest.raises(BundleError, match=r"to copy the models .* of disk"):
+        build(converted, tmp_path / "copied")
+    assert [path.name for path in tmp_path.iterdir()] == ["linked"]
+    monkeypatch.setattr(resources, "free_disk", lambda folder: size)
+    build(converted, tmp_path / "copied")
+    assert (tmp_path / "copied" / "unet" / "openvino_model.bin").stat().st_nlink == 1
 
 
 def test_the_precision_of_weights_is_found_out(converted: Path, tmp_path: Path):

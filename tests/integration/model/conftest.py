@@ -11,6 +11,11 @@ import pytest
 from core.lanes import Lane
 from worker.rows import RowRequest
 
+PATIENCE = 300
+
+SAME_IN_COMPANY_DB = 50.0
+"""The published tolerance: a row alone, and among others (docs/decisions/0004)."""
+
 
 @pytest.fixture(scope="session")
 def starter(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -64,3 +69,20 @@ def psnr(one: np.ndarray, other: np.ndarray) -> float:
     """Peak signal-to-noise ratio of two 8-bit images, in dB; infinite when they are equal."""
     error = np.mean((one.astype(np.float64) - other.astype(np.float64)) ** 2)
     return float("inf") if error == 0 else float(10 * np.log10(255**2 / error))
+
+
+def alone_and_together(
+    engine: Any, make: Callable[..., RowRequest]
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Draw five images that differ in everything, each by itself and then all at once."""
+    requests = [
+        make(seed=1, scheduler="ddim", steps=8),
+        make(seed=2, scheduler="euler_ancestral", steps=11, prompt="a dotted blue lamp"),
+        make(seed=3, scheduler="unipc", steps=5, guidance_scale=1.0),
+        make(seed=4, scheduler="dpmpp_2m", steps=9, guidance_scale=5.0, negative_prompt="wood"),
+        make(seed=5, scheduler="pndm", steps=7, prompt="a green chair on a wooden table"),
+    ]
+    alone = [engine.submit(request).result(PATIENCE).image for request in requests]
+    tickets = [engine.submit(request) for request in requests]
+    together = [ticket.result(PATIENCE).image for ticket in tickets]
+    return list(zip(alone, together, strict=True))

@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 
+from bundles.plan import Plan
 from worker.pipeline import Pipeline
 
 
@@ -17,6 +18,28 @@ def test_blobs_hold_no_weights_and_a_start_from_them_draws_the_same(starter, tmp
     assert np.array_equal(first.encode(["a red mug"]), again.encode(["a red mug"]))
     latents = np.random.default_rng(0).standard_normal((1, 4, 16, 16), np.float32)
     assert np.array_equal(first.decode(latents), again.decode(latents))
+
+
+def test_a_second_start_compiles_nothing(starter, tmp_path, monkeypatch):
+    compiled = []
+    compile_model = Pipeline._compile
+
+    def remember(self, *given):
+        compiled.append(compile_model(self, *given))
+        return compiled[-1]
+
+    monkeypatch.setattr(Pipeline, "_compile", remember)
+    plan = Plan(batches=(4,), size=(64, 64))
+    known = {}
+    for cached in (False, True):
+        compiled.clear()
+        Pipeline(starter, cache=tmp_path, plan=plan)
+        # Text encoder, decoder, and the UNet for any shape and for the plan's.
+        assert [one.get_property("LOADED_FROM_CACHE") for one in compiled] == [cached] * 4
+        blobs = {file.name: file.stat().st_mtime_ns for file in tmp_path.glob("*.blob")}
+        assert len(blobs) == 4
+        assert known in ({}, blobs), "written once"
+        known = blobs
 
 
 def test_processes_that_start_together_share_what_one_compiles(starter, tmp_path):

@@ -1,15 +1,18 @@
 """`packshot tune` on a microscopic model, and a worker's plan after it."""
 
+import json
 import os
+import signal
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from bundles.manifest import load_manifest
-from bundles.plan import find_plan, this_machine
+from bundles.plan import Plan, TunedPlan, find_plan, save_plan, this_machine
 from core.settings import Settings
 from worker.plan import plan_for
 
@@ -49,6 +52,29 @@ def test_a_plan_is_measured_stored_and_followed(tune, bundle, tmp_path):
 
     settings = Settings(_env_file=None, home=tmp_path, bundle=bundle)
     assert plan_for(settings, manifest) == tuned.plan
+
+
+def test_a_worker_process_follows_the_plan_of_its_bundle(bundle, environment, launch, tmp_path):
+    plan = Plan(streams=2, rows=3, threads=2, batches=(3,), size=(32, 32))
+    save_plan(
+        tmp_path,
+        TunedPlan(
+            plan=plan, machine=this_machine(), revision=load_manifest(bundle).revision,
+            width=32, height=32, steps_per_second=1, images_per_minute=1, image_seconds=1,
+            tuned_at=datetime.now(UTC),
+        ),
+    )  # fmt: skip
+    worker = launch(
+        "worker", environment | {"PACKSHOT_HOME": str(tmp_path), "PACKSHOT_BUNDLE": str(bundle)}
+    )
+    worker.wait_until_said("ready.")
+    lines = [json.loads(line) for line in worker.log.read_text().splitlines() if line[:1] == "{"]
+    (told,) = [line for line in lines if line["message"] == "plan"]
+    assert Plan.model_validate({name: told[name] for name in Plan.model_fields}) == plan
+    # Text encoder, decoder, and the UNet twice: for any shape, and for the plan's own.
+    assert len(list((tmp_path / "compiled").glob("*.blob"))) == 4
+    worker.send(signal.SIGTERM)
+    assert worker.wait() == 0
 
 
 def test_a_bound_that_nothing_meets_is_said(tune):
