@@ -18,7 +18,7 @@ from catalogue.channels import Channel, find_channel
 from catalogue.checks import check_prompt, check_variants
 from catalogue.issues import Issues
 from catalogue.naming import name_files
-from catalogue.order import check_parameters, make_order, seed_of
+from catalogue.order import check_parameters, examine, seed_of
 from catalogue.prompts import cut_off_warning
 from catalogue.sheet import Sheet
 from core.cache_mode import CacheMode
@@ -111,8 +111,7 @@ def accept_batch(
         ConflictError: It has a callback, and the tenant no secret to sign it with.
     """
     check_callback(session, terms)
-    order = make_order(sheet, fields.parameters(), bundle.limits, bundle.tokens)
-    issues = Issues()
+    order, issues = examine(sheet, fields.parameters(), bundle.limits, bundle.tokens)
     wanted = name_files(order.wanted, channels_of(fields), fields.file_name, issues)
     issues.raise_if_any()
     require_room(session, terms.api_key_id, adding=len(order.wanted), limit=terms.queued_images)

@@ -11,6 +11,7 @@ from starlette.datastructures import UploadFile
 
 from api.schemas import BatchFields, BatchRequest
 from catalogue.checks import check_line
+from catalogue.extent import Room
 from catalogue.json_lines import parse_json
 from catalogue.readers import read_rows, read_sheet
 from catalogue.sheet import Sheet
@@ -44,25 +45,30 @@ class Upload:
 
         Raises:
             RequestValidationError: A field does not fit.
+            InvalidSheetError: The JSON is too large.
         """
         if self.fields is None:
             return _validate(BatchRequest, self._json())
         return _validate(BatchFields, self.fields)
 
-    def read_sheet(self, fields: BatchFields) -> Sheet:
-        """Read the sheet, as the fields say.
+    def read_sheet(self, fields: BatchFields, *, max_rows: int) -> Sheet:
+        """Read the sheet, as the fields say; lines that cannot be read are in its `issues`.
 
         Raises:
-            InvalidSheetError: naming each line that cannot be read.
+            InvalidSheetError: Nothing of it can be read, or it is too large.
         """
-        hints = fields.hints()
+        hints, room = fields.hints(), Room(max_rows=max_rows)
         if isinstance(fields, BatchRequest):
-            return read_rows(fields.rows, hints)
-        return read_sheet(self.content, name=self.name, content_type=self.content_type, hints=hints)
+            return read_rows(fields.rows, hints, room)
+        return read_sheet(
+            self.content, name=self.name, content_type=self.content_type, hints=hints, room=room
+        )
 
     def _json(self) -> Any:
         try:
-            return parse_json(self.content)
+            text = self.content.decode("utf-8-sig")
+            Room().check_json(text)
+            return parse_json(text)
         except (ValueError, RecursionError) as error:
             raise InvalidRequestError(f"The body is no JSON ({error}).") from error
 

@@ -22,7 +22,10 @@ ENCODINGS = (
 )  # fmt: skip
 """What may be named, by request or by an XML declaration."""
 
-_NAMES: Mapping[str, str] = {codecs.lookup(name).name: name for name in ENCODINGS}
+_NAMES: Mapping[str, str] = {codecs.lookup(name).name: name for name in ENCODINGS} | {
+    # Python's and pandas's name for UTF-8 with its mark.
+    "utf-8-sig": "utf-8"
+}
 
 _FILES = (
     (b"PK\x03\x04", "an Excel workbook or another zip file"),

@@ -5,7 +5,6 @@ item holds is kept as text by its elements' names; nothing else of the document 
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from xml.sax import SAXParseException
 from xml.sax.handler import ContentHandler, feature_namespaces
 from xml.sax.xmlreader import AttributesNSImpl, Locator
@@ -15,26 +14,29 @@ from defusedxml.sax import make_parser
 
 from catalogue.checks import LONGEST_CELL
 from catalogue.encoding import decode_xml
+from catalogue.extent import Room
 from catalogue.issues import refuse
-from catalogue.sheet import MOST_COLUMNS, Format, Hints, Reading, Row, Sheet, check_names
+from catalogue.sheet import MOST_COLUMNS, SEVERAL, Format, Hints, Reading, Row, Sheet, check_names
 
 DEEPEST = 20
 """Elements inside each other; feeds have five."""
 _CHUNK = 64 * 1024
 _ITEMS = ("item", "entry")
-_SEVERAL = ", "
-"""Between the texts of an element that an item has more than once."""
+_GOOGLE = "http://base.google.com/"
+"""What Google's namespaces begin with."""
+_CONTENT = "content"
+"""The part of `structured_title` and `structured_description` that is their text."""
 
 
-def read_feed(content: bytes, hints: Hints | None = None) -> Sheet:
+def read_feed(content: bytes, hints: Hints | None = None, room: Room | None = None) -> Sheet:
     """Read a feed's items; the line of a row is that where its item begins.
 
     Raises:
-        InvalidSheetError: It is no XML, has a document type, or holds no items.
+        InvalidSheetError: It is no XML, has a document type, holds no items, or too many.
     """
     decoded = decode_xml(content, hints.encoding if hints else None)
     parser = make_parser()
-    handler = _Items(parser)
+    handler = _Items(parser, room or Room())
     parser.setFeature(feature_namespaces, True)
     parser.forbid_dtd = True
     parser.setContentHandler(handler)
@@ -60,11 +62,9 @@ def read_feed(content: bytes, hints: Hints | None = None) -> Sheet:
             "product feed, or send the sheet as CSV."
         )
     check_names(handler.columns)
-    # An item may leave an element out: that is an empty cell, the same for all rows.
-    blank = dict.fromkeys(handler.columns, "")
     return Sheet(
         columns=handler.columns,
-        rows=[replace(row, product=blank) for row in handler.rows],
+        rows=handler.rows,
         reading=Reading(format=Format.XML, encoding=decoded.encoding),
         warnings=decoded.warnings,
     )
@@ -73,17 +73,19 @@ def read_feed(content: bytes, hints: Hints | None = None) -> Sheet:
 class _Items(ContentHandler):
     """Gathers the elements directly inside each item."""
 
-    def __init__(self, parser: Locator) -> None:
+    def __init__(self, parser: Locator, room: Room) -> None:
         super().__init__()
         self._parser = parser
+        self._room = room
         self.rows: list[Row] = []
         self._columns: dict[str, None] = {}
         self._open: list[str] = []
         self._item_depth = 0
         """Of the item that is open; 0: none is."""
         self._line = 0
-        self._cells: dict[str, str] = {}
+        self._cells = _Cells()
         self._text: list[str] = []
+        self._content: str | None = None
         self._length = 0
 
     @property
@@ -106,9 +108,11 @@ class _Items(ContentHandler):
                 line=self._where(),
             )
         if not self._item_depth and name[1] in _ITEMS:
-            self._item_depth, self._line, self._cells = len(self._open), self._where(), {}
+            self._item_depth, self._line, self._cells = len(self._open), self._where(), _Cells()
         elif len(self._open) == self._item_depth + 1:
-            self._text, self._length = [], 0
+            self._text, self._content, self._length = [], None, 0
+        elif self._is_content(name):
+            self._text = []
 
     def characters(self, content: str) -> None:
         """Keep the text of an item's elements, with that of what is inside them."""
@@ -132,21 +136,30 @@ class _Items(ContentHandler):
     ) -> None:
         """End an element of an item, or the item."""
         depth = len(self._open)
+        if self._is_content(name):
+            self._content = "".join(self._text)
         self._open.pop()
         if not self._item_depth:
             return
         if depth == self._item_depth:
             self._end_item()
         elif depth == self._item_depth + 1:
-            self._keep(name[1], " ".join("".join(self._text).split()))
+            text = "".join(self._text) if self._content is None else self._content
+            self._keep(name, " ".join(text.split()))
 
-    def _keep(self, name: str, text: str) -> None:
-        before = self._cells.get(name)
-        if before and text:
-            text = f"{before}{_SEVERAL}{text}"
-        self._cells[name] = text or before or ""
-        self._columns[name] = None
-        if len(self._columns) > MOST_COLUMNS or len(self._cells[name]) > LONGEST_CELL:
+    def _is_content(self, name: tuple[str | None, str]) -> bool:
+        """Tell whether the innermost element is the text of one with other parts."""
+        return (
+            bool(self._item_depth)
+            and len(self._open) == self._item_depth + 2
+            and name[1] == _CONTENT
+            and _is_google(name[0])
+        )
+
+    def _keep(self, name: tuple[str | None, str], text: str) -> None:
+        self._columns[name[1]] = None
+        length = self._cells.add(name[1], text, google=_is_google(name[0]))
+        if len(self._columns) > MOST_COLUMNS or length > LONGEST_CELL:
             refuse(
                 f"The item in line {self._line} has too much in it: at most {MOST_COLUMNS:,} "
                 f"different elements, and {LONGEST_CELL:,} characters in those of one name.",
@@ -154,9 +167,42 @@ class _Items(ContentHandler):
             )
 
     def _end_item(self) -> None:
-        if any(self._cells.values()):
-            self.rows.append(Row(line=self._line, cells=self._cells))
+        cells = self._cells.join()
+        if cells:
+            self._room.take(len(cells), line=self._line)
+            self.rows.append(Row(line=self._line, cells=cells))
         self._item_depth = 0
 
     def _where(self) -> int:
         return self._parser.getLineNumber() or 0
+
+
+class _Cells:
+    """The texts of one item by their elements' names."""
+
+    def __init__(self) -> None:
+        self._texts: dict[str, list[str]] = {}
+        self._lengths: dict[str, int] = {}
+        self._google: set[str] = set()
+
+    def add(self, name: str, text: str, *, google: bool) -> int:
+        """Add an element; give how long those of its name are together.
+
+        Where an item has a name in Google's namespace and in another (`<title>` and `<g:title>`),
+        they say the same of it, and Google's holds.
+        """
+        if text and (google or name not in self._google):
+            if google and name not in self._google:
+                self._google.add(name)
+                self._texts[name], self._lengths[name] = [], 0
+            self._texts.setdefault(name, []).append(text)
+            self._lengths[name] = self._lengths.get(name, 0) + len(text) + len(SEVERAL)
+        return self._lengths.get(name, 0)
+
+    def join(self) -> dict[str, str]:
+        """Give one text by name, of those that say something."""
+        return {name: SEVERAL.join(texts) for name, texts in self._texts.items()}
+
+
+def _is_google(namespace: str | None) -> bool:
+    return (namespace or "").startswith(_GOOGLE)

@@ -40,6 +40,12 @@ class Issues:
         if len(self._kept) < self.shown:
             self._kept.append(Issue(line=line, column=column, message=message))
 
+    def extend(self, others: "Issues") -> None:
+        """Note what another list has."""
+        for issue in others:
+            self.add(issue.message, line=issue.line, column=issue.column)
+        self.count += others.left_out
+
     @property
     def left_out(self) -> int:
         """How many were counted and not kept."""
@@ -52,8 +58,8 @@ class Issues:
         return self.count
 
     def documents(self) -> Sequence[dict[str, Any]]:
-        """Give them as JSON, in the order of the sheet."""
-        return [issue.document() for issue in self]
+        """Give them as JSON, in the order of the sheet, whenever they were found."""
+        return [issue.document() for issue in sorted(self, key=lambda issue: issue.line or 0)]
 
     def raise_if_any(self) -> None:
         """Refuse the sheet when something is wrong with it.

@@ -1,51 +1,57 @@
 """JSONL, and rows that came as JSON: one object per product."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NoReturn
 
 from catalogue.encoding import decode
+from catalogue.extent import Room
 from catalogue.issues import Issue, Issues, refuse
 from catalogue.sheet import Format, Hints, Reading, Row, Sheet, check_names
 
+# Not splitlines(): it also splits at U+2028, which JSON text may hold.
+_LINE = re.compile(r"[^\n]*+\n|[^\n]++")
 
-def read_json_lines(content: bytes, hints: Hints | None = None) -> Sheet:
+
+def read_json_lines(content: bytes, hints: Hints | None = None, room: Room | None = None) -> Sheet:
     """Read one JSON object per line; empty lines are skipped.
 
     Raises:
-        InvalidSheetError: naming each line that is no JSON object.
+        InvalidSheetError: There are no objects, or too many.
     """
+    room = room or Room()
     decoded = decode(content, hints.encoding if hints else None)
+    room.check_json(decoded.text)
     issues = Issues()
     rows = []
-    # Not splitlines(): it also splits at U+2028, which JSON text may hold.
-    for number, line in enumerate(decoded.text.split("\n"), start=1):
+    for number, found in enumerate(_LINE.finditer(decoded.text), start=1):
+        line = found[0]
         if not line.strip():
             continue
         try:
-            rows.append(_row(number, parse_json(line)))
+            rows.append(_row(number, parse_json(line), room))
         except (ValueError, RecursionError) as error:
             issues.add(_reason(error, line), line=number)
-    issues.raise_if_any()
     reading = Reading(format=Format.JSON_LINES, encoding=decoded.encoding)
-    return _sheet(rows, reading, decoded.warnings)
+    return _sheet(rows, reading, issues, decoded.warnings)
 
 
-def take_rows(values: Iterable[Any]) -> Sheet:
+def take_rows(values: Iterable[Any], room: Room | None = None) -> Sheet:
     """Take rows that were sent as JSON; their numbers, from 1, stand for lines.
 
     Raises:
-        InvalidSheetError: naming each row that is no object.
+        InvalidSheetError: There are no objects among them, or too many.
     """
+    room = room or Room()
     issues = Issues()
     rows = []
     for number, value in enumerate(values, start=1):
         try:
-            rows.append(_row(number, value))
+            rows.append(_row(number, value, room))
         except ValueError as error:
             issues.add(str(error), line=number)
-    issues.raise_if_any()
-    return _sheet(rows, Reading(format=Format.JSON))
+    return _sheet(rows, Reading(format=Format.JSON), issues)
 
 
 def parse_json(text: str | bytes) -> Any:
@@ -62,12 +68,13 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-def _row(number: int, value: Any) -> Row:
+def _row(number: int, value: Any, room: Room) -> Row:
     if not isinstance(value, Mapping):
         raise ValueError(
             "One JSON object per row is wanted, such as "
             '{"sku": "MUG-1", "prompt": "a red mug on a white background"}.'
         )
+    room.take(len(value), line=number)
     return Row(line=number, cells=value)
 
 
@@ -84,11 +91,19 @@ def _reason(error: Exception, line: str) -> str:
     return str(error)
 
 
-def _sheet(rows: Sequence[Row], reading: Reading, warnings: Sequence[Issue] = ()) -> Sheet:
+def _sheet(
+    rows: Sequence[Row], reading: Reading, issues: Issues, warnings: Sequence[Issue] = ()
+) -> Sheet:
     if not rows:
+        issues.raise_if_any()
         refuse("The sheet has no rows: there is nothing to make.")
     columns = list(dict.fromkeys(name for row in rows for name in row.cells))
     check_names(columns)
     return Sheet(
-        columns=columns, rows=rows, reading=reading, warnings=warnings, fixed_columns=False
+        columns=columns,
+        rows=rows,
+        reading=reading,
+        warnings=warnings,
+        fixed_columns=False,
+        issues=issues,
     )

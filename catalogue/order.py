@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from catalogue.checks import LONGEST_CELL, Reason, check_extent, check_value
+from catalogue.checks import LONGEST_CELL, check_extent, check_value
 from catalogue.issues import Issues, refuse
 from catalogue.limits import Limits
 from catalogue.mapping import PARAMETERS, is_given, read_value
@@ -56,31 +56,31 @@ def examine(
 
     Args: as for `make_order`.
 
+    Returns:
+        The images of good rows, none where all rows lack something, and everything that is wrong:
+        with lines that could not be read, with the request's fields, and with rows.
+
     Raises:
         InvalidSheetError: The sheet asks for too many images, or its templates take too long.
     """
     issues, warnings = Issues(), Issues()
+    issues.extend(sheet.issues)
     columns = sheet.reading.columns
     template = fields.get("template") or None
-    prompts = Prompts(
-        columns=columns,
-        template=template,
-        fallback=sheet.reading.template,
-        fixed_columns=sheet.fixed_columns,
-        issues=issues,
-    )
+    before = issues.count
     base = _base(fields, limits, issues)
     _check_columns(sheet, columns, template, issues)
-    _check_count(len(sheet.rows), len(sheet.rows), limits)
+    prompts = Prompts(sheet, template=template, issues=issues)
+    concerns_all = issues.count > before
     for warning in sheet.warnings:
         warnings.add(warning.message, line=warning.line, column=warning.column)
     _warn_of_unused(sheet, columns, warnings)
 
-    rows: list[_Read] = []
-    if not issues:
-        reader = _RowReader(base, columns, limits, issues)
-        rows = _read(sheet.rows, reader, prompts, issues)
-        _check_count(sum(values["variants"] for _, values, _ in rows), len(rows), limits)
+    reader = _RowReader(base, columns, limits, issues)
+    rows = _read(sheet.rows, reader, prompts, issues)
+    if concerns_all:
+        rows = []
+    _check_count(sum(values["variants"] for _, values, _ in rows), len(rows), limits)
     remarks = _remark_cuts(rows, columns, tokens, warnings)
     order = Order(
         columns=sheet.columns,
@@ -145,10 +145,10 @@ class _RowReader:
     ) -> None:
         self.base = base
         self.named = {name: column for name, column in columns.items() if name in PARAMETERS}
-        self.named["sku"] = columns["sku"]
+        if "sku" in columns:
+            self.named["sku"] = columns["sku"]
         self.limits = limits
         self.issues = issues
-        self._names: dict[str, Reason] = {}
 
     def check(self, row: Row) -> bool:
         """Note the cells that cannot be kept; tell whether all can be looked at further."""
@@ -160,16 +160,10 @@ class _RowReader:
             else:
                 endless = check_extent(cell)
                 reason = endless or check_value(cell)
-            reason = reason or self._check_name(column)
             if reason:
                 self.issues.add(reason, line=row.line, column=column)
             fit = fit and endless is None
         return fit
-
-    def _check_name(self, column: str) -> Reason:
-        if column not in self._names:
-            self._names[column] = check_value(column)
-        return self._names[column]
 
     def read(self, row: Row) -> dict[str, Any]:
         """Give a row's values; what is wrong with them is noted."""
@@ -186,13 +180,18 @@ class _RowReader:
 def _check_columns(
     sheet: Sheet, columns: Mapping[str, str], template: str | None, issues: Issues
 ) -> None:
+    line = 1 if sheet.fixed_columns else None
+    for column in sheet.columns:
+        if reason := check_value(column):
+            issues.add(reason, line=line, column=column)
     unclaimed = [column for column in sheet.columns if column not in columns.values()]
     for name in missing_columns(columns, template or sheet.reading.template):
-        way_out = " Or send a `template` that makes prompts of other columns."
+        way_out = ", or send a `template` that makes prompts of other columns"
         issues.add(
             f"The sheet has no column {name!r}; it has {', '.join(map(repr, sheet.columns))}."
-            f"{suggestion(name, unclaimed)}{way_out if name == 'prompt' else ''}",
-            line=1 if sheet.fixed_columns else None,
+            f"{suggestion(name, unclaimed)} Say which it is with `columns` (--column {name}=…)"
+            f"{way_out if name == 'prompt' else ''}.",
+            line=line,
             column=name,
         )
 

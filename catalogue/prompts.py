@@ -7,7 +7,7 @@ from typing import Any
 from catalogue.checks import check_prompt
 from catalogue.issues import Issues, refuse
 from catalogue.mapping import is_given
-from catalogue.sheet import Row
+from catalogue.sheet import Row, Sheet
 from catalogue.templates import PromptTemplate, TemplateProblemError, UnknownColumnError
 
 MOST_TEMPLATES = 1000
@@ -29,32 +29,32 @@ class Prompts:
 
     def __init__(
         self,
+        sheet: Sheet,
         *,
-        columns: Mapping[str, str],
         template: str | None,
-        fixed_columns: bool,
         issues: Issues,
-        fallback: str | None = None,
         clock: Callable[[], float] = time.thread_time,
     ) -> None:
         """Take the request's template.
 
         Args:
-            columns: packshot's names of columns, and the sheet's.
-            template: The request's own, for rows that have neither prompt nor template.
-            fixed_columns: Every row has the same columns: a column that the request's template
-                lacks is then reported once, not for every row.
+            sheet: Whose prompts are to be written. Where its columns are fixed, a column that the
+                request's template lacks is reported once, not for every row.
+            template: The request's own, for rows that have neither prompt nor template; without
+                it the source's.
             issues: Where everything that is wrong is noted.
-            fallback: The source's own template, where nobody gives another.
             clock: Seconds of computing.
         """
-        self.columns = columns
-        self.fixed_columns = fixed_columns
+        self.columns = sheet.reading.columns
+        self.fixed_columns = sheet.fixed_columns
         self.issues = issues
+        self._blank = dict.fromkeys(sheet.columns, "") if sheet.fixed_columns else {}
         self._compiled: dict[str, PromptTemplate | TemplateProblemError] = {}
         self._reported: set[str] = set()
         self._shared: PromptTemplate | None = None
+        fallback = sheet.reading.template
         self._needs_title = not template and fallback is not None
+        self._reported_for_all = "prompt" in missing_columns(self.columns, template or fallback)
         self._clock = clock
         self._end = clock() + MOST_SECONDS
         if template or fallback:
@@ -62,6 +62,7 @@ class Prompts:
                 self._shared = PromptTemplate(template or fallback or "")
             except TemplateProblemError as error:
                 issues.add(str(error), column="template")
+                self._reported_for_all = True
 
     def write(self, row: Row) -> str:
         """Give a row's prompt; the empty text when something is wrong with it, and noted.
@@ -77,13 +78,15 @@ class Prompts:
         try:
             template = self._own(source) if column else self._shared
             if template is None:
-                self._note(_NOTHING, row, "prompt")
+                if not self._reported_for_all:
+                    self._note(_NOTHING, row, "prompt")
                 return ""
             if not column and self._needs_title and not row.fields.get("title"):
                 self._note(_NO_TITLE, row, "title")
                 return ""
             self._check_time(row)
-            return self._checked(template.render(row.values()), row, column or "prompt")
+            values = {**self._blank, **row.values()}
+            return self._checked(template.render(values), row, column or "prompt")
         except UnknownColumnError as error:
             self._note_unknown(error, row, column)
         except TemplateProblemError as error:

@@ -7,11 +7,13 @@ from pathlib import PurePath
 from typing import Any
 
 from catalogue.encoding import ENCODINGS, encoding_name
+from catalogue.extent import Room
 from catalogue.feed import read_feed
 from catalogue.issues import refuse
 from catalogue.json_lines import read_json_lines, take_rows
 from catalogue.platforms import recognise
-from catalogue.separated import SEPARATOR_NAMES, read_csv
+from catalogue.separated import read_csv
+from catalogue.separators import SEPARATOR_NAMES
 from catalogue.sheet import Hints, Sheet
 
 _JSON_LINES = {".jsonl", ".ndjson"}
@@ -24,12 +26,18 @@ _JSON_LINES_TYPES = {
     "application/x-ndjson",
 }
 _BEGINNING = re.compile(r"\s*<(\?xml|rss|feed)\b")
+_BEGINNING_OF_JSON = re.compile(r"\s*(\[\s*)?\{\s*(\"[^\"]*\"\s*:|\r|\n|$)")
 _LOOKED_AT = 200
-"""Bytes in which a feed begins."""
+"""Bytes in which a feed or JSON begins."""
 
 
 def read_sheet(
-    content: bytes, *, name: str = "", content_type: str = "", hints: Hints | None = None
+    content: bytes,
+    *,
+    name: str = "",
+    content_type: str = "",
+    hints: Hints | None = None,
+    room: Room | None = None,
 ) -> Sheet:
     """Read a file of products, and find out whose export it is.
 
@@ -40,9 +48,13 @@ def read_sheet(
         name: Its name, for its extension.
         content_type: What the client says that it is.
         hints: What the caller knows about it; that is not looked for.
+        room: How large it may be.
+
+    Returns:
+        The rows that can be read; what is wrong with other lines is in the sheet's `issues`.
 
     Raises:
-        InvalidSheetError: saying what is wrong, line by line, and what to do.
+        InvalidSheetError: Nothing of it can be read, or it is too large.
     """
     hints = hints or Hints()
     extension = PurePath(name).suffix.lower()
@@ -55,17 +67,22 @@ def read_sheet(
     is_json_lines = extension in _JSON_LINES or (
         media_type in _JSON_LINES_TYPES and extension not in {".csv", ".tsv", ".txt", ".xml"}
     )
+    if not is_json_lines and _BEGINNING_OF_JSON.match(_head(content)):
+        refuse(
+            "This is JSON and no CSV. If each line is one object, call the file .jsonl; if it is "
+            'a list, send its objects as `application/json`: {"rows": [...]}.'
+        )
     read = read_json_lines if is_json_lines else read_feed if _is_xml(content) else read_csv
-    return recognise(read(content, hints), hints)
+    return recognise(read(content, hints, room), hints)
 
 
-def read_rows(values: Iterable[Any], hints: Hints | None = None) -> Sheet:
+def read_rows(values: Iterable[Any], hints: Hints | None = None, room: Room | None = None) -> Sheet:
     """Take rows that were sent as JSON; their numbers, from 1, stand for lines.
 
     Raises:
-        InvalidSheetError: naming each row that is no object.
+        InvalidSheetError: Nothing of them can be read, or they are too many.
     """
-    return recognise(take_rows(values), hints or Hints())
+    return recognise(take_rows(values, room), hints or Hints())
 
 
 def check_encoding(name: str) -> str | None:
@@ -83,6 +100,11 @@ def parse_separator(text: str) -> str | None:
 
 
 def _is_xml(content: bytes) -> bool:
+    return bool(_BEGINNING.match(_head(content)))
+
+
+def _head(content: bytes) -> str:
+    """Give a file's beginning without marks, as far as it is ASCII."""
     # Zero bytes dropped: UTF-16 looks like this.
     head = content[:_LOOKED_AT].removeprefix(codecs.BOM_UTF8).replace(b"\x00", b"")
-    return bool(_BEGINNING.match(head.lstrip(b"\xff\xfe").decode("latin-1")))
+    return head.lstrip(b"\xff\xfe").decode("latin-1")

@@ -1,35 +1,20 @@
 """CSV and its relatives: separator detected, lines counted as an editor counts them."""
 
-import csv
-import io
-import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from catalogue.checks import LONGEST_CELL
 from catalogue.encoding import decode
+from catalogue.extent import Room
 from catalogue.issues import Issues, refuse
+from catalogue.mapping import KNOWN
 from catalogue.names import canonical
-from catalogue.sheet import Format, Hints, Reading, Row, Sheet, check_names
-
-SEPARATORS = ",;\t|"
-
-SEPARATOR_NAMES: Mapping[str, str] = {
-    "comma": ",",
-    "semicolon": ";",
-    "tab": "\t",
-    "\\t": "\t",
-    "pipe": "|",
-}
-"""What a separator may be called, because a tab is hard to type."""
-
-_EXCEL_HINT = re.compile(r"sep=([^\w\s\"']|\t)\r?\n", re.IGNORECASE)
-
-Record = tuple[int, list[str]]
-"""A line number and the cells that begin there."""
+from catalogue.separated_records import TAB, BrokenRecordError, Record, read_records
+from catalogue.separators import find_separator, fits
+from catalogue.sheet import SEVERAL, Format, Hints, Reading, Row, Sheet, check_names
 
 
-def read_csv(content: bytes, hints: Hints | None = None) -> Sheet:
+def read_csv(content: bytes, hints: Hints | None = None, room: Room | None = None) -> Sheet:
     """Read a CSV with a header line.
 
     Cells are text, stripped of white space around them. Lines without any text are skipped.
@@ -37,73 +22,57 @@ def read_csv(content: bytes, hints: Hints | None = None) -> Sheet:
     Args:
         content: The file.
         hints: Its encoding and separator, where the caller knows them.
+        room: How large it may be.
 
     Raises:
-        InvalidSheetError: naming each line that cannot be read.
+        InvalidSheetError: The header cannot be read, or there are no rows, or too many.
     """
-    hints = hints or Hints()
+    hints, room = hints or Hints(), room or Room()
     decoded = decode(content, hints.encoding)
-    separator, skipped = _separator(decoded.text)
-    separator = hints.separator or separator
-    records = _records(decoded.text, separator, skipped)
+    found, skipped = find_separator(decoded.text)
+    separator = hints.separator or found
+    issues = Issues()
+    records = _whole(read_records(decoded.text, separator, skipped=skipped), issues)
     line, header = next(records, (1, []))
     if not header:
+        issues.raise_if_any()
         refuse("The file is empty: the first line must name the columns.", line=1)
-    columns = _columns(header, line)
-    issues = Issues()
-    rows = [
-        Row(line=line, cells=dict(zip(columns, cells, strict=False)))
-        for line, cells in records
-        if _fits(cells, columns, line, issues)
-    ]
-    issues.raise_if_any()
+    columns = _columns(header, line, separator)
+    names = list(dict.fromkeys(columns))
+    rows = []
+    for begins, cells in records:
+        if fits(cells, len(columns), separator):
+            filled = _filled(columns, cells, repeated=len(names) < len(columns))
+            room.take(len(filled), line=begins)
+            rows.append(Row(line=begins, cells=filled))
+        else:
+            issues.add(_misfit(cells, columns, separator, hints), line=begins)
     if not rows:
+        issues.raise_if_any()
         refuse("The sheet has a header and no rows: there is nothing to make.", line=line)
     return Sheet(
-        columns=columns,
+        columns=names,
         rows=rows,
         reading=Reading(format=Format.CSV, encoding=decoded.encoding, separator=separator),
         warnings=decoded.warnings,
+        issues=issues,
     )
 
 
-def _records(text: str, separator: str, skipped: int) -> Iterator[Record]:
-    """Give each record that has any text, with the line where it begins."""
-    # Universal newlines recognised and kept: a line break inside quotes stays as it is.
-    lines = io.StringIO(text, newline="")
-    for _ in range(skipped):
-        lines.readline()
-    reader = csv.reader(lines, delimiter=separator, strict=True)
-    while True:
-        begins = skipped + reader.line_num + 1
-        try:
-            cells = next(reader, None)
-        except csv.Error as error:
-            refuse(
-                f"Line {begins} cannot be read ({error}). A cell that begins with a quote must "
-                'end with one, and a quote inside it is written twice: "19"" rack". No cell has '
-                f"more than {LONGEST_CELL:,} characters.",
-                line=begins,
-            )
-        if cells is None:
-            return
-        cells = [cell.strip() for cell in cells]
-        if any(cells):
-            yield begins, cells
+def _whole(records: Iterator[Record], issues: Issues) -> Iterator[Record]:
+    """Give records up to the first that cannot be read, which is noted."""
+    try:
+        yield from records
+    except BrokenRecordError as error:
+        issues.add(
+            f"Line {error.line} cannot be read ({error}), and nothing behind it was. A cell that "
+            "begins with a quote must end with one, and a quote inside it is written twice: "
+            f'"19"" rack". No cell has more than {LONGEST_CELL:,} characters.',
+            line=error.line,
+        )
 
 
-def _separator(text: str) -> tuple[str, int]:
-    """Find the separator, and how many lines to skip before the header."""
-    hint = _EXCEL_HINT.match(text)
-    if hint:
-        return hint[1], 1
-    header = re.sub(r'"[^"]*"', "", text.lstrip().partition("\n")[0])
-    counts = Counter({separator: header.count(separator) for separator in SEPARATORS})
-    separator, found = counts.most_common(1)[0]
-    return (separator if found else ","), 0
-
-
-def _columns(header: Sequence[str], line: int) -> list[str]:
+def _columns(header: Sequence[str], line: int, separator: str) -> list[str]:
     columns = list(header)
     while columns and not columns[-1]:
         columns.pop()
@@ -113,8 +82,8 @@ def _columns(header: Sequence[str], line: int) -> list[str]:
         if not name:
             issues.add(f"Column {number} has no name.", line=line)
     for name, times in Counter(canonical(name) for name in columns if name).items():
-        if times > 1:
-            same = [column for column in columns if canonical(column) == name]
+        same = [column for column in columns if canonical(column) == name]
+        if times > 1 and not _may_repeat(same, name, separator):
             issues.add(
                 f"{times} columns have the same name ({', '.join(map(repr, same))}): rename or "
                 "remove all but one.",
@@ -125,14 +94,27 @@ def _columns(header: Sequence[str], line: int) -> list[str]:
     return columns
 
 
-def _fits(cells: Sequence[str], columns: Sequence[str], line: int, issues: Issues) -> bool:
-    """Tell whether a record has the header's columns; empty cells beyond them do no harm."""
-    extra = cells[len(columns) :]
-    if len(cells) >= len(columns) and not any(extra):
-        return True
-    issues.add(
-        f"The line has {len(cells)} cells, but the header has {len(columns)}. A separator or a "
-        "line break inside a cell needs quotes around the cell.",
-        line=line,
+def _may_repeat(same: Sequence[str], name: str, separator: str) -> bool:
+    """Tell whether columns are one: feeds with tabs repeat `shipping` for each of its values."""
+    return separator == TAB and len(set(same)) == 1 and name not in (*KNOWN, "id", "title")
+
+
+def _filled(columns: Sequence[str], cells: Sequence[str], *, repeated: bool) -> dict[str, str]:
+    """Give the cells that say something by their columns' names."""
+    pairs = zip(columns, cells, strict=False)
+    if not repeated:
+        return {name: cell for name, cell in pairs if cell}
+    filled: dict[str, list[str]] = {}
+    for name, cell in pairs:
+        if cell:
+            filled.setdefault(name, []).append(cell)
+    return {name: SEVERAL.join(found) for name, found in filled.items()}
+
+
+def _misfit(cells: Sequence[str], columns: Sequence[str], separator: str, hints: Hints) -> str:
+    taken = "" if hints.separator else ", as was found out; if it is another, name it"
+    return (
+        f"The line has {len(cells)} cells, but the header has {len(columns)} (`separator` is "
+        f"{'a tab' if separator == TAB else repr(separator)}{taken}). A separator or a line break "
+        "inside a cell needs quotes around the cell."
     )
-    return False

@@ -11,6 +11,8 @@ from catalogue.issues import Issue, Issues, refuse
 MOST_COLUMNS = 1000
 LONGEST_COLUMN = 500
 """Characters of a column's name."""
+SEVERAL = ", "
+"""Between the texts of a feed's element, or column, that an item has more than once."""
 
 
 class Source(StrEnum):
@@ -63,7 +65,8 @@ class Row:
     line: int
     """Where it begins in the file, from 1; for rows sent as JSON their number, from 1."""
     cells: Mapping[str, Any]
-    """By the column's own name, as they came. Text in a CSV; any JSON value otherwise."""
+    """By the column's own name, as they came. Text in a CSV, less the empty ones; any JSON value
+    otherwise."""
     product: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
     """Cells of the product that this row is a variant of: they fill its empty ones."""
     fields: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
@@ -77,7 +80,7 @@ class Row:
         return self.product.get(column) if cell is None or cell == "" else cell
 
     def values(self) -> Mapping[str, Any]:
-        """Give what a template can name: the cells, filled from the product, and the fields."""
+        """Give what this row says to templates: cells, filled from the product, and fields."""
         if not self.product and not self.fields:
             return self.cells
         filled = {name: value for name, value in self.cells.items() if value not in (None, "")}
@@ -117,7 +120,9 @@ class Sheet:
     warnings: Sequence[Issue] = field(default_factory=tuple)
     """About the file as a whole, such as its encoding."""
     fixed_columns: bool = True
-    """Whether every row has every column: so in a CSV, not in JSONL."""
+    """Whether every row has every column, if only empty: so in a CSV, not in JSONL."""
+    issues: Issues = field(default_factory=Issues)
+    """What is wrong with lines that could not be read; they are not among the rows."""
 
 
 def check_names(columns: Sequence[str], *, line: int | None = None) -> None:

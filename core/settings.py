@@ -59,7 +59,8 @@ class Settings(BaseSettings):
     api_host: str = Field(default="127.0.0.1", description="Address the API listens on.")
     api_port: PositiveInt = Field(default=8000, description="Port the API listens on.")
     max_sheet_rows: PositiveInt = Field(
-        default=100_000, description="Most images that one sheet may ask for (rows × variants)."
+        default=100_000,
+        description="Most rows of one sheet, and images it may ask for (rows × variants).",
     )
     max_upload_bytes: PositiveInt = Field(
         default=64 * 2**20, description="Largest request body, in bytes."

@@ -62,7 +62,7 @@ def post_batch(
     """Send a sheet: one product per row. Every bad row is named at once, or all are queued."""
     bundle, tenant = services.bundle.get(), caller.tenant
     fields, recipe = use_recipe(session, tenant, upload.read_fields())
-    sheet = upload.read_sheet(fields)
+    sheet = upload.read_sheet(fields, max_rows=services.settings.max_sheet_rows)
     terms = terms_of(fields, caller, services.settings, services.outbound)
     if fields.dry_run:
         home = services.settings.home

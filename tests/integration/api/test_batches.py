@@ -112,11 +112,25 @@ def test_every_bad_row_is_named_at_once_and_nothing_is_queued(client, shop):
 
 def test_more_images_than_the_server_allows_are_refused_before_anything_is_queued(serve, settings):
     client = serve(settings.model_copy(update={"max_sheet_rows": 3}))
-    for sheet in ("sku,prompt\n" + "A,a\n" * 4, "sku,prompt,variants\nA,a,2\nB,b,2\n"):
+    rows = "sku,prompt\n" + "A,a\n" * 4
+    for sheet, words in (
+        (rows, "more than 3 rows"),
+        ("sku,prompt,variants\nA,a,2\nB,b,2\n", "4 images"),
+    ):
         answer = client.post("/v1/batches", files={"file": ("sheet.csv", sheet)})
         assert answer.status_code == 422
-        assert "4 images" in answer.json()["detail"]
+        assert words in answer.json()["detail"]
         assert "Split it" in answer.json()["detail"]
+    answer = client.post("/v1/batches", json={"rows": [{}] * 4})
+    assert "more than 3 rows" in answer.json()["detail"]
+
+
+def test_json_of_too_many_values_is_refused_before_they_are_made(client):
+    body = b'{"rows": [' + b"[]," * 1_300_000 + b"[]]}"
+    headers = {"Content-Type": "application/json"}
+    answer = client.post("/v1/batches", content=body, headers=headers)
+    assert answer.status_code == 422
+    assert "more than 5,000,000 values" in answer.json()["detail"]
 
 
 def test_a_warning_is_in_the_batch_in_the_job_and_in_the_results(client, send):

@@ -87,6 +87,19 @@ def test_line_ends_are_counted_and_lists_of_one_item_are_joined():
     assert second.line == 5
 
 
+def test_googles_own_elements_win_and_structured_ones_give_their_content():
+    text = (
+        '<rss xmlns:g="http://base.google.com/ns/1.0"><item><id>1</id><g:id>A</g:id>'
+        "<g:title>Bag</g:title><title>Bag</title><title>Bag</title><size>S</size><size>M</size>"
+        "</item><item><g:id>B</g:id><g:structured_title><g:digital_source_type>"
+        "trained_algorithmic_media</g:digital_source_type><g:content>Oak chair</g:content>"
+        "</g:structured_title><content><p>one</p> two</content></item></rss>"
+    )
+    first, second = (row.cells for row in read_sheet(text.encode()).rows)
+    assert first == {"id": "A", "title": "Bag", "size": "S, M"}
+    assert second == {"id": "B", "structured_title": "Oak chair", "content": "one two"}
+
+
 def test_the_memory_that_a_feed_takes_is_bounded_by_its_items():
     text = (HEAD + "<pad>" + "x" * 4_000_000 + "</pad>" + ITEM + TAIL).encode()
     tracemalloc.start()

@@ -92,6 +92,13 @@ def test_an_encoding_that_was_named_is_not_guessed_and_gives_no_warning():
         read_sheet(content, hints=Hints(encoding="utf-8"))
 
 
+@pytest.mark.parametrize("mark", [b"\xef\xbb\xbf", b""])
+def test_utf_8_may_be_called_as_python_calls_it_with_a_mark(mark):
+    sheet = read_sheet(mark + "sku,prompt\nA,Größe\n".encode(), hints=Hints(encoding="utf-8-sig"))
+    assert list(sheet.columns) == ["sku", "prompt"]
+    assert sheet.reading.encoding == "utf-8"
+
+
 def test_mixed_line_ends_are_lines():
     sheet = read_sheet(b"sku,prompt\rA,a\r\nB,b\nC,c")
     assert [(row.line, row.cells["sku"]) for row in sheet.rows] == [(2, "A"), (3, "B"), (4, "C")]
@@ -102,6 +109,7 @@ def test_mixed_line_ends_are_lines():
     [
         (b"sku,prompt\nA," + b"x" * 2**20 + b"\n", "a.csv", "131,072"),
         (b'sku,prompt\nA,"' + b"x" * 2**20 + b'"\n', "a.csv", "131,072"),
+        (b'sku\tprompt\nA\t"' + b"x" * 2**20 + b'"\n', "a.tsv", "1,048,5"),
         (b'{"sku": "A", "prompt": "a", "note": "' + b"x" * 2**20 + b'"}', "a.jsonl", "1,048,576"),
         (b'{"sku": "A", "prompt": "a", "note": ' + b"[" * 60 + b"]" * 60 + b"}", "a.jsonl", "deep"),
         (

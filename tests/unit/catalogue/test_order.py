@@ -187,7 +187,6 @@ def test_json_of_the_wrong_type_is_named(limits, row):
 def test_too_many_images_are_refused(limits):
     limits = replace(limits, max_images=3)
     assert "4 images (2 rows); 3" in reason(limits, "sku,prompt,variants\nA,a,2\nB,b,2\n")
-    assert "4 images" in reason(limits, "sku,prompt\n" + "A,a\n" * 4)
 
 
 def test_a_prompt_that_is_too_long_for_the_model_is_a_warning_that_names_what_is_cut(

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from catalogue.order import examine
 from catalogue.readers import read_sheet
 from core.errors import InvalidSheetError
 
@@ -37,7 +38,8 @@ def test_what_was_written_as_csv_is_read_back(cells, separator, encoding):
     sheet = read_sheet(content.encode(encoding), name="sheet.csv")
     stripped = [[cell.strip() for cell in row] for row in cells] + [["x"] * len(columns)]
     assert list(sheet.columns) == columns
-    assert [list(row.cells.values()) for row in sheet.rows] == [row for row in stripped if any(row)]
+    found = [[row.cells.get(column, "") for column in columns] for row in sheet.rows]
+    assert found == [row for row in stripped if any(row)]
 
 
 @given(st.binary(max_size=200), st.sampled_from(["sheet.csv", "sheet.jsonl"]))
@@ -47,6 +49,11 @@ def test_any_bytes_are_read_or_refused_in_words(content, name):
     except InvalidSheetError as error:
         found = error.extensions["errors"]
     assert found
+
+
+def errors(content: bytes, name: str = "sheet.csv") -> list[dict]:
+    """Give what is wrong with lines, in the order of the file."""
+    return list(read_sheet(content, name=name).issues.documents())
 
 
 def test_lines_are_those_of_the_file():
@@ -117,10 +124,71 @@ def test_a_file_that_is_no_csv_is_told_what_it_is_and_to_be_exported(content, wo
 
 
 def test_rows_that_do_not_fit_the_header_are_all_named():
-    error = refusal(b"sku,prompt\nA,a,b\nB,b\nC\n")
-    assert [one["line"] for one in error.extensions["errors"]] == [2, 4]
-    assert "3 cells" in error.extensions["errors"][0]["message"]
-    assert "the header has 2" in error.extensions["errors"][0]["message"]
+    first, second = errors(b"sku,prompt\nA,a,b\nB,b\nC\n")
+    assert (first["line"], second["line"]) == (2, 4)
+    assert "3 cells" in first["message"]
+    assert "the header has 2 (`separator` is ',', as was found out" in first["message"]
+
+
+def test_lines_that_cannot_be_read_do_not_hide_what_is_wrong_with_others(limits):
+    sheet = read_sheet(b"sku,prompt,steps\nA,a,0\nB,b\n,c,4\nD,d,4\n")
+    found, issues = examine(sheet, {"template": "{{ promt", "width": 1}, limits)
+    assert found.wanted == []
+    assert [(one["line"], one["column"]) for one in issues.documents()] == [
+        (None, "width"),
+        (None, "template"),
+        (2, "steps"),
+        (3, None),
+        (4, "sku"),
+    ]
+
+
+def test_a_column_that_is_missing_is_named_once_beside_what_is_wrong_with_rows(limits):
+    _, issues = examine(read_sheet(b"article,steps\nA,4\nB,x\n"), {}, limits)
+    assert [(one["line"], one["column"]) for one in issues.documents()] == [
+        (1, "sku"),
+        (1, "prompt"),
+        (3, "steps"),
+    ]
+    assert all("`columns`" in one["message"] for one in list(issues.documents())[:2])
+
+
+@pytest.mark.parametrize(
+    ("content", "columns", "second"),
+    [
+        (b"sku;prompt, English\nA;a red mug\nB;a blue mug, tall\n", "sku;prompt, English", "B"),
+        (b"sku;prompt\rA;a mug, tall, on wood\rB;b, c, d, e\r", "sku;prompt", "B"),
+        (b'"Article\nno.";sku;prompt\nA;B;a mug, tall\nC;D;c\n', "Article\nno.;sku;prompt", "C"),
+        (b"sku,prompt;long\nA,a\nB,b\n", "sku,prompt;long", "B"),
+    ],
+)
+def test_the_separator_is_that_by_which_rows_agree_with_the_header(content, columns, second):
+    sheet = read_sheet(content, name="sheet.csv")
+    assert sheet.reading.separator.join(sheet.columns) == columns
+    assert sheet.rows[1].cells[sheet.columns[0]] == second
+
+
+def test_tabs_at_a_lines_end_may_be_left_out_and_quotes_be_text():
+    text = b'sku\tprompt\tnote\nA\t"Best" mug\nB\t"two\nlines"\tx\n"C" x\t"open\tx\nD\td\n'
+    sheet = read_sheet(text, name="sheet.tsv")
+    assert [(row.line, list(row.cells.values())) for row in sheet.rows] == [
+        (2, ["A", '"Best" mug']),
+        (3, ["B", "two\nlines", "x"]),
+        (5, ['"C" x', '"open', "x"]),
+        (6, ["D", "d"]),
+    ]
+
+
+def test_columns_that_a_feed_with_tabs_repeats_are_one():
+    sheet = read_sheet(b"sku\tshipping\tshipping\nA\tDE:4\tFR:5\nB\t\tFR:6\n", name="a.tsv")
+    assert list(sheet.columns) == ["sku", "shipping"]
+    assert [row.cells["shipping"] for row in sheet.rows] == ["DE:4, FR:5", "FR:6"]
+    assert "same name" in str(refusal(b"sku\tsku\nA\tB\n").extensions["errors"])
+
+
+@pytest.mark.parametrize("content", [b'{"sku": "A", "prompt": "a"}\n', b"[\n {\n", b'[{"sku":1}]'])
+def test_json_that_is_called_something_else_is_told_what_to_be_called(content):
+    assert ".jsonl" in refusal(content, "sheet.txt").detail
 
 
 def test_columns_of_the_same_name_are_named():
@@ -145,8 +213,10 @@ def test_a_header_alone_is_refused():
 
 
 def test_a_quote_that_is_never_closed_is_named_where_it_opens():
-    error = refusal(b'sku,prompt\nA,a\nB,"a mug\nC,c\nD,d\n')
-    assert "Line 3" in error.detail
+    (one,) = errors(b'sku,prompt\nA,a\nB,"a mug\nC,c\nD,d\n')
+    assert one["line"] == 3
+    assert "Line 3" in one["message"]
+    assert "nothing behind it" in one["message"]
 
 
 def test_a_quote_inside_a_cell_is_text():
@@ -164,8 +234,8 @@ def test_json_lines_keep_their_types_and_the_order_of_columns():
 
 
 def test_every_line_that_is_no_json_object_is_named():
-    error = refusal(b'{"sku": 1}\n[1]\n{"sku": }\n{"sku": NaN}\n' + b"[" * 100_000, "a.jsonl")
-    assert [one["line"] for one in error.extensions["errors"]] == [2, 3, 4, 5]
+    found = errors(b'{"sku": 1}\n[1]\n{"sku": }\n{"sku": NaN}\n' + b"[" * 100_000, "a.jsonl")
+    assert [one["line"] for one in found] == [2, 3, 4, 5]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from catalogue.issues import Issues
 from catalogue.prompts import Prompts
-from catalogue.sheet import Row
+from catalogue.sheet import Format, Reading, Row, Sheet
 from catalogue.templates import PromptTemplate, TemplateProblemError, UnknownColumnError
 from core.errors import InvalidSheetError
 
@@ -176,13 +176,6 @@ def test_a_template_of_too_many_parts_is_refused():
 
 def test_the_templates_of_a_sheet_have_a_time_in_which_they_must_be_done():
     clock = iter([0.0, 1.0, 61.0])
-    prompts = Prompts(
-        columns={},
-        template="a {{ kind }}",
-        fixed_columns=True,
-        issues=Issues(),
-        clock=lambda: next(clock),
-    )
     row = Row(line=2, cells={"kind": "mug"})
     assert prompts.write(row) == "a mug"
     with pytest.raises(InvalidSheetError, match="60 seconds"):
@@ -205,5 +198,7 @@ def test_any_pieces_of_jinja_give_a_prompt_or_a_reason(source):
         answer = PromptTemplate(source).render({"a": "mug", "b": {"c": [1, 2]}})
     except TemplateProblemError as error:
         answer = str(error)
+    sheet = Sheet(columns=["kind"], rows=[row], reading=Reading(format=Format.CSV))
+    prompts = Prompts(sheet, template="a {{ kind }}", issues=Issues(), clock=lambda: next(clock))
     assert "class" not in answer or "class" in source
     assert len(answer) <= 4000
