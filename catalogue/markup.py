@@ -24,6 +24,11 @@ def plain_text(html: str) -> str:
     return " ".join(str(Markup(html).striptags()).split())  # noqa: S704
 
 
+def plain_name(html: str) -> str:
+    """Give a name, a title or a category as text: shops keep some escaped twice (`&amp;amp;`)."""
+    return plain_text(plain_text(html)) if "&" in html or "<" in html else html
+
+
 def _without_scripts(html: str) -> str:
     """Drop scripts and styles with what is in them; one that is never closed ends the text."""
     kept, position, inside = [], 0, ""

@@ -43,6 +43,9 @@ _TESTS = ("defined", "undefined", "none", "string", "number", "true", "false", "
           "lower", "upper")  # fmt: skip
 _TOO_DEEP = "The template is nested too deeply."
 _JOIN = "join"
+_OWN_NAMES = ("self", "super")
+"""Names that Jinja2 keeps for itself."""
+_WORD = re.compile(r"\w+")
 
 
 class TemplateProblemError(Exception):
@@ -90,6 +93,14 @@ def _strip_tags(value: Any) -> str:
     return plain_text(str(value))
 
 
+def _mentions(text: Any, words: Any) -> bool:
+    """Tell whether a text has some words as whole ones: `Tank top` does not mention `tan`."""
+    wanted = _WORD.findall(str(words).lower())
+    there = _WORD.findall(str(text).lower())
+    width = len(wanted)
+    return any(there[at : at + width] == wanted for at in range(len(there) - width + 1))
+
+
 def _make_environment() -> _Environment:
     environment = _Environment(undefined=StrictUndefined, autoescape=False, cache_size=0)
     environment.globals.clear()
@@ -98,7 +109,7 @@ def _make_environment() -> _Environment:
     environment.filters.update(kept, replace=_replace, join=_join, striptags=_strip_tags)
     tests = {name: environment.tests[name] for name in _TESTS}
     environment.tests.clear()
-    environment.tests.update(tests)
+    environment.tests.update(tests, mentioning=_mentions)
     return environment
 
 
@@ -216,6 +227,11 @@ def _look_at(node: nodes.Node, depth: int = 0) -> Iterator[nodes.Node]:
     if isinstance(node, nodes.Test) and node.name not in _ENVIRONMENT.tests:
         known = ", ".join(sorted(_ENVIRONMENT.tests))
         raise TemplateProblemError(f"There is no test {node.name!r}; there are {known}.")
+    if isinstance(node, nodes.Name) and node.name in _OWN_NAMES:
+        raise TemplateProblemError(
+            f"{node.name!r} is a name of Jinja2's own. A column that is called so is "
+            f"{{{{ row['{node.name}'] }}}}."
+        )
     yield node
     for child in node.iter_child_nodes():
         yield from _look_at(child, depth + 1)

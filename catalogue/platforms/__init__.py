@@ -4,14 +4,17 @@ Each platform's file gives rows their *fields* (sku, title, type, color, …), w
 are called, so that one template or recipe serves sheets of every kind.
 """
 
+from collections.abc import Mapping, Set
 from dataclasses import replace
+from typing import Any
 
-from catalogue.issues import refuse
+from catalogue.issues import Issues, refuse
 from catalogue.mapping import KNOWN, find_columns
-from catalogue.names import suggestion
+from catalogue.markup import plain_text
+from catalogue.names import canonical, suggestion
 from catalogue.platforms import google, shopify, woocommerce
-from catalogue.platforms.fields import FIELDS, Adapted, Columns
-from catalogue.sheet import Hints, Sheet, Source
+from catalogue.platforms.fields import FIELDS, PLACES, Adapted, Columns
+from catalogue.sheet import Hints, Row, Sheet, Source
 
 _PLATFORMS = {
     Source.SHOPIFY: shopify,
@@ -20,12 +23,15 @@ _PLATFORMS = {
 }
 
 TEMPLATE = (
-    "{% if color and color|lower not in title|lower %}{{ color|lower }} {% endif %}"
+    "{% if color and title is not mentioning(color) %}{{ color|lower }} {% endif %}"
     "{{ title|lower }}"
-    "{% if type and type|lower not in title|lower %}, {{ type|lower }}{% endif %}"
+    "{% if type and title is not mentioning(type) %}, {{ type|lower }}{% endif %}"
     " on a white background"
 )
 """The prompt of a platform's row when nobody says another: what shops always fill in."""
+
+_DESCRIPTIONS = {"description", "short_description", "long_description", "body", "body_html"}
+"""Columns of plain sheets whose text shops keep as HTML; templates see it without."""
 
 
 def recognise(sheet: Sheet, hints: Hints) -> Sheet:
@@ -48,13 +54,18 @@ def recognise(sheet: Sheet, hints: Hints) -> Sheet:
             line=1,
         )
     adapted: Adapted = platform.adapt(sheet, columns)
+    issues = Issues()
+    for found in (sheet.issues, adapted.issues):
+        issues.extend(found)
     if not adapted.rows:
+        issues.raise_if_any()
         refuse("The sheet has no product: every row of it was skipped.")
     known = find_columns(sheet.columns) | dict(adapted.columns) | dict(hints.columns)
     return replace(
         sheet,
         rows=adapted.rows,
         warnings=[*sheet.warnings, *adapted.notes],
+        issues=issues,
         reading=replace(
             sheet.reading,
             source=source,
@@ -77,17 +88,27 @@ def _plain(sheet: Sheet, hints: Hints) -> Sheet:
     """Take columns for what they are called, and those that the caller named for that."""
     columns = find_columns(sheet.columns) | dict(hints.columns)
     named = {name: column for name, column in hints.columns.items() if name not in KNOWN}
+    texts = {column for column in sheet.columns if canonical(column) in _DESCRIPTIONS}
     rows = sheet.rows
-    if named:
-        rows = [
-            replace(row, fields={name: row.cells.get(column, "") for name, column in named.items()})
-            for row in rows
-        ]
+    if named or texts:
+        rows = [replace(row, fields=_plain_fields(row, named, texts)) for row in rows]
     return replace(sheet, rows=rows, reading=replace(sheet.reading, columns=columns))
 
 
+def _plain_fields(row: Row, named: Mapping[str, str], texts: Set[str]) -> Mapping[str, Any]:
+    """Give a plain row what the caller named, and its descriptions without markup."""
+    fields = {name: row.cells.get(column, "") for name, column in named.items()}
+    fields |= {name: row.cells[name] for name in texts if name in row.cells}
+    return {
+        name: plain_text(value)
+        if isinstance(value, str) and (name in texts or name in _DESCRIPTIONS)
+        else value
+        for name, value in fields.items()
+    }
+
+
 def _check_named(sheet: Sheet, hints: Hints) -> None:
-    known = (*KNOWN, *FIELDS)
+    known = (*KNOWN, *FIELDS, *PLACES)
     for name, column in hints.columns.items():
         if name not in known:
             refuse(

@@ -5,12 +5,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from catalogue.issues import Issue
+from catalogue.issues import Issue, Issues
+from catalogue.markup import plain_name
 from catalogue.names import canonical
 from catalogue.sheet import Row
 
-FIELDS = ("title", "type", "color", "pattern", "material", "size", "description", "brand")
+APPEARANCE = ("color", "pattern", "material", "size")
+"""Fields in which variants of a product differ."""
+
+FIELDS = ("title", "type", *APPEARANCE, "description", "brand")
 """What every row of a platform's export has beside its SKU; empty where the export says nothing."""
+
+PLACES = ("id", "handle", "kind", "parent")
+"""Columns that say how an export's rows belong together; a translated one calls them otherwise."""
 
 _OPTIONS: Mapping[str, str] = {
     name: meaning
@@ -28,8 +35,17 @@ _OPTIONS: Mapping[str, str] = {
 }  # fmt: skip
 """What shops call the options that say how a product looks."""
 
+_NO_CATEGORIES = {
+    "uncategorized", "uncategorised", "unkategorisiert", "non classé", "sin categorizar",
+    "sin categoría", "senza categoria", "geen categorie", "sem categoria", "bez kategorii",
+    "all", "all products", "home", "home page", "frontpage", "featured", "sale", "new",
+    "new arrivals", "bestsellers", "angebote", "neu", "soldes", "promo", "ofertas", "rebajas",
+}  # fmt: skip
+"""Categories and collections that say nothing of what a product is."""
+
 _SHOWN_LINES = 5
 _SPACE = re.compile(r"\s+")
+_COMMA = re.compile(r"(?<!\\),")
 
 
 class Columns:
@@ -48,9 +64,11 @@ class Columns:
 
     def find(self, field_name: str, *usual: str) -> str | None:
         """Give the column of a field: the caller's, else the first of its usual names."""
-        if field_name in self._named:
-            return self._named[field_name]
-        return self.usual(*usual)
+        return self.named(field_name) or self.usual(*usual)
+
+    def named(self, field_name: str) -> str | None:
+        """Give the column that the caller named for a field."""
+        return self._named.get(field_name)
 
     def usual(self, *names: str) -> str | None:
         """Give the first column that is there, of these canonical names."""
@@ -75,6 +93,8 @@ class Adapted:
     """The sheet's column by the field that it gave."""
     notes: Sequence[Issue] = field(default_factory=tuple)
     """What was left out or made up, in sentences."""
+    issues: Issues = field(default_factory=Issues)
+    """What is wrong with rows that are not among these."""
 
 
 def text_of(value: Any) -> str:
@@ -82,9 +102,26 @@ def text_of(value: Any) -> str:
     return "" if value is None else _SPACE.sub(" ", str(value)).strip()
 
 
-def last_of_path(path: Any, separator: str = ">") -> str:
-    """Give the last name of `Home > Kitchen > Mugs`."""
-    return text_of(path).rpartition(separator)[2].strip()
+def kind_of(*categories: Any) -> str:
+    """Give what a product is by its categories: the last name of the longest path.
+
+    `Sale` and `Home > Kitchen > Mugs` are `Mugs`. Names that say nothing are left out, numbers too.
+    """
+    paths = [[name_of(name) for name in text_of(path).split(">")] for path in categories]
+    telling = [path for path in paths if path[-1].lower() not in _NO_CATEGORIES]
+    kind = max(telling, key=len, default=[""])[-1]
+    # Google's own categories may be numbers, which draw nothing.
+    return "" if kind.isdigit() else kind
+
+
+def several(value: Any) -> list[str]:
+    """Split a list with commas; one that belongs to a name has a backslash before it."""
+    return [one.replace("\\,", ",").strip() for one in _COMMA.split(text_of(value))]
+
+
+def name_of(value: Any) -> str:
+    """Give a title or a type as text without markup."""
+    return plain_name(text_of(value))
 
 
 def option_meaning(name: Any) -> str | None:

@@ -3,9 +3,27 @@
 Source: Google Merchant Center Help, "Product data specification".
 """
 
+import re
+from typing import Any
+
 from catalogue.markup import plain_text
-from catalogue.platforms.fields import Adapted, Columns, complete, last_of_path, listed, text_of
+from catalogue.platforms.fields import (
+    APPEARANCE,
+    Adapted,
+    Columns,
+    complete,
+    kind_of,
+    listed,
+    name_of,
+    several,
+    text_of,
+)
 from catalogue.sheet import Row, Sheet
+
+_STRUCTURED = re.compile(
+    r"(?:default|trained_algorithmic_media)\s*:\s*(?:\"(.*)\"|(.*))", re.IGNORECASE | re.DOTALL
+)
+"""A structured attribute in a text feed: where its words are from, and the words."""
 
 
 def matches(columns: Columns) -> bool:
@@ -18,10 +36,10 @@ def matches(columns: Columns) -> bool:
 def missing(columns: Columns) -> list[str]:
     """Name the columns without which it is none."""
     absent = []
-    if columns.find("sku", "id") is None:
-        absent.append("'id'")
+    if _identity(columns) is None:
+        absent.append("'id' (`sku`)")
     if columns.find("title", "title", "structured_title") is None:
-        absent.append("'title'")
+        absent.append("'title' (`title`)")
     return absent
 
 
@@ -29,17 +47,18 @@ def adapt(sheet: Sheet, columns: Columns) -> Adapted:
     """Give every item its fields; variants are whole items in a feed, so nothing is filled."""
     category = columns.usual("google_product_category")
     found = {
-        "sku": columns.find("sku", "id"),
+        "sku": _identity(columns),
         "title": columns.find("title", "title", "structured_title"),
         "type": columns.find("type", "product_type"),
-        "description": columns.find("description", "description"),
+        "description": columns.find("description", "description", "structured_description"),
         "brand": columns.find("brand", "brand"),
-        **{name: columns.find(name, name) for name in ("color", "pattern", "material", "size")},
+        **{name: columns.find(name, name) for name in APPEARANCE},
     }
+    title = columns.usual("structured_title")
+    description = columns.usual("structured_description")
 
     def read(row: Row) -> Row:
         fields = {name: text_of(row.get(column)) for name, column in found.items()}
-        kind = last_of_path(fields["type"].partition(",")[0]) or last_of_path(row.get(category))
         return Row(
             line=row.line,
             cells=row.cells,
@@ -47,10 +66,12 @@ def adapt(sheet: Sheet, columns: Columns) -> Adapted:
             fields=complete(
                 **fields
                 | {
-                    # Google's own categories may be numbers, which draw nothing.
-                    "type": "" if kind.isdigit() else kind,
+                    "title": name_of(_unmarked(fields["title"] or row.get(title))),
+                    "type": kind_of(*several(fields["type"])) or kind_of(row.get(category)),
                     "color": fields["color"].replace("/", " and "),
-                    "description": plain_text(fields["description"]),
+                    "description": plain_text(
+                        _unmarked(fields["description"] or row.get(description))
+                    ),
                 }
             ),
         )
@@ -59,3 +80,14 @@ def adapt(sheet: Sheet, columns: Columns) -> Adapted:
         rows=[read(row) for row in sheet.rows],
         columns=listed(found | {"type": found["type"] or category}),
     )
+
+
+def _identity(columns: Columns) -> str | None:
+    return columns.named("sku") or columns.find("id", "id")
+
+
+def _unmarked(value: Any) -> str:
+    """Take the words out of a structured title: `trained_algorithmic_media:"Pleated skirt"`."""
+    text = text_of(value)
+    marked = _STRUCTURED.fullmatch(text)
+    return (marked[1] or marked[2]).strip() if marked else text

@@ -12,11 +12,13 @@ from catalogue.issues import Issues
 from catalogue.markup import plain_text
 from catalogue.names import canonical
 from catalogue.platforms.fields import (
+    APPEARANCE,
     Adapted,
     Columns,
     complete,
-    last_of_path,
+    kind_of,
     listed,
+    name_of,
     note,
     option_meaning,
     slug,
@@ -45,22 +47,18 @@ def matches(columns: Columns) -> bool:
 def missing(columns: Columns) -> list[str]:
     """Name the columns without which it is none."""
     absent = []
-    if columns.usual("handle", "url_handle") is None:
-        absent.append("'Handle' or 'URL handle'")
+    if columns.find("handle", "handle", "url_handle") is None:
+        absent.append("'Handle' or 'URL handle' (`handle`)")
     if columns.find("title", "title") is None:
-        absent.append("'Title'")
+        absent.append("'Title' (`title`)")
     return absent
 
 
 def adapt(sheet: Sheet, columns: Columns) -> Adapted:
-    """Fill the products' cells forward over their variants, and leave out lines of images.
-
-    Raises:
-        InvalidSheetError: naming lines that belong to no product.
-    """
+    """Fill the products' cells forward over their variants, and leave out lines of images."""
     reader = _Reader(columns)
     issues = Issues()
-    rows, images, nameless = [], [], []
+    rows, images, nameless, unsold, cards = [], [], [], [], []
     for row in sheet.rows:
         first = reader.product_of(row, issues)
         if first is None:
@@ -71,7 +69,10 @@ def adapt(sheet: Sheet, columns: Columns) -> Adapted:
         rows.append(reader.read(row, first))
         if not reader.has_sku(row):
             nameless.append(row.line)
-    issues.raise_if_any()
+        if reader.is_gift_card(first):
+            cards.append(row.line)
+        elif not reader.is_sold(first):
+            unsold.append(row.line)
     return Adapted(
         rows=rows,
         columns=reader.columns,
@@ -86,7 +87,19 @@ def adapt(sheet: Sheet, columns: Columns) -> Adapted:
                 "The row has no SKU: its images are named by handle and options",
                 "{number} rows have no SKU: their images are named by handle and options",
             ),
+            *note(
+                unsold,
+                "The product is a draft, archived or not published; its image is made all the same",
+                "{number} rows are of products that are drafts, archived or not published; their "
+                "images are made all the same",
+            ),
+            *note(
+                cards,
+                "The product is a gift card; its image is made all the same",
+                "{number} rows are of gift cards; their images are made all the same",
+            ),
         ],
+        issues=issues,
     )
 
 
@@ -95,21 +108,21 @@ class _Reader:
 
     def __init__(self, columns: Columns) -> None:
         find = columns.find
-        self.handle = columns.usual("handle", "url_handle")
+        self.handle = find("handle", "handle", "url_handle")
         self.sku = find("sku", "variant_sku", "sku")
         self.title = find("title", "title")
         self.type = find("type", "type", "custom_product_type")
         self.category = columns.usual("product_category", "standard_product_type")
         self.description = find("description", "body_html", "description")
         self.brand = find("brand", "vendor")
-        self.color = find("color", "google_shopping_color") or columns.beginning(
+        # Of the product as a whole: it may list the colours of all its variants.
+        self.color = columns.usual("google_shopping_color") or columns.beginning(
             "color_product_metafields", "colour_product_metafields"
         )
-        self.named = {
-            name: column
-            for name in ("pattern", "material", "size")
-            if (column := columns.find(name)) is not None
-        }
+        self.status = columns.usual("status")
+        self.published = columns.usual("published", "published_on_online_store")
+        self.gift_card = columns.usual("gift_card")
+        self.named = listed({name: columns.named(name) for name in APPEARANCE})
         self.options = [
             (name, value)
             for number in (1, 2, 3)
@@ -167,15 +180,24 @@ class _Reader:
         """Tell whether the shop gave the variant a SKU."""
         return bool(text_of(row.cells.get(self.sku or "")))
 
+    def is_sold(self, first: Row) -> bool:
+        """Tell whether a product is to be seen in the shop."""
+        status = text_of(first.cells.get(self.status or "")).lower()
+        published = text_of(first.cells.get(self.published or "")).lower()
+        return status not in ("draft", "archived") and published != "false"
+
+    def is_gift_card(self, first: Row) -> bool:
+        """Tell whether a product is a gift card."""
+        return text_of(first.cells.get(self.gift_card or "")).lower() == "true"
+
     def read(self, row: Row, first: Row) -> Row:
         """Give a line its product's cells and its fields."""
         shared, description = self._product(first)
         filled = Row(line=row.line, cells=row.cells, product=shared)
         options = self._options(filled)
         fields: dict[str, Any] = {
-            "title": filled.get(self.title),
-            "type": filled.get(self.type) or last_of_path(filled.get(self.category)),
-            "color": text_of(filled.get(self.color)).replace(";", " and"),
+            "title": name_of(filled.get(self.title)),
+            "type": name_of(filled.get(self.type)) or kind_of(filled.get(self.category)),
             "brand": filled.get(self.brand),
             "description": description,
         }
@@ -184,6 +206,8 @@ class _Reader:
             meaning = option_meaning(name)
             if meaning and not text_of(fields.get(meaning)):
                 fields[meaning] = value
+        if not text_of(fields.get("color")):
+            fields["color"] = text_of(filled.get(self.color)).replace(";", " and")
         sku = row.cells.get(self.sku or "") or slug(
             filled.get(self.handle), *(value for _, value in options)
         )

@@ -10,13 +10,16 @@ from typing import Any
 from catalogue.markup import plain_text
 from catalogue.names import canonical
 from catalogue.platforms.fields import (
+    APPEARANCE,
     Adapted,
     Columns,
     complete,
-    last_of_path,
+    kind_of,
     listed,
+    name_of,
     note,
     option_meaning,
+    several,
     slug,
     text_of,
 )
@@ -42,17 +45,17 @@ def matches(columns: Columns) -> bool:
 def missing(columns: Columns) -> list[str]:
     """Name the columns without which it is none."""
     absent = []
-    if columns.usual("type") is None:
-        absent.append("'Type'")
+    if columns.find("kind", "type") is None:
+        absent.append("'Type' (`kind`)")
     if columns.find("title", "name") is None:
-        absent.append("'Name'")
+        absent.append("'Name' (`title`)")
     return absent
 
 
 def adapt(sheet: Sheet, columns: Columns) -> Adapted:
     """Join variations to their products, and leave out what is no product of its own."""
     reader = _Reader(columns, sheet.rows)
-    rows, variable, grouped, nameless = [], [], [], []
+    rows, variable, grouped, nameless, unpublished = [], [], [], [], []
     for row in sheet.rows:
         kinds = reader.kinds(row)
         if "grouped" in kinds:
@@ -63,6 +66,8 @@ def adapt(sheet: Sheet, columns: Columns) -> Adapted:
             rows.append(reader.read(row))
             if not reader.has_sku(row):
                 nameless.append(row.line)
+            if not reader.is_published(row):
+                unpublished.append(row.line)
     return Adapted(
         rows=rows,
         columns=reader.columns,
@@ -82,6 +87,12 @@ def adapt(sheet: Sheet, columns: Columns) -> Adapted:
                 "The row has no SKU: its images are named by id",
                 "{number} rows have no SKU: their images are named by id",
             ),
+            *note(
+                unpublished,
+                "The product is a draft or private; its image is made all the same",
+                "{number} rows are of products that are drafts or private; their images are made "
+                "all the same",
+            ),
         ],
     )
 
@@ -91,27 +102,27 @@ class _Reader:
 
     def __init__(self, columns: Columns, rows: Sequence[Row]) -> None:
         find = columns.find
-        self.identity = columns.usual("id")
-        self.kind = columns.usual("type")
-        self.parent = columns.usual("parent")
+        self.identity = find("id", "id")
+        self.kind = find("kind", "type")
+        self.parent = find("parent", "parent")
         self.sku = find("sku", "sku")
         self.title = find("title", "name")
         self.type = find("type", "categories")
         self.description = find("description", "description")
         self.short = columns.usual("short_description")
         self.brand = find("brand", "brands", "brand")
-        self.named = {
-            name: column
-            for name in ("color", "pattern", "material", "size")
-            if (column := find(name)) is not None
-        }
+        self.published = columns.usual("published")
+        self.named = listed({name: columns.named(name) for name in APPEARANCE})
         self.attributes = [
             (name, value)
             for number in range(1, _MOST_ATTRIBUTES + 1)
             if (name := columns.usual(f"attribute_{number}_name"))
             and (value := columns.usual(f"attribute_{number}_value_s", f"attribute_{number}_value"))
         ]
-        self._shared = [one for one in columns.all if not _OF_ROW.match(canonical(one))]
+        of_row = {self.identity, self.kind, self.parent, self.sku, *self.named.values()}
+        self._shared = [
+            one for one in columns.all if one not in of_row and not _OF_ROW.match(canonical(one))
+        ]
         self._products = {mark: row for row in rows for mark in self._marks(row)}
         self._varied = {text_of(row.cells.get(self.parent or "")) for row in rows} - {""}
         self._read: dict[int, tuple[Mapping[str, Any], str]] = {}
@@ -144,18 +155,21 @@ class _Reader:
         """Tell whether the shop gave the product a SKU."""
         return bool(text_of(row.cells.get(self.sku or "")))
 
+    def is_published(self, row: Row) -> bool:
+        """Tell whether a product is to be seen in the shop: 1, not 0 (private) or -1 (draft)."""
+        both = (row, self._product_of(row) or row)
+        return all(text_of(one.cells.get(self.published or "")) not in ("0", "-1") for one in both)
+
     def read(self, row: Row) -> Row:
         """Give a line its product's cells and its fields."""
-        product = None
-        if "variation" in self.kinds(row):
-            product = self._products.get(text_of(row.cells.get(self.parent or "")))
+        product = self._product_of(row)
         shared, description = self._product(product or row)
         filled = Row(line=row.line, cells=row.cells, product=shared if product else {})
         attributes = self._attributes(row)
         fields: dict[str, Any] = {
             # A variation's own name ends in its attributes: sizes that look alike would differ.
-            "title": (product or row).get(self.title) or row.get(self.title),
-            "type": last_of_path(text_of(filled.get(self.type)).partition(",")[0]),
+            "title": name_of((product or row).get(self.title) or row.get(self.title)),
+            "type": kind_of(*several(filled.get(self.type))),
             "brand": filled.get(self.brand),
             "description": description,
         }
@@ -171,6 +185,12 @@ class _Reader:
             product=filled.product,
             fields={"sku": self._sku(row, product, attributes), **complete(**fields)},
         )
+
+    def _product_of(self, row: Row) -> Row | None:
+        """Give the product that a line is a variation of."""
+        if "variation" not in self.kinds(row):
+            return None
+        return self._products.get(text_of(row.cells.get(self.parent or "")))
 
     def _sku(self, row: Row, product: Row | None, attributes: Sequence[tuple[str, str]]) -> str:
         own = text_of(row.cells.get(self.sku or ""))

@@ -13,6 +13,7 @@ EXAMPLES = Path(__file__).parents[3] / "examples" / "platforms"
 SHOPIFY = (
     "Handle,Title,Body (HTML),Type,Option1 Name,Option1 Value,Variant SKU,Variant Price,Image Src\n"
 )
+COLOURS = "Color (product.metafields.shopify.color-pattern)"
 WOO = "ID,Type,SKU,Name,Categories,Parent,Images,Attribute 1 name,Attribute 1 value(s)\n"
 
 
@@ -64,8 +65,8 @@ def test_a_products_cells_are_filled_forward_and_its_variants_own_are_not():
     assert second.values()["Vendor"] == "Kaai & Co"
     assert second.fields["description"] == first.fields["description"]
     assert first.fields["description"] == ("Stoneware, 350 ml. Dishwasher safe Made in Portugal")
-    assert second.values()["Image Alt Text"] == ""
-    assert second.cells["Vendor"] == ""  # as it came: what results.csv gives back
+    assert "Image Alt Text" not in second.values()
+    assert "Vendor" not in second.cells  # as it came: what results.csv gives back
 
 
 def test_newer_shopify_headers_and_colour_metafields_are_known(limits):
@@ -77,6 +78,115 @@ def test_newer_shopify_headers_and_colour_metafields_are_known(limits):
         ("BAG-O", "orange city backpack on a white background"),
     ]
     assert sheet.reading.skipped == 1
+    # The product's metafield names the colours of both backpacks.
+    assert sheet.rows[1].values()[COLOURS] == "black; orange"
+    sheet = read("shopify-2025.csv", columns={"color": COLOURS})
+    assert [row.fields["color"] for row in sheet.rows][1:] == ["black; orange"] * 2
+
+
+def test_a_variants_own_option_wins_over_its_products_colour(limits):
+    header = SHOPIFY.replace("Image Src", "Google Shopping / Color")
+    sheet = parse(
+        header + "mug,Mug,,,Color,Red,A,1,blue\nmug,,,,,Green,B,1,\ncup,Cup,,,,,C,1,Tan\n"
+    )
+    assert [row.fields["color"] for row in sheet.rows] == ["Red", "Green", "Tan"]
+
+
+def test_words_are_left_out_of_a_prompt_only_where_the_title_has_them_whole(limits):
+    rows = [
+        "Tiered wall shelf,Shelf,Red",
+        "Tank top,Top,Tan",
+        "Red mug,Mug,red",
+        "Mug,Mugs,Off-White",
+    ]
+    text = SHOPIFY + "".join(
+        f"h{n},{title},,{type_},Color,{color},S{n},1,\n"
+        for n, (title, type_, color) in enumerate(row.split(",") for row in rows)
+    )
+    assert [
+        prompt.removesuffix(" on a white background") for _, prompt in prompts(parse(text), limits)
+    ] == [
+        "red tiered wall shelf",
+        "tan tank top",
+        "red mug",
+        "off-white mug, mugs",
+    ]
+
+
+def test_shops_noise_does_not_come_into_prompts(limits):
+    shopify = parse(
+        SHOPIFY + "a,Salt &amp;amp; Pepper <b>Mug</b>,,Uncategorized,,,A,1,\n".replace("Type", "")
+    )
+    assert shopify.rows[0].fields["title"] == "Salt & Pepper Mug"
+    woo = parse(
+        WOO
+        + "1,simple,A,Bed &amp; Bath Vase,Uncategorized,,,,\n"
+        + '2,simple,B,Mat,"Sale, Sport &amp; Fitness > Mats",,,,\n'
+        + '3,simple,C,Cup,"Sale, Cups\\, large",,,,\n'
+    )
+    assert [(row.fields["title"], row.fields["type"]) for row in woo.rows] == [
+        ("Bed & Bath Vase", ""),
+        ("Mat", "Mats"),
+        ("Cup", "Cups, large"),
+    ]
+
+
+def test_what_is_not_sold_is_made_all_the_same_and_told():
+    header = SHOPIFY.replace("Image Src", "Status").replace("Body (HTML)", "Gift Card")
+    sheet = parse(header + "a,A,,,,,A,1,draft\nb,B,,,,,B,1,archived\nc,C,true,,,,C,1,active\n")
+    assert [row.fields["sku"] for row in sheet.rows] == ["A", "B", "C"]
+    unsold, card = sheet.warnings
+    assert (unsold.line, card.line) == (None, 4)
+    assert "(lines 2, 3)" in unsold.message
+    assert "gift card" in card.message
+    woo = "ID,Type,SKU,Name,Published,Parent,Images\n"
+    sheet = parse(woo + "1,variable,A,Cap,-1,,\n2,variation,B,Cap - S,1,A,\n3,simple,C,Cup,0,,\n")
+    assert "drafts or private" in sheet.warnings[-1].message
+    assert "(lines 3, 4)" in sheet.warnings[-1].message
+
+
+def test_a_translated_export_can_be_told_which_columns_say_what(limits):
+    text = (
+        "ID,Typ,Artikelnummer,Name,Kategorien,Übergeordnetes Produkt,Wert 1\n"
+        '1,variable,CAP,Kappe,Kleidung > Kappen,,"Rot, Blau"\n'
+        "2,variation,CAP-R,Kappe - Rot,,CAP,Rot\n"
+        "3,variation,CAP-B,Kappe - Blau,,id:1,Blau\n"
+    )
+    columns = {
+        "kind": "Typ", "sku": "Artikelnummer", "type": "Kategorien",
+        "parent": "Übergeordnetes Produkt", "color": "Wert 1",
+    }  # fmt: skip
+    sheet = parse(text, source=Source.WOOCOMMERCE, columns=columns)
+    assert prompts(sheet, limits) == [
+        ("CAP-R", "rot kappe, kappen on a white background"),
+        ("CAP-B", "blau kappe, kappen on a white background"),
+    ]
+    text = "Kennung,Titel,Farbe,Artikel\nmug,Mug,Red,A\nmug,,Blue,B\n"
+    columns = {"handle": "Kennung", "title": "Titel", "color": "Farbe", "sku": "Artikel"}
+    sheet = parse(text, source=Source.SHOPIFY, columns=columns)
+    assert [one for _, one in prompts(sheet, limits)][1] == "blue mug on a white background"
+
+
+def test_structured_titles_give_their_words_and_stand_in_for_missing_titles():
+    text = (
+        "id\ttitle\tstructured_title\tprice\tavailability\n"
+        'A\tOak chair\ttrained_algorithmic_media:"Oak chair, AI"\t1\tx\n'
+        'B\t\ttrained_algorithmic_media:"Pleated: skirt"\t1\tx\n'
+        "C\t\tdefault:Plain vase\t1\tx\n"
+    )
+    sheet = read_sheet(text.encode(), name="feed.tsv")
+    assert [row.fields["title"] for row in sheet.rows] == [
+        "Oak chair", "Pleated: skirt", "Plain vase",
+    ]  # fmt: skip
+
+
+def test_templates_see_descriptions_of_plain_sheets_without_markup(limits):
+    sheet = parse("sku,Body (HTML),note\nA,<p>Soft &amp; <b>light</b></p>,<b>\n")
+    template = "{{ body_html }} {{ note }}"
+    assert prompts(sheet, limits, template=template) == [("A", "Soft & light <b>")]
+    assert sheet.rows[0].cells["Body (HTML)"].startswith("<p>")
+    sheet = parse("sku,Text\nA,<p>Soft</p>\n", columns={"description": "Text"})
+    assert prompts(sheet, limits, template="{{ description }}") == [("A", "Soft")]
 
 
 def test_woocommerce_variations_take_over_from_their_product(limits):
@@ -195,11 +305,15 @@ def test_columns_of_a_plain_sheet_can_be_named(limits):
     ("text", "hints", "words"),
     [
         ("sku,prompt\nA,a\n", {"source": Source.SHOPIFY}, "'Handle' or 'URL handle'"),
-        ("sku,prompt\nA,a\n", {"source": Source.WOOCOMMERCE}, "'Type' and no column 'Name'"),
-        ("sku,prompt\nA,a\n", {"source": Source.GOOGLE}, "'id' and no column 'title'"),
+        (
+            "sku,prompt\nA,a\n",
+            {"source": Source.WOOCOMMERCE},
+            "'Type' (`kind`) and no column 'Name'",
+        ),
+        ("sku,prompt\nA,a\n", {"source": Source.GOOGLE}, "'id' (`sku`) and no column 'title'"),
         ("sku,prompt\nA,a\n", {"columns": {"colour": "prompt"}}, "Did you mean 'color'?"),
         ("sku,prompt\nA,a\n", {"columns": {"color": "Prompt"}}, "Did you mean 'prompt'?"),
-        (SHOPIFY + ",Mug,,,,,A,1,\n", {}, "handle"),
+        (SHOPIFY + ",Mug,,,,,A,1,\n", {}, "no handle"),
         (WOO + "1,grouped,A,Set,,,,,\n", {}, "every row of it was skipped"),
     ],
 )

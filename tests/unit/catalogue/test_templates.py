@@ -174,9 +174,32 @@ def test_a_template_of_too_many_parts_is_refused():
         PromptTemplate("{{a}}" * 1500)
 
 
+@pytest.mark.parametrize("source", ["{{ self }}", "{{ self.x }}", "{{ super }}"])
+def test_names_of_jinjas_own_are_refused(source):
+    with pytest.raises(TemplateProblemError, match="row\\['"):
+        PromptTemplate(source)
+    assert PromptTemplate("{{ row['self'] }}").render({"self": "x"}) == "x"
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "mentioned"),
+    [
+        ("Tiered shelf", "Red", False), ("Tank top", "tan", False), ("Big RED mug", "red", True),
+        ("t-shirt, green and white", "Green and White", True), ("white, red", "red white", False),
+        ("roter Becher", "rot", False), ("", "red", False),
+    ],
+)  # fmt: skip
+def test_a_text_mentions_whole_words(text, words, mentioned):
+    source = "{% if text is mentioning(words) %}yes{% else %}no{% endif %}"
+    found = PromptTemplate(source).render({"text": text, "words": words})
+    assert found == ("yes" if mentioned else "no")
+
+
 def test_the_templates_of_a_sheet_have_a_time_in_which_they_must_be_done():
     clock = iter([0.0, 1.0, 61.0])
     row = Row(line=2, cells={"kind": "mug"})
+    sheet = Sheet(columns=["kind"], rows=[row], reading=Reading(format=Format.CSV))
+    prompts = Prompts(sheet, template="a {{ kind }}", issues=Issues(), clock=lambda: next(clock))
     assert prompts.write(row) == "a mug"
     with pytest.raises(InvalidSheetError, match="60 seconds"):
         prompts.write(row)
@@ -198,7 +221,5 @@ def test_any_pieces_of_jinja_give_a_prompt_or_a_reason(source):
         answer = PromptTemplate(source).render({"a": "mug", "b": {"c": [1, 2]}})
     except TemplateProblemError as error:
         answer = str(error)
-    sheet = Sheet(columns=["kind"], rows=[row], reading=Reading(format=Format.CSV))
-    prompts = Prompts(sheet, template="a {{ kind }}", issues=Issues(), clock=lambda: next(clock))
     assert "class" not in answer or "class" in source
     assert len(answer) <= 4000
