@@ -6,6 +6,7 @@ from uuid import UUID
 from sqlmodel import Session, col
 
 from api.reading import JobRow, find_batch, jobs_of
+from api.renditions import Made, find_made
 from core.database import Database
 from core.models import Batch, Job
 
@@ -37,6 +38,11 @@ class BatchRows:
             yield page
             with self._database.session() as session:
                 page = self._page(session, after=page[-1][0].position)
+
+    def made(self, page: Sequence[JobRow]) -> Made:
+        """Find the renditions of a page's images."""
+        with self._database.session() as session:
+            return find_made(session, [(job, image) for job, image, *_ in page])
 
     def _page(self, session: Session, *, after: int) -> Sequence[JobRow]:
         statement = (

@@ -9,7 +9,7 @@ from sqlalchemy import Select, and_, func, select
 from sqlmodel import Session, col
 
 from api.cursors import read_cursor, write_cursor
-from api.renditions import links_of
+from api.renditions import Made, find_made, links_of
 from api.schemas import (
     ApproximationView,
     BatchLinks,
@@ -63,6 +63,12 @@ def find_job(session: Session, tenant: str, job_id: UUID) -> JobRow:
     return row
 
 
+def show_job(session: Session, row: JobRow) -> JobView:
+    """Write one job that was found."""
+    job, image, *_ = row
+    return view_job(*row, made=find_made(session, [(job, image)]))
+
+
 def find_batch(session: Session, tenant: str, batch_id: UUID) -> Batch:
     """Find one batch.
 
@@ -96,8 +102,9 @@ def list_jobs(
     statement = statement.order_by(col(Job.position)).limit(limit + 1)
     rows = session.execute(statement).all()
     page = rows[:limit]
+    made = find_made(session, [(job, image) for job, image, *_ in page])
     return JobPage(
-        items=[view_job(*row) for row in page],
+        items=[view_job(*row, made=made) for row in page],
         next=write_cursor(page[-1][0].position) if len(rows) > limit else None,
     )
 
@@ -124,15 +131,19 @@ def view_job(
     approximation: dict[str, Any] | None,
     *,
     base: str = "",
+    made: Made,
 ) -> JobView:
-    """Write one job; public URLs begin with `base`, if the API has a public address."""
+    """Write one job, with what is `made` of its renditions.
+
+    Public URLs begin with `base`, if the API has a public address.
+    """
     return JobView(
         **{name: getattr(job, name) for name in _SAME},
         error=view_error(job),
         seconds=seconds_of(job, seconds),
         approximation=view_approximation(approximation),
         file_name=job.files.get(ORIGINAL),
-        renditions=links_of(job, image, base),
+        renditions=links_of(job, image, base, made),
         image=ImageView(url=image_path(job.id), **{n: getattr(image, n) for n in _IMAGE})
         if image
         else None,

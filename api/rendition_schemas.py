@@ -35,6 +35,20 @@ class RenditionLink(BaseModel):
         description="Needs no key and has no query string; it works until the image is deleted. "
         "null: there is no image yet."
     )
+    ground: str | None = Field(
+        None,
+        description="`white`: its background is exactly 255, 255, 255; `kept`: as drawn; null: it "
+        "is not made yet.",
+    )
+    upscaled: float | None = Field(
+        None, description="By how much, where the channel's minimum asked for it; null: not."
+    )
+    fill: float | None = Field(
+        None, description="Share of the frame's side that the product takes; null: as drawn."
+    )
+    note: str | None = Field(
+        None, description="Where it falls short of what the channel wants, in a sentence."
+    )
 
 
 class RenditionView(RenditionLink):
@@ -45,15 +59,6 @@ class RenditionView(RenditionLink):
     size: int | None = Field(None, description="Bytes.")
     width: int | None = None
     height: int | None = None
-    upscaled: float | None = Field(
-        None, description="By how much, where the channel's minimum asked for it; null: not."
-    )
-    ground: str | None = Field(
-        None, description="`white`: its background is exactly 255, 255, 255; `kept`: as drawn."
-    )
-    fill: float | None = Field(
-        None, description="Share of the frame's side that the product takes; null: as drawn."
-    )
 
 
 class RenditionList(BaseModel):

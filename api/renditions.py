@@ -1,6 +1,8 @@
 """A job's image as channels want it, over HTTP: links, files, and public addresses."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
 from urllib.parse import quote
 from uuid import UUID
 
@@ -12,6 +14,7 @@ from api.rendition_schemas import RenditionLink, RenditionList, RenditionView
 from api.services import Services
 from catalogue.channels import Channel, UnknownChannelError, find_channel
 from catalogue.file_names import Names
+from catalogue.renditions.notes import note_on
 from core.errors import NotFoundError
 from core.lifecycle import renditions
 from core.models import Image, Job, Rendition
@@ -19,6 +22,8 @@ from core.pictures.formats import ORIGINAL
 
 PUBLIC = "/files"
 """What paths that need no key begin with."""
+
+_NONE: Mapping[tuple[UUID, str], Rendition] = MappingProxyType({})
 
 
 def known_channels(files: Mapping[str, str]) -> Sequence[Channel]:
@@ -62,47 +67,73 @@ def public_path(image: Image, channel: Channel, file_name: str) -> str:
     return f"{PUBLIC}/{image.token.hex}/{channel.name}/{quote(file_name)}"
 
 
-def link_to(job: Job, image: Image | None, channel: Channel, base: str = "") -> RenditionLink:
-    """Write where one rendition is; `base` is the API's public address, if it has one."""
+Made = Mapping[tuple[UUID, str], Rendition]
+"""Renditions that are in store, by image and channel."""
+
+
+def find_made(session: Session, images: Iterable[tuple[Job, Image | None]]) -> Made:
+    """Find the renditions of some jobs' images, in one query, or none where nobody wants any."""
+    found = [(image.id, known_channels(job.files)) for job, image in images if image]
+    specs = {channel.name: channel.spec for _, channels in found for channel in channels}
+    return renditions.find_all(session, [image_id for image_id, _ in found], specs)
+
+
+def link_to(
+    job: Job, image: Image | None, channel: Channel, base: str = "", made: Made = _NONE
+) -> RenditionLink:
+    """Write where one rendition is, and what it became.
+
+    Args:
+        job: Whose file it is.
+        image: Its image, if there is one.
+        channel: What it is for.
+        base: The API's public address, if it has one.
+        made: What is in store.
+    """
     file_name = file_name_of(job, channel)
     public = base.rstrip("/") + public_path(image, channel, file_name) if image else None
+    rendition = made.get((image.id, channel.name)) if image else None
     return RenditionLink(
         channel=channel.name,
         file_name=file_name,
         content_type=channel.format.content_type,
         url=f"/v1/jobs/{job.id}/renditions/{channel.name}",
         public_url=public,
+        **_outcome(channel, rendition) if rendition else {},
     )
 
 
-def links_of(job: Job, image: Image | None, base: str = "") -> list[RenditionLink]:
+def _outcome(channel: Channel, made: Rendition) -> dict[str, Any]:
+    note = note_on(channel, ground=made.ground, upscaled=made.upscaled)
+    return {"ground": made.ground, "upscaled": made.upscaled, "fill": made.fill, "note": note}
+
+
+def links_of(
+    job: Job, image: Image | None, base: str = "", made: Made = _NONE
+) -> list[RenditionLink]:
     """Write where a job's renditions are."""
-    return [link_to(job, image, channel, base) for channel in known_channels(job.files)]
+    return [link_to(job, image, channel, base, made) for channel in known_channels(job.files)]
 
 
 def list_renditions(
     session: Session, job: Job, image: Image | None, base: str = ""
 ) -> RenditionList:
-    """Write a job's renditions, those that are made with what they became."""
-    channels = known_channels(job.files)
-    specs = {channel.name: channel.spec for channel in channels}
-    made = renditions.find_all(session, [image.id] if image else [], specs)
+    """Write a job's renditions, those that are made with their files' figures."""
+    made = find_made(session, [(job, image)])
     return RenditionList(
         items=[
-            _view(link_to(job, image, channel, base), made.get((image.id, channel.name)))
-            if image
-            else _view(link_to(job, image, channel, base), None)
-            for channel in channels
+            _view(link, made.get((image.id, link.channel)) if image else None)
+            for link in links_of(job, image, base, made)
         ]
     )
 
 
 def _view(link: RenditionLink, made: Rendition | None) -> RenditionView:
-    found = {name: getattr(made, name) for name in _MADE} if made else {}
+    found = {name: getattr(made, name) for name in _FILE} if made else {}
     return RenditionView(**link.model_dump(), made=made is not None, **found)
 
 
-_MADE = ("digest", "size", "width", "height", "upscaled", "ground", "fill")
+_FILE = ("digest", "size", "width", "height")
 
 
 def public_image(session: Session, token: UUID, channel: Channel) -> Image:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from api.batch_rows import BatchRows
 from api.reading import JobRow, seconds_of, view_job
-from api.renditions import known_channels, link_to
+from api.renditions import Made, known_channels, link_to
 from api.schemas import ManifestEntry
 from catalogue.channels import Channel
 from catalogue.results import Outcome, format_header, format_lines
@@ -24,30 +24,32 @@ def stream_results(rows: BatchRows, base: str) -> Iterator[str]:
     files = rows.first[0][0].files if rows.first else {}
     channels = known_channels(files)
     named = ["file_name"] if ORIGINAL in files else []
-    named += [f"{one.name}_{what}" for one in channels for what in ("file", "url")]
+    named += [f"{one.name}_{what}" for one in channels for what in ("file", "url", "note")]
     yield format_header(columns, named)
     for page in rows.pages():
-        yield format_lines(columns, (_outcome(row, channels, base) for row in page))
+        made = rows.made(page) if channels else {}
+        yield format_lines(columns, (_outcome(row, channels, base, made) for row in page))
 
 
 def stream_manifest(rows: BatchRows, base: str) -> Iterator[str]:
     """Write the lines of manifest.jsonl: what the API says of each job, and its row."""
     for page in rows.pages():
-        yield "".join(f"{_entry(row, base)}\n" for row in page)
+        made = rows.made(page)
+        yield "".join(f"{_entry(row, base, made)}\n" for row in page)
 
 
-def _entry(row: JobRow, base: str) -> str:
-    view = view_job(*row, base=base)
+def _entry(row: JobRow, base: str, made: Made) -> str:
+    view = view_job(*row, base=base, made=made)
     return ManifestEntry(**view.model_dump(), row=row[0].row).model_dump_json()
 
 
-def _outcome(row: JobRow, channels: Sequence[Channel], base: str) -> Outcome:
+def _outcome(row: JobRow, channels: Sequence[Channel], base: str, made: Made) -> Outcome:
     job, image, seconds, _ = row
     took = seconds_of(job, seconds)
     files: list[str | None] = [job.files[ORIGINAL]] if ORIGINAL in job.files else []
     for channel in channels:
-        link = link_to(job, image, channel, base)
-        files += [link.file_name, link.public_url]
+        link = link_to(job, image, channel, base, made)
+        files += [link.file_name, link.public_url, link.note]
     return Outcome(
         row=job.row,
         variant=job.variant,

@@ -242,7 +242,7 @@ class JobView(BaseModel):
 class ManifestEntry(JobView):
     """One line of a batch's manifest.jsonl."""
 
-    row: dict[str, Any] = Field(description="The sheet's cells.")
+    row: dict[str, Any] = Field(description="The sheet's cells; of a CSV those that are not empty.")
 
 
 class Counts(BaseModel):

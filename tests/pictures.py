@@ -4,6 +4,7 @@ import json
 import random
 import shutil
 import subprocess
+import tempfile
 from io import BytesIO
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from bundles.starter.attributes import Background, Colour, Kind, Pattern, Produc
 from bundles.starter.drawing import Look, _silhouette, draw
 from bundles.starter.pen import Pen
 from bundles.starter.shapes import SHAPES
+from core.pictures.provenance import source_type_of
 
 TRAINED = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 
@@ -51,13 +53,39 @@ def png(image: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
+READERS = ("exiftool", "exiv2")
+"""Programs that read marks and are not ours, by their commands' names."""
+NO_READER = (
+    "neither exiftool nor exiv2 is installed: apt-get install libimage-exiftool-perl (or exiv2)"
+)
+
+
 def source_type(file: Path) -> str | None:
-    """Read a file's digital source type with exiftool, which is Debian's and not ours."""
-    command = shutil.which("exiftool")
-    if command is None:
-        pytest.skip("exiftool is not installed: apt-get install libimage-exiftool-perl")
-    done = subprocess.run(
-        [command, "-json", "-n", "-XMP-iptcExt:DigitalSourceType", str(file)],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    return json.loads(done.stdout)[0].get("DigitalSourceType")
+    """Read a file's digital source type with a program that knows nothing of packshot."""
+    if (exiftool := shutil.which("exiftool")) is not None:
+        tag = "-XMP-iptcExt:DigitalSourceType"
+        found: str | None = json.loads(_output(exiftool, "-json", "-n", tag, str(file)))[0].get(
+            "DigitalSourceType"
+        )
+        return found
+    if (exiv2 := shutil.which("exiv2")) is not None:
+        # It fails on a file that has no such mark.
+        key = "Xmp.iptcExt.DigitalSourceType"
+        return _output(exiv2, "-K", key, "-Pv", str(file), check=False) or None
+    pytest.skip(NO_READER)
+
+
+def _output(*command: str, check: bool = True) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=check)
+    return done.stdout.strip()
+
+
+def marks_of(body: bytes) -> set[str | None]:
+    """Give the digital source types that all readers which are there find in a file."""
+    found = {source_type_of(body)}
+    if any(map(shutil.which, READERS)):
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(body)
+            file.flush()
+            found.add(source_type(Path(file.name)))
+    return found

@@ -12,7 +12,7 @@ from api.dependencies import ServicesNow, SessionNow, Submitter, Tenant, get_cal
 from api.images import etag_of, image_response, matches, ready_image
 from api.problems import problems
 from api.publication import publish, revoke
-from api.reading import find_job, view_job
+from api.reading import find_job, show_job
 from api.recipes import use_recipe
 from api.schemas import JobRequest, JobView
 from core.lifecycle.cancellation import cancel_job
@@ -41,13 +41,13 @@ def post_job(
     background.add_task(count_submission, services.results, terms, accepted.submission)
     background.add_task(publish, services, caller.tenant, accepted.submission.published)
     response.headers["Location"] = f"/v1/jobs/{accepted.row[0].id}"
-    return view_job(*accepted.row)
+    return show_job(session, accepted.row)
 
 
 @router.get("/{job_id}", responses=problems(404))
 def get_job(job_id: UUID, tenant: Tenant, session: SessionNow) -> JobView:
     """Tell how a job stands."""
-    return view_job(*find_job(session, tenant, job_id))
+    return show_job(session, find_job(session, tenant, job_id))
 
 
 @router.post("/{job_id}/cancel", status_code=202, responses=problems(404))
@@ -61,7 +61,7 @@ def post_cancel(
     """Stop waiting for an image; a finished one stays as it is."""
     find_job(session, caller.tenant, job_id)
     background.add_task(revoke, services, cancel_job(session, job_id))
-    return view_job(*find_job(session, caller.tenant, job_id))
+    return show_job(session, find_job(session, caller.tenant, job_id))
 
 
 @router.get(

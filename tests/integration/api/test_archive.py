@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import tracemalloc
 import zipfile
 
 import pytest
@@ -11,12 +12,13 @@ from PIL import Image
 
 from api.archive import MISSING, stream_archive
 from api.batch_rows import BatchRows
+from api.results import stream_manifest, stream_results
 from api.services import open_services
+from bundles.starter.attributes import Background
 from core.errors import GenerationFailedError
 from core.lanes import Lane
-from core.pictures.provenance import source_type_of
 from core.storage import Storage
-from tests.pictures import TRAINED, near_white, png, product
+from tests.pictures import TRAINED, marks_of, near_white, png, product
 
 SHEET = "sku,prompt\nMUG 1,a red mug\nMUG 1,a blue mug\nCUP,a cup\nJUG,a jug\n"
 
@@ -70,7 +72,7 @@ def test_a_channels_archive_has_its_files_and_names(client, sheet):
     assert archive.namelist()[:2] == ["MUG_1.PT01.jpg", "MUG_1.PT02.jpg"]
     body = archive.read("MUG_1.PT02.jpg")
     assert Image.open(io.BytesIO(body)).format == "JPEG"
-    assert source_type_of(body) == TRAINED
+    assert marks_of(body) == {TRAINED}
     assert client.get(batch["links"]["images"], params={"channel": "x"}).status_code == 404
 
 
@@ -107,6 +109,38 @@ def test_the_archive_is_sent_in_pieces_of_one_file(settings, shop, storage, work
         assert archive.testzip() is None
 
 
+def test_files_of_a_batch_take_no_more_memory_however_many_images_it_has(
+    settings, shop, worker, monkeypatch
+):
+    monkeypatch.setattr("api.batch_rows.PAGE_ROWS", 10)
+    few, many = (
+        shop.want(*(f"{name} {number}" for number in range(count)), batch=True, lane=Lane.BULK)
+        for name, count in (("cup", 20), ("mug", 120))
+    )
+    for number, job in enumerate((*few.job_ids, *many.job_ids)):
+        worker.make(str(job), f"{number:0100000}".encode())
+    with open_services(settings) as services:
+
+        def peak(submission, stream) -> int:
+            batch = shop.job(submission.job_ids[0]).batch_id
+            tracemalloc.start()
+            try:
+                for _ in stream(BatchRows(shop.database, "shop", batch)):
+                    pass
+                return tracemalloc.get_traced_memory()[1]
+            finally:
+                tracemalloc.stop()
+
+        for stream in (
+            lambda rows: stream_archive(services, rows, None),
+            lambda rows: stream_results(rows, ""),
+            lambda rows: stream_manifest(rows, ""),
+        ):
+            peak(few, stream)  # what is imported and compiled once
+            # A ZIP's directory grows by its names: some hundred bytes for each image.
+            assert peak(many, stream) < 1.3 * peak(few, stream) + 100 * 1000
+
+
 def test_the_manifest_has_a_line_for_each_image(client, sheet):
     batch = sheet(channels="web", file_name="{{ line }}-{{ sku }}")
     answer = client.get(batch["links"]["manifest"])
@@ -129,3 +163,27 @@ def test_the_results_name_files_and_their_addresses(client, sheet):
     assert first["walmart_file"] == "MUG-1_1.jpg"
     assert first["walmart_url"].endswith("/walmart/MUG-1_1.jpg")
     assert failed["walmart_url"] == ""
+
+
+def test_what_falls_short_of_a_channel_is_told_in_job_manifest_and_results(client, worker, send):
+    batch = send(client, "sku,prompt\nA,a red mug\nB,a blue mug\n", channels="walmart,web")
+    jobs = client.get(batch["links"]["items"]).json()["items"]
+    assert jobs[0]["renditions"][0]["ground"] is None
+    wooden = png(product(background=Background.WOOD))
+    for job, drawn in zip(jobs, (wooden, png(near_white(product()))), strict=True):
+        worker.make(job["id"], drawn)
+        for link in job["renditions"]:
+            assert client.get(link["url"]).status_code == 200
+    note = "The background is not white, as walmart wants it"
+    job = client.get(f"/v1/jobs/{jobs[0]['id']}").json()
+    walmart, web = job["renditions"]
+    assert (walmart["ground"], web["ground"]) == ("kept", "kept")
+    assert walmart["note"].startswith(note)
+    assert "It was scaled up" in walmart["note"]
+    assert web["note"] is None
+    manifest = client.get(batch["links"]["manifest"]).text.splitlines()
+    assert json.loads(manifest[0])["renditions"] == job["renditions"]
+    first, second = csv.DictReader(io.StringIO(client.get(batch["links"]["results"]).text))
+    assert first["walmart_note"] == walmart["note"]
+    assert second["walmart_note"].startswith("It was scaled up")
+    assert first["web_note"] == second["web_note"] == ""

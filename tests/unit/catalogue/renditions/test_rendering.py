@@ -11,6 +11,7 @@ from PIL import Image
 
 from bundles.starter.attributes import Background, Colour
 from catalogue.channels import PRESETS, Channel, find_channel
+from catalogue.renditions.notes import note_on
 from catalogue.renditions.rendering import RenditionError, render
 from catalogue.renditions.scene import look
 from core.errors import InvalidImageError
@@ -19,7 +20,7 @@ from core.pictures.encoding import encode
 from core.pictures.formats import Format
 from core.pictures.provenance import source_type_of
 from tests.certificates import make_chain, verified
-from tests.pictures import TRAINED, near_white, png, product, source_type
+from tests.pictures import TRAINED, marks_of, near_white, png, product, source_type
 
 EVERY = [f"{name}.{one}" for name, preset in PRESETS.items() for one in preset.formats]
 
@@ -151,6 +152,7 @@ def test_when_no_quality_will_do_the_picture_becomes_smaller(noise):
     made = render(noise, limited("google_merchant", 60_000, smallest=100))
     assert len(made.body) <= 60_000
     assert 100 <= made.width < 600
+    assert marks_of(made.body) == {TRAINED}
 
 
 def test_what_cannot_be_made_small_enough_is_refused_with_a_way_out(noise):
@@ -166,7 +168,7 @@ def test_renditions_of_a_signed_original_are_signed_and_within_the_bytes(name, m
     channel = limited(name, 150_000)
     made = render(original, channel, credentials=credentials)
     assert len(made.body) <= 150_000
-    assert source_type_of(made.body) == TRAINED
+    assert marks_of(made.body) == {TRAINED}
     state, _ = verified(made.body, channel.format.content_type, root)
     assert state == "Trusted"
 
@@ -194,3 +196,16 @@ def test_whatever_is_drawn_becomes_what_the_channel_wants(width, height, name, s
     assert image.size == (made.width, made.height)
     assert max(image.size) <= channel.preset.largest
     assert min(image.size) >= min(channel.preset.smallest, width, height)
+
+
+@pytest.mark.parametrize("name", ["google_merchant", "walmart", "web"])
+def test_a_note_says_where_a_rendition_falls_short(name, mug):
+    channel = find_channel(name)
+    mint = render(png(product(Colour.RED, Background.MINT)), channel)
+    note = note_on(channel, ground=mint.ground, upscaled=None)
+    assert (note is None) == (name == "web")
+    assert note is None or note.startswith(f"The background is not white, as {name} wants it")
+    made = render(mug, channel)
+    note = note_on(channel, ground=made.ground, upscaled=made.upscaled)
+    assert (note is None) == (name == "web")
+    assert note is None or note.startswith("It was scaled up")

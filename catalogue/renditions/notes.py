@@ -1,0 +1,22 @@
+"""What a seller should know of a rendition before a channel sees it."""
+
+from catalogue.channels import Channel, Ground
+
+
+def note_on(channel: Channel, *, ground: str, upscaled: float | None) -> str | None:
+    """Say where a rendition falls short of its channel's rules; None: nowhere.
+
+    Args:
+        channel: What it was made for.
+        ground: What its background is: `white` or `kept`.
+        upscaled: By how much, where there were too few pixels.
+    """
+    notes = []
+    if channel.preset.ground is Ground.WHITE and ground != Ground.WHITE:
+        notes.append(
+            f"The background is not white, as {channel.name.partition('.')[0]} wants it: it was "
+            "drawn in another colour, and kept."
+        )
+    if upscaled is not None:
+        notes.append(f"It was scaled up {upscaled:g} times, which adds no detail.")
+    return " ".join(notes) or None
