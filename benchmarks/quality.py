@@ -27,6 +27,8 @@ from bundles.prompts import held_out_products
 from bundles.starter.attributes import Product
 from bundles.starter.captions import canonical_caption
 from cli.evaluate import draw
+from core.pictures.encoding import encode
+from core.pictures.formats import Format
 from core.settings import Settings
 
 ALONE = 8
@@ -49,7 +51,7 @@ def main() -> None:
         columns.append(images)
         rows.append(_judge(folder, images, exact, products))
     if arguments.sheet:
-        _sheet(columns).save(arguments.sheet)
+        arguments.sheet.write_bytes(encode(_sheet(columns), Format.PNG))
     shown = [
         {
             "bundle": row["bundle"],

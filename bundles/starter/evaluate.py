@@ -27,6 +27,8 @@ from bundles.starter.attributes import split_products
 from bundles.starter.autoencoder import reconstruction_psnr
 from bundles.starter.captions import canonical_caption
 from bundles.starter.dataset import draw_pictures
+from core.pictures.encoding import encode
+from core.pictures.formats import Format
 from core.schedulers import SCHEDULERS
 
 Pixels = npt.NDArray[np.uint8]
@@ -96,7 +98,7 @@ def main() -> None:
     products = held_out[: options.prompts]
     prompts = [canonical_caption(product) for product in products]
     pictures = generate(load_pipeline(options.model), prompts, settings, options.seed)
-    contact_sheet(pictures).save(options.sheet)
+    options.sheet.write_bytes(encode(contact_sheet(pictures), Format.PNG))
     scores = score_attributes(judge(), pictures, products)
     for name, share in scores.accuracy.items():
         mistakes = scores.mistakes.get(name, Counter())
