@@ -15,7 +15,8 @@ from PIL import Image, ImageOps
 from core.errors import InvalidImageError
 
 MOST_PIXELS = 64 * 10**6
-"""Of one image: what Google's Merchant Center takes, and 256 MB as RGBA."""
+"""Of one image: what Google's Merchant Center takes. Reading one takes up to 9 bytes a pixel, as
+where it is transparent: its RGBA, its mask, and what is given (Pillow keeps RGB in four bytes)."""
 
 READ = ("PNG", "JPEG", "WEBP", "AVIF", "BMP", "GIF", "TIFF")
 """Formats that are read, by Pillow's names."""
@@ -47,10 +48,11 @@ def _read(stream: IO[bytes], most_pixels: int) -> Image.Image:
                 f"The image has {opened.width} × {opened.height} pixels, and "
                 f"{most_pixels / 1e6:g} megapixels are the most. Make it smaller."
             )
-        upright = ImageOps.exif_transpose(opened)
-        if not upright.has_transparency_data:
-            return upright.convert("RGB")
-        picture = upright.convert("RGBA")
+        # In place, and converted only where it must be: each copy is four bytes a pixel.
+        ImageOps.exif_transpose(opened, in_place=True)
+        if not opened.has_transparency_data:
+            return opened.convert("RGB")
+        picture = opened if opened.mode == "RGBA" else opened.convert("RGBA")
         ground = Image.new("RGB", picture.size, "white")
         ground.paste(picture, mask=picture.getchannel("A"))
         return ground
@@ -64,7 +66,9 @@ def _explained() -> Iterator[None]:
     except (InvalidImageError, MemoryError):
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise InvalidImageError(f"The image is too large: {_reason(error)}") from error
+        raise InvalidImageError(
+            f"The image is too large ({_reason(error)}). Make it smaller."
+        ) from error
     except Exception as error:
         raise InvalidImageError(
             f"The image cannot be read ({_reason(error)}). Save it again as PNG or JPEG."
