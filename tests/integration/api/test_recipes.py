@@ -1,6 +1,10 @@
 """Recipes: versions that never change, and who wins over whom."""
 
+from pathlib import Path
+
 from core.fingerprint import sku_seed
+
+EXAMPLES = Path(__file__).parents[3] / "examples" / "platforms"
 
 SUMMER = {
     "template": "a {{ color }} mug in the sun",
@@ -166,3 +170,27 @@ def test_recipes_are_their_tenants_own(client, stranger):
     assert answer.status_code == 404
     assert add(stranger, {"steps": 3})["version"] == 1
     assert client.get("/v1/recipes/summer").json()["fields"] == SUMMER
+
+
+def test_one_recipe_makes_of_two_platforms_exports_what_its_channels_want(client):
+    template = "{{ color|lower }} {{ title }}, studio light"
+    add(client, {"template": template, "channels": ["walmart", "web.avif"]}, name="studio")
+    found = {}
+    for name in ("shopify-2025.csv", "google.tsv"):
+        content = (EXAMPLES / name).read_bytes()
+        answer = client.post(
+            "/v1/batches", files={"file": (name, content)}, data={"recipe": "studio"}
+        )
+        assert answer.status_code == 202, answer.text
+        batch = answer.json()
+        jobs = items(client, batch)
+        assert all(
+            [one["channel"] for one in job["renditions"]] == ["walmart", "web.avif"] for job in jobs
+        )
+        header = client.get(batch["links"]["results"]).text.splitlines()[0]
+        assert header.endswith(",web.avif_file,web.avif_url,web.avif_note")
+        found[batch["detected"]["source"]] = jobs[1]["prompt"], jobs[1]["file_name"]
+    assert found == {
+        "shopify": ("black City backpack, studio light", "BAG-B_1.png"),
+        "google": ("green and white Court sneaker, studio light", "SHO-4002_1.png"),
+    }

@@ -9,8 +9,9 @@ from PIL import Image
 
 from core.lifecycle import retention
 from core.models import Rendition
-from core.pictures.provenance import source_type_of
-from tests.pictures import TRAINED, near_white, png, product
+from core.pictures.encoding import encode
+from core.pictures.formats import Format
+from tests.pictures import TRAINED, marks_of, near_white, png, product
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +61,7 @@ def test_a_rendition_is_made_once_and_then_comes_from_store(client, ask, shop, s
     assert first.status_code == 200
     assert first.headers["content-type"] == "image/jpeg"
     assert Image.open(BytesIO(first.content)).size == (1500, 1500)
-    assert source_type_of(first.content) == TRAINED
+    assert marks_of(first.content) == {TRAINED}
     assert client.get(link["url"]).content == first.content
     again = client.get(link["url"], headers={"If-None-Match": first.headers["etag"]})
     assert again.status_code == 304
@@ -68,6 +69,12 @@ def test_a_rendition_is_made_once_and_then_comes_from_store(client, ask, shop, s
     assert (after["made"], after["width"], after["ground"]) == (True, 1500, "white")
     assert after["upscaled"] > 8
     assert rendition(shop).digest == after["digest"]
+
+
+def test_an_original_is_downloaded_with_its_mark(client, worker):
+    job = client.post("/v1/jobs", json={"prompt": "a blue mug", "sku": "MUG 2"}).json()
+    worker.make(job["id"], encode(product(), Format.PNG))
+    assert marks_of(client.get(f"/v1/jobs/{job['id']}/image").content) == {TRAINED}
 
 
 def rendition(shop) -> Rendition:

@@ -21,8 +21,26 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-EXAMPLES = 5
+EXAMPLES = 25
 """Of each operation, good and bad each."""
+
+GOOD = {
+    "file": b"sku,prompt\nA,a red mug\n",
+    "rows": [{"sku": "A", "prompt": "a red mug"}],
+    "prompt": "a green mug",
+}
+"""What bodies need, as it can be made into images: no description of types says that."""
+
+SUCCEED = {
+    "POST /v1/batches multipart/form-data", "POST /v1/batches application/json", "POST /v1/jobs",
+    "POST /v1/recipes",
+    "GET /v1/batches", "GET /v1/batches/{batch_id}", "GET /v1/batches/{batch_id}/items",
+    "GET /v1/batches/{batch_id}/results.csv", "GET /v1/batches/{batch_id}/manifest.jsonl",
+    "GET /v1/batches/{batch_id}/images.zip", "GET /v1/jobs/{job_id}", "GET /v1/jobs/{job_id}/image",
+    "GET /v1/jobs/{job_id}/renditions", "GET /v1/recipes", "GET /v1/recipes/{name}",
+    "GET /v1/recipes/{name}/versions", "GET /v1/recipes/{name}/versions/{version}",
+}  # fmt: skip
+"""What must be among the requests that are answered with 2xx: a check of refusals alone is none."""
 
 CHECKS = [
     not_a_server_error,
@@ -39,6 +57,7 @@ def try_it(client):
 
     def try_it(operation, mode, known: dict[str, str], seen: Counter) -> Iterator[str]:
         wrong: dict[str, str] = {}
+        tried: Counter[str] = Counter()
 
         @settings(
             max_examples=EXAMPLES,
@@ -50,13 +69,13 @@ def try_it(client):
         )
         @given(case=operation.as_strategy(generation_mode=mode))
         def examples(case) -> None:
-            if mode is GenerationMode.POSITIVE and case.path_parameters:
-                # What is there, not only what might be.
-                case.path_parameters = {
-                    name: known.get(name, value) for name, value in case.path_parameters.items()
-                }
+            sent = f"{operation.label} {case.media_type}"
+            if mode is GenerationMode.POSITIVE:
+                _fill_in(case, known, first=not tried[sent])
+                tried[sent] += 1
             answer = case.call(base_url=str(client.base_url), headers=headers)
-            seen[answer.status_code // 100] += 1
+            if answer.status_code < 300:
+                seen.update((operation.label, sent))
             try:
                 case.validate_response(answer, checks=CHECKS, headers=headers)
             except FailureGroup as group:
@@ -71,14 +90,22 @@ def try_it(client):
     return try_it
 
 
+def _fill_in(case, known: dict[str, str], *, first: bool) -> None:
+    """Let a good request name what is there, and ask for what can be made; the first, only that."""
+    case.path_parameters = {
+        name: known.get(name, value) for name, value in (case.path_parameters or {}).items()
+    }
+    if isinstance(case.body, dict):
+        good = {name: value for name, value in GOOD.items() if name in case.body}
+        case.body = good if good and first else case.body | good
+
+
 def test_every_answer_is_as_described(client, things, try_it):
     schema = schemathesis.openapi.from_dict(client.get("/openapi.json").json())
     wrong: list[str] = []
-    good: list[str] = []
+    seen: Counter[str] = Counter()
     for result in schema.get_all_operations():
-        operation, seen = result.ok(), Counter()
         for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
-            wrong += try_it(operation, mode, things, seen)
-        good += [operation.label] * (seen[2] > 0)
+            wrong += try_it(result.ok(), mode, things, seen)
     assert not wrong, "\n\n".join(wrong)
-    assert len(good) > 20, "most of what is asked for is there"
+    assert not SUCCEED - set(seen), f"never succeeded; those that did: {sorted(seen)}"

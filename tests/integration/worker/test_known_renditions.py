@@ -8,11 +8,12 @@ from botocore.exceptions import EndpointConnectionError
 
 from catalogue.renditions.store import Renditions
 from core.models import Rendition
-from core.pictures.provenance import source_type_of
+from core.pictures.credentials import Credentials
 from core.states import JobState
 from core.storage import Storage
+from tests.certificates import make_chain, verified
 from tests.integration.shop import wanted
-from tests.pictures import TRAINED, product
+from tests.pictures import TRAINED, marks_of, product
 from worker.leases import Leases
 from worker.rows import RowResult, Ticket
 from worker.runner import Delivery, Runner
@@ -36,19 +37,30 @@ class Engine:
 
 
 @pytest.fixture
-def run(database, storage, shop):
-    engine = Engine()
-    runner = Runner(
-        database=database,
-        storage=storage,
-        engine=engine,
-        leases=Leases(
-            database=database, engine=engine, owner="me", lease_seconds=60, heartbeat_seconds=1
-        ),
-        max_attempts=3,
-        renditions=Renditions(database=database, storage=storage, credentials=None),
-    )
-    return lambda job: runner.run(shop.generation_of(job))
+def make_run(database, storage, shop):
+    """Make what runs a job, with or without credentials."""
+
+    def make_run(credentials=None):
+        engine = Engine()
+        runner = Runner(
+            database=database,
+            storage=storage,
+            engine=engine,
+            leases=Leases(
+                database=database, engine=engine, owner="me", lease_seconds=60, heartbeat_seconds=1
+            ),
+            max_attempts=3,
+            credentials=credentials,
+            renditions=Renditions(database=database, storage=storage, credentials=credentials),
+        )
+        return lambda job: runner.run(shop.generation_of(job))
+
+    return make_run
+
+
+@pytest.fixture
+def run(make_run):
+    return make_run()
 
 
 def test_what_is_known_to_be_wanted_is_made_with_the_image(shop, run, storage):
@@ -58,15 +70,27 @@ def test_what_is_known_to_be_wanted_is_made_with_the_image(shop, run, storage):
     assert set(made) == {"web", "walmart"}
     assert made["walmart"].width == 1500
     for row in made.values():
-        assert source_type_of(storage.read(row.key, limit=row.size)) == TRAINED
+        assert marks_of(storage.read(row.key, limit=row.size)) == {TRAINED}
 
 
 def test_the_stored_original_is_marked_too(shop, run, storage):
     (job,) = shop.want("red mug").job_ids
     run(job)
     (image,) = shop.images()
-    assert source_type_of(storage.read(image.key, limit=image.size)) == TRAINED
+    assert marks_of(storage.read(image.key, limit=image.size)) == {TRAINED}
     assert shop.all(Rendition) == []
+
+
+def test_a_worker_with_a_certificate_signs_the_original_and_its_renditions(shop, make_run, storage):
+    leaf, key, root = make_chain()
+    (job,) = shop.want(wanted(files=FILES)).job_ids
+    assert make_run(Credentials(leaf, key))(job) is Delivery.DONE
+    stored = [*shop.images(), *shop.all(Rendition)]
+    assert len(stored) == 3
+    for row in stored:
+        body = storage.read(row.key, limit=row.size)
+        assert verified(body, row.content_type, root)[0] == "Trusted"
+        assert marks_of(body) == {TRAINED}
 
 
 def test_without_s3_for_it_the_image_is_finished_all_the_same(shop, run, monkeypatch):

@@ -8,7 +8,7 @@ from PIL import Image
 from cli.collection import Collection, Entry
 from cli.contact_sheet import MOST_IMAGES, SCREEN, arrange, draw_contact_sheet, write_contact_sheet
 from cli.records import Batch, Item
-from core.pictures.provenance import SOURCE_TYPE, source_type_of
+from tests.pictures import TRAINED, marks_of
 from tests.unit.cli.server import png
 
 
@@ -73,7 +73,7 @@ def test_a_large_batch_shows_its_first_images(tmp_path: Path) -> None:
         waited=0,
     )
     written = write_contact_sheet(collection, "catalogue.csv")
-    assert source_type_of(written.read_bytes()) == SOURCE_TYPE
+    assert marks_of(written.read_bytes()) == {TRAINED}
     with Image.open(written) as sheet:
         assert sheet.format == "PNG"
         assert sheet.width <= SCREEN[0]

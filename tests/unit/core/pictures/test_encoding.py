@@ -1,5 +1,6 @@
 """Files say that a model made them, in every format, as any reader sees it."""
 
+import shutil
 from io import BytesIO
 
 import numpy as np
@@ -9,11 +10,11 @@ from PIL import Image
 from core.pictures.encoding import encode
 from core.pictures.formats import Format
 from core.pictures.provenance import source_type_of
-from tests.pictures import TRAINED, png, product, source_type
+from tests.pictures import NO_READER, READERS, TRAINED, png, product, source_type
 
 
 @pytest.mark.parametrize("format_", Format)
-def test_every_format_carries_the_mark_and_exiftool_reads_it(format_, tmp_path):
+def test_every_format_carries_the_mark_and_other_programs_read_it(format_, tmp_path):
     body = encode(product(), format_)
     assert source_type_of(body) == TRAINED
     opened = Image.open(BytesIO(body))
@@ -22,6 +23,19 @@ def test_every_format_carries_the_mark_and_exiftool_reads_it(format_, tmp_path):
     file = tmp_path / f"file.{format_.extension}"
     file.write_bytes(body)
     assert source_type(file) == TRAINED
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_either_reader_finds_the_mark_and_nothing_where_none_is(reader, tmp_path, monkeypatch):
+    command = shutil.which(reader)
+    if command is None:
+        pytest.skip(NO_READER)
+    monkeypatch.setattr(shutil, "which", {reader: command}.get)
+    file = tmp_path / "file.png"
+    file.write_bytes(encode(product(), Format.PNG))
+    assert source_type(file) == TRAINED
+    file.write_bytes(png(product()))
+    assert source_type(file) is None
 
 
 def test_png_keeps_every_pixel():
