@@ -155,8 +155,6 @@ def _openvino(name: str, cache: Path, inputs: Inputs) -> tuple[Call, int]:
         "NUM_STREAMS": streams,
         "INFERENCE_PRECISION_HINT": "f32" if name.endswith("fp32") else "bf16",
         "CACHE_DIR": str(cache / "compiled"),
-        # Without a second copy of the weights, which the start would hold beside the first.
-        "CACHE_MODE": "OPTIMIZE_SIZE",
     }
     compiled = core.compile_model(model, "CPU", properties)
     del model

@@ -33,7 +33,7 @@ VaePrecision = Literal["float", "int8"]
 - int8: quantised after training, calibrated on latents that the UNet has drawn.
 """
 
-CONVERSION = 2
+CONVERSION = 3
 """Grows whenever the same source becomes other models, so that their revisions differ."""
 
 

@@ -70,9 +70,10 @@ class Pipeline:
         self._core = ov.Core()
         self._cache = cache
         if cache is not None:
-            # Without a copy of the weights in the blobs: a start that read both would hold them
-            # twice (docs/decisions/0010).
-            self._core.set_property({"CACHE_DIR": str(cache), "CACHE_MODE": "OPTIMIZE_SIZE"})
+            # With the weights: OpenVINO 2026.4 writes blobs without them too, but reads them only
+            # where each compilation names the weights' file, and then computes rubbish of graphs
+            # that were changed after they were read (docs/decisions/0010).
+            self._core.set_property({"CACHE_DIR": str(cache)})
         self._device = device
         self._plan = plan = plan or Plan()
         self._properties = _common_properties(precision, pinning=pinning)
