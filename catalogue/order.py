@@ -28,10 +28,10 @@ class Order:
     """What was accepted but looks wrong: `{line, column, message}`."""
 
 
-def make_order(
+def examine(
     sheet: Sheet, fields: Mapping[str, Any], limits: Limits, tokens: TokenLimit | None = None
-) -> Order:
-    """Check every row, and give the images that they ask for.
+) -> tuple[Order, Issues]:
+    """Check every row, and give the images that the good ones ask for with what is wrong.
 
     A row's own cell wins over the request's field, which wins over the model's default.
 
@@ -40,21 +40,6 @@ def make_order(
         fields: The request's `template` and values of `catalogue.mapping.PARAMETERS`.
         limits: What may be asked for.
         tokens: The model's tokenizer; None leaves the length of prompts unchecked.
-
-    Raises:
-        InvalidSheetError: naming every bad cell by line and column.
-    """
-    order, issues = examine(sheet, fields, limits, tokens)
-    issues.raise_if_any()
-    return order
-
-
-def examine(
-    sheet: Sheet, fields: Mapping[str, Any], limits: Limits, tokens: TokenLimit | None = None
-) -> tuple[Order, Issues]:
-    """Check every row, and give the images that the good ones ask for with what is wrong.
-
-    Args: as for `make_order`.
 
     Returns:
         The images of good rows, none where all rows lack something, and everything that is wrong:

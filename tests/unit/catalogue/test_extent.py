@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from catalogue.extent import Room
 from catalogue.json_lines import parse_json
-from catalogue.order import make_order
 from catalogue.readers import read_rows, read_sheet
 from core.errors import InvalidSheetError
+from tests.unit.catalogue.orders import make_order
 
 SIZE = 2 * 2**20
 WIDE = b",".join(b"c%d" % n for n in range(1000)) + b"\n"

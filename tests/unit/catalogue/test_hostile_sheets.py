@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from catalogue.limits import Limits
-from catalogue.order import make_order
 from catalogue.readers import read_sheet
 from catalogue.results import format_lines
 from catalogue.sheet import LONGEST_COLUMN, MOST_COLUMNS, Hints
 from core.errors import InvalidSheetError
+from tests.unit.catalogue.orders import make_order
 
 LIMITS = Limits(
     smallest=32, largest=128, multiple_of=32, max_steps=150, max_variants=16, max_images=1000,

@@ -9,11 +9,12 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 
 from catalogue.issues import SHOWN
-from catalogue.order import examine, make_order
+from catalogue.order import examine
 from catalogue.readers import read_rows, read_sheet
 from catalogue.tokens import TokenLimit
 from core.errors import BundleError, InvalidSheetError
 from core.fingerprint import sku_seed
+from tests.unit.catalogue.orders import make_order
 
 
 def order(limits, text, tokens=None, **fields):

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from catalogue.order import make_order
 from catalogue.readers import read_sheet
 from catalogue.sheet import Hints, Source
 from core.errors import InvalidSheetError
+from tests.unit.catalogue.orders import make_order
 
 EXAMPLES = Path(__file__).parents[3] / "examples" / "platforms"
 SHOPIFY = (

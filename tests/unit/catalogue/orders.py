@@ -1,0 +1,18 @@
+"""Sheets whose every row must be good, as where they are accepted."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from catalogue.limits import Limits
+from catalogue.order import Order, examine
+from catalogue.sheet import Sheet
+from catalogue.tokens import TokenLimit
+
+
+def make_order(
+    sheet: Sheet, fields: Mapping[str, Any], limits: Limits, tokens: TokenLimit | None = None
+) -> Order:
+    """Give the images of a sheet; refuse it when anything is wrong."""
+    order, issues = examine(sheet, fields, limits, tokens)
+    issues.raise_if_any()
+    return order
