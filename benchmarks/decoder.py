@@ -31,6 +31,7 @@ from bundles.source import read_profile
 from bundles.starter import SOURCE
 from bundles.starter.captions import canonical_caption
 from bundles.unet import convert_unet
+from worker.pipeline import to_pixels
 
 BATCHES = (1, 4)
 """Images of a call whose time is measured."""
@@ -81,9 +82,7 @@ def _compile(model: ov.Model, precision: str) -> Any:
 
 
 def _decode(decoder: Any, latents: Sequence[Latents]) -> list[Pixels]:
-    images = [decoder.infer([one])[0][0] for one in latents]
-    scaled = [np.round(np.clip(image * 0.5 + 0.5, 0, 1) * 255) for image in images]
-    return [image.astype(np.uint8).transpose(1, 2, 0) for image in scaled]
+    return [to_pixels(decoder.infer([one])[0])[0] for one in latents]
 
 
 def _times(decoders: dict[str, Any], latents: Latents, rounds: int) -> dict[str, list[float]]:

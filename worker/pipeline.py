@@ -141,7 +141,7 @@ class Pipeline:
             at_once = max(1, self._tile**2 // (height * width)) if self._tile else len(latents)
             starts = range(0, len(latents), at_once)
             parts = [self._decode(latents[start : start + at_once]) for start in starts]
-        return np.concatenate([_pixels(part) for part in parts])
+        return np.concatenate([to_pixels(part) for part in parts])
 
     def compile_unet(self, plan: Plan) -> UNet:
         """Compile the bundle's UNet as another plan says, beside the one that `predict` runs.
@@ -281,7 +281,8 @@ def _common_properties(precision: str, *, pinning: bool) -> dict[str, Any]:
     return properties
 
 
-def _pixels(decoded: Array) -> NDArray[np.uint8]:
+def to_pixels(decoded: Array) -> NDArray[np.uint8]:
+    """Make what a decoder gave, (images, 3, height, width), pixels: (images, height, width, 3)."""
     scaled = np.clip(decoded * 0.5 + 0.5, 0.0, 1.0) * 255
     return np.round(scaled).astype(np.uint8).transpose(0, 2, 3, 1)
 
