@@ -25,8 +25,7 @@ def find_caller(services: Services, scope: Scope) -> ApiKey | None:
             scope[_CALLER] = find_key(session, plain)
         if scope[_CALLER] is not None:
             services.key_use.note(scope[_CALLER].id)
-    found: ApiKey | None = scope[_CALLER]
-    return found
+    return known_caller(scope)
 
 
 def known_caller(scope: Scope) -> ApiKey | None:

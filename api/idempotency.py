@@ -83,7 +83,8 @@ class IdempotencyMiddleware:
         self, scope: Scope, receive: Receive, send: Send, attempt: Attempt, place: AsyncExitStack
     ) -> None:
         services: Services = scope["state"]["services"]
-        session = Session(services.database.engine, expire_on_commit=False, info={HELD: True})
+        session = services.database.writer()
+        session.info[HELD] = True
         try:
             ttl_seconds = services.settings.idempotency_seconds
             answer: Response | None = None

@@ -5,7 +5,6 @@ transaction of the work itself, so there is never one without the other; while t
 runs it holds an advisory lock, which Postgres lets go when the process dies.
 """
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,6 +15,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlmodel import Session, col
 
 from core.errors import IdempotencyInProgressError, IdempotencyMismatchError
+from core.lifecycle.locks import try_turn
 from core.models import IdempotencyRecord
 
 LARGEST_ANSWER = 2**20
@@ -53,9 +53,7 @@ def begin(session: Session, attempt: Attempt, *, ttl_seconds: float) -> Answer |
         IdempotencyInProgressError: The first arrival is still being processed.
         IdempotencyMismatchError: The key came with another request.
     """
-    name = f"{attempt.api_key_id}/{attempt.key}".encode()
-    number = int.from_bytes(hashlib.sha256(name).digest()[:8], signed=True)
-    if not session.execute(select(func.pg_try_advisory_xact_lock(number))).scalar_one():
+    if not try_turn(session, f"{attempt.api_key_id}/{attempt.key}"):
         raise IdempotencyInProgressError(retry_after=1)
     found = session.execute(
         select(IdempotencyRecord).where(

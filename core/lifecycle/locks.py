@@ -28,8 +28,16 @@ def array_of(element: TypeEngine[Any], values: Collection[Any]) -> ColumnElement
 
 def take_turn(session: Session, name: str) -> None:
     """Let no other transaction pass here with the same name until this one ends."""
-    number = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], signed=True)
-    session.execute(select(func.pg_advisory_xact_lock(number)))
+    session.execute(select(func.pg_advisory_xact_lock(_number(name))))
+
+
+def try_turn(session: Session, name: str) -> bool:
+    """Do as `take_turn` does, or tell that another transaction is here."""
+    return bool(session.execute(select(func.pg_try_advisory_xact_lock(_number(name)))).scalar_one())
+
+
+def _number(name: str) -> int:
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], signed=True)
 
 
 def lock_generations(

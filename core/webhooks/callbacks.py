@@ -32,7 +32,7 @@ def forget(session: Session, messages: Collection[Message]) -> None:
 
     A job needs none of that: its callback hears of its end alone.
     """
-    batches = {message.batch_id: message.url for message in messages if message.batch_id}
+    batches = {message.batch_id for message in messages if message.batch_id}
     if not batches:
         return
     locked = session.execute(
