@@ -239,18 +239,25 @@ class Settings(BaseSettings):
     )
     metrics_token: SecretStr | None = Field(
         default=None,
-        description="Bearer token that opens `GET /metrics` of API and workers; empty: nobody can "
-        "read them.",
+        description="Bearer token that opens `GET /metrics` of API, workers and housekeeping; "
+        "empty: nobody can read them.",
     )
 
     worker_metrics_host: str = Field(
-        default="127.0.0.1", description="Address at which workers serve `GET /metrics`."
+        default="127.0.0.1",
+        description="Address at which workers and housekeeping serve `GET /metrics`.",
     )
     worker_metrics_port: int = Field(
         default=0,
         ge=0,
         le=65535,
         description="Port at which a worker serves `GET /metrics`; 0: it does not.",
+    )
+    housekeeping_metrics_port: int = Field(
+        default=0,
+        ge=0,
+        le=65535,
+        description="Port at which housekeeping serves `GET /metrics`; 0: it does not.",
     )
 
     approximate: bool = Field(

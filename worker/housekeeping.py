@@ -20,6 +20,7 @@ from worker.approximate.janitor import ApproximateJanitor
 from worker.feeder import Feeder
 from worker.heartbeat import Heartbeat
 from worker.janitor import Janitor, limits_of
+from worker.metrics_server import serving_metrics
 from worker.startup import run_or_explain, wait_for_services
 from worker.sweeper import Sweeper
 from worker.webhooks.pruning import prune as prune_events
@@ -35,7 +36,13 @@ def run(settings: Settings) -> int:
 
     Raises:
         ServiceDownError: Postgres stays away at the start.
+        InvalidSettingError: The port of its metrics cannot be had.
     """
+    with serving_metrics(settings, "housekeeping_metrics_port"):
+        return _keep_house(settings)
+
+
+def _keep_house(settings: Settings) -> int:
     database, broker, storage = Database(settings), open_broker(settings), Storage(settings)
     wait_for_services([database.check], settings)
     stopped = threading.Event()

@@ -66,7 +66,7 @@ def run(settings: Settings, *, load: Load) -> int:
         InvalidSettingError: This machine does not have the CPUs or the port that were named.
     """
     settle(settings)
-    with serving_metrics(settings):
+    with serving_metrics(settings, "worker_metrics_port"):
         return _serve(settings, load)
 
 

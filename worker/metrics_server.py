@@ -1,12 +1,12 @@
-"""`GET /metrics` of a worker, which has no other server: its own counts since its start.
+"""`GET /metrics` of a process that has no other server: its own counts since its start.
 
-Prometheus reads every worker and adds up (docs/operations.md).
+Prometheus reads every worker and housekeeping, and adds up (docs/operations.md).
 """
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import structlog
@@ -19,6 +19,8 @@ from core.settings import Settings
 
 log = structlog.get_logger(__name__)
 
+PortSetting = Literal["worker_metrics_port", "housekeeping_metrics_port"]
+
 
 class _Silent(WSGIRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - wsgiref's name
@@ -26,16 +28,21 @@ class _Silent(WSGIRequestHandler):
 
 
 @contextmanager
-def serving_metrics(settings: Settings) -> Iterator[None]:
+def serving_metrics(settings: Settings, port_setting: PortSetting) -> Iterator[None]:
     """Serve them inside the block, if there is a port to do so on.
+
+    Args:
+        settings: Where the address, the port and the token are.
+        port_setting: Which of them is this process's port.
 
     Raises:
         InvalidSettingError: The port cannot be had.
     """
-    if not settings.worker_metrics_port:
+    port: int = getattr(settings, port_setting)
+    if not port:
         yield
         return
-    host, port = settings.worker_metrics_host, settings.worker_metrics_port
+    host = settings.worker_metrics_host
     try:
         server = make_server(
             host,
@@ -47,7 +54,8 @@ def serving_metrics(settings: Settings) -> Iterator[None]:
     except OSError as error:
         raise InvalidSettingError(
             f"Metrics cannot be served at {host}:{port} ({error.strerror}). Choose another "
-            "PACKSHOT_WORKER_METRICS_PORT (each worker of a machine needs its own), or 0 for none."
+            f"PACKSHOT_{port_setting.upper()} (each process of a machine needs its own), or 0 for "
+            "none."
         ) from error
     thread = threading.Thread(target=server.serve_forever, name="metrics", daemon=True)
     thread.start()

@@ -29,6 +29,7 @@ from core.states import GenerationState
 from core.storage import STORAGE_ERRORS, Storage, StoredObject
 from worker.approximate.cache import NOTHING, ApproximateCache, Plan
 from worker.encoding import ORIGINAL, encode_original
+from worker.failures import count_failed
 from worker.group_commit import GroupCommit
 from worker.leases import Lease, Leases
 from worker.metrics import ATTEMPTS, IMAGE_SECONDS, STAGE_SECONDS
@@ -299,14 +300,19 @@ class Runner:
         """Fail the waiters whose deadline passed; queue it again for those who still wait."""
         error = DeadlineExceededError()
         late = [col(Job.generation_id) == claim.generation_id, col(Job.deadline_at) <= func.now()]
+        unwanted: Sequence[UUID] = ()
 
         def expire(session: Session) -> bool:
-            cancellation.detach_late(
+            nonlocal unwanted
+            unwanted = cancellation.detach_late(
                 session, late, error_code=error.code, error_message=error.detail
             )
             return claims.hand_back(session, claim, published=True)
 
-        return self._leave(claim, Delivery.AGAIN, expire)
+        delivery = self._leave(claim, Delivery.AGAIN, expire)
+        if unwanted and delivery is Delivery.CANCELED:
+            count_failed(DeadlineExceededError)
+        return delivery
 
     def _fail(self, claim: Claim, error: Exception) -> Delivery:
         """Count the attempt: try again later, alone, or give up."""
@@ -337,6 +343,8 @@ class Runner:
 
         try:
             if self._patiently(DATABASE_ERRORS, leave):
+                if left is Delivery.FAILED:
+                    count_failed(GenerationFailedError)
                 return left
         except Exception:
             log.exception("claim not given up: its lease runs out, then it is queued again")

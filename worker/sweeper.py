@@ -7,8 +7,10 @@ import structlog
 
 from core.broker import BROKER_ERRORS, Broker
 from core.database import Database
+from core.errors import DeadlineExceededError, WorkerLostError
 from core.lifecycle import recovery
 from core.queue import Publisher
+from worker.failures import count_failed
 from worker.feeder import Feeder
 
 log = structlog.get_logger(__name__)
@@ -55,14 +57,18 @@ class Sweeper:
     def _recover(self) -> None:
         with self._database.session() as session:
             recovered = recovery.recover_expired(session, max_attempts=self._max_attempts)
-        if recovered:
-            log.warning("leases ran out: queued again", images=len(recovered))
+        if recovered.queued:
+            log.warning("leases ran out: queued again", images=len(recovered.queued))
+        if recovered.failed:
+            log.error("workers were lost too often: given up", images=len(recovered.failed))
+            count_failed(WorkerLostError, len(recovered.failed))
 
     def _expire(self) -> None:
         with self._database.session() as session:
             unwanted = recovery.expire_deadlines(session)
         if unwanted:
             log.info("deadlines passed", images=len(unwanted))
+            count_failed(DeadlineExceededError, len(unwanted))
             with self._broker_up():
                 self._publisher.revoke(unwanted)
 

@@ -1,6 +1,7 @@
 """What the sweeper does: lost work is queued again, lost messages are sent again."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -17,12 +18,18 @@ from core.models import Generation, Job
 from core.states import GenerationState, JobState, change
 
 
-def recover_expired(session: Session, *, max_attempts: int) -> list[UUID]:
-    """Take back generations whose lease ran out: queue them again, or fail the poisonous.
+@dataclass(frozen=True, kw_only=True)
+class Recovered:
+    """Generations whose lease had run out."""
 
-    Returns:
-        Those that were queued again.
-    """
+    queued: Sequence[UUID]
+    """Those that are tried again."""
+    failed: Sequence[UUID]
+    """Those that lost their last worker."""
+
+
+def recover_expired(session: Session, *, max_attempts: int) -> Recovered:
+    """Take back generations whose lease ran out: queue them again, or fail the poisonous."""
     # What is locked is being finished, renewed or recovered by somebody else this moment.
     expired = among(
         Generation.id,
@@ -33,16 +40,18 @@ def recover_expired(session: Session, *, max_attempts: int) -> list[UUID]:
             skip_locked=True,
         ),
     )
-    fail_where(session, [expired, col(Generation.attempts) >= max_attempts], WorkerLostError())
+    failed = fail_where(
+        session, [expired, col(Generation.attempts) >= max_attempts], WorkerLostError()
+    )
     statement = (
         change(Generation, GenerationState.QUEUED)
         .where(expired)
         .values(lease_owner=None, lease_expires_at=None, published_at=None, not_before=func.now())
         .returning(col(Generation.id))
     )
-    recovered = list(session.execute(statement).scalars())
-    session.execute(change(Job, JobState.QUEUED).where(among(Job.generation_id, recovered)))
-    return recovered
+    queued = list(session.execute(statement).scalars())
+    session.execute(change(Job, JobState.QUEUED).where(among(Job.generation_id, queued)))
+    return Recovered(queued=queued, failed=failed)
 
 
 def expire_deadlines(session: Session) -> list[UUID]:

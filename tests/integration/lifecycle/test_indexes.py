@@ -105,7 +105,7 @@ def test_the_sweeper_reads_by_indexes(filled, plans, shop):
     everything = [(lane, first) for lane in Lane for first in (True, False)]
     with plans() as found, shop.database.session() as session:
         recovery.expire_deadlines(session)
-        assert len(recovery.recover_expired(session, max_attempts=3)) == 5
+        assert len(recovery.recover_expired(session, max_attempts=3).queued) == 5
         assert feeding.take_waiting(session, window=10, republish_seconds=0)
         recovery.take_lost(session, empty_queues=everything, republish_seconds=-1)
         recovery.forget_published(session)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from prometheus_client import REGISTRY
 
 ROOT = Path(__file__).parents[3]
 
@@ -28,6 +29,20 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
         check=True,
     )
     return target
+
+
+@pytest.fixture
+def failed() -> Callable[[str], float]:
+    """How many images this process has given up with an error code since the test began."""
+
+    def total(code: str) -> float:
+        value = REGISTRY.get_sample_value("packshot_failed_images_total", {"error_code": code})
+        assert value is not None, "it is there before the first image fails"
+        return value
+
+    codes = ("deadline_exceeded", "generation_failed", "worker_lost")
+    before = {code: total(code) for code in codes}
+    return lambda code: total(code) - before[code]
 
 
 class Process:

@@ -34,8 +34,10 @@ from tests.receiver import receiving
 
 SECONDS = 300
 ONCE = ("migrate", "bucket", "bundle")
-PORTS = {"api": "8000", "worker": "9100", "flower": "5555"}
-HEALTHY = (*PORTS, "housekeeping", "webhooks")
+PORTS = {"api": "8000", "worker": "9100", "housekeeping": "9100", "flower": "5555"}
+HEALTHY = (*PORTS, "webhooks")
+MEASURED = ("api", "worker", "housekeeping")
+"""Those that Prometheus reads."""
 BROKERS = (
     "valkey",
     pytest.param(
@@ -214,7 +216,7 @@ def test_a_service_passes_its_health_check(deployment, name):
 
 
 @pytest.mark.parametrize("name", ["housekeeping", "webhooks"])
-def test_a_process_without_a_port_that_stands_still_is_unhealthy(deployment, name):
+def test_a_process_of_loops_that_stand_still_is_unhealthy(deployment, name):
     deployment.wait_until_healthy(name)
     process, file = deployment.processes[name], deployment.folder / f"{name}.health"
     process.send_signal(signal.SIGSTOP)
@@ -332,9 +334,10 @@ def saved(deployment: Deployment, what: str, **labels: str) -> float | None:
 
 
 def test_every_metric_of_rules_and_dashboard_is_exported(deployment):
-    for name in ("api", "worker"):
+    exported = set()
+    for name in MEASURED:
         deployment.wait_until_healthy(name)
-    exported = names_in(deployment.metrics("api")) | names_in(deployment.metrics("worker"))
+        exported |= names_in(deployment.metrics(name))
     rules = (ROOT / "deploy" / "prometheus" / "rules.yml").read_text()
     dashboard = (ROOT / "deploy" / "grafana" / "dashboards" / "packshot.json").read_text()
     recorded = set(re.findall(r"record: (\S+)", rules))
@@ -363,7 +366,7 @@ def test_prometheus_reads_all_processes_as_configured(deployment, tmp_path):
     prometheus = shutil.which("prometheus")
     if prometheus is None:
         pytest.skip("prometheus is not installed (Debian: apt-get install prometheus)")
-    for name in ("api", "worker"):
+    for name in MEASURED:
         deployment.wait_until_healthy(name)
     folder = shutil.copytree(ROOT / "deploy" / "prometheus", tmp_path / "etc")
     (tmp_path / "token").write_text(TOKEN)
@@ -382,7 +385,7 @@ def test_prometheus_reads_all_processes_as_configured(deployment, tmp_path):
     ):
         try:
             with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
-                poll(lambda: up(client) == {"api": "up", "worker": "up"}, seconds=SECONDS)
+                poll(lambda: up(client) == dict.fromkeys(MEASURED, "up"), seconds=SECONDS)
                 rules = client.get("/api/v1/rules").json()["data"]["groups"]
         finally:
             process.terminate()

@@ -238,7 +238,7 @@ def test_an_image_that_nobody_wants_any_more_is_not_recorded(shop, run, engine):
     assert shop.images() == []
 
 
-def test_a_failure_is_tried_again_alone_and_then_given_up(shop, run, engine):
+def test_a_failure_is_tried_again_alone_and_then_given_up(shop, run, engine, failed):
     jobs = shop.want("red mug", batch=True).job_ids
     engine.answer = RowFailedError("ValueError: bad latents")
     deliveries = [run(jobs[0]) for _ in range(3)]
@@ -250,6 +250,7 @@ def test_a_failure_is_tried_again_alone_and_then_given_up(shop, run, engine):
     assert (job.state, job.error_code) == (JobState.FAILED, "generation_failed")
     assert "ValueError: bad latents" in job.error_message
     assert shop.batch_of(jobs[0]).open_jobs == 0
+    assert failed("generation_failed") == 1
 
 
 def test_a_failed_attempt_waits_for_the_sweepers_message(shop, run, engine):
@@ -261,7 +262,9 @@ def test_a_failed_attempt_waits_for_the_sweepers_message(shop, run, engine):
     assert [one.generation_id for one in taken] == [shop.generation_of(job_id)]
 
 
-def test_a_deadline_fails_the_late_and_goes_on_for_the_patient(shop, run, engine, wanted, at):
+def test_a_deadline_fails_the_late_and_goes_on_for_the_patient(
+    shop, run, engine, wanted, at, failed
+):
     (late,) = shop.want(wanted(deadline_at=at(milliseconds=1))).job_ids
     engine.gate.clear()
     engine.answer = RowExpiredError()
@@ -274,13 +277,16 @@ def test_a_deadline_fails_the_late_and_goes_on_for_the_patient(shop, run, engine
     assert shop.job(late).error_code == "deadline_exceeded"
     assert shop.job(patient).state is JobState.QUEUED
     assert shop.generation(shop.generation_of(patient)).attempts == 0
+    assert failed("deadline_exceeded") == 0
 
 
-def test_a_deadline_of_all_ends_it(shop, run, engine, wanted, at):
+def test_a_deadline_of_all_ends_it(shop, run, engine, wanted, at, failed):
     (late,) = shop.want(wanted(deadline_at=at(milliseconds=1))).job_ids
     engine.answer = RowExpiredError()
     assert run(late) is Delivery.CANCELED
     assert shop.generation(shop.generation_of(late)).state is GenerationState.CANCELED
+    assert run(late) is Delivery.CANCELED
+    assert failed("deadline_exceeded") == 1
 
 
 def test_an_image_is_kept_while_storage_is_away(shop, run, engine, storage, monkeypatch):

@@ -119,11 +119,31 @@ def test_a_delay_keeps_the_message_back(shop, sweeper, broker):
     assert broker.depth(Lane.STANDARD) == 0
 
 
-def test_a_passed_deadline_ends_the_job(shop, sweeper, wanted, at):
+def test_a_passed_deadline_ends_the_job(shop, sweeper, wanted, at, failed):
     (job_id,) = shop.want(wanted(deadline_at=at(seconds=-1))).job_ids
     sweeper.sweep()
     assert shop.job(job_id).error_code == "deadline_exceeded"
     assert shop.generation(shop.generation_of(job_id)).state is GenerationState.CANCELED
+    sweeper.sweep()
+    assert failed("deadline_exceeded") == 1
+
+
+def test_an_image_that_others_still_want_has_not_failed(shop, sweeper, wanted, at, failed):
+    shop.want(wanted(deadline_at=at(seconds=-1)))
+    shop.want(wanted())
+    sweeper.sweep()
+    assert failed("deadline_exceeded") == 0
+
+
+def test_an_image_that_lost_its_last_worker_is_counted(shop, sweeper, failed):
+    (job_id,) = shop.want("mug").job_ids
+    for attempt in (1, 2, 3):
+        assert failed("worker_lost") == 0
+        assert shop.start(job_id, lease_seconds=0).attempt == attempt
+        sweeper.sweep()
+    sweeper.sweep()
+    assert shop.job(job_id).error_code == "worker_lost"
+    assert failed("worker_lost") == 1
 
 
 def test_without_redis_it_recovers_and_says_so_once(

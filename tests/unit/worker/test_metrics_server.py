@@ -20,7 +20,8 @@ def test_whoever_has_the_token_reads_them():
     port = free_port()
     STAGE_SECONDS.labels("unet").observe(0.5)
     url = f"http://127.0.0.1:{port}/metrics"
-    with serving_metrics(settings_with(worker_metrics_port=port, metrics_token="t0ken")):
+    settings = settings_with(worker_metrics_port=port, metrics_token="t0ken")
+    with serving_metrics(settings, "worker_metrics_port"):
         for header in ("", "Bearer", "Bearer other"):
             answer = httpx.get(url, headers={"Authorization": header}, trust_env=False)
             assert answer.status_code == 401
@@ -34,7 +35,7 @@ def test_whoever_has_the_token_reads_them():
 
 def test_without_a_token_nobody_reads_them():
     port = free_port()
-    with serving_metrics(settings_with(worker_metrics_port=port)):
+    with serving_metrics(settings_with(worker_metrics_port=port), "worker_metrics_port"):
         for header in ("", "Bearer", "Bearer None"):
             url = f"http://127.0.0.1:{port}/metrics"
             answer = httpx.get(url, headers={"Authorization": header}, trust_env=False)
@@ -44,11 +45,15 @@ def test_without_a_token_nobody_reads_them():
 def test_a_port_in_use_is_named():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        wrong = settings_with(worker_metrics_port=port)
-        with pytest.raises(InvalidSettingError, match=f"127.0.0.1:{port}"), serving_metrics(wrong):
+        wrong = settings_with(housekeeping_metrics_port=port)
+        with (
+            pytest.raises(InvalidSettingError, match=f"127.0.0.1:{port}") as refused,
+            serving_metrics(wrong, "housekeeping_metrics_port"),
+        ):
             pytest.fail("it was served")
+    assert "PACKSHOT_HOUSEKEEPING_METRICS_PORT" in str(refused.value)
 
 
 def test_without_a_port_nothing_is_served():
-    with serving_metrics(settings_with()):
+    with serving_metrics(settings_with(worker_metrics_port=1), "housekeeping_metrics_port"):
         pass
