@@ -68,7 +68,8 @@ class _Webhooks(Collector):
         )
         yield GaugeMetricFamily(
             "packshot_webhook_lag_seconds",
-            "Seconds that the most overdue webhook delivery is late.",
+            "Seconds that the most overdue webhook delivery is late; what waits for another "
+            "attempt, or because its receiver asked for a pause, is not.",
             value=self._lag_seconds,
         )
 

@@ -100,6 +100,11 @@ class AttemptView(BaseModel):
     status: int | None = Field(description="The HTTP status; null: there was no answer.")
     error: str | None = Field(description="Why it was no success.")
     seconds: float
+    pause_seconds: float | None = Field(
+        default=None,
+        description="How long its Retry-After held back all that goes to this address; null: it "
+        "did not.",
+    )
 
 
 class DeliveryView(BaseModel):

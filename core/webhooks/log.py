@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, select, text
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col
 
@@ -142,14 +142,24 @@ def prune(session: Session, *, seconds: float) -> int:
     return int(gone.rowcount)  # type: ignore[attr-defined]
 
 
+BACKLOG = """
+with waiting as (
+    select not_before, max(
+        (log -> -1 ->> 'at')::timestamptz
+        + make_interval(secs => (log -> -1 ->> 'pause_seconds')::float)
+    ) over (partition by queue) as paused_until
+    from webhook_delivery where state = 'pending'
+)
+select count(*), extract(epoch from now() - min(greatest(not_before, paused_until)))
+from waiting
+"""
+"""A pause is known from the delivery that met it: it waits as long, so it goes after the others."""
+
+
 def backlog(session: Session) -> tuple[int, float]:
-    """Tell how many deliveries are on their way, and how many seconds the most overdue waits."""
-    row = session.execute(
-        select(
-            func.count(),
-            func.coalesce(
-                func.extract("epoch", func.now() - func.min(col(WebhookDelivery.not_before))), 0
-            ),
-        ).where(col(WebhookDelivery.state) == DeliveryState.PENDING)
-    ).one()
-    return int(row[0]), max(0.0, float(row[1]))
+    """Tell how many deliveries are on their way, and how many seconds the most overdue waits.
+
+    What its receiver wants to wait is not overdue before that pause is over.
+    """
+    number, seconds = session.execute(text(BACKLOG)).one()
+    return int(number), max(0.0, float(seconds or 0.0))

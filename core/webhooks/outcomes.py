@@ -46,6 +46,8 @@ class Outcome:
     """What the attempt took."""
     delay_seconds: float = 0.0
     """Until it is sent again."""
+    pause_seconds: float = 0.0
+    """How long its whole queue is left alone."""
 
 
 def record(session: Session, outcomes: Collection[Outcome], *, disable_seconds: float) -> None:
@@ -95,6 +97,7 @@ def _entry(outcome: Outcome) -> dict[str, Any]:
         "status": outcome.status,
         "error": outcome.error,
         "seconds": round(outcome.seconds, 3),
+        "pause_seconds": outcome.pause_seconds or None,
     }
 
 

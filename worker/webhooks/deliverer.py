@@ -172,8 +172,8 @@ class Deliverer:
             status, decision = await self._attempt(message)
         finally:
             self._places.end(message, answered=status is not None)
-        if decision.pause_seconds:
-            pause = min(decision.pause_seconds, LONGEST_PAUSE)
+        pause = min(decision.pause_seconds, LONGEST_PAUSE)
+        if pause:
             self._places.pause(message.queue, until=time.monotonic() + pause)
         self._finished.append(
             Outcome(
@@ -183,6 +183,7 @@ class Deliverer:
                 error=decision.error,
                 seconds=time.monotonic() - began,
                 delay_seconds=decision.delay_seconds,
+                pause_seconds=pause,
             )
         )
 

@@ -67,6 +67,26 @@ def test_webhooks_are_late_from_the_moment_they_are_due(client, database, shop, 
     assert found["packshot_webhook_lag_seconds",] >= 90
 
 
+def test_what_waited_for_its_receiver_is_late_from_the_end_of_the_pause(client, database, shop, at):
+    queue = new_id()
+    with database.session() as session:
+        happened = WebhookEvent(tenant="shop", type="image.completed", data={})
+        session.add(happened)
+        session.flush()
+        paused = {"at": at(seconds=-100).isoformat(), "status": 429, "pause_seconds": 70}
+        for not_before, log_ in ((at(seconds=-500), []), (at(seconds=-30), [paused])):
+            session.add(
+                WebhookDelivery(
+                    tenant="shop",
+                    event_id=happened.id,
+                    queue=queue,
+                    not_before=not_before,
+                    log=log_,
+                )
+            )
+    assert 30 <= samples(client)["packshot_webhook_lag_seconds",] < 100
+
+
 def test_finished_images_are_not_counted(database, shop):
     (job_id,) = shop.want("mug").job_ids
     shop.succeed(shop.start(job_id))

@@ -6,6 +6,7 @@ import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import update
 from sqlmodel import select
 from standardwebhooks import Webhook
 
@@ -200,6 +201,30 @@ def test_retry_after_holds_for_the_message_and_for_the_endpoint(shop, listening,
     assert len(receiver.received) == 1
     throttled = next(one for one in listening.deliveries() if one.log)
     assert 590 < seconds_until(throttled) <= 600
+    assert throttled.log[-1]["pause_seconds"] == 600
+
+
+def test_what_a_receiver_asked_to_wait_is_not_late(shop, listening, receive, at):
+    receiver = receive()
+    receiver.reply = lambda _: Reply(status=429, headers={"Retry-After": "600"})
+    listening.register(receiver.url)
+    finish(shop, "mug", "cup", "jug")
+    with shop.database.session() as session:
+        session.execute(update(WebhookDelivery).values(not_before=at(seconds=-90)))
+        pending, lag = log.backlog(session)
+    assert (pending, lag >= 90) == (3, True)
+
+    with_deliverer(shop.database, Deliverer.drain, each=1)
+    with shop.database.session() as session:
+        assert log.backlog(session) == (3, 0.0)
+
+    listening.register("https://shop.example/hook")
+    finish(shop, "jar")
+    with shop.database.session() as session:
+        untried = WebhookDelivery.attempts == 0
+        session.execute(update(WebhookDelivery).where(untried).values(not_before=at(seconds=-90)))
+        pending, lag = log.backlog(session)
+    assert (pending, lag >= 90) == (5, True), "another's is late all the same"
 
 
 def test_a_stalling_endpoint_delays_no_other(shop, listening, receive):
