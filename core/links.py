@@ -2,6 +2,8 @@
 
 from uuid import UUID
 
+BATCHES = "/v1/batches"
+
 
 def job_path(job_id: UUID) -> str:
     """Give the path of a job."""
@@ -15,7 +17,7 @@ def image_path(job_id: UUID) -> str:
 
 def batch_path(batch_id: UUID) -> str:
     """Give the path of a batch."""
-    return f"/v1/batches/{batch_id}"
+    return f"{BATCHES}/{batch_id}"
 
 
 def results_path(batch_id: UUID) -> str:

@@ -63,7 +63,8 @@ class Settings(BaseSettings):
         description="Most rows of one sheet, and images it may ask for (rows × variants).",
     )
     max_upload_bytes: PositiveInt = Field(
-        default=64 * 2**20, description="Largest request body, in bytes."
+        default=64 * 2**20,
+        description="Largest body of `POST /v1/batches`, in bytes; other requests have 1 MiB.",
     )
     requests_per_minute: int = Field(
         default=0, ge=0, description="Most requests of an API key in a minute; 0 no limit."

@@ -27,12 +27,12 @@ from api.schemas import BatchPage, BatchView, JobPage
 from api.sheet_schemas import SheetReport
 from api.uploads import Upload, document_upload, receive_upload
 from core.lifecycle.cancellation import cancel_batch
-from core.links import batch_path
+from core.links import BATCHES, batch_path
 from core.states import JobState
 
 router = APIRouter(
     route_class=TransactionRoute,
-    prefix="/v1/batches",
+    prefix=BATCHES,
     tags=["Batches"],
     # First of all: without a key nobody's upload is read.
     dependencies=[Depends(get_caller)],

@@ -1,5 +1,6 @@
 """HTTP itself: problems, ids, limits, the description."""
 
+import json
 import uuid
 
 import pytest
@@ -68,6 +69,45 @@ def test_a_body_that_is_too_large_is_refused_whether_its_length_is_announced(
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["code"] == "too_large"
     assert "1,000 bytes" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize("path", ["/v1/jobs", "/v1/recipes", "/v1/cache/purge"])
+def test_what_is_no_sheet_has_a_mebibyte(client, path, chunked):
+    body = b'{"prompt": "' + b"a" * 2**20 + b'"}'
+    answer = client.post(
+        path,
+        content=iter([body[: 2**19], body[2**19 :]]) if chunked else body,
+        headers={"Content-Type": "application/json"},
+    )
+    assert answer.status_code == 413
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["code"] == "too_large"
+    assert "POST /v1/batches" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_rows_as_json_may_have_more(client, chunked):
+    rows = [{"sku": f"mug-{number}", "prompt": "a mug" + " " * 2000} for number in range(600)]
+    body = json.dumps({"rows": rows, "dry_run": True}).encode()
+    assert len(body) > 2**20
+    answer = client.post(
+        "/v1/batches",
+        content=iter([body[: 2**19], body[2**19 :]]) if chunked else body,
+        headers={"Content-Type": "application/json"},
+    )
+    assert answer.status_code == 200, answer.text
+
+
+def test_the_longest_recipe_fits(client):
+    # Outside the Basic Multilingual Plane: JSON escapes each with twelve bytes.
+    wide = "\N{WRAPPED PRESENT}"
+    columns = {f"field_{number}": wide * 500 for number in range(100)}
+    fields = {"template": wide * 4000, "negative_prompt": wide * 4000, "columns": columns}
+    body = json.dumps({"name": "gifts", "note": wide * 500, "fields": fields}).encode()
+    assert 2**19 < len(body) < 2**20
+    answer = client.post("/v1/recipes", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 201, answer.text
 
 
 def test_a_form_that_is_too_large_is_refused(serve, settings):
