@@ -7,6 +7,7 @@ from cli.client import Client
 from cli.collection import prepare_folder
 from cli.console import stdout
 from cli.errors import ImagesFailedError
+from cli.notes import tell_notes
 from cli.progress import BatchProgress
 from cli.records import Batch
 
@@ -40,6 +41,8 @@ def fetch_archive(
     client.archive(batch.id, unfinished, channel)
     unfinished.replace(target)
     stdout.print(f"Images         {target}")
+    if channel:
+        tell_notes(client, batch, channel)
     made = batch.counts.get("succeeded", 0)
     if made < batch.total:
         raise ImagesFailedError(

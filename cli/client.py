@@ -140,6 +140,10 @@ class Client:
         """Download a batch's results.csv as it is."""
         self._patiently(lambda: self._stream(f"/v1/batches/{identity}/results.csv", target))
 
+    def manifest(self, identity: str, target: Path) -> None:
+        """Download a batch's manifest.jsonl as it is."""
+        self._patiently(lambda: self._stream(f"/v1/batches/{identity}/manifest.jsonl", target))
+
     def archive(self, identity: str, target: Path, channel: str | None = None) -> None:
         """Download a batch's images as one ZIP, as a channel wants them if one is named."""
         query = f"?channel={quote(channel)}" if channel else ""

@@ -11,6 +11,7 @@ from cli.console import say, stderr, stdout
 from cli.contact_sheet import write_contact_sheet
 from cli.dry_run import describe
 from cli.errors import ImagesFailedError, UsageError
+from cli.notes import tell_notes
 from cli.progress import BatchProgress
 from cli.records import Batch
 from cli.results import write_results
@@ -92,6 +93,8 @@ def fetch(
     stdout.print(f"Images         {folder}")
     stdout.print(f"Results        {results}")
     stdout.print(f"Contact sheet  {contact_sheet}")
+    if any(entry.item.renditions for entry in collection.entries):
+        tell_notes(client, collection.batch, channel)
     return collection
 
 

@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import io
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -33,6 +34,7 @@ class Job:
     body: bytes = field(default_factory=png)
     file_name: str | None = None
     renditions: dict[str, str] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
 
     def json(self, number: int) -> dict[str, object]:
         """What the API says about it."""
@@ -57,7 +59,8 @@ class Job:
             "image": image if self.state == "succeeded" else None,
             "file_name": self.file_name,
             "renditions": [
-                {"channel": channel, "file_name": name} for channel, name in self.renditions.items()
+                {"channel": channel, "file_name": name, "note": self.notes.get(channel)}
+                for channel, name in self.renditions.items()
             ],
         }
 
@@ -97,6 +100,7 @@ class FakeServer:
                 200, json=self.items(request.url.params.get("cursor"))
             ),
             "/v1/batches/b1/results.csv": lambda: httpx.Response(200, text=self.results()),
+            "/v1/batches/b1/manifest.jsonl": lambda: httpx.Response(200, text=self.manifest()),
             "/v1/batches/b1/images.zip": lambda: httpx.Response(
                 200, text=f"zip for {request.url.params.get('channel', 'everybody')}"
             ),
@@ -132,6 +136,10 @@ class FakeServer:
         end = start + self.page
         found = [job.json(start + at) for at, job in enumerate(self.jobs[start:end])]
         return {"items": found, "next": str(end) if end < len(self.jobs) else None}
+
+    def manifest(self) -> str:
+        """manifest.jsonl."""
+        return "".join(f"{json.dumps(job.json(at))}\n" for at, job in enumerate(self.jobs))
 
     def results(self) -> str:
         """results.csv, with a column `image` of the sheet's own too."""

@@ -9,6 +9,7 @@ from cli.archive import fetch_archive
 from cli.client import Client
 from cli.collection import Collection, Collector
 from cli.errors import ImagesFailedError, UsageError
+from cli.order import fetch
 from cli.submit import known_channel
 from tests.unit.cli.server import KEY, FakeServer, Job, png
 
@@ -81,6 +82,70 @@ def test_missing_images_are_told_after_the_zip_is_there(tmp_path: Path) -> None:
     with pytest.raises(ImagesFailedError, match=r"1 of 2 images are missing; MISSING.txt"):
         fetch_archive(client, client.batch("b1"), tmp_path, None, pause=lambda: None)
     assert (tmp_path / "images.zip").read_bytes() == b"zip for everybody"
+
+
+KEPT, SCALED = "The background is not white.", "It was scaled up 2 times."
+
+
+def noted(sku: str, **notes: str) -> Job:
+    return Job(sku, renditions={"walmart": f"{sku}.jpg", "web": f"{sku}.webp"}, notes=notes)
+
+
+def test_every_note_is_told_once_with_the_first_sku(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server = FakeServer(
+        [
+            noted("MUG"),
+            noted("CUP", walmart=KEPT),
+            noted("JUG", walmart=SCALED, web=SCALED),
+            noted("JAR", walmart=KEPT),
+        ]
+    )
+    client = client_of(server)
+    fetch(client, client.batch("b1"), tmp_path)
+    told = capsys.readouterr().err.splitlines()
+    assert told[-3:] == [
+        f"walmart, 2 images, first CUP: {KEPT}",
+        f"walmart, 1 image JUG: {SCALED}",
+        f"web, 1 image JUG: {SCALED}",
+    ]
+
+
+@pytest.mark.parametrize("archive", [False, True])
+def test_the_notes_on_other_channels_are_not_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], archive: bool
+) -> None:
+    server = FakeServer([noted("MUG", walmart=KEPT, web=SCALED)])
+
+    def picture(request: httpx.Request) -> httpx.Response | None:
+        return httpx.Response(200, content=png()) if "/renditions/" in request.url.path else None
+
+    server.intercept = picture
+    client = client_of(server)
+    if archive:
+        fetch_archive(client, client.batch("b1"), tmp_path, "web", pause=lambda: None)
+    else:
+        fetch(client, client.batch("b1"), tmp_path, channel="web")
+    told = capsys.readouterr().err
+    assert f"web, 1 image MUG: {SCALED}" in told
+    assert KEPT not in told
+
+
+def test_who_named_no_channel_is_asked_for_no_notes(tmp_path: Path) -> None:
+    server = FakeServer([Job("MUG")])
+    client = client_of(server)
+    fetch(client, client.batch("b1"), tmp_path)
+    assert not [one for one in server.requests if one.url.path.endswith("manifest.jsonl")]
+
+
+def test_a_great_number_of_notes_is_cut_short(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    jobs = [noted(f"MUG{n}", web=f"It was scaled up {n} times.") for n in range(25)]
+    client = client_of(FakeServer(jobs))
+    fetch(client, client.batch("b1"), tmp_path)
+    assert "and 5 more notes; results.csv has them" in capsys.readouterr().err
 
 
 def test_an_unknown_channel_is_told_before_anything_is_waited_for() -> None:
