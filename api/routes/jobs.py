@@ -42,9 +42,9 @@ def post_job(
     terms = terms_of(request, caller, services.settings, services.outbound)
     accepted = accept_job(session, services.bundle.get(), terms, request, services.results)
     view = show_job(session, accepted.row)
-    background.add_task(
-        log_accepted, job=str(view.id), generation=str(view.generation_id), cache=view.cache.value
-    )
+    # What comes from store has no generation.
+    named = {"generation": str(view.generation_id)} if view.generation_id else {}
+    background.add_task(log_accepted, job=str(view.id), **named, cache=view.cache.value)
     background.add_task(count_submission, services.results, terms, accepted.submission)
     background.add_task(publish, services, caller.tenant, accepted.submission.published)
     response.headers["Location"] = f"/v1/jobs/{view.id}"

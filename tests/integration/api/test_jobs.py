@@ -3,6 +3,7 @@
 import hashlib
 
 import pytest
+from structlog.testing import capture_logs
 
 from core.errors import GenerationFailedError
 from core.lifecycle import recovery
@@ -171,6 +172,18 @@ def test_an_image_that_is_not_ready_by_its_deadline_fails(client, database):
     assert failed["state"] == "failed"
     assert failed["error"]["code"] == "deadline_exceeded"
     assert failed["error"]["retry_helps"] is True
+
+
+def test_what_comes_from_store_is_logged_without_a_generation(client, worker):
+    with capture_logs() as lines:
+        first = client.post("/v1/jobs", json={"prompt": "a red mug"}).json()
+        worker.make(first["id"])
+        again = client.post("/v1/jobs", json={"prompt": "a red mug"}).json()
+    accepted = [line for line in lines if line["event"] == "accepted"]
+    assert [line["job"] for line in accepted] == [first["id"], again["id"]]
+    assert accepted[0]["generation"] == first["generation_id"]
+    assert again["cache"] == "exact"
+    assert "generation" not in accepted[1]
 
 
 def test_a_prompt_that_is_too_long_is_accepted_with_a_warning_that_names_what_is_cut(client):
