@@ -338,7 +338,11 @@ def _insert_generations(
     # Sorted: two sheets with the same products in another order must not deadlock.
     rows = sorted(_generations(order, digests, first, ids), key=itemgetter("fingerprint"))
     table = Generation.__table__  # type: ignore[attr-defined]
-    order.session.execute(upsert(table).on_conflict_do_nothing(), rows)
+    inserted = order.session.execute(
+        upsert(table).on_conflict_do_nothing(), rows, execution_options={"preserve_rowcount": True}
+    )
+    if inserted.rowcount == len(rows):  # type: ignore[attr-defined]
+        return ids
     # Not RETURNING: one statement for many rows takes psycopg four times as long to read.
     made = select(table.c.fingerprint, table.c.id).where(among(table.c.id, list(ids.values())))
     return dict(order.session.execute(made).all())

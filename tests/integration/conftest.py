@@ -2,12 +2,14 @@
 
 import itertools
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from alembic import command
 from alembic.config import Config
+from sqlalchemy import event
 
 from core.broker import RedisBroker
 from core.database import Database
@@ -58,6 +60,26 @@ def database(settings: Settings) -> Iterator[Database]:
     database = Database(settings)
     yield database
     database.close()
+
+
+@pytest.fixture
+def statements(database: Database) -> Callable[[], AbstractContextManager[list[str]]]:
+    """Watch which statements are executed inside a block."""
+
+    @contextmanager
+    def watching() -> Iterator[list[str]]:
+        seen: list[str] = []
+
+        def note(_connection, _cursor, statement, *_: object) -> None:
+            seen.append(statement)
+
+        event.listen(database.engine, "before_cursor_execute", note)
+        try:
+            yield seen
+        finally:
+            event.remove(database.engine, "before_cursor_execute", note)
+
+    return watching
 
 
 @pytest.fixture

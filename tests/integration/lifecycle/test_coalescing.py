@@ -25,6 +25,20 @@ def test_equal_images_of_one_sheet_share_a_generation(shop):
     assert len(submission.published) == 2
 
 
+def test_only_what_may_have_met_running_work_is_read_back(shop, statements):
+    def read_back(*products):
+        with statements() as seen:
+            submission = shop.want(*products, batch=True)
+        found = [shop.job(job_id).cache for job_id in submission.job_ids]
+        return found, sum(one.startswith("SELECT generation.fingerprint") for one in seen)
+
+    assert read_back("red mug") == ([CacheOutcome.MISS], 0)
+    assert read_back("blue mug", "green mug") == ([CacheOutcome.MISS] * 2, 0)
+    found, reads = read_back("red mug", "grey mug")
+    assert found == [CacheOutcome.COALESCED, CacheOutcome.MISS]
+    assert reads > 0
+
+
 def test_variants_and_seeds_are_images_of_their_own(shop, wanted):
     submission = shop.want(
         wanted(variant=1), wanted(variant=2), wanted(seed=7), wanted(seed=7, variant=2)

@@ -3,12 +3,11 @@
 import asyncio
 import json
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack
 from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import event
 from sqlmodel import select
 from standardwebhooks import Webhook
 
@@ -70,26 +69,6 @@ def receive() -> Iterator[Callable[[], Receiver]]:
     """Start a receiver."""
     with ExitStack() as stack:
         yield lambda: stack.enter_context(receiving())
-
-
-@pytest.fixture
-def statements(database: Database) -> Callable[[], AbstractContextManager[list[str]]]:
-    """Watch which statements are executed inside a block."""
-
-    @contextmanager
-    def watching() -> Iterator[list[str]]:
-        seen: list[str] = []
-
-        def note(_connection, _cursor, statement, *_: object) -> None:
-            seen.append(statement)
-
-        event.listen(database.engine, "before_cursor_execute", note)
-        try:
-            yield seen
-        finally:
-            event.remove(database.engine, "before_cursor_execute", note)
-
-    return watching
 
 
 def terms(**values: Any) -> Terms:
