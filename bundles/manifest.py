@@ -177,6 +177,11 @@ class Manifest(Record):
     )
 
     @property
+    def precisions(self) -> frozenset[str]:
+        """What its UNet and its decoder are stored in, as far as a processor may lack it."""
+        return frozenset({self.precision} | ({"int8"} if self.vae_quantisation else set()))
+
+    @property
     def approximate_thresholds(self) -> tuple[Threshold, ...]:
         """What its workers follow when an image may begin with another's latents."""
         return NIRVANA if self.approximate is None else self.approximate

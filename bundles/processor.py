@@ -1,5 +1,6 @@
 """What this machine's processor lacks for a bundle to be fast."""
 
+from collections.abc import Collection
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 
@@ -27,10 +28,14 @@ def read_features(cpuinfo: Path = CPUINFO) -> frozenset[str]:
     return frozenset()
 
 
-def shortcomings(features: AbstractSet[str], precision: str) -> list[str]:
-    """Say in sentences what a bundle of this precision loses on such a processor.
+def shortcomings(features: AbstractSet[str], precisions: Collection[str]) -> list[str]:
+    """Say in sentences what a bundle loses on such a processor.
 
     Everything works without; nothing is said where the features are unknown.
+
+    Args:
+        features: The processor's, as `read_features` gives them.
+        precisions: Of the bundle's parts.
     """
     if not features:
         return []
@@ -39,12 +44,13 @@ def shortcomings(features: AbstractSet[str], precision: str) -> list[str]:
         found.append(
             "This CPU has no AVX-512: every model runs, at about half the speed of one that has."
         )
-    if precision.startswith("int8") and not features & INT8:
+    if any(one.startswith("int8") for one in precisions) and not features & INT8:
         found.append(
-            "This CPU has no INT8 instructions (AVX-512 VNNI, AVX-VNNI or AMX): an INT8 bundle "
-            "works and takes less memory, but gains little speed. fp16 keeps more quality."
+            "This CPU has no INT8 instructions (AVX-512 VNNI, AVX-VNNI or AMX): an INT8 UNet or "
+            "decoder works and takes less memory, but gains little speed. Floating point "
+            "(--precision fp16, --vae float) keeps more quality."
         )
-    if precision == "bf16" and not features & BF16:
+    if "bf16" in precisions and not features & BF16:
         found.append(
             "This CPU has no BF16 instructions (AVX-512 BF16 or AMX): a bf16 bundle works, and "
             "is computed in FP32."

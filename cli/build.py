@@ -1,6 +1,7 @@
 """`packshot model build`: a model becomes a bundle."""
 
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -87,7 +88,7 @@ def build(
     quieten()
     known = precision or _own_precision(source)
     if known is not None:
-        _say_shortcomings(known)
+        _say_shortcomings({known, vae})
     from bundles.export import build as build_bundle  # noqa: PLC0415 - loads torch
 
     folder = bundles_folder(get_settings()) / name
@@ -109,7 +110,7 @@ def build(
         say("Interrupted. What is finished is kept; the same command goes on from there.")
         raise typer.Exit(INTERRUPTED) from None
     if known is None:
-        _say_shortcomings(manifest.precision)
+        _say_shortcomings(manifest.precisions)
     say(f"To use it, set PACKSHOT_BUNDLE={folder}")
     stdout.print(str(folder))
 
@@ -127,8 +128,8 @@ def _own_precision(source: str) -> str | None:
     return read_profile(folder).build.precision
 
 
-def _say_shortcomings(precision: str) -> None:
-    for sentence in shortcomings(read_features(), precision):
+def _say_shortcomings(precisions: Collection[str]) -> None:
+    for sentence in shortcomings(read_features(), precisions):
         say(sentence)
 
 

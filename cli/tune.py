@@ -57,7 +57,7 @@ def tune(
     folder = bundle_folder(settings) if bundle is None else find_bundle(bundle, settings)
     manifest = load_manifest(folder)
     width, height = _size(size, manifest)
-    for sentence in shortcomings(read_features(), manifest.precision):
+    for sentence in shortcomings(read_features(), manifest.precisions):
         say(sentence)
     if running(home) is not None:
         say(f"packshot runs on {home}: its work and this measurement slow each other down.")

@@ -77,7 +77,7 @@ def _serve(settings: Settings, load: Load) -> int:
     wait_for_services([database.check, broker.check, storage.check], settings)
     broker.close()
     bundle = load_manifest(settings.bundle)
-    warn_of_processor(read_features(), bundle.precision)
+    warn_of_processor(read_features(), bundle.precisions)
     plan = plan_for(settings, bundle)
     log.info("plan", **plan.model_dump())
     engine = Engine(

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from collections.abc import Set as AbstractSet
 
 import structlog
@@ -69,12 +69,12 @@ def wait_for_services(checks: Iterable[Callable[[], None]], settings: Settings) 
                 time.sleep(PAUSE_SECONDS)
 
 
-def warn_of_processor(features: AbstractSet[str], precision: str) -> None:
+def warn_of_processor(features: AbstractSet[str], precisions: Collection[str]) -> None:
     """Log what this machine's processor costs a bundle: speed, never an image.
 
     Args:
         features: The processor's, as `read_features` gives them.
-        precision: The bundle's.
+        precisions: Of the bundle's parts.
     """
-    for sentence in shortcomings(features, precision):
+    for sentence in shortcomings(features, precisions):
         log.warning("a slower processor", reason=sentence)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bundles.export import build
-from bundles.manifest import load_manifest, save_manifest
+from bundles.manifest import Quantisation, load_manifest, save_manifest
 from bundles.microscopic import save_microscopic
 from bundles.processor import read_features
 from cli import build as build_command
@@ -51,6 +51,15 @@ def test_a_build_says_what_is_lost_before_it_begins(source: Path, said: list[str
     assert not [line for line in said if NO_INT8 in line]
 
 
+def test_an_int8_decoder_loses_as_much(
+    bundle: Path, source: Path, said: list[str], monkeypatch: pytest.MonkeyPatch
+):
+    manifest = load_manifest(bundle)
+    monkeypatch.setattr("bundles.export.build", lambda *arguments, **options: manifest)
+    build_command.build(str(source), name="mine", vae="int8")
+    assert len([line for line in said if NO_INT8 in line]) == 1
+
+
 def test_a_converted_model_is_read_to_know(bundle: Path, said: list[str], tmp_path: Path):
     folder = Path(shutil.copytree(bundle, tmp_path / "int8"))
     save_manifest(load_manifest(folder).model_copy(update={"precision": "int8"}), folder)
@@ -58,10 +67,13 @@ def test_a_converted_model_is_read_to_know(bundle: Path, said: list[str], tmp_pa
     assert NO_INT8 in " ".join(said)
 
 
+@pytest.mark.parametrize(
+    "part", [{"precision": "int8"}, {"vae_quantisation": Quantisation(samples=1)}]
+)
 def test_a_model_on_the_hub_is_read_to_know(
-    bundle: Path, said: list[str], monkeypatch: pytest.MonkeyPatch
+    bundle: Path, said: list[str], monkeypatch: pytest.MonkeyPatch, part: dict[str, object]
 ):
-    int8 = load_manifest(bundle).model_copy(update={"precision": "int8"})
+    int8 = load_manifest(bundle).model_copy(update=part)
     monkeypatch.setattr("bundles.export.build", lambda *arguments, **options: int8)
     build_command.build("owner/model", name="mine")
     assert NO_INT8 in " ".join(said)

@@ -71,7 +71,7 @@ def test_what_a_plain_avx2_processor_costs_is_logged(tmp_path):
     cpuinfo = tmp_path / "cpuinfo"
     cpuinfo.write_text("flags\t\t: fpu sse4_2 avx avx2 fma\n")
     with capture_logs() as said:
-        warn_of_processor(read_features(cpuinfo), "int8")
+        warn_of_processor(read_features(cpuinfo), {"int8"})
     assert [line["log_level"] for line in said] == ["warning", "warning"]
     assert "no AVX-512: every model runs" in said[0]["reason"]
     assert "no INT8 instructions" in said[1]["reason"]
@@ -79,5 +79,5 @@ def test_what_a_plain_avx2_processor_costs_is_logged(tmp_path):
 
 def test_a_processor_that_has_everything_is_not_worth_a_word():
     with capture_logs() as said:
-        warn_of_processor({"avx2", "avx512f", "avx512_vnni"}, "int8")
+        warn_of_processor({"avx2", "avx512f", "avx512_vnni"}, {"int8"})
     assert said == []
