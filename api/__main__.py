@@ -7,6 +7,7 @@ import uvicorn
 from api.app import create_app
 from api.readiness import require_all
 from api.services import open_services
+from api.sheet_process import SheetProcess
 from core import logs
 from core.errors import PackshotError
 from core.settings import Settings, get_settings
@@ -25,7 +26,7 @@ def main() -> int:
         print(f"packshot api: {error.detail}", file=sys.stderr)
         return UNAVAILABLE
     uvicorn.run(
-        create_app(settings),
+        create_app(settings, sheets=SheetProcess()),
         host=settings.api_host,
         port=settings.api_port,
         log_level=settings.log_level.lower(),

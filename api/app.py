@@ -1,7 +1,7 @@
 """The application, wired."""
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -16,15 +16,24 @@ from api.request_id import RequestIdMiddleware
 from api.request_metrics import RequestMetricsMiddleware
 from api.routes import batches, caches, health, jobs, keys, metrics, recipes, renditions, webhooks
 from api.services import flushing, open_services
+from api.sheet_forwarding import SheetForwardingMiddleware
+from api.sheet_process import SheetProcess
+from core.collection import settle
 from core.settings import Settings
 
 
-def create_app(settings: Settings) -> FastAPI:
-    """Make the application; it connects to nothing before it is started."""
+def create_app(settings: Settings, *, sheets: SheetProcess | None = None) -> FastAPI:
+    """Make the application; it connects to nothing before it is started.
+
+    Args:
+        settings: Of all that it connects to.
+        sheets: What reads the sheets; None: this process does.
+    """
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
-        with open_services(settings) as services, flushing(services):
+        with open_services(settings) as services, flushing(services), sheets or nullcontext():
+            settle()
             yield {"services": services}
 
     app = Application(
@@ -43,6 +52,9 @@ def create_app(settings: Settings) -> FastAPI:
     add_problem_handlers(app)
     app.add_middleware(IdempotencyMiddleware)
     app.add_middleware(RateLimitMiddleware)
+    if sheets is not None:
+        # Outside of those two, which do their work in the other process.
+        app.add_middleware(SheetForwardingMiddleware, process=sheets)
     app.add_middleware(BodyLimitMiddleware, max_bytes=settings.max_upload_bytes)
     app.add_middleware(RequestMetricsMiddleware)
     # Added last, so it is the outermost: every answer has an id.

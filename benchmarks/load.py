@@ -4,9 +4,9 @@
 
 For each size: requests are sent at a fixed rate from a process of its own, one POST of a new image
 in ten, the others GETs of a job; a sheet is sent meanwhile, and the requests go on for a while
-after it was accepted. Then the sheet drains alone. The resident memory of the API is read all the
-time. The drain rate at its start and its end is that of the images which finished after the
-requests ended: a tenth of the sheet each.
+after it was accepted. Then the sheet drains alone. The resident memory of the API, and of its
+process for sheets, is read all the time. The drain rate at its start and its end is that of the
+images which finished after the requests ended: a tenth of the sheet each.
 
 Short, to see that it works: `--rows 300 --rate 50 --tail 2`.
 """
@@ -87,7 +87,9 @@ def _send(client: httpx.Client, name: str, rows: int) -> str:
 def _measure(
     stack: Stack, client: httpx.Client, rows: int, arguments: argparse.Namespace
 ) -> dict[str, Any]:
-    with _watching(stack.processes()["api"]) as memory:
+    api = psutil.Process(stack.processes()["api"])
+    (sheets,) = api.children()
+    with _watching(api) as memory, _watching(sheets) as sheets_memory:
         with _requests(client, f"beside {rows}", arguments.rate) as samples:
             time.sleep(BEFORE_SECONDS)
             sent = time.monotonic()
@@ -105,7 +107,8 @@ def _measure(
     return {
         "rows": rows,
         "accept_seconds": accepted - sent,
-        "api_rss_mib": {"before": memory[0], "peak": max(memory), "after": memory[-1]},
+        "api_rss_mib": _course(memory),
+        "sheets_rss_mib": _course(sheets_memory),
         "drain_per_second": drained,
         "requests": {name: _latencies(found) for name, found in phases.items()},
         "requests_meanwhile": _latencies(phases["accepting"] + phases["draining"]),
@@ -141,9 +144,9 @@ def _requests(client: httpx.Client, name: str, rate: float) -> Iterator[list[Sam
 
 
 @contextmanager
-def _watching(pid: int) -> Iterator[list[float]]:
+def _watching(process: psutil.Process) -> Iterator[list[float]]:
     """Read a process's resident memory in MiB while the block runs."""
-    process, found, ended = psutil.Process(pid), [], threading.Event()
+    found, ended = [], threading.Event()
 
     def watch() -> None:
         while not ended.wait(SAMPLE_SECONDS):
@@ -157,6 +160,10 @@ def _watching(pid: int) -> Iterator[list[float]]:
     finally:
         ended.set()
         thread.join()
+
+
+def _course(memory: Sequence[float]) -> dict[str, float]:
+    return {"before": memory[0], "peak": max(memory), "after": memory[-1]}
 
 
 def _drain_rates(stack: Stack, batch_id: UUID, quiet: float, rows: int) -> dict[str, float | None]:
@@ -207,13 +214,14 @@ def _show(cases: Sequence[Mapping[str, Any]], arguments: argparse.Namespace) -> 
 
 
 def _row(case: Mapping[str, Any], arguments: argparse.Namespace) -> dict[str, Any]:
-    memory, drained = case["api_rss_mib"], case["drain_per_second"]
+    drained = case["drain_per_second"]
     row = {
         "rows": case["rows"],
         "seconds until it is accepted": f"{case['accept_seconds']:.2f}",
-        "API's memory before, peak, after, MiB": " ".join(
-            f"{memory[name]:.0f}" for name in ("before", "peak", "after")
-        ),
+        **{
+            f"{name} before, peak, after, MiB": " ".join(f"{one:.0f}" for one in case[key].values())
+            for name, key in (("API's memory", "api_rss_mib"), ("for sheets", "sheets_rss_mib"))
+        },
         "drained a second: start, end, whole": " ".join(
             "–" if drained[name] is None else f"{drained[name]:.1f}"
             for name in ("start", "end", "whole")

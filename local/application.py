@@ -8,6 +8,8 @@ from urllib.request import ProxyHandler, build_opener
 from local.service import Restart, Service
 
 HEALTH_PATH = "/healthz"
+WORKER_NICENESS = 10
+"""It takes all cores for minutes; requests want them for milliseconds (decision 0020)."""
 START_SECONDS = 180.0
 """A second or two on an idle machine; the model may be in training beside it."""
 
@@ -44,6 +46,7 @@ def application(
                 argv=_module("worker"),
                 environment={**own, **environment},
                 stop_seconds=60,
+                niceness=WORKER_NICENESS,
             )
         )
     services += [

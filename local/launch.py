@@ -4,6 +4,7 @@ Run as a script, with the standard library alone; `launcher` makes its command l
 `preexec_fn`, which is unsafe in a process with threads.
 """
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -25,7 +26,9 @@ class Identity:
     """Only by name: in a user namespace, where all that we own seems to be this user's."""
 
 
-def launcher(death_signal: signal.Signals, identity: Identity | None = None) -> list[str]:
+def launcher(
+    death_signal: signal.Signals, identity: Identity | None = None, *, niceness: int = 0
+) -> list[str]:
     """Return the words to put before a command line.
 
     Call it in the thread that starts the program, and keep that thread: the kernel takes its end
@@ -36,13 +39,15 @@ def launcher(death_signal: signal.Signals, identity: Identity | None = None) -> 
         kind = "namespace" if identity.namespace else "user"
         who = [kind, str(identity.user), str(identity.group)]
     python = [sys.executable, "-I", "-S", __file__]
-    return [*python, str(os.getpid()), str(int(death_signal)), *who]
+    return [*python, str(os.getpid()), str(int(death_signal)), str(niceness), *who]
 
 
 def main(arguments: list[str]) -> None:
     """Prepare this process, then execute the program."""
-    parent, death_signal, kind, user, group, *command = arguments
+    parent, death_signal, niceness, kind, user, group, *command = arguments
     try:
+        if int(niceness):
+            _let_others_first(int(niceness))
         _prepare(int(death_signal), kind, user, group)
         if os.getppid() == int(parent):  # else it died before the kernel knew of our wish
             os.execvp(command[0], command)  # noqa: S606 - our own programs
@@ -59,6 +64,14 @@ def _prepare(death_signal: int, kind: str, user: str, group: str) -> None:
         os.setgid(int(group))
         os.setuid(int(user))
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, death_signal)
+
+
+def _let_others_first(niceness: int) -> None:
+    os.nice(niceness)
+    # Linux may share cores out among sessions first, and each service has one: sched(7), "The
+    # autogroup feature". Where it does not, the line above is enough.
+    with contextlib.suppress(OSError):
+        Path("/proc/self/autogroup").write_text(str(niceness))
 
 
 def _enter_namespace(user: int, group: int) -> None:

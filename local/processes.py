@@ -48,6 +48,8 @@ class Command:
     """What the kernel sends it when the parent dies, however that happens."""
     keep_open: Sequence[int] = ()
     """File descriptors it inherits."""
+    niceness: int = 0
+    """As of nice(2): whoever has less goes first."""
 
 
 class Process:
@@ -72,7 +74,7 @@ class Process:
             self._log_start = log.tell()
             try:
                 self._popen = subprocess.Popen(  # noqa: S603 - our own programs
-                    [*launcher(command.death_signal, command.identity), *command.argv],
+                    [*self._launcher(), *command.argv],
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
@@ -83,6 +85,10 @@ class Process:
                 )
             except OSError as error:
                 raise ProcessFailedError(f"{command.name} cannot be started: {error}") from error
+
+    def _launcher(self) -> list[str]:
+        command = self.command
+        return launcher(command.death_signal, command.identity, niceness=command.niceness)
 
     @property
     def pid(self) -> int | None:

@@ -32,3 +32,5 @@ class Service:
     """How long it may take to become ready, or with `Restart.ONCE` to end."""
     stop_seconds: float = 30.0
     """How long it may take to end after SIGTERM before it is killed."""
+    niceness: int = 0
+    """How far it lets other processes go first (nice(2)), where cores are short."""

@@ -73,6 +73,7 @@ class Supervisor:
                 log=logs / f"{service.name}.log",
                 stop_seconds=service.stop_seconds,
                 keep_open=keep_open,
+                niceness=service.niceness,
             )
             self._watched.append(Watched(service, command))
 

@@ -1,8 +1,11 @@
 """The API on a real port and the real services, with a model that is only described."""
 
+import os
 import socket
+import subprocess
+import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -14,6 +17,7 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 
 from api.app import create_app
+from api.sheet_process import SheetProcess
 from bundles.manifest import Defaults, Manifest, Sizes, save_manifest
 from core.database import Database
 from core.keys import create_key
@@ -22,6 +26,7 @@ from core.models import Image, Job
 from core.settings import Settings
 from core.states import JobState
 from core.storage import Storage
+from local.ports import free_port
 from tests.integration.shop import Shop, finished, image_of, poll
 
 PIXELS = b"\x89PNG these are not pixels, but bytes that must come back as they are"
@@ -57,9 +62,10 @@ def settings(settings: Settings, bundle: Path) -> Settings:
 
 
 @contextmanager
-def serving(settings: Settings) -> Iterator[str]:
+def serving(settings: Settings, sheets: SheetProcess | None = None) -> Iterator[str]:
     """Run the API in a thread of this process, and give its URL."""
-    config = uvicorn.Config(create_app(settings), log_config=None, timeout_graceful_shutdown=5)
+    app = create_app(settings, sheets=sheets)
+    config = uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=5)
     server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
@@ -77,8 +83,10 @@ def serve(database: Database) -> Iterator[Callable[..., httpx.Client]]:
     """Start the API with some settings, and open a client; without a tenant it has no key."""
     with ExitStack() as stack:
 
-        def serve(settings: Settings, *, tenant: str | None = "shop") -> httpx.Client:
-            url = stack.enter_context(serving(settings))
+        def serve(
+            settings: Settings, *, tenant: str | None = "shop", sheets: SheetProcess | None = None
+        ) -> httpx.Client:
+            url = stack.enter_context(serving(settings, sheets))
             client = connect(database, url, tenant)
             return stack.enter_context(client)
 
@@ -188,3 +196,39 @@ def things(client, database, send, worker) -> dict[str, str]:
         "name": "summer",
         "version": "1",
     }
+
+
+class ApiProcess:
+    """`python -m api`, which may not have started yet."""
+
+    def __init__(self, environment: Mapping[str, str], bundle: Path) -> None:
+        port = free_port()
+        self._url = f"http://127.0.0.1:{port}"
+        extra = {"PACKSHOT_API_PORT": str(port), "PACKSHOT_BUNDLE": str(bundle)}
+        self.popen = subprocess.Popen(
+            [sys.executable, "-m", "api"],
+            env=os.environ | {"PACKSHOT_LOG_LEVEL": "WARNING"} | environment | extra,
+        )
+
+    def url(self) -> str:
+        """Give its address, as soon as it answers there."""
+        poll(self._answers, seconds=300)
+        return self._url
+
+    def _answers(self) -> bool:
+        assert self.popen.poll() is None
+        try:
+            return httpx.get(f"{self._url}/healthz", trust_env=False).is_success
+        except httpx.TransportError:
+            return False
+
+
+@contextmanager
+def api_process(environment: Mapping[str, str], bundle: Path) -> Iterator[ApiProcess]:
+    """Run the API in a process of its own."""
+    process = ApiProcess(environment, bundle)
+    try:
+        yield process
+    finally:
+        process.popen.terminate()
+        process.popen.wait()

@@ -1,14 +1,8 @@
 """Repeats, modes, purges and counts, as a caller sees them."""
 
-import os
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
+from contextlib import ExitStack
 
-import httpx
 import pytest
 from pydantic import SecretStr
 
@@ -17,8 +11,7 @@ from core.cache_stats import COUNTERS
 from core.keys import create_key
 from core.lifecycle import retention
 from core.models import Image
-from local.ports import free_port
-from tests.integration.api.conftest import PIXELS, connect, describe_bundle
+from tests.integration.api.conftest import PIXELS, api_process, connect, describe_bundle
 from tests.integration.shop import poll
 
 
@@ -229,8 +222,8 @@ def test_200_equal_requests_to_several_processes_are_one_image(
 ):
     with ExitStack() as stack:
         # They take seconds to start, so all at once.
-        starting = [stack.enter_context(process(environment, bundle)) for _ in range(2)]
-        urls = [up() for up in starting]
+        starting = [stack.enter_context(api_process(environment, bundle)) for _ in range(2)]
+        urls = [one.url() for one in starting]
         clients = [stack.enter_context(connect(database, url, "shop")) for url in urls]
         pool = stack.enter_context(ThreadPoolExecutor(50))
         jobs = list(pool.map(lambda number: ask(clients[number % 2]), range(200)))
@@ -247,33 +240,3 @@ def test_200_equal_requests_to_several_processes_are_one_image(
     assert {job["state"] for job in found} == {"succeeded"}
     assert len({job["image"]["digest"] for job in found}) == 1
     assert len(shop.images()) == 1
-
-
-@contextmanager
-def process(environment: dict[str, str], bundle: Path) -> Iterator[Callable[[], str]]:
-    """Run the API in a process of its own; what is given waits for it, and gives its URL."""
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    extra = {"PACKSHOT_API_PORT": str(port), "PACKSHOT_BUNDLE": str(bundle)}
-    popen = subprocess.Popen(
-        [sys.executable, "-m", "api"],
-        env=os.environ | environment | extra | {"PACKSHOT_LOG_LEVEL": "WARNING"},
-    )
-
-    def answers() -> bool:
-        assert popen.poll() is None
-        try:
-            return client.get("/healthz").is_success
-        except httpx.TransportError:
-            return False
-
-    def up() -> str:
-        poll(answers, seconds=300)
-        return url
-
-    try:
-        with httpx.Client(base_url=url, trust_env=False) as client:
-            yield up
-    finally:
-        popen.terminate()
-        popen.wait()

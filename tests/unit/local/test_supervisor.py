@@ -133,3 +133,17 @@ def test_services_get_the_settings_and_their_own_variables(tmp_path: Path):
         supervisor.start()
     assert (tmp_path / "port").read_text() == "8000"
     assert "FOLDER" not in os.environ
+
+
+NICE = "import os; open(os.environ['FOLDER'] + '/nice', 'w').write(str(os.nice(0)))"
+
+
+def test_a_service_lets_others_go_first_as_far_as_it_is_told(tmp_path: Path):
+    read_group = "; import shutil; shutil.copy('/proc/self/autogroup', os.environ['FOLDER'])"
+    code = NICE + (read_group if Path("/proc/self/autogroup").exists() else "")
+    nice = service("nice", code, restart=Restart.ONCE, niceness=7)
+    with Run(tmp_path, nice) as supervisor:
+        supervisor.start()
+    assert (tmp_path / "nice").read_text() == str(min(19, os.nice(0) + 7))
+    if (tmp_path / "autogroup").exists():
+        assert (tmp_path / "autogroup").read_text().split()[-2:] == ["nice", "7"]

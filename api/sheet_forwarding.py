@@ -1,0 +1,109 @@
+"""Sheets go to a process of their own: whole requests, and whole answers back."""
+
+from collections.abc import AsyncIterator, Sequence
+
+import httpcore
+from starlette.requests import ClientDisconnect, Request
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.problems import answer_error
+from api.request_id import HEADER, request_id
+from api.sheet_process import SheetProcess
+from core.errors import ServiceDownError
+from core.links import BATCHES
+
+Headers = Sequence[tuple[bytes, bytes]]
+
+_OF_ONE_CONNECTION = {b"connection", b"expect", b"keep-alive", b"te", b"trailer", b"upgrade"}
+"""RFC 9110, section 7.6.1. `Transfer-Encoding` stays: it tells that chunks follow."""
+_OURS = HEADER.lower().encode()
+
+
+class SheetForwardingMiddleware:
+    """Passes `POST /v1/batches` on to the process for sheets."""
+
+    def __init__(self, app: ASGIApp, *, process: SheetProcess) -> None:
+        self.app = app
+        self._process = process
+        # The name that the request is counted under.
+        self._route = Route(BATCHES, endpoint=self._forward, methods=["POST"])
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] != "http" or scope["method"] != "POST" or scope["path"] != BATCHES:
+            await self.app(scope, receive, send)
+            return
+        scope["route"] = self._route
+        started = False
+
+        async def send_and_note(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._forward(scope, receive, send_and_note)
+        except ClientDisconnect:
+            return
+        except Exception as error:
+            if started:
+                raise
+            await answer_error(Request(scope), error)(scope, receive, send)
+
+    async def _forward(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._process.fails:
+            raise ServiceDownError(
+                "The API's process for sheets does not start; the API's log says why."
+            )
+        try:
+            # A connection of its own: a sheet is rare, and takes longer than connecting.
+            async with (
+                httpcore.AsyncConnectionPool() as pool,
+                pool.stream(
+                    "POST",
+                    self._url(scope),
+                    headers=_request_headers(scope),
+                    content=_body(receive),
+                ) as answer,
+            ):
+                headers = _passed_on(answer.headers, without=_OURS)
+                await send(_start(answer.status, headers))
+                async for chunk in answer.aiter_stream():
+                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+        except (httpcore.NetworkError, httpcore.ProtocolError) as error:
+            raise ServiceDownError(
+                "The API's process for sheets ended while it had this one, and starts again. Send "
+                "the sheet again, in parts if it is very large: memory may have run out."
+            ) from error
+
+    def _url(self, scope: Scope) -> bytes:
+        query = b"?" + scope["query_string"] if scope["query_string"] else b""
+        return f"http://127.0.0.1:{self._process.port}{BATCHES}".encode() + query
+
+
+def _request_headers(scope: Scope) -> Headers:
+    named = (_OURS, request_id(scope).encode())
+    return [*_passed_on(scope["headers"], without=_OURS), named]
+
+
+def _passed_on(headers: Headers, *, without: bytes) -> Headers:
+    left_out = _OF_ONE_CONNECTION | {without}
+    return [(name, value) for name, value in headers if name.lower() not in left_out]
+
+
+def _start(status: int, headers: Headers) -> Message:
+    # The server says itself how the body comes.
+    own = [(name, value) for name, value in headers if name.lower() != b"transfer-encoding"]
+    return {"type": "http.response.start", "status": status, "headers": own}
+
+
+async def _body(receive: Receive) -> AsyncIterator[bytes]:
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        yield message.get("body", b"")
+        more = message.get("more_body", False)
