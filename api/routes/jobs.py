@@ -46,7 +46,8 @@ def post_job(
         log_accepted, job=str(view.id), generation=str(view.generation_id), cache=view.cache.value
     )
     background.add_task(count_submission, services.results, terms, accepted.submission)
-    background.add_task(publish, services, caller.tenant, accepted.submission.published)
+    published = accepted.submission.published
+    background.add_task(publish, services, caller.tenant, caller.id, published)
     response.headers["Location"] = f"/v1/jobs/{view.id}"
     return view
 
