@@ -15,8 +15,10 @@ from core.lifecycle.feeding import mark_published, release, split
 logger = logging.getLogger("packshot.api")
 
 
-def publish(services: Services, tenant: str, generations: Sequence[tuple[UUID, Lane]]) -> None:
-    """Send the messages of new generations, as far as the tenant's window reaches.
+def publish(
+    services: Services, tenant: str, api_key_id: UUID, generations: Sequence[tuple[UUID, Lane]]
+) -> None:
+    """Send the messages of a key's new generations, as far as the tenant's window reaches.
 
     A failure is only logged: the rows are there, and the housekeeping sends what was not noted.
     """
@@ -25,7 +27,9 @@ def publish(services: Services, tenant: str, generations: Sequence[tuple[UUID, L
     window = services.settings.queue_window
     try:
         with services.database.session() as session:
-            messages, waiting = split(session, tenant, generations, window=window)
+            messages, waiting = split(
+                session, tenant, generations, window=window, api_key_id=api_key_id
+            )
             if waiting:
                 release(session, waiting)
         services.publisher.publish(messages)

@@ -22,9 +22,9 @@ class Message(NamedTuple):
     generation_id: UUID
     lane: Lane
     first: bool = False
-    """To the lane's first queue: its tenant has next to nothing in the lane."""
+    """To the lane's first queue: its key has next to nothing in the lane."""
 
 
 FIRST = 4
-"""Generations of a tenant that are queued or running in a lane while its messages still go to the
-lane's first queue."""
+"""Generations that are queued or running in a lane while messages still go to the lane's first
+queue: of a key, and of all of a tenant's keys that have no more than that."""

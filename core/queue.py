@@ -24,8 +24,8 @@ LANES: tuple[str, ...] = tuple(lane.value for lane in Lane)
 def queue_of(lane: Lane, *, first: bool = False) -> str:
     """Name one of a lane's two queues.
 
-    Tenants with next to nothing in the lane send to the first; a large sheet is sent to the other
-    one in small portions (`core.lifecycle.feeding`).
+    Keys with next to nothing in the lane send to the first; a large sheet is sent to the other one
+    in small portions (`core.lifecycle.feeding`).
     """
     return f"{lane.value}{_FIRST_SUFFIX}" if first else lane.value
 
@@ -38,7 +38,7 @@ QUEUES: tuple[str, ...] = tuple(
 
 ORDINARY_SHARE = 4
 """Every so many fetches the ordinary queue of a lane is asked before its first one, so that many
-small tenants do not starve a large sheet."""
+small requests do not starve a large sheet."""
 
 
 class LaneCycle:

@@ -299,6 +299,7 @@ class Engine:
                 shape=(request.height, request.width),
                 lane=request.lane,
                 tenant=request.tenant,
+                key=request.api_key_id,
                 arrived=row.ticket.submitted,
                 solo=request.solo,
             )

@@ -66,6 +66,8 @@ class RowRequest:
     """Share of the schedule from which it is off again."""
     tenant: str = EVERYBODY
     """Whose it is: what is remembered of its texts helps nobody else's rows."""
+    api_key_id: UUID | None = None
+    """Which of the tenant's keys asked for it first: they take turns."""
     solo: bool = False
     """Never shares a model call: set on a retry, in case it is what broke its batch."""
     deadline: float | None = None

@@ -251,6 +251,7 @@ class Runner:
             seed=claim.seed,
             lane=claim.lane,
             tenant=claim.tenant,
+            api_key_id=claim.api_key_id,
             guidance_start=self._guidance_interval[0],
             guidance_end=self._guidance_interval[1],
             # It may be what broke its batch.

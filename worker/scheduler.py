@@ -8,10 +8,11 @@ chosen by age: a lane's rank is the moment its first row arrived plus a handicap
 waits behind fresher interactive ones, but never for longer than its handicap. Within the lane the
 tenants take turns (start-time fair queueing; Goyal, Vin and Cheng, 1996): each admission moves a
 tenant's tag on by one, the lowest tag is next, and who comes anew starts at the tag of the last
-admission. So another tenant's thousand rows are one row ahead of a newcomer, not a thousand. *Who
-steps next* is answered by stride scheduling (Waldspurger and Weihl, 1995) between groups: rows of
-one shape form a group and step together; each group advances its own virtual time by the inverse
-of its weight, and the least advanced steps.
+admission. So another tenant's thousand rows are one row ahead of a newcomer, not a thousand. In a
+tenant's turn its keys take turns in the same way, so that many keys of one tenant are one tenant
+still. *Who steps next* is answered by stride scheduling (Waldspurger and Weihl, 1995) between
+groups: rows of one shape form a group and step together; each group advances its own virtual time
+by the inverse of its weight, and the least advanced steps.
 
 Where several streams step at the same time, a group's rows are shared out among them anew at each
 call: a stream takes its even share of the rows that no other stream has, those first that have
@@ -24,7 +25,7 @@ then stay together.
 """
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -53,6 +54,8 @@ class Candidate:
     """Seconds, by any clock that never goes back."""
     tenant: str = ""
     """Whose it is: the tenants of a lane take turns."""
+    key: Hashable = None
+    """Which of the tenant's API keys asked for it: in the tenant's turns they take turns."""
     solo: bool = False
     """Never shares a call."""
 
@@ -63,7 +66,7 @@ class Candidate:
 
     @property
     def rank(self) -> tuple[float, float]:
-        """Sort key of one tenant's waiting rows: lower gets in first."""
+        """Sort key of one key's waiting rows: lower gets in first."""
         return (self.arrived + HANDICAP[self.lane], self.arrived)
 
 
@@ -109,23 +112,49 @@ class Group:
 
 @dataclass(kw_only=True)
 class Turns:
-    """Whose row of a group and lane gets in next: start-time fair queueing over the tenants."""
+    """Whose turn it is: start-time fair queueing with equal weights."""
 
     virtual_time: float = 0.0
-    """Start tag of the last admission."""
-    finish: dict[str, float] = field(default_factory=dict)
-    """Where each tenant's last admission ended, as far as that is still ahead."""
+    """Start tag of the last turn."""
+    finish: dict[Hashable, float] = field(default_factory=dict)
+    """Where each one's last turn ended, as far as that is still ahead."""
 
-    def start(self, tenant: str) -> float:
-        """Give the start tag that a tenant's next row would have."""
-        return max(self.virtual_time, self.finish.get(tenant, 0.0))
+    def start(self, who: Hashable) -> float:
+        """Give the start tag that somebody's next turn would have."""
+        return max(self.virtual_time, self.finish.get(who, 0.0))
 
-    def charge(self, tenant: str) -> None:
-        """Note that a row of the tenant got in."""
-        self.virtual_time = self.start(tenant)
-        self.finish[tenant] = self.virtual_time + 1.0
+    def charge(self, who: Hashable) -> None:
+        """Note that somebody had a turn."""
+        self.virtual_time = self.start(who)
+        self.finish[who] = self.virtual_time + 1.0
         # What lies behind is the same as never having been here.
         self.finish = {who: end for who, end in self.finish.items() if end > self.virtual_time}
+
+
+@dataclass(kw_only=True)
+class LaneTurns:
+    """Whose row of a group and lane gets in next: a tenant's turn, and in it a key's."""
+
+    tenants: Turns = field(default_factory=Turns)
+    keys: dict[str, Turns] = field(default_factory=dict)
+    """By tenant, of those that have rows waiting."""
+
+    def next(self, rows: Sequence[Candidate]) -> Candidate:
+        """Choose among rows that are sorted by rank."""
+        # Of equal ones the first is taken: the best rank.
+        tenant = min(rows, key=lambda row: self.tenants.start(row.tenant)).tenant
+        keys = self.keys.get(tenant, Turns())
+        mine = (row for row in rows if row.tenant == tenant)
+        return min(mine, key=lambda row: keys.start(row.key))
+
+    def charge(self, row: Candidate) -> None:
+        """Note that a row got in."""
+        self.tenants.charge(row.tenant)
+        self.keys.setdefault(row.tenant, Turns()).charge(row.key)
+
+    def keep(self, tenants: Collection[str]) -> None:
+        """Forget the turns among the keys of all tenants but these."""
+        self.keys = {tenant: turns for tenant, turns in self.keys.items() if tenant in tenants}
 
 
 class RowScheduler:
@@ -143,7 +172,7 @@ class RowScheduler:
         self.streams = streams
         self._waiting: dict[UUID, Candidate] = {}
         self._groups: dict[Hashable, Group] = {}
-        self._turns: dict[tuple[Hashable, Lane], Turns] = {}
+        self._turns: dict[tuple[Hashable, Lane], LaneTurns] = {}
         self._calls: dict[int, dict[UUID, Group]] = {stream: {} for stream in range(streams)}
         self._virtual_time = 0.0
 
@@ -157,7 +186,7 @@ class RowScheduler:
 
     @property
     def waiting(self) -> Sequence[UUID]:
-        """The rows that are not admitted yet, by lane and age; tenants' turns are not in it."""
+        """The rows that are not admitted yet, by lane and age; turns are not in it."""
         ranked = sorted(self._waiting.values(), key=lambda row: row.rank)
         return [row.identity for row in ranked]
 
@@ -208,11 +237,18 @@ class RowScheduler:
             while rows and self._has_place(group):
                 row = self._next(key, rows)
                 rows.remove(row)
-                self._turns.setdefault((key, row.lane), Turns()).charge(row.tenant)
+                self._turns.setdefault((key, row.lane), LaneTurns()).charge(row)
                 group.rows[row.identity] = self._waiting.pop(row.identity)
                 group.idle[row.identity] = 0
                 admitted.append(row.identity)
+            self._forget_keys(key, rows)
         return admitted
+
+    def _forget_keys(self, key: Hashable, waiting: Sequence[Candidate]) -> None:
+        """Keep a group's turns among keys of those tenants only that have rows waiting for it."""
+        for lane in Lane:
+            if turns := self._turns.get((key, lane)):
+                turns.keep({row.tenant for row in waiting if row.lane is lane})
 
     def _waiting_by_group(self) -> Mapping[Hashable, list[Candidate]]:
         """Give the waiting rows of each group, best rank first."""
@@ -224,11 +260,8 @@ class RowScheduler:
     def _next(self, key: Hashable, rows: Sequence[Candidate]) -> Candidate:
         """Choose among a group's waiting rows, which are sorted by rank."""
         lane = rows[0].lane
-        turns = self._turns.get((key, lane), Turns())
-        # Of equal ones the first is taken: the best rank.
-        return min(
-            (row for row in rows if row.lane is lane), key=lambda row: turns.start(row.tenant)
-        )
+        turns = self._turns.get((key, lane), LaneTurns())
+        return turns.next([row for row in rows if row.lane is lane])
 
     def step(self, stream: int = 0) -> Sequence[UUID]:
         """Pick the rows of a stream's next UNet call and charge their group for it.

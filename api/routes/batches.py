@@ -75,7 +75,8 @@ def post_batch(
     batch = view_batch(session, find_batch(session, tenant, accepted.batch.id))
     background.add_task(log_accepted, batch=str(batch.id), images=batch.total)
     background.add_task(count_submission, services.results, terms, accepted.submission)
-    background.add_task(publish, services, caller.tenant, accepted.submission.published)
+    published = accepted.submission.published
+    background.add_task(publish, services, caller.tenant, caller.id, published)
     response.headers["Location"] = batch_path(batch.id)
     return batch
 

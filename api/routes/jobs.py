@@ -46,7 +46,8 @@ def post_job(
     named = {"generation": str(view.generation_id)} if view.generation_id else {}
     background.add_task(log_accepted, job=str(view.id), **named, cache=view.cache.value)
     background.add_task(count_submission, services.results, terms, accepted.submission)
-    background.add_task(publish, services, caller.tenant, accepted.submission.published)
+    published = accepted.submission.published
+    background.add_task(publish, services, caller.tenant, caller.id, published)
     response.headers["Location"] = f"/v1/jobs/{view.id}"
     return view
 

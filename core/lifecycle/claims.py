@@ -10,7 +10,7 @@ from sqlmodel import Session, col
 
 from core.lanes import Lane
 from core.lifecycle.locks import among, lock_generations
-from core.models import Generation, Job
+from core.models import NO_KEY, Generation, Job
 from core.states import GenerationState, JobState, change, sources_of
 
 
@@ -39,6 +39,8 @@ class Claim:
     guidance_scale: float
     scheduler: str
     seed: int
+    api_key_id: UUID = NO_KEY
+    """Whose turn it takes among its tenant's keys."""
     approximate_scope: str | None = None
     exact_fingerprint: str | None = None
     channels: Sequence[str] = field(default=(), hash=False)

@@ -1,50 +1,26 @@
-"""Which queued generations get a message next: tenants take turns, and each has a bounded window.
+"""Which queued generations get a message next: tenants take turns, and in each the tenant's keys.
 
 A sheet of a hundred thousand rows waits in Postgres, not in Redis: of each tenant's queued
-generations at most a window has messages in a lane, so another tenant's are never far behind.
-What a tenant with next to nothing in a lane asks for goes to the lane's first queue.
+generations at most a window has messages in a lane, so another tenant's are never far behind. The
+tenant's keys share the window. What a key with next to nothing in a lane asks for goes to the
+lane's first queue, as long as all such keys of the tenant have next to nothing there together.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from datetime import timedelta
-from itertools import chain, zip_longest
+from itertools import chain, groupby, zip_longest
 from uuid import UUID
 
-from sqlalchemy import Select, func, select, text, update
+from sqlalchemy import func, select, update
 from sqlmodel import Session, col
 
 from core.lanes import FIRST, Lane, Message
+from core.lifecycle.loads import Load, busy_in_first, load_everywhere, load_of_tenant
 from core.lifecycle.locks import among, lock_generations
-from core.models import Generation
+from core.lifecycle.shares import firsts, take_turns
+from core.models import NO_KEY, Generation
 from core.states import GenerationState
-
-# Jumps from tenant to tenant through ix_generation_queued, whatever number of rows each has; the
-# messages of each are counted only up to its window.
-_WAITING = text(
-    """
-    with recursive queuer(lane, tenant) as (
-        (
-            select lane, tenant from generation
-            where state = 'queued' order by lane, tenant limit 1
-        )
-        union all
-        select next.lane, next.tenant
-        from queuer, lateral (
-            select lane, tenant from generation
-            where state = 'queued' and (lane, tenant) > (queuer.lane, queuer.tenant)
-            order by lane, tenant limit 1
-        ) next
-    )
-    select lane, tenant, (
-        select count(*) from (
-            select 1 from generation
-            where state = 'queued' and lane = queuer.lane and tenant = queuer.tenant
-            and published_at is not null limit :window
-        ) sent
-    ) as sent
-    from queuer
-    """
-)
 
 MOST = 1000
 """Messages of one pass; the next pass goes on."""
@@ -59,34 +35,56 @@ def take_waiting(
 
     Args:
         session: An open transaction.
-        window: Most queued generations of a tenant in a lane that have messages.
+        window: Most queued generations of a tenant in a lane that have messages; what goes to the
+            first queue goes there in any case.
         republish_seconds: How long a fresh row may wait for the request that inserted it to
             publish it.
         limit: Most rows in one pass.
 
     Returns:
-        The messages, in turns of the tenants.
+        The messages, in turns of the tenants, and of each tenant's keys.
     """
+    loads = load_everywhere(session, window=window, republish_seconds=republish_seconds)
     portions: list[Sequence[Message]] = []
-    for lane, tenant, sent in session.execute(_WAITING, {"window": window}).all():
-        room = min(window - sent, limit - sum(map(len, portions)))
-        if room > 0:
-            portions.append(_take(session, Lane(lane), tenant, sent, room, republish_seconds))
-    rounds = zip_longest(*portions)
-    messages = [message for message in chain.from_iterable(rounds) if message is not None]
+    for _, keys in groupby(loads, key=lambda load: (load.lane, load.tenant)):
+        room = limit - sum(map(len, portions))
+        portions.append(_portion(session, list(keys), window, room, republish_seconds))
+    messages = _in_turns(portions)
     note_published(session, messages)
     return messages
 
 
-def _take(
-    session: Session, lane: Lane, tenant: str, sent: int, room: int, republish_seconds: float
+def _portion(
+    session: Session, loads: Sequence[Load], window: int, room: int, republish_seconds: float
 ) -> Sequence[Message]:
+    """Take what a tenant's keys may send to a lane now, at most `room`."""
+    at_once = firsts(loads)
+    free = window - sum(load.sent for load in loads)
+    first = [load for load in at_once for _ in range(load.due)]
+    others = take_turns([load for load in loads if load not in at_once], free)
+    turns = [*first, *others][:room]
+    rows = {
+        load.api_key_id: iter(_take(session, load, count, republish_seconds))
+        for load, count in Counter(turns).items()
+    }
+    # A row that somebody else has locked is left out: its key has a turn less.
+    taken = [(next(rows[load.api_key_id], None), load) for load in turns]
+    return [Message(row, load.lane, load in at_once) for row, load in taken if row is not None]
+
+
+def _in_turns(portions: Sequence[Sequence[Message]]) -> Sequence[Message]:
+    rounds = zip_longest(*portions)
+    return [message for message in chain.from_iterable(rounds) if message is not None]
+
+
+def _take(session: Session, load: Load, count: int, republish_seconds: float) -> Sequence[UUID]:
     statement = (
         select(col(Generation.id))
         .where(
             col(Generation.state) == GenerationState.QUEUED,
-            col(Generation.lane) == lane,
-            col(Generation.tenant) == tenant,
+            col(Generation.lane) == load.lane,
+            col(Generation.tenant) == load.tenant,
+            col(Generation.api_key_id) == load.api_key_id,
             col(Generation.published_at).is_(None),
             # A row that was never claimed has no `not_before` where its own request publishes it.
             func.coalesce(
@@ -97,12 +95,10 @@ def _take(
         )
         # By id, said so that the index is already in this order: all of these moments are empty.
         .order_by(col(Generation.published_at), col(Generation.id))
-        .limit(room)
+        .limit(count)
         .with_for_update(skip_locked=True)
     )
-    found = list(session.execute(statement).scalars())
-    first = sent + len(found) <= FIRST < room
-    return [Message(identity, lane, first) for identity in found]
+    return list(session.execute(statement).scalars())
 
 
 def split(
@@ -111,8 +107,17 @@ def split(
     generations: Iterable[tuple[UUID, Lane]],
     *,
     window: int,
+    api_key_id: UUID = NO_KEY,
 ) -> tuple[Sequence[Message], Sequence[UUID]]:
     """Decide which of a request's new generations it publishes itself, and to which queue.
+
+    Args:
+        session: An open transaction.
+        tenant: Whose they are.
+        generations: The new ones, each with its lane.
+        window: Most queued generations of the tenant in a lane that have messages; what goes to
+            the first queue goes there in any case.
+        api_key_id: Whose request it is.
 
     Returns:
         Its messages; and those that have to wait for their turn.
@@ -123,49 +128,21 @@ def split(
     messages: list[Message] = []
     waiting: list[UUID] = []
     for lane, ids in by_lane.items():
-        room = window - count_sent(session, tenant, lane, limit=window)
-        busy = window - room + _count_running(session, tenant, lane)
-        sent = ids[: max(0, room)]
+        loads = load_of_tenant(session, tenant, lane, window=window)
+        first = _room_in_first(loads, api_key_id)
+        count = max(first, window - sum(load.sent for load in loads))
         messages += [
-            Message(identity, lane, busy + place <= FIRST)
-            for place, identity in enumerate(sent, start=1)
+            Message(identity, lane, place < first) for place, identity in enumerate(ids[:count])
         ]
-        waiting += ids[len(sent) :]
+        waiting += ids[count:]
     return messages, waiting
 
 
-def count_sent(session: Session, tenant: str, lane: Lane, *, limit: int) -> int:
-    """Count a tenant's queued generations in a lane that have messages, up to a limit."""
-    sent = (
-        select(col(Generation.id))
-        .where(
-            col(Generation.state) == GenerationState.QUEUED,
-            col(Generation.lane) == lane,
-            col(Generation.tenant) == tenant,
-            col(Generation.published_at).is_not(None),
-        )
-        .limit(limit)
-    )
-    return _count(session, sent)
-
-
-def _count_running(session: Session, tenant: str, lane: Lane) -> int:
-    """Count a tenant's running generations in a lane, as far as it matters."""
-    running = (
-        select(col(Generation.id))
-        .where(
-            col(Generation.state) == GenerationState.RUNNING,
-            col(Generation.lane) == lane,
-            col(Generation.tenant) == tenant,
-        )
-        .limit(FIRST)
-    )
-    return _count(session, running)
-
-
-def _count(session: Session, rows: Select[UUID]) -> int:
-    counted = select(func.count()).select_from(rows.subquery())
-    return int(session.execute(counted).scalar_one())
+def _room_in_first(loads: Sequence[Load], api_key_id: UUID) -> int:
+    """Tell how many more a key may send to the first queue."""
+    if any(load.api_key_id == api_key_id and not load.small for load in loads):
+        return 0
+    return max(0, FIRST - busy_in_first(loads))
 
 
 def mark_published(session: Session, messages: Collection[Message]) -> None:

@@ -14,7 +14,7 @@ from core.errors import ConflictError
 from core.lifecycle.locks import among, array_of, take_turn
 from core.lifecycle.lookup import FOR_EVER, find_stored, join_in_flight
 from core.lifecycle.settlement import settle_jobs
-from core.models import Batch, Generation, Job
+from core.models import NO_KEY, Batch, Generation, Job
 from core.models.columns import new_id
 from core.states import BatchState, CacheOutcome, GenerationState, JobState, reopen
 
@@ -152,6 +152,8 @@ def _insert(session: Session, batch: Batch, rows: Sequence[Generation]) -> dict[
         row.model_dump(exclude=_ITS_OWN)
         | {
             "id": ids[row.id],
+            # It may have been another's that the batch had joined.
+            "api_key_id": batch.api_key_id or NO_KEY,
             "lane": batch.lane,
             "state": GenerationState.QUEUED,
             "attempts": 0,

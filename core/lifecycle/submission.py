@@ -18,7 +18,7 @@ from core.fingerprint import derived_seed, fingerprint, variant_seed
 from core.lanes import Lane
 from core.lifecycle.locks import among
 from core.lifecycle.lookup import FOR_EVER, Stored, find_stored, in_flight, join_in_flight
-from core.models import Batch, Generation, ImageParameters, Job
+from core.models import NO_KEY, Batch, Generation, ImageParameters, Job
 from core.models.columns import new_id
 from core.pictures.formats import ORIGINAL
 from core.states import BatchState, CacheOutcome, GenerationState, JobState
@@ -369,6 +369,7 @@ def _generation(order: _Order, place: _Place, identity: UUID) -> dict[str, Any]:
     return place.wanted.parameters(place.exact) | {
         "id": identity,
         "tenant": order.tenant,
+        "api_key_id": order.api_key_id or NO_KEY,
         "fingerprint": place.fingerprint,
         "bundle_revision": order.bundle_revision,
         "lane": order.lane,

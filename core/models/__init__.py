@@ -4,7 +4,7 @@ from core.models.api_key import ApiKey
 from core.models.approximate import ApproximateEntry, ApproximateLatents
 from core.models.batch import Batch
 from core.models.cache_stat import CacheHolding, CacheStat
-from core.models.generation import Generation
+from core.models.generation import NO_KEY, Generation
 from core.models.idempotency import IdempotencyRecord
 from core.models.image import Image
 from core.models.job import Job
@@ -14,6 +14,7 @@ from core.models.rendition import Rendition
 from core.models.webhook import CallbackSecret, WebhookDelivery, WebhookEndpoint, WebhookEvent
 
 __all__ = [
+    "NO_KEY",
     "ApiKey",
     "ApproximateEntry",
     "ApproximateLatents",

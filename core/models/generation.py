@@ -13,6 +13,11 @@ from core.models.columns import Moment, created, enum_type, identity, moment
 from core.models.parameters import ImageParameters
 from core.states import GenerationState
 
+NO_KEY = UUID(int=0)
+"""Stands for the key of what was ordered without one, or before keys were noted: it takes its turn
+like any other, and a comparison of rows jumps over it as over any other, which it would not do
+with null."""
+
 
 class Generation(ImageParameters, table=True):
     """One image being computed, for however many jobs wait on it."""
@@ -35,11 +40,12 @@ class Generation(ImageParameters, table=True):
             "published_at",
             postgresql_where=text("state in ('queued', 'running')"),
         ),
-        # Whose message is sent next, and how many of a tenant's wait in a lane.
+        # Whose message is sent next, and how many of a tenant's keys wait in a lane.
         Index(
             "ix_generation_queued",
             "lane",
             "tenant",
+            "api_key_id",
             "published_at",
             "id",
             postgresql_where=text("state = 'queued'"),
@@ -48,6 +54,10 @@ class Generation(ImageParameters, table=True):
 
     id: UUID = identity()
     tenant: str
+    api_key_id: UUID = Field(
+        default=NO_KEY, sa_column_kwargs={"server_default": text(f"'{NO_KEY}'")}
+    )
+    """Whose turn it takes: the key of the first job that waited for it, whoever joins later."""
     fingerprint: str
     bundle_revision: str
     lane: Lane = Field(sa_type=enum_type(Lane))

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import event, text
 
 from core.lanes import FIRST, Lane, Message
-from core.lifecycle import feeding
+from core.lifecycle import feeding, loads
 
 WINDOW = 8
 
@@ -120,7 +120,8 @@ def test_picking_uses_an_index_and_sorts_nothing(shop, sheet):
 
     event.listen(shop.database.engine, "before_cursor_execute", watch)
     with shop.database.session() as session:
-        feeding._take(session, Lane.STANDARD, "a", 0, 10, 0)
+        (load,) = loads.load_everywhere(session, window=10, republish_seconds=0)
+        feeding._take(session, load, 10, 0)
     event.remove(shop.database.engine, "before_cursor_execute", watch)
     (picking,) = [one for one in seen if "SKIP LOCKED" in one[0]]
     with shop.database.engine.connect() as connection:
@@ -135,9 +136,25 @@ def test_counting_uses_an_index(shop, sheet):
     """Also where the planner would rather read so small a table as a whole."""
     for tenant in ("a", "b"):
         sheet(tenant, 30)
+    seen = []
+
+    def watch(connection, cursor, statement, parameters, *_):
+        seen.append((statement, parameters))
+
+    event.listen(shop.database.engine, "before_cursor_execute", watch)
     with shop.database.session() as session:
-        session.execute(text("set local enable_seqscan = off"))
-        plan = session.execute(text("explain " + str(feeding._WAITING)), {"window": 5}).scalars()
-        lines = "\n".join(plan)
-    assert "Seq Scan" not in lines
-    assert Counter(lines.split())["ix_generation_queued"] == 3
+        loads.load_everywhere(session, window=5, republish_seconds=0)
+        loads.load_of_tenant(session, "a", Lane.STANDARD, window=5)
+    event.remove(shop.database.engine, "before_cursor_execute", watch)
+    counting = [one for one in seen if "queuer" in one[0]]
+    assert len(counting) == 2
+    # Beside conditions of equality a comparison of rows is none that a look-up begins at.
+    jumps = ["(ROW(lane, tenant, api_key_id) > ROW(", "(api_key_id > "]
+    with shop.database.engine.connect() as connection:
+        connection.execute(text("set local enable_seqscan = off"))
+        for (statement, parameters), jump in zip(counting, jumps, strict=True):
+            lines = connection.exec_driver_sql("explain " + statement, parameters).scalars()
+            plan = "\n".join(lines)
+            assert "Seq Scan" not in plan
+            assert Counter(plan.split())["ix_generation_queued"] == 4, "two jumps, two counts"
+            assert any(jump in line for line in plan.splitlines() if "Index Cond" in line)

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import event, text
 
 from core.lanes import Lane
-from core.lifecycle import claims, feeding, recovery, settlement
+from core.lifecycle import claims, feeding, loads, recovery, settlement
 from core.webhooks import deliveries, endpoints, outcomes
 from core.webhooks.outcomes import Outcome, Verdict
 from tests.integration.shop import finished
@@ -140,5 +140,5 @@ def test_a_request_reads_by_indexes(filled, plans, shop):
     with plans() as found:
         shop.want("mug 1", "old mug", "new mug", batch=True)
         with shop.database.session() as session:
-            feeding.count_sent(session, "shop", Lane.STANDARD, limit=100)
+            loads.load_of_tenant(session, "shop", Lane.STANDARD, window=100)
     assert_indexed(found)

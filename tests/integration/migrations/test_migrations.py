@@ -6,8 +6,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, inspect, text
 from sqlmodel import SQLModel
 
-import core.models  # noqa: F401
 import migrations
+from core.models import NO_KEY
 
 
 @pytest.fixture
@@ -51,3 +51,26 @@ def test_running_it_again_changes_nothing(url: str):
     with engine.connect() as connection:
         assert connection.execute(text("select count(*) from api_key")).scalar() == 1
     engine.dispose()
+
+
+def test_what_is_queued_when_keys_are_noted_stays_queued_both_ways(url: str):
+    config = migrations.configuration(url)
+    command.upgrade(config, "0009")
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(QUEUED)
+    command.upgrade(config, "0010")
+    with engine.connect() as connection:
+        assert connection.execute(text("select api_key_id from generation")).scalar() == NO_KEY
+    command.downgrade(config, "0009")
+    with engine.connect() as connection:
+        assert connection.execute(text("select state from generation")).scalar() == "queued"
+    engine.dispose()
+
+
+QUEUED = text(
+    "insert into generation (id, tenant, fingerprint, bundle_revision, lane, state, attempts,"
+    " prompt, negative_prompt, width, height, steps, guidance_scale, scheduler, seed)"
+    " values (gen_random_uuid(), 't', 'f', 'r', 'standard', 'queued', 0,"
+    " '', '', 64, 64, 4, 1.0, 'ddim', 1)"
+)

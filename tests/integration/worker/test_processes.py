@@ -17,7 +17,7 @@ from sqlmodel import col, select
 from bundles.manifest import load_manifest
 from core.database import Database
 from core.lifecycle import cancellation, feeding
-from core.models import Batch, Generation, Image, Job
+from core.models import NO_KEY, Batch, Generation, Image, Job
 from core.queue import OperationalError, Publisher, make_celery
 from core.settings import Settings
 from core.states import GenerationState, JobState
@@ -50,17 +50,29 @@ class Factory(Shop):
         self.publisher = Publisher(make_celery(settings))
 
     def order(
-        self, count: int, *, steps: int, tenant: str = "shop", publishes: int | None = None
+        self,
+        count: int,
+        *,
+        steps: int,
+        tenant: str = "shop",
+        api_key_id: uuid.UUID = NO_KEY,
+        publishes: int | None = None,
     ) -> Sequence[uuid.UUID]:
         """Submit and publish a sheet as the API does; give the generations that it published."""
         name = uuid.uuid4().hex
         images = [
             wanted(f"{name} {number}", width=32, height=32, steps=steps) for number in range(count)
         ]
-        published = self.want(*images, batch=True, tenant=tenant, publishes=publishes).published
+        published = self.want(
+            *images, batch=True, tenant=tenant, api_key_id=api_key_id, publishes=publishes
+        ).published
         with self.database.session() as session:
             messages, waiting = feeding.split(
-                session, tenant, published, window=self.settings.queue_window
+                session,
+                tenant,
+                published,
+                window=self.settings.queue_window,
+                api_key_id=api_key_id,
             )
             feeding.release(session, waiting)
         ids = [identity for identity, _ in published]
@@ -291,24 +303,30 @@ def test_a_cancelled_image_leaves_the_engine(factory, crew):
     factory.wait_until_done(after)
 
 
-def test_a_single_image_waits_for_one_batch_of_another_tenant_s_sheet_at_most(factory, crew):
+@pytest.mark.parametrize("asker", ["another tenant", "another key of the tenant"])
+def test_a_single_image_waits_for_one_batch_of_another_s_sheet_at_most(factory, crew, asker):
     crew.hire(1)
     window = factory.settings.queue_window
-    sheet = factory.order(8 * window, steps=40, tenant="large", publishes=window)
+    large, small, key = f"large beside {asker}", "small", uuid.uuid4()
+    if asker == "another key of the tenant":
+        small = large
+    sheet = factory.order(8 * window, steps=40, tenant=large, publishes=window)
     poll(lambda: len(factory.finished(sheet)) > ROWS, seconds=SECONDS)
 
-    (single,) = factory.order(1, steps=40, tenant="small")
+    (single,) = factory.order(1, steps=40, tenant=small, api_key_id=key)
     poll(lambda: factory.finished([single]), seconds=SECONDS)
 
     (mine,) = factory.rows([single])
     with factory.database.session() as session:
         others = session.exec(
             select(Generation).where(
-                Generation.tenant == "large", col(Generation.published_at).is_not(None)
+                Generation.tenant == large,
+                Generation.id != single,
+                col(Generation.published_at).is_not(None),
             )
         ).all()
         # Nobody needs the rest.
-        batch = session.exec(select(Batch).where(Batch.tenant == "large")).one()
+        batch = session.exec(select(Batch).where(Batch.tenant == large).order_by(Batch.id)).first()
         cancellation.cancel_batch(session, batch.id)
     waiting = [one for one in others if one.started_at is None]
     between = [

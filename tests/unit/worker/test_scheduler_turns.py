@@ -1,8 +1,9 @@
-"""Tenants take turns in getting in."""
+"""Tenants take turns in getting in, and in a tenant's turns its keys."""
 
 from collections import Counter
 from uuid import UUID
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,10 +22,17 @@ class Door:
         self.inside: UUID | None = None
         self.count = 0
 
-    def arrive(self, tenant: str, lane: Lane = Lane.STANDARD, moment: float = 0.0) -> UUID:
+    def arrive(
+        self, tenant: str, lane: Lane = Lane.STANDARD, moment: float = 0.0, key: int = 1
+    ) -> UUID:
         self.count += 1
         row = Candidate(
-            identity=UUID(int=self.count), shape="a", lane=lane, arrived=moment, tenant=tenant
+            identity=UUID(int=self.count),
+            shape="a",
+            lane=lane,
+            arrived=moment,
+            tenant=tenant,
+            key=key,
         )
         self.rows[row.identity] = row
         self.scheduler.add(row)
@@ -83,30 +91,105 @@ def test_a_lane_s_turn_comes_by_age_whatever_its_tenants():
     assert door.next().lane is Lane.INTERACTIVE
 
 
-@settings(max_examples=60)
-@given(st.lists(st.one_of(st.none(), st.sampled_from(TENANTS)), max_size=120))
-def test_while_a_tenant_waits_no_other_gets_ahead_of_it_by_more_than_two(events):
-    """None: the place becomes free. The bound is start-time fair queueing's, for equal weights."""
+def test_a_single_row_is_next_but_one_however_many_another_key_of_its_tenant_has_waiting():
+    """The third tenant waits too: the turn that comes is a tenant's first."""
     door = Door()
-    waiting: Counter[str] = Counter()
-    ahead = {(one, other): 0 for one in TENANTS for other in TENANTS}
-    for tenant in [*events, *[None] * len(events)]:
-        if tenant is not None:
-            if not waiting[tenant]:
-                ahead |= {(tenant, other): 0 for other in TENANTS}
-            waiting[tenant] += 1
-            door.arrive(tenant, moment=float(door.count))
+    for number in range(100):
+        door.arrive("shop", moment=float(number), key=1)
+        door.arrive("third", moment=float(number))
+    for _ in range(10):
+        door.next()
+    single = door.arrive("shop", moment=1000.0, key=2)
+    assert single in {door.next().identity for _ in range(2)}
+
+
+@pytest.mark.parametrize("lane", Lane)
+def test_keys_of_one_tenant_alternate_each_in_the_order_of_its_arrivals(lane):
+    door = Door()
+    for number in range(6):
+        door.arrive("shop", lane, moment=float(number), key=1)
+    for number in range(3):
+        door.arrive("shop", lane, moment=100.0 + number, key=2)
+    order = [door.next() for _ in range(9)]
+    assert [row.key for row in order] == [1, 2] * 3 + [1] * 3
+    for key in (1, 2):
+        moments = [row.arrived for row in order if row.key == key]
+        assert moments == sorted(moments)
+
+
+def test_a_hundred_keys_of_one_tenant_get_as_much_as_the_one_key_of_another():
+    door = Door()
+    for number in range(300):
+        door.arrive("many", moment=0.0, key=number % 100)
+    for _ in range(100):
+        door.arrive("one", moment=1.0)
+    assert Counter(door.next().tenant for _ in range(200)) == {"many": 100, "one": 100}
+
+
+def test_the_turns_among_keys_are_forgotten_with_the_tenants_last_waiting_row():
+    door = Door()
+    for number in range(50):
+        door.arrive(f"tenant {number}", key=number)
+    while door.next():
+        door.arrive("always", moment=door.count)
+        if door.count > 200:
+            break
+    (turns,) = door.scheduler._turns.values()
+    assert set(turns.keys) <= {"always"}
+
+
+def assert_nobody_gets_far_ahead(events, everybody, arrive, name):
+    """Let rows come and the place become free (None); check start-time fair queueing's bound.
+
+    While one waits, no other of equal weight gets ahead of it by more than two.
+    """
+    waiting: Counter[str | int] = Counter()
+    ahead = {(one, other): 0 for one in everybody for other in everybody}
+    door = Door()
+    for who in [*events, *[None] * 2 * len(events)]:
+        if who is not None:
+            if not waiting[who]:
+                ahead |= {(who, other): 0 for other in everybody}
+            waiting[who] += 1
+            arrive(door, who)
             continue
         row = door.next()
         if row is None:
             assert not waiting.total()
             continue
-        waiting[row.tenant] -= 1
-        for one in TENANTS:
-            ahead[one, row.tenant] += 1
-            ahead[row.tenant, one] -= 1
+        if name(row) is None:
+            continue
+        waiting[name(row)] -= 1
+        for one in everybody:
+            ahead[one, name(row)] += 1
+            ahead[name(row), one] -= 1
             if waiting[one]:
-                assert ahead[one, row.tenant] <= 2
+                assert ahead[one, name(row)] <= 2
             else:
-                ahead |= {(one, other): 0 for other in TENANTS}
+                ahead |= {(one, other): 0 for other in everybody}
     assert not waiting.total(), "everybody got in"
+
+
+@settings(max_examples=60)
+@given(st.lists(st.one_of(st.none(), st.sampled_from(TENANTS)), max_size=120))
+def test_while_a_tenant_waits_no_other_gets_ahead_of_it_by_more_than_two(events):
+    assert_nobody_gets_far_ahead(
+        events,
+        TENANTS,
+        lambda door, tenant: door.arrive(tenant, moment=float(door.count)),
+        lambda row: row.tenant,
+    )
+
+
+@settings(max_examples=60)
+@given(st.lists(st.one_of(st.none(), st.sampled_from((1, 2, 3))), max_size=120))
+def test_while_a_key_waits_no_other_of_its_tenant_gets_ahead_of_it_by_more_than_two(events):
+    """However many rows of another tenant come between."""
+
+    def arrive(door, key):
+        door.arrive("shop", moment=float(door.count), key=key)
+        door.arrive("another", moment=float(door.count), key=key)
+
+    assert_nobody_gets_far_ahead(
+        events, (1, 2, 3), arrive, lambda row: row.key if row.tenant == "shop" else None
+    )

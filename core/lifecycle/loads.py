@@ -1,0 +1,147 @@
+"""What each key has in a lane: the numbers that fair shares are reckoned from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import RowMapping, text
+from sqlmodel import Session
+
+from core.lanes import FIRST, Lane
+
+# Jumps from key to key through ix_generation_queued, whatever number of rows each has, and counts
+# the rows of each only as far as it matters: those to send as far as the tenant's window has room.
+_LOADS = """
+with recursive queuer(lane, tenant, api_key_id) as (
+    (
+        select lane, tenant, api_key_id from generation
+        where state = 'queued' {scope} order by lane, tenant, api_key_id limit 1
+    )
+    union all
+    select next.lane, next.tenant, next.api_key_id
+    from queuer, lateral (
+        select lane, tenant, api_key_id from generation
+        where state = 'queued' {scope} and {further}
+        order by lane, tenant, api_key_id limit 1
+    ) next
+),
+published as (
+    select queuer.*, sent.number as sent, sent.first as first,
+        :most_due - sum(sent.number) over (partition by lane, tenant) as room
+    from queuer, lateral (
+        select count(*) as number, count(*) filter (where published_first) as first from (
+            select published_first from generation
+            where state = 'queued' and lane = queuer.lane and tenant = queuer.tenant
+            and api_key_id = queuer.api_key_id and published_at is not null limit :most_sent
+        ) message
+    ) sent
+),
+waiting as (
+    select published.*, due.number as due
+    from published, lateral (
+        select count(*) as number from (
+            select 1 from generation
+            where state = 'queued' and lane = published.lane and tenant = published.tenant
+            and api_key_id = published.api_key_id and published_at is null and {due}
+            limit greatest(:few, room)
+        ) unpublished
+    ) due
+),
+running as (
+    select lane, tenant, api_key_id, count(*) as running,
+        count(*) filter (where published_first) as first
+    from generation where state = 'running' {scope} group by lane, tenant, api_key_id
+)
+select lane, tenant, api_key_id, coalesce(sent, 0) as sent, coalesce(due, 0) as due,
+    coalesce(running, 0) as running,
+    coalesce(waiting.first, 0) + coalesce(running.first, 0) as first
+from waiting full join running using (lane, tenant, api_key_id)
+order by lane, tenant, api_key_id
+"""
+
+_EVERYBODY = text(
+    _LOADS.format(
+        scope="",
+        further="(lane, tenant, api_key_id) > (queuer.lane, queuer.tenant, queuer.api_key_id)",
+        # A row that was never claimed has no `not_before` where its own request publishes it.
+        due="coalesce(not_before, created_at + make_interval(secs => :republish_seconds)) <= now()",
+    )
+)
+_TENANT = text(
+    _LOADS.format(
+        scope="and lane = :lane and tenant = :tenant",
+        # Beside equal ones a comparison of rows would be no place in the index to begin at.
+        further="api_key_id > queuer.api_key_id",
+        due="not_before <= now()",
+    )
+)
+
+_FEW = FIRST + 1
+"""As far as it is counted what a key has: one more is more than next to nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Load:
+    """The generations of a key in a lane, counted as far as it matters."""
+
+    lane: Lane
+    tenant: str
+    api_key_id: UUID
+    sent: int
+    """Queued ones that have messages."""
+    due: int
+    """Queued ones that may get theirs now, as far as the tenant's window has room."""
+    running: int
+    first: int
+    """Of those sent or running, the ones whose message went to the lane's first queue."""
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.sent + self.due + self.running
+
+    @property
+    def small(self) -> bool:
+        """Whether the key has next to nothing in the lane."""
+        return self.total <= FIRST
+
+
+def load_everywhere(session: Session, *, window: int, republish_seconds: float) -> Sequence[Load]:
+    """Count what each key has in each lane; the keys of a tenant in a lane follow each other.
+
+    Args:
+        session: An open transaction.
+        window: How far queued generations are counted.
+        republish_seconds: How long a fresh row may wait for the request that inserted it to
+            publish it.
+    """
+    counted = {"few": _FEW, "most_sent": window, "most_due": window}
+    asked = {"republish_seconds": republish_seconds}
+    return [_load(row) for row in session.execute(_EVERYBODY, counted | asked).mappings()]
+
+
+def load_of_tenant(session: Session, tenant: str, lane: Lane, *, window: int) -> Sequence[Load]:
+    """Count what each of a tenant's keys has in a lane, without what requests are about to send.
+
+    Args:
+        session: An open transaction.
+        tenant: Whose.
+        lane: Where.
+        window: How far those with messages are counted.
+    """
+    counted = {"few": _FEW, "most_sent": window, "most_due": 0}
+    asked = {"tenant": tenant, "lane": lane.value}
+    return [_load(row) for row in session.execute(_TENANT, counted | asked).mappings()]
+
+
+def _load(row: RowMapping) -> Load:
+    return Load(**dict(row) | {"lane": Lane(row["lane"])})
+
+
+def busy_in_first(loads: Sequence[Load]) -> int:
+    """Count what a tenant's keys have in a lane of what the first queue is bounded by.
+
+    All that those have who have next to nothing; and of the others what went to the first queue
+    before they had more. So many keys get no more of it than one.
+    """
+    return sum(load.total if load.small else load.first for load in loads)
