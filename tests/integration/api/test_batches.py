@@ -4,11 +4,13 @@ import csv
 import io
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from core.errors import GenerationFailedError
 from core.models import Batch, Job
+from core.statistics import MANY
 from tests.integration.api.conftest import PIXELS
+from tests.integration.shop import poll
 
 SHEET = "sku,prompt,variants\nMUG-1,a red mug,2\nMUG-2,a blue mug,\n"
 
@@ -323,3 +325,16 @@ def test_a_body_that_is_no_batch_is_refused_in_words(client, arguments, status, 
     assert answer.status_code == status
     assert answer.headers["content-type"] == "application/problem+json"
     assert words in answer.text
+
+
+def test_after_a_large_sheet_the_planner_knows_the_tables(client, database):
+    lines = "".join(f"S{number},mug {number}\n" for number in range(MANY))
+    answer = client.post("/v1/batches", files={"file": ("a.csv", f"sku,prompt\n{lines}")})
+    assert answer.status_code == 202
+
+    def known() -> dict[str, float]:
+        statement = text("select relname, reltuples from pg_class where relname = any(:names)")
+        with database.reader() as session:
+            return dict(session.execute(statement, {"names": ["job", "generation"]}).all())
+
+    poll(lambda: known() == {"job": MANY, "generation": MANY})

@@ -142,3 +142,14 @@ def test_a_request_reads_by_indexes(filled, plans, shop):
         with shop.database.session() as session:
             loads.load_of_tenant(session, "shop", Lane.STANDARD, window=100)
     assert_indexed(found)
+
+
+def test_shares_are_reckoned_by_indexes_where_most_of_the_table_is_queued(filled, plans, shop):
+    queued = COPY["generation"].replace(" limit 1)", " where state = 'queued' limit 1)")
+    with shop.database.session() as session:
+        session.execute(text(queued), {"rows": 10 * ROWS})
+        session.execute(text("analyze generation"))
+    with plans() as found, shop.database.session() as session:
+        feeding.take_waiting(session, window=10, republish_seconds=0)
+        loads.load_of_tenant(session, "shop", Lane.STANDARD, window=100)
+    assert_indexed(found)
