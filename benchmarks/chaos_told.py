@@ -1,7 +1,8 @@
 """What a webhook receiver was told, verified and compared with what happened."""
 
 import json
-from collections import defaultdict
+import threading
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from core.models import Batch, Job, WebhookEvent
 from core.webhooks.event_types import EventType, event_name
-from tests.receiver import Receiver
+from tests.receiver import Received
 
 ENDS = {EventType.IMAGE_COMPLETED, EventType.IMAGE_FAILED, EventType.BATCH_COMPLETED}
 """What happens once to its job or batch."""
@@ -45,19 +46,34 @@ def _things(message: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield kind, data["batch_id" if kind == EventType.BATCH_COMPLETED else "job_id"]
 
 
-def read_told(receiver: Receiver, secret: str) -> Told:
-    """Verify everything that a receiver was told, as its owner would."""
-    webhook, forged, received = Webhook(secret), [], list(receiver.received)
-    bodies: dict[str, set[bytes]] = defaultdict(set)
-    for request in received:
+class Listener:
+    """Verifies each message when it comes, as its owner would: after five minutes it is too old."""
+
+    def __init__(self, secret: str) -> None:
+        self._webhook = Webhook(secret)
+        self._bodies: dict[str, set[bytes]] = defaultdict(set)
+        self._forged: list[str] = []
+        self._came: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def hear(self, request: Received) -> int:
+        """Take a message; tell how often its id has come now."""
         identity = request.headers["webhook-id"]
-        try:
-            webhook.verify(request.body, dict(request.headers))
-        except WebhookVerificationError:
-            forged.append(identity)
-        else:
-            bodies[identity].add(request.body)
-    return Told(bodies=bodies, messages=len(received), forged=forged)
+        with self._lock:
+            try:
+                self._webhook.verify(request.body, dict(request.headers))
+            except WebhookVerificationError:
+                self._forged.append(identity)
+            else:
+                self._bodies[identity].add(request.body)
+            self._came[identity] += 1
+            return self._came[identity]
+
+    def told(self) -> Told:
+        """Give all that came."""
+        with self._lock:
+            bodies = {identity: set(bodies) for identity, bodies in self._bodies.items()}
+            return Told(bodies=bodies, messages=self._came.total(), forged=list(self._forged))
 
 
 def subject(event: WebhookEvent) -> UUID | None:

@@ -11,7 +11,7 @@ from benchmarks.chaos_audit import Faults, audit, is_settled
 from benchmarks.chaos_customer import Customer, Row
 from benchmarks.chaos_plan import Blow, Terms, draw_blows
 from benchmarks.chaos_stack import FragileStack, deal
-from benchmarks.chaos_told import read_told
+from benchmarks.chaos_told import Listener
 from benchmarks.stack import keyed_client
 from core.database import DATABASE_ERRORS, Database
 from core.settings import Settings
@@ -19,7 +19,7 @@ from core.storage import Storage
 from local.application import application
 from local.ports import free_port
 from local.service import Restart, Service
-from tests.receiver import Received, Receiver, Reply, receiving
+from tests.receiver import Received, Reply, receiving
 
 WORKERS = 2
 SERVERS = ("valkey", "postgres", "s3")
@@ -100,9 +100,10 @@ def run(
         closing(Storage(_settings(stack))) as storage,
         keyed_client(stack.environment, port) as client,
     ):
-        receiver.reply = _Moody(receiver)
         customer = Customer(client, sheets, seconds=SENDING * terms.seconds)
         endpoint = customer.send("/v1/webhook-endpoints", {"url": receiver.url})
+        listener = Listener(endpoint["secret"])
+        receiver.reply = _Moody(listener)
         customer.start()
         try:
             watched = [one.name for one in services if one.restart is Restart.ALWAYS]
@@ -118,7 +119,7 @@ def run(
             seconds = time.monotonic() - last
         finally:
             customer.leave()
-        told = read_told(receiver, endpoint["secret"])
+        told = listener.told()
         skus = {name: [str(row["sku"]) for row in rows] for name, rows in sheets.items()}
         return Found(
             faults=audit(database, storage, told, skus),
@@ -133,15 +134,14 @@ def run(
 class _Moody:
     """Refuses some events when they come first, and takes them the next time."""
 
-    def __init__(self, receiver: Receiver) -> None:
-        self._receiver = receiver
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
 
     def __call__(self, request: Received) -> Reply:
-        identity = request.headers["webhook-id"]
-        if int(identity[-4:], 16) % REFUSED:
+        times = self._listener.hear(request)
+        if int(request.headers["webhook-id"][-4:], 16) % REFUSED:
             return Reply()
-        came = [one.headers["webhook-id"] for one in list(self._receiver.received)]
-        return Reply(status=500 if came.count(identity) < 2 else 204)
+        return Reply(status=500 if times < 2 else 204)
 
 
 def free_worker(rows: int, steps: int, seconds: float, *, workers: int = WORKERS) -> list[str]:
