@@ -18,6 +18,7 @@ from api.recipes import use_recipe
 from api.routing import TransactionRoute
 from api.schemas import JobRequest, JobView
 from core.lifecycle.cancellation import cancel_job
+from core.links import job_path
 
 router = APIRouter(
     route_class=TransactionRoute,
@@ -48,7 +49,7 @@ def post_job(
     background.add_task(count_submission, services.results, terms, accepted.submission)
     published = accepted.submission.published
     background.add_task(publish, services, caller.tenant, caller.id, published)
-    response.headers["Location"] = f"/v1/jobs/{view.id}"
+    response.headers["Location"] = job_path(view.id)
     return view
 
 
