@@ -1,10 +1,8 @@
 """A UNet with INT8 simulated, as NNCF makes it: trainable, and stored without pickles."""
 
-import gc
 import json
 import logging
 import os
-import warnings
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 from io import StringIO
@@ -130,12 +128,8 @@ def _arguments(call: Call) -> dict[str, Any]:
 def _load_kernels() -> None:
     """Load NNCF's quantisers, which a C++ compiler makes at the first use on a machine.
 
-    Without a compiler NNCF computes them in PyTorch, more slowly. It loads them from a pool of
-    threads that it leaves to the garbage collector, which complains at some later time.
+    Without a compiler NNCF computes them in PyTorch, more slowly.
     """
     nncf.set_log_level(logging.ERROR)
     os.environ.setdefault("NNCF_EXTENSION_LOAD_TIMEOUT", "0")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        QuantizedFunctionsCPU.get("Quantize_forward")
-        gc.collect()
+    QuantizedFunctionsCPU.get("Quantize_forward")
