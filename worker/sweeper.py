@@ -8,7 +8,7 @@ import structlog
 from core.broker import BROKER_ERRORS, Broker
 from core.database import Database
 from core.errors import DeadlineExceededError, WorkerLostError
-from core.lifecycle import recovery
+from core.lifecycle import backlogs, recovery
 from core.queue import Publisher
 from worker.failures import count_failed
 from worker.feeder import Feeder
@@ -53,6 +53,7 @@ class Sweeper:
             while self._publish_lost() == BATCH:
                 pass
             self._feeder.feed()
+        self._close_backlogs()
 
     def _recover(self) -> None:
         with self._database.session() as session:
@@ -97,6 +98,10 @@ class Sweeper:
         if taken:
             log.info("lost messages sent again", images=len(taken))
         return len(taken)
+
+    def _close_backlogs(self) -> None:
+        with self._database.session() as session:
+            backlogs.close_empty(session)
 
     @contextmanager
     def _broker_up(self) -> Iterator[None]:

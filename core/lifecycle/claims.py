@@ -81,6 +81,7 @@ def claim(
         .values(
             lease_owner=owner,
             attempts=col(Generation.attempts) + 1,
+            backlog_id=None,
             lease_expires_at=func.now() + timedelta(seconds=lease_seconds),
         )
         .returning(*(col(getattr(Generation, name)) for name in ("id", *_READ)))

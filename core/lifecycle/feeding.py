@@ -8,15 +8,15 @@ lane's first queue, as long as all such keys of the tenant have next to nothing 
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
-from datetime import timedelta
 from itertools import chain, groupby, zip_longest
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, text, update
 from sqlmodel import Session, col
 
 from core.lanes import FIRST, Lane, Message
-from core.lifecycle.loads import Load, busy_in_first, load_everywhere, load_of_tenant
+from core.lifecycle import backlogs
+from core.lifecycle.loads import DUE, Load, busy_in_first, load_everywhere, load_of_tenant
 from core.lifecycle.locks import among, lock_generations
 from core.lifecycle.shares import firsts, take_turns
 from core.models import NO_KEY, Generation
@@ -78,6 +78,18 @@ def _in_turns(portions: Sequence[Sequence[Message]]) -> Sequence[Message]:
 
 
 def _take(session: Session, load: Load, count: int, republish_seconds: float) -> Sequence[UUID]:
+    """Lock the oldest of a key's that have their turn; what came back to the queue goes first."""
+    taken = _take_due(session, load, count, republish_seconds)
+    left = count - len(taken)
+    if left == 0:
+        return taken
+    further = backlogs.take(
+        session, lane=load.lane, tenant=load.tenant, api_key_id=load.api_key_id, count=left
+    )
+    return [*taken, *further]
+
+
+def _take_due(session: Session, load: Load, count: int, republish_seconds: float) -> Sequence[UUID]:
     statement = (
         select(col(Generation.id))
         .where(
@@ -85,13 +97,9 @@ def _take(session: Session, load: Load, count: int, republish_seconds: float) ->
             col(Generation.lane) == load.lane,
             col(Generation.tenant) == load.tenant,
             col(Generation.api_key_id) == load.api_key_id,
+            col(Generation.backlog_id).is_(None),
             col(Generation.published_at).is_(None),
-            # A row that was never claimed has no `not_before` where its own request publishes it.
-            func.coalesce(
-                col(Generation.not_before),
-                col(Generation.created_at) + timedelta(seconds=republish_seconds),
-            )
-            <= func.now(),
+            text(DUE).bindparams(republish_seconds=republish_seconds),
         )
         # By id, said so that the index is already in this order: all of these moments are empty.
         .order_by(col(Generation.published_at), col(Generation.id))
@@ -166,7 +174,7 @@ def note_published(session: Session, messages: Collection[Message]) -> None:
             session.execute(
                 update(Generation)
                 .where(among(Generation.id, ids))
-                .values(published_at=func.now(), published_first=first)
+                .values(published_at=func.now(), published_first=first, backlog_id=None)
             )
 
 
@@ -176,5 +184,7 @@ def release(session: Session, generation_ids: Collection[UUID]) -> None:
         session, among(Generation.id, generation_ids), col(Generation.not_before).is_(None)
     )
     session.execute(
-        update(Generation).where(among(Generation.id, fresh)).values(not_before=func.now())
+        update(Generation)
+        .where(among(Generation.id, fresh))
+        .values(not_before=func.now(), backlog_id=None)
     )

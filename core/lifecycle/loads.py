@@ -9,23 +9,27 @@ from sqlmodel import Session
 
 from core.lanes import FIRST, Lane
 
-# Jumps from key to key through ix_generation_queued, whatever number of rows each has, and counts
-# the rows of each only as far as it matters: those to send as far as the tenant's window has room.
+# Jumps from key to key through ix_generation_queued, whatever number of rows each has, adds those
+# that have backlogs, and counts the rows of each only as far as it matters: those to send as far as
+# the tenant's window has room. Rows of a sheet that comes in are in neither until its commit.
 # Their order is the index's own, said so that no plan reads the table instead: where most of it is
 # queued, a planner expects to find a few such rows soon.
 _LOADS = """
-with recursive queuer(lane, tenant, api_key_id) as (
+with recursive jumper(lane, tenant, api_key_id) as (
     (
         select lane, tenant, api_key_id from generation
-        where state = 'queued' {scope} order by lane, tenant, api_key_id limit 1
+        where {queued} {scope} order by lane, tenant, api_key_id limit 1
     )
     union all
     select next.lane, next.tenant, next.api_key_id
-    from queuer, lateral (
+    from jumper, lateral (
         select lane, tenant, api_key_id from generation
-        where state = 'queued' {scope} and {further}
+        where {queued} {scope} and {further}
         order by lane, tenant, api_key_id limit 1
     ) next
+),
+queuer as (
+    select * from jumper union select lane, tenant, api_key_id from backlog where true {scope}
 ),
 published as (
     select queuer.*, sent.number as sent, sent.first as first,
@@ -33,22 +37,36 @@ published as (
     from queuer, lateral (
         select count(*) as number, count(*) filter (where published_first) as first from (
             select published_first from generation
-            where state = 'queued' and lane = queuer.lane and tenant = queuer.tenant
+            where {queued} and lane = queuer.lane and tenant = queuer.tenant
             and api_key_id = queuer.api_key_id and published_at is not null
             order by published_at, id limit :most_sent
         ) message
     ) sent
 ),
 waiting as (
-    select published.*, cast(least(due.number, greatest(:few, room)) as bigint) as due
+    select published.*,
+        cast(least(due.number + backlogs.number, greatest(:few, room)) as bigint) as due
     from published, lateral (
         select count(*) filter (where {due}) as number from (
             select not_before, created_at from generation
-            where state = 'queued' and lane = published.lane and tenant = published.tenant
+            where {queued} and lane = published.lane and tenant = published.tenant
             and api_key_id = published.api_key_id and published_at is null
             order by published_at, id limit :most_looked_at
         ) unpublished
-    ) due
+    ) due, lateral (
+        select coalesce(sum(rest.number), 0) as number from (
+            select id from backlog
+            where lane = published.lane and tenant = published.tenant
+            and api_key_id = published.api_key_id
+            order by id limit greatest(:few, room)
+        ) backlog, lateral (
+            select count(*) as number from (
+                select from generation
+                where state = 'queued' and backlog_id is not null and backlog_id = backlog.id
+                order by id limit greatest(:few, room)
+            ) generation
+        ) rest
+    ) backlogs
 ),
 running as (
     select lane, tenant, api_key_id, count(*) as running,
@@ -62,26 +80,32 @@ from waiting full join running using (lane, tenant, api_key_id)
 order by lane, tenant, api_key_id
 """
 
+_QUEUED = "state = 'queued' and backlog_id is null"
+
+DUE = "coalesce(not_before, created_at + make_interval(secs => :republish_seconds)) <= now()"
+"""Whether the housekeeping may send a row's message. One that was never claimed has no `not_before`
+where its own request publishes it."""
+
 _EVERYBODY = text(
     _LOADS.format(
+        queued=_QUEUED,
         scope="",
-        further="(lane, tenant, api_key_id) > (queuer.lane, queuer.tenant, queuer.api_key_id)",
-        # A row that was never claimed has no `not_before` where its own request publishes it.
-        due="coalesce(not_before, created_at + make_interval(secs => :republish_seconds)) <= now()",
+        further="(lane, tenant, api_key_id) > (jumper.lane, jumper.tenant, jumper.api_key_id)",
+        due=DUE,
     )
 )
 _TENANT = text(
     _LOADS.format(
+        queued=_QUEUED,
         scope="and lane = :lane and tenant = :tenant",
         # Beside equal ones a comparison of rows would be no place in the index to begin at.
-        further="api_key_id > queuer.api_key_id",
+        further="api_key_id > jumper.api_key_id",
         due="not_before <= now()",
     )
 )
 
 _LOOKED_AT = 1000
-"""So many of a key's queued ones without a message, the oldest, are asked whether they are due. A
-sheet that comes in has a hundred thousand that are not, all of them younger than those that are."""
+"""So many of a key's queued ones without a message, the oldest, are asked whether they are due."""
 _FEW = FIRST + 1
 """As far as it is counted what a key has: one more is more than next to nothing."""
 

@@ -146,6 +146,8 @@ def _raise(session: Session, generation_ids: Sequence[UUID], lane: Lane) -> list
             lane=lane,
             # Its message is in the old lane; should the new one be lost, the sweeper sends it.
             published_at=case((queued, null()), else_=col(Generation.published_at)),
+            # A backlog is of one lane.
+            backlog_id=None,
         )
         .returning(col(Generation.id), col(Generation.state))
     )

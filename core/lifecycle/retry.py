@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlmodel import Session, col
 
 from core.errors import ConflictError
+from core.lifecycle.backlogs import open_backlog
 from core.lifecycle.locks import among, array_of, take_turn
 from core.lifecycle.lookup import FOR_EVER, find_stored, join_in_flight
 from core.lifecycle.settlement import settle_jobs
@@ -20,8 +21,8 @@ from core.states import BatchState, CacheOutcome, GenerationState, JobState, reo
 
 _ITS_OWN = {
     *("id", "state", "attempts", "lease_owner", "lease_expires_at", "approximation", "seconds"),
-    *("not_before", "published_at", "published_first", "error_code", "error_message"),
-    *("created_at", "started_at", "finished_at"),
+    *("not_before", "published_at", "published_first", "backlog_id"),
+    *("error_code", "error_message", "created_at", "started_at", "finished_at"),
 }
 """What a generation does not hand on to the one that is tried in its place."""
 
@@ -146,19 +147,19 @@ def _insert(session: Session, batch: Batch, rows: Sequence[Generation]) -> dict[
     """
     if not rows:
         return {}
-    now = session.execute(select(func.now())).scalar_one()
+    key = batch.api_key_id or NO_KEY
+    backlog = open_backlog(session, lane=batch.lane, tenant=batch.tenant, api_key_id=key)
     ids = {row.id: new_id() for row in rows}
     values = [
         row.model_dump(exclude=_ITS_OWN)
         | {
             "id": ids[row.id],
             # It may have been another's that the batch had joined.
-            "api_key_id": batch.api_key_id or NO_KEY,
+            "api_key_id": key,
             "lane": batch.lane,
             "state": GenerationState.QUEUED,
             "attempts": 0,
-            # The housekeeping may send its message at once.
-            "not_before": now,
+            "backlog_id": backlog,
         }
         for row in rows
     ]

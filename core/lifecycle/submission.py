@@ -16,6 +16,7 @@ from sqlmodel import Session
 from core.cache_mode import CacheMode
 from core.fingerprint import derived_seed, fingerprint, variant_seed
 from core.lanes import Lane
+from core.lifecycle.backlogs import open_backlog
 from core.lifecycle.locks import among
 from core.lifecycle.lookup import FOR_EVER, Stored, find_stored, in_flight, join_in_flight
 from core.models import NO_KEY, Batch, Generation, ImageParameters, Job
@@ -356,13 +357,23 @@ def _later(order: _Order, names: Sequence[str]) -> set[str]:
 def _generations(
     order: _Order, names: Sequence[str], first: dict[str, _Place], ids: Mapping[str, UUID]
 ) -> list[dict[str, Any]]:
-    """Make the rows of new generations; the housekeeping may send those at once that it is to."""
+    """Make the rows of new generations; those that the housekeeping is to send are a backlog."""
     later = _later(order, names)
-    now = order.session.execute(select(func.now())).scalar_one() if later else None
+    backlog = _backlog(order) if later else None
     return [
-        _generation(order, first[name], ids[name]) | {"not_before": now if name in later else None}
+        _generation(order, first[name], ids[name])
+        | {"backlog_id": backlog if name in later else None}
         for name in names
     ]
+
+
+def _backlog(order: _Order) -> UUID:
+    return open_backlog(
+        order.session,
+        lane=order.lane,
+        tenant=order.tenant,
+        api_key_id=order.api_key_id or NO_KEY,
+    )
 
 
 def _generation(order: _Order, place: _Place, identity: UUID) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from core.models.api_key import ApiKey
 from core.models.approximate import ApproximateEntry, ApproximateLatents
+from core.models.backlog import Backlog
 from core.models.batch import Batch
 from core.models.cache_stat import CacheHolding, CacheStat
 from core.models.generation import NO_KEY, Generation
@@ -18,6 +19,7 @@ __all__ = [
     "ApiKey",
     "ApproximateEntry",
     "ApproximateLatents",
+    "Backlog",
     "Batch",
     "CacheHolding",
     "CacheStat",

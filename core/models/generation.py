@@ -40,7 +40,8 @@ class Generation(ImageParameters, table=True):
             "published_at",
             postgresql_where=text("state in ('queued', 'running')"),
         ),
-        # Whose message is sent next, and how many of a tenant's keys wait in a lane.
+        # Whose message is sent next, and how many of a tenant's keys wait in a lane; those of
+        # backlogs apart, so that rows of a sheet that comes in are not passed over.
         Index(
             "ix_generation_queued",
             "lane",
@@ -48,7 +49,13 @@ class Generation(ImageParameters, table=True):
             "api_key_id",
             "published_at",
             "id",
-            postgresql_where=text("state = 'queued'"),
+            postgresql_where=text("state = 'queued' and backlog_id is null"),
+        ),
+        Index(
+            "ix_generation_backlog",
+            "backlog_id",
+            "id",
+            postgresql_where=text("state = 'queued' and backlog_id is not null"),
         ),
     )
 
@@ -90,6 +97,8 @@ class Generation(ImageParameters, table=True):
     """When its message was last sent to Redis; empty: not yet."""
     published_first: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
     """Whether that message went to the lane's first queue."""
+    backlog_id: UUID | None = None
+    """The backlog that it waits in; empty from its first message or claim on, for ever."""
     error_code: str | None = None
     error_message: str | None = None
     seconds: float | None = None

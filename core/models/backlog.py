@@ -1,0 +1,25 @@
+"""Backlogs: what requests left to the housekeeping."""
+
+from uuid import UUID
+
+from sqlalchemy import Index
+from sqlmodel import Field, SQLModel
+
+from core.lanes import Lane
+from core.models.columns import enum_type, identity
+
+
+class Backlog(SQLModel, table=True):
+    """The images of one request whose messages the housekeeping sends.
+
+    It is committed with them, so nobody looks for those of a sheet that comes in; and deleted when
+    none of them waits any more.
+    """
+
+    __tablename__ = "backlog"
+    __table_args__ = (Index("ix_backlog_turn", "lane", "tenant", "api_key_id", "id"),)
+
+    id: UUID = identity()
+    lane: Lane = Field(sa_type=enum_type(Lane))
+    tenant: str
+    api_key_id: UUID
