@@ -9,10 +9,10 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import delete as sql_delete
-from sqlalchemy import func, insert, select
-from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy import func, select
 from sqlmodel import Session
 
+from core.bulk import insert_new, insert_rows
 from core.cache_mode import CacheMode
 from core.fingerprint import derived_seed, fingerprint, variant_seed
 from core.lanes import Lane
@@ -204,6 +204,7 @@ def submit(
     answers = _compute_all(order, first) if cache is CacheMode.BYPASS else _resolve(order, first)
 
     rows = []
+    now = session.execute(select(func.now())).scalar_one() if answers.images else None
     fresh = set(answers.created)
     for position, place in enumerate(places):
         name = place.name
@@ -226,13 +227,13 @@ def submit(
                 "lane": lane,
                 "state": JobState.SUCCEEDED if stored else JobState.QUEUED,
                 "cache": outcome,
-                "finished_at": func.now() if stored else None,
+                "finished_at": now if stored else None,
             }
         )
     if batch:
         batch.api_key_id = api_key_id
         _add_batch(session, batch, rows)
-    _insert_jobs(session, rows)
+    insert_rows(session, Job.__table__, rows)  # type: ignore[attr-defined]
     _tell(session, rows, batch)
     hits = [
         (place.wanted, answers.images[place.name])
@@ -325,8 +326,7 @@ def _compute_all(order: _Order, first: dict[str, _Place]) -> _Answers:
     """Queue everything, each for itself alone."""
     ids = {name: new_id() for name in first}
     rows = _generations(order, list(first), first, ids)
-    if rows:
-        order.session.execute(insert(Generation), rows)
+    insert_rows(order.session, Generation.__table__, rows)  # type: ignore[attr-defined]
     return _Answers(generations=dict(ids), created=list(first), later=_later(order, list(first)))
 
 
@@ -339,10 +339,7 @@ def _insert_generations(
     # Sorted: two sheets with the same products in another order must not deadlock.
     rows = sorted(_generations(order, digests, first, ids), key=itemgetter("fingerprint"))
     table = Generation.__table__  # type: ignore[attr-defined]
-    inserted = order.session.execute(
-        upsert(table).on_conflict_do_nothing(), rows, execution_options={"preserve_rowcount": True}
-    )
-    if inserted.rowcount == len(rows):  # type: ignore[attr-defined]
+    if insert_new(order.session, table, rows) == len(rows):
         return ids
     # Not RETURNING: one statement for many rows takes psycopg four times as long to read.
     made = select(table.c.fingerprint, table.c.id).where(among(table.c.id, list(ids.values())))
@@ -402,18 +399,6 @@ def _add_batch(session: Session, batch: Batch, rows: Sequence[dict[str, Any]]) -
         batch.finished_at = func.now()  # type: ignore[assignment]
     session.add(batch)
     session.flush()
-
-
-def _insert_jobs(session: Session, rows: Sequence[dict[str, Any]]) -> None:
-    """Insert jobs in bulk, the finished and the open apart: one statement shape each."""
-    for state in (JobState.SUCCEEDED, JobState.QUEUED):
-        group = [row for row in rows if row["state"] == state]
-        if not group:
-            continue
-        shared = {"finished_at": func.now()} if state == JobState.SUCCEEDED else {}
-        for row in group:
-            row.pop("finished_at")
-        session.execute(insert(Job.__table__).values(**shared), group)  # type: ignore[attr-defined]
 
 
 def _tell(session: Session, rows: Sequence[dict[str, Any]], batch: Batch | None) -> None:
