@@ -1,11 +1,11 @@
 """`python -m api`: the server."""
 
 import sys
-
-import uvicorn
+from contextlib import suppress
 
 from api.app import create_app
 from api.readiness import require_all
+from api.server import make_server
 from api.services import open_services
 from api.sheet_process import SheetProcess
 from core import logs
@@ -25,17 +25,11 @@ def main() -> int:
     except PackshotError as error:
         print(f"packshot api: {error.detail}", file=sys.stderr)
         return UNAVAILABLE
-    uvicorn.run(
-        create_app(settings, sheets=SheetProcess()),
-        host=settings.api_host,
-        port=settings.api_port,
-        log_level=settings.log_level.lower(),
-        # Its lines look like all others.
-        log_config=None,
-        # Publishing that is not finished then is the sweeper's.
-        timeout_graceful_shutdown=8,
-    )
-    return 0
+    app = create_app(settings, sheets=SheetProcess())
+    server = make_server(app, settings, host=settings.api_host, port=settings.api_port)
+    with suppress(KeyboardInterrupt):
+        server.run()
+    return 0 if server.started else UNAVAILABLE
 
 
 def look_around(settings: Settings) -> None:

@@ -18,7 +18,6 @@ from api.routes import batches, caches, health, jobs, keys, metrics, recipes, re
 from api.services import flushing, open_services
 from api.sheet_forwarding import SheetForwardingMiddleware
 from api.sheet_process import SheetProcess
-from core.collection import settle
 from core.settings import Settings
 
 
@@ -33,7 +32,6 @@ def create_app(settings: Settings, *, sheets: SheetProcess | None = None) -> Fas
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
         with open_services(settings) as services, flushing(services), sheets or nullcontext():
-            settle()
             yield {"services": services}
 
     app = Application(

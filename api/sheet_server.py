@@ -9,9 +9,8 @@ import socket
 import sys
 import threading
 
-import uvicorn
-
 from api.app import create_app
+from api.server import Server, make_server
 from core import logs
 from core.settings import get_settings
 
@@ -24,22 +23,14 @@ def main() -> None:
     settings = get_settings()
     logs.configure(settings.log_level, settings.log_format)
     os.nice(NICENESS)
-    config = uvicorn.Config(
-        create_app(settings),
-        log_level=settings.log_level.lower(),
-        log_config=None,
-        timeout_graceful_shutdown=8,
-        # Whoever passes the answer on writes its own.
-        server_header=False,
-        date_header=False,
-    )
-    server = uvicorn.Server(config)
+    # Whoever passes the answer on writes headers of its own.
+    server = make_server(create_app(settings), settings, server_header=False, date_header=False)
     threading.Thread(target=_end_with_parent, args=(server,), daemon=True).start()
     with socket.socket(fileno=int(sys.argv[1])) as listener:
         server.run(sockets=[listener])
 
 
-def _end_with_parent(server: uvicorn.Server) -> None:
+def _end_with_parent(server: Server) -> None:
     sys.stdin.buffer.read()
     server.should_exit = True
 
