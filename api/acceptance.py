@@ -23,7 +23,7 @@ from catalogue.prompts import cut_off_warning
 from catalogue.sheet import Sheet
 from core.cache_mode import CacheMode
 from core.errors import InvalidRequestError
-from core.lifecycle.quota import require_room
+from core.lifecycle.quota import room_for
 from core.lifecycle.submission import Submission, Wanted, submit
 from core.models import ApiKey, Batch
 from core.outbound.policy import Policy
@@ -114,7 +114,6 @@ def accept_batch(
     order, issues = examine(sheet, fields.parameters(), bundle.limits, bundle.tokens)
     wanted = name_files(order.wanted, channels_of(fields), fields.file_name, issues)
     issues.raise_if_any()
-    require_room(session, terms.api_key_id, adding=len(order.wanted), limit=terms.queued_images)
     batch = Batch(
         tenant=terms.tenant,
         name=fields.name or name,
@@ -127,22 +126,24 @@ def accept_batch(
         total_jobs=0,
         open_jobs=0,
     )
-    submission = submit(
-        session,
-        _with_deadline(
+    room = room_for(session, terms.api_key_id, adding=len(order.wanted), limit=terms.queued_images)
+    with room:
+        submission = submit(
             session,
-            [replace(one, approximate=terms.approximate) for one in wanted],
-            fields.deadline_seconds,
-        ),
-        tenant=terms.tenant,
-        lane=fields.lane,
-        bundle_revision=bundle.manifest.revision,
-        batch=batch,
-        cache=terms.cache,
-        ttl_seconds=terms.ttl_seconds,
-        publishes=terms.publishes,
-        api_key_id=terms.api_key_id,
-    )
+            _with_deadline(
+                session,
+                [replace(one, approximate=terms.approximate) for one in wanted],
+                fields.deadline_seconds,
+            ),
+            tenant=terms.tenant,
+            lane=fields.lane,
+            bundle_revision=bundle.manifest.revision,
+            batch=batch,
+            cache=terms.cache,
+            ttl_seconds=terms.ttl_seconds,
+            publishes=terms.publishes,
+            api_key_id=terms.api_key_id,
+        )
     return AcceptedBatch(batch=batch, submission=submission)
 
 
@@ -184,17 +185,17 @@ def accept_job(
     again = terms.cache is CacheMode.USE and repeats.answer(wanted, request.lane, revision)
     if again:
         return AcceptedJob(row=again.row, submission=again.submission)
-    require_room(session, terms.api_key_id, adding=1, limit=terms.queued_images)
-    submission = submit(
-        session,
-        [wanted],
-        tenant=terms.tenant,
-        lane=request.lane,
-        bundle_revision=revision,
-        cache=terms.cache,
-        ttl_seconds=terms.ttl_seconds,
-        api_key_id=terms.api_key_id,
-    )
+    with room_for(session, terms.api_key_id, adding=1, limit=terms.queued_images):
+        submission = submit(
+            session,
+            [wanted],
+            tenant=terms.tenant,
+            lane=request.lane,
+            bundle_revision=revision,
+            cache=terms.cache,
+            ttl_seconds=terms.ttl_seconds,
+            api_key_id=terms.api_key_id,
+        )
     row = find_job(session, terms.tenant, submission.job_ids[0])
     repeats.learn(row)
     return AcceptedJob(row=row, submission=submission)

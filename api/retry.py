@@ -9,7 +9,7 @@ from api.acceptance import queued_limit
 from api.reading import find_batch
 from api.schemas import LONGEST_DEADLINE
 from api.services import Services
-from core.lifecycle.quota import require_room
+from core.lifecycle.quota import room_for
 from core.lifecycle.retry import failed_jobs, retry_jobs
 from core.models import ApiKey
 
@@ -44,13 +44,13 @@ def retry_batch(
     sender = session.get(ApiKey, batch.api_key_id) if batch.api_key_id else None
     charged = sender or caller
     limit = queued_limit(charged, services.settings)
-    require_room(session, charged.id, adding=len(failed), limit=limit)
-    retry_jobs(
-        session,
-        batch,
-        failed,
-        bundle_revision=services.bundle.get().manifest.revision,
-        ttl_seconds=services.settings.result_ttl_seconds,
-        deadline_seconds=retry.deadline_seconds,
-    )
+    with room_for(session, charged.id, adding=len(failed), limit=limit):
+        retry_jobs(
+            session,
+            batch,
+            failed,
+            bundle_revision=services.bundle.get().manifest.revision,
+            ttl_seconds=services.settings.result_ttl_seconds,
+            deadline_seconds=retry.deadline_seconds,
+        )
     return len(failed)

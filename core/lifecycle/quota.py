@@ -1,5 +1,7 @@
 """How many images of an API key may wait or be computed at the same time."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from uuid import UUID
 
 from sqlalchemy import func, select
@@ -13,11 +15,15 @@ from core.states import OPEN_JOB, BatchState
 RETRY_SECONDS = 60
 
 
-def require_room(session: Session, api_key_id: UUID, *, adding: int, limit: int) -> None:
-    """Refuse images above a key's limit; until the transaction ends, the key's others wait.
+@contextmanager
+def room_for(session: Session, api_key_id: UUID, *, adding: int, limit: int) -> Iterator[None]:
+    """Refuse images above a key's limit: before they are inserted, and after.
+
+    From then until the transaction ends the key's others wait, and not while a large sheet is
+    inserted: of two that come together the second one finds what the first has inserted.
 
     Args:
-        session: An open transaction, in which the images are to be inserted.
+        session: An open transaction, in which the block inserts the images.
         api_key_id: Whose.
         adding: Images that are asked for.
         limit: Most of the key that wait or are computed; 0: no limit.
@@ -26,18 +32,27 @@ def require_room(session: Session, api_key_id: UUID, *, adding: int, limit: int)
         TooManyQueuedError: naming the numbers.
     """
     if not limit:
+        yield
         return
-    # Two requests that come together must not both find room for one.
-    take_turn(session, f"quota {api_key_id}")
     there = open_images(session, api_key_id)
     if there + adding > limit:
-        raise TooManyQueuedError(
-            f"This key may have {limit:,} images waiting or being computed; it has {there:,}, and "
-            f"the request asks for {adding:,}. Send it again when some are done, or ask for less.",
-            retry_after=RETRY_SECONDS,
-            limit=limit,
-            remaining=max(0, limit - there),
-        )
+        raise _too_many(there, adding, limit)
+    yield
+    take_turn(session, f"quota {api_key_id}")
+    # What store answers, or ended meanwhile, is not among them.
+    altogether = open_images(session, api_key_id)
+    if altogether > limit:
+        raise _too_many(max(0, altogether - adding), adding, limit)
+
+
+def _too_many(there: int, adding: int, limit: int) -> TooManyQueuedError:
+    return TooManyQueuedError(
+        f"This key may have {limit:,} images waiting or being computed; it has {there:,}, and "
+        f"the request asks for {adding:,}. Send it again when some are done, or ask for less.",
+        retry_after=RETRY_SECONDS,
+        limit=limit,
+        remaining=max(0, limit - there),
+    )
 
 
 def open_images(session: Session, api_key_id: UUID) -> int:
