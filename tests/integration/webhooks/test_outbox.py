@@ -250,7 +250,7 @@ def test_a_large_sheet_from_store_is_told_in_a_few_statements(shop, listening, s
         shop.want(*["mug"] * 2, batch=True)
     with statements() as many:
         shop.want(*["mug"] * 300, batch=True)
-    assert len(many) == len(few)
+    assert len(many) <= len(few)
     assert len(listening.deliveries()) == 2 + 300 + 2
 
 

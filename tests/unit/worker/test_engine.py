@@ -132,12 +132,18 @@ def test_rows_with_nothing_in_common_but_their_size_share_calls(engine, model):
 
 
 def test_a_row_joins_a_batch_that_is_under_way(engine, model):
+    ended: list[str] = []
+    model.gate.clear()
     long = engine.submit(request(steps=50))
-    wait_until(lambda: len(model.calls) >= 3)
+    wait_until(lambda: model.together == 1)
     short = engine.submit(request(steps=2))
+    for name, ticket in (("long", long), ("short", short)):
+        ticket.future.add_done_callback(lambda _, name=name: ended.append(name))
+    wait_until(lambda: len(engine._scheduler) == 2)
+    model.gate.set()
     short.result(PATIENCE)
-    assert not long.future.done()
     long.result(PATIENCE)
+    assert ended == ["short", "long"]
 
 
 @pytest.mark.parametrize("streams", [2], indirect=True)
