@@ -32,6 +32,9 @@ def make_server(app: FastAPI, settings: Settings, **options: Any) -> Server:
         log_level=settings.log_level.lower(),
         # Its lines look like all others.
         log_config=None,
+        # Longer than proxies keep a connection that is not used (60 s is usual): who sends on one
+        # that is being closed gets no answer.
+        timeout_keep_alive=75,
         # Publishing that is not finished then is the sweeper's.
         timeout_graceful_shutdown=8,
         **options,
