@@ -126,8 +126,7 @@ def accept_batch(
         total_jobs=0,
         open_jobs=0,
     )
-    room = room_for(session, terms.api_key_id, adding=len(order.wanted), limit=terms.queued_images)
-    with room:
+    with room_for(session, terms.api_key_id, adding=len(wanted), limit=terms.queued_images):
         submission = submit(
             session,
             _with_deadline(

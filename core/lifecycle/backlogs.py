@@ -1,12 +1,13 @@
 """What requests leave to the housekeeping: opened with its rows, closed when none is left."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, delete, exists, select
 from sqlmodel import Session, col
 
 from core.lanes import Lane
+from core.lifecycle.locks import lock_generations
 from core.models import Backlog, Generation
 from core.states import GenerationState
 
@@ -32,22 +33,11 @@ def take(
         col(Backlog.api_key_id) == api_key_id,
     )
     for backlog_id in session.execute(backlogs.order_by(col(Backlog.id))).scalars().all():
-        taken = _take(session, backlog_id, count)
+        taken = lock_generations(session, *_waits_in(backlog_id), skip_locked=True, limit=count)
         yield from taken
         count -= len(taken)
         if count == 0:
             return
-
-
-def _take(session: Session, backlog_id: UUID, count: int) -> Sequence[UUID]:
-    statement = (
-        select(col(Generation.id))
-        .where(*_waits_in(backlog_id))
-        .order_by(col(Generation.id))
-        .limit(count)
-        .with_for_update(skip_locked=True)
-    )
-    return session.execute(statement).scalars().all()
 
 
 def close_empty(session: Session) -> None:

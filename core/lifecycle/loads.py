@@ -33,7 +33,7 @@ queuer as (
 ),
 published as (
     select queuer.*, sent.number as sent, sent.first as first,
-        :most_due - sum(sent.number) over (partition by lane, tenant) as room
+        greatest(:few, :most_due - sum(sent.number) over (partition by lane, tenant)) as most
     from queuer, lateral (
         select count(*) as number, count(*) filter (where published_first) as first from (
             select published_first from generation
@@ -45,7 +45,7 @@ published as (
 ),
 waiting as (
     select published.*,
-        cast(least(due.number + backlogs.number, greatest(:few, room)) as bigint) as due
+        cast(least(due.number + backlogs.number, most) as bigint) as due
     from published, lateral (
         select count(*) filter (where {due}) as number from (
             select not_before, created_at from generation
@@ -58,12 +58,12 @@ waiting as (
             select id from backlog
             where lane = published.lane and tenant = published.tenant
             and api_key_id = published.api_key_id
-            order by id limit greatest(:few, room)
+            order by id limit most
         ) backlog, lateral (
             select count(*) as number from (
                 select from generation
                 where state = 'queued' and backlog_id is not null and backlog_id = backlog.id
-                order by id limit greatest(:few, room)
+                order by id limit most
             ) generation
         ) rest
     ) backlogs

@@ -41,7 +41,10 @@ def _number(name: str) -> int:
 
 
 def lock_generations(
-    session: Session, *where: ColumnElement[bool], skip_locked: bool = False
+    session: Session,
+    *where: ColumnElement[bool],
+    skip_locked: bool = False,
+    limit: int | None = None,
 ) -> list[UUID]:
     """Lock the generations that match, by ascending id, until the transaction ends.
 
@@ -52,8 +55,9 @@ def lock_generations(
         session: An open transaction.
         where: Conditions; they hold again when a lock had to be waited for.
         skip_locked: Leave out what another transaction is changing, instead of waiting.
+        limit: Most that are locked, the oldest first; None: all.
     """
-    return _lock(session, Generation, where, skip_locked=skip_locked)
+    return _lock(session, Generation, where, skip_locked=skip_locked, limit=limit)
 
 
 def lock_deliveries(session: Session, *where: ColumnElement[bool]) -> list[UUID]:
@@ -70,11 +74,13 @@ def _lock(
     where: Collection[ColumnElement[bool]],
     *,
     skip_locked: bool = False,
+    limit: int | None = None,
 ) -> list[UUID]:
     statement = (
         select(col(table.id))
         .where(*where)
         .order_by(col(table.id))
+        .limit(limit)
         .with_for_update(skip_locked=skip_locked)
     )
     return list(session.execute(statement).scalars())

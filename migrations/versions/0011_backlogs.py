@@ -46,11 +46,8 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_index("ix_generation_backlog", table_name="generation")
-    op.drop_index("ix_generation_queued", table_name="generation")
+    _index_queued("state = 'queued'")
     op.drop_column("generation", "backlog_id")
-    op.create_index(
-        "ix_generation_queued", "generation", TURN, postgresql_where=sa.text("state = 'queued'")
-    )
     op.drop_table("backlog")
 
 
