@@ -1,11 +1,16 @@
 """Choosing loopback ports."""
 
+import random
 import socket
 from pathlib import Path
 
 from local.errors import PortTakenError
 
 LOOPBACK = "127.0.0.1"
+
+# Below what Linux (32768 on) and macOS (49152 on) give to outgoing connections: one of those would
+# otherwise take the port between the moment it is chosen and the moment its server listens.
+SERVERS = range(15_000, 32_000)
 
 
 def is_free(port: int, host: str = LOOPBACK) -> bool:
@@ -21,11 +26,38 @@ def is_free(port: int, host: str = LOOPBACK) -> bool:
 
 
 def free_port(host: str = LOOPBACK) -> int:
-    """Ask the system for a free TCP port."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.bind((host, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Choose a free TCP port, and keep other processes from choosing it for a minute.
+
+    Raises:
+        PortTakenError: There is none.
+    """
+    for port in random.sample(SERVERS, k=len(SERVERS)):
+        if _reserve(port, host):
+            return port
+    raise PortTakenError(
+        f"No port between {SERVERS.start} and {SERVERS.stop - 1} is free on {host}. "
+        "Stop some of what listens there.",
+        port=SERVERS.start,
+    )
+
+
+def _reserve(port: int, host: str) -> bool:
+    """Leave a closed connection behind on a port, if nothing uses that.
+
+    While it is in TIME_WAIT, a second reservation fails, but a server, which sets SO_REUSEADDR, can
+    listen. The way is that of https://github.com/Yelp/ephemeral-port-reserve.
+    """
+    with socket.socket() as listener, socket.socket() as caller:
+        try:
+            listener.bind((host, port))
+        except OSError:
+            return False
+        # Only now: set before, it would let `bind` share what another process has reserved.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.listen(1)
+        caller.connect((host, port))
+        listener.accept()[0].close()  # the side that closes first is the one in TIME_WAIT
+        return True
 
 
 def wanted_port(port: int, *, name: str, choose_with: str, host: str = LOOPBACK) -> int:

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from local.errors import PortTakenError
-from local.ports import free_port, is_free, remembered_port, wanted_port
+from local.ports import SERVERS, free_port, is_free, remembered_port, wanted_port
 
 
 @pytest.fixture
@@ -19,6 +19,28 @@ def test_a_free_port_can_be_listened_on():
     port = free_port()
     assert is_free(port)
     assert wanted_port(port, name="the API", choose_with="--port") == port
+
+
+def test_a_chosen_port_is_not_chosen_again_and_a_server_can_have_it(monkeypatch):
+    monkeypatch.setattr("random.sample", lambda ports, k: list(ports))
+    first = free_port()
+    assert free_port() != first
+    with socket.create_server(("127.0.0.1", first)):
+        assert free_port() != first
+
+
+def test_no_outgoing_connection_can_take_a_chosen_port():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        for _ in range(20):
+            with socket.create_connection(server.getsockname()) as caller:
+                assert caller.getsockname()[1] not in SERVERS
+    assert free_port() in SERVERS
+
+
+def test_that_no_port_is_free_is_said(monkeypatch, taken_port):
+    monkeypatch.setattr("local.ports.SERVERS", range(taken_port, taken_port + 1))
+    with pytest.raises(PortTakenError, match=f"No port between {taken_port} and {taken_port}"):
+        free_port()
 
 
 def test_a_taken_port_is_named_with_the_way_to_choose_another(taken_port):
