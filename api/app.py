@@ -1,7 +1,7 @@
 """The application, wired."""
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -9,6 +9,7 @@ from fastapi import FastAPI
 
 from api.body_limit import BodyLimitMiddleware
 from api.description import DESCRIPTION, Application
+from api.family import Family
 from api.idempotency import IdempotencyMiddleware
 from api.problems import add_problem_handlers
 from api.rate_limits import RateLimitMiddleware
@@ -17,22 +18,22 @@ from api.request_metrics import RequestMetricsMiddleware
 from api.routes import batches, caches, health, jobs, keys, metrics, recipes, renditions, webhooks
 from api.services import flushing, open_services
 from api.sheet_forwarding import SheetForwardingMiddleware
-from api.sheet_process import SheetProcess
 from core.settings import Settings
 
 
-def create_app(settings: Settings, *, sheets: SheetProcess | None = None) -> FastAPI:
+def create_app(settings: Settings, *, family: Family | None = None, counts: bool = True) -> FastAPI:
     """Make the application; it connects to nothing before it is started.
 
     Args:
         settings: Of all that it connects to.
-        sheets: What reads the sheets; None: this process does.
+        family: The processes that this one is of; None: it is alone, and reads sheets too.
+        counts: Whether it counts requests, for Prometheus.
     """
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
-        with open_services(settings) as services, flushing(services), sheets or nullcontext():
-            yield {"services": services}
+        with open_services(settings) as services, flushing(services):
+            yield {"services": services, "family": family}
 
     app = Application(
         title="packshot", version=_version(), description=DESCRIPTION, lifespan=lifespan
@@ -50,11 +51,12 @@ def create_app(settings: Settings, *, sheets: SheetProcess | None = None) -> Fas
     add_problem_handlers(app)
     app.add_middleware(IdempotencyMiddleware)
     app.add_middleware(RateLimitMiddleware)
-    if sheets is not None:
+    if family is not None:
         # Outside of those two, which do their work in the other process.
-        app.add_middleware(SheetForwardingMiddleware, process=sheets)
+        app.add_middleware(SheetForwardingMiddleware, port=family.sheets_port)
     app.add_middleware(BodyLimitMiddleware, max_bytes=settings.max_upload_bytes)
-    app.add_middleware(RequestMetricsMiddleware)
+    if counts:
+        app.add_middleware(RequestMetricsMiddleware)
     # Added last, so it is the outermost: every answer has an id.
     app.add_middleware(RequestIdMiddleware)
     return app

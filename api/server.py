@@ -1,30 +1,72 @@
-"""The HTTP server, as the API and its process for sheets run it."""
+"""The HTTP server, as each process of an API runs it."""
 
 import socket
+from collections.abc import Sequence
 from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
 
+from api.server_process import ServerProcess
 from core.collection import settle
 from core.settings import Settings
 
 
 class Server(uvicorn.Server):
-    """Uvicorn, whose process is settled once it serves."""
+    """Uvicorn, whose process is settled once it serves, and may have others."""
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        *,
+        beside: Sequence[ServerProcess] = (),
+        behind: Sequence[ServerProcess] = (),
+    ) -> None:
+        """Make a server.
+
+        Args:
+            config: Uvicorn's.
+            beside: Processes that answer requests as this one does, on the same socket.
+            behind: Processes that this one passes requests on to.
+        """
+        super().__init__(config)
+        self._beside = beside
+        self._behind = behind
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Open everything and listen."""
+        """Open everything and listen, and only then start the others: the first answer is soon."""
         await super().startup(sockets=sockets)
         settle()
+        if self.started:
+            for process in (*self._behind, *self._beside):
+                process.start()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Finish the requests of this process and of those beside it, then end all of them."""
+        for process in self._beside:
+            process.stop()
+        await super().shutdown(sockets=sockets)
+        for process in self._behind:
+            process.stop()
+        for process in (*self._beside, *self._behind):
+            process.end()
 
 
-def make_server(app: FastAPI, settings: Settings, **options: Any) -> Server:
+def make_server(
+    app: FastAPI,
+    settings: Settings,
+    *,
+    beside: Sequence[ServerProcess] = (),
+    behind: Sequence[ServerProcess] = (),
+    **options: Any,
+) -> Server:
     """Make a server.
 
     Args:
         app: What it serves.
         settings: For its log.
+        beside: Processes that answer requests as this one does, on the same socket.
+        behind: Processes that this one passes requests on to.
         options: Further ones of `uvicorn.Config`.
     """
     config = uvicorn.Config(
@@ -39,4 +81,4 @@ def make_server(app: FastAPI, settings: Settings, **options: Any) -> Server:
         timeout_graceful_shutdown=8,
         **options,
     )
-    return Server(config)
+    return Server(config, beside=beside, behind=behind)

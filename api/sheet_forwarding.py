@@ -9,7 +9,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.problems import answer_error
 from api.request_id import HEADER, request_id
-from api.sheet_process import SheetProcess
 from core.errors import ServiceDownError
 from core.links import BATCHES
 
@@ -23,9 +22,9 @@ _OURS = HEADER.lower().encode()
 class SheetForwardingMiddleware:
     """Passes `POST /v1/batches` on to the process for sheets."""
 
-    def __init__(self, app: ASGIApp, *, process: SheetProcess) -> None:
+    def __init__(self, app: ASGIApp, *, port: int) -> None:
         self.app = app
-        self._process = process
+        self._port = port
         # The name that the request is counted under.
         self._route = Route(BATCHES, endpoint=self._forward, methods=["POST"])
 
@@ -52,10 +51,6 @@ class SheetForwardingMiddleware:
             await answer_error(Request(scope), error)(scope, receive, send)
 
     async def _forward(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._process.fails:
-            raise ServiceDownError(
-                "The API's process for sheets does not start; the API's log says why."
-            )
         try:
             # A connection of its own: a sheet is rare, and takes longer than connecting.
             async with (
@@ -74,13 +69,14 @@ class SheetForwardingMiddleware:
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
         except (httpcore.NetworkError, httpcore.ProtocolError) as error:
             raise ServiceDownError(
-                "The API's process for sheets ended while it had this one, and starts again. Send "
-                "the sheet again, in parts if it is very large: memory may have run out."
+                "The API's process for sheets ended while it had this one, or does not start; the "
+                "API's log says which. Send the sheet again, in parts if it is very large: memory "
+                "may have run out."
             ) from error
 
     def _url(self, scope: Scope) -> bytes:
         query = b"?" + scope["query_string"] if scope["query_string"] else b""
-        return f"http://127.0.0.1:{self._process.port}{BATCHES}".encode() + query
+        return f"http://127.0.0.1:{self._port}{BATCHES}".encode() + query
 
 
 def _request_headers(scope: Scope) -> Headers:

@@ -5,12 +5,11 @@ when its standard input does.
 """
 
 import os
-import socket
 import sys
-import threading
 
 from api.app import create_app
-from api.server import Server, make_server
+from api.inherited import serve_inherited
+from api.server import make_server
 from core import logs
 from core.settings import get_settings
 
@@ -19,20 +18,14 @@ NICENESS = 5
 
 
 def main() -> None:
-    """Serve until standard input ends, or a signal comes."""
+    """Serve what is passed on."""
     settings = get_settings()
     logs.configure(settings.log_level, settings.log_format)
     os.nice(NICENESS)
-    # Whoever passes the answer on writes headers of its own.
-    server = make_server(create_app(settings), settings, server_header=False, date_header=False)
-    threading.Thread(target=_end_with_parent, args=(server,), daemon=True).start()
-    with socket.socket(fileno=int(sys.argv[1])) as listener:
-        server.run(sockets=[listener])
-
-
-def _end_with_parent(server: Server) -> None:
-    sys.stdin.buffer.read()
-    server.should_exit = True
+    # Whoever passes the answer on counts the request, and writes headers of its own.
+    app = create_app(settings, counts=False)
+    server = make_server(app, settings, server_header=False, date_header=False)
+    serve_inherited(server, int(sys.argv[1]))
 
 
 if __name__ == "__main__":

@@ -4,9 +4,10 @@
 
 For each size: requests are sent at a fixed rate from a process of its own, one POST of a new image
 in ten, the others GETs of a job; a sheet is sent meanwhile, and the requests go on for a while
-after it was accepted. Then the sheet drains alone. The resident memory of the API, and of its
-process for sheets, is read all the time. The drain rate at its start and its end is that of the
-images which finished after the requests ended: a tenth of the sheet each.
+after it was accepted. Then the sheet drains alone. The resident memory of the API's processes that
+answer requests, together, and of its process for sheets, is read all the time. The drain rate at
+its start and its end is that of the images which finished after the requests ended: a tenth of the
+sheet each.
 
 Short, to see that it works: `--rows 300 --rate 50 --tail 2`.
 """
@@ -20,7 +21,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
 
 import httpx
@@ -44,6 +45,8 @@ BEFORE_SECONDS = 5.0
 """Of requests before the sheet comes."""
 SAMPLE_SECONDS = 0.05
 MIB = 2**20
+
+Processes: TypeAlias = Sequence[psutil.Process]
 
 
 def main() -> None:
@@ -87,9 +90,8 @@ def _send(client: httpx.Client, name: str, rows: int) -> str:
 def _measure(
     stack: Stack, client: httpx.Client, rows: int, arguments: argparse.Namespace
 ) -> dict[str, Any]:
-    api = psutil.Process(stack.processes()["api"])
-    (sheets,) = api.children()
-    with _watching(api) as memory, _watching(sheets) as sheets_memory:
+    answering, sheets = _api_processes(stack)
+    with _watching(answering) as memory, _watching(sheets) as sheets_memory:
         with _requests(client, f"beside {rows}", arguments.rate) as samples:
             time.sleep(BEFORE_SECONDS)
             sent = time.monotonic()
@@ -143,16 +145,27 @@ def _requests(client: httpx.Client, name: str, rate: float) -> Iterator[list[Sam
         process.join()
 
 
+def _api_processes(stack: Stack) -> tuple[Processes, Processes]:
+    """Give those that answer requests, and the one for sheets."""
+    first = psutil.Process(stack.processes()["api"])
+    others = first.children()
+    sheets = [one for one in others if "api.sheet_server" in one.cmdline()]
+    return [first, *(one for one in others if one not in sheets)], sheets
+
+
 @contextmanager
-def _watching(process: psutil.Process) -> Iterator[list[float]]:
-    """Read a process's resident memory in MiB while the block runs."""
+def _watching(processes: Processes) -> Iterator[list[float]]:
+    """Read the resident memory of some processes in MiB while the block runs."""
     found, ended = [], threading.Event()
+
+    def read() -> None:
+        found.append(sum(one.memory_info().rss for one in processes) / MIB)
 
     def watch() -> None:
         while not ended.wait(SAMPLE_SECONDS):
-            found.append(process.memory_info().rss / MIB)
+            read()
 
-    found.append(process.memory_info().rss / MIB)
+    read()
     thread = threading.Thread(target=watch)
     thread.start()
     try:

@@ -58,6 +58,11 @@ class Settings(BaseSettings):
     # API
     api_host: str = Field(default="127.0.0.1", description="Address the API listens on.")
     api_port: PositiveInt = Field(default=8000, description="Port the API listens on.")
+    api_processes: int = Field(
+        default=2,
+        ge=1,
+        description="Processes of the API that answer requests; one more reads sheets.",
+    )
     max_sheet_rows: PositiveInt = Field(
         default=100_000,
         description="Most rows of one sheet, and images it may ask for (rows × variants).",

@@ -62,7 +62,7 @@ def application(
             environment={"PACKSHOT_API_HOST": api_host, "PACKSHOT_API_PORT": str(api_port)},
             ready=_answers(f"http://{reachable(api_host)}:{api_port}{HEALTH_PATH}"),
             ready_seconds=START_SECONDS,
-            stop_seconds=10,
+            stop_seconds=15,
         ),
         Service(name="housekeeping", argv=_module("worker.housekeeping")),
         # Long enough for the receivers that have been asked.

@@ -1,13 +1,14 @@
-"""For Prometheus: this process's counts, and what Postgres knows of all."""
+"""For Prometheus: what this API's processes counted, and what Postgres knows of all."""
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Response
+from fastapi import APIRouter, Header, Request, Response
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from api.dependencies import ServicesNow, SessionNow
 from api.metrics import shared_metrics
 from api.problems import problems
+from api.process_metrics import process_metrics
 from api.routing import TransactionRoute
 from core.errors import UnauthorizedError
 from core.metrics_token import HINT, opens_metrics
@@ -17,11 +18,12 @@ router = APIRouter(route_class=TransactionRoute, tags=["Health"])
 
 @router.get("/metrics", response_class=Response, responses=problems(401, 503))
 def get_metrics(
+    request: Request,
     services: ServicesNow,
     session: SessionNow,
     authorization: Annotated[str, Header()] = "",
 ) -> Response:
-    """Give the requests of this process, and the queue and the caches of all.
+    """Give the requests of this API, and the queue and the caches of all.
 
     With a token of its own (`PACKSHOT_METRICS_TOKEN`): a tenant's key must not show what other
     tenants' requests found.
@@ -29,4 +31,5 @@ def get_metrics(
     if not opens_metrics(authorization, services.settings.metrics_token):
         raise UnauthorizedError(HINT)
     shared = shared_metrics(session, services.broker)
-    return Response(generate_latest() + generate_latest(shared), media_type=CONTENT_TYPE_LATEST)
+    own = process_metrics(request.state.family)
+    return Response(generate_latest(own) + generate_latest(shared), media_type=CONTENT_TYPE_LATEST)

@@ -5,11 +5,13 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
+import psutil
 import pytest
 import uvicorn
 from tokenizers import Tokenizer
@@ -17,7 +19,7 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 
 from api.app import create_app
-from api.sheet_process import SheetProcess
+from api.family import Family
 from bundles.manifest import Defaults, Manifest, Sizes, save_manifest
 from core.database import Database
 from core.keys import create_key
@@ -62,9 +64,9 @@ def settings(settings: Settings, bundle: Path) -> Settings:
 
 
 @contextmanager
-def serving(settings: Settings, sheets: SheetProcess | None = None) -> Iterator[str]:
+def serving(settings: Settings, family: Family | None = None) -> Iterator[str]:
     """Run the API in a thread of this process, and give its URL."""
-    app = create_app(settings, sheets=sheets)
+    app = create_app(settings, family=family)
     config = uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=5)
     server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -84,9 +86,9 @@ def serve(database: Database) -> Iterator[Callable[..., httpx.Client]]:
     with ExitStack() as stack:
 
         def serve(
-            settings: Settings, *, tenant: str | None = "shop", sheets: SheetProcess | None = None
+            settings: Settings, *, tenant: str | None = "shop", family: Family | None = None
         ) -> httpx.Client:
-            url = stack.enter_context(serving(settings, sheets))
+            url = stack.enter_context(serving(settings, family))
             client = connect(database, url, tenant)
             return stack.enter_context(client)
 
@@ -201,10 +203,12 @@ def things(client, database, send, worker) -> dict[str, str]:
 class ApiProcess:
     """`python -m api`, which may not have started yet."""
 
-    def __init__(self, environment: Mapping[str, str], bundle: Path) -> None:
-        port = free_port()
-        self._url = f"http://127.0.0.1:{port}"
-        extra = {"PACKSHOT_API_PORT": str(port), "PACKSHOT_BUNDLE": str(bundle)}
+    def __init__(
+        self, environment: Mapping[str, str], bundle: Path, port: int | None = None
+    ) -> None:
+        self.port = port or free_port()
+        self._url = f"http://127.0.0.1:{self.port}"
+        extra = {"PACKSHOT_API_PORT": str(self.port), "PACKSHOT_BUNDLE": str(bundle)}
         self.popen = subprocess.Popen(
             [sys.executable, "-m", "api"],
             env=os.environ | {"PACKSHOT_LOG_LEVEL": "WARNING"} | environment | extra,
@@ -223,10 +227,27 @@ class ApiProcess:
             return False
 
 
+def family_of(api: ApiProcess, module: str) -> Sequence[psutil.Process]:
+    """Give the further processes of an API that run a module."""
+    children = psutil.Process(api.popen.pid).children()
+    return [child for child in children if module in child.cmdline()]
+
+
+def connections_at(process: psutil.Process, port: int) -> Sequence[Any]:
+    """Give the connections that a process has taken at a port of this machine."""
+    return [
+        one
+        for one in process.net_connections("tcp")
+        if one.laddr.port == port and one.status == psutil.CONN_ESTABLISHED
+    ]
+
+
 @contextmanager
-def api_process(environment: Mapping[str, str], bundle: Path) -> Iterator[ApiProcess]:
-    """Run the API in a process of its own."""
-    process = ApiProcess(environment, bundle)
+def api_process(
+    environment: Mapping[str, str], bundle: Path, port: int | None = None
+) -> Iterator[ApiProcess]:
+    """Run the API in processes of its own."""
+    process = ApiProcess(environment, bundle, port)
     try:
         yield process
     finally:

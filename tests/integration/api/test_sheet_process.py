@@ -9,11 +9,12 @@ import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from api import sheet_process
-from api.sheet_process import SheetProcess
+from api import server_process
+from api.family import Family
+from api.server_process import SheetProcess
 from core.models import Batch
 from core.models.columns import new_id
-from tests.integration.api.conftest import api_process, connect
+from tests.integration.api.conftest import api_process, connect, connections_at, family_of
 from tests.integration.shop import poll
 
 SHEET = "sku,prompt\nA,a red mug\nB,a blue mug\n"
@@ -39,8 +40,7 @@ def client(api, database):
 
 
 def sheets_of(api) -> psutil.Process:
-    (child,) = psutil.Process(api.popen.pid).children()
-    assert "api.sheet_server" in child.cmdline()
+    (child,) = family_of(api, "api.sheet_server")
     return child
 
 
@@ -136,8 +136,10 @@ def begin_sheet(client) -> socket.socket:
 def test_a_killed_one_is_said_to_be_and_comes_back(api, client, shop):
     assert client.post("/v1/batches", files=FORM).status_code == 202
     child = sheets_of(api)
+    (listening,) = (one for one in child.net_connections("tcp") if one.status == "LISTEN")
+    poll(lambda: not connections_at(child, listening.laddr.port))
     with begin_sheet(client) as connection:
-        poll(lambda: len(child.net_connections("tcp")) > 1)
+        poll(lambda: connections_at(child, listening.laddr.port))
         child.kill()
         child.wait()
         connection.sendall(b" " * (LENGTH - len(HALF)))
@@ -161,12 +163,14 @@ def test_it_ends_with_the_api(api, client, number):
 
 
 def test_one_that_cannot_start_is_said_so(monkeypatch, serve, settings, database):
-    monkeypatch.setattr(sheet_process.sys, "executable", "/bin/false")
-    monkeypatch.setattr(sheet_process, "PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(server_process.sys, "executable", "/bin/false")
     process = SheetProcess()
-    client = serve(settings, sheets=process)
-    poll(lambda: process.fails)
-    answer = client.post("/v1/batches", files=FORM)
+    client = serve(settings, family=Family(first=os.getpid(), sheets_port=process.port))
+    process.start()
+    try:
+        answer = client.post("/v1/batches", files=FORM)
+    finally:
+        process.end()
     assert (answer.status_code, answer.json()["retry_helps"]) == (503, True)
-    assert "log says why" in answer.json()["detail"]
+    assert "does not start" in answer.json()["detail"]
     assert client.get("/v1/batches").status_code == 200

@@ -1,0 +1,157 @@
+"""Several processes answer requests at one address, and nobody notices."""
+
+import os
+import signal
+import socket
+from contextlib import ExitStack
+
+import httpx
+import psutil
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from local.ports import is_free
+from tests.integration.api.conftest import api_process, connect, connections_at, family_of
+from tests.integration.shop import poll
+
+MODULE = "api.request_server"
+PROCESSES = 2
+ASK = b"GET /healthz HTTP/1.1\r\nHost: packshot\r\n\r\n"
+
+
+@pytest.fixture
+def environment(environment):
+    return environment | {
+        "PACKSHOT_API_PROCESSES": str(PROCESSES),
+        "PACKSHOT_METRICS_TOKEN": "t0ken",
+    }
+
+
+@pytest.fixture
+def api(environment, bundle, database):
+    with api_process(environment, bundle) as process:
+        process.url()
+        yield process
+
+
+@pytest.fixture
+def client(api, database):
+    with connect(database, api.url(), "shop") as client:
+        yield client
+
+
+def processes_of(api) -> list[psutil.Process]:
+    return [psutil.Process(api.popen.pid), *family_of(api, MODULE)]
+
+
+def knock(api, stack: ExitStack) -> socket.socket:
+    """Open a connection, which the next free process takes, and use it."""
+    connection = socket.create_connection(("127.0.0.1", api.port), timeout=60)
+    stack.enter_context(connection)
+    connection.sendall(ASK)
+    assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+    return connection
+
+
+def knock_until_each_has_answered(api, stack: ExitStack) -> int:
+    """Open connections until every process has one; give how many there are."""
+    opened = 0
+
+    def each_has_one() -> bool:
+        nonlocal opened
+        knock(api, stack)
+        opened += 1
+        held = [len(connections_at(process, api.port)) for process in processes_of(api)]
+        return len(held) == PROCESSES and all(held)
+
+    poll(each_has_one)
+    return opened
+
+
+def test_all_of_them_answer_and_are_counted_together(api, client):
+    before = answered(client)
+    with ExitStack() as stack:
+        opened = knock_until_each_has_answered(api, stack)
+        # Whichever of them is asked.
+        assert {answered(client) - before for _ in range(2)} == {opened}
+        with connect_again(client) as another:
+            assert answered(another) - before == opened
+
+
+def connect_again(client) -> httpx.Client:
+    return httpx.Client(base_url=client.base_url, headers=client.headers, trust_env=False)
+
+
+def answered(client) -> float:
+    return samples(client)["packshot_http_requests_total", "GET", "/healthz", "200"]
+
+
+def samples(client) -> dict:
+    answer = client.get("/metrics", headers={"Authorization": "Bearer t0ken"})
+    return {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(answer.text)
+        for sample in family.samples
+    }
+
+
+def test_their_memory_is_counted_together(api, client):
+    with ExitStack() as stack:
+        knock_until_each_has_answered(api, stack)
+        found = samples(client)
+    alone = psutil.Process(api.popen.pid).memory_info().rss
+    assert found["process_resident_memory_bytes",] > 1.5 * alone
+    assert found["process_cpu_seconds_total",] > 0
+
+
+def test_a_killed_one_comes_back_and_the_others_go_on(api, client):
+    poll(lambda: len(family_of(api, MODULE)) == PROCESSES - 1)
+    (child,) = family_of(api, MODULE)
+    child.kill()
+    child.wait()
+    assert client.get("/v1/batches").status_code == 200
+    poll(lambda: child not in family_of(api, MODULE) and family_of(api, MODULE))
+    with ExitStack() as stack:
+        knock_until_each_has_answered(api, stack)
+
+
+def test_sheets_reach_the_one_for_sheets_from_all_of_them(api, client):
+    with ExitStack() as stack:
+        knock_until_each_has_answered(api, stack)
+        (sheets,) = family_of(api, "api.sheet_server")
+        for process in processes_of(api):
+            other = next(one for one in processes_of(api) if one != process)
+            other.suspend()
+            try:
+                with connect_again(client) as another:
+                    answer = another.post("/v1/batches", files=form(process.pid))
+            finally:
+                other.resume()
+            assert (answer.status_code, answer.json()["total"]) == (202, 1)
+    assert sheets.is_running()
+
+
+def form(number: int) -> dict:
+    return {"file": ("mugs.csv", f"sku,prompt\nA,mug {number}\n", "text/csv")}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_all_end_with_the_first_and_leave_its_port(api, number):
+    with ExitStack() as stack:
+        knock_until_each_has_answered(api, stack)
+        others = processes_of(api)[1:] + list(family_of(api, "api.sheet_server"))
+        assert len(others) == PROCESSES
+        os.kill(api.popen.pid, number)
+        assert api.popen.wait() == (-number if number == signal.SIGKILL else 0)
+        poll(lambda: not any(one.is_running() and one.status() != "zombie" for one in others))
+    assert is_free(api.port)
+
+
+def test_a_port_that_is_taken_is_said_with_what_to_change(environment, bundle, database, capfd):
+    with api_process(environment, bundle) as first:
+        first.url()
+        with api_process(environment, bundle, port=first.port) as second:
+            assert second.popen.wait() == 3
+    said = capfd.readouterr().err
+    assert f"cannot listen on 127.0.0.1, port {first.port}" in said
+    assert "PACKSHOT_API_PORT" in said
