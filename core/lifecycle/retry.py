@@ -7,9 +7,9 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Uuid, func, select, update
-from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlmodel import Session, col
 
+from core.bulk import insert_new
 from core.errors import ConflictError
 from core.lifecycle.backlogs import open_backlog
 from core.lifecycle.locks import among, array_of, take_turn
@@ -164,8 +164,10 @@ def _insert(session: Session, batch: Batch, rows: Sequence[Generation]) -> dict[
         for row in rows
     ]
     table = Generation.__table__  # type: ignore[attr-defined]
-    statement = upsert(table).on_conflict_do_nothing().returning(table.c.id)
-    inserted = set(session.execute(statement, values).scalars())
+    if insert_new(session, table, values) == len(values):
+        return ids
+    made = select(table.c.id).where(among(table.c.id, list(ids.values())))
+    inserted = set(session.execute(made).scalars())
     return {old: new for old, new in ids.items() if new in inserted}
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from core import bulk
 from core.errors import DeadlineExceededError, GenerationFailedError
 from core.keys import create_key, list_keys
 from core.lifecycle import feeding
@@ -102,6 +103,26 @@ def test_what_is_being_computed_is_joined(client, worker, failed, shop):
     single = client.post("/v1/jobs", json={"prompt": "a red mug"}).json()
     retry(client, batch_id)
     assert shop.job(jobs[0]).generation_id == shop.job(single["id"]).generation_id
+
+
+def test_many_rows_are_tried_again_as_few_are(client, worker, shop, send, monkeypatch):
+    monkeypatch.setattr(bulk, "MANY", 2)
+    lines = "".join(f"{number},mug {number % 9}\n" for number in range(18))
+    batch = send(client, "sku,prompt\n" + lines)
+    jobs = [job["id"] for job in client.get(batch["links"]["items"]).json()["items"]]
+    for job in jobs[:9]:
+        worker.fail(job, GenerationFailedError("bad latents"))
+    single = client.post("/v1/jobs", json={"prompt": "mug 4"}).json()["id"]
+
+    assert retry(client, batch["id"]).json()["counts"]["queued"] == 18
+
+    generations = [shop.job(job).generation_id for job in jobs]
+    assert generations[:9] == generations[9:], "equal rows are computed once"
+    assert len(set(generations)) == 9
+    assert generations[4] == shop.job(single).generation_id
+    for job in jobs[:9]:
+        worker.make(job)
+    assert client.get(f"/v1/batches/{batch['id']}").json()["state"] == "completed"
 
 
 def test_work_that_shares_nothing_is_tried_again_alone(client, worker, shop, send):
