@@ -1,5 +1,6 @@
 """`python -m api`: the server, with all of its processes."""
 
+import logging
 import os
 import signal
 import sys
@@ -18,7 +19,10 @@ def main() -> int:
         try:
             return serve()
         except KeyboardInterrupt:
-            return 0
+            pass
+    logging.shutdown()
+    # The requests had their time: a thread that still waits for a service does not keep us.
+    os._exit(0)
 
 
 if __name__ == "__main__":

@@ -36,12 +36,13 @@ class _Processes(Collector):
                     times = process.cpu_times()
             except psutil.NoSuchProcess:
                 continue
-            seconds += times.user + times.system
+            # Those of processes that ended, too: a counter does not go down.
+            seconds += times.user + times.system + times.children_user + times.children_system
         yield GaugeMetricFamily(
             "process_resident_memory_bytes", "Resident memory of all processes.", value=memory
         )
         yield CounterMetricFamily(
-            "process_cpu_seconds", "CPU seconds of the processes that run.", value=seconds
+            "process_cpu_seconds", "CPU seconds of all processes.", value=seconds
         )
         yield GaugeMetricFamily(
             "process_start_time_seconds",

@@ -1,5 +1,6 @@
 """The first process of an API: it looks whether all is there, serves, and starts the others."""
 
+import logging
 import os
 import socket
 import sys
@@ -19,6 +20,8 @@ UNAVAILABLE = 3
 BACKLOG = 2048
 """Connections that may wait to be taken: uvicorn's default."""
 
+logger = logging.getLogger("packshot.api")
+
 
 def serve() -> int:
     """Serve until a signal comes, which raises `KeyboardInterrupt`; give the exit code."""
@@ -34,6 +37,7 @@ def serve() -> int:
             f"cannot listen on {settings.api_host}, port {settings.api_port} ({error.strerror}). "
             "Choose another address with PACKSHOT_API_HOST or PACKSHOT_API_PORT."
         )
+    logger.info("Listening on %s, port %s", settings.api_host, settings.api_port)
     sheets = SheetProcess()
     family = Family(first=os.getpid(), sheets_port=sheets.port)
     beside = [

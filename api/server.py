@@ -11,6 +11,11 @@ from api.server_process import ServerProcess
 from core.collection import settle
 from core.settings import Settings
 
+GRACE_SECONDS = 8
+"""How long requests have to end: publishing that is not finished then is the sweeper's."""
+MOMENT_SECONDS = 2.0
+"""More than that, for a process to end in."""
+
 
 class Server(uvicorn.Server):
     """Uvicorn, whose process is settled once it serves, and may have others."""
@@ -37,7 +42,7 @@ class Server(uvicorn.Server):
         """Open everything and listen, and only then start the others: the first answer is soon."""
         await super().startup(sockets=sockets)
         settle()
-        if self.started:
+        if self.started and not self.should_exit:
             for process in (*self._behind, *self._beside):
                 process.start()
 
@@ -46,10 +51,13 @@ class Server(uvicorn.Server):
         for process in self._beside:
             process.stop()
         await super().shutdown(sockets=sockets)
+        for process in self._beside:
+            process.end(GRACE_SECONDS + MOMENT_SECONDS)
+        # Only now: those had passed requests on to them, too.
         for process in self._behind:
             process.stop()
-        for process in (*self._beside, *self._behind):
-            process.end()
+        for process in self._behind:
+            process.end(MOMENT_SECONDS)
 
 
 def make_server(
@@ -77,8 +85,7 @@ def make_server(
         # Longer than proxies keep a connection that is not used (60 s is usual): who sends on one
         # that is being closed gets no answer.
         timeout_keep_alive=75,
-        # Publishing that is not finished then is the sweeper's.
-        timeout_graceful_shutdown=8,
+        timeout_graceful_shutdown=GRACE_SECONDS,
         **options,
     )
     return Server(config, beside=beside, behind=behind)

@@ -9,11 +9,11 @@ import threading
 import time
 from contextlib import suppress
 
-SHORT_LIFE_SECONDS = 5.0
+SHORT_LIFE_SECONDS = 20.0
 PAUSE_SECONDS = 5.0
 """Between two starts when it ends as soon as it is started."""
-STOP_SECONDS = 2.0
-"""What it still does then is for nobody: the API has ended its requests before."""
+MOMENT_SECONDS = 0.5
+"""After its end: Ctrl-C in a terminal reaches it too, and may reach it first."""
 
 logger = logging.getLogger("packshot.api")
 
@@ -39,6 +39,7 @@ class ServerProcess:
         self._arguments = arguments
         self._popen: subprocess.Popen[bytes] | None = None
         self._stopping = threading.Event()
+        self._stopped_at = 0.0
         self._changing = threading.Lock()
         self._thread = threading.Thread(target=self._keep, name=module, daemon=True)
         self._short_lives = 0
@@ -50,14 +51,18 @@ class ServerProcess:
     def stop(self) -> None:
         """Let it take no more requests, and end when it has answered those it has."""
         with self._changing:
-            self._stopping.set()
+            if not self._stopping.is_set():
+                self._stopping.set()
+                self._stopped_at = time.monotonic()
             if self._popen is not None and self._popen.stdin is not None:
                 self._popen.stdin.close()
 
-    def end(self) -> None:
-        """Wait for its end, after `stop`, and kill it where that takes too long."""
+    def end(self, seconds: float) -> None:
+        """Wait for its end, and kill it where that takes more than so long since `stop`."""
         self.stop()
-        self._thread.join(STOP_SECONDS)
+        if self._thread.ident is None:
+            return
+        self._thread.join(max(0.0, self._stopped_at + seconds - time.monotonic()))
         if self._popen is not None:
             self._popen.kill()
         self._thread.join()
@@ -67,16 +72,28 @@ class ServerProcess:
         self._stopping.wait(seconds)
 
     def _keep(self) -> None:
-        while True:
-            popen = self._launch()
-            if popen is None:
+        while not self._stopping.is_set():
+            try:
+                ended = self._live()
+            except OSError as error:
+                ended = f"cannot be started ({error})"
+                self._short_lives += 1
+            if self._stopping.wait(MOMENT_SECONDS):
                 return
-            code = self._wait(popen)
-            if self._stopping.is_set():
-                return
-            logger.warning("%s ended (exit code %s); starting it again.", self.module, code)
+            logger.warning("%s %s; starting it again.", self.module, ended)
             if self._short_lives > 1:
                 self.pause(PAUSE_SECONDS)
+
+    def _live(self) -> str:
+        """Run it until it ends; say how."""
+        popen = self._launch()
+        if popen is None:
+            return "is to stop"
+        with popen:
+            with suppress(subprocess.TimeoutExpired):
+                popen.wait(SHORT_LIFE_SECONDS)
+            self._short_lives = self._short_lives + 1 if popen.returncode is not None else 0
+            return f"ended (exit code {popen.wait()})"
 
     def _launch(self) -> subprocess.Popen[bytes] | None:
         number = self.listener.fileno()
@@ -88,17 +105,8 @@ class ServerProcess:
                 # It reads nothing, but notices our end.
                 stdin=subprocess.PIPE,
                 pass_fds=[number],
-                # Ctrl-C in a terminal is for us, who tell it.
-                process_group=0,
             )
             return self._popen
-
-    def _wait(self, popen: subprocess.Popen[bytes]) -> int:
-        with popen:
-            with suppress(subprocess.TimeoutExpired):
-                popen.wait(SHORT_LIFE_SECONDS)
-            self._short_lives = self._short_lives + 1 if popen.returncode is not None else 0
-            return popen.wait()
 
 
 class SheetProcess(ServerProcess):
@@ -117,9 +125,9 @@ class SheetProcess(ServerProcess):
         port: int = self.listener.getsockname()[1]
         return port
 
-    def end(self) -> None:
-        """Wait for its end, after `stop`, and kill it where that takes too long."""
-        super().end()
+    def end(self, seconds: float) -> None:
+        """Wait for its end, and kill it where that takes more than so long since `stop`."""
+        super().end(seconds)
         self.listener.close()
 
     def pause(self, seconds: float) -> None:

@@ -61,7 +61,8 @@ class Settings(BaseSettings):
     api_processes: int = Field(
         default=2,
         ge=1,
-        description="Processes of the API that answer requests; one more reads sheets.",
+        description="Processes of the API that answer requests; one more reads sheets. Each has "
+        "connections and memory of its own.",
     )
     max_sheet_rows: PositiveInt = Field(
         default=100_000,

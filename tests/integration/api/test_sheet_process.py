@@ -162,15 +162,17 @@ def test_it_ends_with_the_api(api, client, number):
     poll(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
 
 
-def test_one_that_cannot_start_is_said_so(monkeypatch, serve, settings, database):
-    monkeypatch.setattr(server_process.sys, "executable", "/bin/false")
+@pytest.mark.parametrize("executable", ["/bin/false", "/nowhere/python"])
+def test_one_that_cannot_start_is_said_so(monkeypatch, serve, settings, database, executable):
+    monkeypatch.setattr(server_process.sys, "executable", executable)
     process = SheetProcess()
     client = serve(settings, family=Family(first=os.getpid(), sheets_port=process.port))
     process.start()
     try:
         answer = client.post("/v1/batches", files=FORM)
     finally:
-        process.end()
+        process.stop()
+        process.end(2.0)
     assert (answer.status_code, answer.json()["retry_helps"]) == (503, True)
     assert "does not start" in answer.json()["detail"]
     assert client.get("/v1/batches").status_code == 200
