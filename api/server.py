@@ -55,8 +55,6 @@ class Server(uvicorn.Server):
             process.end(GRACE_SECONDS + MOMENT_SECONDS)
         # Only now: those had passed requests on to them, too.
         for process in self._behind:
-            process.stop()
-        for process in self._behind:
             process.end(MOMENT_SECONDS)
 
 

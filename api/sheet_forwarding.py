@@ -70,7 +70,7 @@ class SheetForwardingMiddleware:
         except (httpcore.NetworkError, httpcore.ProtocolError) as error:
             raise ServiceDownError(
                 "The API's process for sheets ended while it had this one, or does not start; the "
-                "API's log says which. Send the sheet again, in parts if it is very large: memory "
+                "API's log says why. Send the sheet again, in parts if it is very large: memory "
                 "may have run out."
             ) from error
 

@@ -171,8 +171,8 @@ def test_one_that_cannot_start_is_said_so(monkeypatch, serve, settings, database
     try:
         answer = client.post("/v1/batches", files=FORM)
     finally:
-        process.stop()
         process.end(2.0)
     assert (answer.status_code, answer.json()["retry_helps"]) == (503, True)
     assert "does not start" in answer.json()["detail"]
+    assert "log says why" in answer.json()["detail"]
     assert client.get("/v1/batches").status_code == 200
