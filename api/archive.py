@@ -14,7 +14,7 @@ from api.services import Services
 from catalogue.channels import Channel
 from catalogue.file_names import Names
 from core.database import DATABASE_ERRORS
-from core.errors import NotFoundError, PackshotError
+from core.errors import NotFoundError, PackshotError, first_line
 from core.models import Image, Job
 from core.pictures.formats import EXTENSIONS, ORIGINAL
 from core.storage import STORAGE_ERRORS
@@ -121,7 +121,7 @@ def _read(services: Services, row: JobRow, channel: Channel | None, name: str) -
     except PackshotError as error:
         return error.detail
     except (*STORAGE_ERRORS, *DATABASE_ERRORS) as error:
-        return f"It could not be read ({str(error).splitlines()[0]}). Try again."
+        return f"It could not be read ({first_line(error)}). Try again."
 
 
 def _original(services: Services, image: Image) -> bytes:

@@ -30,7 +30,7 @@ from bundles.resources import require_disk
 from bundles.source import content_hash
 from bundles.tokenizer import save_tokenizer
 from bundles.workshop import Workshop
-from core.errors import BundleError
+from core.errors import BundleError, last_line
 
 NEEDED = ("text_encoder", "unet", "vae_decoder")
 OPTIONAL = ("vae_encoder",)
@@ -119,7 +119,7 @@ def _read(path: Path) -> ov.Model:
     try:
         return ov.Core().read_model(path)
     except RuntimeError as error:
-        reason = str(error).strip().splitlines()[-1]
+        reason = last_line(error)
         raise BundleError(
             f"{path} cannot be read ({reason}): download or export the model again"
         ) from error

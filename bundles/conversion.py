@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from bundles.weights import find_weights
-from core.errors import BundleError
+from core.errors import BundleError, first_line
 
 DYNAMIC = -1
 """A dimension that stays open."""
@@ -42,7 +42,7 @@ def load_part(kind: Any, folder: Path) -> Any:
             output_loading_info=True,
         )
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
-        raise BundleError(_unusable(folder, str(error).strip().splitlines()[0])) from error
+        raise BundleError(_unusable(folder, first_line(error))) from error
     if loaded["missing_keys"]:
         # The libraries would go on with random numbers in their place.
         raise BundleError(_unusable(folder, f"no weights for {min(loaded['missing_keys'])}"))

@@ -14,6 +14,7 @@ import structlog
 from pydantic import Field, ValidationError
 
 from bundles.records import Record
+from core.errors import first_line
 
 log = structlog.get_logger(__name__)
 
@@ -119,7 +120,7 @@ def _read(path: Path) -> TunedPlan | None:
         log.warning(
             "this plan cannot be read and is ignored; make it again with `packshot tune`",
             plan=str(path),
-            reason=str(error).splitlines()[0],
+            reason=first_line(error),
         )
         return None
 

@@ -22,7 +22,7 @@ from cli.errors import UsageError
 from cli.quiet import quieten
 from cli.starter import bundle_folder
 from cli.tune_chart import Point, draw
-from core.errors import BundleError
+from core.errors import BundleError, last_line
 from core.settings import Settings, get_settings
 from local.lock import running
 from worker.topology import format_cpus, machine_nodes, physical_cores, settle
@@ -195,7 +195,7 @@ def _search(
             try:
                 return bench.measure(candidate)
             except RuntimeError as error:  # OpenVINO's, of a shape that it cannot compile or hold
-                reason = str(error).strip().splitlines()[-1]
+                reason = last_line(error)
                 say(f"Left out, as it cannot be run here: {candidate} ({reason})")
                 return None
 

@@ -10,7 +10,7 @@ from sqlalchemy.exc import DisconnectionError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlmodel import Session
 
-from core.errors import ServiceDownError
+from core.errors import ServiceDownError, first_line
 from core.settings import Settings
 
 DATABASE_ERRORS = (OperationalError, InterfaceError, PoolTimeoutError)
@@ -58,7 +58,7 @@ class Database:
             with self.engine.connect() as connection:
                 connection.execute(text("select 1"))
         except OperationalError as error:
-            reason = str(error.orig).strip().splitlines()[0]
+            reason = first_line(error.orig or error)
             raise ServiceDownError(
                 f"Postgres at {self.url.host}:{self.url.port} does not answer ({reason}). "
                 "Start it, or correct PACKSHOT_DATABASE_URL."

@@ -19,6 +19,23 @@ class PackshotError(Exception):
         super().__init__(self.detail)
 
 
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message; the name of its type where it has no text."""
+    return _lines(error)[0]
+
+
+def last_line(error: BaseException) -> str:
+    """Return the last line of an error's message, where OpenVINO names the cause.
+
+    The name of its type where it has no text.
+    """
+    return _lines(error)[-1]
+
+
+def _lines(error: BaseException) -> list[str]:
+    return str(error).strip().splitlines() or [type(error).__name__]
+
+
 class InvalidRequestError(PackshotError):
     """The request is not valid; correct it and send it again."""
 

@@ -4,6 +4,8 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 
+from core.errors import first_line
+
 logger = logging.getLogger("packshot.flusher")
 
 
@@ -41,7 +43,7 @@ class Flusher:
                 self._silent = False
             except Exception as error:  # Postgres is away, in whatever way: go on when it is back
                 if not self._silent:
-                    logger.warning("not written yet: %s", str(error).strip().splitlines()[0])
+                    logger.warning("not written yet: %s", first_line(error))
                 self._silent = True
 
     def _run(self) -> None:

@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from core import cache_ledger, idempotency
 from core.broker import BROKER_ERRORS, open_broker
 from core.database import Database
+from core.errors import first_line
 from core.queue import Publisher, make_celery
 from core.settings import Settings
 from core.storage import STORAGE_ERRORS, Storage
@@ -122,7 +123,7 @@ def repeat_until(stopped: threading.Event, work: Callable[[], object], seconds: 
         except (SQLAlchemyError, *STORAGE_ERRORS) as error:
             if not failing:
                 service = "Postgres" if isinstance(error, SQLAlchemyError) else "S3"
-                log.warning(f"{service} is away, or disagrees", reason=str(error).splitlines()[0])
+                log.warning(f"{service} is away, or disagrees", reason=first_line(error))
             failing = True
         except Exception:
             log.exception("this pass failed; the next one tries again")

@@ -10,6 +10,7 @@ from uuid import UUID
 import structlog
 
 from core.database import Database
+from core.errors import first_line
 from core.lifecycle import claims
 from core.lifecycle.claims import Claim
 
@@ -134,9 +135,5 @@ class Leases:
                 silent = False
             except Exception as error:  # Postgres is away, in whatever way: go on when it is back
                 if not silent:
-                    log.warning("leases cannot be renewed", reason=_first_line(error))
+                    log.warning("leases cannot be renewed", reason=first_line(error))
                 silent = True
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

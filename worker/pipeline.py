@@ -15,7 +15,7 @@ from bundles.features.graphs import cut
 from bundles.manifest import BlockCache, DeepCache, load_manifest, variant_folder
 from bundles.plan import Plan
 from bundles.step_plan import FULL
-from core.errors import BundleError
+from core.errors import BundleError, last_line
 from core.settings import Settings
 from worker.features import load_alignment
 from worker.model import Array, Features, StepInputs
@@ -235,7 +235,7 @@ class Pipeline:
             return self._core.read_model(path)
         except RuntimeError as error:
             raise BundleError(
-                f"{path} cannot be read ({str(error).strip().splitlines()[-1]}). "
+                f"{path} cannot be read ({last_line(error)}). "
                 "Build the bundle again: `packshot model build SOURCE`."
             ) from error
 

@@ -6,6 +6,7 @@ import structlog
 
 from catalogue.channels import UnknownChannelError, find_channel
 from catalogue.renditions.store import Renditions
+from core.errors import first_line
 from core.models import Image
 
 log = structlog.get_logger(__name__)
@@ -25,5 +26,4 @@ def make_known(
         except UnknownChannelError:
             log.warning("rendition not made: this version has no such channel", channel=name)
         except Exception as error:  # S3, Postgres, or an image that does not suit the channel
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            log.warning("rendition not made yet", channel=name, reason=reason)
+            log.warning("rendition not made yet", channel=name, reason=first_line(error))

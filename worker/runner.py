@@ -19,7 +19,7 @@ from sqlmodel import Session, col
 from catalogue.renditions.store import Renditions
 from core.cache_stats import Level, Outcome, count
 from core.database import DATABASE_ERRORS, Database
-from core.errors import DeadlineExceededError, GenerationFailedError
+from core.errors import DeadlineExceededError, GenerationFailedError, first_line
 from core.lifecycle import cancellation, claims, settlement
 from core.lifecycle.claims import Claim
 from core.lifecycle.settlement import Finished
@@ -461,5 +461,6 @@ def _foreign_reason(claim: Claim, ours: str | None) -> str:
 
 def _reason(error: Exception) -> str:
     """Say what went wrong in a line that fits into a results sheet."""
-    text = str(error) if isinstance(error, RowFailedError) else f"{type(error).__name__}: {error}"
-    return text.strip().splitlines()[0][:200]
+    name, line = type(error).__name__, first_line(error)
+    says_all = isinstance(error, RowFailedError) or line == name
+    return (line if says_all else f"{name}: {line}")[:200]

@@ -25,7 +25,7 @@ from bundles.manifest import Quantisation, TokenMergingPlan
 from bundles.token_merging import merge_tokens
 from bundles.training.folder import forget_path
 from bundles.training.trajectories import Call
-from core.errors import BundleError
+from core.errors import BundleError, first_line
 
 WEIGHTS = "weights.safetensors"
 PLACES = "quantisers.json"
@@ -110,7 +110,7 @@ def load_quantised(folder: Path, plan: TokenMergingPlan | None) -> UNet2DConditi
         module.load_state_dict(load_file(folder / WEIGHTS))
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise BundleError(
-            f"{folder} is no trained UNet ({str(error).splitlines()[0]}): "
+            f"{folder} is no trained UNet ({first_line(error)}): "
             "make one with `packshot model quantise-train`"
         ) from error
     return module.eval().requires_grad_(False)

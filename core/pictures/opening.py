@@ -12,7 +12,7 @@ from typing import IO
 
 from PIL import Image, ImageOps
 
-from core.errors import InvalidImageError
+from core.errors import InvalidImageError, first_line
 
 MOST_PIXELS = 64 * 10**6
 """Of one image: what Google's Merchant Center takes. Reading one takes up to 9 bytes a pixel, as
@@ -67,13 +67,9 @@ def _explained() -> Iterator[None]:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise InvalidImageError(
-            f"The image is too large ({_reason(error)}). Make it smaller."
+            f"The image is too large ({first_line(error)[:200]}). Make it smaller."
         ) from error
     except Exception as error:
         raise InvalidImageError(
-            f"The image cannot be read ({_reason(error)}). Save it again as PNG or JPEG."
+            f"The image cannot be read ({first_line(error)[:200]}). Save it again as PNG or JPEG."
         ) from error
-
-
-def _reason(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]

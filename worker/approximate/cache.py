@@ -321,7 +321,7 @@ class ApproximateCache:
         )
 
     def _fall_back(self, claim: Claim, reason: str) -> None:
-        log.warning("computed from the first step on", reason=reason.strip().splitlines()[0])
+        log.warning("computed from the first step on", reason=reason.partition("\n")[0])
         self._count(claim, Outcome.FALLBACK)
 
     def _pause(self, claim: Claim, reason: str) -> None:

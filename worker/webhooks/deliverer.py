@@ -14,7 +14,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from core.database import Database
-from core.errors import ForbiddenUrlError
+from core.errors import ForbiddenUrlError, first_line
 from core.outbound.client import OutboundClient, OutboundError
 from core.webhooks import deliveries, outcomes
 from core.webhooks.deliveries import FIRST, Message
@@ -220,7 +220,7 @@ class Deliverer:
             answer = await asyncio.to_thread(work)
         except SQLAlchemyError as error:
             if not self._away:
-                log.warning("Postgres is away", reason=str(error).strip().splitlines()[0])
+                log.warning("Postgres is away", reason=first_line(error))
             self._away = True
             return None
         if self._away:
