@@ -23,6 +23,7 @@ from core.errors import (
     TooLargeError,
     TooManyQueuedError,
     UnauthorizedError,
+    first_line,
 )
 
 MEDIA_TYPE = "application/problem+json"
@@ -158,7 +159,7 @@ def database_problem(request: Request, error: Exception) -> Response:
     elif isinstance(error, ProgrammingError):
         detail = f"The database at {address} is not of this version. Run `packshot migrate`."
     else:
-        reason = (str(getattr(error, "orig", error)).strip().splitlines() or ["no reason"])[0]
+        reason = first_line(getattr(error, "orig", None) or error)
         detail = f"{address} does not answer ({reason}). Try again; GET /readyz tells how it is."
     return packshot_problem(request, ServiceDownError(detail))
 
@@ -182,8 +183,9 @@ def storage_problem(request: Request, error: Exception) -> Response:
 
 
 def unexpected_problem(request: Request, error: Exception) -> Response:
-    """Answer after a mistake of ours; the server logs the traceback."""
-    logger.error("request %s failed: %r", request_id(request.scope), error)
+    """Answer after a mistake of ours, with its traceback in the log under the request's id."""
+    # Named: in a middleware nothing else logs it.
+    logger.error("request %s failed: %r", request_id(request.scope), error, exc_info=error)
     return problem_response(
         request,
         code=PackshotError.code,

@@ -13,7 +13,7 @@ from api.server_process import ServerProcess, SheetProcess
 from api.services import open_services
 from core import logs
 from core.errors import PackshotError
-from core.settings import Settings, get_settings
+from core.settings import Settings, describe_unknown_settings, get_settings
 
 UNAVAILABLE = 3
 """Exit code when something that the API needs is not there at its start."""
@@ -27,6 +27,8 @@ def serve() -> int:
     """Serve until a signal comes, which raises `KeyboardInterrupt`; give the exit code."""
     settings = get_settings()
     logs.configure(settings.log_level, settings.log_format)
+    for sentence in describe_unknown_settings():
+        logger.warning(sentence)
     try:
         look_around(settings)
         listener = _listen(settings)

@@ -11,7 +11,7 @@ from cli.client import Client
 from cli.console import say, stderr
 from cli.errors import UnreachableError
 from cli.starter import build_service, bundle_folder
-from core.settings import Settings
+from core.settings import Settings, describe_unknown_settings
 from local.lock import running
 from local.ports import free_port, is_free, wanted_port
 from local.secret import remembered_secret, write_private
@@ -67,6 +67,8 @@ def running_stack(
     from local.application import application, reachable  # noqa: PLC0415
     from local.stack import Stack  # noqa: PLC0415
 
+    for sentence in describe_unknown_settings():
+        say(sentence)
     home = settings.home.expanduser().resolve()
     home.mkdir(parents=True, exist_ok=True)
     host = settings.api_host

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from bundles.processor import shortcomings
 from core import logs
 from core.errors import BundleError, InvalidSettingError, ServiceDownError
-from core.settings import Settings, get_settings
+from core.settings import Settings, describe_unknown_settings, get_settings
 
 log = structlog.get_logger(__name__)
 
@@ -33,6 +33,7 @@ def run_or_explain(program: Callable[[Settings], int]) -> int:
     try:
         settings = get_settings()
         logs.configure(settings.log_level, settings.log_format)
+        warn_of_unknown_settings()
         return program(settings)
     except (ServiceDownError, BundleError, InvalidSettingError) as error:
         print(error.detail, file=sys.stderr)
@@ -41,6 +42,12 @@ def run_or_explain(program: Callable[[Settings], int]) -> int:
     except KeyboardInterrupt:
         return 130
     return EXIT_UNUSABLE
+
+
+def warn_of_unknown_settings() -> None:
+    """Log the `PACKSHOT_*` variables that nothing reads: they are often misspelt."""
+    for sentence in describe_unknown_settings():
+        log.warning(sentence)
 
 
 def wait_for_services(checks: Iterable[Callable[[], None]], settings: Settings) -> None:

@@ -9,6 +9,7 @@ from core.broker import BROKER_ERRORS, Broker
 from core.database import Database
 from core.errors import DeadlineExceededError, WorkerLostError
 from core.lifecycle import backlogs, recovery
+from core.lifecycle.cancellation import messages_of
 from core.queue import Publisher
 from worker.failures import count_failed
 from worker.feeder import Feeder
@@ -67,11 +68,12 @@ class Sweeper:
     def _expire(self) -> None:
         with self._database.session() as session:
             unwanted = recovery.expire_deadlines(session)
+            sent = messages_of(session, unwanted)
         if unwanted:
             log.info("deadlines passed", images=len(unwanted))
             count_failed(DeadlineExceededError, len(unwanted))
             with self._broker_up():
-                self._publisher.revoke(unwanted)
+                self._publisher.revoke(sent)
 
     def _notice_loss(self) -> None:
         if self._broker.remembers():

@@ -27,7 +27,7 @@ from api.schemas import BatchPage, BatchView, JobPage
 from api.sheet_schemas import SheetReport
 from api.uploads import Upload, document_upload, receive_upload
 from core import statistics
-from core.lifecycle.cancellation import cancel_batch
+from core.lifecycle.cancellation import cancel_batch, messages_of
 from core.links import BATCHES, batch_path
 from core.states import JobState
 
@@ -135,7 +135,8 @@ def post_cancel(
 ) -> BatchView:
     """Cancel what is not finished; finished images stay."""
     find_batch(session, caller.tenant, batch_id)
-    background.add_task(revoke, services, cancel_batch(session, batch_id))
+    stopped = cancel_batch(session, batch_id)
+    background.add_task(revoke, services, messages_of(session, stopped))
     return view_batch(session, find_batch(session, caller.tenant, batch_id))
 
 

@@ -17,7 +17,7 @@ from api.reading import find_job, show_job
 from api.recipes import use_recipe
 from api.routing import TransactionRoute
 from api.schemas import JobRequest, JobView
-from core.lifecycle.cancellation import cancel_job
+from core.lifecycle.cancellation import cancel_job, messages_of
 from core.links import job_path
 
 router = APIRouter(
@@ -69,7 +69,8 @@ def post_cancel(
 ) -> JobView:
     """Stop waiting for an image; a finished one stays as it is."""
     find_job(session, caller.tenant, job_id)
-    background.add_task(revoke, services, cancel_job(session, job_id))
+    stopped = cancel_job(session, job_id)
+    background.add_task(revoke, services, messages_of(session, stopped))
     return show_job(session, find_job(session, caller.tenant, job_id))
 
 

@@ -25,7 +25,7 @@ def cancel_job(session: Session, job_id: UUID) -> list[UUID]:
     """Cancel one job; a finished one stays as it is.
 
     Returns:
-        The generations that nobody waits for any more, to revoke.
+        The generations that nobody waits for any more.
     """
     return _detach(session, [col(Job.id) == job_id], JobState.CANCELED)
 
@@ -34,7 +34,7 @@ def cancel_batch(session: Session, batch_id: UUID) -> list[UUID]:
     """Cancel a batch and its unfinished jobs; its finished images stay.
 
     Returns:
-        The generations that nobody waits for any more, to revoke.
+        The generations that nobody waits for any more.
     """
     return _detach(session, [col(Job.batch_id) == batch_id], JobState.CANCELED, batch_id)
 
@@ -42,6 +42,17 @@ def cancel_batch(session: Session, batch_id: UUID) -> list[UUID]:
 def detach_late(session: Session, where: Collection[Any], **values: Any) -> list[UUID]:
     """Fail the open jobs that match (a deadline that passed), and stop what only they wanted."""
     return _detach(session, where, JobState.FAILED, **values)
+
+
+def messages_of(session: Session, generation_ids: Collection[UUID]) -> list[UUID]:
+    """Return those of these generations that have a message: only these are worth a revocation.
+
+    Of a large sheet at most the window has any.
+    """
+    statement = select(col(Generation.id)).where(
+        among(Generation.id, generation_ids), col(Generation.published_at).is_not(None)
+    )
+    return list(session.execute(statement).scalars())
 
 
 def _detach(

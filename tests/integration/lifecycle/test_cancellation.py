@@ -2,7 +2,8 @@
 
 from uuid import uuid4
 
-from core.lifecycle import cancellation
+from core.lanes import Lane, Message
+from core.lifecycle import cancellation, feeding
 from core.lifecycle.locks import among, lock_generations
 from core.models import Generation
 from core.states import BatchState, GenerationState, JobState
@@ -106,3 +107,17 @@ def test_a_sheet_larger_than_a_statements_parameters_can_be_cancelled(shop):
     """Postgres takes 65,535 parameters in a statement; a sheet may have more images."""
     with shop.database.session() as session:
         assert lock_generations(session, among(Generation.id, [uuid4()] * 70_000)) == []
+
+
+def test_only_what_has_a_message_is_worth_a_revocation(shop):
+    jobs = shop.want(*(f"mug {number}" for number in range(9)), batch=True, publishes=3).job_ids
+    sent = [shop.generation_of(job) for job in jobs[:3]]
+    with shop.database.session() as session:
+        feeding.mark_published(session, [Message(one, Lane.STANDARD, False) for one in sent])
+
+    with shop.database.session() as session:
+        stopped = cancellation.cancel_batch(session, shop.job(jobs[0]).batch_id)
+        messages = cancellation.messages_of(session, stopped)
+
+    assert len(stopped) == 9
+    assert sorted(messages) == sorted(sent)

@@ -1,11 +1,14 @@
 """Every setting is described, and named where people look for it."""
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from core.settings import Settings
+from core.settings import Settings, unknown_settings
 
 ROOT = Path(__file__).parents[3]
 NAMES = [f"PACKSHOT_{name.upper()}" for name in Settings.model_fields]
@@ -36,3 +39,56 @@ def test_the_guide_explains_every_setting():
     for name, field in Settings.model_fields.items():
         assert f"| `PACKSHOT_{name.upper()}` |" in text
         assert (field.description or "") in text
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("PACKSHOT_ROW_LIMITS", "PACKSHOT_ROW_LIMIT"),
+        ("PACKSHOT_LEASE_SECS", "PACKSHOT_LEASE_SECONDS"),
+        ("PACKSHOT_WATCH_DOG_SECONDS", "PACKSHOT_WATCHDOG_SECONDS"),
+        ("packshot_inferense_threads", "PACKSHOT_INFERENCE_THREADS"),
+        ("PACKSHOT_QQXZJ", None),
+        ("PACKSHOT_", None),
+    ],
+)
+def test_a_variable_that_is_no_setting_is_named_with_the_nearest_that_is(name, meant):
+    assert unknown_settings({name: "1", "PATH": "/bin"}) == {name: meant}
+
+
+def test_settings_in_any_case_and_what_the_command_reads_are_known():
+    known = dict.fromkeys(NAMES, "1") | {name.lower(): "1" for name in NAMES}
+    beside = {"PACKSHOT_URL": "http://here", "PACKSHOT_KEY": "k", "PACKSHOTS": "1"}
+    assert unknown_settings(known | beside) == {}
+
+
+def test_the_file_is_looked_through_too(tmp_path):
+    file = tmp_path / ".env"
+    file.write_text("# PACKSHOT_OFF=1\nPACKSHOT_BUNDEL=/x\nPACKSHOT_BUNDLE=/y\nOTHER=1\n")
+    assert unknown_settings({}, file) == {"PACKSHOT_BUNDEL": "PACKSHOT_BUNDLE"}
+    assert unknown_settings({}, tmp_path / "none") == {}
+
+
+def test_a_process_names_them_at_its_start_and_goes_on(tmp_path):
+    (tmp_path / ".env").write_text("PACKSHOT_BUNDEL=/x\n")
+    # Postgres is nowhere, so it ends soon.
+    environment = {
+        "PYTHONPATH": str(ROOT),
+        "PACKSHOT_DATABASE_URL": "postgresql+psycopg://packshot@127.0.0.1:1/packshot",
+        "PACKSHOT_ROW_LIMITS": "4",
+    }
+    process = subprocess.run(
+        [sys.executable, "-m", "api"],
+        cwd=tmp_path,
+        env={name: value for name, value in os.environ.items() if "PACKSHOT" not in name}
+        | environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert "PACKSHOT_BUNDEL is no setting and is ignored; did you mean PACKSHOT_BUNDLE?" in (
+        process.stderr
+    )
+    assert "did you mean PACKSHOT_ROW_LIMIT?" in process.stderr
+    assert "Postgres at 127.0.0.1:1 does not answer" in process.stderr

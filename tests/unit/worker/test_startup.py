@@ -81,3 +81,12 @@ def test_a_processor_that_has_everything_is_not_worth_a_word():
     with capture_logs() as said:
         warn_of_processor({"avx2", "avx512f", "avx512_vnni"}, {"int8"})
     assert said == []
+
+
+def test_a_misspelt_variable_is_named_before_the_program_runs(monkeypatch):
+    monkeypatch.setenv("PACKSHOT_LEASE_SECOND", "5")
+    with capture_logs() as said:
+        assert run_or_explain(lambda _: 7) == 7
+    (line,) = (one for one in said if "PACKSHOT_LEASE_SECOND " in one["event"])
+    assert line["log_level"] == "warning"
+    assert line["event"].endswith("did you mean PACKSHOT_LEASE_SECONDS?")
