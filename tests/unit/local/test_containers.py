@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 from importlib.util import find_spec
 from pathlib import Path
@@ -164,8 +165,15 @@ def test_the_lock_of_the_api_image_is_a_part_of_the_other():
     small, large = packages("requirements-api.lock"), packages("requirements.lock")
     assert 50 < len(small) < len(large)
     assert small <= large
-    heavy = ("torch", "openvino", "nncf", "diffusers", "transformers", "numpy", "scipy")
+    heavy = ("torch", "openvino", "nncf", "diffusers", "transformers", "scipy")
     assert not [block for block in small if block.startswith(tuple(f"{name}==" for name in heavy))]
+
+
+def test_the_api_image_has_what_renditions_are_made_with():
+    locked = ROOT / "tests" / "integration" / "only_locked.py"
+    made = "from catalogue.renditions.rendering import render"
+    command = [sys.executable, str(locked), str(ROOT / "requirements-api.lock"), "-c", made]
+    subprocess.run(command, cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, check=True)
 
 
 def test_the_broker_keeps_what_it_is_told(services: dict[str, Any]):
