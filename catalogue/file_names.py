@@ -13,8 +13,8 @@ LONGEST = 120
 
 _UNSAFE = re.compile(r"[^\w.-]+")
 _NOT_PLAIN = re.compile(r"[^A-Za-z0-9_.]+")
-_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
-"""What Windows takes for a device, whatever follows the first dot."""
+_RESERVED = re.compile(r"(con|prn|aux|nul|(com|lpt)[\d¹²³])(\..*)?", re.IGNORECASE)
+"""What Windows takes for a device, whatever follows the first dot (Microsoft: "Naming Files")."""
 
 
 def safe(text: str) -> str:
@@ -22,14 +22,25 @@ def safe(text: str) -> str:
 
     Letters of every script, digits, `_`, `-` and `.` stay; a run of anything else becomes `-`.
     """
-    name = _UNSAFE.sub("-", unicodedata.normalize("NFC", text)).strip("-.")
-    name = name.encode()[:LONGEST].decode(errors="ignore")
-    return f"_{name}" if _RESERVED.fullmatch(name) else name
+    return _unreserved(_bounded(text))
 
 
 def plain(text: str) -> str:
-    """Turn a text into what Amazon takes: ASCII letters, digits, `_` and `.`."""
-    return _NOT_PLAIN.sub("_", safe(text)).strip("_.")
+    """Turn a text into what Amazon takes: ASCII letters, digits, `_` and `.`.
+
+    The result may be empty. It begins with `_` only where Windows could not keep it otherwise.
+    """
+    return _unreserved(_NOT_PLAIN.sub("_", _bounded(text)).strip("_."))
+
+
+def _bounded(text: str) -> str:
+    name = _UNSAFE.sub("-", unicodedata.normalize("NFC", text)).strip("-.")
+    return name.encode()[:LONGEST].decode(errors="ignore")
+
+
+def _unreserved(name: str) -> str:
+    """Keep a name from being a device's; the last step, because any other may undo it."""
+    return f"_{name}" if _RESERVED.fullmatch(name) else name
 
 
 class Names:

@@ -132,7 +132,7 @@ class _Slots:
 
     def __call__(self, one: Wanted) -> str:
         """Write the name of one image; what is wrong with it is noted."""
-        product = plain(one.sku).replace(".", "_") or f"line{one.line or 0}"
+        product = plain(one.sku.replace(".", "_")) or f"line{one.line or 0}"
         owner = self._owners.setdefault(product.casefold(), one)
         if owner.sku != one.sku:
             self.issues.add(

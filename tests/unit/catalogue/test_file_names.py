@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catalogue.file_names import Names, safe
+from catalogue.file_names import Names, plain, safe
 
 
 @pytest.mark.parametrize(
@@ -19,12 +19,45 @@ from catalogue.file_names import Names, safe
         ("靴-9", "靴-9"),
         ("con", "_con"),
         ("NUL.txt", "_NUL.txt"),
+        ("COM¹", "_COM¹"),  # Windows takes superscript digits for digits
         ("...", ""),
         ("", ""),
     ],
 )
 def test_a_sku_becomes_a_safe_name(sku: str, name: str) -> None:
     assert safe(sku) == name
+
+
+@pytest.mark.parametrize(
+    ("sku", "name"),
+    [
+        ("MUG-1 a", "MUG_1_a"),
+        ("_MUG_", "MUG"),
+        ("CON", "_CON"),
+        ("nul", "_nul"),
+        ("_con", "_con"),
+        ("Lpt1.tar.gz", "_Lpt1.tar.gz"),
+        ("-AUX-", "_AUX"),
+        ("COM²", "COM"),
+        ("CONE", "CONE"),
+        ("日本", ""),
+    ],
+)
+def test_a_plain_name_is_never_one_of_windows_devices(sku: str, name: str) -> None:
+    assert plain(sku) == name
+
+
+DEVICES = {"con", "prn", "aux", "nul"} | {
+    f"{port}{n}" for port in ("com", "lpt") for n in range(10)
+}
+
+
+@given(
+    st.sampled_from(sorted(DEVICES)), st.text("-_. ¹ä", max_size=3), st.text("-_. x", max_size=3)
+)
+def test_no_sku_gives_a_name_that_windows_cannot_keep(device: str, before: str, after: str) -> None:
+    for shaped in (safe(before + device + after), plain(before + device + after)):
+        assert shaped.partition(".")[0].lower() not in DEVICES
 
 
 def test_the_first_image_of_a_name_gets_it_and_later_ones_add_their_line() -> None:

@@ -50,6 +50,17 @@ def test_amazon_gets_its_slots_over_the_whole_sheet():
     ]  # fmt: skip
 
 
+def test_amazons_names_can_be_unpacked_on_windows():
+    names, issues = named([("CON", 1, 2), ("nul", 1, 3), ("con.blue", 1, 4)], "amazon_secondary")
+    assert issues == []
+    assert names["amazon_secondary"] == ["_CON.PT01.jpg", "_nul.PT01.jpg", "con_blue.PT01.jpg"]
+
+
+def test_a_sku_that_is_written_as_a_device_is_made_to_be_one_sku_only():
+    _, issues = named([("CON", 1, 2), ("_CON", 1, 3)], "amazon_secondary")
+    assert [issue["line"] for issue in issues] == [3]
+
+
 def test_a_single_request_for_a_later_variant_has_its_slot():
     assert named([("MUG", 3, None)], "amazon_secondary")[0]["amazon_secondary"] == ["MUG.PT03.jpg"]
 
