@@ -9,6 +9,7 @@ from catalogue.issues import Issues, refuse
 from catalogue.limits import Limits
 from catalogue.mapping import PARAMETERS, is_given, read_value
 from catalogue.names import canonical, closest, suggestion
+from catalogue.photographs import note_photographs
 from catalogue.prompts import Prompts, cut_off_warning, missing_columns
 from catalogue.sheet import Row, Sheet, Source
 from catalogue.tokens import TokenLimit
@@ -60,6 +61,8 @@ def examine(
     for warning in sheet.warnings:
         warnings.add(warning.message, line=warning.line, column=warning.column)
     _warn_of_unused(sheet, columns, warnings)
+    if photographs := note_photographs(sheet):
+        warnings.add(photographs.message, line=photographs.line, column=photographs.column)
 
     reader = _RowReader(base, columns, limits, issues)
     rows = _read(sheet.rows, reader, prompts, issues)
