@@ -14,7 +14,7 @@ from api.rendition_schemas import RenditionLink, RenditionList, RenditionView
 from api.services import Services
 from catalogue.channels import Channel, UnknownChannelError, find_channel
 from catalogue.file_names import Names
-from catalogue.renditions.notes import note_on
+from catalogue.renditions.notes import note_on, round_factor
 from core.errors import NotFoundError
 from core.lifecycle import renditions
 from core.models import Image, Job, Rendition
@@ -105,7 +105,8 @@ def link_to(
 
 def _outcome(channel: Channel, made: Rendition) -> dict[str, Any]:
     note = note_on(channel, ground=made.ground, upscaled=made.upscaled)
-    return {"ground": made.ground, "upscaled": made.upscaled, "fill": made.fill, "note": note}
+    factor = round_factor(made.upscaled)
+    return {"ground": made.ground, "upscaled": factor, "fill": made.fill, "note": note}
 
 
 def links_of(

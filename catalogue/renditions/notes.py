@@ -3,6 +3,14 @@
 from catalogue.channels import Channel, Ground
 
 
+def round_factor(factor: float | None) -> float | None:
+    """Round an enlargement to what a reader can use: 2.3, 12; None where none is to be seen."""
+    if factor is None:
+        return None
+    rounded = round(factor, 1) if factor < 10 else float(round(factor))
+    return rounded if rounded > 1 else None
+
+
 def note_on(channel: Channel, *, ground: str, upscaled: float | None) -> str | None:
     """Say where a rendition falls short of its channel's rules; None: nowhere.
 
@@ -17,6 +25,6 @@ def note_on(channel: Channel, *, ground: str, upscaled: float | None) -> str | N
             f"The background is not white, as {channel.name.partition('.')[0]} wants it: it was "
             "drawn in another colour, and kept."
         )
-    if upscaled is not None:
-        notes.append(f"It was scaled up {upscaled:g} times, which adds no detail.")
+    if factor := round_factor(upscaled):
+        notes.append(f"It was enlarged {factor:g}×, which adds no detail.")
     return " ".join(notes) or None

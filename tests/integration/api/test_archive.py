@@ -179,11 +179,11 @@ def test_what_falls_short_of_a_channel_is_told_in_job_manifest_and_results(clien
     walmart, web = job["renditions"]
     assert (walmart["ground"], web["ground"]) == ("kept", "kept")
     assert walmart["note"].startswith(note)
-    assert "It was scaled up" in walmart["note"]
+    assert "It was enlarged" in walmart["note"]
     assert web["note"] is None
     manifest = client.get(batch["links"]["manifest"]).text.splitlines()
     assert json.loads(manifest[0])["renditions"] == job["renditions"]
     first, second = csv.DictReader(io.StringIO(client.get(batch["links"]["results"]).text))
     assert first["walmart_note"] == walmart["note"]
-    assert second["walmart_note"].startswith("It was scaled up")
+    assert second["walmart_note"].startswith("It was enlarged")
     assert first["web_note"] == second["web_note"] == ""

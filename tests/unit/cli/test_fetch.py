@@ -84,7 +84,7 @@ def test_missing_images_are_told_after_the_zip_is_there(tmp_path: Path) -> None:
     assert (tmp_path / "images.zip").read_bytes() == b"zip for everybody"
 
 
-KEPT, SCALED = "The background is not white.", "It was scaled up 2 times."
+KEPT, SCALED = "The background is not white.", "It was enlarged 2×."
 
 
 def noted(sku: str, **notes: str) -> Job:
@@ -109,6 +109,21 @@ def test_every_note_is_told_once_with_the_first_sku(
         f"walmart, 2 images, first CUP: {KEPT}",
         f"walmart, 1 image JUG: {SCALED}",
         f"web, 1 image JUG: {SCALED}",
+    ]
+
+
+def test_notes_that_differ_by_a_factor_are_told_as_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    enlarged = "It was enlarged {}×, which adds no detail."
+    factors = ["2.3", "12", "4", "2.3", "1.7"]
+    jobs = [noted(f"MUG{n}", web=enlarged.format(one)) for n, one in enumerate(factors)]
+    jobs.append(noted("CUP", web=f"{KEPT} {enlarged.format(3)}"))
+    client = client_of(FakeServer(jobs))
+    fetch(client, client.batch("b1"), tmp_path)
+    assert capsys.readouterr().err.splitlines()[-2:] == [
+        f"web, 5 images, first MUG0: {enlarged.format('1.7 to 12')}",
+        f"web, 1 image CUP: {KEPT} {enlarged.format(3)}",
     ]
 
 
@@ -142,7 +157,7 @@ def test_who_named_no_channel_is_asked_for_no_notes(tmp_path: Path) -> None:
 def test_a_great_number_of_notes_is_cut_short(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    jobs = [noted(f"MUG{n}", web=f"It was scaled up {n} times.") for n in range(25)]
+    jobs = [noted(f"MUG{n}", web=f"Its corner {n} is dark.") for n in range(25)]
     client = client_of(FakeServer(jobs))
     fetch(client, client.batch("b1"), tmp_path)
     assert "and 5 more notes; results.csv has them" in capsys.readouterr().err

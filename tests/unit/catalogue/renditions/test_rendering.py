@@ -11,7 +11,7 @@ from PIL import Image
 
 from bundles.starter.attributes import Background, Colour
 from catalogue.channels import PRESETS, Channel, find_channel
-from catalogue.renditions.notes import note_on
+from catalogue.renditions.notes import note_on, round_factor
 from catalogue.renditions.rendering import RenditionError, render
 from catalogue.renditions.scene import look
 from core.errors import InvalidImageError
@@ -208,4 +208,14 @@ def test_a_note_says_where_a_rendition_falls_short(name, mug):
     made = render(mug, channel)
     note = note_on(channel, ground=made.ground, upscaled=made.upscaled)
     assert (note is None) == (name == "web")
-    assert note is None or note.startswith("It was scaled up")
+    assert note is None or note.startswith("It was enlarged")
+
+
+@pytest.mark.parametrize(
+    ("factor", "said"),
+    [(2.34375, 2.3), (1.96, 2.0), (11.71875, 12.0), (9.96, 10.0), (1.04, None), (None, None)],
+)
+def test_factors_are_rounded_to_what_a_reader_can_use(factor, said):
+    assert round_factor(factor) == said
+    note = note_on(find_channel("walmart"), ground="white", upscaled=factor)
+    assert note == (said and f"It was enlarged {said:g}×, which adds no detail.")
