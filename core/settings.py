@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import Literal
 
 from dotenv import dotenv_values
-from pydantic import Field, PositiveFloat, PositiveInt, SecretStr
+from pydantic import (
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from core.cache_mode import CacheMode
@@ -22,6 +29,9 @@ ENV_FILE = ".env"
 
 OF_THE_COMMAND = ("PACKSHOT_URL", "PACKSHOT_KEY")
 """What the `packshot` command reads beside the settings: the server that it talks to."""
+
+HEARTBEATS_PER_LEASE = 2
+"""Least pauses between a worker's heartbeats that a lease must outlive."""
 
 
 class Settings(BaseSettings):
@@ -164,10 +174,15 @@ class Settings(BaseSettings):
     )
     lease_seconds: PositiveFloat = Field(
         default=60.0,
-        description="A worker that shows no progress for this long loses its images.",
+        allow_inf_nan=False,
+        description="A worker that shows no progress for this long loses its images; a model call "
+        "in progress is progress until `PACKSHOT_WATCHDOG_SECONDS`. At least twice "
+        "`PACKSHOT_HEARTBEAT_SECONDS`.",
     )
     heartbeat_seconds: PositiveFloat = Field(
-        default=1.0, description="How often a worker renews leases and looks for cancellations."
+        default=1.0,
+        allow_inf_nan=False,
+        description="How often a worker renews leases and looks for cancellations.",
     )
     health_file: str = Field(
         default="",
@@ -178,7 +193,10 @@ class Settings(BaseSettings):
         default=3, description="Times an image is tried before it fails."
     )
     watchdog_seconds: PositiveFloat = Field(
-        default=300.0, description="A model call that takes longer ends the worker process."
+        default=300.0,
+        allow_inf_nan=False,
+        description="A model call that takes longer ends the worker process. At least "
+        "`PACKSHOT_HEARTBEAT_SECONDS`.",
     )
     worker_max_rss_mib: int = Field(
         default=0,
@@ -337,6 +355,30 @@ class Settings(BaseSettings):
         default="auto",
         description="How log lines look: json, console, or auto: console in a terminal.",
     )
+
+    # Of the last of the three fields and not of the model: an error of the model quotes every
+    # setting, passwords included.
+    @field_validator("watchdog_seconds")
+    @classmethod
+    def _leases_outlive_heartbeats(cls, watchdog: float, info: ValidationInfo) -> float:
+        """Check that leases and watchdog leave room for heartbeats.
+
+        Raises:
+            ValueError: A healthy worker could lose its images between two heartbeats.
+        """
+        lease, heartbeat = info.data.get("lease_seconds"), info.data.get("heartbeat_seconds")
+        if lease is None or heartbeat is None:  # not usable themselves, which is said
+            return watchdog
+        # A lease is renewed at the first heartbeat after a quarter of it.
+        if lease < HEARTBEATS_PER_LEASE * heartbeat or watchdog < heartbeat:
+            raise ValueError(
+                f"PACKSHOT_LEASE_SECONDS is {lease:g}, PACKSHOT_HEARTBEAT_SECONDS {heartbeat:g} "
+                f"and PACKSHOT_WATCHDOG_SECONDS {watchdog:g}: a lease must be at least "
+                f"{HEARTBEATS_PER_LEASE} times as long as the pause between heartbeats, and the "
+                "watchdog's limit at least as long as that pause, or healthy workers lose their "
+                "images. Raise the lease or the watchdog's limit, or lower the heartbeat."
+            )
+        return watchdog
 
 
 def unknown_settings(

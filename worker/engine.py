@@ -79,7 +79,8 @@ class Engine:
             model.encode, budget=embedding_budget, pinned=("", negative_prompt)
         )
         self.ticks = 0
-        """Model calls that have ended; it grows as long as the engine is alive and has work."""
+        """Model calls that have ended; it grows as long as the engine is alive and has work. A call
+        may take longer than a lease: see `computing`."""
         self._watchdog = watchdog or Watchdog(limit_seconds=float("inf"))
         self._changed = threading.Condition()
         # All of these are read and written under the condition's lock.
@@ -174,6 +175,11 @@ class Engine:
         self._watchdog.stop()
         for ticket in [row.ticket for row in (*self._rows.values(), *self._finished)]:
             ticket.fail(RowHandedBackError("the engine was closed"))
+
+    @property
+    def computing(self) -> bool:
+        """Whether a model call is in progress that the watchdog has no reason to end."""
+        return self._watchdog.computing
 
     # The loops
 

@@ -23,6 +23,10 @@ class Progress(Protocol):
     ticks: int
     """Grows as long as the engine is alive and has work."""
 
+    @property
+    def computing(self) -> bool:
+        """Whether a model call is in progress that may still take its time."""
+
     def cancel(self, identity: UUID) -> None:
         """Take a row out before its next step."""
 
@@ -98,9 +102,10 @@ class Leases:
         if not leases:
             return
         due = time.monotonic() - self._renewed_at >= self.lease_seconds / 4
-        ticks = self._engine.ticks
-        # A hung engine must not hold its images for ever: no progress, no renewal.
-        progress = ticks != self._renewed_ticks
+        # A hung engine must not hold its images for ever: no progress, no renewal. A healthy call
+        # may take longer than a lease; one that takes too long ends with the process.
+        computing, ticks = self._engine.computing, self._engine.ticks
+        progress = computing or ticks != self._renewed_ticks
         ids = [lease.claim.generation_id for lease in leases]
         renewed = [lease.claim.generation_id for lease in leases if progress or lease.computed]
         with self._database.session() as session:

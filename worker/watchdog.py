@@ -59,6 +59,13 @@ class Watchdog:
             with self._lock:
                 del self._calls[key]
 
+    @property
+    def computing(self) -> bool:
+        """Whether a call is in progress, and none has taken longer than the limit."""
+        now = time.monotonic()
+        with self._lock:
+            return bool(self._calls) and not self._late(now)
+
     def bite(self, reason: str) -> None:
         """Do what a call that took too long leads to."""
         self._on_bite(reason)
@@ -67,7 +74,11 @@ class Watchdog:
         while not self._stopped.wait(min(1.0, self._limit / 4)):
             now = time.monotonic()
             with self._lock:
-                late = [name for name, since in self._calls.values() if now - since > self._limit]
+                late = self._late(now)
             if late:
                 self.bite(f"the {late[0]} has not answered for {self._limit:.0f} s")
                 return
+
+    def _late(self, now: float) -> list[str]:
+        """Name the calls that have taken longer than the limit; the caller holds the lock."""
+        return [name for name, since in self._calls.values() if now - since > self._limit]

@@ -25,6 +25,7 @@ class Engine:
     """Draws the same mug for everybody."""
 
     ticks = 0
+    computing = False
 
     def submit(self, request):
         ticket = Ticket(request=request, submitted=0.0)

@@ -29,6 +29,7 @@ class Engine:
 
     def __init__(self):
         self.ticks = 0
+        self.computing = False
         self.requests = []
         self.canceled = []
         self.answer = RowResult(image=np.zeros((64, 64, 3), np.uint8), seconds=0.5, steps=4)

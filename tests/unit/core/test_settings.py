@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from core.settings import Settings, unknown_settings
 
@@ -92,3 +93,47 @@ def test_a_process_names_them_at_its_start_and_goes_on(tmp_path):
     )
     assert "did you mean PACKSHOT_ROW_LIMIT?" in process.stderr
     assert "Postgres at 127.0.0.1:1 does not answer" in process.stderr
+
+
+def settings(**values: float) -> Settings:
+    return Settings(_env_file=None, **values)  # type: ignore[call-arg, arg-type]
+
+
+@pytest.mark.parametrize(
+    ("lease", "heartbeat", "watchdog"),
+    [(60, 1, 300), (2, 1, 300), (0.2, 0.1, 0.1), (600, 1, 300), (10, 1, 10)],
+)
+def test_leases_that_outlive_heartbeats_are_accepted(
+    lease: float, heartbeat: float, watchdog: float
+):
+    made = settings(lease_seconds=lease, heartbeat_seconds=heartbeat, watchdog_seconds=watchdog)
+    assert made.lease_seconds == lease
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"lease_seconds": 1.5},
+        {"heartbeat_seconds": 60},
+        {"heartbeat_seconds": 30.5},
+        {"watchdog_seconds": 0.5},
+        {"lease_seconds": 20, "heartbeat_seconds": 10, "watchdog_seconds": 9},
+    ],
+)
+def test_leases_that_healthy_workers_would_lose_are_refused(
+    values: dict[str, float], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("PACKSHOT_S3_SECRET_ACCESS_KEY", "only-ours")
+    with pytest.raises(ValidationError) as refused:
+        settings(**values)
+    message = str(refused.value)
+    for name in ("LEASE", "HEARTBEAT", "WATCHDOG"):
+        assert f"PACKSHOT_{name}_SECONDS" in message
+    assert "only-ours" not in message
+
+
+@pytest.mark.parametrize("name", ["lease_seconds", "heartbeat_seconds", "watchdog_seconds"])
+@pytest.mark.parametrize("value", [float("inf"), float("nan"), 0])
+def test_a_time_without_end_is_refused(name: str, value: float):
+    with pytest.raises(ValidationError, match=name):
+        settings(**{name: value})
