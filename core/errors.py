@@ -167,6 +167,12 @@ class GenerationFailedError(PackshotError):
     retry_helps = True
 
 
+class GenerationImpossibleError(PackshotError):
+    """The model cannot make this image, however often it is tried; the reason says why."""
+
+    code = "generation_impossible"
+
+
 class WorkerLostError(PackshotError):
     """The worker was lost each time it computed this image (out of memory or killed)."""
 

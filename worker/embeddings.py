@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from core.cache_stats import EVERYBODY, Level, Outcome, count, hold
 from core.eviction import BoundedMap, Policy
 from core.fingerprint import canonical_text
+from worker.finite import check_finite
 
 Embedding = NDArray[np.float32]
 """(tokens, features): the text encoder's last hidden state of one text."""
@@ -62,6 +63,10 @@ class EmbeddingCache:
         Args:
             texts: Any number.
             tenants: Whose each one is; None: nobody's in particular.
+
+        Raises:
+            NotFiniteError: The embedding of one of them is not finite. It is not kept, those of
+                the others are.
         """
         keys = [
             self._key(text, tenant)
@@ -92,11 +97,14 @@ class EmbeddingCache:
             self._encoded_texts += len(texts)
             self._encoded_seconds += seconds
         fresh = {key: encoded[key[1]].copy() for key in keys}
-        for key, embedding in fresh.items():
+        finite = {key: one for key, one in fresh.items() if np.isfinite(one).all()}
+        for key, embedding in finite.items():
             if key[1] in self._pinned_texts:
                 self._pinned[key] = embedding
             else:
                 self._cache.put(key, embedding, size=embedding.nbytes)
+        # The text encoder computes in single precision, whatever the rest does.
+        check_finite("the text encoder's output", *fresh.values(), precision="f32")
         return fresh
 
     def _count(self, keys: Sequence[Key], missing: Collection[Key]) -> None:

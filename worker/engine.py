@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from core.cache_stats import EVERYBODY
 from worker.embeddings import Embedding, EmbeddingCache
 from worker.features import Courses, RowFeatures
+from worker.finite import ImpossibleError
 from worker.isolation import isolated
 from worker.metrics import STAGE_SECONDS, UNET_BATCH_IMAGES, UNET_STEPS
 from worker.model import Array, Features, Model, StepInputs
@@ -34,6 +35,7 @@ from worker.rows import (
     RowExpiredError,
     RowFailedError,
     RowHandedBackError,
+    RowImpossibleError,
     RowRequest,
     RowResult,
     Ticket,
@@ -268,6 +270,7 @@ class Engine:
             prompt=prompt,
             negative=negative,
             features=RowFeatures(course) if course else None,
+            precision=self.model.precision,
         )
 
     def _tick(self) -> None:
@@ -412,6 +415,12 @@ def _fail_row(row: Row, error: Exception) -> None:
 
 def _fail(ticket: Ticket, error: Exception) -> None:
     log.error("generation %s failed alone", ticket.request.identity, exc_info=error)
-    failure = RowFailedError(f"{type(error).__name__}: {error}")
+    # What began with another row's latents may do without them.
+    again = ticket.request.start is not None or not isinstance(error, ImpossibleError)
+    failure = (
+        RowFailedError(f"{type(error).__name__}: {error}")
+        if again
+        else RowImpossibleError(str(error))
+    )
     failure.__cause__ = error
     ticket.fail(failure)

@@ -8,6 +8,7 @@ from prometheus_client import Counter
 from core.errors import (
     DeadlineExceededError,
     GenerationFailedError,
+    GenerationImpossibleError,
     PackshotError,
     WorkerLostError,
 )
@@ -19,7 +20,12 @@ FAILED_IMAGES = Counter(
     ["error_code"],
 )
 
-for _error in (DeadlineExceededError, GenerationFailedError, WorkerLostError):
+for _error in (
+    DeadlineExceededError,
+    GenerationFailedError,
+    GenerationImpossibleError,
+    WorkerLostError,
+):
     # There from the start: what never happened is 0 for an alert, and not unknown.
     FAILED_IMAGES.labels(_error.code)
 

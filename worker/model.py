@@ -44,6 +44,10 @@ class Model(Protocol):
         """Whether the UNet takes the guidance scale as an input (as distilled ones do)."""
 
     @property
+    def precision(self) -> str:
+        """What UNet and decoder compute in, as OpenVINO calls it: `f32`, `bf16` or `f16`."""
+
+    @property
     def feature_caching(self) -> DeepCache | BlockCache | None:
         """What pictures keep between their steps; None: nothing."""
 

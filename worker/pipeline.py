@@ -18,6 +18,7 @@ from bundles.step_plan import FULL
 from core.errors import BundleError, last_line
 from core.settings import Settings
 from worker.features import load_alignment
+from worker.finite import check_finite
 from worker.model import Array, Features, StepInputs
 from worker.precision import inference_precision
 from worker.tiling import decode_tiled
@@ -91,7 +92,9 @@ class Pipeline:
         exact = alone | {"INFERENCE_PRECISION_HINT": "f32"}
         encoder, decoder = self._read("text_encoder"), self._read("vae_decoder")
         self._text_encoder = self._compile(encoder, exact).create_infer_request()
-        self._vae_decoder = self._compile(decoder, alone).create_infer_request()
+        compiled = self._compile(decoder, alone)
+        self.precision = str(compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name())
+        self._vae_decoder = compiled.create_infer_request()
         self.feature_caching = feature_caching
         self.alignment = load_alignment(folder) if feature_caching else None
         self._unet = self.compile_unet(plan)
@@ -132,7 +135,11 @@ class Pipeline:
         return self._variants[place].run(inputs)
 
     def decode(self, latents: Array) -> NDArray[np.uint8]:
-        """Decode (images, channels, height, width) to RGB (images, height, width, 3)."""
+        """Decode (images, channels, height, width) to RGB (images, height, width, 3).
+
+        Raises:
+            NotFiniteError: What was decoded of one of them is not finite.
+        """
         height, width = latents.shape[2:]
         if self._tile and max(height, width) > self._tile:
             parts = [self._decode_tiled(image) for image in np.split(latents, len(latents))]
@@ -141,6 +148,7 @@ class Pipeline:
             at_once = max(1, self._tile**2 // (height * width)) if self._tile else len(latents)
             starts = range(0, len(latents), at_once)
             parts = [self._decode(latents[start : start + at_once]) for start in starts]
+        check_finite("the decoder's output", *parts, precision=self.precision)
         return np.concatenate([to_pixels(part) for part in parts])
 
     def compile_unet(self, plan: Plan) -> UNet:

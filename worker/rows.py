@@ -32,6 +32,10 @@ class RowFailedError(RowError):
     """The model failed on this row, alone; the cause is chained."""
 
 
+class RowImpossibleError(RowFailedError):
+    """The model would fail on this row each time; the cause is chained."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Start:
     """Where a row begins that need not begin with noise."""

@@ -19,7 +19,13 @@ from sqlmodel import Session, col
 from catalogue.renditions.store import Renditions
 from core.cache_stats import Level, Outcome, count
 from core.database import DATABASE_ERRORS, Database
-from core.errors import DeadlineExceededError, GenerationFailedError, first_line
+from core.errors import (
+    DeadlineExceededError,
+    GenerationFailedError,
+    GenerationImpossibleError,
+    PackshotError,
+    first_line,
+)
 from core.lifecycle import cancellation, claims, settlement
 from core.lifecycle.claims import Claim
 from core.lifecycle.settlement import Finished
@@ -39,6 +45,7 @@ from worker.rows import (
     RowExpiredError,
     RowFailedError,
     RowHandedBackError,
+    RowImpossibleError,
     RowRequest,
     RowResult,
     Ticket,
@@ -318,13 +325,13 @@ class Runner:
     def _fail(self, claim: Claim, error: Exception) -> Delivery:
         """Count the attempt: try again later, alone, or give up."""
         log.error("attempt failed", attempt=claim.attempt, exc_info=error)
-        if claim.attempt >= self._max_attempts:
-            failure = GenerationFailedError(
-                f"The model failed on this image {claim.attempt} times ({_reason(error)}); "
-                "the worker's log has the traceback."
-            )
+        failure = self._final(claim, error)
+        if failure:
             return self._leave(
-                claim, Delivery.FAILED, lambda session: settlement.fail(session, claim, failure)
+                claim,
+                Delivery.FAILED,
+                lambda session: settlement.fail(session, claim, failure),
+                error=type(failure),
             )
         delay_seconds = self._pause_seconds * 2 ** (claim.attempt - 1)
         return self._leave(
@@ -333,8 +340,24 @@ class Runner:
             lambda session: claims.retry_later(session, claim, delay_seconds=delay_seconds),
         )
 
+    def _final(self, claim: Claim, error: Exception) -> PackshotError | None:
+        """Say why it is given up; None where another attempt may bring it."""
+        if isinstance(error, RowImpossibleError):
+            return GenerationImpossibleError(f"The model cannot make this image: {_reason(error)}.")
+        if claim.attempt < self._max_attempts:
+            return None
+        return GenerationFailedError(
+            f"The model failed on this image {claim.attempt} times ({_reason(error)}); "
+            "the worker's log has the traceback."
+        )
+
     def _leave(
-        self, claim: Claim, left: Delivery, transaction: Callable[[Session], bool]
+        self,
+        claim: Claim,
+        left: Delivery,
+        transaction: Callable[[Session], bool],
+        *,
+        error: type[PackshotError] = GenerationFailedError,
     ) -> Delivery:
         """Give a claim up; where it held no more, say how its generation stands."""
 
@@ -345,7 +368,7 @@ class Runner:
         try:
             if self._patiently(DATABASE_ERRORS, leave):
                 if left is Delivery.FAILED:
-                    count_failed(GenerationFailedError)
+                    count_failed(error)
                 return left
         except Exception:
             log.exception("claim not given up: its lease runs out, then it is queued again")

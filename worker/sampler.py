@@ -132,7 +132,11 @@ class Sampler:
         )[0]
         self._position += 1
         if self._position in self._keep:
-            self.kept[self._position] = self.latents.astype(np.float16)
+            # What is too large for halves becomes infinite, and nobody begins with that.
+            with np.errstate(over="ignore"):
+                halves = self.latents.astype(np.float16)
+            if np.isfinite(halves).all():
+                self.kept[self._position] = halves
 
     def _go_to(self, start: Start) -> None:
         if start.latents.shape != self.latents.shape:

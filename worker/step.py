@@ -9,6 +9,7 @@ import numpy as np
 from bundles.step_plan import FULL
 from worker.embeddings import Embedding
 from worker.features import RowFeatures, Side
+from worker.finite import check_finite
 from worker.model import Array, Features, StepInputs
 from worker.rows import Ticket
 from worker.sampler import Sampler
@@ -27,6 +28,11 @@ class Prediction:
     left: Mapping[Side, Features]
     """What the row keeps for later steps."""
 
+    @property
+    def outputs(self) -> Sequence[Array]:
+        """What was predicted: once, or twice where guidance is on."""
+        return [self.guess] if self.unconditional is None else [self.guess, self.unconditional]
+
 
 @dataclass(eq=False, kw_only=True)
 class Row:
@@ -39,6 +45,8 @@ class Row:
     """None without guidance: the row then costs one UNet row instead of two."""
     features: RowFeatures | None = None
     """None where nothing is kept between steps."""
+    precision: str = "f32"
+    """What the UNet computes in."""
 
     @property
     def guided(self) -> bool:
@@ -66,10 +74,23 @@ class Row:
         return self.features.wanted(self.sampler.position, place) if self.features else ()
 
     def advance(self, prediction: Prediction) -> None:
-        """Take a step."""
+        """Take a step.
+
+        Raises:
+            NotFiniteError: The UNet's prediction, its features or what the scheduler made of them
+                are not finite; nothing of them is kept.
+        """
+        call = f"in call {self.sampler.position + 1} of {self.sampler.calls}"
+        left = [feature for features in prediction.left.values() for feature in features.values()]
+        check_finite(
+            f"the UNet's output {call}", *prediction.outputs, *left, precision=self.precision
+        )
         if self.features:
             self.features.leave(self.sampler.position, prediction.place, prediction.left)
         self.sampler.step(prediction.guess, prediction.unconditional)
+        check_finite(
+            f"what the scheduler made {call}", self.sampler.latents, precision=self.precision
+        )
 
 
 class Call:

@@ -21,6 +21,7 @@ from tests.integration.model.conftest import (
     psnr,
 )
 from worker.engine import Engine
+from worker.finite import NotFiniteError
 from worker.pipeline import Pipeline
 
 SAME_AS_DIFFUSERS_DB = 40.0
@@ -55,6 +56,14 @@ def test_an_image_is_the_one_that_diffusers_makes(
         generator=torch.Generator().manual_seed(request.seed),
     ).images
     assert psnr(ours, np.asarray(theirs)) >= SAME_AS_DIFFUSERS_DB
+
+
+def test_pixels_that_are_no_numbers_are_no_image(pipeline):
+    latents = np.zeros((2, 4, 16, 16), np.float32)
+    assert pipeline.decode(latents).shape == (2, 128, 128, 3)
+    latents[1, 0, 3, 3] = np.nan
+    with pytest.raises(NotFiniteError, match=f"decoder.*{pipeline.precision}"):
+        pipeline.decode(latents)
 
 
 def test_an_image_is_the_same_alone_and_in_company(engine, make):

@@ -18,6 +18,7 @@ from worker.rows import (
     RowExpiredError,
     RowFailedError,
     RowHandedBackError,
+    RowImpossibleError,
     RowResult,
     Ticket,
 )
@@ -252,6 +253,20 @@ def test_a_failure_is_tried_again_alone_and_then_given_up(shop, run, engine, fai
     assert "ValueError: bad latents" in job.error_message
     assert shop.batch_of(jobs[0]).open_jobs == 0
     assert failed("generation_failed") == 1
+
+
+def test_what_can_never_succeed_is_tried_once(shop, run, engine, failed):
+    jobs = shop.want("red mug", batch=True).job_ids
+    engine.answer = RowImpossibleError("the UNet's output is not finite")
+    assert [run(jobs[0]), run(jobs[0])] == [Delivery.FAILED, Delivery.FAILED]
+    assert len(engine.requests) == 1
+    job = shop.job(jobs[0])
+    assert (job.state, job.error_code) == (JobState.FAILED, "generation_impossible")
+    assert job.error_message == (
+        "The model cannot make this image: the UNet's output is not finite."
+    )
+    assert shop.images() == []
+    assert (failed("generation_impossible"), failed("generation_failed")) == (1, 0)
 
 
 def test_a_failed_attempt_waits_for_the_sweepers_message(shop, run, engine):

@@ -35,6 +35,7 @@ class ArithmeticModel:
         "steps_offset": 1,
     }
     embeds_guidance = False
+    precision = "f32"
     feature_caching = None
     alignment = None
 
