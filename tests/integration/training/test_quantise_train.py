@@ -14,6 +14,7 @@ from bundles.training.quantised import KEPT, load_quantised
 from bundles.training.record import load_record
 from bundles.training.trained import trained_unet
 from core.errors import BundleError
+from tests.int8 import exact_int8
 from tests.integration.training.conftest import Interrupted
 
 PLAN = TokenMergingPlan(ratios=(0.5,))
@@ -85,7 +86,7 @@ def test_openvino_gets_int8_weights_and_open_dimensions(model):
 
 def test_openvino_predicts_what_was_trained_at_any_size(trained, model, inputs):
     unet = load_quantised(trained, PLAN)
-    compiled = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    compiled = ov.Core().compile_model(model, "CPU", exact_int8())
     for rows, side in ((3, 8), (1, 6), (2, 7)):
         part = {name: value[:rows] for name, value in inputs.items()}
         part["sample"] = part["sample"][..., :side, :side]

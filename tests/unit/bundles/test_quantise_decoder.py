@@ -14,6 +14,7 @@ from bundles.quantise.calibration import HELD_ASIDE, PICTURES, draw_calibration
 from bundles.quantise.decoder import quantise_decoder
 from bundles.source import read_profile
 from bundles.unet import convert_unet
+from tests.int8 import exact_int8
 
 STEPS = 2
 
@@ -58,7 +59,7 @@ def latents(microscopic: Path, unet: ov.Model, workdir: Path, quantised: Any) ->
 
 
 def decode(model: ov.Model, latents: np.ndarray) -> np.ndarray:
-    return ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(latents)[0]
+    return ov.Core().compile_model(model, "CPU", exact_int8())(latents)[0]
 
 
 def test_weights_become_int8_and_images_stay_alike(decoder, quantised, latents):
