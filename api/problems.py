@@ -193,6 +193,9 @@ def unexpected_problem(request: Request, error: Exception) -> Response:
         status=500,
         detail=f"Something in packshot went wrong. The server's log has it under the request id "
         f"{request_id(request.scope)}.",
+        # The server closes the connection behind an error that it logs: a client that kept it for
+        # its next request would find it reset.
+        headers={"Connection": "close"},
     )
 
 

@@ -176,6 +176,7 @@ def test_work_without_its_answer_is_undone(client, database, shop, monkeypatch):
         answer = client.post("/v1/jobs", json=MUG, headers=headers)
     assert answer.status_code == 500
     assert answer.json()["code"] == "internal_error"
+    assert answer.headers["Connection"] == "close"
     assert shop.all(Job) == []
     assert client.post("/v1/jobs", json=MUG, headers=headers).status_code == 202
     assert len(shop.all(Job)) == 1
