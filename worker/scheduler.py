@@ -12,7 +12,9 @@ admission. So another tenant's thousand rows are one row ahead of a newcomer, no
 tenant's turn its keys take turns in the same way, so that many keys of one tenant are one tenant
 still. *Who steps next* is answered by stride scheduling (Waldspurger and Weihl, 1995) between
 groups: rows of one shape form a group and step together; each group advances its own virtual time
-by the inverse of its weight, and the least advanced steps.
+by the inverse of its weight, and the least advanced steps. Rows that run alone are each a group,
+but those of one shape have one group's weight together: however many retries there are, they leave
+the others half of the calls.
 
 Where several streams step at the same time, a group's rows are shared out among them anew at each
 call: a stream takes its even share of the rows that no other stream has, those first that have
@@ -27,6 +29,7 @@ then stay together.
 import math
 from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 from uuid import UUID
 
 from core.lanes import Lane
@@ -40,6 +43,14 @@ WEIGHT: Mapping[Lane, float] = {Lane.INTERACTIVE: 4.0, Lane.STANDARD: 2.0, Lane.
 
 PATIENCE = 8
 """Calls of rows in other phases that a row lets pass before its own phase goes first."""
+
+
+class GroupKey(NamedTuple):
+    """What rows that can share a call have in common."""
+
+    shape: Hashable
+    alone: UUID | None
+    """The row that the group is, where it shares no call."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,9 +71,9 @@ class Candidate:
     """Never shares a call."""
 
     @property
-    def group(self) -> Hashable:
+    def group(self) -> GroupKey:
         """The rows it can share a call with."""
-        return (self.shape, self.identity) if self.solo else (self.shape, None)
+        return GroupKey(shape=self.shape, alone=self.identity if self.solo else None)
 
     @property
     def rank(self) -> tuple[float, float]:
@@ -171,8 +182,8 @@ class RowScheduler:
         self.row_limit = row_limit
         self.streams = streams
         self._waiting: dict[UUID, Candidate] = {}
-        self._groups: dict[Hashable, Group] = {}
-        self._turns: dict[tuple[Hashable, Lane], LaneTurns] = {}
+        self._groups: dict[GroupKey, Group] = {}
+        self._turns: dict[tuple[GroupKey, Lane], LaneTurns] = {}
         self._calls: dict[int, dict[UUID, Group]] = {stream: {} for stream in range(streams)}
         self._virtual_time = 0.0
 
@@ -244,20 +255,20 @@ class RowScheduler:
             self._forget_keys(key, rows)
         return admitted
 
-    def _forget_keys(self, key: Hashable, waiting: Sequence[Candidate]) -> None:
+    def _forget_keys(self, key: GroupKey, waiting: Sequence[Candidate]) -> None:
         """Keep a group's turns among keys of those tenants only that have rows waiting for it."""
         for lane in Lane:
             if turns := self._turns.get((key, lane)):
                 turns.keep({row.tenant for row in waiting if row.lane is lane})
 
-    def _waiting_by_group(self) -> Mapping[Hashable, list[Candidate]]:
+    def _waiting_by_group(self) -> Mapping[GroupKey, list[Candidate]]:
         """Give the waiting rows of each group, best rank first."""
-        groups: dict[Hashable, list[Candidate]] = {}
+        groups: dict[GroupKey, list[Candidate]] = {}
         for row in sorted(self._waiting.values(), key=lambda row: row.rank):
             groups.setdefault(row.group, []).append(row)
         return groups
 
-    def _next(self, key: Hashable, rows: Sequence[Candidate]) -> Candidate:
+    def _next(self, key: GroupKey, rows: Sequence[Candidate]) -> Candidate:
         """Choose among a group's waiting rows, which are sorted by rank."""
         lane = rows[0].lane
         turns = self._turns.get((key, lane), LaneTurns())
@@ -269,16 +280,17 @@ class RowScheduler:
         The stream's call before is over: its rows can be picked again.
         """
         self.release(stream)
-        ready = [group for group in self._groups.values() if group.idle]
+        ready = [key for key, group in self._groups.items() if group.idle]
         if not ready:
             return []
-        group = min(ready, key=lambda group: group.virtual_time)
+        key = min(ready, key=lambda key: self._groups[key].virtual_time)
+        group = self._groups[key]
         self._virtual_time = min(group.virtual_time for group in self._groups.values())
         # At most the limit, as the group has no more than that for each stream.
         share = math.ceil(len(group.rows) / self.streams)
         rows = group.take(share)
         # Once for all of its rows, in however many calls.
-        group.virtual_time += len(rows) / len(group.rows) / group.weight
+        group.virtual_time += len(rows) / len(group.rows) / self._weight(key)
         self._calls[stream] = dict.fromkeys(rows, group)
         return rows
 
@@ -294,13 +306,25 @@ class RowScheduler:
             group.idle[identity] = 0
         self._calls[stream] = {}
 
+    def _weight(self, key: GroupKey) -> float:
+        """Give a group's weight; those of rows that run alone share that of their most urgent."""
+        group = self._groups[key]
+        if key.alone is None:
+            return group.weight
+        sharing = [
+            other.weight
+            for (shape, alone), other in self._groups.items()
+            if alone is not None and shape == key.shape
+        ]
+        return max(sharing) * group.weight / sum(sharing)
+
     def _has_place(self, group: Group | None) -> bool:
         return group is None or len(group.rows) < self.row_limit * self.streams
 
-    def _group_of(self, identity: UUID) -> Hashable | None:
+    def _group_of(self, identity: UUID) -> GroupKey | None:
         return next((key for key, group in self._groups.items() if identity in group.rows), None)
 
-    def _close(self, key: Hashable) -> None:
+    def _close(self, key: GroupKey) -> None:
         """Forget a group without rows; whose turn it is, only where nobody waits for it either."""
         del self._groups[key]
         if not any(row.group == key for row in self._waiting.values()):
