@@ -26,7 +26,7 @@ from core.cache_stats import EVERYBODY
 from worker.embeddings import Embedding, EmbeddingCache
 from worker.features import Courses, RowFeatures
 from worker.finite import ImpossibleError
-from worker.isolation import isolated
+from worker.isolation import isolated, share_calls
 from worker.metrics import STAGE_SECONDS, UNET_BATCH_IMAGES, UNET_STEPS
 from worker.model import Array, Features, Model, StepInputs
 from worker.rows import (
@@ -201,13 +201,12 @@ class Engine:
             texts = [self._texts.popleft() for _ in range(len(self._texts))]
         for (*_, future), embedding in isolated(texts, self._embed, _break):
             future.set_result(embedding)
-        if not tickets:
-            return
-        prepared = isolated(tickets, self._prepare, _fail)
-        with self._changed:
-            for _, row in prepared:
-                self._enqueue(row)
-            self._changed.notify_all()
+        for group in share_calls(tickets, lambda ticket: ticket.request.solo):
+            prepared = isolated(group, self._prepare, _fail)
+            with self._changed:
+                for _, row in prepared:
+                    self._enqueue(row)
+                self._changed.notify_all()
 
     def _step_turn(self, stream: int) -> None:
         with self._changed:
@@ -386,7 +385,7 @@ class Engine:
         """Take the finished rows that can be decoded in one call, at most a batch."""
         rows: list[Row] = []
         while self._finished and len(rows) < self.row_limit:
-            if rows and rows[0].sampler.latents.shape != self._finished[0].sampler.latents.shape:
+            if rows and not rows[0].can_be_decoded_with(self._finished[0]):
                 break
             rows.append(self._finished.popleft())
         return rows

@@ -31,3 +31,14 @@ def isolated(
             on_failure(items[0], error)
             return []
     return [pair for item in items for pair in isolated([item], work, on_failure)]
+
+
+def share_calls(items: Sequence[Item], solo: Callable[[Item], bool]) -> list[list[Item]]:
+    """Divide items into model calls: one for all that may share it, one for each of the others.
+
+    Args:
+        items: In order; it is kept.
+        solo: Whether an item may share no call.
+    """
+    together = [item for item in items if not solo(item)]
+    return [*([together] if together else []), *([item] for item in items if solo(item))]

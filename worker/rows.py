@@ -73,7 +73,8 @@ class RowRequest:
     api_key_id: UUID | None = None
     """Which of the tenant's keys asked for it first: they take turns."""
     solo: bool = False
-    """Never shares a model call: set on a retry, in case it is what broke its batch."""
+    """Never shares a model call, of whatever stage: set on a retry, in case it is what broke its
+    batch."""
     deadline: float | None = None
     """Seconds, by `time.monotonic`."""
     start: Start | None = None

@@ -65,6 +65,11 @@ class Row:
         """The generation's id."""
         return self.ticket.request.identity
 
+    def can_be_decoded_with(self, other: "Row") -> bool:
+        """Whether the decoder can have both in one call."""
+        solo = self.ticket.request.solo or other.ticket.request.solo
+        return not solo and self.sampler.latents.shape == other.sampler.latents.shape
+
     def take(self, side: Side, place: int) -> Features:
         """Give what its next step takes from an earlier one."""
         return self.features.take(side, self.sampler.position, place) if self.features else {}

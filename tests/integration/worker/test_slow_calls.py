@@ -8,29 +8,12 @@ import pytest
 from core.lifecycle.recovery import recover_expired
 from core.states import GenerationState
 from tests.integration.shop import poll
-from tests.unit.worker.test_engine import PATIENCE, ArithmeticModel, request
+from tests.unit.worker.test_engine import PATIENCE, HeldModel, request
 from worker.engine import Engine
 from worker.leases import Leases
 from worker.watchdog import Watchdog
 
 LEASE = 0.8
-
-
-class HeldModel(ArithmeticModel):
-    """Has one stage wait for the test."""
-
-    def __init__(self, stage: str) -> None:
-        super().__init__()
-        self.entered = threading.Event()
-        self.released = threading.Event()
-        run = getattr(self, stage)
-
-        def held(*args):
-            self.entered.set()
-            assert self.released.wait(PATIENCE)
-            return run(*args)
-
-        setattr(self, stage, held)
 
 
 @pytest.fixture

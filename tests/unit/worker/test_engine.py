@@ -41,6 +41,8 @@ class ArithmeticModel:
 
     def __init__(self) -> None:
         self.calls: list[int] = []
+        self.encoded: list[int] = []
+        self.decoded: list[int] = []
         self.gate = threading.Event()
         self.gate.set()
         self.poison: float | None = None
@@ -52,6 +54,7 @@ class ArithmeticModel:
         return (4, height // 8, width // 8)
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
+        self.encoded.append(len(texts))
         return np.stack([np.full((2, 3), len(text), np.float32) for text in texts])
 
     def predict(self, samples, timesteps, states, guidance) -> np.ndarray:
@@ -68,6 +71,7 @@ class ArithmeticModel:
         return samples * 0.1 * states.mean(axis=(1, 2))[:, None, None, None]
 
     def decode(self, latents: np.ndarray) -> np.ndarray:
+        self.decoded.append(len(latents))
         pixels = np.clip(latents[:, :3] * 40 + 128, 0, 255).astype(np.uint8)
         return pixels.transpose(0, 2, 3, 1).repeat(8, axis=1).repeat(8, axis=2)
 
@@ -229,6 +233,52 @@ def test_a_bad_row_fails_alone(engine, model):
     with pytest.raises(RowFailedError, match="poisoned"):
         bad.result(PATIENCE)
     assert [ticket.result(PATIENCE).steps for ticket in good] == [4, 4, 4]
+
+
+class HeldModel(ArithmeticModel):
+    """Has the first call of one stage wait for the test, so that further rows gather before it."""
+
+    def __init__(self, stage: str) -> None:
+        super().__init__()
+        self.entered = threading.Event()
+        self.released = threading.Event()
+        run = getattr(self, stage)
+
+        def held(*args: Any) -> np.ndarray:
+            self.entered.set()
+            assert self.released.wait(PATIENCE)
+            answer: np.ndarray = run(*args)
+            return answer
+
+        setattr(self, stage, held)
+
+
+@pytest.mark.parametrize("stage", ["encode", "predict", "decode"])
+def test_rows_that_run_alone_share_no_call_of_any_stage(stage, streams):
+    model = HeldModel(stage)
+    engine = Engine(model, row_limit=8, streams=streams)
+    engine.start()
+    ahead = engine.submit(request(prompt="ahead", seed=0))
+    wait_until(model.entered.is_set)
+    alone = [
+        engine.submit(request(prompt=f"alone {number}", seed=number, solo=True))
+        for number in range(3)
+    ]
+    others = [engine.submit(request(prompt=f"other {number}", seed=number)) for number in range(3)]
+    waiting = {"encode": engine._incoming, "predict": engine._scheduler, "decode": engine._finished}
+    held_back = {"encode": 6, "predict": 7, "decode": 6}
+    wait_until(lambda: len(waiting[stage]) == held_back[stage])
+    model.released.set()
+    results = [ticket.result(PATIENCE) for ticket in (ahead, *alone, *others)]
+    assert [result.steps for result in results] == [4] * 7
+    engine.close()
+    assert sum(model.encoded) == sum(model.decoded) == 7
+    # That of the row ahead, and of each that runs alone.
+    assert model.encoded.count(1) >= 4
+    assert model.decoded.count(1) >= 4
+    assert model.calls.count(1) >= 3 * 4
+    if stage == "encode":
+        assert sorted(model.encoded) == [1, 1, 1, 1, 3], "those that may share calls do"
 
 
 def test_an_impossible_schedule_fails_with_its_reason(engine):

@@ -1,8 +1,12 @@
 """One bad row does not fail the rows beside it."""
 
+from collections import Counter
 from collections.abc import Sequence
 
-from worker.isolation import isolated
+from hypothesis import given
+from hypothesis import strategies as st
+
+from worker.isolation import isolated, share_calls
 
 
 def halves(items: Sequence[int]) -> list[int]:
@@ -33,3 +37,13 @@ def test_only_the_bad_one_fails():
 
 def test_nothing_to_do_is_not_a_call():
     assert isolated([], halves, lambda *_: None) == []
+
+
+@given(st.lists(st.tuples(st.integers(), st.booleans())))
+def test_what_runs_alone_shares_no_call_and_the_rest_one(items: list[tuple[int, bool]]):
+    calls = share_calls(items, lambda item: item[1])
+    assert Counter(item for call in calls for item in call) == Counter(items)
+    assert all(len(call) == 1 for call in calls if any(solo for _, solo in call))
+    together = [call for call in calls if not call[0][1]]
+    assert together == ([[item for item in items if not item[1]]] if together else [])
+    assert all(calls)
