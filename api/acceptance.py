@@ -119,7 +119,10 @@ def accept_batch(
         name=fields.name or name,
         lane=fields.lane,
         columns=list(order.columns),
-        warnings=[dict(warning) for warning in order.warnings],
+        warnings=[
+            *map(dict, order.warnings),
+            *({**note, "note": True} for note in order.notes),
+        ],
         reading=sheet.reading.document(),
         recipe=recipe,
         callback_url=terms.callback_url,

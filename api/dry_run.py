@@ -106,6 +106,7 @@ def report(
         errors=_warnings(issues.documents()),
         errors_left_out=issues.left_out,
         warnings=_warnings(order.warnings),
+        notes=_warnings(order.notes),
     )
 
 

@@ -222,7 +222,8 @@ def _view(batch: Batch, counts: Counts) -> BatchView:
         total=batch.total_jobs,
         counts=counts,
         detected=SheetReading(**batch.reading) if batch.reading else None,
-        warnings=[SheetWarning(**warning) for warning in batch.warnings],
+        warnings=[SheetWarning(**one) for one in batch.warnings if not one.get("note")],
+        notes=[SheetWarning(**one) for one in batch.warnings if one.get("note")],
         links=BatchLinks(
             self=path,
             items=f"{path}/items",

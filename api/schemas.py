@@ -285,6 +285,7 @@ class BatchView(BaseModel):
     )
     recipe: str | None = Field(description="The recipe that it was made with: `name@version`.")
     warnings: list[SheetWarning]
+    notes: list[SheetWarning] = Field(description="What is right and good to know.")
     created_at: datetime
     finished_at: datetime | None
     links: BatchLinks

@@ -93,3 +93,4 @@ class SheetReport(BaseModel):
     errors: list[SheetWarning] = Field(description="Every bad place; the first 1,000.")
     errors_left_out: int
     warnings: list[SheetWarning]
+    notes: list[SheetWarning] = Field(description="What is right and good to know.")

@@ -7,6 +7,7 @@ from typing import Any
 from catalogue.checks import LONGEST_CELL, check_extent, check_value
 from catalogue.issues import Issues, refuse
 from catalogue.limits import Limits
+from catalogue.lookalikes import tell_lookalikes
 from catalogue.mapping import PARAMETERS, is_given, read_value
 from catalogue.names import canonical, closest, suggestion
 from catalogue.photographs import note_photographs
@@ -27,6 +28,8 @@ class Order:
     """In the sheet's order; the variants of a row one after the other. Of good rows only."""
     warnings: Sequence[Mapping[str, Any]]
     """What was accepted but looks wrong: `{line, column, message}`."""
+    notes: Sequence[Mapping[str, Any]] = ()
+    """What is right and good to know, in the same form."""
 
 
 def examine(
@@ -49,7 +52,7 @@ def examine(
     Raises:
         InvalidSheetError: The sheet asks for too many images, or its templates take too long.
     """
-    issues, warnings = Issues(), Issues()
+    issues, warnings, notes = Issues(), Issues(), Issues()
     issues.extend(sheet.issues)
     columns = sheet.reading.columns
     template = fields.get("template") or None
@@ -69,6 +72,7 @@ def examine(
     if concerns_all:
         rows = []
     _check_count(sum(values["variants"] for _, values, _ in rows), len(rows), limits)
+    tell_lookalikes(((row, prompt) for row, _, prompt in rows), warnings=warnings, notes=notes)
     remarks = _remark_cuts(rows, columns, tokens, warnings)
     order = Order(
         columns=sheet.columns,
@@ -78,6 +82,7 @@ def examine(
             for wanted in _expand(row, values, prompt, remark)
         ],
         warnings=_listed(warnings),
+        notes=_listed(notes),
     )
     return order, issues
 

@@ -49,6 +49,8 @@ class Prompts:
         self.fixed_columns = sheet.fixed_columns
         self.issues = issues
         self._blank = dict.fromkeys(sheet.columns, "") if sheet.fixed_columns else {}
+        # A product need not have the options that another has.
+        self._blank |= {name: "" for row in sheet.rows for name in row.options}
         self._compiled: dict[str, PromptTemplate | TemplateProblemError] = {}
         self._reported: set[str] = set()
         self._shared: PromptTemplate | None = None

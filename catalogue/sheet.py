@@ -71,6 +71,8 @@ class Row:
     """Cells of the product that this row is a variant of: they fill its empty ones."""
     fields: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
     """What the source's columns say, by packshot's names: sku, title, type, color, …"""
+    options: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
+    """Options or attributes of this variant by the names that the shop gave them."""
 
     def get(self, column: str | None) -> Any:
         """Give a cell, else that of the row's product, else None."""
@@ -80,11 +82,11 @@ class Row:
         return self.product.get(column) if cell is None or cell == "" else cell
 
     def values(self) -> Mapping[str, Any]:
-        """Give what this row says to templates: cells, filled from the product, and fields."""
-        if not self.product and not self.fields:
+        """Return what templates see: options, cells, filled from the product, and fields."""
+        if not self.product and not self.fields and not self.options:
             return self.cells
         filled = {name: value for name, value in self.cells.items() if value not in (None, "")}
-        return {**self.cells, **self.product, **filled, **self.fields}
+        return {**self.options, **self.cells, **self.product, **filled, **self.fields}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,8 +25,15 @@ def print_report(name: str, report: Mapping[str, Any]) -> None:
         say(f"{place}{warning['message']}")
     if len(report["warnings"]) > _SHOWN_WARNINGS:
         say(f"and {len(report['warnings']) - _SHOWN_WARNINGS} more warnings")
+    print_notes(report.get("notes") or ())
     if not report["valid"]:
         raise SheetRefusedError(report["errors"], report["errors_left_out"])
+
+
+def print_notes(notes: Sequence[Mapping[str, Any]]) -> None:
+    """Print what is right and good to know, beside the counts and not as a warning."""
+    for note in notes[:_SHOWN_WARNINGS]:
+        stdout.print(note["message"])
 
 
 def describe(detected: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ from cli.client import Client
 from cli.collection import Collection, Collector, Entry, prepare_folder
 from cli.console import say, stderr, stdout
 from cli.contact_sheet import write_contact_sheet
-from cli.dry_run import describe
+from cli.dry_run import describe, print_notes
 from cli.errors import ImagesFailedError, UsageError
 from cli.notes import tell_notes
 from cli.progress import BatchProgress
@@ -41,6 +41,7 @@ def send(client: Client, sheet: Path, fields: Mapping[str, object]) -> Batch:
         say(f"{sheet.name}, {place}{warning['message']}")
     if len(batch.warnings) > SHOWN_FAILURES:
         say(f"and {len(batch.warnings) - SHOWN_FAILURES} more warnings; they are in results.csv")
+    print_notes(batch.notes)
     return batch
 
 

@@ -17,6 +17,8 @@ class Batch:
     counts: Mapping[str, int]
     """Images by state."""
     warnings: Sequence[Mapping[str, Any]]
+    notes: Sequence[Mapping[str, Any]] = ()
+    """What is right and good to know of its sheet."""
     detected: Mapping[str, Any] | None = None
     """How its sheet was read."""
 
@@ -29,6 +31,7 @@ class Batch:
             total=body["total"],
             counts=body["counts"],
             warnings=body.get("warnings") or (),
+            notes=body.get("notes") or (),
             detected=body.get("detected"),
         )
 

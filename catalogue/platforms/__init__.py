@@ -22,9 +22,14 @@ _PLATFORMS = {
     Source.GOOGLE: google,
 }
 
+_LOOK = ("style", "shape", "color", "finish", "pattern", "design", "material", "flavor")
+
 TEMPLATE = (
-    "{% if color and title is not mentioning(color) %}{{ color|lower }} {% endif %}"
-    "{{ title|lower }}"
+    "".join(
+        f"{{% if {name} and title is not mentioning({name}) %}}{{{{ {name}|lower }}}} {{% endif %}}"
+        for name in _LOOK
+    )
+    + "{{ title|lower }}"
     "{% if type and title is not mentioning(type) %}, {{ type|lower }}{% endif %}"
     " on a white background"
 )

@@ -5,35 +5,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from catalogue.attributes import APPEARANCE, meaning_of
 from catalogue.issues import Issue, Issues
 from catalogue.markup import plain_name
 from catalogue.names import canonical
 from catalogue.sheet import Row
-
-APPEARANCE = ("color", "pattern", "material", "size")
-"""Fields in which variants of a product differ."""
+from catalogue.vocabulary.attributes import SIZE
 
 FIELDS = ("title", "type", *APPEARANCE, "description", "brand")
 """What every row of a platform's export has beside its SKU; empty where the export says nothing."""
 
 PLACES = ("id", "handle", "kind", "parent")
 """Columns that say how an export's rows belong together; a translated one calls them otherwise."""
-
-_OPTIONS: Mapping[str, str] = {
-    name: meaning
-    for meaning, names in {
-        "color": (
-            "color", "colour", "colors", "colours", "farbe", "couleur", "colore", "kleur", "cor",
-            "färg", "farve", "farge", "kolor", "barva", "väri", "цвет", "色", "カラー", "颜色",
-        ),
-        "pattern": ("pattern", "muster", "motif", "fantasia", "patrón", "estampado", "patroon"),
-        "material": ("material", "matière", "materiale", "materiaal", "materiał", "fabric"),
-        "size": ("size", "größe", "grösse", "taille", "taglia", "maat", "talla", "tamanho",
-                 "storlek", "rozmiar"),
-    }.items()
-    for name in names
-}  # fmt: skip
-"""What shops call the options that say how a product looks."""
 
 _NO_CATEGORIES = {
     "uncategorized", "uncategorised", "unkategorisiert", "non classé", "sin categorizar",
@@ -124,9 +107,31 @@ def name_of(value: Any) -> str:
     return plain_name(text_of(value))
 
 
-def option_meaning(name: Any) -> str | None:
-    """Tell which field a shop's option is, such as `color` for `Farbe`."""
-    return _OPTIONS.get(text_of(name).lower())
+def take_options(
+    fields: dict[str, Any], options: Iterable[tuple[str, str]], meanings: Mapping[str, str]
+) -> None:
+    """Fill fields that are still empty from the options that mean them.
+
+    Two of one kind are both seen, such as the colours of a frame and of its lenses.
+
+    Args:
+        fields: What is known already; it holds.
+        options: Names and values.
+        meanings: The field of each option's name, as `option_meanings` finds it.
+    """
+    found: dict[str, list[str]] = {}
+    for name, value in options:
+        meaning = meanings.get(name)
+        if meaning and not text_of(fields.get(meaning)):
+            found.setdefault(meaning, []).append(value)
+    for meaning, values in found.items():
+        fields[meaning] = values[0] if meaning == SIZE else " and ".join(dict.fromkeys(values))
+
+
+def option_meanings(options: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Return the field of every option of a sheet that is known by its name."""
+    names = dict.fromkeys(name for name, _ in options)
+    return {name: meaning for name in names if (meaning := meaning_of(name))}
 
 
 def slug(*parts: Any) -> str:

@@ -6,9 +6,9 @@ Source: Google Merchant Center Help, "Product data specification".
 import re
 from typing import Any
 
+from catalogue.attributes import APPEARANCE
 from catalogue.markup import plain_text
 from catalogue.platforms.fields import (
-    APPEARANCE,
     Adapted,
     Columns,
     complete,
@@ -54,6 +54,7 @@ def adapt(sheet: Sheet, columns: Columns) -> Adapted:
         "brand": columns.find("brand", "brand"),
         **{name: columns.find(name, name) for name in APPEARANCE},
     }
+    attributes = [column for name in APPEARANCE if (column := found[name])]
     title = columns.usual("structured_title")
     description = columns.usual("structured_description")
 
@@ -63,6 +64,7 @@ def adapt(sheet: Sheet, columns: Columns) -> Adapted:
             line=row.line,
             cells=row.cells,
             product=row.product,
+            options={one: text_of(row.get(one)) for one in attributes if row.get(one)},
             fields=complete(
                 **fields
                 | {

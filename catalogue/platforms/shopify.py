@@ -5,14 +5,14 @@ Headers as exported until 2024 (`Handle`, `Variant SKU`, `Body (HTML)`) and sinc
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from catalogue.attributes import APPEARANCE, meaning_of
 from catalogue.issues import Issues
 from catalogue.markup import plain_text
 from catalogue.names import canonical
 from catalogue.platforms.fields import (
-    APPEARANCE,
     Adapted,
     Columns,
     complete,
@@ -20,8 +20,9 @@ from catalogue.platforms.fields import (
     listed,
     name_of,
     note,
-    option_meaning,
+    option_meanings,
     slug,
+    take_options,
     text_of,
 )
 from catalogue.sheet import Row, Sheet
@@ -32,6 +33,9 @@ _OF_VARIANT = re.compile(
     r"|requires_shipping|fulfillment_service)"
 )
 """Cells that say something about one variant, and are not filled from the product's first line."""
+
+_METAFIELD = re.compile(r"\(product\.metafields\.[\w-]+\.([\w-]+)\)\s*$", re.IGNORECASE)
+"""What Shopify writes behind a metafield's name: its namespace and its key."""
 
 _NO_OPTION = "Default Title"
 """What Shopify writes for a product without options."""
@@ -55,23 +59,23 @@ def missing(columns: Columns) -> list[str]:
 
 
 def adapt(sheet: Sheet, columns: Columns) -> Adapted:
-    """Fill the products' cells forward over their variants, and leave out lines of images."""
-    reader = _Reader(columns)
+    """Fill the products' cells over their variants, and leave out lines of images."""
+    reader = _Reader(columns, sheet.rows)
     issues = Issues()
     rows, images, nameless, unsold, cards = [], [], [], [], []
     for row in sheet.rows:
-        first = reader.product_of(row, issues)
+        first = reader.first_of(row, issues)
         if first is None:
             continue
         if first is not row and reader.is_image(row):
             images.append(row.line)
             continue
-        rows.append(reader.read(row, first))
+        rows.append(reader.read(row))
         if not reader.has_sku(row):
             nameless.append(row.line)
-        if reader.is_gift_card(first):
+        if reader.is_gift_card(row):
             cards.append(row.line)
-        elif not reader.is_sold(first):
+        elif not reader.is_sold(row):
             unsold.append(row.line)
     return Adapted(
         rows=rows,
@@ -106,62 +110,61 @@ def adapt(sheet: Sheet, columns: Columns) -> Adapted:
 class _Reader:
     """Reads the lines of one export."""
 
-    def __init__(self, columns: Columns) -> None:
+    def __init__(self, columns: Columns, rows: Sequence[Row]) -> None:
         find = columns.find
         self.handle = find("handle", "handle", "url_handle")
         self.sku = find("sku", "variant_sku", "sku")
+        self.barcode = columns.usual("variant_barcode", "barcode")
+        self.price = columns.usual("variant_price", "price")
+        self.image = columns.usual("image_src", "product_image_url")
         self.title = find("title", "title")
         self.type = find("type", "type", "custom_product_type")
         self.category = columns.usual("product_category", "standard_product_type")
         self.description = find("description", "body_html", "description")
         self.brand = find("brand", "vendor")
-        # Of the product as a whole: it may list the colours of all its variants.
-        self.color = columns.usual("google_shopping_color") or columns.beginning(
-            "color_product_metafields", "colour_product_metafields"
-        )
         self.status = columns.usual("status")
         self.published = columns.usual("published", "published_on_online_store")
         self.gift_card = columns.usual("gift_card")
         self.named = listed({name: columns.named(name) for name in APPEARANCE})
+        # Of the product as a whole: it may list the colours of all its variants.
+        self.of_product = _of_product(columns)
         self.options = [
             (name, value)
             for number in (1, 2, 3)
             if (name := columns.usual(f"option{number}_name"))
             and (value := columns.usual(f"option{number}_value"))
         ]
-        self._marks = [value for _, value in self.options] + [
-            column
-            for column in (
-                self.sku,
-                columns.usual("variant_price", "price"),
-                columns.usual("variant_barcode", "barcode"),
-            )
-            if column
-        ]
         self._shared = [one for one in columns.all if not _OF_VARIANT.match(canonical(one))]
-        self._first: dict[str, Row] = {}
+        own = (self.title, self.type, self.category, self.description, self.brand, self.status,
+               self.published, self.gift_card)  # fmt: skip
+        self._anywhere = {
+            one for one in (*own, *self.of_product, *(name for name, _ in self.options)) if one
+        }
+        self._lines: dict[str, list[Row]] = {}
+        for row in rows:
+            self._lines.setdefault(self._handle(row), []).append(row)
         self._products: dict[str, tuple[Mapping[str, Any], str]] = {}
+        self._seen: set[tuple[str, ...]] = set()
+        self._meanings = option_meanings(
+            pair for row in rows for pair in self._options(self._filled(row))
+        )
 
     @property
     def columns(self) -> dict[str, str]:
         """The sheet's column by field, as far as one column gives it."""
-        return (
-            listed(
-                {
-                    "sku": self.sku or self.handle,
-                    "title": self.title,
-                    "type": self.type or self.category,
-                    "description": self.description,
-                    "brand": self.brand,
-                    "color": self.color,
-                }
-            )
-            | self.named
-        )
+        fields = {
+            "sku": self.sku or self.handle,
+            "title": self.title,
+            "type": self.type or self.category,
+            "description": self.description,
+            "brand": self.brand,
+        }
+        of_product = {meaning: column for column, meaning in reversed(self.of_product.items())}
+        return of_product | listed(fields) | self.named
 
-    def product_of(self, row: Row, issues: Issues) -> Row | None:
-        """Give the first line of a row's product; None for a line of none, which is noted."""
-        handle = text_of(row.get(self.handle))
+    def first_of(self, row: Row, issues: Issues) -> Row | None:
+        """Return the first line of a row's product; None for a line of none, which is noted."""
+        handle = self._handle(row)
         if not handle:
             issues.add(
                 "The row has no handle, so it belongs to no product. Export the products again, "
@@ -170,60 +173,80 @@ class _Reader:
                 column=self.handle,
             )
             return None
-        return self._first.setdefault(handle, row)
+        return self._lines[handle][0]
 
     def is_image(self, row: Row) -> bool:
-        """Tell whether a line says nothing about a variant: it holds one more image."""
-        return not any(text_of(row.cells.get(column)) for column in self._marks)
+        """Tell whether a line that is not a product's first holds one more image of it.
+
+        Other programs repeat the options or a price beside the image.
+        """
+        if self._cell(row, self.sku) or self._cell(row, self.barcode):
+            return False
+        values = [value for _, column in self.options if (value := self._cell(row, column))]
+        has_image = bool(self._cell(row, self.image))
+        if values:
+            return has_image and self._key(row) in self._seen
+        return has_image or not self._cell(row, self.price)
 
     def has_sku(self, row: Row) -> bool:
         """Tell whether the shop gave the variant a SKU."""
-        return bool(text_of(row.cells.get(self.sku or "")))
+        return bool(self._cell(row, self.sku))
 
-    def is_sold(self, first: Row) -> bool:
-        """Tell whether a product is to be seen in the shop."""
-        status = text_of(first.cells.get(self.status or "")).lower()
-        published = text_of(first.cells.get(self.published or "")).lower()
+    def is_sold(self, row: Row) -> bool:
+        """Tell whether a row's product is to be seen in the shop."""
+        filled = self._filled(row)
+        status, published = (
+            text_of(filled.product.get(one or "")).lower() for one in (self.status, self.published)
+        )
         return status not in ("draft", "archived") and published != "false"
 
-    def is_gift_card(self, first: Row) -> bool:
-        """Tell whether a product is a gift card."""
-        return text_of(first.cells.get(self.gift_card or "")).lower() == "true"
+    def is_gift_card(self, row: Row) -> bool:
+        """Tell whether a row's product is a gift card."""
+        return text_of(self._filled(row).product.get(self.gift_card or "")).lower() == "true"
 
-    def read(self, row: Row, first: Row) -> Row:
+    def read(self, row: Row) -> Row:
         """Give a line its product's cells and its fields."""
-        shared, description = self._product(first)
-        filled = Row(line=row.line, cells=row.cells, product=shared)
+        filled = self._filled(row)
         options = self._options(filled)
+        self._seen.add(self._key(row))
         fields: dict[str, Any] = {
             "title": name_of(filled.get(self.title)),
             "type": name_of(filled.get(self.type)) or kind_of(filled.get(self.category)),
             "brand": filled.get(self.brand),
-            "description": description,
+            "description": self._product(row)[1],
         }
         fields |= {name: filled.get(column) for name, column in self.named.items()}
-        for name, value in options:
-            meaning = option_meaning(name)
-            if meaning and not text_of(fields.get(meaning)):
-                fields[meaning] = value
-        if not text_of(fields.get("color")):
-            fields["color"] = text_of(filled.get(self.color)).replace(";", " and")
+        take_options(fields, options, self._meanings)
+        of_product = {column: text_of(filled.get(column)) for column in self.of_product}
+        for column, meaning in self.of_product.items():
+            if not text_of(fields.get(meaning)):
+                fields[meaning] = of_product[column].replace(";", " and")
         sku = row.cells.get(self.sku or "") or slug(
             filled.get(self.handle), *(value for _, value in options)
         )
         return Row(
             line=row.line,
             cells=row.cells,
-            product=shared,
+            product=filled.product,
             fields={"sku": text_of(sku), **complete(**fields)},
+            options=dict(options),
         )
 
-    def _product(self, first: Row) -> tuple[Mapping[str, Any], str]:
-        """Give what a product's lines share, made once: exports repeat it for every variant."""
-        handle = text_of(first.get(self.handle))
+    def _filled(self, row: Row) -> Row:
+        return Row(line=row.line, cells=row.cells, product=self._product(row)[0])
+
+    def _product(self, row: Row) -> tuple[Mapping[str, Any], str]:
+        """Return what a product's lines share, made once: exports repeat it for every variant."""
+        handle = self._handle(row)
         known = self._products.get(handle)
         if known is None:
+            first, *others = self._lines[handle]
             shared = {name: first.cells[name] for name in self._shared if first.cells.get(name)}
+            for other in others:
+                # Whoever sorts a sheet puts the line with the title anywhere.
+                for name in self._anywhere - shared.keys():
+                    if other.cells.get(name):
+                        shared[name] = other.cells[name]
             description = plain_text(text_of(shared.get(self.description or "")))
             known = self._products[handle] = shared, description
         return known
@@ -231,3 +254,29 @@ class _Reader:
     def _options(self, row: Row) -> list[tuple[str, str]]:
         pairs = ((text_of(row.get(name)), text_of(row.get(value))) for name, value in self.options)
         return [(name, value) for name, value in pairs if value and value != _NO_OPTION]
+
+    def _handle(self, row: Row) -> str:
+        return text_of(row.cells.get(self.handle or ""))
+
+    def _key(self, row: Row) -> tuple[str, ...]:
+        return (self._handle(row), *(self._cell(row, column) for _, column in self.options))
+
+    def _cell(self, row: Row, column: str | None) -> str:
+        return text_of(row.cells.get(column)) if column else ""
+
+
+def _of_product(columns: Columns) -> dict[str, str]:
+    """Return the field of each column that says how a product as a whole looks.
+
+    Metafields are known by their key: the name before it is translated with the shop.
+    """
+    found: dict[str, str] = {}
+    if google := columns.usual("google_shopping_color"):
+        found[google] = "color"
+    for column in columns.all:
+        if metafield := _METAFIELD.search(column):
+            key = metafield[1].replace("-", " ").replace("_", " ")
+            meaning = meaning_of(key) or meaning_of(column[: metafield.start()])
+            if meaning:
+                found[column] = meaning
+    return found

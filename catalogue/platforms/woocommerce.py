@@ -7,10 +7,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from catalogue.attributes import APPEARANCE
 from catalogue.markup import plain_text
 from catalogue.names import canonical
 from catalogue.platforms.fields import (
-    APPEARANCE,
     Adapted,
     Columns,
     complete,
@@ -18,9 +18,10 @@ from catalogue.platforms.fields import (
     listed,
     name_of,
     note,
-    option_meaning,
+    option_meanings,
     several,
     slug,
+    take_options,
     text_of,
 )
 from catalogue.sheet import Row, Sheet
@@ -125,6 +126,7 @@ class _Reader:
         ]
         self._products = {mark: row for row in rows for mark in self._marks(row)}
         self._varied = {text_of(row.cells.get(self.parent or "")) for row in rows} - {""}
+        self._meanings = option_meanings(pair for row in rows for pair in self._attributes(row))
         self._read: dict[int, tuple[Mapping[str, Any], str]] = {}
 
     @property
@@ -174,16 +176,15 @@ class _Reader:
             "description": description,
         }
         fields |= {name: filled.get(column) for name, column in self.named.items()}
-        for name, value in attributes:
-            meaning = option_meaning(name)
-            if meaning and not text_of(fields.get(meaning)):
-                # A simple product lists all of its values.
-                fields[meaning] = value.replace(",", " and") if meaning == "color" else value
+        # A simple product lists all of its values.
+        listed_values = [(name, value.replace(",", " and")) for name, value in attributes]
+        take_options(fields, listed_values, self._meanings)
         return Row(
             line=row.line,
             cells=row.cells,
             product=filled.product,
             fields={"sku": self._sku(row, product, attributes), **complete(**fields)},
+            options=dict(attributes),
         )
 
     def _product_of(self, row: Row) -> Row | None:

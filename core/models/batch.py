@@ -37,7 +37,8 @@ class Batch(SQLModel, table=True):
     columns: list[str] = Field(default_factory=list, sa_type=JSONB)
     """The sheet's columns in its order, for the results sheet."""
     warnings: list[dict[str, Any]] = Field(default_factory=list, sa_type=JSONB)
-    """What was accepted but looks wrong: `{line, column, message}`."""
+    """What was accepted but looks wrong: `{line, column, message}`, and with `note`, which is
+    true, what is right and good to know."""
     reading: dict[str, Any] = Field(
         default_factory=dict, sa_type=JSONB, sa_column_kwargs={"server_default": text("'{}'")}
     )

@@ -163,6 +163,20 @@ def test_exports_that_nobody_prepared_are_accepted_and_told(client):
         assert client.get(batch["links"]["self"]).json()["detected"] == report["detected"]
         assert batch["total"] == images
         assert batch["warnings"] == report["warnings"]
+        assert batch["notes"] == report["notes"]
+
+
+def test_rows_that_look_alike_are_told_before_a_sheet_is_sent_and_when_it_is(client):
+    sheet = (
+        "Handle,Title,Option1 Name,Option1 Value,Variant SKU\n"
+        "tray,Tray,Lid,With,A\ntray,,,Without,B\ncap,Cap,Size,S,C\ncap,,,M,D\n"
+    )
+    report = dry_run(client, sheet)
+    batch = client.post("/v1/batches", files={"file": ("sheet.csv", sheet)}).json()
+    for answer in (report, batch, client.get(batch["links"]["self"]).json()):
+        (warning,), (note,) = answer["warnings"], answer["notes"]
+        assert "'Lid' (With, Without)" in warning["message"]
+        assert "'Size' (S, M)" in note["message"]
 
 
 def test_the_results_of_an_export_are_the_export_as_it_came(client):

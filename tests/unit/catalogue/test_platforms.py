@@ -92,6 +92,70 @@ def test_a_variants_own_option_wins_over_its_products_colour(limits):
     assert [row.fields["color"] for row in sheet.rows] == ["Red", "Green", "Tan"]
 
 
+def test_what_a_picture_shows_of_an_option_is_in_the_prompt(limits):
+    options = {
+        "Material": ("Oak", "oak tray"),
+        "Muster": ("Striped", "striped tray"),
+        "Style": ("Round", "round tray"),
+        "Motiv": ("Fox", "fox tray"),
+        "Shape": ("Heart", "heart tray"),
+        "Finish": ("Brushed brass", "brushed brass tray"),
+        "Colour Name": ("Red", "red tray"),
+        "Size": ("XL", "tray"),
+    }
+    text = SHOPIFY + "".join(
+        f"h{name},Tray,,,{name},{value},{name},1,\n" for name, (value, _) in options.items()
+    )
+    assert prompts(parse(text), limits) == [
+        (name, f"{expected} on a white background") for name, (_, expected) in options.items()
+    ]
+
+
+def test_the_colours_of_a_frame_and_of_its_lenses_are_both_seen(limits):
+    header = SHOPIFY.replace("Body (HTML),Type", "Option2 Name,Option2 Value")
+    text = header + "a,Glasses,Lens colour,Blue,Frame colour,Black,A,1,\n"
+    assert prompts(parse(text), limits) == [("A", "black and blue glasses on a white background")]
+
+
+@pytest.mark.parametrize(
+    ("column", "prompt"),
+    [
+        ("Farbe (product.metafields.shopify.color-pattern)", "rot tasse on a white background"),
+        ("Barva (product.metafields.custom.colour)", "rot tasse on a white background"),
+        ("Værdi (product.metafields.shopify.fabric)", "rot tasse on a white background"),
+        ("Gruppe (product.metafields.custom.season)", "tasse on a white background"),
+    ],
+)
+def test_a_metafield_is_known_by_its_key(limits, column, prompt):
+    header = SHOPIFY.replace("Image Src", column)
+    assert prompts(parse(header + "t,Tasse,,,,,A,1,rot\n"), limits) == [("A", prompt)]
+
+
+def test_a_product_has_its_title_from_whichever_line_gives_it(limits):
+    text = "Handle,Title,Type,Option1 Name,Option1 Value,Variant SKU,prompt\n"
+    text += "cap,,,,Green,G,\ncap,,,,Pink,P,\ncap,Summer cap,Cap,Color,Blue,B,a cap\n"
+    assert prompts(parse(text), limits) == [
+        ("G", "green summer cap on a white background"),
+        ("P", "pink summer cap on a white background"),
+        # What somebody added to a line is that line's.
+        ("B", "a cap"),
+    ]
+
+
+def test_a_line_of_an_image_may_repeat_options_and_prices():
+    header = "Handle,Title,Option1 Name,Option1 Value,Variant SKU,Variant Price,Image Src\n"
+    sheet = parse(
+        header
+        + "cap,Cap,Color,Green,,5,https://x.example/1.jpg\n"
+        + "cap,,,Pink,,5,https://x.example/2.jpg\n"
+        + "cap,,,Pink,,,https://x.example/3.jpg\n"
+        + "cap,,,,,0.00,https://x.example/4.jpg\n"
+        + "cap,,,Blue,,5,https://x.example/5.jpg\n"
+        + "cap,,,Pink,X,5,https://x.example/6.jpg\n"
+    )
+    assert [row.line for row in sheet.rows] == [2, 3, 6, 7]
+
+
 def test_words_are_left_out_of_a_prompt_only_where_the_title_has_them_whole(limits):
     rows = [
         "Tiered wall shelf,Shelf,Red",
@@ -226,7 +290,7 @@ def test_a_variable_product_without_its_variations_is_made_itself(limits):
             "google-rss.xml",
             "xml",
             [
-                ("BAG-5003", "brown market handbag, handbags on a white background"),
+                ("BAG-5003", "brown striped market handbag, handbags on a white background"),
                 ("HOM-2005", "bistro chair, chairs on a white background"),
             ],
         ),

@@ -30,6 +30,7 @@ def report(**changes):
         "errors": [],
         "errors_left_out": 0,
         "warnings": [{"line": None, "column": None, "message": "Look at it."}] * 25,
+        "notes": [{"line": None, "column": None, "message": "2 rows share [1] image."}],
     } | changes
 
 
@@ -44,6 +45,7 @@ def test_a_good_sheet_is_described_with_its_prompts_counts_and_time(capsys):
     assert "About 90 min. One worker." in out
     assert "SKU 'A' is in 3 rows: lines 2, 3, …" in err
     assert "and 5 more warnings" in err
+    assert "2 rows share [1] image." in out
 
 
 def test_a_time_that_is_not_known_is_said(capsys):

@@ -1,0 +1,91 @@
+"""What a shop's option or attribute is, by its name: a colour, a material, a size, ….
+
+Names are shops' own: `Colour Name`, `Color / Couleur`, `Farben`, `Clor`.
+"""
+
+import difflib
+import re
+import unicodedata
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any
+
+from catalogue.vocabulary.attributes import (
+    ABOUT_LIGHT,
+    COLOR,
+    COLOR_WORDS,
+    ENDINGS,
+    OTHER_WORDS,
+    SIZE,
+)
+
+APPEARANCE = (
+    "color", "finish", "pattern", "design", "material", "shape", "style", "flavor", "size"
+)  # fmt: skip
+"""Fields in which variants of a product differ; of a size nothing is seen."""
+
+_WORD = re.compile(r"[^\W\d_]+")
+_MEANINGS: dict[str, str] = dict.fromkeys(COLOR_WORDS, COLOR) | {
+    word: meaning for meaning, words in OTHER_WORDS.items() for word in words
+}
+_ALIKE = 0.8
+"""How near to a word for colour a misspelt one is: `Clor`, `Coluor`, not `Collar`."""
+_MISSPELT = ("color", "colour", "couleur", "farbe")
+_SIZE_VALUE = re.compile(
+    r"(?:(?:x{0,4}|\d{1,2}x)[sml]|[sml]\s*[/-]\s*[sml]|x{1,4}[sl]|one size|onesize|os|einheitsgröße"
+    r"|taille unique|small|medium|large|extra (?:small|large)|klein|mittel|groß|petit|moyen|grand"
+    r"|(?:eu|us|uk|it|fr|de|gr\.?|size|größe|taille)?\s*\d+(?:[.,/]\d+)?(?:\s*[-x×/]\s*\d+(?:[.,]\d+)?)*"
+    r"\s*(?:\"|''|%|eu|us|uk|[a-zµ]{1,3}[²³]?|inch(?:es)?|pcs|pack|stück|pieces?|liters?|litres?"
+    r"|years?|months?|jahre|monate)?)",
+    re.IGNORECASE,
+)
+
+
+@lru_cache(maxsize=10_000)
+def meaning_of(name: str) -> str | None:
+    """Return the field that an option or attribute is, by its name; None: it is not known.
+
+    A word for colour anywhere in the name makes it a colour (`Frame color`, `Color / Couleur`), one
+    for a size a size; otherwise the last known word counts (`Print material`: `material`).
+    """
+    text = folded(name)
+    if text in _MEANINGS:
+        return _MEANINGS[text]
+    words = _WORD.findall(text)
+    if any(word in ABOUT_LIGHT for word in words):
+        return None
+    found = [meaning for word in words if (meaning := _of_word(word))]
+    for meaning in (COLOR, SIZE):
+        if meaning in found:
+            return meaning
+    if found:
+        return found[-1]
+    return COLOR if len(words) == 1 and _is_misspelt(words[0]) else None
+
+
+def is_size(value: str) -> bool:
+    """Tell whether a value is a size, whatever its attribute is called: `M`, `38`, `500 ml`."""
+    return bool(_SIZE_VALUE.fullmatch(value.strip()))
+
+
+def are_sizes(name: str, values: Iterable[str]) -> bool:
+    """Tell whether products that differ in these values look alike, as far as a picture shows."""
+    meaning = meaning_of(name)
+    return meaning == SIZE or (meaning is None and all(map(is_size, values)))
+
+
+def folded(value: Any) -> str:
+    """Fold a name or value to compare it: letters in one form and case, single blanks."""
+    text = unicodedata.normalize("NFKC", str(value)).casefold()
+    return " ".join(text.split()).strip(" :*")
+
+
+def _of_word(word: str) -> str | None:
+    if word in _MEANINGS:
+        return _MEANINGS[word]
+    ending = next((one for one in ENDINGS if word.endswith(one)), None)
+    return _MEANINGS.get(ending) if ending else None
+
+
+def _is_misspelt(word: str) -> bool:
+    return len(word) >= 4 and bool(difflib.get_close_matches(word, _MISSPELT, n=1, cutoff=_ALIKE))

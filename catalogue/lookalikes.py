@@ -1,0 +1,148 @@
+"""Rows that differ in an option or attribute and have equal prompts: they get one image.
+
+That is right for sizes, which nobody sees, and wrong for nearly everything else, which is why it
+is always told.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from catalogue.attributes import are_sizes, folded, meaning_of
+from catalogue.issues import Issues
+from catalogue.mapping import KNOWN
+from catalogue.names import canonical
+from catalogue.platforms.fields import FIELDS, text_of
+from catalogue.sheet import Row
+from catalogue.vocabulary.noise import MISSING
+
+_SHOWN_VALUES = 4
+_SHOWN_LINES = 5
+_SHOWN_PROMPT = 100
+
+
+@dataclass(kw_only=True)
+class _Differing:
+    """What rows of equal prompts differ in, over all prompts where it is the same."""
+
+    names: Sequence[str]
+    """Of the options, as the sheet writes them."""
+    example: str
+    """The first prompt."""
+    values: Mapping[str, Sequence[str]]
+    """The example's, by name."""
+    lines: list[int] = field(default_factory=list)
+    prompts: int = 0
+    rows: int = 0
+
+
+def tell_lookalikes(rows: Iterable[tuple[Row, str]], *, warnings: Issues, notes: Issues) -> None:
+    """Say which rows differ in an option or attribute although their prompts are equal.
+
+    Args:
+        rows: Every row with its prompt.
+        warnings: Where it is said of what an image should show.
+        notes: Where it is said of sizes, which rightly share an image.
+    """
+    shown: dict[tuple[str, ...], _Differing] = {}
+    hidden: dict[tuple[str, ...], _Differing] = {}
+    by_prompt: dict[str, list[Row]] = defaultdict(list)
+    for row, prompt in rows:
+        by_prompt[prompt].append(row)
+    for prompt, alike in by_prompt.items():
+        if len(alike) > 1:
+            differing = _differing(alike)
+            visible = {
+                name: values for name, values in differing.items() if not are_sizes(name, values)
+            }
+            _gather(shown if visible else hidden, visible or differing, prompt, alike)
+    for found in shown.values():
+        warnings.add(_warning(found))
+    for found in hidden.values():
+        notes.add(_note(found))
+
+
+def _gather(
+    found: dict[tuple[str, ...], _Differing],
+    differing: Mapping[str, Sequence[str]],
+    prompt: str,
+    alike: Sequence[Row],
+) -> None:
+    if not differing:
+        return
+    names = tuple(sorted(map(canonical, differing)))
+    one = found.setdefault(
+        names, _Differing(names=list(differing), example=prompt, values=differing)
+    )
+    one.prompts += 1
+    one.rows += len(alike)
+    if one.prompts == 1:
+        one.lines = [row.line for row in alike]
+
+
+def _differing(rows: Sequence[Row]) -> dict[str, Sequence[str]]:
+    """Return the options in which rows differ, by the name that the first of them gives."""
+    written: dict[str, str] = {}
+    values: dict[str, dict[str, str]] = defaultdict(dict)
+    for row in rows:
+        for name, value in _attributes(row):
+            key = canonical(name) or name
+            written.setdefault(key, name)
+            values[key].setdefault(folded(value), value)
+    return {written[key]: list(found.values()) for key, found in values.items() if len(found) > 1}
+
+
+def _attributes(row: Row) -> Iterator[tuple[str, str]]:
+    """Yield what a row says of its look: its options, else cells whose columns are called so."""
+    for name, cell in (row.options or row.cells).items():
+        if not row.options and (canonical(name) in KNOWN or not meaning_of(name)):
+            continue
+        value = text_of(cell)
+        if value and folded(value) not in MISSING:
+            yield name, value
+
+
+def _warning(found: _Differing) -> str:
+    one = found.prompts == 1
+    return (
+        f"{found.rows:,} rows differ in {_named(found)}, but {'have' if one else 'share'} "
+        f"{'the same prompt' if one else f'{found.prompts:,} prompts'}, and so get "
+        f"{'the same image' if one else 'the same images'}: “{_shortened(found.example)}” "
+        f"({_lines(found)}). Use {_expressions(found.names)} in a template, or write their prompts."
+    )
+
+
+def _note(found: _Differing) -> str:
+    return (
+        f"{found.rows:,} rows differ only in {_named(found)}, which an image does not show, and "
+        f"share {found.prompts:,} image{'' if found.prompts == 1 else 's'} ({_lines(found)})."
+    )
+
+
+def _named(found: _Differing) -> str:
+    parts = []
+    for name, values in found.values.items():
+        more = ", …" if len(values) > _SHOWN_VALUES else ""
+        parts.append(f"{name!r} ({', '.join(values[:_SHOWN_VALUES])}{more})")
+    return " and ".join(parts)
+
+
+def _lines(found: _Differing) -> str:
+    shown = found.lines[:_SHOWN_LINES]
+    return f"lines {', '.join(map(str, shown))}{', …' if found.rows > len(shown) else ''}"
+
+
+def _expressions(names: Sequence[str]) -> str:
+    return " and ".join(_expression(name) for name in names)
+
+
+def _expression(name: str) -> str:
+    """Write how a template names an option; the fields are called as some options are."""
+    variable = canonical(name)
+    if variable.isidentifier() and variable not in FIELDS:
+        return f"{{{{ {variable} }}}}"
+    return f"{{{{ row[{name!r}] }}}}"
+
+
+def _shortened(prompt: str) -> str:
+    return prompt if len(prompt) <= _SHOWN_PROMPT else prompt[: _SHOWN_PROMPT - 1] + "…"

@@ -1,0 +1,29 @@
+"""What shops write that says nothing of how a product looks."""
+
+MISSING = frozenset({
+    "", "-", "--", "---", "–", "—", ".", "/", "?", "n/a", "n.a.", "n.a", "na", "n/d", "nd", "k.a.",
+    "none", "null", "nil", "nan", "undefined", "unknown", "unbekannt", "inconnu", "desconocido",
+    "keine angabe", "not specified", "unspecified", "not applicable", "не указан", "tbd", "tba",
+    "tbc", "todo", "default", "default title",
+})  # fmt: skip
+"""Values of an attribute that nobody filled in, folded."""
+
+NOTHING = MISSING | {
+    "standard", "normal", "regular", "original", "basic", "as shown", "as pictured", "as picture",
+    "as photo", "as in picture", "like picture", "same as picture", "wie abgebildet", "wie bild",
+    "see picture", "see pictures", "see image", "see photo", "see photos", "see description",
+    "see product page", "see product", "see details", "see title", "see below", "see options",
+    "siehe bild", "siehe beschreibung", "voir photo", "voir description", "ver foto", "ver imagen",
+    "vedi foto", "various", "varied", "varies", "variable", "assorted", "assortment",
+    "assorted colors", "assorted colours", "various colors", "various colours", "mixed", "mix",
+    "random", "random color", "random colour", "any", "all", "other", "others", "diverse",
+    "divers", "verschieden", "verschiedene", "verschiedene farben", "sortiert", "gemischt",
+    "assorti", "varios", "surtido", "vari", "assortito", "sonstige", "andere", "autre", "otro",
+    "altro", "разные", "choose", "choose an option", "choose color", "choose colour", "select",
+    "select color", "select colour", "please select", "wählen", "auswählen", "bitte wählen",
+    "choisir", "choisissez", "elegir", "seleccionar", "scegli", "kies", "wybierz", "no color",
+    "no colour", "multiple", "several", "custom", "personalized", "personalised", "keine", "ohne",
+    "aucun", "aucune", "ninguno", "ninguna", "nessuno", "geen", "brak", "нет", "true", "false",
+    "yes", "no", "ja", "nein", "oui", "non", "si", "sí", "test",
+}  # fmt: skip
+"""Values from which nobody could draw anything, folded."""
