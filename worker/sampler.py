@@ -1,17 +1,14 @@
 """One row's walk from noise to latents: its `diffusers` scheduler and its own random numbers."""
 
-import copy
-import json
 from collections.abc import Collection, Mapping
-from functools import lru_cache
 from typing import Any
 
-import diffusers
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from core.schedulers import NOT_RESUMABLE, SCHEDULERS
+from bundles.schedulers import make_scheduler, step_arguments
+from core.schedulers import NOT_RESUMABLE, is_stochastic
 from worker.rows import Start
 
 Latents = NDArray[np.float32]
@@ -58,12 +55,13 @@ class Sampler:
             ValueError: The start does not fit this row.
         """
         self._scheduler_name = scheduler
-        self._scheduler = copy.deepcopy(_fresh(scheduler, json.dumps(dict(config))))
+        self._scheduler = make_scheduler(scheduler, config)
         self._scheduler.set_timesteps(steps)
         self._guidance_scale = guidance_scale
         self._guidance_interval = guidance_interval
         self._generator = torch.Generator().manual_seed(seed)
-        self._extra = {"generator": self._generator} if _is_stochastic(scheduler) else {}
+        self._stochastic = is_stochastic(scheduler, config)
+        self._extra = step_arguments(self._scheduler, self._generator)
         noise = torch.randn((1, *shape), generator=self._generator)
         self._latents = noise * self._scheduler.init_noise_sigma
         self._position = self._start = 0
@@ -145,7 +143,7 @@ class Sampler:
             raise ValueError(f"step {start.step} is not inside {len(self._scheduler.timesteps)}")
         if self._scheduler_name in NOT_RESUMABLE:
             raise ValueError(NOT_RESUMABLE[self._scheduler_name])
-        if self._extra:
+        if self._stochastic:
             for _ in range(start.step):
                 # The steps that it is spared would have drawn these: the others draw as ever.
                 torch.randn(self._latents.shape, generator=self._generator)
@@ -153,14 +151,3 @@ class Sampler:
         if hasattr(self._scheduler, "set_begin_index"):  # DDIM reads the timestep alone
             self._scheduler.set_begin_index(start.step)
         self._position = self._start = start.step
-
-
-@lru_cache(maxsize=64)
-def _fresh(scheduler: str, config: str) -> Any:
-    """Make a scheduler to copy: reading a configuration costs more than a small model's step."""
-    return getattr(diffusers, SCHEDULERS[scheduler]).from_config(json.loads(config))
-
-
-def _is_stochastic(scheduler: str) -> bool:
-    """Tell whether a step draws random numbers; the others' `step` may not know the argument."""
-    return scheduler in {"ddim", "euler_ancestral", "lcm"}

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import diffusers
 import numpy as np
 import numpy.typing as npt
 import openvino as ov
@@ -22,8 +21,8 @@ from transformers import CLIPTextModel, CLIPTokenizer
 from bundles.conversion import load_part
 from bundles.manifest import Defaults
 from bundles.progress import Progress
+from bundles.schedulers import make_scheduler
 from core.errors import BundleError
-from core.schedulers import SCHEDULERS
 
 Call = dict[str, npt.NDArray[Any]]
 """One UNet call's inputs by name; with guidance its rows are without and with the prompt."""
@@ -163,14 +162,14 @@ def pipeline_around(source: Path, unet: Recorder, scheduler: str) -> StableDiffu
             text_encoder=load_part(CLIPTextModel, source / "text_encoder"),
             tokenizer=CLIPTokenizer.from_pretrained(source / "tokenizer", local_files_only=True),
             unet=unet,
-            scheduler=getattr(diffusers, SCHEDULERS[scheduler]).from_pretrained(
-                source / "scheduler", local_files_only=True
+            scheduler=make_scheduler(
+                scheduler, _config(source / "scheduler" / "scheduler_config.json")
             ),
             safety_checker=None,
             feature_extractor=None,
             requires_safety_checker=False,
         )
-    except (OSError, ValueError) as error:
+    except (NotImplementedError, OSError, ValueError) as error:
         raise BundleError(
             f"{source} cannot draw for the calibration ({error}): give a complete Stable "
             "Diffusion model in diffusers' layout"

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import diffusers
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -22,6 +21,7 @@ from PIL import Image
 from bundles.conversion import load_part
 from bundles.evaluation.attributes import judge, score_attributes
 from bundles.manifest import Defaults
+from bundles.schedulers import make_scheduler
 from bundles.source import read_profile
 from bundles.starter import SOURCE
 from bundles.starter.attributes import split_products
@@ -49,8 +49,7 @@ def load_pipeline(model: Path) -> Any:
 def generate(pipeline: Any, prompts: Sequence[str], settings: Defaults, seed: int) -> Pixels:
     """Make (count, height, width, 3) uint8: one picture a prompt, the i-th with seed `seed` + i."""
     pipeline.set_progress_bar_config(disable=True)
-    scheduler = getattr(diffusers, SCHEDULERS[settings.scheduler])
-    pipeline.scheduler = scheduler.from_config(pipeline.scheduler.config)
+    pipeline.scheduler = make_scheduler(settings.scheduler, pipeline.scheduler.config)
     parts = []
     for start in range(0, len(prompts), BATCH):
         part = list(prompts[start : start + BATCH])

@@ -66,6 +66,34 @@ def test_pixels_that_are_no_numbers_are_no_image(pipeline):
         pipeline.decode(latents)
 
 
+@pytest.mark.parametrize(
+    ("changes", "read_as"),
+    [
+        ({"algorithm_type": "sde-dpmsolver++", "use_karras_sigmas": True}, {}),
+        ({"algorithm_type": "deis", "solver_type": "logrho"}, {"algorithm_type": "dpmsolver++"}),
+    ],
+)
+def test_a_models_own_solver_makes_the_image_that_diffusers_makes_with_it(
+    engine, make, pipeline, reference, monkeypatch, changes, read_as
+):
+    config = dict(pipeline.scheduler_config) | changes
+    monkeypatch.setattr(pipeline, "scheduler_config", config)
+    request = make(scheduler="dpmpp_2m", steps=6, negative_prompt="blue")
+    ours, again = (engine.submit(request).result(PATIENCE).image for _ in range(2))
+    assert psnr(ours, again) == float("inf")
+    reference.scheduler = diffusers.DPMSolverMultistepScheduler.from_config(config | read_as)
+    (theirs,) = reference(
+        request.prompt,
+        negative_prompt=request.negative_prompt,
+        num_inference_steps=request.steps,
+        guidance_scale=request.guidance_scale,
+        width=request.width,
+        height=request.height,
+        generator=torch.Generator().manual_seed(request.seed),
+    ).images
+    assert psnr(ours, np.asarray(theirs)) >= SAME_AS_DIFFUSERS_DB
+
+
 def test_an_image_is_the_same_alone_and_in_company(engine, make):
     for one, other in alone_and_together(engine, make):
         assert psnr(one, other) >= SAME_IN_COMPANY_DB

@@ -1,0 +1,138 @@
+"""The `diffusers` schedulers of a model: made from its configuration, and tried on it."""
+
+import copy
+import inspect
+import json
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache, partial
+from typing import Any
+
+import diffusers
+import torch
+
+from core.schedulers import KNOWN, StepLimits, corrected, step_limits
+
+TRIED = (1, 2, 3, 4, 8, 20, 30, 50, 150)
+"""Numbers of steps that are tried; between one that works and one that does not, the border is
+looked for."""
+
+
+def make_scheduler(name: str, config: Mapping[str, Any]) -> Any:
+    """Make a scheduler of a model's `scheduler_config.json`, as `from_config` does.
+
+    Args:
+        name: In `core.schedulers.KNOWN`.
+        config: Of whichever scheduler the model came with.
+
+    Raises:
+        ValueError, NotImplementedError: The scheduler cannot read it.
+    """
+    return copy.deepcopy(_template(name, json.dumps(dict(config), sort_keys=True)))
+
+
+def step_arguments(scheduler: Any, generator: torch.Generator) -> dict[str, Any]:
+    """Return what `step` is given besides the prediction, as the pipelines of `diffusers` do it.
+
+    A scheduler that draws noise takes it from this generator, whatever its configuration makes of
+    it: without one it would draw from the process's, which all images share.
+    """
+    accepted = inspect.signature(scheduler.step).parameters
+    return {"generator": generator} if "generator" in accepted else {}
+
+
+def try_scheduler(
+    name: str, config: Mapping[str, Any], *, channels: int
+) -> tuple[StepLimits | None, str]:
+    """Denoise a few latents with a scheduler, in different numbers of steps.
+
+    Args:
+        name: In `core.schedulers.KNOWN`.
+        config: The model's `scheduler_config.json`.
+        channels: Of the model's latents.
+
+    Returns:
+        The steps that it can take, and the empty text; None and the reason when it cannot take
+        any.
+    """
+    return _try(name, json.dumps(dict(config), sort_keys=True), channels)
+
+
+@lru_cache(maxsize=64)
+def _template(name: str, config: str) -> Any:
+    """Make a scheduler to copy: reading a configuration costs more than a small model's step."""
+    content, _ = corrected(name, json.loads(config))
+    with warnings.catch_warnings():
+        # Deprecated values concern whoever wrote the configuration.
+        warnings.simplefilter("ignore")
+        return getattr(diffusers, KNOWN[name].class_name).from_config(content)
+
+
+@lru_cache(maxsize=64)
+def _try(name: str, config: str, channels: int) -> tuple[StepLimits | None, str]:
+    limits = step_limits(name, json.loads(config))
+    most = limits.most or TRIED[-1]
+    try:
+        template = _template(name, config)
+    except Exception as error:
+        return None, _first_line(error)
+    fails = partial(_failure, template, channels)
+    tried = sorted({*(steps for steps in TRIED if steps < most), min(most, TRIED[-1])})
+    failures = [fails(steps) for steps in tried]
+    run = _longest_run([not failure for failure in failures])
+    if not run:
+        return None, failures[len(failures) // 2]
+    least, last = tried[run[0]], tried[run[-1]]
+    if run[0] > 0:
+        least = _border(tried[run[0] - 1], least, fails)
+    if run[-1] + 1 < len(tried):
+        return StepLimits(least=least, most=_border(tried[run[-1] + 1], last, fails)), ""
+    return StepLimits(least=least, most=limits.most), ""
+
+
+def _failure(template: Any, channels: int, steps: int) -> str:
+    """Denoise in so many steps; return what is wrong with it, or the empty text."""
+    scheduler = copy.deepcopy(template)
+    generator = torch.Generator().manual_seed(0)
+    try:
+        with warnings.catch_warnings(), torch.inference_mode():
+            warnings.simplefilter("ignore")
+            scheduler.set_timesteps(steps)
+            extra = step_arguments(scheduler, generator)
+            noise = torch.randn((1, channels, 2, 2), generator=generator)
+            latents = noise * scheduler.init_noise_sigma
+            for timestep in scheduler.timesteps:
+                # Nearly what a model of pictures around 0 predicts: large where there is noise.
+                prediction = scheduler.scale_model_input(latents, timestep) * 0.5
+                latents = scheduler.step(prediction, timestep, latents, return_dict=False, **extra)[
+                    0
+                ]
+    except Exception as error:
+        return _first_line(error)
+    return "" if bool(torch.isfinite(latents).all()) else "its latents are not finite"
+
+
+def _border(bad: int, good: int, fails: Callable[[int], str]) -> int:
+    """Return the number of steps nearest to a bad one that works, by halving the distance."""
+    while abs(bad - good) > 1:
+        middle = (bad + good) // 2
+        bad, good = (middle, good) if fails(middle) else (bad, middle)
+    return good
+
+
+def _longest_run(works: Sequence[bool]) -> range:
+    """Return the longest stretch of what works, as places; the last one of equal ones."""
+    best = range(0)
+    start = 0
+    for place, one in enumerate([*works, False]):
+        if one:
+            continue
+        if place > start and place - start >= len(best):
+            best = range(start, place)
+        start = place + 1
+    return best
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__
