@@ -114,7 +114,8 @@ def test_broken_utf_8_after_its_mark_is_not_guessed():
         (b"\x1f\x8b\x08", "gzip"),
         (b"\x89PNG\r\n", "picture"),
         (b"<!DOCTYPE html>", "web page"),
-        (b"sku,prompt\nA,\x07\n", "binary"),
+        (b"sku,prompt\nA,\x00\n", "binary"),
+        (b"\x7fELF" + bytes(range(1, 32)) * 4, "control characters"),
     ],
 )
 def test_a_file_that_is_no_csv_is_told_what_it_is_and_to_be_exported(content, words):
