@@ -8,10 +8,19 @@ import torch
 from numpy.typing import NDArray
 
 from bundles.schedulers import make_scheduler, step_arguments
+from core.errors import first_line
 from core.schedulers import NOT_RESUMABLE, is_stochastic
+from worker.finite import ImpossibleError
 from worker.rows import Start
 
 Latents = NDArray[np.float32]
+
+_REFUSALS = (
+    *(ArithmeticError, AssertionError, AttributeError, LookupError, NotImplementedError),
+    *(TypeError, ValueError, torch.linalg.LinAlgError),  # type: ignore[attr-defined]
+)
+"""What a scheduler raises that cannot do what is asked: it is arithmetic, and would raise it again.
+Not what may pass, such as too little memory (`MemoryError`, `RuntimeError`)."""
 
 
 class Sampler:
@@ -52,11 +61,16 @@ class Sampler:
             keep: Numbers of steps after which the latents are kept.
 
         Raises:
+            ImpossibleError: The scheduler cannot take these steps with this configuration.
             ValueError: The start does not fit this row.
         """
         self._scheduler_name = scheduler
-        self._scheduler = make_scheduler(scheduler, config)
-        self._scheduler.set_timesteps(steps)
+        self._steps = steps
+        try:
+            self._scheduler = make_scheduler(scheduler, config)
+            self._scheduler.set_timesteps(steps)
+        except _REFUSALS as error:
+            raise self._impossible(error) from error
         self._guidance_scale = guidance_scale
         self._guidance_interval = guidance_interval
         self._generator = torch.Generator().manual_seed(seed)
@@ -119,15 +133,21 @@ class Sampler:
         Args:
             prediction: The UNet's output with the prompt, (channels, height, width).
             unconditional: The one with the negative prompt, when guidance is on.
+
+        Raises:
+            ImpossibleError: The scheduler cannot take it.
         """
         output = torch.from_numpy(prediction)
         if unconditional is not None:
             without = torch.from_numpy(unconditional)
             output = without + self._guidance_scale * (output - without)
         timestep = self._scheduler.timesteps[self._position]
-        self._latents = self._scheduler.step(
-            output[None], timestep, self._latents, return_dict=False, **self._extra
-        )[0]
+        try:
+            (self._latents, *_) = self._scheduler.step(
+                output[None], timestep, self._latents, return_dict=False, **self._extra
+            )
+        except _REFUSALS as error:
+            raise self._impossible(error) from error
         self._position += 1
         if self._position in self._keep:
             # What is too large for halves becomes infinite, and nobody begins with that.
@@ -135,6 +155,12 @@ class Sampler:
                 halves = self.latents.astype(np.float16)
             if np.isfinite(halves).all():
                 self.kept[self._position] = halves
+
+    def _impossible(self, error: Exception) -> ImpossibleError:
+        return ImpossibleError(
+            f"the scheduler {self._scheduler_name} cannot take {self._steps} steps with this "
+            f"model; ask for other steps or another scheduler ({first_line(error)})"
+        )
 
     def _go_to(self, start: Start) -> None:
         if start.latents.shape != self.latents.shape:

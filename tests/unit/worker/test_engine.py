@@ -16,6 +16,7 @@ from worker.rows import (
     RowExpiredError,
     RowFailedError,
     RowHandedBackError,
+    RowImpossibleError,
     RowRequest,
 )
 from worker.watchdog import Watchdog
@@ -283,8 +284,32 @@ def test_rows_that_run_alone_share_no_call_of_any_stage(stage, streams):
 
 def test_an_impossible_schedule_fails_with_its_reason(engine):
     ticket = engine.submit(request(scheduler="lcm", steps=900))
-    with pytest.raises(RowFailedError, match="ValueError"):
+    with pytest.raises(RowImpossibleError, match=r"lcm cannot take 900 steps .*other steps"):
         ticket.result(PATIENCE)
+
+
+@pytest.mark.parametrize(
+    ("changes", "wanted"),
+    [
+        ({"prediction_type": "sample"}, {"scheduler": "euler_ancestral"}),
+        ({"beta_schedule": "sigmoid"}, {"scheduler": "ddim"}),
+        ({"use_beta_sigmas": True}, {"scheduler": "dpmpp_2m", "steps": 60}),
+    ],
+)
+def test_a_scheduler_that_cannot_read_the_models_configuration_is_not_tried_again(
+    model, changes, wanted
+):
+    model.scheduler_config = ArithmeticModel.scheduler_config | changes
+    engine = Engine(model, row_limit=4)
+    engine.start()
+    try:
+        bad, good = engine.submit(request(**wanted)), engine.submit(request(scheduler="unipc"))
+        with pytest.raises(RowImpossibleError, match="another scheduler"):
+            bad.result(PATIENCE)
+        if "beta_schedule" not in changes:
+            assert good.result(PATIENCE).steps == 4
+    finally:
+        engine.close()
 
 
 def test_draining_finishes_what_runs_and_hands_the_rest_back(engine, model):
