@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from typing import Generic, TypeVar
 
 from sqlmodel import Session
@@ -14,6 +15,21 @@ from core.database import DATABASE_ERRORS, Database
 GATHER_SECONDS = 0.01
 """Little beside an image's seconds, and time for a busy worker to do the work of several."""
 
+LONGEST_PAUSE_SECONDS = 0.32
+"""Between two tries of an item whose row is locked: the first comes after `GATHER_SECONDS`, each
+next one after twice as long."""
+
+
+class Locked(Enum):
+    """What an item waits for."""
+
+    LOCKED = auto()
+    """Another transaction has its row. Nobody else's items wait for that: it is in the next groups
+    until that transaction ends."""
+
+
+LOCKED = Locked.LOCKED
+
 Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
 
@@ -21,7 +37,7 @@ Outcome = TypeVar("Outcome")
 @dataclass(eq=False)
 class _Entry(Generic[Item, Outcome]):
     item: Item
-    future: "Future[Outcome]" = field(default_factory=Future)
+    future: "Future[Outcome | Locked]" = field(default_factory=Future)
 
 
 class GroupCommit(Generic[Item, Outcome]):
@@ -33,13 +49,16 @@ class GroupCommit(Generic[Item, Outcome]):
     """
 
     def __init__(
-        self, database: Database, work: Callable[[Session, Sequence[Item]], Sequence[Outcome]]
+        self,
+        database: Database,
+        work: Callable[[Session, Sequence[Item]], Sequence[Outcome | Locked]],
     ) -> None:
         """Wire it.
 
         Args:
             database: Where.
-            work: What one transaction does; gives one outcome per item, in their order.
+            work: What one transaction does, without waiting for locks; gives one outcome per
+                item, in their order: `LOCKED` for those that were left out.
         """
         self._database = database
         self._work = work
@@ -55,6 +74,13 @@ class GroupCommit(Generic[Item, Outcome]):
             Exception: whatever the work raises for this item, alone; what Postgres raises when
                 it is away, for all that shared the transaction.
         """
+        pause_seconds = GATHER_SECONDS
+        while isinstance(outcome := self._try(item), Locked):
+            time.sleep(pause_seconds)
+            pause_seconds = min(2 * pause_seconds, LONGEST_PAUSE_SECONDS)
+        return outcome
+
+    def _try(self, item: Item) -> Outcome | Locked:
         entry: _Entry[Item, Outcome] = _Entry(item)
         with self._gathering:
             self._waiting.append(entry)

@@ -110,9 +110,14 @@ class Leases:
         renewed = [lease.claim.generation_id for lease in leases if progress or lease.computed]
         with self._database.session() as session:
             attempts = claims.held(session, self.owner, ids)
+            extended: Sequence[UUID] = ()
             if due:
-                claims.renew(session, self.owner, renewed, lease_seconds=self.lease_seconds)
-        if due and progress:
+                extended = claims.renew(
+                    session, self.owner, renewed, lease_seconds=self.lease_seconds
+                )
+        # What another transaction was changing is due again at the next beat.
+        complete = set(extended) >= attempts.keys() & set(renewed)
+        if due and progress and complete:
             self._renewed_at, self._renewed_ticks = time.monotonic(), ticks
         for lease in leases:
             if attempts.get(lease.claim.generation_id) != lease.claim.attempt:

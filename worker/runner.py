@@ -36,7 +36,7 @@ from core.storage import STORAGE_ERRORS, Storage, StoredObject
 from worker.approximate.cache import NOTHING, ApproximateCache, Plan
 from worker.encoding import ORIGINAL, encode_original
 from worker.failures import count_failed
-from worker.group_commit import GroupCommit
+from worker.group_commit import LOCKED, GroupCommit, Locked
 from worker.leases import Lease, Leases
 from worker.metrics import ATTEMPTS, IMAGE_SECONDS, STAGE_SECONDS
 from worker.renditions import make_known
@@ -204,11 +204,14 @@ class Runner:
             unless=self._stopping.is_set,
         )
 
-    def _claim_all(self, session: Session, ids: Sequence[UUID]) -> Sequence[Claim | None]:
+    def _claim_all(self, session: Session, ids: Sequence[UUID]) -> Sequence[Claim | Locked | None]:
         owner, lease_seconds = self._leases.owner, self._leases.lease_seconds
-        claimed = claims.claim(session, ids, owner=owner, lease_seconds=lease_seconds)
+        claimed = claims.claim(
+            session, ids, owner=owner, lease_seconds=lease_seconds, skip_locked=True
+        )
+        locked = claims.claimable(session, [one for one in ids if one not in claimed])
         # Of two messages for one generation, one gets the claim.
-        return [claimed.pop(identity, None) for identity in ids]
+        return [LOCKED if identity in locked else claimed.pop(identity, None) for identity in ids]
 
     def _compute_and_record(self, lease: Lease) -> Delivery:
         claim = lease.claim
@@ -425,10 +428,16 @@ def _names(claim: Claim) -> dict[str, str]:
     return {name: str(identity) for name, identity in names.items() if identity}
 
 
-def _record_all(session: Session, finished: Sequence[Finished]) -> Sequence[int | None]:
+def _record_all(session: Session, finished: Sequence[Finished]) -> Sequence[int | Locked | None]:
     """Record images; give how many jobs got each, None where the claim was lost."""
-    recorded = settlement.succeed(session, finished)
-    return [recorded.get(one.claim.generation_id) for one in finished]
+    recorded = settlement.succeed(session, finished, skip_locked=True)
+    others = [one.claim for one in finished if one.claim.generation_id not in recorded]
+    # Those that still hold are being joined, or cancelled.
+    locked = claims.holding(session, others)
+    return [
+        LOCKED if one.claim.generation_id in locked else recorded.get(one.claim.generation_id)
+        for one in finished
+    ]
 
 
 def _count_joined(claim: Claim, jobs: int, seconds: float) -> None:

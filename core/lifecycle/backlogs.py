@@ -33,7 +33,9 @@ def take(
         col(Backlog.api_key_id) == api_key_id,
     )
     for backlog_id in session.execute(backlogs.order_by(col(Backlog.id))).scalars().all():
-        taken = lock_generations(session, *_waits_in(backlog_id), skip_locked=True, limit=count)
+        taken = lock_generations(
+            session, *_waits_in(backlog_id), skip_locked=True, joinable=True, limit=count
+        )
         yield from taken
         count -= len(taken)
         if count == 0:

@@ -60,18 +60,31 @@ class Claim:
 
 
 def claim(
-    session: Session, generation_ids: Collection[UUID], *, owner: str, lease_seconds: float
+    session: Session,
+    generation_ids: Collection[UUID],
+    *,
+    owner: str,
+    lease_seconds: float,
+    skip_locked: bool = False,
 ) -> dict[UUID, Claim]:
     """Take those of these generations that are queued.
 
     One that is left out is no error: it was finished, cancelled or claimed since its message was
     sent.
+
+    Args:
+        session: An open transaction.
+        generation_ids: Those that messages came for.
+        owner: Who takes them.
+        lease_seconds: How long they are its own.
+        skip_locked: Leave out what another transaction is changing, instead of waiting: see
+            `claimable`.
     """
     free = lock_generations(
         session,
-        among(Generation.id, generation_ids),
-        col(Generation.state).in_(sources_of(GenerationState.RUNNING)),
-        or_(col(Generation.not_before).is_(None), col(Generation.not_before) <= func.now()),
+        *_claimable(generation_ids),
+        skip_locked=skip_locked,
+        joinable=True,
     )
     if not free:
         return {}
@@ -118,6 +131,24 @@ def claim(
     }
 
 
+def claimable(session: Session, generation_ids: Collection[UUID]) -> set[UUID]:
+    """Return those of these generations that wait to be claimed.
+
+    Of what `claim` left out, those are the ones that another transaction was changing: they can be
+    asked for again.
+    """
+    statement = select(col(Generation.id)).where(*_claimable(generation_ids))
+    return set(session.execute(statement).scalars())
+
+
+def _claimable(generation_ids: Collection[UUID]) -> tuple[ColumnElement[bool], ...]:
+    return (
+        among(Generation.id, generation_ids),
+        col(Generation.state).in_(sources_of(GenerationState.RUNNING)),
+        or_(col(Generation.not_before).is_(None), col(Generation.not_before) <= func.now()),
+    )
+
+
 def _latest(deadlines: Sequence[datetime | None]) -> datetime | None:
     """Give the moment until which somebody waits; None: for ever."""
     known = [deadline for deadline in deadlines if deadline is not None]
@@ -147,6 +178,20 @@ def held(session: Session, owner: str, generation_ids: Collection[UUID]) -> dict
     return dict(session.execute(statement).all())
 
 
+def holding(session: Session, given: Collection[Claim]) -> set[UUID]:
+    """Tell which of these claims still hold, by their generations."""
+    statement = select(
+        col(Generation.id), col(Generation.lease_owner), col(Generation.attempts)
+    ).where(
+        among(Generation.id, [one.generation_id for one in given]),
+        col(Generation.state) == GenerationState.RUNNING,
+    )
+    fences = {tuple(row) for row in session.execute(statement)}
+    return {
+        one.generation_id for one in given if (one.generation_id, one.owner, one.attempt) in fences
+    }
+
+
 def state_of(session: Session, generation_id: UUID) -> GenerationState | None:
     """Tell how a generation stands; None: there is none of this id."""
     return session.scalar(select(col(Generation.state)).where(col(Generation.id) == generation_id))
@@ -154,19 +199,26 @@ def state_of(session: Session, generation_id: UUID) -> GenerationState | None:
 
 def renew(
     session: Session, owner: str, generation_ids: Collection[UUID], *, lease_seconds: float
-) -> None:
-    """Extend the leases of generations that made progress since the last call."""
+) -> list[UUID]:
+    """Extend the leases of generations that made progress since the last call.
+
+    Returns:
+        Those that were extended: what another transaction is changing is left for the next time.
+    """
     renewed = lock_generations(
         session,
         among(Generation.id, generation_ids),
         col(Generation.lease_owner) == owner,
         col(Generation.state) == GenerationState.RUNNING,
+        skip_locked=True,
+        joinable=True,
     )
     session.execute(
         update(Generation)
         .where(among(Generation.id, renewed))
         .values(lease_expires_at=func.now() + timedelta(seconds=lease_seconds))
     )
+    return renewed
 
 
 def hand_back(

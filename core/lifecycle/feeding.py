@@ -104,7 +104,7 @@ def _take_due(session: Session, load: Load, count: int, republish_seconds: float
         # By id, said so that the index is already in this order: all of these moments are empty.
         .order_by(col(Generation.published_at), col(Generation.id))
         .limit(count)
-        .with_for_update(skip_locked=True)
+        .with_for_update(skip_locked=True, key_share=True)
     )
     return list(session.execute(statement).scalars())
 
@@ -161,7 +161,10 @@ def mark_published(session: Session, messages: Collection[Message]) -> None:
     """
     by_id = {message.generation_id: message for message in messages}
     fresh = lock_generations(
-        session, among(Generation.id, by_id), col(Generation.not_before).is_(None)
+        session,
+        among(Generation.id, by_id),
+        col(Generation.not_before).is_(None),
+        joinable=True,
     )
     note_published(session, [by_id[identity] for identity in fresh])
 
@@ -181,7 +184,10 @@ def note_published(session: Session, messages: Collection[Message]) -> None:
 def release(session: Session, generation_ids: Collection[UUID]) -> None:
     """Leave new generations to whoever feeds the queue, from now on."""
     fresh = lock_generations(
-        session, among(Generation.id, generation_ids), col(Generation.not_before).is_(None)
+        session,
+        among(Generation.id, generation_ids),
+        col(Generation.not_before).is_(None),
+        joinable=True,
     )
     session.execute(
         update(Generation)

@@ -44,6 +44,7 @@ def lock_generations(
     session: Session,
     *where: ColumnElement[bool],
     skip_locked: bool = False,
+    joinable: bool = False,
     limit: int | None = None,
 ) -> list[UUID]:
     """Lock the generations that match, by ascending id, until the transaction ends.
@@ -55,9 +56,14 @@ def lock_generations(
         session: An open transaction.
         where: Conditions; they hold again when a lock had to be waited for.
         skip_locked: Leave out what another transaction is changing, instead of waiting.
+        joinable: Whether requests may join them meanwhile. A join (`FOR KEY SHARE`) keeps the work
+            from ending until its request is committed, which takes seconds for a large sheet; only
+            what ends the work has to wait for that, and takes the stronger lock (`FOR UPDATE`).
         limit: Most that are locked, the oldest first; None: all.
     """
-    return _lock(session, Generation, where, skip_locked=skip_locked, limit=limit)
+    return _lock(
+        session, Generation, where, skip_locked=skip_locked, joinable=joinable, limit=limit
+    )
 
 
 def lock_deliveries(session: Session, *where: ColumnElement[bool]) -> list[UUID]:
@@ -74,6 +80,7 @@ def _lock(
     where: Collection[ColumnElement[bool]],
     *,
     skip_locked: bool = False,
+    joinable: bool = False,
     limit: int | None = None,
 ) -> list[UUID]:
     statement = (
@@ -81,6 +88,6 @@ def _lock(
         .where(*where)
         .order_by(col(table.id))
         .limit(limit)
-        .with_for_update(skip_locked=skip_locked)
+        .with_for_update(skip_locked=skip_locked, key_share=joinable)
     )
     return list(session.execute(statement).scalars())

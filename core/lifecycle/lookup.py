@@ -1,6 +1,6 @@
 """What there is already: stored images, and running work to join."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, and_, case, func, null, select, update
 from sqlmodel import Session, col
 
 from core.lanes import Lane
-from core.lifecycle.locks import among
+from core.lifecycle.locks import among, lock_generations
 from core.models import Generation, Image
 from core.states import IN_FLIGHT, GenerationState
 
@@ -24,16 +24,6 @@ class Stored:
     image_id: UUID
     seconds: float | None
     """What computing it took."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Joined:
-    """Running work that requests were attached to."""
-
-    generations: Mapping[str, UUID]
-    """By fingerprint."""
-    raised: Sequence[UUID]
-    """Of those, the queued ones that moved to the lane of the request: publish them there."""
 
 
 def usable(ttl_seconds: float) -> ColumnElement[bool]:
@@ -91,35 +81,24 @@ def in_flight(session: Session, tenant: str, fingerprints: Iterable[str]) -> set
     return set(session.execute(statement).scalars())
 
 
-def join_in_flight(
-    session: Session, tenant: str, fingerprints: Sequence[str], lane: Lane
-) -> Joined:
+def join_in_flight(session: Session, tenant: str, fingerprints: Sequence[str]) -> dict[str, UUID]:
     """Find the running work of each fingerprint, and keep it from ending before our commit.
 
-    Work that waits in a lane served later than `lane` moves up to it: whoever joins is not served
-    later than if nobody had been there before.
+    Nothing else waits for that commit: the work is claimed, renewed and sent meanwhile.
+
+    Returns:
+        The generations, by fingerprint.
     """
     if not fingerprints:
-        return Joined(generations={}, raised=[])
-    wanted = _joinable(tenant, fingerprints)
-    later = lanes_after(lane)
-    # Shared locks where nothing moves, so that any number of requests join at the same time; all
-    # exclusive where something does, because shared ones that grow wait for each other in circles.
-    moves = bool(later) and bool(
-        session.execute(
-            select(col(Generation.id)).where(*wanted, col(Generation.lane).in_(later)).limit(1)
-        ).first()
-    )
+        return {}
     statement = (
         select(col(Generation.fingerprint), col(Generation.id))
-        .where(*wanted)
+        .where(*_joinable(tenant, fingerprints))
         # By id, as in core.lifecycle.locks: a sheet that is cancelled locks the same rows.
         .order_by(col(Generation.id))
-        .with_for_update(read=not moves)
+        .with_for_update(read=True, key_share=True)
     )
-    found = dict(session.execute(statement).all())
-    raised = _raise(session, list(found.values()), lane) if moves else []
-    return Joined(generations=found, raised=raised)
+    return dict(session.execute(statement).all())
 
 
 def _joinable(tenant: str, fingerprints: Iterable[str]) -> tuple[ColumnElement[bool], ...]:
@@ -137,11 +116,33 @@ def lanes_after(lane: Lane) -> list[Lane]:
     return lanes[lanes.index(lane) + 1 :]
 
 
-def _raise(session: Session, generation_ids: Sequence[UUID], lane: Lane) -> list[UUID]:
+def raise_lanes(session: Session, generation_ids: Collection[UUID], lane: Lane) -> list[UUID]:
+    """Move work that waits in a lane served later than `lane` up to it.
+
+    So whoever joins is not served later than if nobody had been there before. Called last: claims
+    have to wait for what is moved until the transaction ends.
+
+    Args:
+        session: An open transaction, which has joined them.
+        generation_ids: What was joined.
+        lane: The request's.
+
+    Returns:
+        Those that wait for a worker: publish them in their new lane.
+    """
+    later = lanes_after(lane)
+    if not later or not generation_ids:
+        return []
+    moving = lock_generations(
+        session,
+        among(Generation.id, generation_ids),
+        col(Generation.lane).in_(later),
+        joinable=True,
+    )
     queued = col(Generation.state) == GenerationState.QUEUED
     statement = (
         update(Generation)
-        .where(among(Generation.id, generation_ids), col(Generation.lane).in_(lanes_after(lane)))
+        .where(among(Generation.id, moving))
         .values(
             lane=lane,
             # Its message is in the old lane; should the new one be lost, the sweeper sends it.

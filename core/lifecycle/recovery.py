@@ -111,7 +111,7 @@ def take_lost(
         .where(col(Generation.state) == GenerationState.QUEUED, or_(false(), *lost, *overtaken))
         .order_by(col(Generation.id))
         .limit(limit)
-        .with_for_update(skip_locked=True)
+        .with_for_update(skip_locked=True, key_share=True)
     )
     taken = [Message(*row) for row in session.execute(statement)]
     note_published(session, taken)

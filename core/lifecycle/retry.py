@@ -13,7 +13,7 @@ from core.bulk import insert_new
 from core.errors import ConflictError
 from core.lifecycle.backlogs import open_backlog
 from core.lifecycle.locks import among, array_of, take_turn
-from core.lifecycle.lookup import FOR_EVER, find_stored, join_in_flight
+from core.lifecycle.lookup import FOR_EVER, find_stored, join_in_flight, raise_lanes
 from core.lifecycle.settlement import settle_jobs
 from core.models import NO_KEY, Batch, Generation, Job
 from core.models.columns import new_id
@@ -33,6 +33,8 @@ class _Answers:
 
     generations: dict[UUID, UUID] = field(default_factory=dict)
     images: dict[UUID, UUID] = field(default_factory=dict)
+    joined: list[UUID] = field(default_factory=list)
+    """Those generations that were in flight already."""
 
 
 def failed_jobs(session: Session, batch_id: UUID) -> Sequence[tuple[UUID, UUID]]:
@@ -99,6 +101,8 @@ def retry_jobs(
             image_id=image_id,
             cache=CacheOutcome.EXACT,
         )
+    # The housekeeping sends their messages.
+    raise_lanes(session, answers.joined, batch.lane)
 
 
 def _require_model(old: Any, bundle_revision: str) -> None:
@@ -131,7 +135,9 @@ def _resolve(
         made = _insert(session, batch, [missing[digest] for digest in sorted(missing)])
         found |= {row.fingerprint: made[row.id] for row in missing.values() if row.id in made}
         others = [digest for digest in missing if digest not in found]
-        found |= join_in_flight(session, batch.tenant, others, batch.lane).generations
+        joined = join_in_flight(session, batch.tenant, others)
+        answers.joined += joined.values()
+        found |= joined
         # What ended between the two is looked for again.
         missing = {digest: row for digest, row in missing.items() if digest not in found}
     for row in old.values():

@@ -12,7 +12,7 @@ from sqlmodel import Session, col
 from core.approximation import Approximation
 from core.errors import PackshotError
 from core.lifecycle.claims import Claim
-from core.lifecycle.locks import among, array_of
+from core.lifecycle.locks import among, array_of, lock_generations
 from core.models import Batch, Generation, Image, Job
 from core.states import (
     BatchState,
@@ -38,14 +38,22 @@ class Finished:
     """What it began with, if not with noise."""
 
 
-def succeed(session: Session, finished: Collection[Finished]) -> dict[UUID, int]:
+def succeed(
+    session: Session, finished: Collection[Finished], *, skip_locked: bool = False
+) -> dict[UUID, int]:
     """Record images and finish every job that waits for them.
+
+    Args:
+        session: An open transaction.
+        finished: Images that are stored.
+        skip_locked: Leave out what another transaction is changing or joining, instead of waiting:
+            its claim still holds then (`core.lifecycle.claims.holding`).
 
     Returns:
         How many jobs got the image, by the generation that is finished by this; for the others
         the claim was lost: somebody else finishes them, and nothing of them was written.
     """
-    held = _held(session, [one.claim for one in finished])
+    held = _held(session, [one.claim for one in finished], skip_locked=skip_locked)
     recorded = [one for one in finished if one.claim.generation_id in held]
     if not recorded:
         return {}
@@ -135,7 +143,7 @@ def _note_approximations(session: Session, recorded: Collection[Finished]) -> No
         )
 
 
-def _held(session: Session, claims: Collection[Claim]) -> dict[UUID, bool]:
+def _held(session: Session, claims: Collection[Claim], *, skip_locked: bool) -> dict[UUID, bool]:
     """Lock the generations of those of these claims that still hold.
 
     Returns:
@@ -154,7 +162,7 @@ def _held(session: Session, claims: Collection[Claim]) -> dict[UUID, bool]:
         )
         # In the order of core.lifecycle.locks.
         .order_by(col(Generation.id))
-        .with_for_update()
+        .with_for_update(skip_locked=skip_locked)
     )
     fences = {(claim.generation_id, claim.owner, claim.attempt) for claim in claims}
     return {row[0]: row.reusable for row in session.execute(statement) if row[:3] in fences}
@@ -171,9 +179,11 @@ def fail(session: Session, claim: Claim, error: PackshotError) -> bool:
 
 def fail_where(session: Session, where: Collection[Any], error: PackshotError) -> list[UUID]:
     """Give up the generations that match, and the jobs that wait for them."""
+    # An UPDATE alone does not wait for requests that are joining, whose jobs nobody would finish.
+    locked = lock_generations(session, *where)
     statement = (
         change(Generation, GenerationState.FAILED)
-        .where(*where)
+        .where(among(Generation.id, locked))
         .values(
             error_code=error.code,
             error_message=error.detail,

@@ -18,7 +18,14 @@ from core.fingerprint import derived_seed, fingerprint, variant_seed
 from core.lanes import Lane
 from core.lifecycle.backlogs import open_backlog
 from core.lifecycle.locks import among
-from core.lifecycle.lookup import FOR_EVER, Stored, find_stored, in_flight, join_in_flight
+from core.lifecycle.lookup import (
+    FOR_EVER,
+    Stored,
+    find_stored,
+    in_flight,
+    join_in_flight,
+    raise_lanes,
+)
 from core.models import NO_KEY, Batch, Generation, ImageParameters, Job
 from core.models.columns import new_id
 from core.pictures.formats import ORIGINAL
@@ -154,8 +161,8 @@ class _Answers:
     """Fingerprints of the generations that are new."""
     later: set[str] = field(default_factory=set)
     """Those whose message the housekeeping sends."""
-    raised: list[UUID] = field(default_factory=list)
-    """Generations that moved to this lane."""
+    joined: list[UUID] = field(default_factory=list)
+    """Generations of earlier requests."""
 
 
 def submit(
@@ -235,6 +242,7 @@ def submit(
         _add_batch(session, batch, rows)
     insert_rows(session, Job.__table__, rows)  # type: ignore[attr-defined]
     _tell(session, rows, batch)
+    raised = raise_lanes(session, answers.joined, lane)
     hits = [
         (place.wanted, answers.images[place.name])
         for place in places
@@ -247,7 +255,7 @@ def submit(
             for name in answers.created
             if name not in answers.later
         ]
-        + [(identity, lane) for identity in answers.raised],
+        + [(identity, lane) for identity in raised],
         outcomes=Counter(row["cache"] for row in rows),
         uses=Counter(stored.image_id for _, stored in hits),
         steps_saved=sum(one.steps for one, _ in hits),
@@ -294,10 +302,10 @@ def _resolve(order: _Order, first: dict[str, _Place]) -> _Answers:
             discarded = [new.pop(digest) for digest in finished]
             order.session.execute(sql_delete(Generation).where(among(Generation.id, discarded)))
         others = [digest for digest in missing if digest not in new]
-        joined = join_in_flight(order.session, order.tenant, others, order.lane)
+        joined = join_in_flight(order.session, order.tenant, others)
         answers.images |= finished
-        answers.generations |= new | dict(joined.generations)
-        answers.raised += joined.raised
+        answers.generations |= new | joined
+        answers.joined += joined.values()
         # In the sheet's order, which ON CONFLICT does not keep.
         answers.created += [digest for digest in missing if digest in new]
         missing = [d for d in missing if d not in answers.generations and d not in answers.images]

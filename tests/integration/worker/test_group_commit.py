@@ -8,7 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from tests.integration.shop import poll
-from worker.group_commit import GroupCommit
+from worker.group_commit import LOCKED, GroupCommit
 
 THREADS = 20
 
@@ -96,3 +96,20 @@ def test_when_postgres_is_away_all_hear_it_at_once(database):
         with pytest.raises(OperationalError):
             future.result()
     assert len(calls) == 2, "nobody tries alone what cannot work"
+
+
+def test_what_is_locked_waits_and_nobody_with_it(database):
+    locked, asked = {13}, []
+
+    def work(_session, numbers):
+        asked.extend(numbers)
+        return [LOCKED if number in locked else 10 * number for number in numbers]
+
+    commits = GroupCommit(database, work)
+    with ThreadPoolExecutor(1) as pool:
+        unlucky = pool.submit(commits.run, 13)
+        poll(lambda: asked.count(13) > 2)
+        assert [commits.run(number) for number in range(5)] == [0, 10, 20, 30, 40]
+        assert not unlucky.done()
+        locked.clear()
+        assert unlucky.result() == 130

@@ -1,6 +1,7 @@
 """What becomes of one message, with an engine that does as it is told."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -9,9 +10,12 @@ from botocore.exceptions import EndpointConnectionError
 from sqlalchemy.exc import OperationalError
 
 from core.cache_stats import COUNTERS, Level, Outcome
-from core.lifecycle import cancellation, feeding
+from core.lanes import Lane
+from core.lifecycle import cancellation, feeding, submission
+from core.lifecycle.locks import lock_generations
+from core.models import Generation
 from core.states import GenerationState, JobState
-from tests.integration.shop import poll
+from tests.integration.shop import poll, wanted
 from worker.leases import Leases
 from worker.rows import (
     RowCanceledError,
@@ -436,3 +440,57 @@ class in_thread:  # noqa: N801 - reads as a statement
 
     def __exit__(self, *_):
         self.thread.join()
+
+
+def test_a_locked_row_holds_up_its_own_message_and_no_other(shop, runner):
+    held, other = (shop.generation_of(job) for job in shop.want("red mug", "blue mug").job_ids)
+    with ThreadPoolExecutor(1) as pool:
+        with shop.database.session() as session:
+            assert lock_generations(session, Generation.id == held)
+            waiting = pool.submit(runner.run, held)
+            assert runner.run(other) is Delivery.DONE
+            assert not waiting.done()
+        assert waiting.result() is Delivery.DONE
+
+
+def test_an_image_that_a_sheet_joins_is_recorded_after_it_and_holds_up_no_other(
+    shop, runner, engine
+):
+    joined, other = (shop.generation_of(job) for job in shop.want("red mug", "blue mug").job_ids)
+    engine.gate.clear()
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(runner.run, joined)
+        poll(lambda: engine.requests)
+        with shop.database.session() as session:
+            (late,) = submission.submit(
+                session,
+                [wanted("red mug")],
+                tenant="shop",
+                lane=Lane.STANDARD,
+                bundle_revision=shop.bundle_revision,
+            ).job_ids
+            engine.gate.set()
+            assert runner.run(other) is Delivery.DONE
+            assert not running.done()
+        assert running.result() is Delivery.DONE
+    assert shop.job(late).state is JobState.SUCCEEDED
+
+
+def test_a_lease_that_was_locked_when_it_was_due_is_renewed_at_the_next_beat(
+    shop, runner, engine, leases
+):
+    (job_id,) = shop.want("red mug").job_ids
+    identity = shop.generation_of(job_id)
+    engine.gate.clear()
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(runner.run, identity)
+        poll(lambda: leases.held() and engine.requests)
+        before = shop.generation(identity).lease_expires_at
+        with shop.database.session() as session:
+            assert lock_generations(session, Generation.id == identity)
+            leases.beat()
+        assert shop.generation(identity).lease_expires_at == before
+        leases.beat()
+        assert shop.generation(identity).lease_expires_at > before
+        engine.gate.set()
+        assert running.result() is Delivery.DONE
