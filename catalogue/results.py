@@ -43,6 +43,11 @@ def neutralise(text: str) -> str:
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
+def restore(text: str) -> str:
+    """Take away the apostrophe that `neutralise` put there."""
+    return text[1:] if text[:1] == "'" and text[1:].startswith(_FORMULA) else text
+
+
 def format_header(columns: Sequence[str], further: Sequence[str] = ()) -> str:
     """Write the first line; `further` names the columns of `Outcome.files`."""
     return _format([[*map(neutralise, columns), *OUTCOME, *further]])

@@ -1,21 +1,31 @@
-"""CSV and its relatives: separator detected, lines counted as an editor counts them."""
+"""CSV and its relatives: separator and header found, lines counted as an editor counts them."""
 
-from collections import Counter
+import re
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from catalogue.checks import LONGEST_CELL
 from catalogue.encoding import decode
 from catalogue.extent import Room
-from catalogue.issues import Issues, refuse
-from catalogue.mapping import KNOWN
-from catalogue.names import canonical
+from catalogue.foreign import refuse_templates
+from catalogue.header import Header, read_header
+from catalogue.issues import Issue, Issues, refuse
+from catalogue.platforms.fields import note
+from catalogue.ragged import Ragged
+from catalogue.results import restore
 from catalogue.separated_records import TAB, BrokenRecordError, Record, read_records
-from catalogue.separators import find_separator, fits
-from catalogue.sheet import SEVERAL, Format, Hints, Reading, Row, Sheet, check_names
+from catalogue.separators import find_layout, fits, looks_like_title
+from catalogue.sheet import SEVERAL, Format, Hints, Reading, Row, Sheet
+
+_EXCELS_TEXT = re.compile(r'="([^"]*)"')
+"""How exporters keep Excel from taking digits for a number: `="00123"`."""
+_COMPARED = 1000
+"""Rows whose first cells broken ones are compared with."""
+_SHOWN = 40
 
 
 def read_csv(content: bytes, hints: Hints | None = None, room: Room | None = None) -> Sheet:
-    """Read a CSV with a header line.
+    """Read a CSV with a header line, which may stand below a title.
 
     Cells are text, stripped of white space around them. Lines without any text are skipped.
 
@@ -29,92 +39,183 @@ def read_csv(content: bytes, hints: Hints | None = None, room: Room | None = Non
     """
     hints, room = hints or Hints(), room or Room()
     decoded = decode(content, hints.encoding)
-    found, skipped = find_separator(decoded.text)
-    separator = hints.separator or found
+    refuse_templates(decoded.text)
+    layout = find_layout(decoded.text, hints.separator, set(hints.columns.values()))
     issues = Issues()
-    records = _whole(read_records(decoded.text, separator, skipped=skipped), issues)
-    line, header = next(records, (1, []))
-    if not header:
+    records = _whole(read_records(decoded.text, layout.separator, skipped=layout.skipped), issues)
+    line, cells, *_ = next(records, Record(1, []))
+    if not cells:
         issues.raise_if_any()
         refuse("The file is empty: the first line must name the columns.", line=1)
-    columns = _columns(header, line, separator)
-    names = list(dict.fromkeys(columns))
-    rows = []
-    for begins, cells in records:
-        if fits(cells, len(columns), separator):
-            filled = _filled(columns, cells, repeated=len(names) < len(columns))
-            room.take(len(filled), line=begins)
-            rows.append(Row(line=begins, cells=filled))
-        else:
-            issues.add(_misfit(cells, columns, separator, hints), line=begins)
-    if not rows:
+    header = read_header(cells, line)
+    reader = _Reader(header, layout.separator, room, issues, hints)
+    reader.read(records)
+    if not reader.rows:
         issues.raise_if_any()
         refuse("The sheet has a header and no rows: there is nothing to make.", line=line)
+    warnings = [*decoded.warnings, *header.warnings, *reader.warnings()]
+    if layout.titles:
+        message = f"The names of columns were found in line {line}; the lines above are not read."
+        warnings.append(Issue(line=line, column=None, message=message))
     return Sheet(
-        columns=names,
-        rows=rows,
-        reading=Reading(format=Format.CSV, encoding=decoded.encoding, separator=separator),
-        warnings=decoded.warnings,
+        columns=header.names,
+        rows=reader.rows,
+        reading=Reading(format=Format.CSV, encoding=decoded.encoding, separator=layout.separator),
+        warnings=tuple(warnings),
         issues=issues,
     )
 
 
 def _whole(records: Iterator[Record], issues: Issues) -> Iterator[Record]:
-    """Give records up to the first that cannot be read, which is noted."""
+    """Give the records that can be read; the others are noted."""
     try:
-        yield from records
+        for record in records:
+            if record.problem:
+                issues.add(_unreadable(record.line, record.problem), line=record.line)
+            else:
+                yield record
     except BrokenRecordError as error:
         issues.add(
-            f"Line {error.line} cannot be read ({error}), and nothing behind it was. A cell that "
-            "begins with a quote must end with one, and a quote inside it is written twice: "
-            f'"19"" rack". No cell has more than {LONGEST_CELL:,} characters.',
+            f"Line {error.line} cannot be read ({error}), and nothing behind it was.",
             line=error.line,
         )
 
 
-def _columns(header: Sequence[str], line: int, separator: str) -> list[str]:
-    columns = list(header)
-    while columns and not columns[-1]:
-        columns.pop()
-    check_names(columns, line=line)
-    issues = Issues()
-    for number, name in enumerate(columns, start=1):
-        if not name:
-            issues.add(f"Column {number} has no name.", line=line)
-    for name, times in Counter(canonical(name) for name in columns if name).items():
-        same = [column for column in columns if canonical(column) == name]
-        if times > 1 and not _may_repeat(same, name, separator):
-            issues.add(
-                f"{times} columns have the same name ({', '.join(map(repr, same))}): rename or "
-                "remove all but one.",
-                line=line,
-                column=same[0],
+class _Reader:
+    """Reads the records below a header."""
+
+    def __init__(
+        self, header: Header, separator: str, room: Room, issues: Issues, hints: Hints
+    ) -> None:
+        self.rows: list[Row] = []
+        self._header = header
+        self._separator = separator
+        self._room = room
+        self._issues = issues
+        self._hints = hints
+        self._columns = header.columns
+        self._repeated = len(header.names) < sum(map(bool, header.columns))
+        self._ragged = Ragged(len(header.columns), len(header.written))
+        self._mended: list[Record] = []
+        self._padded: list[int] = []
+        self._extended: list[int] = []
+        self._lengths: list[int] = []
+
+    def read(self, records: Iterator[Record]) -> None:
+        """Read them all; those that cannot be are noted."""
+        width = len(self._columns)
+        for record in records:
+            if len(self._lengths) < _COMPARED:
+                self._lengths.append(len(record.cells))
+            if fits(record.cells, width, self._separator):
+                self._ragged.count(record.cells)
+                self._take(record)
+                # Where there are tabs, quotes are text as often as not.
+                if record.mended and self._separator != TAB:
+                    self._mended.append(record)
+            elif record.mended:
+                problem = f"it has {len(record.cells)} cells, and the header {width}"
+                self._issues.add(_unreadable(record.line, problem), line=record.line)
+            else:
+                self._room.take(0, line=record.line)
+                self._ragged.add(record)
+        self._take_ragged()
+
+    def warnings(self) -> Iterator[Issue]:
+        """Say what was mended."""
+        if self._mended:
+            yield _say_mended(self._mended)
+        yield from note(
+            self._padded,
+            "The row ends early, and what is missing at its end was taken as empty",
+            "{number} rows end early, and what is missing at their ends was taken as empty",
+        )
+        yield from note(
+            self._extended,
+            "What the row has beyond the last column with a name is not read",
+            "{number} rows have cells beyond the last column with a name, which are not read",
+        )
+        if looks_like_title(self._header.written, self._lengths):
+            line = self._header.line
+            message = (
+                f"Line {line} looks like a title, and not like the names of columns. If it is one, "
+                "delete the lines above those names."
             )
-    issues.raise_if_any()
-    return columns
+            yield Issue(line=line, column=None, message=message)
+
+    def _take(self, record: Record) -> None:
+        filled = self._filled(record.cells)
+        # Of results.csv, lines of a row's further images ask for nothing new.
+        if self._header.is_result and self.rows and filled == self.rows[-1].cells:
+            return
+        self._room.take(len(filled), line=record.line)
+        self.rows.append(Row(line=record.line, cells=filled))
+
+    def _take_ragged(self) -> None:
+        ragged = self._ragged
+        if not ragged.short and not ragged.long:
+            return
+        first = next((name for name in self._columns if name), "")
+        firsts = [str(row.cells.get(first, "")) for row in islice(self.rows, _COMPARED)]
+        short, long = ragged.shortened(firsts), ragged.unnamed()
+        self._padded = [one.line for one in short]
+        self._extended = [one.line for one in long]
+        good = {*self._padded, *self._extended}
+        for record in (*short, *long):
+            self._take(record)
+        for record in (*ragged.short, *ragged.long):
+            if record.line not in good:
+                self._issues.add(self._misfit(record.cells), line=record.line)
+        self.rows.sort(key=lambda row: row.line)
+
+    def _filled(self, cells: Sequence[str]) -> dict[str, str]:
+        """Give the cells that say something by their columns' names."""
+        pairs = [
+            (name, self._text(cell))
+            for name, cell in zip(self._columns, cells, strict=False)
+            if name and cell
+        ]
+        if not self._repeated:
+            return dict(pairs)
+        filled: dict[str, list[str]] = {}
+        for name, cell in pairs:
+            texts = filled.setdefault(name, [])
+            if cell not in texts:
+                texts.append(cell)
+        return {name: SEVERAL.join(texts) for name, texts in filled.items()}
+
+    def _text(self, cell: str) -> str:
+        if self._header.is_result:
+            cell = restore(cell)
+        if cell.startswith('="') and (found := _EXCELS_TEXT.fullmatch(cell)):
+            return found[1].strip()
+        return cell
+
+    def _misfit(self, cells: Sequence[str]) -> str:
+        taken = "" if self._hints.separator else ", as was found out; if it is another, name it"
+        shown = "a tab" if self._separator == TAB else repr(self._separator)
+        return (
+            f"The line has {len(cells)} cells, but the header has {len(self._columns)} "
+            f"(`separator` is {shown}{taken}). A separator or a line break inside a cell needs "
+            "quotes around the cell."
+        )
 
 
-def _may_repeat(same: Sequence[str], name: str, separator: str) -> bool:
-    """Tell whether columns are one: feeds with tabs repeat `shipping` for each of its values."""
-    return separator == TAB and len(set(same)) == 1 and name not in (*KNOWN, "id", "title")
-
-
-def _filled(columns: Sequence[str], cells: Sequence[str], *, repeated: bool) -> dict[str, str]:
-    """Give the cells that say something by their columns' names."""
-    pairs = zip(columns, cells, strict=False)
-    if not repeated:
-        return {name: cell for name, cell in pairs if cell}
-    filled: dict[str, list[str]] = {}
-    for name, cell in pairs:
-        if cell:
-            filled.setdefault(name, []).append(cell)
-    return {name: SEVERAL.join(found) for name, found in filled.items()}
-
-
-def _misfit(cells: Sequence[str], columns: Sequence[str], separator: str, hints: Hints) -> str:
-    taken = "" if hints.separator else ", as was found out; if it is another, name it"
+def _unreadable(line: int, problem: str) -> str:
     return (
-        f"The line has {len(cells)} cells, but the header has {len(columns)} (`separator` is "
-        f"{'a tab' if separator == TAB else repr(separator)}{taken}). A separator or a line break "
-        "inside a cell needs quotes around the cell."
+        f"Line {line} cannot be read ({problem}). A cell that begins with a quote must end with "
+        'one, and a quote inside it is written twice: "19"" rack". No cell has more than '
+        f"{LONGEST_CELL:,} characters."
     )
+
+
+def _say_mended(records: Sequence[Record]) -> Issue:
+    first = records[0]
+    shown = next((cell for cell in first.cells if '"' in cell), first.cells[0])[:_SHOWN]
+    one = "The quotes of a line do"
+    several = f"The quotes of {len(records):,} lines do"
+    message = (
+        f"{one if len(records) == 1 else several} not fit together: look whether “{shown}” in line "
+        f"{first.line} is right. A quote inside a cell with quotes is written twice."
+    )
+    return Issue(line=first.line, column=None, message=message)

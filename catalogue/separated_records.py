@@ -5,18 +5,30 @@ import re
 from collections import deque
 from collections.abc import Iterator
 from itertools import islice
+from typing import NamedTuple
 
 TAB = "\t"
 MOST_SEPARATORS = 10**6
 """Of one record, those in its texts too: each may make a cell, before anything counts the cells."""
 _LINE = re.compile(r"[^\r\n]*+(?:\r\n?|\n)|[^\r\n]++")
 
-Record = tuple[int, list[str]]
-"""A line number and the cells that begin there, stripped of white space around them."""
+_ESCAPED = re.compile(r'(?<!\\)\\"')
+_INCHES = re.compile(r'"(?=\d[\d.,/]*")')
+
+
+class Record(NamedTuple):
+    """The cells that begin in a line, stripped of white space around them."""
+
+    line: int
+    cells: list[str]
+    mended: bool = False
+    """Whether its quotes do not fit together and were taken for what they must mean."""
+    problem: str | None = None
+    """Why its line cannot be read; then there are no cells."""
 
 
 class BrokenRecordError(Exception):
-    """A record cannot be read, nor anything behind it: its quotes do not fit, or it is endless."""
+    """A record has no end, and nothing behind it can be read."""
 
     def __init__(self, line: int, reason: str) -> None:
         super().__init__(reason)
@@ -24,10 +36,12 @@ class BrokenRecordError(Exception):
 
 
 def read_records(text: str, separator: str, *, skipped: int = 0) -> Iterator[Record]:
-    """Give each record that has any text.
+    """Give each record that has any text, and each line that cannot be read.
 
-    Text with tabs is often written without quotes by programs that know of none: there a line
-    whose quotes do not fit together is taken as it stands.
+    A line whose quotes do not fit together is read again: with quotes escaped by backslashes, as
+    PHP and MySQL write them, then with stray quotes taken for text, such as those of inches. Text
+    with tabs is often written without quotes by programs that know of none: there every quote may
+    be text.
 
     Args:
         text: All of it; lines end with LF, CR LF or CR.
@@ -39,19 +53,65 @@ def read_records(text: str, separator: str, *, skipped: int = 0) -> Iterator[Rec
     """
     lines = _Lines(text, separator, skipped)
     reader = csv.reader(lines, delimiter=separator, strict=True)
+    escaping = csv.reader(map(_unescape, lines), delimiter=separator, strict=True)
     while True:
         begins = lines.begin()
+        mended, problem = False, None
         try:
             cells = next(reader, None)
         except csv.Error as error:
-            if separator != TAB:
-                raise BrokenRecordError(begins, str(error)) from error
-            cells = lines.take_first().split(TAB)
-        if cells is None:
+            mended, problem = True, str(error)
+            cells = _read_escaped(lines, escaping) or split_loosely(lines.take_first(), separator)
+        if cells is None and problem is None:
             return
+        if cells is None:
+            yield Record(begins, [], problem=problem)
+            continue
         cells = [cell.strip() for cell in cells]
         if any(cells):
-            yield begins, cells
+            yield Record(begins, cells, mended)
+
+
+def _unescape(line: str) -> str:
+    return _ESCAPED.sub('""', line)
+
+
+def _read_escaped(lines: "_Lines", reader: Iterator[list[str]]) -> list[str] | None:
+    """Read a record again whose quotes are escaped by backslashes; None: they are not."""
+    if not lines.has_escapes():
+        return None
+    lines.put_back()
+    try:
+        return next(reader, None)
+    except csv.Error:
+        return None
+
+
+def split_loosely(line: str, separator: str) -> list[str] | None:
+    """Split one line whose quotes do not fit together; None when a quote is never closed.
+
+    A quote ends a cell only in front of a separator or at the line's end. In a cell without such a
+    quote all are text, but for one in front of a number with its own: `"19" rack` is `19" rack`.
+    With tabs, a quote that is never closed is text too.
+    """
+    mark = re.escape(separator)
+    quoted = re.compile(
+        rf'[^\S{mark}]*+"((?:[^"\\]|\\.|""|"(?![^\S{mark}]*+(?:{mark}|$)))*+)"[^\S{mark}]*+(?={mark}|$)'
+    )
+    cells: list[str] = []
+    position = 0
+    while position <= len(line):
+        found = quoted.match(line, position)
+        end = found.end() if found else line.find(separator, position) % (len(line) + 1)
+        if found:
+            cells.append(found[1].replace('\\"', '"').replace('""', '"'))
+        else:
+            cell = line[position:end].strip()
+            if cell.startswith('"') and cell.count('"') == 1 and separator != TAB:
+                return None
+            cells.append(_INCHES.sub("", cell, count=1) if cell.startswith('"') else cell)
+        position = end + 1
+    return cells
 
 
 class _Lines:
@@ -83,6 +143,17 @@ class _Lines:
         self._taken.clear()
         self._separators = 0
         return self._number + 1
+
+    def has_escapes(self) -> bool:
+        """Tell whether the record's lines have quotes behind backslashes."""
+        return any('\\"' in line for line in self._taken)
+
+    def put_back(self) -> None:
+        """Put back all lines of the record."""
+        self._again.extendleft(reversed(self._taken))
+        self._number -= len(self._taken)
+        self._taken.clear()
+        self._separators = 0
 
     def take_first(self) -> str:
         """Give the record's first line without its end, and put back what follows it."""
