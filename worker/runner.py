@@ -230,17 +230,18 @@ class Runner:
         )
         with STAGE_SECONDS.labels("record").time():
             jobs = self._patiently(DATABASE_ERRORS, lambda: self._recordings.run(finished))
-        if jobs is not None:
-            _count_joined(claim, jobs, result.seconds)
-            IMAGE_SECONDS.labels(lane=claim.lane.value).observe(result.seconds)
-            log.info("image stored", seconds=round(result.seconds, 2), attempt=claim.attempt)
-            if self._approximate:
-                self._approximate.learn(claim, plan, result)
-            if self._renditions:
-                make_known(self._renditions, image, claim.channels, body)
-        else:
+        if jobs is None:
             log.info("image not recorded: its claim ended while it was computed")
             return self._found(claim.generation_id)
+        _count_joined(claim, jobs, result.seconds)
+        IMAGE_SECONDS.labels(lane=claim.lane.value).observe(result.seconds)
+        log.info("image stored", seconds=round(result.seconds, 2), attempt=claim.attempt)
+        if self._approximate:
+            _try_beside("latents not kept", self._approximate.learn, claim, plan, result)
+        if self._renditions:
+            _try_beside(
+                "renditions not made", make_known, self._renditions, image, claim.channels, body
+            )
         return Delivery.DONE
 
     def _request(self, claim: Claim, plan: Plan) -> RowRequest:
@@ -426,6 +427,14 @@ def _names(claim: Claim) -> dict[str, str]:
     """Name what its log lines are about, beside the generation."""
     names = {"job": claim.job_id, "batch": claim.batch_id}
     return {name: str(identity) for name, identity in names.items() if identity}
+
+
+def _try_beside(failure: str, work: Callable[..., object], *arguments: object) -> None:
+    """Do what only makes an image more useful that is recorded already: it is no attempt's end."""
+    try:
+        work(*arguments)
+    except Exception:
+        log.exception(f"{failure}; the image itself is stored")
 
 
 def _record_all(session: Session, finished: Sequence[Finished]) -> Sequence[int | Locked | None]:

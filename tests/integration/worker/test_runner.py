@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import structlog.testing
 from botocore.exceptions import EndpointConnectionError
 from sqlalchemy.exc import OperationalError
 
@@ -16,6 +17,7 @@ from core.lifecycle.locks import lock_generations
 from core.models import Generation
 from core.states import GenerationState, JobState
 from tests.integration.shop import poll, wanted
+from worker.approximate.cache import NOTHING
 from worker.leases import Leases
 from worker.rows import (
     RowCanceledError,
@@ -271,6 +273,40 @@ def test_what_can_never_succeed_is_tried_once(shop, run, engine, failed):
     )
     assert shop.images() == []
     assert (failed("generation_impossible"), failed("generation_failed")) == (1, 0)
+
+
+class Approximate:
+    """Begins nothing with other latents, and cannot keep any."""
+
+    def plan(self, claim):
+        return NOTHING
+
+    def learn(self, claim, plan, result):
+        raise MemoryError
+
+
+def test_what_fails_after_the_recording_is_no_failed_attempt(
+    shop, database, storage, engine, leases, failed, monkeypatch
+):
+    monkeypatch.setattr("worker.runner.make_known", Flaky(None, ValueError("no such image")))
+    runner = Runner(
+        database=database,
+        storage=storage,
+        engine=engine,
+        leases=leases,
+        max_attempts=1,
+        approximate=Approximate(),
+        renditions=object(),
+    )
+    (job_id,) = shop.want("red mug").job_ids
+    with structlog.testing.capture_logs() as logged:
+        assert runner.run(shop.generation_of(job_id)) is Delivery.DONE
+    assert [line["event"] for line in logged if line["log_level"] == "error"] == [
+        "latents not kept; the image itself is stored",
+        "renditions not made; the image itself is stored",
+    ]
+    assert shop.job(job_id).state is JobState.SUCCEEDED
+    assert failed("generation_failed") == 0
 
 
 def test_a_failed_attempt_waits_for_the_sweepers_message(shop, run, engine):
