@@ -229,7 +229,9 @@ class JobView(BaseModel):
     warning: str | None
     error: JobError | None
     seconds: float | None = Field(
-        description="What computing it took; 0 from store, null while it is not finished."
+        description="What computing the image took: its share of every model call that it was in, "
+        "where calls of several streams run at the same time. 0 from store, null while it is not "
+        "finished."
     )
     image: ImageView | None
     file_name: str | None = Field(
@@ -310,7 +312,9 @@ class OutcomeCount(BaseModel):
 
     number: int
     steps_saved: float = Field(description="UNet steps that were not computed.")
-    seconds_saved: float = Field(description="Seconds of computing, as far as known.")
+    seconds_saved: float = Field(
+        description="Seconds of computing (as a job's `seconds`), as far as known."
+    )
 
 
 class CacheHeld(BaseModel):

@@ -95,7 +95,9 @@ def packshot(bundle: Path, row_limit: int, precision: str, **plan: Any) -> Conte
             )
             for request in requests
         ]
-        return [ticket.submitted + ticket.result(3600).seconds - start for ticket in tickets]
+        return [
+            ticket.submitted + ticket.result(3600).latency_seconds - start for ticket in tickets
+        ]
 
     return run
 

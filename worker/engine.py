@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from functools import partial
+from typing import TypeVar
 from uuid import UUID
 
 import numpy as np
@@ -47,6 +48,8 @@ from worker.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
 
+Value = TypeVar("Value")
+
 _Text = tuple[str, str, "Future[Embedding]"]
 """A text to encode, whose it is, and where its embedding is waited for."""
 
@@ -63,6 +66,7 @@ class Engine:
         embedding_budget: int = 64 * 2**20,
         negative_prompt: str = "",
         watchdog: Watchdog | None = None,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         """Make an engine.
 
@@ -74,6 +78,7 @@ class Engine:
             negative_prompt: The bundle's own; its embedding is computed once, and so is that of
                 the empty text.
             watchdog: Ends the process when a model call never returns.
+            clock: Seconds, read before and after each model call by the thread that makes it.
         """
         self.model = model
         self.row_limit = row_limit
@@ -84,6 +89,7 @@ class Engine:
         """Model calls that have ended; it grows as long as the engine is alive and has work. A call
         may take longer than a lease: see `computing`."""
         self._watchdog = watchdog or Watchdog(limit_seconds=float("inf"))
+        self._clock = clock
         self._changed = threading.Condition()
         # All of these are read and written under the condition's lock.
         self._incoming: deque[Ticket] = deque()
@@ -223,11 +229,12 @@ class Engine:
         with self._changed:
             self._changed.wait_for(lambda: self._finished or self._closed)
             rows = self._take_finished()
-        for row, image in isolated(rows, self._decode, _fail_row):
-            seconds = time.monotonic() - row.ticket.submitted
+        for row, (image, decode_seconds) in isolated(rows, self._decode, _fail_row):
             result = RowResult(
                 image=image,
-                seconds=seconds,
+                seconds=row.encode_seconds + row.unet_seconds + decode_seconds,
+                unet_seconds=row.unet_seconds,
+                latency_seconds=time.monotonic() - row.ticket.submitted,
                 steps=row.sampler.taken,
                 kept=row.sampler.kept,
                 cheap_steps=row.features.cheap_calls if row.features else 0,
@@ -235,32 +242,56 @@ class Engine:
             )
             row.ticket.fulfil(result)
 
+    def _timed(self, name: str, stage: str, call: Callable[[], Value]) -> tuple[Value, float]:
+        """Run a model call under the watchdog; give its value and how many seconds it took.
+
+        Args:
+            name: The model's, for people.
+            stage: The stage's, for metrics.
+            call: Runs the model.
+        """
+        began = self._clock()
+        try:
+            with self._watchdog.watch(name):
+                value = call()
+        finally:
+            seconds = self._clock() - began
+            STAGE_SECONDS.labels(stage).observe(seconds)
+            # A call that raised has ended, too.
+            self._tick()
+        return value, seconds
+
     # Encoding
 
     def _embed(self, texts: Sequence["_Text"]) -> list[Embedding]:
-        return self._embeddings([text for text, *_ in texts], [tenant for _, tenant, _ in texts])
-
-    def _embeddings(self, texts: Sequence[str], tenants: Sequence[str]) -> list[Embedding]:
-        with self._watchdog.watch("text encoder"), STAGE_SECONDS.labels("encode").time():
-            embeddings = self.embeddings.get(texts, tenants)
-        self._tick()
+        embeddings, _ = self._embeddings(
+            [text for text, *_ in texts], [tenant for _, tenant, _ in texts]
+        )
         return embeddings
+
+    def _embeddings(
+        self, texts: Sequence[str], tenants: Sequence[str]
+    ) -> tuple[list[Embedding], float]:
+        return self._timed("text encoder", "encode", lambda: self.embeddings.get(texts, tenants))
 
     def _prepare(self, tickets: Sequence[Ticket]) -> list[Row]:
         requests = [ticket.request for ticket in tickets]
         guided = [self._is_guided(request) for request in requests]
         negatives = [request for request, two in zip(requests, guided, strict=True) if two]
-        embeddings = self._embeddings(
+        embeddings, seconds = self._embeddings(
             [r.prompt for r in requests] + [r.negative_prompt for r in negatives],
             [r.tenant for r in (*requests, *negatives)],
         )
         prompts, rest = embeddings[: len(requests)], iter(embeddings[len(requests) :])
+        share = seconds / len(embeddings)
         return [
-            self._row(ticket, prompt, next(rest) if two else None)
+            self._row(ticket, prompt, next(rest) if two else None, share)
             for ticket, prompt, two in zip(tickets, prompts, guided, strict=True)
         ]
 
-    def _row(self, ticket: Ticket, prompt: Embedding, negative: Embedding | None) -> Row:
+    def _row(
+        self, ticket: Ticket, prompt: Embedding, negative: Embedding | None, text_seconds: float
+    ) -> Row:
         sampler = self._sampler(ticket.request, negative is not None)
         course = self._courses.of(sampler.calls) if self._courses else None
         return Row(
@@ -270,6 +301,7 @@ class Engine:
             negative=negative,
             features=RowFeatures(course) if course else None,
             precision=self.model.precision,
+            encode_seconds=text_seconds * (1 if negative is None else 2),
         )
 
     def _tick(self) -> None:
@@ -332,11 +364,13 @@ class Engine:
     def _predict(self, rows: Sequence[Row]) -> list[Prediction]:
         """Run the UNet for every row: with the prompt, and without it where guidance is on."""
         call = Call(rows)
-        with self._watchdog.watch("UNet"), STAGE_SECONDS.labels("unet").time():
-            predicted, left = self._run(call.place, call.inputs())
+        inputs = call.inputs()
+        (predicted, left), seconds = self._timed(
+            "UNet", "unet", lambda: self._run(call.place, inputs)
+        )
+        call.charge(seconds)
         UNET_BATCH_IMAGES.observe(len(rows))
         UNET_STEPS.inc(len(rows))
-        self._tick()
         return call.shares(predicted, left)
 
     def _run(self, place: int, inputs: StepInputs) -> tuple[Array, Sequence[Features]]:
@@ -390,11 +424,11 @@ class Engine:
             rows.append(self._finished.popleft())
         return rows
 
-    def _decode(self, rows: Sequence[Row]) -> NDArray[np.uint8]:
-        with self._watchdog.watch("VAE decoder"), STAGE_SECONDS.labels("decode").time():
-            images = self.model.decode(np.stack([row.sampler.latents for row in rows]))
-        self._tick()
-        return images
+    def _decode(self, rows: Sequence[Row]) -> list[tuple[NDArray[np.uint8], float]]:
+        """Decode rows in one call; give each its image and its share of the call's seconds."""
+        latents = np.stack([row.sampler.latents for row in rows])
+        images, seconds = self._timed("VAE decoder", "decode", lambda: self.model.decode(latents))
+        return [(image, seconds / len(rows)) for image in images]
 
 
 def _advance(rows: Sequence[Row], prediction: Prediction) -> Sequence[None]:

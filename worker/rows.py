@@ -95,7 +95,11 @@ class RowResult:
     image: NDArray[np.uint8]
     """(height, width, 3), RGB."""
     seconds: float
-    """From submission to the decoded image."""
+    """What computing it took: its share of every model call that it was in and that did not fail.
+
+    A text encoder's call is shared by its texts, a UNet's by its UNet rows (two for an image with
+    guidance), a decoder's by its images. Seconds of different streams pass at the same time.
+    """
     steps: int
     """UNet calls that the row took part in."""
     kept: Mapping[int, NDArray[np.float16]] = field(default_factory=dict)
@@ -104,6 +108,10 @@ class RowResult:
     """Those of them that took features from an earlier one."""
     steps_saved: float = 0.0
     """The work that these spared, in steps of the whole UNet."""
+    unet_seconds: float = 0.0
+    """What of `seconds` were the UNet's."""
+    latency_seconds: float = 0.0
+    """From submission to the decoded image, whatever else was computed meanwhile."""
 
 
 @dataclass(eq=False)

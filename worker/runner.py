@@ -38,7 +38,7 @@ from worker.encoding import ORIGINAL, encode_original
 from worker.failures import count_failed
 from worker.group_commit import LOCKED, GroupCommit, Locked
 from worker.leases import Lease, Leases
-from worker.metrics import ATTEMPTS, IMAGE_SECONDS, STAGE_SECONDS
+from worker.metrics import ATTEMPTS, IMAGE_LATENCY_SECONDS, IMAGE_SECONDS, STAGE_SECONDS
 from worker.renditions import make_known
 from worker.rows import (
     RowCanceledError,
@@ -235,6 +235,7 @@ class Runner:
             return self._found(claim.generation_id)
         _count_joined(claim, jobs, result.seconds)
         IMAGE_SECONDS.labels(lane=claim.lane.value).observe(result.seconds)
+        IMAGE_LATENCY_SECONDS.labels(lane=claim.lane.value).observe(result.latency_seconds)
         log.info("image stored", seconds=round(result.seconds, 2), attempt=claim.attempt)
         if self._approximate:
             _try_beside("latents not kept", self._approximate.learn, claim, plan, result)

@@ -47,6 +47,10 @@ class Row:
     """None where nothing is kept between steps."""
     precision: str = "f32"
     """What the UNet computes in."""
+    encode_seconds: float = 0.0
+    """Its share of the text encoder's call."""
+    unet_seconds: float = 0.0
+    """Its shares of the UNet's calls so far."""
 
     @property
     def guided(self) -> bool:
@@ -120,6 +124,12 @@ class Call:
             taken=[row.take(side, self.place) for row, side in zip(rows, sides, strict=True)],
             kept=[row.wanted(self.place) for row in rows],
         )
+
+    def charge(self, seconds: float) -> None:
+        """Charge each row its share of what the call took, by its UNet rows."""
+        share = seconds / (len(self._rows) + len(self._guided))
+        for row in (*self._rows, *self._guided):
+            row.unet_seconds += share
 
     def shares(self, predicted: Array, left: Sequence[Features]) -> list[Prediction]:
         """Give each row what the UNet made of it.

@@ -99,29 +99,44 @@ class Speed:
 def recent_speed(session: Session, bundle_revision: str) -> Speed | None:
     """Tell how quickly all workers together made the newest images; None when too few are known.
 
-    Times when nothing was made do not count.
+    By the clock, whatever was computed at the same time: an image's seconds of computing are its
+    share of calls, of which other streams and workers make others meanwhile. Times when nothing
+    was made do not count.
     """
-    newest = select(col(Image.generation_id)).order_by(col(Image.id).desc()).limit(RECENT)
-    statement = select(Generation).where(
-        col(Generation.id).in_(newest),
-        col(Generation.bundle_revision) == bundle_revision,
-        # What began with another's latents took less than its steps.
-        col(Generation.approximation).is_(None),
+    # One more, whose end is where the others' time begins.
+    newest = select(col(Image.generation_id)).order_by(col(Image.id).desc()).limit(RECENT + 1)
+    found = session.execute(select(Generation).where(col(Generation.id).in_(newest))).scalars()
+    ended = sorted(
+        (
+            (one.finished_at, one.started_at, one)
+            for one in found
+            if one.started_at and one.finished_at
+        ),
+        key=lambda times: times[0],
     )
+    edge = ended.pop(0)[0] if len(ended) > RECENT else None
     made = [
-        (one.started_at, one.finished_at, work(one))
-        for one in session.execute(statement).scalars()
-        if one.started_at and one.finished_at
+        (began, end, work(one))
+        for end, began, one in ended
+        # What began with another's latents took less than its steps.
+        if one.bundle_revision == bundle_revision and one.approximation is None
     ]
-    busy = _busy_seconds((began, ended) for began, ended, _ in made)
+    busy = _busy_seconds(((began, end) for began, end, _ in made), edge)
     if len(made) < FEWEST or busy <= 0:
         return None
     return Speed(work_per_second=sum(one for *_, one in made) / busy, images=len(made))
 
 
-def _busy_seconds(spans: Iterable[tuple[datetime, datetime]]) -> float:
-    """Measure the union of spans of time."""
-    busy, until = 0.0, None
+def _busy_seconds(
+    spans: Iterable[tuple[datetime, datetime]], since: datetime | None = None
+) -> float:
+    """Measure the union of spans of time.
+
+    Args:
+        spans: Beginnings and ends.
+        since: What was before counts as little as the images that ended before; None: all counts.
+    """
+    busy, until = 0.0, since
     for began, ended in sorted(spans):
         start = began if until is None else max(began, until)
         if ended > start:

@@ -23,7 +23,7 @@ class Stored:
 
     image_id: UUID
     seconds: float | None
-    """What computing it took."""
+    """What computing it took: see `core.models.Generation`."""
 
 
 def usable(ttl_seconds: float) -> ColumnElement[bool]:

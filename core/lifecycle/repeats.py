@@ -22,7 +22,7 @@ class Known:
     image: Image
     """As it was read; not in a session."""
     seconds: float | None
-    """What computing it took."""
+    """What computing it took: see `core.models.Generation`."""
     approximation: dict[str, Any] | None = None
     """What it began with, if not with noise."""
 

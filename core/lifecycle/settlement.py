@@ -33,7 +33,7 @@ class Finished:
     image: Image
     """Not yet in the database."""
     seconds: float
-    """From the claim to the decoded image."""
+    """What computing it took: its share of every model call that it was in."""
     approximation: Approximation | None = None
     """What it began with, if not with noise."""
 

@@ -102,7 +102,7 @@ class Generation(ImageParameters, table=True):
     error_code: str | None = None
     error_message: str | None = None
     seconds: float | None = None
-    """From the claim to the decoded image, by the worker's clock."""
+    """What computing its image took: its share of every model call that it was in."""
     created_at: datetime = created()
     started_at: Moment = moment()
     finished_at: Moment = moment()

@@ -231,7 +231,7 @@ class ApproximateCache:
                 claim,
                 Outcome.HIT,
                 steps_saved=spared,
-                seconds_saved=result.seconds / max(1, result.steps) * spared,
+                seconds_saved=result.unet_seconds / max(1, result.steps) * spared,
             )
             with self._lock:
                 self._hits[plan.approximation.source_generation, spared] += 1

@@ -117,7 +117,9 @@ def draw(cache: ApproximateCache, one: Claim) -> Plan:
     kept = {step: np.full(SHAPE, step, np.float16) for step in plan.keep}
     steps = one.steps - (plan.start.step if plan.start else 0)
     image = np.zeros((64, 64, 3), np.uint8)
-    cache.learn(one, plan, RowResult(image=image, seconds=2.0, steps=steps, kept=kept))
+    cache.learn(
+        one, plan, RowResult(image=image, seconds=9.0, unet_seconds=2.0, steps=steps, kept=kept)
+    )
     return plan
 
 

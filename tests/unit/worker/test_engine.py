@@ -350,3 +350,107 @@ def test_the_watchdog_bites_when_a_call_never_returns(model):
     assert "UNet" in reasons[0]
     model.gate.set()
     engine.close()
+
+
+class CostlyModel(HeldModel):
+    """Its calls take as long as it says, by a clock of each thread's own."""
+
+    ENCODE = 3.0
+    """Seconds of a call, and for each of its texts."""
+    UNET = 5.0
+    DECODE = 7.0
+
+    def __init__(self) -> None:
+        super().__init__("encode")
+        self._time = threading.local()
+        self.total = 0.0
+        """Of all calls."""
+        self.worked = 0.0
+        """Of the UNet's calls that did not fail."""
+
+    def clock(self) -> float:
+        return getattr(self._time, "now", 0.0)
+
+    def take(self, seconds: float) -> None:
+        self._time.now = self.clock() + seconds
+        with self._lock:
+            self.total += seconds
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        self.take(self.ENCODE * (1 + len(texts)))
+        return super().encode(texts)
+
+    def predict(self, samples, timesteps, states, guidance) -> np.ndarray:
+        seconds = self.UNET * (1 + len(samples))
+        self.take(seconds)
+        predicted = super().predict(samples, timesteps, states, guidance)
+        with self._lock:
+            self.worked += seconds
+        return predicted
+
+    def decode(self, latents: np.ndarray) -> np.ndarray:
+        self.take(self.DECODE * (1 + len(latents)))
+        return super().decode(latents)
+
+
+@pytest.fixture
+def costly(streams: int):
+    model = CostlyModel()
+    engine = Engine(model, row_limit=4, streams=streams, clock=model.clock)
+    engine.start()
+    yield engine, model
+    model.released.set()
+    engine.close()
+
+
+def test_the_seconds_of_all_rows_are_those_of_all_calls(costly):
+    engine, model = costly
+    asked = [
+        *(request(prompt=f"mug {n}", seed=n, steps=n + 1) for n in range(6)),
+        *(request(prompt=f"cup {n}", guidance_scale=2.0, steps=3) for n in range(4)),
+        request(prompt="vase", guidance_scale=2.0, guidance_start=0.5, steps=6, width=64),
+        request(prompt="retry", solo=True),
+    ]
+    tickets = [engine.submit(one) for one in asked]
+    model.released.set()
+    results = [ticket.result(PATIENCE) for ticket in tickets]
+    assert sum(result.seconds for result in results) == pytest.approx(model.total)
+    assert all(0 < result.unet_seconds < result.seconds for result in results)
+    retry = results[-1]
+    assert retry.unet_seconds == 4 * 2 * model.UNET
+    assert retry.seconds == 2 * model.ENCODE + retry.unet_seconds + 2 * model.DECODE
+
+
+@pytest.mark.parametrize("streams", [1], indirect=True)
+def test_a_row_is_charged_its_share_of_the_calls_that_it_shares(costly):
+    engine, model = costly
+    ahead = engine.submit(request(prompt="ahead", solo=True))
+    wait_until(model.entered.is_set)
+    tickets = [
+        engine.submit(request(prompt="mug")),
+        engine.submit(request(prompt="vase", guidance_scale=3.0)),
+    ]
+    model.released.set()
+    ahead.result(PATIENCE)
+    plain, guided = (ticket.result(PATIENCE) for ticket in tickets)
+    assert model.calls.count(3) == 4, "they shared all their steps"
+    assert plain.unet_seconds == pytest.approx(4 * 4 * model.UNET / 3)
+    assert guided.unet_seconds == pytest.approx(2 * plain.unet_seconds)
+    # Three texts, one of them empty; two images.
+    assert plain.seconds - plain.unet_seconds == pytest.approx(
+        4 * model.ENCODE / 3 + 3 * model.DECODE / 2
+    )
+
+
+def test_calls_that_fail_are_charged_to_nobody(costly):
+    engine, model = costly
+    model.poison = float(len("poison"))
+    bad = engine.submit(request(prompt="poison"))
+    good = [engine.submit(request(prompt=f"mug {n}", seed=n)) for n in range(3)]
+    model.released.set()
+    results = [ticket.result(PATIENCE) for ticket in good]
+    with pytest.raises(RowFailedError, match="poisoned"):
+        bad.result(PATIENCE)
+    charged = sum(result.unet_seconds for result in results)
+    assert charged == pytest.approx(model.worked)
+    assert charged < sum(model.UNET * (1 + rows) for rows in model.calls)
