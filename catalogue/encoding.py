@@ -132,7 +132,7 @@ def decode_xml(content: bytes, encoding: str | None = None) -> Decoded:
         InvalidSheetError: It is not in the encoding that it says, or in one that is not read.
     """
     marked = any(content.startswith(mark) for mark, _ in _MARKS)
-    declared = _DECLARATION.match(content.lstrip())
+    declared = _DECLARATION.search(content[:_LOOKED_AT])
     if encoding is None and declared and not marked:
         encoding = declared[1].decode("ascii")
     return decode(content, encoding)

@@ -1,10 +1,13 @@
 """XML product feeds: RSS 2.0 and Atom, item by item, with nothing of XML that can grow.
 
 Document type declarations are refused: no entity, internal or external, is ever looked at. What an
-item holds is kept as text by its elements' names; nothing else of the document is kept.
+item holds is kept as text by its elements' names; nothing else of the document is kept. What
+hand-made feeds get wrong above the items is put right: blank lines or comments before the
+declaration, and prefixes that nothing declares.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from xml.sax import SAXParseException
 from xml.sax.handler import ContentHandler, feature_namespaces
 from xml.sax.xmlreader import AttributesNSImpl, Locator
@@ -15,15 +18,30 @@ from defusedxml.sax import make_parser
 from catalogue.checks import LONGEST_CELL
 from catalogue.encoding import decode_xml
 from catalogue.extent import Room
-from catalogue.issues import refuse
+from catalogue.issues import Issue, refuse
 from catalogue.sheet import MOST_COLUMNS, SEVERAL, Format, Hints, Reading, Row, Sheet, check_names
 
 DEEPEST = 20
 """Elements inside each other; feeds have five."""
 _CHUNK = 64 * 1024
 _ITEMS = ("item", "entry")
-_GOOGLE = "http://base.google.com/"
-"""What Google's namespaces begin with."""
+_GOOGLE = ("http://base.google.com/", "https://base.google.com/")
+"""What Google's namespaces begin with, and what feeds make of it."""
+_USUAL: Mapping[str, str] = {
+    "g": "http://base.google.com/ns/1.0",
+    "c": "http://base.google.com/cns/1.0",
+}
+"""Namespaces by the prefixes that feeds use."""
+_ABOVE = r"(?:\s++|<!--(?:(?!-->).)*+-->)"
+_LATE_DECLARATION = re.compile(
+    rf"(\s*+<!--(?:(?!-->).)*+-->{_ABOVE}*+|\s++)<\?xml\b[^>]*\?>", re.DOTALL
+)
+_ROOT = re.compile(rf"(?:{_ABOVE}|<\?(?:(?!\?>).)*+\?>)*+<[A-Za-z_][\w.:-]*+", re.DOTALL)
+_PREFIX = re.compile(r"<([A-Za-z_][\w.-]*+):[A-Za-z_]")
+_DECLARED = re.compile(r"\bxmlns:([A-Za-z_][\w.-]*+)\s*+=")
+_LOOKED_AT = 2**20
+"""Characters in which prefixes are used for the first time."""
+_MOST_PREFIXES = 20
 _CONTENT = "content"
 """The part of `structured_title` and `structured_description` that is their text."""
 
@@ -35,14 +53,15 @@ def read_feed(content: bytes, hints: Hints | None = None, room: Room | None = No
         InvalidSheetError: It is no XML, has a document type, holds no items, or too many.
     """
     decoded = decode_xml(content, hints.encoding if hints else None)
+    text, warnings = _declare(_without_late_declaration(decoded.text))
     parser = make_parser()
     handler = _Items(parser, room or Room())
     parser.setFeature(feature_namespaces, True)
     parser.forbid_dtd = True
     parser.setContentHandler(handler)
     try:
-        for start in range(0, len(decoded.text), _CHUNK):
-            parser.feed(decoded.text[start : start + _CHUNK])
+        for start in range(0, len(text), _CHUNK):
+            parser.feed(text[start : start + _CHUNK])
         parser.close()
     except SAXParseException as error:
         line = error.getLineNumber()
@@ -58,16 +77,44 @@ def read_feed(content: bytes, hints: Hints | None = None, room: Room | None = No
         )
     if not handler.rows:
         refuse(
-            "The feed has no items: neither <item> (RSS) nor <entry> (Atom) elements. Export the "
-            "product feed, or send the sheet as CSV."
+            "This is XML, but no feed that packshot reads (RSS, Atom): it has no items, neither "
+            "<item> nor <entry> elements. Export the product feed, or send the sheet as CSV."
         )
     check_names(handler.columns)
     return Sheet(
         columns=handler.columns,
         rows=handler.rows,
         reading=Reading(format=Format.XML, encoding=decoded.encoding),
-        warnings=decoded.warnings,
+        warnings=(*decoded.warnings, *warnings),
     )
+
+
+def _without_late_declaration(text: str) -> str:
+    """Leave out a declaration that does not stand at the start; lines keep their numbers."""
+    found = _LATE_DECLARATION.match(text)
+    if found is None:
+        return text
+    return found[1] + "\n" * text.count("\n", found.end(1), found.end()) + text[found.end() :]
+
+
+def _declare(text: str) -> tuple[str, Sequence[Issue]]:
+    """Declare the prefixes that are not, on the feed's first element."""
+    beginning = text[:_LOOKED_AT]
+    used = dict.fromkeys(found[1] for found in _PREFIX.finditer(beginning))
+    declared = {found[1] for found in _DECLARED.finditer(beginning)} | {"xml", "xmlns"}
+    missing = [prefix for prefix in used if prefix not in declared]
+    root = _ROOT.match(beginning)
+    if not missing or root is None or len(missing) > _MOST_PREFIXES:
+        return text, ()
+    names = "".join(
+        f' xmlns:{prefix}="{_USUAL.get(prefix, f"urn:undeclared:{prefix}")}"' for prefix in missing
+    )
+    known = [f'xmlns:{prefix}="{_USUAL[prefix]}"' for prefix in missing if prefix in _USUAL]
+    shown = ", ".join(f"{prefix}:" for prefix in missing)
+    advice = f" Add {' '.join(known)} to the first element." if known else ""
+    message = f"The feed declares no namespace for {shown}, and is read as if it did.{advice}"
+    warning = Issue(line=1 + root[0].count("\n"), column=None, message=message)
+    return text[: root.end()] + names + text[root.end() :], (warning,)
 
 
 class _Items(ContentHandler):

@@ -25,7 +25,10 @@ _JSON_LINES_TYPES = {
     "application/x-jsonlines",
     "application/x-ndjson",
 }
-_BEGINNING = re.compile(r"\s*<(\?xml|rss|feed)\b")
+_BEGINNING_OF_XML = re.compile(r"\s*<(\?xml\b|rss\b|feed\b|!--)")
+_BEGINNING_OF_ELEMENT = re.compile(r"\s*<[A-Za-z_][\w.:-]*[\s>/]")
+_TABLES = {".csv", ".tsv"}
+"""Extensions of files that are no XML, though a name of a column may begin with a tag."""
 _BEGINNING_OF_JSON = re.compile(r"\s*(\[\s*)?\{\s*(\"[^\"]*\"\s*:|\r|\n|$)")
 _LOOKED_AT = 200
 """Bytes in which a feed or JSON begins."""
@@ -72,7 +75,9 @@ def read_sheet(
             "This is JSON and no CSV. If each line is one object, call the file .jsonl; if it is "
             'a list, send its objects as `application/json`: {"rows": [...]}.'
         )
-    read = read_json_lines if is_json_lines else read_feed if _is_xml(content) else read_csv
+    read = (
+        read_json_lines if is_json_lines else read_feed if _is_xml(content, extension) else read_csv
+    )
     return recognise(read(content, hints, room), hints)
 
 
@@ -99,12 +104,14 @@ def parse_separator(text: str) -> str | None:
     return separator if separator == "\t" or is_mark else None
 
 
-def _is_xml(content: bytes) -> bool:
-    return bool(_BEGINNING.match(_head(content)))
+def _is_xml(content: bytes, extension: str) -> bool:
+    head = _head(content)
+    is_element = extension not in _TABLES and _BEGINNING_OF_ELEMENT.match(head)
+    return bool(_BEGINNING_OF_XML.match(head) or is_element)
 
 
 def _head(content: bytes) -> str:
     """Give a file's beginning without marks, as far as it is ASCII."""
     # Zero bytes dropped: UTF-16 looks like this.
-    head = content[:_LOOKED_AT].removeprefix(codecs.BOM_UTF8).replace(b"\x00", b"")
-    return head.lstrip(b"\xff\xfe").decode("latin-1")
+    head = content[:_LOOKED_AT].replace(b"\x00", b"")
+    return head.lstrip(codecs.BOM_UTF8 + b"\xff\xfe \t\r\n").decode("latin-1")

@@ -14,7 +14,7 @@ from catalogue.markup import plain_text
 from catalogue.names import canonical, suggestion
 from catalogue.platforms import google, shopify, woocommerce
 from catalogue.platforms.fields import FIELDS, PLACES, Adapted, Columns
-from catalogue.sheet import Hints, Row, Sheet, Source
+from catalogue.sheet import Format, Hints, Row, Sheet, Source
 
 _PLATFORMS = {
     Source.SHOPIFY: shopify,
@@ -82,9 +82,12 @@ def recognise(sheet: Sheet, hints: Hints) -> Sheet:
 
 
 def _detect(sheet: Sheet) -> Source:
-    if not sheet.fixed_columns:
-        return Source.PLAIN
     columns = Columns(sheet.columns, {})
+    if not sheet.fixed_columns and {"sku", "prompt"} <= set(find_columns(sheet.columns)):
+        # Objects that somebody wrote for packshot, whatever else they hold.
+        return Source.PLAIN
+    if sheet.reading.format is Format.XML and google.matches_feed(columns):
+        return Source.GOOGLE
     found = (source for source, platform in _PLATFORMS.items() if platform.matches(columns))
     return next(found, Source.PLAIN)
 

@@ -42,7 +42,11 @@ class Columns:
             named: Those that the caller named, by packshot's names; they win over usual ones.
         """
         self.all = list(columns)
-        self._written = {canonical(column).removeprefix("g_"): column for column in self.all}
+        self._written = {
+            # Of two that differ in signs or case, the first is the export's own.
+            canonical(column).removeprefix("g_"): column
+            for column in reversed(self.all)
+        }
         self._named = named
 
     def find(self, field_name: str, *usual: str) -> str | None:

@@ -4,6 +4,7 @@ Source: Google Merchant Center Help, "Product data specification".
 """
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from catalogue.attributes import APPEARANCE
@@ -33,10 +34,17 @@ def matches(columns: Columns) -> bool:
     return not missing(columns) and columns.has(*usual) >= 2
 
 
+def matches_feed(columns: Columns) -> bool:
+    """Tell whether these are the elements of a feed of products, and not of a blog."""
+    telling = ("availability", "price", "gtin", "mpn", "brand", "google_product_category",
+               "product_type", "condition", "item_group_id", "image_link", *APPEARANCE)  # fmt: skip
+    return not missing(columns) and columns.has(*telling) > 0
+
+
 def missing(columns: Columns) -> list[str]:
     """Name the columns without which it is none."""
     absent = []
-    if _identity(columns) is None:
+    if columns.find("sku", "id") is None:
         absent.append("'id' (`sku`)")
     if columns.find("title", "title", "structured_title") is None:
         absent.append("'title' (`title`)")
@@ -47,7 +55,7 @@ def adapt(sheet: Sheet, columns: Columns) -> Adapted:
     """Give every item its fields; variants are whole items in a feed, so nothing is filled."""
     category = columns.usual("google_product_category")
     found = {
-        "sku": _identity(columns),
+        "sku": _identity(columns, sheet.rows),
         "title": columns.find("title", "title", "structured_title"),
         "type": columns.find("type", "product_type"),
         "description": columns.find("description", "description", "structured_description"),
@@ -84,7 +92,13 @@ def adapt(sheet: Sheet, columns: Columns) -> Adapted:
     )
 
 
-def _identity(columns: Columns) -> str | None:
+def _identity(columns: Columns, rows: Sequence[Row]) -> str | None:
+    """Find the column that names items: the shop's SKU where every item has one of its own."""
+    own = columns.usual("sku")
+    if own and not columns.named("sku") and not columns.named("id"):
+        skus = {text_of(row.get(own)) for row in rows}
+        if len(skus) == len(rows) and "" not in skus:
+            return own
     return columns.named("sku") or columns.find("id", "id")
 
 

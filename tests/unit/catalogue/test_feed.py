@@ -127,3 +127,80 @@ def test_any_pieces_of_xml_are_read_or_refused_in_words(pieces):
     except InvalidSheetError as error:
         found = error.extensions["errors"]
     assert found
+
+
+GOOGLE = '<rss version="2.0" xmlns:g="http://base.google.com/ns/1.0"><channel>'
+PRODUCT = "<item><g:id>A</g:id><g:title>Red mug</g:title><g:color>Red</g:color></item>"
+
+
+@pytest.mark.parametrize(
+    "above",
+    [
+        "<!-- made by a tool -->\n",
+        "<!-- a\n<rss> -->\n<!-- b -->",
+        '<!-- a -->\n<?xml version="1.0"?>\n',
+        '\n\n<?xml version="1.0" encoding="utf-8"?>\n',
+        '<?xml version="1.0"?><?xml-stylesheet href="a.xsl"?>\n',
+        '\n\ufeff<?xml version="1.0"\n?>\n',
+        "",
+    ],
+)
+def test_a_feed_may_begin_with_blank_lines_comments_or_without_a_declaration(above):
+    sheet = read_sheet((above + GOOGLE + "\n" + PRODUCT + TAIL).encode(), name="feed.xml")
+    (row,) = sheet.rows
+    assert (row.fields["sku"], row.fields["title"], row.fields["color"]) == ("A", "Red mug", "Red")
+    assert row.line == 2 + above.count("\n")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "windows-1251"])
+def test_blank_lines_above_a_declaration_do_not_hide_its_encoding(encoding):
+    text = f'\n\n<?xml version="1.0" encoding="{encoding}"?>{GOOGLE}{PRODUCT}{TAIL}'
+    sheet = read_sheet(text.replace("Red mug", "Лампа").encode(encoding), name="feed.xml")
+    assert sheet.rows[0].fields["title"] == "Лампа"
+    assert sheet.warnings == []
+
+
+@pytest.mark.parametrize(
+    ("root", "shown"),
+    [
+        ("<rss>", "g:"),
+        ('<?xml version="1.0"?>\n<!-- a --><rss version="2.0" >', "g:"),
+        ('<feed xmlns="http://www.w3.org/2005/Atom">', "g:"),
+        ('<rss xmlns:x="urn:x">', "media:, g:"),
+    ],
+)
+def test_a_prefix_that_nothing_declares_is_the_usual_one_with_a_warning(root, shown):
+    item = PRODUCT.replace("<item>", "<item><media:x/>") if "media" in shown else PRODUCT
+    name = "feed" if "feed" in root else "rss"
+    sheet = read_sheet(f"{root}\n{item}</{name}>".encode(), name="feed.xml")
+    assert sheet.rows[0].fields["title"] == "Red mug"
+    (warning,) = sheet.warnings
+    assert f"no namespace for {shown}," in warning.message
+    assert 'Add xmlns:g="http://base.google.com/ns/1.0" to' in warning.message
+
+
+def test_googles_namespace_is_known_with_https():
+    text = GOOGLE.replace("http:", "https:") + "<item><title>Red mug</title>" + PRODUCT[6:] + TAIL
+    assert read_sheet(text.encode()).rows[0].fields["title"] == "Red mug"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<products>\n<product><id>1</id><name>Red mug, large</name></product>\n</products>",
+        '<?xml version="1.0"?><urlset><url><loc>x</loc></url></urlset>',
+        "<shop:catalog xmlns:shop='urn:x'><shop:offer/></shop:catalog>",
+    ],
+)
+def test_xml_that_is_no_feed_is_told_what_it_is(text):
+    assert "This is XML, but no feed that packshot reads" in refusal(text).detail
+
+
+def test_a_blog_is_not_taken_for_products():
+    entry = "<entry><id>1</id><title>Hello</title><link/><updated>2025</updated></entry>"
+    sheet = read_sheet(f"<feed>{entry}</feed>".encode(), name="feed.xml")
+    assert sheet.reading.source == "plain"
+
+
+def test_a_column_may_begin_with_a_tag():
+    assert list(read_sheet(b"<b>sku</b>,prompt\nA,a\n", name="a.csv").columns)[1] == "prompt"

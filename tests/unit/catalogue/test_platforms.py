@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from catalogue.readers import read_sheet
+from catalogue.readers import read_rows, read_sheet
 from catalogue.sheet import Hints, Source
 from core.errors import InvalidSheetError
 from tests.unit.catalogue.orders import make_order
@@ -411,3 +411,33 @@ def test_a_long_description_is_kept_once_for_all_variants():
     rows = parse(text).rows
     assert len({id(row.fields["description"]) for row in rows}) == 1
     assert len({id(row.product) for row in rows}) == 1
+
+
+ITEMS = "id,sku,title,link,price,condition\n"
+
+
+@pytest.mark.parametrize(
+    ("rows", "skus"),
+    [
+        ("1,MUG-R,Red mug,x,9,new\n2,MUG-B,Blue mug,x,9,new\n", ["MUG-R", "MUG-B"]),
+        ("1,MUG,Red mug,x,9,new\n2,MUG,Blue mug,x,9,new\n", ["1", "2"]),
+        ("1,MUG,Red mug,x,9,new\n2,,Blue mug,x,9,new\n", ["1", "2"]),
+    ],
+)
+def test_items_are_named_by_their_sku_where_each_has_its_own(rows, skus):
+    sheet = parse(ITEMS + rows)
+    assert sheet.reading.source is Source.GOOGLE
+    assert [row.fields["sku"] for row in sheet.rows] == skus
+    named = parse(ITEMS + rows, columns={"sku": "id"})
+    assert [row.fields["sku"] for row in named.rows] == ["1", "2"]
+
+
+def test_objects_with_a_feeds_names_are_a_feed_unless_they_have_prompts(limits):
+    objects = [
+        {"id": name, "title": "Mug", "color": name, "link": "x", "price": 9} for name in "AB"
+    ]
+    sheet = read_rows(objects)
+    assert sheet.reading.source is Source.GOOGLE
+    assert prompts(sheet, limits)[1] == ("B", "b mug on a white background")
+    sheet = read_rows([{**one, "sku": one["id"], "prompt": "a mug"} for one in objects])
+    assert (sheet.reading.source, prompts(sheet, limits)[0]) == (Source.PLAIN, ("A", "a mug"))
