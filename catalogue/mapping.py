@@ -35,6 +35,15 @@ def _number(value: Any) -> float:
     return float(value.replace(",", ".", 1) if isinstance(value, str) else value)
 
 
+def read_number(value: Any) -> float | None:
+    """Read a finite number as people write it; None when it is none."""
+    try:
+        number = float(_number(value))
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
 def _text(value: Any) -> str:
     """Read a text; in JSON a SKU may be a number."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):

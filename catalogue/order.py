@@ -100,6 +100,9 @@ def seed_of(seed: int | SeedRule | None, sku: str) -> int | None:
     return None if seed is SeedRule.DERIVED else seed
 
 
+_WORDS = ("weight", "variant", "sheet", "step", "weights", "freight", "widths")
+"""Words of their own, and not misspelt names of parameters."""
+
 _Read = tuple[Row, dict[str, Any], str]
 
 
@@ -204,7 +207,7 @@ def _warn_of_unused(sheet: Sheet, columns: Mapping[str, str], warnings: Issues) 
     free = [name for name in PARAMETERS if name not in columns]
     for column in sheet.columns:
         name = closest(column, free, cutoff=0.8)
-        if name and canonical(column) != name:
+        if name and canonical(column) not in (name, *_WORDS):
             warnings.add(
                 f"The column {column!r} is not read. If {name!r} is meant, rename it.",
                 line=1 if sheet.fixed_columns else None,

@@ -8,9 +8,11 @@ from collections.abc import Mapping, Set
 from dataclasses import replace
 from typing import Any
 
+from catalogue.foreign import note_foreign
 from catalogue.issues import Issues, refuse
 from catalogue.mapping import KNOWN, find_columns
 from catalogue.markup import plain_text
+from catalogue.measures import drop_measures
 from catalogue.names import canonical, suggestion
 from catalogue.platforms import google, shopify, woocommerce
 from catalogue.platforms.fields import FIELDS, PLACES, Adapted, Columns
@@ -66,14 +68,15 @@ def recognise(sheet: Sheet, hints: Hints) -> Sheet:
         issues.raise_if_any()
         refuse("The sheet has no product: every row of it was skipped.")
     known = find_columns(sheet.columns) | dict(adapted.columns) | dict(hints.columns)
+    sheet = replace(sheet, reading=replace(sheet.reading, source=source))
+    known, taken = drop_measures(sheet, known, hints.columns)
     return replace(
         sheet,
         rows=adapted.rows,
-        warnings=[*sheet.warnings, *adapted.notes],
+        warnings=[*sheet.warnings, *adapted.notes, *taken],
         issues=issues,
         reading=replace(
             sheet.reading,
-            source=source,
             columns=known,
             template=TEMPLATE,
             skipped=len(sheet.rows) - len(adapted.rows),
@@ -94,13 +97,21 @@ def _detect(sheet: Sheet) -> Source:
 
 def _plain(sheet: Sheet, hints: Hints) -> Sheet:
     """Take columns for what they are called, and those that the caller named for that."""
-    columns = find_columns(sheet.columns) | dict(hints.columns)
-    named = {name: column for name, column in hints.columns.items() if name not in KNOWN}
+    columns, taken = drop_measures(
+        sheet, find_columns(sheet.columns) | dict(hints.columns), hints.columns
+    )
+    named = {name: column for name, column in hints.columns.items() if column and name not in KNOWN}
     texts = {column for column in sheet.columns if canonical(column) in _DESCRIPTIONS}
     rows = sheet.rows
     if named or texts:
         rows = [replace(row, fields=_plain_fields(row, named, texts)) for row in rows]
-    return replace(sheet, rows=rows, reading=replace(sheet.reading, columns=columns))
+    foreign = () if hints.source else note_foreign(sheet, columns)
+    return replace(
+        sheet,
+        rows=rows,
+        warnings=[*sheet.warnings, *taken, *foreign],
+        reading=replace(sheet.reading, columns=columns),
+    )
 
 
 def _plain_fields(row: Row, named: Mapping[str, str], texts: Set[str]) -> Mapping[str, Any]:
@@ -124,7 +135,8 @@ def _check_named(sheet: Sheet, hints: Hints) -> None:
                 f"{', '.join(known)}.{suggestion(name, known)}",
                 column="columns",
             )
-        if column not in sheet.columns:
+        # The empty text says that no column does.
+        if column and column not in sheet.columns:
             refuse(
                 f"`columns` says that {name!r} is in the column {column!r}, which is not there; "
                 f"the sheet has {', '.join(map(repr, sheet.columns))}."

@@ -51,11 +51,13 @@ class Columns:
 
     def find(self, field_name: str, *usual: str) -> str | None:
         """Give the column of a field: the caller's, else the first of its usual names."""
-        return self.named(field_name) or self.usual(*usual)
+        if field_name in self._named:
+            return self.named(field_name)
+        return self.usual(*usual)
 
     def named(self, field_name: str) -> str | None:
-        """Give the column that the caller named for a field."""
-        return self._named.get(field_name)
+        """Give the column that the caller named for a field; None also where he says none."""
+        return self._named.get(field_name) or None
 
     def usual(self, *names: str) -> str | None:
         """Give the first column that is there, of these canonical names."""

@@ -40,7 +40,11 @@ def matches(columns: Columns) -> bool:
     """Tell whether these are an export's columns."""
     usual = ("id", "parent", "published", "visibility_in_catalog", "is_featured", "categories",
              "images", "regular_price", "attribute_1_name")  # fmt: skip
-    return not missing(columns) and columns.has("sku") == 1 and columns.has(*usual) >= 2
+    # Other shops have ids, categories and images as well.
+    own = columns.has("parent", "visibility_in_catalog", "is_featured", "regular_price",
+                      "attribute_1_name", "published")  # fmt: skip
+    is_likely = own > 0 and columns.has(*usual) >= 2
+    return not missing(columns) and columns.has("sku") == 1 and is_likely
 
 
 def missing(columns: Columns) -> list[str]:

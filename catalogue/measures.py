@@ -1,0 +1,119 @@
+"""Columns that say something of the product, though packshot has a parameter of their name.
+
+A shop's Width and Height are a product's, its Steps a ladder's. Sizes that no image has are not
+taken for an image's; what may be meant either way is taken, and said.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from catalogue.issues import Issue
+from catalogue.mapping import is_given, read_number
+from catalogue.names import canonical
+from catalogue.sheet import Sheet, Source
+
+_SIZES = ("width", "height")
+_MEASURES = frozenset({
+    "depth", "length", "weight", "diameter", "thickness", "dimensions", "dimension", "volume",
+    "capacity", "tiefe", "länge", "gewicht", "profondeur", "longueur", "poids", "profondità",
+    "lunghezza", "peso", "profundidad", "longitud", "diepte", "lengte", "głębokość", "waga",
+})  # fmt: skip
+"""What beside width and height says how large a product is."""
+_OF_SHOPS = _MEASURES | {
+    "price", "brand", "title", "name", "category", "categories", "description", "ean", "gtin",
+    "barcode", "stock", "quantity", "color", "colour", "type",
+}  # fmt: skip
+"""Columns of sheets that were not written for packshot."""
+_TAKEN: Mapping[str, str] = {
+    "width": "the width of images in pixels",
+    "height": "the height of images in pixels",
+    "steps": "the denoising steps of images",
+    "seed": "the seed of images",
+    "variants": "the number of images of a row",
+}
+"""What these columns are taken for, of those that shops have too."""
+_SMALLEST = 32
+"""Pixels of the smallest images that models make."""
+_WITH_UNIT = re.compile(r"[\d.,/ ]*\d\s*(?:cm|mm|m|in|inch|inches|ft|[\"″”])\.?", re.IGNORECASE)
+_CLEARLY_PIXELS = 200
+"""Numbers from here on are meant as pixels, though the model may not make them."""
+
+
+def drop_measures(
+    sheet: Sheet, columns: Mapping[str, str], named: Mapping[str, str]
+) -> tuple[dict[str, str], Sequence[Issue]]:
+    """Leave out columns that are a product's width and height, and warn of others that may be its.
+
+    Args:
+        sheet: The rows.
+        columns: The sheet's column by packshot's name of it.
+        named: Those that the caller named, which are what he says; the empty text: there is none.
+
+    Returns:
+        The columns that are left, and what is to be said of them.
+    """
+    left = {name: column for name, column in columns.items() if column}
+    found = [name for name in _SIZES if name in left and name not in named]
+    others = {canonical(column) for column in sheet.columns if column not in left.values()}
+    issues = []
+    if found and (_are_beside(others) or not _are_pixels(sheet, [left[one] for one in found])):
+        issues.append(_say_dropped(sheet, [left[name] for name in found]))
+        left = {name: column for name, column in left.items() if name not in found}
+    is_shops = sheet.reading.source is not Source.PLAIN or bool(others & _OF_SHOPS)
+    issues += [
+        _say_taken(sheet, name, left[name])
+        for name in _TAKEN
+        if name in left and name not in named and (is_shops or left[name] != name)
+    ]
+    return left, issues
+
+
+def _are_beside(others: Iterable[str]) -> bool:
+    """Tell whether other columns measure the product too, such as `Depth` or `weight_kg`."""
+    return any(name in _MEASURES or name.partition("_")[0] in _MEASURES for name in others)
+
+
+def _are_pixels(sheet: Sheet, columns: Sequence[str]) -> bool:
+    """Tell whether numbers may be sizes of images.
+
+    One column alone is taken for pixels unless it has a fraction or a unit: few measure one side.
+    """
+    cells = [[row.cells.get(column) for column in columns] for row in sheet.rows]
+    if any(isinstance(one, str) and _WITH_UNIT.fullmatch(one) for row in cells for one in row):
+        return False
+    rows = [[_number(one) for one in row] for row in cells]
+    numbers = [number for row in rows for number in row if number is not None]
+    if any(number != int(number) for number in numbers):
+        return False
+    if len(columns) < 2 or not numbers:
+        return True
+    sizes = any(all(one and one >= _SMALLEST and one % 8 == 0 for one in row) for row in rows)
+    return sizes or max(numbers) >= _CLEARLY_PIXELS
+
+
+def _number(cell: Any) -> float | None:
+    return read_number(cell) if is_given(cell) else None
+
+
+def _say_dropped(sheet: Sheet, columns: Sequence[str]) -> Issue:
+    shown = " and ".join(map(repr, columns))
+    are = "is a size" if len(columns) == 1 else "are sizes"
+    options = " ".join(f"--column {canonical(column)}={column}" for column in columns)
+    message = (
+        f"{shown} {are} of the product, and not taken for the image's. If the image's is meant, "
+        f"say so with `columns` ({options})."
+    )
+    return Issue(line=_line(sheet), column=columns[0], message=message)
+
+
+def _say_taken(sheet: Sheet, name: str, column: str) -> Issue:
+    message = (
+        f"{column!r} was taken for {_TAKEN[name]}. If it says something of the product, say that "
+        f'no column does: `columns` {{"{name}": ""}} (--column {name}=).'
+    )
+    return Issue(line=_line(sheet), column=column, message=message)
+
+
+def _line(sheet: Sheet) -> int | None:
+    return 1 if sheet.fixed_columns else None
