@@ -28,6 +28,9 @@ _WORD = re.compile(r"[^\W\d_]+")
 _MEANINGS: dict[str, str] = dict.fromkeys(COLOR_WORDS, COLOR) | {
     word: meaning for meaning, words in OTHER_WORDS.items() for word in words
 }
+_LONGEST_NAME = 200
+_LONGEST_SIZE = 40
+"""Characters; what is longer is looked at no further, however it is made."""
 _ALIKE = 0.8
 """How near to a word for colour a misspelt one is: `Clor`, `Coluor`, not `Collar`."""
 _MISSPELT = ("color", "colour", "couleur", "farbe")
@@ -41,13 +44,17 @@ _SIZE_VALUE = re.compile(
 )
 
 
-@lru_cache(maxsize=10_000)
 def meaning_of(name: str) -> str | None:
     """Return the field that an option or attribute is, by its name; None: it is not known.
 
     A word for colour anywhere in the name makes it a colour (`Frame color`, `Color / Couleur`), one
     for a size a size; otherwise the last known word counts (`Print material`: `material`).
     """
+    return _meaning_of(name) if len(name) <= _LONGEST_NAME else None
+
+
+@lru_cache(maxsize=10_000)
+def _meaning_of(name: str) -> str | None:
     text = folded(name)
     if text in _MEANINGS:
         return _MEANINGS[text]
@@ -65,7 +72,7 @@ def meaning_of(name: str) -> str | None:
 
 def is_size(value: str) -> bool:
     """Tell whether a value is a size, whatever its attribute is called: `M`, `38`, `500 ml`."""
-    return bool(_SIZE_VALUE.fullmatch(value.strip()))
+    return len(value) <= _LONGEST_SIZE and bool(_SIZE_VALUE.fullmatch(value.strip()))
 
 
 def are_sizes(name: str, values: Iterable[str]) -> bool:
@@ -76,7 +83,8 @@ def are_sizes(name: str, values: Iterable[str]) -> bool:
 
 def folded(value: Any) -> str:
     """Fold a name or value to compare it: letters in one form and case, single blanks."""
-    text = unicodedata.normalize("NFKC", str(value)).casefold()
+    text = str(value)
+    text = text.lower() if text.isascii() else unicodedata.normalize("NFKC", text).casefold()
     return " ".join(text.split()).strip(" :*")
 
 
@@ -88,4 +96,6 @@ def _of_word(word: str) -> str | None:
 
 
 def _is_misspelt(word: str) -> bool:
-    return len(word) >= 4 and bool(difflib.get_close_matches(word, _MISSPELT, n=1, cutoff=_ALIKE))
+    return 4 <= len(word) <= 10 and bool(
+        difflib.get_close_matches(word, _MISSPELT, n=1, cutoff=_ALIKE)
+    )

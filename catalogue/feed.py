@@ -25,7 +25,7 @@ DEEPEST = 20
 """Elements inside each other; feeds have five."""
 _CHUNK = 64 * 1024
 _ITEMS = ("item", "entry")
-_GOOGLE = ("http://base.google.com/", "https://base.google.com/")
+_GOOGLE = re.compile(r"https?://(?:www\.)?base\.google\.", re.IGNORECASE)
 """What Google's namespaces begin with, and what feeds make of it."""
 _USUAL: Mapping[str, str] = {
     "g": "http://base.google.com/ns/1.0",
@@ -252,4 +252,4 @@ class _Cells:
 
 
 def _is_google(namespace: str | None) -> bool:
-    return (namespace or "").startswith(_GOOGLE)
+    return bool(_GOOGLE.match((namespace or "").strip()))

@@ -3,13 +3,23 @@
 import difflib
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
+_LONGEST_KEPT = 100
 _OTHER = re.compile(r"[^\w]+")
 
 
 def canonical(name: str) -> str:
     """Fold a name: `Negative Prompt`, `negative-prompt` and `NEGATIVE_PROMPT` are one."""
+    return _canonical(name) if len(name) <= _LONGEST_KEPT else _fold(name)
+
+
+def _fold(name: str) -> str:
     return _OTHER.sub("_", name.strip().lower()).strip("_")
+
+
+# A template asks for the names of all columns for every row.
+_canonical = lru_cache(maxsize=10_000)(_fold)
 
 
 def closest(name: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | None:

@@ -11,6 +11,7 @@ from catalogue.lookalikes import tell_lookalikes
 from catalogue.mapping import PARAMETERS, is_given, read_value
 from catalogue.names import canonical, closest, suggestion
 from catalogue.photographs import note_photographs
+from catalogue.platforms.fields import note
 from catalogue.prompts import Prompts, cut_off_warning, missing_columns
 from catalogue.sheet import Row, Sheet, Source
 from catalogue.tokens import TokenLimit
@@ -73,6 +74,7 @@ def examine(
         rows = []
     _check_count(sum(values["variants"] for _, values, _ in rows), len(rows), limits)
     tell_lookalikes(((row, prompt) for row, _, prompt in rows), warnings=warnings, notes=notes)
+    _warn_of_unnamed(prompts.unnamed, warnings)
     remarks = _remark_cuts(rows, columns, tokens, warnings)
     order = Order(
         columns=sheet.columns,
@@ -213,6 +215,15 @@ def _warn_of_unused(sheet: Sheet, columns: Mapping[str, str], warnings: Issues) 
                 line=1 if sheet.fixed_columns else None,
                 column=column,
             )
+
+
+def _warn_of_unnamed(lines: Sequence[int], warnings: Issues) -> None:
+    for one in note(
+        lines,
+        "The title names no product, and its prompt is made of it: give the row a prompt",
+        "{number} titles name no product, and prompts are made of them: give the rows prompts",
+    ):
+        warnings.add(one.message, line=one.line)
 
 
 def _remark_cuts(

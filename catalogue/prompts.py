@@ -9,6 +9,7 @@ from catalogue.issues import Issues, refuse
 from catalogue.mapping import is_given
 from catalogue.sheet import Row, Sheet
 from catalogue.templates import PromptTemplate, TemplateProblemError, UnknownColumnError
+from catalogue.titles import has_words
 
 MOST_TEMPLATES = 1000
 """Different templates of one sheet; compiling one takes a millisecond."""
@@ -57,6 +58,8 @@ class Prompts:
         fallback = sheet.reading.template
         self._needs_title = not template and fallback is not None
         self._reported_for_all = "prompt" in missing_columns(self.columns, template or fallback)
+        self.unnamed: list[int] = []
+        """Lines of rows whose prompt is made of a title that names no product."""
         self._clock = clock
         self._end = clock() + MOST_SECONDS
         if template or fallback:
@@ -86,6 +89,8 @@ class Prompts:
             if not column and self._needs_title and not row.fields.get("title"):
                 self._note(_NO_TITLE, row, "title")
                 return ""
+            if not column and self._needs_title and not has_words(str(row.fields["title"])):
+                self.unnamed.append(row.line)
             self._check_time(row)
             values = {**self._blank, **row.values()}
             return self._checked(template.render(values), row, column or "prompt")

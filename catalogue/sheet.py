@@ -73,6 +73,8 @@ class Row:
     """What the source's columns say, by packshot's names: sku, title, type, color, …"""
     options: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
     """Options or attributes of this variant by the names that the shop gave them."""
+    group: str = ""
+    """Of which product this row is a variant, by whatever its variants share; empty: of none."""
 
     def get(self, column: str | None) -> Any:
         """Give a cell, else that of the row's product, else None."""

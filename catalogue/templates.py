@@ -16,6 +16,7 @@ from jinja2.visitor import NodeTransformer
 
 from catalogue.checks import LONGEST_PROMPT
 from catalogue.markup import plain_text
+from catalogue.mentions import mentions
 from catalogue.names import canonical, suggestion
 
 LONGEST_TEMPLATE = 10_000
@@ -45,7 +46,6 @@ _TOO_DEEP = "The template is nested too deeply."
 _JOIN = "join"
 _OWN_NAMES = ("self", "super")
 """Names that Jinja2 keeps for itself."""
-_WORD = re.compile(r"\w+")
 
 
 class TemplateProblemError(Exception):
@@ -94,11 +94,7 @@ def _strip_tags(value: Any) -> str:
 
 
 def _mentions(text: Any, words: Any) -> bool:
-    """Tell whether a text has some words as whole ones: `Tank top` does not mention `tan`."""
-    wanted = _WORD.findall(str(words).lower())
-    there = _WORD.findall(str(text).lower())
-    width = len(wanted)
-    return any(there[at : at + width] == wanted for at in range(len(there) - width + 1))
+    return mentions(str(text), str(words))
 
 
 def _make_environment() -> _Environment:

@@ -15,7 +15,8 @@ from catalogue.markup import plain_text
 from catalogue.measures import drop_measures
 from catalogue.names import canonical, suggestion
 from catalogue.platforms import google, shopify, woocommerce
-from catalogue.platforms.fields import FIELDS, PLACES, Adapted, Columns
+from catalogue.platforms.colour_titles import settle_colours
+from catalogue.platforms.fields import FIELDS, LOOK, PLACES, Adapted, Columns
 from catalogue.sheet import Format, Hints, Row, Sheet, Source
 
 _PLATFORMS = {
@@ -24,14 +25,23 @@ _PLATFORMS = {
     Source.GOOGLE: google,
 }
 
-_LOOK = ("style", "shape", "color", "finish", "pattern", "design", "material", "flavor")
+_ORDER = ("style", "shape", "color", "finish", "pattern", "design", "material", "flavor")
+"""Of the words before the title, as in English."""
+
+
+def _unless_said(name: str) -> str:
+    """Write a field's word, unless the title or a more telling field has it."""
+    said = " ~ ' ' ~ ".join(("title", *LOOK[: LOOK.index(name)]))
+    # "Black" of a finish that is "matte black".
+    more = " and finish is not mentioning(color)" if name == "color" else ""
+    return (
+        f"{{% if {name} and ({said}) is not mentioning({name}){more} %}}"
+        f"{{{{ {name}|lower }}}} {{% endif %}}"
+    )
+
 
 TEMPLATE = (
-    "".join(
-        f"{{% if {name} and title is not mentioning({name}) %}}{{{{ {name}|lower }}}} {{% endif %}}"
-        for name in _LOOK
-    )
-    + "{{ title|lower }}"
+    "".join(map(_unless_said, _ORDER)) + "{{ title|lower }}"
     "{% if type and title is not mentioning(type) %}, {{ type|lower }}{% endif %}"
     " on a white background"
 )
@@ -67,19 +77,20 @@ def recognise(sheet: Sheet, hints: Hints) -> Sheet:
     if not adapted.rows:
         issues.raise_if_any()
         refuse("The sheet has no product: every row of it was skipped.")
+    rows, strange = settle_colours(adapted.rows)
     known = find_columns(sheet.columns) | dict(adapted.columns) | dict(hints.columns)
     sheet = replace(sheet, reading=replace(sheet.reading, source=source))
     known, taken = drop_measures(sheet, known, hints.columns)
     return replace(
         sheet,
-        rows=adapted.rows,
-        warnings=[*sheet.warnings, *adapted.notes, *taken],
+        rows=rows,
+        warnings=[*sheet.warnings, *adapted.notes, *strange, *taken],
         issues=issues,
         reading=replace(
             sheet.reading,
             columns=known,
             template=TEMPLATE,
-            skipped=len(sheet.rows) - len(adapted.rows),
+            skipped=len(sheet.rows) - len(rows),
         ),
     )
 

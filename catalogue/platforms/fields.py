@@ -10,7 +10,12 @@ from catalogue.issues import Issue, Issues
 from catalogue.markup import plain_name
 from catalogue.names import canonical
 from catalogue.sheet import Row
+from catalogue.titles import tidy
+from catalogue.values import MOST_LISTED, clean, listed_values
 from catalogue.vocabulary.attributes import SIZE
+
+LOOK = tuple(name for name in APPEARANCE if name != SIZE)
+"""Fields whose words are in a prompt, the more telling first."""
 
 FIELDS = ("title", "type", *APPEARANCE, "description", "brand")
 """What every row of a platform's export has beside its SKU; empty where the export says nothing."""
@@ -96,7 +101,8 @@ def kind_of(*categories: Any) -> str:
 
     `Sale` and `Home > Kitchen > Mugs` are `Mugs`. Names that say nothing are left out, numbers too.
     """
-    paths = [[name_of(name) for name in text_of(path).split(">")] for path in categories]
+    # Read whole: some write the signs between the names as `&gt;`, too.
+    paths = [[name.strip() for name in name_of(path).split(">")] for path in categories]
     telling = [path for path in paths if path[-1].lower() not in _NO_CATEGORIES]
     kind = max(telling, key=len, default=[""])[-1]
     # Google's own categories may be numbers, which draw nothing.
@@ -140,6 +146,30 @@ def option_meanings(options: Iterable[tuple[str, str]]) -> dict[str, str]:
     return {name: meaning for name in names if (meaning := meaning_of(name))}
 
 
+class Choices:
+    """Values that a product as a whole lists, of which its image can have few."""
+
+    def __init__(self) -> None:
+        self._lines: list[int] = []
+
+    def take(self, value: str, line: int) -> str:
+        """Return what is drawn of a list: all of two, the first of more, which is noted."""
+        values = listed_values(name_of(value))
+        if len(values) <= MOST_LISTED:
+            return " and ".join(values)
+        self._lines.append(line)
+        return values[0]
+
+    def notes(self) -> list[Issue]:
+        """Say of which rows only the first value is drawn."""
+        return note(
+            list(dict.fromkeys(self._lines)),
+            "The product lists several values of an attribute; its image has the first of them",
+            "{number} rows list several values of an attribute; their images have the first of "
+            "them",
+        )
+
+
 def slug(*parts: Any) -> str:
     """Join what is given to a name without blanks."""
     texts = (text_of(part) for part in parts)
@@ -147,8 +177,13 @@ def slug(*parts: Any) -> str:
 
 
 def complete(**fields: Any) -> dict[str, str]:
-    """Give all fields as texts, empty where nothing is known."""
-    return dict.fromkeys(FIELDS, "") | {name: text_of(value) for name, value in fields.items()}
+    """Return all fields as texts, empty where nothing is known.
+
+    The look is in words: without placeholders, codes and prices.
+    """
+    texts = dict.fromkeys(FIELDS, "") | {name: text_of(value) for name, value in fields.items()}
+    texts["title"] = tidy(texts["title"], texts["brand"])
+    return texts | {name: clean(texts[name], colour=name == "color") for name in LOOK}
 
 
 def listed(columns: Mapping[str, str | None]) -> dict[str, str]:

@@ -62,6 +62,7 @@ def adapt(sheet: Sheet, columns: Columns) -> Adapted:
         "brand": columns.find("brand", "brand"),
         **{name: columns.find(name, name) for name in APPEARANCE},
     }
+    item_group = columns.usual("item_group_id")
     attributes = [column for name in APPEARANCE if (column := found[name])]
     title = columns.usual("structured_title")
     description = columns.usual("structured_description")
@@ -72,13 +73,13 @@ def adapt(sheet: Sheet, columns: Columns) -> Adapted:
             line=row.line,
             cells=row.cells,
             product=row.product,
+            group=text_of(row.get(item_group)),
             options={one: text_of(row.get(one)) for one in attributes if row.get(one)},
             fields=complete(
                 **fields
                 | {
                     "title": name_of(_unmarked(fields["title"] or row.get(title))),
                     "type": kind_of(*several(fields["type"])) or kind_of(row.get(category)),
-                    "color": fields["color"].replace("/", " and "),
                     "description": plain_text(
                         _unmarked(fields["description"] or row.get(description))
                     ),

@@ -14,6 +14,7 @@ from catalogue.markup import plain_text
 from catalogue.names import canonical
 from catalogue.platforms.fields import (
     Adapted,
+    Choices,
     Columns,
     complete,
     kind_of,
@@ -102,6 +103,7 @@ def adapt(sheet: Sheet, columns: Columns) -> Adapted:
                 "The product is a gift card; its image is made all the same",
                 "{number} rows are of gift cards; their images are made all the same",
             ),
+            *reader.choices.notes(),
         ],
         issues=issues,
     )
@@ -143,6 +145,7 @@ class _Reader:
         self._lines: dict[str, list[Row]] = {}
         for row in rows:
             self._lines.setdefault(self._handle(row), []).append(row)
+        self.choices = Choices()
         self._products: dict[str, tuple[Mapping[str, Any], str]] = {}
         self._seen: set[tuple[str, ...]] = set()
         self._meanings = option_meanings(
@@ -220,7 +223,7 @@ class _Reader:
         of_product = {column: text_of(filled.get(column)) for column in self.of_product}
         for column, meaning in self.of_product.items():
             if not text_of(fields.get(meaning)):
-                fields[meaning] = of_product[column].replace(";", " and")
+                fields[meaning] = self.choices.take(of_product[column], row.line)
         sku = row.cells.get(self.sku or "") or slug(
             filled.get(self.handle), *(value for _, value in options)
         )
@@ -230,6 +233,7 @@ class _Reader:
             product=filled.product,
             fields={"sku": text_of(sku), **complete(**fields)},
             options=dict(options),
+            group=self._handle(row),
         )
 
     def _filled(self, row: Row) -> Row:
@@ -252,7 +256,7 @@ class _Reader:
         return known
 
     def _options(self, row: Row) -> list[tuple[str, str]]:
-        pairs = ((text_of(row.get(name)), text_of(row.get(value))) for name, value in self.options)
+        pairs = ((name_of(row.get(name)), name_of(row.get(value))) for name, value in self.options)
         return [(name, value) for name, value in pairs if value and value != _NO_OPTION]
 
     def _handle(self, row: Row) -> str:

@@ -7,11 +7,13 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from catalogue.attributes import APPEARANCE
+from catalogue.attributes import APPEARANCE, folded
 from catalogue.markup import plain_text
 from catalogue.names import canonical
 from catalogue.platforms.fields import (
+    LOOK,
     Adapted,
+    Choices,
     Columns,
     complete,
     kind_of,
@@ -98,6 +100,7 @@ def adapt(sheet: Sheet, columns: Columns) -> Adapted:
                 "{number} rows are of products that are drafts or private; their images are made "
                 "all the same",
             ),
+            *reader.choices.notes(),
         ],
     )
 
@@ -130,6 +133,7 @@ class _Reader:
         ]
         self._products = {mark: row for row in rows for mark in self._marks(row)}
         self._varied = {text_of(row.cells.get(self.parent or "")) for row in rows} - {""}
+        self.choices = Choices()
         self._meanings = option_meanings(pair for row in rows for pair in self._attributes(row))
         self._read: dict[int, tuple[Mapping[str, Any], str]] = {}
 
@@ -168,28 +172,45 @@ class _Reader:
 
     def read(self, row: Row) -> Row:
         """Give a line its product's cells and its fields."""
-        product = self._product_of(row)
+        product, is_variation = self._product_of(row), "variation" in self.kinds(row)
         shared, description = self._product(product or row)
         filled = Row(line=row.line, cells=row.cells, product=shared if product else {})
         attributes = self._attributes(row)
         fields: dict[str, Any] = {
             # A variation's own name ends in its attributes: sizes that look alike would differ.
-            "title": name_of((product or row).get(self.title) or row.get(self.title)),
+            "title": self._title(product or row) or self._title(row),
             "type": kind_of(*several(filled.get(self.type))),
             "brand": filled.get(self.brand),
             "description": description,
         }
         fields |= {name: filled.get(column) for name, column in self.named.items()}
-        # A simple product lists all of its values.
-        listed_values = [(name, value.replace(",", " and")) for name, value in attributes]
-        take_options(fields, listed_values, self._meanings)
+        if not is_variation:
+            attributes = [
+                (name, self.choices.take(value, row.line) if self._is_seen(name) else value)
+                for name, value in attributes
+            ]
+        take_options(fields, attributes, self._meanings)
         return Row(
             line=row.line,
             cells=row.cells,
             product=filled.product,
             fields={"sku": self._sku(row, product, attributes), **complete(**fields)},
             options=dict(attributes),
+            group=text_of(row.cells.get(self.parent or "")) if is_variation else "",
         )
+
+    def _is_seen(self, name: str) -> bool:
+        return self._meanings.get(name) in LOOK
+
+    def _title(self, row: Row) -> str:
+        """Return a name, less the attributes that a variation's ends in."""
+        title = name_of(row.get(self.title))
+        name, _, ending = title.rpartition(" - ")
+        if not name or "variation" not in self.kinds(row):
+            return title
+        values = {folded(value) for _, value in self._attributes(row)}
+        said = (folded(one) for one in ending.split(", "))
+        return name if folded(ending) in values or values.issuperset(said) else title
 
     def _product_of(self, row: Row) -> Row | None:
         """Give the product that a line is a variation of."""
@@ -225,7 +246,7 @@ class _Reader:
 
     def _attributes(self, row: Row) -> list[tuple[str, str]]:
         pairs = (
-            (text_of(row.cells.get(name)), text_of(row.cells.get(value)))
+            (name_of(row.cells.get(name)), name_of(row.cells.get(value)))
             for name, value in self.attributes
         )
         return [(name, value) for name, value in pairs if value]

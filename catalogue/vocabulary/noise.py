@@ -27,3 +27,11 @@ NOTHING = MISSING | {
     "yes", "no", "ja", "nein", "oui", "non", "si", "sí", "test",
 }  # fmt: skip
 """Values from which nobody could draw anything, folded."""
+
+AVAILABILITY = (
+    "sold out", "out of stock", "in stock", "ausverkauft", "vergriffen", "nicht verfügbar",
+    "lieferbar", "épuisé", "rupture", "agotado", "esaurito", "uitverkocht", "esgotado", "slutsåld",
+    "udsolgt", "wyprzedane", "tükendi", "нет в наличии", "unavailable", "not available",
+    "pre-order", "preorder", "pre order", "vorbestell", "backorder", "coming soon", "discontinued",
+)  # fmt: skip
+"""Whatever has one of them inside says whether it can be had."""

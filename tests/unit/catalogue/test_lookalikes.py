@@ -52,7 +52,7 @@ def test_sizes_share_an_image_rightly_and_that_is_told_quietly(limits):
 
 def test_a_thousand_products_of_one_kind_are_one_sentence(limits):
     text = SHOPIFY + "".join(
-        f"p{n},Tray {chr(97 + n % 26)}{n},Lid,With,,,A{n}\np{n},,,Without,,,B{n}\n"
+        f"p{n},Tray {chr(97 + n % 20)}{chr(97 + n // 20)},Lid,With,,,A{n}\np{n},,,Without,,,B{n}\n"
         for n in range(400)
     )
     (warning,), _ = told(limits, text)
@@ -63,6 +63,12 @@ def test_a_thousand_products_of_one_kind_are_one_sentence(limits):
 def test_values_that_nobody_filled_in_and_other_spellings_are_no_difference(limits):
     text = SHOPIFY + "a,Tray,Lid,With,,,A\nb,Tray,Lid,N/A,,,B\nc,Tray,lid,WITH ,,,C\n"
     assert told(limits, text) == [[], []]
+
+
+def test_a_colour_that_says_nothing_is_told_where_it_is_all_that_differs(limits):
+    (warning,), _ = told(limits, SHOPIFY + "a,Tray,Color,Color 1,,,A\na,,,Color 2,,,B\n")
+    assert "'Color' (Color 1, Color 2)" in warning
+    assert "{{ row['Color'] }}" in warning
 
 
 def test_a_template_that_leaves_out_what_differs_is_told_in_every_kind_of_sheet(limits):
