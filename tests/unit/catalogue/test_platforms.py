@@ -510,10 +510,11 @@ def test_items_are_named_by_their_sku_where_each_has_its_own(rows, skus):
 
 def test_objects_with_a_feeds_names_are_a_feed_unless_they_have_prompts(limits):
     objects = [
-        {"id": name, "title": "Mug", "color": name, "link": "x", "price": 9} for name in "AB"
+        {"id": name, "title": "Mug", "color": colour, "link": "x", "price": 9}
+        for name, colour in (("A", "Red"), ("B", "Blue"))
     ]
     sheet = read_rows(objects)
     assert sheet.reading.source is Source.GOOGLE
-    assert prompts(sheet, limits)[1] == ("B", "b mug on a white background")
+    assert prompts(sheet, limits)[1] == ("B", "blue mug on a white background")
     sheet = read_rows([{**one, "sku": one["id"], "prompt": "a mug"} for one in objects])
     assert (sheet.reading.source, prompts(sheet, limits)[0]) == (Source.PLAIN, ("A", "a mug"))
