@@ -14,8 +14,10 @@ from pathlib import Path
 import openvino as ov
 
 from bundles.architecture import INDEX, check_tokenizer, read_json, write_json
+from bundles.configuration import Configuration, read_configuration
 from bundles.conversion import MODEL_FILE
 from bundles.description import Size, describe, resized
+from bundles.layout import Config, load_layout, save_scheduler
 from bundles.manifest import (
     ALIGNMENT_FILE,
     FILE_NAME,
@@ -25,6 +27,7 @@ from bundles.manifest import (
     save_manifest,
     variant_folder,
 )
+from bundles.order import CONVERSION
 from bundles.progress import Progress
 from bundles.resources import require_disk
 from bundles.source import content_hash
@@ -67,15 +70,13 @@ def adopt(
         BundleError: A part is missing, cannot be read, or has fixed shapes; or the models must be
             copied and the disk is too small.
     """
-    autoencoder = read_json(folder / "vae_decoder" / "config.json")
+    configuration = read_configuration(folder, vae="vae_decoder")
     for part in NEEDED:
-        read_json(folder / part / "config.json")
         _read(folder / part / MODEL_FILE)
     check_tokenizer(folder / "tokenizer")
     precision = _check_unet(_read(folder / "unet" / MODEL_FILE), folder / "unet")
-    revision = content_hash(
-        folder, {"format": FORMAT, "adopted": True}, patterns=_PATTERNS, say=say
-    )
+    options = {"format": FORMAT, "conversion": CONVERSION, "adopted": True}
+    revision = content_hash(folder, options, patterns=_PATTERNS, say=say)
     manifest = _known(folder, name, size) or describe(
         folder,
         source=source,
@@ -83,7 +84,7 @@ def adopt(
         revision=revision,
         precision=precision,
         size=size,
-        autoencoder=autoencoder,
+        configuration=configuration,
     )
     variants = manifest.feature_caching.variants if manifest.feature_caching else ()
     found = dict.fromkeys((*NEEDED, *OPTIONAL, *(variant_folder(one.name) for one in variants)))
@@ -95,8 +96,9 @@ def adopt(
             if not workshop.has(part):
                 with workshop.part(part) as aside:
                     _link(folder / part, aside)
+                    write_json(_config(part, configuration), aside / "config.json")
         save_tokenizer(folder / "tokenizer", workshop.bundle / "tokenizer")
-        shutil.copytree(folder / "scheduler", workshop.bundle / "scheduler", dirs_exist_ok=True)
+        save_scheduler(configuration.scheduler, workshop.bundle)
         write_json(read_json(folder / INDEX), workshop.bundle / INDEX)
         save_manifest(manifest, workshop.bundle)
         workshop.finish()
@@ -104,10 +106,15 @@ def adopt(
 
 
 def _known(folder: Path, name: str | None, size: Size | None) -> Manifest | None:
-    """Give the manifest of a folder that is a bundle already."""
+    """Give the manifest of a folder that is a bundle already.
+
+    Raises:
+        BundleError: An earlier version has made it, whose images it would share a cache with.
+    """
     if not (folder / FILE_NAME).is_file():
         return None
     manifest = load_manifest(folder)
+    load_layout(folder)
     return manifest.model_copy(
         update={"name": name or manifest.name, "defaults": resized(manifest, size)}
     )
@@ -164,11 +171,17 @@ def _links(file: Path, folder: Path) -> bool:
 
 
 def _link(folder: Path, target: Path) -> None:
-    """Link the model's files, and copy its configuration."""
+    """Link the model's files."""
     for path in _models(folder):
         real = path.resolve()
         try:
             os.link(real, target / path.name)
         except OSError:
             shutil.copyfile(real, target / path.name)
-    write_json(read_json(folder / "config.json"), target / "config.json")
+
+
+def _config(part: str, configuration: Configuration) -> Config:
+    if part == "text_encoder":
+        return configuration.text_encoder
+    # A UNet has a folder for each of its variants.
+    return configuration.vae if part.startswith("vae_") else configuration.unet

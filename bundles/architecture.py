@@ -48,7 +48,7 @@ def check_architecture(folder: Path) -> None:
         BundleError: It is another kind of model, or the file cannot be read.
     """
     index = read_json(folder / INDEX)
-    kind = str(index.get("_class_name")).removeprefix(_OPENVINO)
+    kind = pipeline_kind(index)
     if kind not in PIPELINES:
         raise BundleError(
             f"{folder.name} is a {kind}: packshot makes bundles of Stable Diffusion 1.x and 2.x "
@@ -65,6 +65,11 @@ def check_architecture(folder: Path) -> None:
             )
 
 
+def pipeline_kind(index: Mapping[str, Any]) -> str:
+    """Return the class of diffusers that a model_index.json names."""
+    return str(index.get("_class_name")).removeprefix(_OPENVINO)
+
+
 def check_parts(folder: Path) -> dict[str, Weights]:
     """See whether a folder in diffusers' layout is complete and its parts fit together.
 
@@ -74,12 +79,13 @@ def check_parts(folder: Path) -> dict[str, Weights]:
     Raises:
         BundleError: A part is missing, damaged, pickled, or of another shape.
     """
-    unet = read_json(folder / "unet" / "config.json")
-    vae = read_json(folder / "vae" / "config.json")
-    text = read_json(folder / "text_encoder" / "config.json")
-    read_json(folder / "scheduler" / "scheduler_config.json")
+    from bundles.configuration import read_configuration  # noqa: PLC0415 - loads torch
+
+    _check_inputs(read_json(folder / "unet" / "config.json"))
     check_tokenizer(folder / "tokenizer")
-    _check_unet(unet, channels=int(vae.get("latent_channels", 4)), text=text)
+    found = read_configuration(folder)
+    _check_text_encoder(found.text_encoder)
+    _check_unet(found.unet, channels=found.vae["latent_channels"], text=found.text_encoder)
     return {part: find_weights(folder / part) for part in WEIGHTED}
 
 
@@ -124,21 +130,32 @@ def write_json(content: Mapping[str, Any], path: Path) -> None:
     path.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
 
 
-def _check_unet(unet: Mapping[str, Any], *, channels: int, text: Mapping[str, Any]) -> None:
+def _check_inputs(unet: Mapping[str, Any]) -> None:
     for name in _PLAIN:
         if unet.get(name) not in (None, "default"):
             raise BundleError(
                 f"the UNet has {name} {unet[name]}, and with it inputs that packshot does not "
                 "know: give a Stable Diffusion 1.x or 2.x model, or one built like these"
             )
-    if (unet.get("in_channels"), unet.get("out_channels")) != (channels, channels):
+
+
+def _check_text_encoder(text: Mapping[str, Any]) -> None:
+    if text.get("use_attention_mask"):
         raise BundleError(
-            f"the UNet takes {unet.get('in_channels')} channels and gives "
-            f"{unet.get('out_channels')}, but the autoencoder has {channels}: packshot makes "
+            "the text encoder has use_attention_mask, with which diffusers hides a prompt's "
+            "padding from it; packshot does not: give a Stable Diffusion 1.x or 2.x model"
+        )
+
+
+def _check_unet(unet: Mapping[str, Any], *, channels: int, text: Mapping[str, Any]) -> None:
+    if (unet["in_channels"], unet["out_channels"]) != (channels, channels):
+        raise BundleError(
+            f"the UNet takes {unet['in_channels']} channels and gives "
+            f"{unet['out_channels']}, but the autoencoder has {channels}: packshot makes "
             "bundles of text-to-image models, not of inpainting, depth or upscaling ones"
         )
-    if unet.get("cross_attention_dim") != text.get("hidden_size"):
+    if unet["cross_attention_dim"] != text["hidden_size"]:
         raise BundleError(
-            f"the UNet reads text of {unet.get('cross_attention_dim')} features, but the text "
-            f"encoder gives {text.get('hidden_size')}: these parts are of different models"
+            f"the UNet reads text of {unet['cross_attention_dim']} features, but the text "
+            f"encoder gives {text['hidden_size']}: these parts are of different models"
         )

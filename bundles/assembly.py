@@ -1,15 +1,16 @@
 """Makes the parts of a bundle, one after another, each only once."""
 
-import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import openvino as ov
 
 from bundles.architecture import INDEX, read_json, write_json
+from bundles.configuration import read_configuration
 from bundles.conversion import MODEL_FILE, save
 from bundles.features.graphs import name_outputs
 from bundles.features.points import wanted_features
+from bundles.layout import save_scheduler
 from bundles.manifest import Quantisation
 from bundles.order import Order
 from bundles.parts import convert_text_encoder, convert_vae_decoder, convert_vae_encoder
@@ -53,6 +54,8 @@ def make_parts(order: Order, workshop: Workshop, say: Progress) -> Quantised:
         # The UNet draws what it is calibrated on.
         parts["vae_decoder"] = parts.pop("vae_decoder")
         quantisers["vae_decoder"] = _quantise_decoder
+    known = read_configuration(order.source)
+    configs = {"text_encoder": known.text_encoder, "vae": known.vae, "unet": known.unet}
     say.stage("convert the models", len(parts))
     for part, (origin, convert) in parts.items():
         if workshop.has(part):
@@ -64,9 +67,9 @@ def make_parts(order: Order, workshop: Workshop, say: Progress) -> Quantised:
                 if part in quantisers:
                     model = _quantise(part, model, quantisers[part], order, workshop, say)
                 save(model, aside / MODEL_FILE, halves=order.precision != "fp32")
-                write_json(read_json(order.source / origin / "config.json"), aside / "config.json")
+                write_json(configs[origin], aside / "config.json")
     save_tokenizer(order.source / "tokenizer", workshop.bundle / "tokenizer")
-    shutil.copytree(order.source / "scheduler", workshop.bundle / "scheduler", dirs_exist_ok=True)
+    save_scheduler(known.scheduler, workshop.bundle)
     _save_index(order.source / INDEX, workshop.bundle / INDEX)
     quantised = _recall(quantisers, workshop)
     return {"unet": order.record.quantisation, **quantised} if order.record else quantised

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from bundles.architecture import read_json
+from bundles.configuration import Configuration
 from bundles.manifest import (
     BlockCache,
     DeepCache,
@@ -28,7 +28,7 @@ def describe(
     revision: str,
     precision: str,
     size: Size | None,
-    autoencoder: dict[str, Any],
+    configuration: Configuration,
     token_merging: TokenMergingPlan | None = None,
     quantisation: Quantisation | None = None,
     vae_quantisation: Quantisation | None = None,
@@ -36,8 +36,6 @@ def describe(
 ) -> Manifest:
     """Describe a bundle made from `folder`, which was named as `source`."""
     profile = read_profile(folder)
-    scheduler = read_json(folder / "scheduler" / "scheduler_config.json")
-    text = read_json(folder / "text_encoder" / "config.json")
     return Manifest(
         name=name or profile.name or Path(source).name.lower(),
         revision=revision,
@@ -54,10 +52,10 @@ def describe(
         sizes=profile.sizes,
         prompts=profile.prompts,
         streams=profile.streams,
-        latent_channels=autoencoder.get("latent_channels", 4),
-        vae_scale_factor=scale_factor(autoencoder),
-        prediction_type=scheduler.get("prediction_type", "epsilon"),
-        max_tokens=text.get("max_position_embeddings", 77),
+        latent_channels=configuration.vae["latent_channels"],
+        vae_scale_factor=scale_factor(configuration.vae),
+        prediction_type=configuration.scheduler.get("prediction_type", "epsilon"),
+        max_tokens=configuration.text_encoder["max_position_embeddings"],
     )
 
 

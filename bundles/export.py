@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from bundles.adoption import adopt, is_converted
-from bundles.architecture import read_json
 from bundles.assembly import make_parts
+from bundles.configuration import read_configuration
 from bundles.description import Size, describe
 from bundles.features.order import CachingOrder
 from bundles.features.variants import make_variants
@@ -100,7 +100,7 @@ def build(
             revision=revision_of(key, workshop.bundle, measured),
             precision=order.stored_precision,
             size=size,
-            autoencoder=read_json(folder / "vae" / "config.json"),
+            configuration=read_configuration(folder),
             token_merging=order.plan,
             quantisation=quantised.get("unet"),
             vae_quantisation=quantised.get("vae_decoder"),

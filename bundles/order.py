@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from bundles.architecture import check_parts, read_json
+from bundles.architecture import check_parts
+from bundles.configuration import read_vae
 from bundles.description import Size, resized, scale_factor
 from bundles.estimate import require_resources
 from bundles.features.block_cache import MOST_VARIANTS
@@ -33,7 +34,7 @@ VaePrecision = Literal["float", "int8"]
 - int8: quantised after training, calibrated on latents that the UNet has drawn.
 """
 
-CONVERSION = 3
+CONVERSION = 4
 """Grows whenever the same source becomes other models, so that their revisions differ."""
 
 
@@ -137,7 +138,7 @@ def check(order: Order, target: Path, size: Size | None) -> None:
     profile = read_profile(order.source)
     resized(profile, size)
     if order.plan is not None:
-        pixels = scale_factor(read_json(order.source / "vae" / "config.json"))
+        pixels = scale_factor(read_vae(order.source / "vae"))
         check_plan(order.source / "unet", order.plan, smallest=profile.sizes.min // pixels)
     if order.caching is not None:
         check_caching(order.caching, order.source, profile.defaults)

@@ -11,6 +11,7 @@ from typing import Any
 import diffusers
 import torch
 
+from bundles.layout import USED_DEFAULTS
 from core.schedulers import KNOWN, StepLimits, corrected, step_limits
 
 TRIED = (1, 2, 3, 4, 8, 20, 30, 50, 150)
@@ -20,6 +21,10 @@ looked for."""
 
 def make_scheduler(name: str, config: Mapping[str, Any]) -> Any:
     """Make a scheduler of a model's `scheduler_config.json`, as `from_config` does.
+
+    It is the one that a diffusers pipeline of the source has, or gets with
+    `scheduler_class.from_config(pipeline.scheduler.config)`: another class than the source's takes
+    over what the source's files name, and has its own defaults for the rest.
 
     Args:
         name: In `core.schedulers.KNOWN`.
@@ -61,7 +66,17 @@ def try_scheduler(
 @lru_cache(maxsize=64)
 def _template(name: str, config: str) -> Any:
     """Make a scheduler to copy: reading a configuration costs more than a small model's step."""
-    content, _ = corrected(name, json.loads(config))
+    known = json.loads(config)
+    content, _ = corrected(name, known)
+    # `from_config` leaves these out itself, for its own class too: but there they are what the
+    # pipeline's constructor has set; and it would leave out what was mended.
+    used = set(content.pop(USED_DEFAULTS, ()))
+    if known.get("_class_name") != KNOWN[name].class_name:
+        content = {
+            key: value
+            for key, value in content.items()
+            if key not in used or value != known.get(key)
+        }
     with warnings.catch_warnings():
         # Deprecated values concern whoever wrote the configuration.
         warnings.simplefilter("ignore")

@@ -1,7 +1,6 @@
 """The compiled model: text encoder, UNet and VAE decoder of one bundle, on OpenVINO."""
 
 import fcntl
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ import openvino as ov
 from numpy.typing import NDArray
 
 from bundles.features.graphs import cut
+from bundles.layout import load_layout
 from bundles.manifest import BlockCache, DeepCache, load_manifest, variant_folder
 from bundles.plan import Plan
 from bundles.step_plan import FULL
@@ -78,14 +78,15 @@ class Pipeline:
         self._device = device
         self._plan = plan = plan or Plan()
         self._properties = _common_properties(precision, pinning=pinning)
-        unet, vae = self._config("unet"), self._config("vae_decoder")
+        layout = load_layout(folder)
+        unet, vae = layout.unet, layout.vae
         self.latent_channels = int(unet["in_channels"])
         self.vae_scale_factor = 2 ** (len(vae["block_out_channels"]) - 1)
-        self._latent_scale = float(vae.get("scaling_factor") or 1.0)
+        self._latent_scale = float(vae["scaling_factor"])
         self._guidance_dim: int | None = unet.get("time_cond_proj_dim")
         self.embeds_guidance = self._guidance_dim is not None
         self._tile = decode_tile // self.vae_scale_factor
-        self.scheduler_config: Mapping[str, Any] = self._json("scheduler/scheduler_config.json")
+        self.scheduler_config: Mapping[str, Any] = layout.scheduler
         self.tokenizer = Tokenizer(folder / "tokenizer")
         alone = self._latency(plan.threads)
         # The text encoder runs once per text: rounding there would reach every step.
@@ -250,19 +251,6 @@ class Pipeline:
     def _compile(self, model: Any, properties: dict[str, Any]) -> Any:
         with _alone_in(self._cache):
             return self._core.compile_model(model, self._device, properties)
-
-    def _config(self, part: str) -> dict[str, Any]:
-        return self._json(f"{part}/config.json")
-
-    def _json(self, name: str) -> dict[str, Any]:
-        try:
-            loaded: dict[str, Any] = json.loads((self.folder / name).read_text())
-        except (OSError, ValueError) as error:
-            raise BundleError(
-                f"The model bundle at {self.folder} has no readable {name} ({error}). "
-                "Build it again: `packshot model build SOURCE`."
-            ) from error
-        return loaded
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import openvino as ov
 import torch
 
-from bundles.architecture import read_json
+from bundles.configuration import read_unet
 from bundles.manifest import Defaults
 from bundles.progress import Progress
 from bundles.quantise.trajectories import Recorder, draw, pipeline_around
@@ -63,7 +63,7 @@ def observe(
     Returns:
         The UNet calls of each image.
     """
-    observer = Observer(model, read_json(source / "unet" / "config.json"), look, say)
+    observer = Observer(model, read_unet(source), look, say)
     pipeline = pipeline_around(source, observer, defaults.scheduler)
     for seed, prompt in enumerate(prompts):
         observer.call = 0

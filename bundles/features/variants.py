@@ -7,8 +7,10 @@ from pathlib import Path
 import openvino as ov
 from safetensors.numpy import save_file
 
-from bundles.architecture import read_json, write_json
+from bundles.architecture import write_json
+from bundles.configuration import read_text_encoder, read_unet, read_vae
 from bundles.conversion import MODEL_FILE, save
+from bundles.description import scale_factor
 from bundles.features.graphs import cut, feature_shapes, total_work
 from bundles.features.order import BlockCacheOrder, CachingOrder, DeepCacheOrder
 from bundles.features.points import DEEP
@@ -58,17 +60,17 @@ def make_variants(
             with workshop.part(part) as aside:
                 graph = cut(model, takes=variant.takes, leaves=variant.leaves)
                 save(graph, aside / MODEL_FILE, halves=halves)
-                write_json(read_json(source / "unet" / "config.json"), aside / "config.json")
+                write_json(read_unet(source), aside / "config.json")
         say.advance()
     return caching
 
 
 def default_shapes(model: ov.Model, source: Path, profile: Profile) -> dict[str, list[int]]:
     """Give the inputs' shapes of one row of the model's default size."""
-    pixels = 2 ** (len(read_json(source / "vae" / "config.json")["block_out_channels"]) - 1)
+    pixels = scale_factor(read_vae(source / "vae"))
     sample = model.input("sample").get_partial_shape()
     states = model.input("encoder_hidden_states").get_partial_shape()
-    tokens = read_json(source / "text_encoder" / "config.json").get("max_position_embeddings", 77)
+    tokens = read_text_encoder(source / "text_encoder")["max_position_embeddings"]
     defaults = profile.defaults
     return {
         "sample": [

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import openvino as ov
 
-from bundles.architecture import read_json
+from bundles.configuration import read_vae
 from bundles.description import scale_factor
 from bundles.manifest import Quantisation
 from bundles.progress import Progress
@@ -47,7 +47,7 @@ def quantise_decoder(
         BundleError: The source cannot draw, or the decoder cannot be quantised.
     """
     drawn, _ = draw_calibration(unet, source, read_profile(source), workdir=workdir, say=say)
-    config = read_json(source / "vae" / "config.json")
+    config = read_vae(source / "vae")
     calls = _calls([one.latents for one in drawn], config)
     recipe = Recipe(smooth_quant_alpha=None, bias_correction="none", kept=_kept(decoder))
     say.stage("quantise the decoder", recipe.runs(len(calls)))
@@ -65,7 +65,7 @@ def _kept(decoder: ov.Model) -> tuple[str, ...]:
 def _calls(latents: Sequence[Latents], config: dict[str, Any]) -> list[Call]:
     """Give the decoder's inputs, each another part of its picture where that is large."""
     side = CALIBRATED_PIXELS // scale_factor(config)
-    scale = float(config.get("scaling_factor") or 1.0)
+    scale = float(config["scaling_factor"])
     return [
         {"latent_sample": _part(one, side, shift=number * GOLDEN % 1) / np.float32(scale)}
         for number, one in enumerate(latents)

@@ -18,7 +18,9 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 from transformers import CLIPTextModel, CLIPTokenizer
 
+from bundles.configuration import read_scheduler, read_unet, read_vae
 from bundles.conversion import load_part
+from bundles.description import scale_factor
 from bundles.manifest import Defaults
 from bundles.progress import Progress
 from bundles.schedulers import make_scheduler
@@ -58,7 +60,7 @@ class Recorder:
         Args:
             model: Takes `sample`, one `timestep` per row, `encoder_hidden_states`, and
                 `timestep_cond` where the UNet embeds the guidance scale.
-            config: The UNet's own config.json.
+            config: The UNet's, complete.
             say: Advanced by one with each call.
         """
         self.config = FrozenDict(config)
@@ -133,7 +135,7 @@ def record(
     missing = [seed for seed, calls in enumerate(known) if calls is None]
     say.stage("draw pictures to calibrate on", len(missing) * defaults.steps)
     if missing:
-        recorder = Recorder(model, _config(source / "unet" / "config.json"), say)
+        recorder = Recorder(model, read_unet(source), say)
         pipeline = pipeline_around(source, recorder, defaults.scheduler)
         for seed in missing:
             recorder.calls.clear()
@@ -162,20 +164,19 @@ def pipeline_around(source: Path, unet: Recorder, scheduler: str) -> StableDiffu
             text_encoder=load_part(CLIPTextModel, source / "text_encoder"),
             tokenizer=CLIPTokenizer.from_pretrained(source / "tokenizer", local_files_only=True),
             unet=unet,
-            scheduler=make_scheduler(
-                scheduler, _config(source / "scheduler" / "scheduler_config.json")
-            ),
+            scheduler=None,
             safety_checker=None,
             feature_extractor=None,
             requires_safety_checker=False,
         )
+        # Afterwards: the constructor would correct it as if the source had come with it.
+        pipeline.scheduler = make_scheduler(scheduler, read_scheduler(source))
     except (NotImplementedError, OSError, ValueError) as error:
         raise BundleError(
             f"{source} cannot draw for the calibration ({error}): give a complete Stable "
             "Diffusion model in diffusers' layout"
         ) from error
-    levels = _config(source / "vae" / "config.json")["block_out_channels"]
-    pipeline.vae_scale_factor = 2 ** (len(levels) - 1)
+    pipeline.vae_scale_factor = scale_factor(read_vae(source / "vae"))
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 
@@ -235,13 +236,3 @@ def _load(file: Path) -> tuple[list[Call], Latents] | None:
         number, name = key.split(".", 1)
         calls.setdefault(number, {})[name] = tensors[key]
     return list(calls.values()), latents
-
-
-def _config(path: Path) -> dict[str, Any]:
-    try:
-        content: dict[str, Any] = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise BundleError(
-            f"{path} cannot be read ({error}): give a complete diffusers folder"
-        ) from error
-    return content

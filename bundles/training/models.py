@@ -8,7 +8,9 @@ from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from bundles.architecture import check_parts, read_json
+from bundles.configuration import read_vae
 from bundles.conversion import load_part
+from bundles.description import scale_factor
 from bundles.progress import Progress
 from bundles.source import locate
 from core.errors import BundleError
@@ -73,8 +75,7 @@ def pixels_per_latent(folder: Path) -> int:
     Raises:
         BundleError: The autoencoder's configuration is missing or damaged.
     """
-    stages = read_json(folder / "vae" / "config.json").get("block_out_channels", (1, 1, 1, 1))
-    return int(2 ** (len(stages) - 1))
+    return scale_factor(read_vae(folder / "vae"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

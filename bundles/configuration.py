@@ -1,0 +1,152 @@
+"""The configuration of a model's parts, as the libraries' classes complete and correct it.
+
+A file on the Hub names what its maker's version of the library wrote: `vae/config.json` of Stable
+Diffusion 1.5 has no `scaling_factor`, because diffusers 0.6 had none. What a part is, is what its
+class says after reading the file; and what a pipeline computes with, is what the constructor of its
+class makes of old schedulers (`steps_offset` becomes 1, `clip_sample` false) and old UNets.
+"""
+
+import json
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from transformers import CLIPTextConfig
+
+from bundles.architecture import INDEX, pipeline_kind, read_json
+from bundles.layout import SCHEDULER_FILE, USED_DEFAULTS, Config
+from core.errors import BundleError
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Configuration:
+    """What a model's parts are; every value that their classes know is named."""
+
+    text_encoder: Config
+    unet: Config
+    vae: Config
+    scheduler: Config
+    """Besides, `_use_default_values` lists what the source left to the class."""
+
+
+def read_configuration(source: Path, *, vae: str = "vae") -> Configuration:
+    """Read all parts of a model, without their weights.
+
+    Args:
+        source: A folder in diffusers' layout, or in the Hub's OpenVINO layout.
+        vae: The autoencoder's folder there.
+
+    Raises:
+        BundleError: A configuration is missing or damaged, or its class does not take it.
+    """
+    unet, scheduler = _read_denoiser(source)
+    return Configuration(
+        text_encoder=read_text_encoder(source / "text_encoder"),
+        unet=unet,
+        vae=read_vae(source / vae),
+        scheduler=scheduler,
+    )
+
+
+def read_vae(folder: Path) -> Config:
+    """Read an autoencoder's folder; see `read_configuration`."""
+    config = _plain(_empty(AutoencoderKL, folder).config)
+    if not config["scaling_factor"]:
+        raise BundleError(
+            f"{folder / 'config.json'} has scaling_factor {config['scaling_factor']}, by which "
+            "latents cannot be divided: take the line out for Stable Diffusion's 0.18215, or ask "
+            "the model's maker for the right one"
+        )
+    return config
+
+
+def read_unet(source: Path) -> Config:
+    """Read a model's UNet; see `read_configuration`."""
+    return _read_denoiser(source)[0]
+
+
+def read_scheduler(source: Path) -> Config:
+    """Read a model's scheduler; see `read_configuration`."""
+    return _read_denoiser(source)[1]
+
+
+def read_text_encoder(folder: Path) -> Config:
+    """Read a text encoder's folder; see `read_configuration`."""
+    path = folder / "config.json"
+    read_json(path)
+    try:
+        config = CLIPTextConfig.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError, TypeError) as error:
+        raise _unusable(path, error) from error
+    return _plain(config.to_dict())
+
+
+def _read_denoiser(source: Path) -> tuple[Config, Config]:
+    """Read UNet and scheduler, both corrected as their pipeline's constructor does it."""
+    index = read_json(source / INDEX)
+    kind = getattr(diffusers, pipeline_kind(index))
+    unet = _empty(UNet2DConditionModel, source / "unet")
+    scheduler = _own_scheduler(index, source / "scheduler" / SCHEDULER_FILE)
+    with warnings.catch_warnings():
+        # It says of each correction that the file should be changed.
+        warnings.simplefilter("ignore")
+        pipeline = kind(
+            vae=None, text_encoder=None, tokenizer=None, unet=unet, scheduler=scheduler,
+            safety_checker=None, feature_extractor=None, requires_safety_checker=False,
+        )  # fmt: skip
+    config = _plain(pipeline.scheduler.config)
+    config["_class_name"] = type(scheduler).__name__
+    # diffusers keeps it as a set: in order, the same source gives the same file.
+    config[USED_DEFAULTS] = sorted(pipeline.scheduler.config.get(USED_DEFAULTS, ()))
+    return _plain(pipeline.unet.config), config
+
+
+def _own_scheduler(index: Mapping[str, Any], path: Path) -> Any:
+    """Make the scheduler that a model comes with: of the class in its index, as diffusers does."""
+    config = read_json(path)
+    entry = index.get("scheduler")
+    name = entry[1] if isinstance(entry, list) and len(entry) == 2 else None
+    name = name or config.get("_class_name")
+    kind = getattr(diffusers, str(name), None)
+    if kind is None or not hasattr(kind, "from_config"):
+        raise BundleError(
+            f"{path} is of the class {name}, which diffusers {diffusers.__version__} does not "
+            "have: save the model with a scheduler of diffusers, such as DDIMScheduler"
+        )
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return kind.from_config(config)
+    except (ValueError, TypeError, NotImplementedError) as error:
+        raise _unusable(path, error) from error
+
+
+def _empty(kind: Any, folder: Path) -> Any:
+    """Make a part without weights: its constructor fills in what the file leaves out."""
+    path = folder / "config.json"
+    config = read_json(path)
+    try:
+        with torch.device("meta"):
+            return kind.from_config(config)
+    except (ValueError, TypeError, KeyError, AttributeError, IndexError, RuntimeError) as error:
+        raise _unusable(path, error) from error
+
+
+def _unusable(path: Path, error: Exception) -> BundleError:
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return BundleError(
+        f"{path} cannot be used ({reason}): give a complete Stable Diffusion model in diffusers' "
+        "layout"
+    )
+
+
+def _plain(config: Mapping[str, Any]) -> Config:
+    """Return a configuration as JSON has it, without the notes of a library in memory."""
+    kept = {k: v for k, v in config.items() if k not in (USED_DEFAULTS, "_name_or_path")}
+    plain: Config = json.loads(json.dumps(kept, default=list))
+    return plain

@@ -1,0 +1,94 @@
+"""What a bundle's folder says of its parts: configurations that are complete."""
+
+import inspect
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import diffusers
+
+from bundles.architecture import INDEX, pipeline_kind, write_json
+from core.errors import BundleError
+
+Config = dict[str, Any]
+"""JSON values by name."""
+
+SCHEDULER_FILE = "scheduler_config.json"
+
+USED_DEFAULTS = "_use_default_values"
+"""diffusers' own note of the values that no file named: another class does not take these over."""
+
+CORRECTED: Mapping[str, Any] = {"steps_offset": 1, "clip_sample": False}
+"""What the constructors of Stable Diffusion's pipelines set in old schedulers' configurations."""
+
+UNCORRECTED = ("LatentConsistencyModelPipeline",)
+"""Pipelines whose constructors take a scheduler as it is."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Layout:
+    """The configuration of the parts that a worker computes with, complete."""
+
+    unet: Config
+    vae: Config
+    scheduler: Config
+
+
+def load_layout(folder: Path) -> Layout:
+    """Read a bundle's configuration.
+
+    Raises:
+        BundleError: A file is missing or damaged, or an earlier version of packshot has copied it
+            from the source as it was, without what the source's classes complete and correct.
+    """
+    layout = Layout(
+        unet=_load(folder, "unet/config.json"),
+        vae=_load(folder, "vae_decoder/config.json"),
+        scheduler=_load(folder, f"scheduler/{SCHEDULER_FILE}"),
+    )
+    missing = [f"the UNet's {name}" for name in ("in_channels",) if name not in layout.unet]
+    missing += [
+        f"the autoencoder's {name}"
+        for name in ("block_out_channels", "scaling_factor")
+        if name not in layout.vae
+    ]
+    if pipeline_kind(_load(folder, INDEX)) not in UNCORRECTED:
+        missing += [f"the scheduler's {name}" for name in _uncorrected(layout.scheduler)]
+    if missing:
+        raise BundleError(
+            f"The model bundle at {folder} was built by an earlier version of packshot, which did "
+            f"not know {' and '.join(missing)} as diffusers does, so that its images would be "
+            "wrong. Build it again: `packshot model build SOURCE`."
+        )
+    return layout
+
+
+def save_scheduler(config: Config, bundle: Path) -> None:
+    """Write a scheduler's configuration into a bundle."""
+    folder = bundle / "scheduler"
+    folder.mkdir(exist_ok=True)
+    write_json(config, folder / SCHEDULER_FILE)
+
+
+def _uncorrected(scheduler: Config) -> list[str]:
+    """List the values that a pipeline's constructor would change."""
+    kind = getattr(diffusers, str(scheduler.get("_class_name")), None)
+    known = {} if kind is None else inspect.signature(kind.__init__).parameters
+    return [
+        name
+        for name, right in CORRECTED.items()
+        if scheduler.get(name, known[name].default if name in known else right) != right
+    ]
+
+
+def _load(folder: Path, name: str) -> Config:
+    try:
+        loaded: Config = json.loads((folder / name).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BundleError(
+            f"The model bundle at {folder} has no readable {name} ({error}). "
+            "Build it again: `packshot model build SOURCE`."
+        ) from error
+    return loaded
