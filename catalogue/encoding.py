@@ -233,11 +233,20 @@ def _decode_other(content: bytes, error: UnicodeDecodeError) -> Decoded:
         return _mended(escaped, name, stray)
     if found is None:
         return _as_windows_1252(content, escaped, error)
+    text = None
     if found.is_east_asian or (found.encoding not in LATIN and not has_line):
-        text = content.decode(found.encoding)
-    else:
+        text = _whole(content, found.encoding)
+    if text is None:
         text = _replaced(escaped, found.encoding)
     return _guessed(text, escaped, found.encoding, sure=found.sure)
+
+
+def _whole(content: bytes, encoding: str) -> str | None:
+    """Read all of a text in an encoding; None where what looks like UTF-8 does not fit it."""
+    try:
+        return content.decode(encoding)
+    except UnicodeDecodeError:
+        return None
 
 
 def _as_windows_1252(content: bytes, escaped: str, error: UnicodeDecodeError) -> Decoded:

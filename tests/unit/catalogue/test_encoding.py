@@ -136,3 +136,9 @@ def test_a_control_character_becomes_a_blank_with_a_warning(control, encoding):
 def test_a_mark_behind_blank_lines_is_no_part_of_the_first_column(before):
     found = decode(f"{before}\ufeff\ufeffsku,prompt\nA,a\n".encode())
     assert found.text == f"{before}sku,prompt\nA,a\n"
+
+
+def test_bytes_that_are_utf_8_by_chance_need_not_fit_the_encoding_of_the_others():
+    greek = "κόκκινη κούπα".encode("cp1253")
+    found = decode(b"sku,prompt\nA," + greek + b" \xd2\xaa\n")
+    assert found.text.startswith("sku,prompt\nA,κόκκινη κούπα")
