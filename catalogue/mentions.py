@@ -8,23 +8,13 @@ from catalogue.attributes import folded
 from catalogue.colours import colour_of
 
 _WORD = re.compile(r"[^\W_]+")
-_CONNECTIVES = {
-    "and",
-    "und",
-    "et",
-    "y",
-    "e",
-    "og",
-    "och",
-    "en",
-    "ja",
-    "i",
-    "и",
-    "ve",
-    "with",
-    "mit",
-}
-_PLURALS = (("y", "ies"), ("f", "ves"), ("fe", "ves"), ("a", "e"), ("o", "i"), ("e", "i"))
+_CONNECTIVES = frozenset({
+    "and", "und", "et", "y", "e", "og", "och", "en", "ja", "i", "и", "ve", "with", "mit",
+})  # fmt: skip
+_PLURALS = (
+    ("y", "ies"), ("f", "ves"), ("fe", "ves"), ("a", "e"), ("o", "i"), ("e", "i"), ("а", "и"),
+    ("а", "ы"), ("я", "и"),
+)  # fmt: skip
 _LONGEST_KEPT = 300
 _LONGEST_WORD = 60
 _SHORTEST_PART = 4

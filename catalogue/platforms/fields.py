@@ -1,7 +1,7 @@
 """What the platforms' readers share: finding columns, and the fields that rows are given."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,6 +53,7 @@ class Columns:
             for column in reversed(self.all)
         }
         self._named = named
+        self._names: dict[str, str] = {}
 
     def find(self, field_name: str, *usual: str) -> str | None:
         """Give the column of a field: the caller's, else the first of its usual names."""
@@ -67,6 +68,25 @@ class Columns:
     def usual(self, *names: str) -> str | None:
         """Give the first column that is there, of these canonical names."""
         return next((self._written[name] for name in names if name in self._written), None)
+
+    def translated(self, translate: Callable[[str], str | None]) -> "Columns":
+        """Return these columns, found by further names too.
+
+        Args:
+            translate: The canonical name of a column that is written in another language.
+        """
+        columns = Columns(self.all, self._named)
+        own = set(columns._written)
+        for column in reversed(self.all):
+            name = translate(column)
+            if name and name not in own:
+                columns._written[name] = column
+                columns._names[column] = name
+        return columns
+
+    def name_of(self, column: str) -> str:
+        """Return the canonical name by which a column is found, the translated one first."""
+        return self._names.get(column) or canonical(column)
 
     def has(self, *names: str) -> int:
         """Count how many of these canonical names are there."""

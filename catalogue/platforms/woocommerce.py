@@ -9,7 +9,6 @@ from typing import Any
 
 from catalogue.attributes import APPEARANCE, folded
 from catalogue.markup import plain_text
-from catalogue.names import canonical
 from catalogue.platforms.fields import (
     LOOK,
     Adapted,
@@ -26,6 +25,7 @@ from catalogue.platforms.fields import (
     take_options,
     text_of,
 )
+from catalogue.platforms.woocommerce_headers import english_header
 from catalogue.sheet import Row, Sheet
 
 _OF_ROW = re.compile(
@@ -39,7 +39,8 @@ _MOST_ATTRIBUTES = 20
 
 
 def matches(columns: Columns) -> bool:
-    """Tell whether these are an export's columns."""
+    """Tell whether these are an export's columns, in whatever language."""
+    columns = columns.translated(english_header)
     usual = ("id", "parent", "published", "visibility_in_catalog", "is_featured", "categories",
              "images", "regular_price", "attribute_1_name")  # fmt: skip
     # Other shops have ids, categories and images as well.
@@ -51,6 +52,7 @@ def matches(columns: Columns) -> bool:
 
 def missing(columns: Columns) -> list[str]:
     """Name the columns without which it is none."""
+    columns = columns.translated(english_header)
     absent = []
     if columns.find("kind", "type") is None:
         absent.append("'Type' (`kind`)")
@@ -61,7 +63,7 @@ def missing(columns: Columns) -> list[str]:
 
 def adapt(sheet: Sheet, columns: Columns) -> Adapted:
     """Join variations to their products, and leave out what is no product of its own."""
-    reader = _Reader(columns, sheet.rows)
+    reader = _Reader(columns.translated(english_header), sheet.rows)
     rows, variable, grouped, nameless, unpublished = [], [], [], [], []
     for row in sheet.rows:
         kinds = reader.kinds(row)
@@ -129,7 +131,9 @@ class _Reader:
         ]
         of_row = {self.identity, self.kind, self.parent, self.sku, *self.named.values()}
         self._shared = [
-            one for one in columns.all if one not in of_row and not _OF_ROW.match(canonical(one))
+            one
+            for one in columns.all
+            if one not in of_row and not _OF_ROW.match(columns.name_of(one))
         ]
         self._products = {mark: row for row in rows for mark in self._marks(row)}
         self._varied = {text_of(row.cells.get(self.parent or "")) for row in rows} - {""}
