@@ -1,10 +1,12 @@
 """The model bundle as the API sees it: a manifest and a tokenizer, read again when they change."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 
-from bundles.manifest import FILE_NAME, Manifest, load_manifest
+from bundles.manifest import FILE_NAME, Manifest, SchedulerSupport, load_manifest
+from bundles.offered import scheduler_support
 from catalogue.limits import Limits
 from catalogue.tokens import TokenLimit
 from core.settings import Settings
@@ -46,14 +48,16 @@ class CurrentBundle:
         tokenizer = folder / "tokenizer"
         return Bundle(
             manifest=manifest,
-            limits=limits_of(manifest, self.settings),
+            limits=limits_of(manifest, self.settings, scheduler_support(manifest, folder)),
             tokens=TokenLimit(tokenizer, max_tokens=manifest.max_tokens)
             if (tokenizer / "tokenizer.json").is_file()
             else None,
         )
 
 
-def limits_of(manifest: Manifest, settings: Settings) -> Limits:
+def limits_of(
+    manifest: Manifest, settings: Settings, schedulers: Mapping[str, SchedulerSupport]
+) -> Limits:
     """Put together what the model can and what the server allows."""
     return Limits(
         smallest=manifest.sizes.min,
@@ -64,6 +68,8 @@ def limits_of(manifest: Manifest, settings: Settings) -> Limits:
         max_images=settings.max_sheet_rows,
         # The guidance interval is the model's alone: no request names it, no row stores it.
         defaults=manifest.defaults.model_dump(exclude={"guidance_start", "guidance_end"}),
+        schedulers={name: one.limits for name, one in schedulers.items() if one.works},
+        unsuited={name: one.reason for name, one in schedulers.items() if not one.works},
     )
 
 

@@ -16,6 +16,7 @@ from catalogue.templates import LONGEST_TEMPLATE
 from core.cache_mode import CacheMode
 from core.lanes import Lane
 from core.outbound.url import LONGEST
+from core.schedulers import SCHEDULERS
 from core.seeds import SeedRule
 from core.states import BatchState, CacheOutcome, JobState
 
@@ -63,7 +64,11 @@ class Fields(BaseModel):
     guidance_scale: float | None = Field(
         None, description="Classifier-free guidance; 1 or less switches it off."
     )
-    scheduler: Line | None = Field(None, description="Name of the sampling method.")
+    scheduler: Line | None = Field(
+        None,
+        description=f"Name of the sampling method: {', '.join(SCHEDULERS)}. Which of them the "
+        "model works with, and how many steps each can take, is checked; a refusal names them.",
+    )
     width: int | None = Field(None, description="Pixels.")
     height: int | None = Field(None, description="Pixels.")
     deadline_seconds: float | None = Field(

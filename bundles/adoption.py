@@ -30,6 +30,7 @@ from bundles.manifest import (
 from bundles.order import CONVERSION
 from bundles.progress import Progress
 from bundles.resources import require_disk
+from bundles.schedulers import with_schedulers
 from bundles.source import content_hash
 from bundles.tokenizer import save_tokenizer
 from bundles.workshop import Workshop
@@ -100,6 +101,7 @@ def adopt(
         save_tokenizer(folder / "tokenizer", workshop.bundle / "tokenizer")
         save_scheduler(configuration.scheduler, workshop.bundle)
         write_json(read_json(folder / INDEX), workshop.bundle / INDEX)
+        manifest = with_schedulers(manifest, workshop.bundle)
         save_manifest(manifest, workshop.bundle)
         workshop.finish()
     return manifest

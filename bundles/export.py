@@ -13,6 +13,7 @@ from bundles.order import Precision, VaePrecision, check, take_order
 from bundles.progress import Progress, Silent
 from bundles.records import Record
 from bundles.revision import revision_of
+from bundles.schedulers import with_schedulers
 from bundles.source import content_hash, locate, read_profile
 from bundles.workshop import Workshop
 from core.errors import BundleError
@@ -106,6 +107,7 @@ def build(
             vae_quantisation=quantised.get("vae_decoder"),
             feature_caching=feature_caching,
         )
+        manifest = with_schedulers(manifest, workshop.bundle)
         save_manifest(manifest, workshop.bundle)
         workshop.finish()
     return manifest

@@ -12,6 +12,7 @@ from pydantic import Field
 from bundles.records import Record, read_record
 from bundles.workshop import recover
 from core.approximation import NIRVANA, Threshold
+from core.schedulers import StepLimits
 
 FORMAT = 1
 """The newest manifest format that this version reads, and the one it writes."""
@@ -127,6 +128,25 @@ FeatureCaching = Annotated[DeepCache | BlockCache, Field(discriminator="method")
 """How features are kept between a picture's steps."""
 
 
+class SchedulerSupport(Record):
+    """What a scheduler can do with the model's own scheduler configuration, as it was tried."""
+
+    least_steps: int = Field(1, ge=1)
+    most_steps: int | None = Field(None, ge=1, description="Empty: no limit of its own.")
+    reason: str = Field("", description="Why it does not work at all; empty: it works.")
+    remark: str = Field("", description="What of the configuration is changed for it.")
+
+    @property
+    def works(self) -> bool:
+        """Whether requests may name it."""
+        return not self.reason
+
+    @property
+    def limits(self) -> StepLimits:
+        """How many steps it can take."""
+        return StepLimits(least=self.least_steps, most=self.most_steps)
+
+
 class Manifest(Record):
     """A bundle's identity and limits."""
 
@@ -151,6 +171,10 @@ class Manifest(Record):
     )
     feature_caching: FeatureCaching | None = Field(
         None, description="Empty: every step runs the whole UNet."
+    )
+    schedulers: dict[str, SchedulerSupport] | None = Field(
+        None,
+        description="What each can do with this model; empty: built before they were tried.",
     )
     licence: str = Field("unknown", description="SPDX identifier of the weights' licence.")
     defaults: Defaults = Field(default_factory=Defaults)

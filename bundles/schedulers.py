@@ -6,12 +6,16 @@ import json
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, partial
+from pathlib import Path
 from typing import Any
 
 import diffusers
 import torch
 
+from bundles.architecture import read_json
 from bundles.layout import USED_DEFAULTS
+from bundles.manifest import Manifest, SchedulerSupport
+from core.errors import BundleError, first_line
 from core.schedulers import KNOWN, StepLimits, corrected, step_limits
 
 TRIED = (1, 2, 3, 4, 8, 20, 30, 50, 150)
@@ -63,6 +67,64 @@ def try_scheduler(
     return _try(name, json.dumps(dict(config), sort_keys=True), channels)
 
 
+def try_schedulers(config: Mapping[str, Any], *, channels: int) -> dict[str, SchedulerSupport]:
+    """Try every scheduler on a model's configuration, and describe what each can do with it."""
+    found = {}
+    for name in KNOWN:
+        limits, reason = try_scheduler(name, config, channels=channels)
+        _, remark = corrected(name, config)
+        limits = limits or StepLimits()
+        found[name] = SchedulerSupport(
+            least_steps=limits.least,
+            most_steps=None if reason else limits.most,
+            reason=reason,
+            remark=remark or "",
+        )
+    return found
+
+
+def with_schedulers(manifest: Manifest, bundle: Path) -> Manifest:
+    """Try every scheduler on a bundle's own configuration, and record which work.
+
+    Args:
+        manifest: What the bundle says of itself.
+        bundle: Its folder; it has `scheduler/scheduler_config.json` already.
+
+    Raises:
+        BundleError: The default scheduler does not work, or cannot take the default steps.
+    """
+    config = read_json(bundle / "scheduler" / "scheduler_config.json")
+    schedulers = try_schedulers(config, channels=manifest.latent_channels)
+    check_default(manifest.defaults.scheduler, manifest.defaults.steps, schedulers)
+    return manifest.model_copy(update={"schedulers": schedulers})
+
+
+def check_default(scheduler: str, steps: int, schedulers: Mapping[str, SchedulerSupport]) -> None:
+    """Check that a model can draw as its defaults say.
+
+    Raises:
+        BundleError: It cannot.
+    """
+    usable = [name for name, one in schedulers.items() if one.works and one.limits.allows(steps)]
+    if scheduler in usable:
+        return
+    found = schedulers.get(scheduler)
+    if found is None:
+        reason = "there is no such scheduler"
+    elif found.works:
+        reason = f"it {found.limits.describe()}"
+    else:
+        reason = found.reason
+    way_out = (
+        f"name another one with --scheduler or in its packshot.json: {', '.join(usable)}"
+        if usable
+        else "give other steps, or correct its scheduler_config.json: no scheduler can"
+    )
+    raise BundleError(
+        f"the model cannot draw by default in {steps} steps of {scheduler} ({reason}); {way_out}"
+    )
+
+
 @lru_cache(maxsize=64)
 def _template(name: str, config: str) -> Any:
     """Make a scheduler to copy: reading a configuration costs more than a small model's step."""
@@ -90,7 +152,7 @@ def _try(name: str, config: str, channels: int) -> tuple[StepLimits | None, str]
     try:
         template = _template(name, config)
     except Exception as error:
-        return None, _first_line(error)
+        return None, _reason(error)
     fails = partial(_failure, template, channels)
     tried = sorted({*(steps for steps in TRIED if steps < most), min(most, TRIED[-1])})
     failures = [fails(steps) for steps in tried]
@@ -123,7 +185,7 @@ def _failure(template: Any, channels: int, steps: int) -> str:
                     0
                 ]
     except Exception as error:
-        return _first_line(error)
+        return _reason(error)
     return "" if bool(torch.isfinite(latents).all()) else "its latents are not finite"
 
 
@@ -148,6 +210,6 @@ def _longest_run(works: Sequence[bool]) -> range:
     return best
 
 
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__
+def _reason(error: Exception) -> str:
+    name, line = type(error).__name__, first_line(error)
+    return name if line == name else f"{name}: {line[:200]}"

@@ -135,12 +135,30 @@ def check_guidance_scale(scale: float) -> Reason:
     return f"{scale:g} is not between 0 and {LARGEST_GUIDANCE:g}."
 
 
-def check_scheduler(name: str) -> Reason:
-    """Check that a scheduler is known."""
-    if name in SCHEDULERS:
+def check_scheduler(name: str, limits: Limits) -> Reason:
+    """Check that a scheduler is known, and works with the model."""
+    if name in limits.schedulers:
         return None
-    known = ", ".join(SCHEDULERS)
-    return f"There is no scheduler {name!r}; there are {known}.{suggestion(name, SCHEDULERS)}"
+    offered = ", ".join(limits.schedulers)
+    if name in limits.unsuited:
+        return (
+            f"This model does not work with the scheduler {name!r} ({limits.unsuited[name]}); "
+            f"it does with {offered}."
+        )
+    return f"There is no scheduler {name!r}; there are {offered}.{suggestion(name, SCHEDULERS)}"
+
+
+def check_schedule(steps: int | None, scheduler: Any, limits: Limits) -> Reason:
+    """Check that a scheduler can take so many steps; what is wrong by itself is told elsewhere."""
+    own = limits.schedulers.get(scheduler)
+    if own is None or steps is None or own.allows(steps) or check_steps(steps, limits):
+        return None
+    others = [name for name, one in limits.schedulers.items() if one.allows(steps)]
+    way_out = f", or another scheduler: {', '.join(others)}" if others else ""
+    return (
+        f"The scheduler {scheduler} {own.describe()} with this model, and {steps} were asked for. "
+        f"Ask for {'fewer' if steps > own.least else 'more'} steps{way_out}."
+    )
 
 
 def _between(number: int, low: int, high: int) -> Reason:
@@ -155,7 +173,7 @@ CHECKS: Mapping[str, Callable[[Any, Limits], Reason]] = {
     "variant": check_variants,
     "seed": lambda seed, _: check_seed(seed),
     "guidance_scale": lambda scale, _: check_guidance_scale(scale),
-    "scheduler": lambda name, _: check_scheduler(name),
+    "scheduler": check_scheduler,
     "negative_prompt": lambda prompt, _: check_negative_prompt(prompt),
     "prompt": lambda prompt, _: check_prompt(prompt),
     "sku": lambda sku, _: check_sku(sku),

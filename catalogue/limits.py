@@ -1,8 +1,10 @@
 """What may be asked for: the model's limits and the server's."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+from core.schedulers import KNOWN, StepLimits, step_limits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +23,12 @@ class Limits:
     """Rows × variants of one sheet."""
     defaults: Mapping[str, Any]
     """The model's own values: width, height, steps, guidance_scale, scheduler, negative_prompt."""
+    schedulers: Mapping[str, StepLimits] = field(
+        default_factory=lambda: {name: step_limits(name, {}) for name in KNOWN}
+    )
+    """The schedulers that the model works with, and the steps that each can take."""
+    unsuited: Mapping[str, str] = field(default_factory=dict)
+    """The other schedulers, and why the model does not work with each."""
 
     @property
     def step_of_size(self) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from catalogue.checks import LONGEST_CELL, check_extent, check_value
+from catalogue.checks import LONGEST_CELL, check_extent, check_schedule, check_value
 from catalogue.issues import Issues, refuse
 from catalogue.limits import Limits
 from catalogue.lookalikes import tell_lookalikes
@@ -59,6 +59,9 @@ def examine(
     template = fields.get("template") or None
     before = issues.count
     base = _base(fields, limits, issues)
+    if not {"steps", "scheduler"} & set(columns):
+        # Of all rows at once; where rows say either, each is checked.
+        _check_schedule(base, limits, issues)
     _check_columns(sheet, columns, template, issues)
     prompts = Prompts(sheet, template=template, issues=issues)
     concerns_all = issues.count > before
@@ -92,7 +95,9 @@ def examine(
 def check_parameters(values: Mapping[str, Any], limits: Limits) -> tuple[dict[str, Any], Issues]:
     """Check one request's values, and add the model's defaults for what is not given."""
     issues = Issues()
-    return _base(values, limits, issues), issues
+    base = _base(values, limits, issues)
+    _check_schedule(base, limits, issues)
+    return base, issues
 
 
 def seed_of(seed: int | SeedRule | None, sku: str) -> int | None:
@@ -117,6 +122,15 @@ def _base(fields: Mapping[str, Any], limits: Limits, issues: Issues) -> dict[str
             if reason:
                 issues.add(reason, column=name)
     return base
+
+
+def _check_schedule(
+    values: Mapping[str, Any], limits: Limits, issues: Issues, line: int | None = None
+) -> None:
+    """See whether the scheduler can take the steps, wherever each of them comes from."""
+    reason = check_schedule(values.get("steps"), values.get("scheduler"), limits)
+    if reason:
+        issues.add(reason, line=line, column="steps")
 
 
 def _read(
@@ -147,6 +161,7 @@ class _RowReader:
             self.named["sku"] = columns["sku"]
         self.limits = limits
         self.issues = issues
+        self._schedules = bool({"steps", "scheduler"} & set(self.named))
 
     def check(self, row: Row) -> bool:
         """Note the cells that cannot be kept; tell whether all can be looked at further."""
@@ -172,6 +187,8 @@ class _RowReader:
                 values[name], reason = read_value(name, "" if cell is None else cell, self.limits)
                 if reason:
                     self.issues.add(reason, line=row.line, column=column)
+        if self._schedules:
+            _check_schedule(values, self.limits, self.issues, row.line)
         return values
 
 

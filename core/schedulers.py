@@ -35,6 +35,12 @@ class StepLimits:
         """Check whether it can take so many."""
         return self.least <= steps and (self.most is None or steps <= self.most)
 
+    def describe(self) -> str:
+        """Return the limits as the end of a sentence: "takes 1 to 50 steps"."""
+        if self.most is None:
+            return f"takes {self.least} steps at least"
+        return f"takes {self.least} to {self.most} steps"
+
 
 KNOWN: Mapping[str, Scheduler] = {
     "ddim": Scheduler(class_name="DDIMScheduler"),

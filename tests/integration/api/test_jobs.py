@@ -1,10 +1,12 @@
 """One image: asked for, made, downloaded."""
 
 import hashlib
+import json
 
 import pytest
 from structlog.testing import capture_logs
 
+from bundles.manifest import SchedulerSupport, load_manifest, save_manifest
 from core.errors import GenerationFailedError
 from core.lifecycle import recovery
 from tests.integration.api.conftest import PIXELS
@@ -211,6 +213,7 @@ def test_variants_of_a_seed_have_seeds_of_their_own(client):
         ({"prompt": "a", "steps": 0}, "steps", "between 1 and 150"),
         ({"prompt": "a", "steps": "many"}, "steps", "integer"),
         ({"prompt": "a", "guidance_scale": 31}, "guidance_scale", "between 0 and 30"),
+        ({"prompt": "a", "scheduler": "lcm", "steps": 51}, "steps", "lcm takes 1 to 50 steps"),
         ({"prompt": "a", "scheduler": "eular"}, "scheduler", "Did you mean 'euler'?"),
         ({"prompt": "a", "variant": 17}, "variant", "between 1 and 16"),
         ({"prompt": "a", "seed": -1}, "seed", "between 0"),
@@ -232,6 +235,46 @@ def test_a_value_that_cannot_be_used_is_named_with_the_reason(
     assert error["column"] == column
     assert words in error["message"]
     assert shop.generations() == []
+
+
+def test_a_bundle_offers_the_schedulers_that_work_with_it(client, bundle):
+    manifest = load_manifest(bundle)
+    tried = {
+        "ddim": SchedulerSupport(),
+        "unipc": SchedulerSupport(most_steps=31),
+        "pndm": SchedulerSupport(least_steps=4),
+        "dpmpp_2m": SchedulerSupport(reason="ValueError: no such algorithm"),
+    }
+    save_manifest(manifest.model_copy(update={"schedulers": tried}), bundle)
+
+    def refusal(**values):
+        answer = client.post("/v1/jobs", json={"prompt": "a mug"} | values)
+        assert answer.status_code == 422
+        (error,) = answer.json()["errors"]
+        return error["column"], error["message"]
+
+    column, message = refusal(scheduler="dpmpp_2m")
+    assert column == "scheduler"
+    assert "no such algorithm" in message
+    assert message.endswith("it does with ddim, unipc, pndm.")
+    assert refusal(scheduler="unipc", steps=32) == (
+        "steps",
+        "The scheduler unipc takes 1 to 31 steps with this model, and 32 were asked for. Ask for "
+        "fewer steps, or another scheduler: ddim, pndm.",
+    )
+    assert "Ask for more steps" in refusal(scheduler="pndm", steps=3)[1]
+    assert client.post("/v1/jobs", json={"prompt": "a mug", "scheduler": "unipc"}).is_success
+
+
+def test_a_bundle_of_before_offers_what_its_configuration_allows(client, bundle):
+    request = {"prompt": "a mug", "scheduler": "lcm", "steps": 60}
+    assert client.post("/v1/jobs", json=request).status_code == 422
+    (bundle / "scheduler").mkdir()
+    config = {"original_inference_steps": 100, "num_train_timesteps": 1000}
+    (bundle / "scheduler" / "scheduler_config.json").write_text(json.dumps(config))
+    save_manifest(load_manifest(bundle), bundle)
+    assert client.post("/v1/jobs", json=request).status_code == 202
+    assert client.post("/v1/jobs", json=request | {"steps": 101}).status_code == 422
 
 
 def test_every_bad_value_is_named_at_once(client):

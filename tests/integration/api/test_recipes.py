@@ -143,6 +143,7 @@ UNUSABLE = [
     ({"name": "a", "fields": {}}, "says nothing"),
     ({"name": "a", "fields": {"steps": None}}, "says nothing"),
     ({"name": "a", "fields": {"steps": 0}}, "steps: 0 is not between"),
+    ({"name": "a", "fields": {"scheduler": "lcm", "steps": 51}}, "lcm takes 1 to 50 steps"),
     ({"name": "a", "fields": {"template": "{% for"}}, "template: The template"),
     ({"name": "a", "fields": {"seed": "any"}}, "per_sku"),
     ({"name": "a", "fields": {"recipe": "b"}}, "recipe"),

@@ -14,6 +14,7 @@ from bundles.manifest import Quantisation, TokenMergingPlan, load_manifest
 from bundles.progress import Silent
 from bundles.starter.tokenizer import build_tokenizer
 from core.errors import BundleError
+from core.schedulers import KNOWN
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +50,11 @@ def test_the_manifest_describes_the_model(bundle, microscopic):
     assert manifest.token_merging is None
     assert manifest.prediction_type == "epsilon"
     assert json.loads(manifest.defaults.model_dump_json()) == profile["defaults"]
+    assert manifest.schedulers is not None
+    assert {name: one.works for name, one in manifest.schedulers.items()} == dict.fromkeys(
+        KNOWN, True
+    )
+    assert manifest.schedulers["lcm"].most_steps == 50
     assert (manifest.latent_channels, manifest.vae_scale_factor, manifest.max_tokens) == (4, 8, 77)
 
 

@@ -6,7 +6,9 @@ import pytest
 from pydantic import ValidationError
 
 from bundles.manifest import FORMAT, Defaults, Manifest, load_manifest, save_manifest
+from bundles.offered import scheduler_support
 from core.errors import BundleError
+from core.schedulers import KNOWN
 
 MANIFEST = Manifest(
     name="starter",
@@ -32,6 +34,19 @@ def test_what_was_saved_is_loaded(tmp_path):
 def test_a_manifest_cannot_change():
     with pytest.raises(ValidationError):
         MANIFEST.name = "other"
+
+
+def test_a_manifest_of_before_has_no_record_of_schedulers(tmp_path):
+    write(tmp_path)
+    content = json.loads((tmp_path / "manifest.json").read_text())
+    del content["schedulers"]
+    (tmp_path / "manifest.json").write_text(json.dumps(content))
+    manifest = load_manifest(tmp_path)
+    assert manifest.schedulers is None
+    found = scheduler_support(manifest, tmp_path)
+    assert set(found) == set(KNOWN)
+    assert all(one.works for one in found.values())
+    assert (found["lcm"].most_steps, found["ddim"].most_steps) == (50, 999)
 
 
 @pytest.mark.parametrize("folder", ["absent", "."])
@@ -75,8 +90,11 @@ def test_a_list_is_not_a_manifest(tmp_path):
 
 
 def test_reading_manifests_loads_no_model_library():
-    heavy = {"torch", "openvino", "diffusers", "optimum", "nncf", "transformers"}
-    code = "import sys, bundles.manifest; print(*{m.split('.')[0] for m in sys.modules})"
+    heavy = {"safetensors", "torch", "openvino", "diffusers", "optimum", "nncf", "transformers"}
+    code = (
+        "import sys, bundles.manifest, bundles.offered; "
+        "print(*{m.split('.')[0] for m in sys.modules})"
+    )
     loaded = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout.split()

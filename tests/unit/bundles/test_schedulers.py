@@ -6,7 +6,8 @@ import diffusers
 import pytest
 import torch
 
-from bundles.schedulers import make_scheduler, try_scheduler
+from bundles.schedulers import check_default, make_scheduler, try_scheduler, try_schedulers
+from core.errors import BundleError
 from core.schedulers import KNOWN, SCHEDULERS, StepLimits
 
 STABLE_DIFFUSION: dict[str, Any] = {
@@ -107,3 +108,42 @@ def test_what_is_made_is_not_shared():
     one.set_timesteps(3)
     assert len(other.timesteps) == 1000
     assert set(SCHEDULERS) == set(KNOWN)
+
+
+def test_a_record_tells_what_works_with_what_and_what_is_changed():
+    config = STABLE_DIFFUSION | {"algorithm_type": "deis", "prediction_type": "sample"}
+    found = try_schedulers(config, channels=4)
+    assert list(found) == list(KNOWN)
+    assert {name for name, one in found.items() if not one.works} == {"euler_ancestral", "pndm"}
+    assert found["lcm"].limits == StepLimits(most=50)
+    assert "dpmsolver++" in found["dpmpp_2m"].remark
+    assert found["ddim"].remark == ""
+
+
+@pytest.mark.parametrize(
+    ("changes", "default", "said"),
+    [
+        ({"prediction_type": "sample"}, ("pndm", 20), r"prediction_type.*--scheduler .*ddim"),
+        ({}, ("lcm", 51), r"takes 1 to 50 steps.*dpmpp_2m"),
+        ({}, ("heun", 20), "there is no such scheduler"),
+        ({"beta_schedule": "sigmoid"}, ("ddim", 20), "sigmoid.*no scheduler can"),
+    ],
+)
+def test_a_default_that_cannot_draw_is_refused_with_the_way_out(changes, default, said):
+    tried = try_schedulers(STABLE_DIFFUSION | changes, channels=4)
+    check_default("ddim", 20, try_schedulers(STABLE_DIFFUSION, channels=4))
+    with pytest.raises(BundleError, match=said):
+        check_default(*default, tried)
+
+
+def test_another_class_has_its_own_defaults_and_the_sources_keeps_its_corrections():
+    """As diffusers notes which values no file has named."""
+    config = STABLE_DIFFUSION | {
+        "_class_name": "PNDMScheduler",
+        "timestep_spacing": "leading",
+        "_use_default_values": ["timestep_spacing", "steps_offset"],
+    }
+    made = make_scheduler("dpmpp_2m", config).config
+    assert (made.timestep_spacing, made.steps_offset) == ("linspace", 0)
+    made = make_scheduler("pndm", config).config
+    assert (made.timestep_spacing, made.steps_offset) == ("leading", 1)

@@ -14,6 +14,7 @@ from catalogue.readers import read_rows, read_sheet
 from catalogue.tokens import TokenLimit
 from core.errors import BundleError, InvalidSheetError
 from core.fingerprint import sku_seed
+from core.schedulers import StepLimits
 from tests.unit.catalogue.orders import make_order
 
 
@@ -236,3 +237,36 @@ def test_good_rows_of_a_bad_sheet_are_found_with_what_is_wrong(limits):
         (4, "steps"),
         (4, "prompt"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "fields", "places"),
+    [
+        ("sku,prompt,steps\nA,a,50\nB,b,51\n", {"scheduler": "lcm"}, [(3, "steps")]),
+        ("sku,prompt,scheduler\nA,a,ddim\nB,b,LCM\n", {"steps": 60}, [(3, "steps")]),
+        ("sku,prompt\nA,a\nB,b\n", {"scheduler": "lcm", "steps": 60}, [(None, "steps")]),
+        ("sku,prompt,steps\nA,a,4\nB,b,8\n", {"scheduler": "lcm", "steps": 60}, None),
+        ("sku,prompt,steps\nA,a,151\n", {"scheduler": "lcm"}, [(2, "steps")]),
+        ("sku,prompt,scheduler\nA,a,no\n", {"steps": 60}, [(2, "scheduler")]),
+    ],
+)
+def test_steps_that_a_scheduler_cannot_take_are_named_where_they_are(limits, text, fields, places):
+    if places is None:
+        assert [one.steps for one in order(limits, text, **fields).wanted] == [4, 8]
+    else:
+        assert mistakes(limits, text, **fields) == places
+
+
+def test_only_schedulers_that_the_model_works_with_are_offered(limits):
+    some = replace(
+        limits,
+        schedulers={"ddim": StepLimits(), "unipc": StepLimits(least=2, most=31)},
+        unsuited={"dpmpp_2m": "it has another algorithm"},
+    )
+    text = "sku,prompt\nA,a\n"
+    assert reason(some, text, scheduler="dpmpp_2m").endswith(
+        "(it has another algorithm); it does with ddim, unipc."
+    )
+    assert "there are ddim, unipc" in reason(some, text, scheduler="heun")
+    assert "unipc takes 2 to 31 steps" in reason(some, text, scheduler="unipc", steps=32)
+    assert "more steps" in reason(some, text, scheduler="unipc", steps=1)
