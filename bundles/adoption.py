@@ -8,8 +8,9 @@ import os
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import openvino as ov
 
@@ -27,10 +28,10 @@ from bundles.manifest import (
     save_manifest,
     variant_folder,
 )
-from bundles.order import CONVERSION
+from bundles.order import CONVERSION, GivenDefaults
 from bundles.progress import Progress
 from bundles.resources import require_disk
-from bundles.schedulers import with_schedulers
+from bundles.schedulers import read_working_profile, with_schedulers
 from bundles.source import content_hash
 from bundles.tokenizer import save_tokenizer
 from bundles.workshop import Workshop
@@ -59,13 +60,20 @@ def is_converted(folder: Path) -> bool:
 
 
 def adopt(
-    folder: Path, target: Path, *, source: str, name: str | None, size: Size | None, say: Progress
+    folder: Path,
+    target: Path,
+    *,
+    source: str,
+    name: str | None,
+    size: Size | None,
+    say: Progress,
+    defaults: GivenDefaults | None = None,
 ) -> Manifest:
     """Make a bundle of a folder in the Hub's OpenVINO layout.
 
     The models are linked where the file system can, else copied, and stay as they are. What the
-    manifest says of limits and defaults is the folder's packshot.json, or Stable Diffusion 1.5's.
-    Of a folder that is a bundle already the manifest is kept, but for its name and default size.
+    manifest says of limits and defaults is the folder's packshot.json, or what its parts tell. Of a
+    folder that is a bundle already the manifest is kept, but for its name and what is given.
 
     Raises:
         BundleError: A part is missing, cannot be read, or has fixed shapes; or the models must be
@@ -78,13 +86,15 @@ def adopt(
     precision = _check_unet(_read(folder / "unet" / MODEL_FILE), folder / "unet")
     options = {"format": FORMAT, "conversion": CONVERSION, "adopted": True}
     revision = content_hash(folder, options, patterns=_PATTERNS, say=say)
-    manifest = _known(folder, name, size) or describe(
+    given = defaults.said() if defaults else {}
+    manifest = _known(folder, name, size, given) or describe(
         folder,
         source=source,
         name=name,
         revision=revision,
         precision=precision,
         size=size,
+        profile=read_working_profile(folder, given),
         configuration=configuration,
     )
     variants = manifest.feature_caching.variants if manifest.feature_caching else ()
@@ -107,7 +117,9 @@ def adopt(
     return manifest
 
 
-def _known(folder: Path, name: str | None, size: Size | None) -> Manifest | None:
+def _known(
+    folder: Path, name: str | None, size: Size | None, given: Mapping[str, Any]
+) -> Manifest | None:
     """Give the manifest of a folder that is a bundle already.
 
     Raises:
@@ -117,9 +129,8 @@ def _known(folder: Path, name: str | None, size: Size | None) -> Manifest | None
         return None
     manifest = load_manifest(folder)
     load_layout(folder)
-    return manifest.model_copy(
-        update={"name": name or manifest.name, "defaults": resized(manifest, size)}
-    )
+    defaults = resized(manifest, size).model_copy(update=dict(given))
+    return manifest.model_copy(update={"name": name or manifest.name, "defaults": defaults})
 
 
 def _read(path: Path) -> ov.Model:

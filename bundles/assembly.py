@@ -22,8 +22,8 @@ from bundles.workshop import Workshop
 Quantised = dict[str, Quantisation]
 """How parts became INT8, by their names."""
 
-Quantise = Callable[[ov.Model, Path, Workshop, Progress], tuple[ov.Model, Quantisation]]
-"""Quantises a part that was made from a source."""
+Quantise = Callable[[ov.Model, Order, Workshop, Progress], tuple[ov.Model, Quantisation]]
+"""Quantises a part of what is to be built."""
 
 
 def make_parts(order: Order, workshop: Workshop, say: Progress) -> Quantised:
@@ -87,26 +87,30 @@ def _convert_unet(folder: Path, order: Order) -> ov.Model:
 def _quantise(
     part: str, model: ov.Model, quantiser: Quantise, order: Order, workshop: Workshop, say: Progress
 ) -> ov.Model:
-    quantised, how = quantiser(model, order.source, workshop, say)
+    quantised, how = quantiser(model, order, workshop, say)
     _note(part, workshop).write_text(how.model_dump_json(), encoding="utf-8")
     return name_outputs(quantised, [port.get_any_name() for port in model.outputs])
 
 
 def _quantise_unet(
-    model: ov.Model, source: Path, workshop: Workshop, say: Progress
+    model: ov.Model, order: Order, workshop: Workshop, say: Progress
 ) -> tuple[ov.Model, Quantisation]:
     from bundles.quantise import quantise_unet  # noqa: PLC0415 - NNCF takes seconds
 
-    return quantise_unet(model, source, workdir=workshop.scratch / "quantise", say=say)
+    workdir = workshop.scratch / "quantise"
+    return quantise_unet(model, order.source, workdir=workdir, say=say, profile=order.profile)
 
 
 def _quantise_decoder(
-    model: ov.Model, source: Path, workshop: Workshop, say: Progress
+    model: ov.Model, order: Order, workshop: Workshop, say: Progress
 ) -> tuple[ov.Model, Quantisation]:
     from bundles.quantise.decoder import quantise_decoder  # noqa: PLC0415 - NNCF takes seconds
 
     unet = ov.Core().read_model(workshop.bundle / "unet" / MODEL_FILE)
-    return quantise_decoder(model, unet, source, workdir=workshop.scratch / "quantise", say=say)
+    workdir = workshop.scratch / "quantise"
+    return quantise_decoder(
+        model, unet, order.source, workdir=workdir, say=say, profile=order.profile
+    )
 
 
 def _note(part: str, workshop: Workshop) -> Path:

@@ -29,13 +29,14 @@ def describe(
     precision: str,
     size: Size | None,
     configuration: Configuration,
+    profile: Profile | None = None,
     token_merging: TokenMergingPlan | None = None,
     quantisation: Quantisation | None = None,
     vae_quantisation: Quantisation | None = None,
     feature_caching: DeepCache | BlockCache | None = None,
 ) -> Manifest:
     """Describe a bundle made from `folder`, which was named as `source`."""
-    profile = read_profile(folder)
+    profile = profile or read_profile(folder)
     return Manifest(
         name=name or profile.name or Path(source).name.lower(),
         revision=revision,

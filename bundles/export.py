@@ -9,7 +9,7 @@ from bundles.description import Size, describe
 from bundles.features.order import CachingOrder
 from bundles.features.variants import make_variants
 from bundles.manifest import BlockCache, Manifest, TokenMergingPlan, save_manifest
-from bundles.order import Precision, VaePrecision, check, take_order
+from bundles.order import GivenDefaults, Precision, VaePrecision, check, take_order
 from bundles.progress import Progress, Silent
 from bundles.records import Record
 from bundles.revision import revision_of
@@ -31,6 +31,7 @@ def build(
     unet: Path | None = None,
     caching: CachingOrder | None = None,
     vae: VaePrecision = "float",
+    defaults: GivenDefaults | None = None,
     say: Progress | None = None,
 ) -> Manifest:
     """Make a bundle from a diffusers folder or Hub id of a Stable Diffusion model.
@@ -57,6 +58,8 @@ def build(
             learned.
         caching: Which features pictures keep between steps; None: none.
         vae: How the VAE decoder is stored and computed.
+        defaults: Steps, guidance scale and scheduler that requests get which name none, and that
+            calibration draws with; by default what the model's own files say.
         say: Hears how far it is.
 
     Raises:
@@ -73,7 +76,9 @@ def build(
                 f"{folder.name} is converted already, so its precisions, token merging and feature "
                 "caching are decided: leave these options out, or give the original model"
             )
-        return adopt(folder, target, source=str(source), name=name, size=size, say=say)
+        return adopt(
+            folder, target, source=str(source), name=name, size=size, defaults=defaults, say=say
+        )
     order = take_order(
         folder,
         precision=precision or read_profile(folder).build.precision,
@@ -81,6 +86,7 @@ def build(
         unet=unet,
         caching=caching,
         vae=vae,
+        defaults=defaults,
     )
     check(order, target, size)
     key = content_hash(folder, order.options(), say=say)
@@ -90,7 +96,9 @@ def build(
         feature_caching = None
         if caching is not None:
             halves = order.precision != "fp32"
-            feature_caching = make_variants(caching, folder, workshop, say, halves=halves)
+            feature_caching = make_variants(
+                caching, folder, order.profile, workshop, say, halves=halves
+            )
         measured: list[Record] = list(quantised.values())
         if isinstance(feature_caching, BlockCache):
             measured.append(feature_caching)
@@ -101,6 +109,7 @@ def build(
             revision=revision_of(key, workshop.bundle, measured),
             precision=order.stored_precision,
             size=size,
+            profile=order.profile,
             configuration=read_configuration(folder),
             token_merging=order.plan,
             quantisation=quantised.get("unet"),

@@ -1,8 +1,10 @@
 """What is to be built, found possible before anything is made."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
+
+from pydantic import Field
 
 from bundles.architecture import check_parts
 from bundles.configuration import read_vae
@@ -12,7 +14,9 @@ from bundles.features.block_cache import MOST_VARIANTS
 from bundles.features.order import BlockCacheOrder, CachingOrder, check_caching
 from bundles.features.points import wanted_features
 from bundles.manifest import FORMAT, TokenMergingPlan
-from bundles.source import content_hash, read_profile
+from bundles.records import Record
+from bundles.schedulers import read_working_profile
+from bundles.source import Profile, content_hash
 from bundles.training.record import TrainedUnet, load_record
 from bundles.unet import check_features, check_plan
 from core.errors import BundleError
@@ -38,6 +42,18 @@ CONVERSION = 4
 """Grows whenever the same source becomes other models, so that their revisions differ."""
 
 
+class GivenDefaults(Record):
+    """What requests get that name nothing, as whoever builds says; None: as the model says."""
+
+    steps: int | None = Field(None, ge=1)
+    guidance_scale: float | None = Field(None, ge=0)
+    scheduler: str | None = None
+
+    def said(self) -> dict[str, Any]:
+        """Return what was given, by name."""
+        return self.model_dump(exclude_none=True)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Order:
     """A bundle that can be built."""
@@ -60,6 +76,13 @@ class Order:
 
     vae: VaePrecision = "float"
 
+    defaults: GivenDefaults = field(default_factory=GivenDefaults)
+
+    @property
+    def profile(self) -> Profile:
+        """What the model does by default, with a scheduler that works with it."""
+        return read_working_profile(self.source, self.defaults.said())
+
     @property
     def stored_precision(self) -> str:
         """What the manifest calls it."""
@@ -80,6 +103,9 @@ class Order:
             options["feature_caching"] = {"kind": kind, **self.caching.model_dump()}
         if self.vae != "float":
             options["vae"] = self.vae
+        if self.defaults.said():
+            # What is calibrated and measured is drawn with them.
+            options["defaults"] = self.defaults.said()
         return options
 
 
@@ -91,6 +117,7 @@ def take_order(
     unet: Path | None,
     caching: CachingOrder | None = None,
     vae: VaePrecision = "float",
+    defaults: GivenDefaults | None = None,
 ) -> Order:
     """Put the options together.
 
@@ -104,7 +131,14 @@ def take_order(
             "`packshot model quantise-train`, and give it with --precision int8-qat --unet FOLDER"
         )
     if unet is None:
-        return Order(source=source, precision=precision, plan=plan, caching=caching, vae=vae)
+        return Order(
+            source=source,
+            precision=precision,
+            plan=plan,
+            caching=caching,
+            vae=vae,
+            defaults=defaults or GivenDefaults(),
+        )
     record = load_record(unet)
     if record.unet != content_hash(source / "unet", {}):
         raise BundleError(
@@ -124,6 +158,7 @@ def take_order(
         record=record,
         caching=caching,
         vae=vae,
+        defaults=defaults or GivenDefaults(),
     )
 
 
@@ -131,11 +166,11 @@ def check(order: Order, target: Path, size: Size | None) -> None:
     """Find out before anything is made whether it can be made.
 
     Raises:
-        BundleError: The source is not complete, cannot do the size, the merging or the keeping of
-            features, or memory or disk are too small.
+        BundleError: The source is not complete, cannot do the size, the default scheduler and its
+            steps, the merging or the keeping of features, or memory or disk are too small.
     """
     weights = check_parts(order.source)
-    profile = read_profile(order.source)
+    profile = order.profile
     resized(profile, size)
     if order.plan is not None:
         pixels = scale_factor(read_vae(order.source / "vae"))

@@ -15,6 +15,7 @@ import torch
 from bundles.architecture import read_json
 from bundles.layout import USED_DEFAULTS
 from bundles.manifest import Manifest, SchedulerSupport
+from bundles.source import Profile, names_scheduler, read_profile
 from core.errors import BundleError, first_line
 from core.schedulers import KNOWN, StepLimits, corrected, step_limits
 
@@ -50,28 +51,29 @@ def step_arguments(scheduler: Any, generator: torch.Generator) -> dict[str, Any]
     return {"generator": generator} if "generator" in accepted else {}
 
 
-def try_scheduler(
-    name: str, config: Mapping[str, Any], *, channels: int
-) -> tuple[StepLimits | None, str]:
+CHANNELS = 4
+"""Of latents that are denoised to try a scheduler."""
+
+
+def try_scheduler(name: str, config: Mapping[str, Any]) -> tuple[StepLimits | None, str]:
     """Denoise a few latents with a scheduler, in different numbers of steps.
 
     Args:
         name: In `core.schedulers.KNOWN`.
         config: The model's `scheduler_config.json`.
-        channels: Of the model's latents.
 
     Returns:
         The steps that it can take, and the empty text; None and the reason when it cannot take
         any.
     """
-    return _try(name, json.dumps(dict(config), sort_keys=True), channels)
+    return _try(name, json.dumps(dict(config), sort_keys=True))
 
 
-def try_schedulers(config: Mapping[str, Any], *, channels: int) -> dict[str, SchedulerSupport]:
+def try_schedulers(config: Mapping[str, Any]) -> dict[str, SchedulerSupport]:
     """Try every scheduler on a model's configuration, and describe what each can do with it."""
     found = {}
     for name in KNOWN:
-        limits, reason = try_scheduler(name, config, channels=channels)
+        limits, reason = try_scheduler(name, config)
         _, remark = corrected(name, config)
         limits = limits or StepLimits()
         found[name] = SchedulerSupport(
@@ -94,9 +96,34 @@ def with_schedulers(manifest: Manifest, bundle: Path) -> Manifest:
         BundleError: The default scheduler does not work, or cannot take the default steps.
     """
     config = read_json(bundle / "scheduler" / "scheduler_config.json")
-    schedulers = try_schedulers(config, channels=manifest.latent_channels)
+    schedulers = try_schedulers(config)
     check_default(manifest.defaults.scheduler, manifest.defaults.steps, schedulers)
     return manifest.model_copy(update={"schedulers": schedulers})
+
+
+def read_working_profile(source: Path, given: Mapping[str, Any]) -> Profile:
+    """Read what a source draws by default, with a scheduler that works with it.
+
+    Args:
+        source: A folder in diffusers' layout, or in the Hub's OpenVINO layout.
+        given: Steps, guidance scale and scheduler, where the source's are not wanted.
+
+    Raises:
+        BundleError: The scheduler that is given, or that its packshot.json names, cannot draw; or
+            none can.
+    """
+    profile = read_profile(source)
+    defaults = profile.defaults.model_copy(update=dict(given))
+    schedulers = try_schedulers(read_json(source / "scheduler" / "scheduler_config.json"))
+    if "scheduler" not in given and not names_scheduler(source):
+        usable = [
+            name
+            for name in (defaults.scheduler, "dpmpp_2m", *KNOWN)
+            if schedulers[name].works and schedulers[name].limits.allows(defaults.steps)
+        ]
+        defaults = defaults.model_copy(update={"scheduler": (usable or [defaults.scheduler])[0]})
+    check_default(defaults.scheduler, defaults.steps, schedulers)
+    return profile.model_copy(update={"defaults": defaults})
 
 
 def check_default(scheduler: str, steps: int, schedulers: Mapping[str, SchedulerSupport]) -> None:
@@ -146,14 +173,14 @@ def _template(name: str, config: str) -> Any:
 
 
 @lru_cache(maxsize=64)
-def _try(name: str, config: str, channels: int) -> tuple[StepLimits | None, str]:
+def _try(name: str, config: str) -> tuple[StepLimits | None, str]:
     limits = step_limits(name, json.loads(config))
     most = limits.most or TRIED[-1]
     try:
         template = _template(name, config)
     except Exception as error:
         return None, _reason(error)
-    fails = partial(_failure, template, channels)
+    fails = partial(_failure, template)
     tried = sorted({*(steps for steps in TRIED if steps < most), min(most, TRIED[-1])})
     failures = [fails(steps) for steps in tried]
     run = _longest_run([not failure for failure in failures])
@@ -167,7 +194,7 @@ def _try(name: str, config: str, channels: int) -> tuple[StepLimits | None, str]
     return StepLimits(least=least, most=limits.most), ""
 
 
-def _failure(template: Any, channels: int, steps: int) -> str:
+def _failure(template: Any, steps: int) -> str:
     """Denoise in so many steps; return what is wrong with it, or the empty text."""
     scheduler = copy.deepcopy(template)
     generator = torch.Generator().manual_seed(0)
@@ -176,7 +203,7 @@ def _failure(template: Any, channels: int, steps: int) -> str:
             warnings.simplefilter("ignore")
             scheduler.set_timesteps(steps)
             extra = step_arguments(scheduler, generator)
-            noise = torch.randn((1, channels, 2, 2), generator=generator)
+            noise = torch.randn((1, CHANNELS, 2, 2), generator=generator)
             latents = noise * scheduler.init_noise_sigma
             for timestep in scheduler.timesteps:
                 # Nearly what a model of pictures around 0 predicts: large where there is noise.

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 
 from bundles.architecture import INDEX, check_architecture
+from bundles.defaults import sizes_around, source_defaults
 from bundles.manifest import Defaults, Quantisation, Sizes
 from bundles.progress import Progress, Silent
 from bundles.records import Record
@@ -33,7 +34,7 @@ class Build(Record):
 
 
 class Profile(Record):
-    """What a source says about itself; unsaid things get Stable Diffusion 1.5's values."""
+    """What a source says about itself; `read_profile` finds the rest in its parts."""
 
     name: str | None = Field(None, description="Name of its bundles.")
     licence: str | None = Field(None, description="SPDX identifier.")
@@ -91,20 +92,44 @@ def _not_a_folder(file: Path) -> str:
 
 
 def read_profile(folder: Path) -> Profile:
-    """Read the folder's packshot.json, or the defaults, with the licence of its model card."""
+    """Read what the folder's packshot.json says; its parts and its model card say the rest.
+
+    Raises:
+        BundleError: The packshot.json is damaged.
+    """
     path = folder / PROFILE
-    content: Any = {}
-    if path.is_file():
-        try:
-            content = json.loads(path.read_bytes())
-            profile = Profile.model_validate(content)
-        except (ValueError, ValidationError) as error:
-            raise BundleError(f"{path} is damaged: {error}") from error
-    else:
-        profile = Profile()
+    try:
+        content: Any = json.loads(path.read_bytes()) if path.is_file() else {}
+        profile = Profile.model_validate(_completed(content, folder))
+    except (ValueError, ValidationError) as error:
+        raise BundleError(f"{path} is damaged: {error}") from error
     if profile.licence is None:
         return profile.model_copy(update={"licence": _card_licence(folder)})
     return profile
+
+
+def names_scheduler(folder: Path) -> bool:
+    """Check whether the folder's packshot.json says what its default scheduler is."""
+    path = folder / PROFILE
+    if not path.is_file():
+        return False
+    content: Any = json.loads(path.read_bytes())
+    return "scheduler" in content.get("defaults", {})
+
+
+def _completed(content: Any, folder: Path) -> Any:
+    """Add the defaults and sizes that a packshot.json leaves to the model."""
+    if not isinstance(content, dict):
+        return content
+    defaults = content.get("defaults", {})
+    if not isinstance(defaults, dict):
+        return content
+    defaults = source_defaults(folder).model_dump() | defaults
+    completed = content | {"defaults": defaults}
+    sides, sizes = (defaults["width"], defaults["height"]), content.get("sizes", {})
+    if isinstance(sizes, dict) and all(isinstance(side, int) and side >= 8 for side in sides):
+        completed["sizes"] = sizes_around(*sides).model_dump() | sizes
+    return completed
 
 
 def _card_licence(folder: Path) -> str | None:

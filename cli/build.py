@@ -16,6 +16,7 @@ from cli.errors import UsageError
 from cli.merging import Tome, TomeCrossAttention, TomeMlp, TomeMode, token_merging_plan
 from cli.quiet import quieten
 from cli.stages import Stages
+from core.schedulers import SCHEDULERS
 from core.settings import get_settings
 
 INTERRUPTED = 130
@@ -63,6 +64,21 @@ def build(
         int | None, typer.Option(help="Height that requests get which name none, in pixels.")
     ] = None,
     width: Annotated[int | None, typer.Option(help="The same for the width.")] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Steps that requests get which name none; by default as the model's files say.",
+        ),
+    ] = None,
+    guidance: Annotated[
+        float | None,
+        typer.Option(min=0, help="The same for the guidance scale; up to 1 is none."),
+    ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(help=f"The same for the scheduler: {', '.join(SCHEDULERS)}."),
+    ] = None,
     vae: Annotated[
         Literal["float", "int8"],
         typer.Option(help="int8 calibrates the VAE decoder on what the model has drawn."),
@@ -79,6 +95,8 @@ def build(
         raise UsageError(f"The name {name!r} cannot be used: lower case, digits, '.', '_', '-'.")
     if (width is None) != (height is None):
         raise UsageError("Give --width and --height together.")
+    if scheduler is not None and scheduler not in SCHEDULERS:
+        raise UsageError(f"There is no scheduler {scheduler!r}: {', '.join(SCHEDULERS)}.")
     plan = token_merging_plan(
         tome, mode=tome_mode, cross_attention=tome_cross_attention, mlp=tome_mlp
     )
@@ -90,6 +108,7 @@ def build(
     if known is not None:
         _say_shortcomings({known, vae})
     from bundles.export import build as build_bundle  # noqa: PLC0415 - loads torch
+    from bundles.order import GivenDefaults  # noqa: PLC0415 - loads torch
 
     folder = bundles_folder(get_settings()) / name
     try:
@@ -104,6 +123,7 @@ def build(
                 unet=unet,
                 caching=caching,
                 vae=vae,
+                defaults=GivenDefaults(steps=steps, guidance_scale=guidance, scheduler=scheduler),
                 say=stages,
             )
     except KeyboardInterrupt:

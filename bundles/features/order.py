@@ -5,13 +5,11 @@ from typing import Literal
 
 from pydantic import Field
 
-from bundles.architecture import INDEX, read_json
+from bundles.defaults import is_few_step
 from bundles.manifest import Defaults
 from bundles.records import Record
 from bundles.step_plan import LEAST_STEPS
 from core.errors import BundleError
-
-FEW_STEP_PIPELINES = ("LatentConsistencyModelPipeline",)
 
 
 class DeepCacheOrder(Record):
@@ -43,8 +41,7 @@ def check_caching(order: CachingOrder, source: Path, defaults: Defaults) -> None
         BundleError: The model makes pictures in so few steps that nothing stays alike between two
             of them, or the order makes no sense.
     """
-    few = read_json(source / INDEX).get("_class_name") in FEW_STEP_PIPELINES
-    few = few or read_json(source / "unet" / "config.json").get("time_cond_proj_dim") is not None
+    few = is_few_step(source)
     if few or defaults.steps < LEAST_STEPS:
         reason = (
             "it is distilled to draw in a few steps"
@@ -54,7 +51,8 @@ def check_caching(order: CachingOrder, source: Path, defaults: Defaults) -> None
         raise BundleError(
             f"keeping features between steps would break this model's pictures: {reason}, and "
             f"under {LEAST_STEPS} steps nothing stays alike from one to the next. Leave "
-            "--deepcache and --blockcache out, or raise the default steps in its packshot.json"
+            "--deepcache and --blockcache out, or raise the default steps: --steps, or its "
+            "packshot.json"
         )
     if isinstance(order, DeepCacheOrder):
         if not 2 <= order.interval <= defaults.steps:

@@ -22,7 +22,7 @@ from bundles.manifest import (
     variant_folder,
 )
 from bundles.progress import Progress
-from bundles.source import Profile, read_profile
+from bundles.source import Profile
 from bundles.step_plan import sources, step_plan
 from bundles.workshop import Workshop
 
@@ -31,13 +31,20 @@ PICTURES = 8
 
 
 def make_variants(
-    order: CachingOrder, source: Path, workshop: Workshop, say: Progress, *, halves: bool
+    order: CachingOrder,
+    source: Path,
+    profile: Profile,
+    workshop: Workshop,
+    say: Progress,
+    *,
+    halves: bool,
 ) -> DeepCache | BlockCache:
     """Make the variants of the UNet that the workshop holds, as parts of their own.
 
     Args:
         order: What is to be kept between steps.
         source: The diffusers folder that the UNet was made from.
+        profile: What it draws, and how.
         workshop: Holds the whole UNet, which gives the features.
         say: Hears how far it is.
         halves: Whether FP32 weights are stored as FP16.
@@ -46,13 +53,12 @@ def make_variants(
         BundleError: The threshold lets nothing be reused, or the source cannot draw.
     """
     model = ov.Core().read_model(workshop.bundle / "unet" / MODEL_FILE)
-    profile = read_profile(source)
     shapes = default_shapes(model, source, profile)
     caching: DeepCache | BlockCache
     if isinstance(order, DeepCacheOrder):
         caching = _deep_cache(model, order, shapes)
     else:
-        caching = _block_cache(model, order, source, shapes, workshop, say)
+        caching = _block_cache(model, order, source, profile, shapes, workshop, say)
     say.stage("cut the UNet's variants", len(caching.variants) - 1)
     for variant in caching.variants[1:]:
         part = variant_folder(variant.name)
@@ -105,6 +111,7 @@ def _block_cache(
     model: ov.Model,
     order: BlockCacheOrder,
     source: Path,
+    profile: Profile,
     shapes: Mapping[str, Sequence[int]],
     workshop: Workshop,
     say: Progress,
@@ -118,7 +125,6 @@ def _block_cache(
     from bundles.features.observation import Alignment, Changes, observe  # noqa: PLC0415
     from bundles.prompts import calibration_prompts  # noqa: PLC0415
 
-    profile = read_profile(source)
     prompts = calibration_prompts(profile, PICTURES)
     look = partial(observe, model, source, prompts, defaults=profile.defaults, say=say)
     say.stage("see how features change", len(prompts) * profile.defaults.steps)

@@ -16,7 +16,7 @@ from bundles.quantise.sensitivity import Limits, find_sensitive
 from bundles.quantise.trajectories import Call, Trajectory
 from bundles.quantise.units import Unit, find_units, in_floating_point
 from bundles.quantise.yardstick import Yardstick
-from bundles.source import read_profile
+from bundles.source import Profile, read_profile
 
 RECIPES = (
     Recipe(smooth_quant_alpha=0.7, bias_correction="fast"),
@@ -46,6 +46,7 @@ def quantise_unet(
     *,
     workdir: Path,
     say: Progress,
+    profile: Profile | None = None,
     pictures: int = PICTURES,
     calls_each: int = CALLS_EACH,
     recipes: Sequence[Recipe] = RECIPES,
@@ -68,6 +69,7 @@ def quantise_unet(
         workdir: Gets the recorded inputs and measurements, so that an interrupted run goes on
             where it was; for this model and these options only.
         say: Hears how far it is.
+        profile: What the source draws, and how; None: as `read_profile` says.
         pictures: How many are drawn to calibrate on; four more are held aside.
         calls_each: UNet calls of each picture that are kept.
         recipes: What is tried.
@@ -79,7 +81,7 @@ def quantise_unet(
     Raises:
         BundleError: The source cannot draw, or the model cannot be quantised.
     """
-    profile = read_profile(source)
+    profile = profile or read_profile(source)
     known = profile.build.quantisation
     drawn, others = draw_calibration(
         model,

@@ -15,7 +15,7 @@ from bundles.quantise.calibration import draw_calibration
 from bundles.quantise.recipe import Recipe, quantise
 from bundles.quantise.trajectories import GOLDEN, Call, Latents
 from bundles.quantise.units import WEIGHTED
-from bundles.source import read_profile
+from bundles.source import Profile, read_profile
 
 KEPT = ("post_quant_conv", "decoder.conv_in", "decoder.conv_out")
 """Layers that stay in floating point (docs/decisions/0007): where latents come in and pixels go
@@ -26,7 +26,13 @@ CALIBRATED_PIXELS = 256
 
 
 def quantise_decoder(
-    decoder: ov.Model, unet: ov.Model, source: Path, *, workdir: Path, say: Progress
+    decoder: ov.Model,
+    unet: ov.Model,
+    source: Path,
+    *,
+    workdir: Path,
+    say: Progress,
+    profile: Profile | None = None,
 ) -> tuple[ov.Model, Quantisation]:
     """Make an INT8 decoder of a floating-point one.
 
@@ -39,6 +45,7 @@ def quantise_decoder(
         source: The diffusers folder that both were made from.
         workdir: That of `quantise_unet`; an interrupted run goes on where it was.
         say: Hears how far it is.
+        profile: What the source draws, and how; None: as `read_profile` says.
 
     Returns:
         The quantised decoder and what to write into the manifest.
@@ -46,7 +53,8 @@ def quantise_decoder(
     Raises:
         BundleError: The source cannot draw, or the decoder cannot be quantised.
     """
-    drawn, _ = draw_calibration(unet, source, read_profile(source), workdir=workdir, say=say)
+    profile = profile or read_profile(source)
+    drawn, _ = draw_calibration(unet, source, profile, workdir=workdir, say=say)
     config = read_vae(source / "vae")
     calls = _calls([one.latents for one in drawn], config)
     recipe = Recipe(smooth_quant_alpha=None, bias_correction="none", kept=_kept(decoder))

@@ -10,7 +10,9 @@ from tokenizers import Tokenizer
 
 from bundles import assembly
 from bundles.export import build
+from bundles.features.order import BlockCacheOrder, DeepCacheOrder
 from bundles.manifest import Quantisation, TokenMergingPlan, load_manifest
+from bundles.order import GivenDefaults
 from bundles.progress import Silent
 from bundles.starter.tokenizer import build_tokenizer
 from core.errors import BundleError
@@ -148,8 +150,9 @@ def test_the_quantiser_gets_the_merged_unet_and_its_account_reaches_the_manifest
     seen: dict[str, Any] = {}
     account = Quantisation(method="ptq", samples=7, kept=("conv_in",))
 
-    def pretend(model, source, *, workdir, say):
+    def pretend(model, source, *, workdir, say, profile):
         seen.update(
+            defaults=profile.defaults,
             names=[node.get_friendly_name() for node in model.get_ops()],
             source=source,
             workdir=workdir,
@@ -158,7 +161,13 @@ def test_the_quantiser_gets_the_merged_unet_and_its_account_reaches_the_manifest
 
     monkeypatch.setattr(quantise, "quantise_unet", pretend)
     plan = TokenMergingPlan(ratios=(0.5,))
-    manifest = build(microscopic, tmp_path / "int8", precision="int8", token_merging=plan)
+    given = GivenDefaults(steps=9, guidance_scale=2.5, scheduler="unipc")
+    manifest = build(
+        microscopic, tmp_path / "int8", precision="int8", token_merging=plan, defaults=given
+    )
+    said = manifest.defaults.steps, manifest.defaults.guidance_scale, manifest.defaults.scheduler
+    assert said == (9, 2.5, "unipc")
+    assert seen["defaults"] == manifest.defaults, "it is calibrated on what it is going to draw"
     assert (manifest.precision, manifest.quantisation) == ("int8", account)
     assert any("token_merging" in name for name in seen["names"])
     assert seen["source"] == microscopic
@@ -214,12 +223,12 @@ def test_an_interrupted_build_of_something_else_is_forgotten(microscopic, tmp_pa
 def test_a_quantiser_that_was_interrupted_finds_what_it_left(microscopic, tmp_path, monkeypatch):
     from bundles import quantise
 
-    def interrupted(model, source, *, workdir, say):
+    def interrupted(model, source, *, workdir, say, profile):
         workdir.mkdir(parents=True)
         (workdir / "half").write_text("way")
         raise KeyboardInterrupt
 
-    def resumed(model, source, *, workdir, say):
+    def resumed(model, source, *, workdir, say, profile):
         return model, Quantisation(samples=len((workdir / "half").read_text()))
 
     monkeypatch.setattr(quantise, "quantise_unet", interrupted)
@@ -232,7 +241,7 @@ def test_a_quantiser_that_was_interrupted_finds_what_it_left(microscopic, tmp_pa
 
 def knowing(account: Quantisation):
     """A quantiser that comes to this result, and leaves the UNet as it is."""
-    return lambda model, source, *, workdir, say: (model, account)
+    return lambda model, source, *, workdir, say, profile: (model, account)
 
 
 def test_an_int8_bundle_is_known_by_what_the_search_found(microscopic, tmp_path, monkeypatch):
@@ -366,6 +375,36 @@ def test_a_size_that_the_model_cannot_do(microscopic, tmp_path, size, sentence):
     with pytest.raises(BundleError, match=sentence):
         build(microscopic, tmp_path / "tiny", size=size)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        (GivenDefaults(scheduler="lcm", steps=51), r"lcm \(it takes 1 to 50 steps.*--scheduler"),
+        (GivenDefaults(scheduler="heun"), "there is no such scheduler"),
+    ],
+)
+def test_a_default_that_cannot_draw_is_found_before_anything_is_made(
+    microscopic, tmp_path, given, sentence
+):
+    with pytest.raises(BundleError, match=sentence):
+        build(microscopic, tmp_path / "tiny", defaults=given)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_features_are_not_kept_by_a_model_for_a_few_steps(source, tmp_path):
+    (source / "packshot.json").unlink()
+    scheduler = ["diffusers", "EulerAncestralDiscreteScheduler"]
+    edit(source / "model_index.json", scheduler=scheduler)
+    edit(
+        source / "scheduler" / "scheduler_config.json",
+        _class_name=scheduler[1],
+        timestep_spacing="trailing",
+    )
+    with pytest.raises(BundleError, match=r"in 4 steps.*Leave --deepcache"):
+        build(source, tmp_path / "tiny", caching=DeepCacheOrder(interval=3))
+    with pytest.raises(BundleError, match=r"in 4 steps.*Leave --deepcache"):
+        build(source, tmp_path / "tiny", caching=BlockCacheOrder(threshold=0.5))
 
 
 @pytest.mark.parametrize(

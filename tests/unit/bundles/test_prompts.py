@@ -1,5 +1,6 @@
 import pytest
 
+from bundles.configuration import read_configuration
 from bundles.description import describe
 from bundles.manifest import Manifest
 from bundles.prompts import (
@@ -41,7 +42,7 @@ def test_the_starter_s_family_is_judged_on_held_out_products(names):
 def test_a_bundle_of_the_starter_is_known_whatever_it_is_called():
     made = describe(
         SOURCE, source=str(SOURCE), name="mine", revision="0" * 64, precision="int8", size=None,
-        autoencoder={"block_out_channels": [1]},
+        configuration=read_configuration(SOURCE),
     )  # fmt: skip
     assert is_starter(made)
     assert not is_starter(manifest())

@@ -23,7 +23,7 @@ STABLE_DIFFUSION: dict[str, Any] = {
 
 
 def trial(name: str, **changes: Any) -> tuple[StepLimits | None, str]:
-    return try_scheduler(name, STABLE_DIFFUSION | changes, channels=4)
+    return try_scheduler(name, STABLE_DIFFUSION | changes)
 
 
 @pytest.mark.parametrize("name", KNOWN)
@@ -93,7 +93,7 @@ def denoises(name: str, steps: int, config: dict[str, Any]) -> bool:
 )
 def test_limits_are_the_last_steps_that_the_scheduler_itself_takes(name, changes):
     config = STABLE_DIFFUSION | changes
-    limits, _ = try_scheduler(name, config, channels=4)
+    limits, _ = try_scheduler(name, config)
     assert limits is not None
     assert limits.most is not None
     assert denoises(name, limits.least, config)
@@ -112,7 +112,7 @@ def test_what_is_made_is_not_shared():
 
 def test_a_record_tells_what_works_with_what_and_what_is_changed():
     config = STABLE_DIFFUSION | {"algorithm_type": "deis", "prediction_type": "sample"}
-    found = try_schedulers(config, channels=4)
+    found = try_schedulers(config)
     assert list(found) == list(KNOWN)
     assert {name for name, one in found.items() if not one.works} == {"euler_ancestral", "pndm"}
     assert found["lcm"].limits == StepLimits(most=50)
@@ -130,20 +130,7 @@ def test_a_record_tells_what_works_with_what_and_what_is_changed():
     ],
 )
 def test_a_default_that_cannot_draw_is_refused_with_the_way_out(changes, default, said):
-    tried = try_schedulers(STABLE_DIFFUSION | changes, channels=4)
-    check_default("ddim", 20, try_schedulers(STABLE_DIFFUSION, channels=4))
+    tried = try_schedulers(STABLE_DIFFUSION | changes)
+    check_default("ddim", 20, try_schedulers(STABLE_DIFFUSION))
     with pytest.raises(BundleError, match=said):
         check_default(*default, tried)
-
-
-def test_another_class_has_its_own_defaults_and_the_sources_keeps_its_corrections():
-    """As diffusers notes which values no file has named."""
-    config = STABLE_DIFFUSION | {
-        "_class_name": "PNDMScheduler",
-        "timestep_spacing": "leading",
-        "_use_default_values": ["timestep_spacing", "steps_offset"],
-    }
-    made = make_scheduler("dpmpp_2m", config).config
-    assert (made.timestep_spacing, made.steps_offset) == ("linspace", 0)
-    made = make_scheduler("pndm", config).config
-    assert (made.timestep_spacing, made.steps_offset) == ("leading", 1)

@@ -3,10 +3,12 @@
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from bundles.features.order import BlockCacheOrder, DeepCacheOrder
 from cli.build import caching_order
 from cli.errors import UsageError
+from cli.main import app
 
 
 def order(interval: int | None = None, **changes: Any):
@@ -38,3 +40,9 @@ def test_a_branch_and_a_schedule_are_deepcache_s(changes: dict[str, Any]):
         order(**changes)
     with pytest.raises(UsageError, match="give --deepcache too"):
         order(blockcache=0.5, **changes)
+
+
+def test_a_default_scheduler_that_is_none_is_refused_with_those_that_are():
+    result = CliRunner().invoke(app, ["model", "build", "x", "--name", "y", "--scheduler", "heun"])
+    assert result.exit_code != 0
+    assert "unipc" in str(result.exception or result.output)
