@@ -36,11 +36,14 @@ class _Differing:
     rows: int = 0
 
 
-def tell_lookalikes(rows: Iterable[tuple[Row, str]], *, warnings: Issues, notes: Issues) -> None:
+def tell_lookalikes(
+    rows: Iterable[tuple[Row, str]], *, title: str | None, warnings: Issues, notes: Issues
+) -> None:
     """Say which rows differ in an option or attribute although their prompts are equal.
 
     Args:
         rows: Every row with its prompt.
+        title: The column of titles, of which prompts leave out what says nothing of a look.
         warnings: Where it is said of what an image should show.
         notes: Where it is said of sizes, which rightly share an image.
     """
@@ -55,6 +58,9 @@ def tell_lookalikes(rows: Iterable[tuple[Row, str]], *, warnings: Issues, notes:
             visible = {
                 name: values for name, values in differing.items() if not are_sizes(name, values)
             }
+            if not differing and title:
+                titles = {folded(text): text for row in alike if (text := text_of(row.get(title)))}
+                differing = {title: list(titles.values())} if len(titles) > 1 else {}
             _gather(shown if visible else hidden, visible or differing, prompt, alike)
     for found in shown.values():
         warnings.add(_warning(found))

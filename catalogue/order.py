@@ -11,8 +11,8 @@ from catalogue.lookalikes import tell_lookalikes
 from catalogue.mapping import PARAMETERS, is_given, read_value
 from catalogue.names import canonical, closest, suggestion
 from catalogue.photographs import note_photographs
-from catalogue.platforms.fields import note
-from catalogue.prompts import Prompts, cut_off_warning, missing_columns
+from catalogue.platforms.fields import LOOK, note
+from catalogue.prompts import Prompts, cut_off_warning, missing_columns, shortened_title
 from catalogue.sheet import Row, Sheet, Source
 from catalogue.tokens import TokenLimit
 from core.fingerprint import sku_seed
@@ -76,9 +76,16 @@ def examine(
     if concerns_all:
         rows = []
     _check_count(sum(values["variants"] for _, values, _ in rows), len(rows), limits)
-    tell_lookalikes(((row, prompt) for row, _, prompt in rows), warnings=warnings, notes=notes)
+    if not template and sheet.reading.source is Source.PLAIN and sheet.reading.template:
+        notes.add(_made_of(columns))
+    rows, remarks = _fit(rows, prompts, tokens, warnings=warnings, notes=notes)
+    tell_lookalikes(
+        ((row, prompt) for row, _, prompt in rows),
+        title=columns.get("title"),
+        warnings=warnings,
+        notes=notes,
+    )
     _warn_of_unnamed(prompts.unnamed, warnings)
-    remarks = _remark_cuts(rows, columns, tokens, warnings)
     order = Order(
         columns=sheet.columns,
         wanted=[
@@ -234,6 +241,15 @@ def _warn_of_unused(sheet: Sheet, columns: Mapping[str, str], warnings: Issues) 
             )
 
 
+def _made_of(columns: Mapping[str, str]) -> str:
+    """Say of which columns the prompts of a plain sheet without prompts are made."""
+    used = ", ".join(repr(columns[name]) for name in ("title", "type", *LOOK) if name in columns)
+    return (
+        f"The sheet has neither prompts nor a template: prompts are made of {used}. Send a "
+        "`template` to write them otherwise."
+    )
+
+
 def _warn_of_unnamed(lines: Sequence[int], warnings: Issues) -> None:
     for one in note(
         lines,
@@ -243,24 +259,49 @@ def _warn_of_unnamed(lines: Sequence[int], warnings: Issues) -> None:
         warnings.add(one.message, line=one.line)
 
 
-def _remark_cuts(
+def _fit(
     rows: Sequence[_Read],
-    columns: Mapping[str, str],
+    prompts: Prompts,
     tokens: TokenLimit | None,
+    *,
     warnings: Issues,
-) -> list[str | None]:
-    """Give each row's remark on a prompt that is too long for the model."""
+    notes: Issues,
+) -> tuple[list[_Read], list[str | None]]:
+    """Shorten titles in prompts that are too long for the model, and remark on all of these.
+
+    Returns:
+        The rows, and each one's remark.
+    """
     if tokens is None:
-        return [None] * len(rows)
+        return list(rows), [None] * len(rows)
     cuts = tokens.cut_off(prompt for _, _, prompt in rows)
-    remarks = [
-        cut_off_warning(cuts[prompt], tokens.limit) if prompt in cuts else None
-        for _, _, prompt in rows
-    ]
-    for (row, _, _), remark in zip(rows, remarks, strict=True):
-        if remark:
-            warnings.add(remark, line=row.line, column=columns.get("prompt", "prompt"))
-    return remarks
+    fitted: dict[str, tuple[str, str] | None] = {}
+    good: list[_Read] = []
+    remarks: list[str | None] = []
+    shortened = []
+    for row, values, prompt in rows:
+        remark = None
+        if prompt in cuts:
+            if prompt not in fitted:
+                fitted[prompt] = prompts.shorten(row, tokens)
+            shorter = fitted[prompt]
+            if shorter:
+                remark = shortened_title(shorter[1], tokens.limit)
+                shortened.append(row.line)
+            else:
+                remark = cut_off_warning(cuts[prompt], tokens.limit)
+                column = prompts.columns.get("prompt", "prompt")
+                warnings.add(remark, line=row.line, column=column)
+            prompt = shorter[0] if shorter else prompt  # noqa: PLW2901
+        good.append((row, values, prompt))
+        remarks.append(remark)
+    for one in note(
+        shortened,
+        f"The title was shortened: the model reads {tokens.limit} tokens of a prompt",
+        f"{{number}} titles were shortened: the model reads {tokens.limit} tokens of a prompt",
+    ):
+        notes.add(one.message, line=one.line)
+    return good, remarks
 
 
 def _expand(row: Row, values: Mapping[str, Any], prompt: str, remark: str | None) -> list[Wanted]:

@@ -7,9 +7,12 @@ from typing import Any
 from catalogue.checks import check_prompt
 from catalogue.issues import Issues, refuse
 from catalogue.mapping import is_given
+from catalogue.platforms.fields import LOOK, look_of
 from catalogue.sheet import Row, Sheet
+from catalogue.shortening import shorten
 from catalogue.templates import PromptTemplate, TemplateProblemError, UnknownColumnError
 from catalogue.titles import has_words
+from catalogue.tokens import TokenLimit
 
 MOST_TEMPLATES = 1000
 """Different templates of one sheet; compiling one takes a millisecond."""
@@ -86,19 +89,64 @@ class Prompts:
                 if not self._reported_for_all:
                     self._note(_NOTHING, row, "prompt")
                 return ""
-            if not column and self._needs_title and not row.fields.get("title"):
-                self._note(_NO_TITLE, row, "title")
-                return ""
-            if not column and self._needs_title and not has_words(str(row.fields["title"])):
-                self.unnamed.append(row.line)
             self._check_time(row)
-            values = {**self._blank, **row.values()}
+            values = self._values(row) if column or not self._needs_title else self._look(row)
+            if not column and self._needs_title and not self._has_title(values, row):
+                return ""
             return self._checked(template.render(values), row, column or "prompt")
         except UnknownColumnError as error:
             self._note_unknown(error, row, column)
         except TemplateProblemError as error:
             self._note(str(error), row, column or "prompt")
         return ""
+
+    def shorten(self, row: Row, tokens: TokenLimit) -> tuple[str, str] | None:
+        """Write a prompt that is made of a title again, with as much of it as the model reads.
+
+        Returns:
+            The prompt, and what of the title is left out; None for other prompts, and where
+            nothing fits.
+
+        Raises:
+            InvalidSheetError: The templates take too long.
+        """
+        named = (self.columns.get("prompt"), self.columns.get("template"))
+        template = self._shared
+        if (
+            not self._needs_title
+            or template is None
+            or any(is_given(row.get(one)) for one in named)
+        ):
+            return None
+        self._check_time(row)
+        values = self._look(row)
+        look = dict.fromkeys(LOOK, "")
+        return shorten(
+            lambda changes: template.render({**values, **changes}),
+            values["title"],
+            tokens,
+            less=(
+                {"type": ""},
+                {**look, "type": "", "color": values["color"]},
+                {**look, "type": ""},
+            ),
+        )
+
+    def _values(self, row: Row) -> dict[str, Any]:
+        return {**self._blank, **row.values()}
+
+    def _look(self, row: Row) -> dict[str, Any]:
+        """Return what the source's own template sees."""
+        values = self._values(row)
+        return values if row.fields.get("title") else values | look_of(row, self.columns)
+
+    def _has_title(self, values: Mapping[str, Any], row: Row) -> bool:
+        if not values["title"]:
+            self._note(_NO_TITLE, row, "title")
+            return False
+        if not has_words(values["title"]):
+            self.unnamed.append(row.line)
+        return True
 
     def _check_time(self, row: Row) -> None:
         if self._clock() > self._end:
@@ -155,6 +203,12 @@ def cut_off_warning(cut: str, limit: int) -> str:
     """Say what of a prompt the model will not see."""
     shown = cut if len(cut) <= 80 else cut[:77] + "..."
     return f"The model reads {limit} tokens of the prompt; what follows is cut off: “{shown}”."
+
+
+def shortened_title(cut: str, limit: int) -> str:
+    """Say what of a title is not in its prompt."""
+    shown = cut if len(cut) <= 80 else cut[:77] + "..."
+    return f"The title was shortened to what the model reads ({limit} tokens), without “{shown}”."
 
 
 def missing_columns(columns: Mapping[str, str], template: str | None) -> Sequence[str]:

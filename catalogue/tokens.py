@@ -38,10 +38,14 @@ class TokenLimit:
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
 
+    def count(self, prompt: str) -> int:
+        """Return how many tokens a prompt has, without those of its start and end."""
+        return len(self._tokenizer.encode(prompt, add_special_tokens=False).ids)
+
     def cut_off(self, prompts: Iterable[str]) -> Mapping[str, str]:
         """Find the prompts that are too long, and the part of each that the model never sees."""
-        # A token has at least one character: most prompts need no tokenizer.
-        long = [prompt for prompt in dict.fromkeys(prompts) if len(prompt) > self.limit]
+        # A token has at least one byte: most prompts need no tokenizer.
+        long = [prompt for prompt in dict.fromkeys(prompts) if len(prompt.encode()) > self.limit]
         encodings = self._tokenizer.encode_batch(long, add_special_tokens=False)
         return {
             prompt: prompt[encoding.offsets[self.limit][0] :]

@@ -17,6 +17,7 @@ from catalogue.names import canonical, suggestion
 from catalogue.platforms import google, shopify, woocommerce
 from catalogue.platforms.colour_titles import settle_colours
 from catalogue.platforms.fields import FIELDS, LOOK, PLACES, Adapted, Columns
+from catalogue.platforms.plain import titled_columns
 from catalogue.sheet import Format, Hints, Row, Sheet, Source
 
 _PLATFORMS = {
@@ -117,11 +118,16 @@ def _plain(sheet: Sheet, hints: Hints) -> Sheet:
     if named or texts:
         rows = [replace(row, fields=_plain_fields(row, named, texts)) for row in rows]
     foreign = () if hints.source else note_foreign(sheet, columns)
+    titled = {} if foreign else titled_columns(sheet.columns, columns)
     return replace(
         sheet,
         rows=rows,
-        warnings=[*sheet.warnings, *taken, *foreign],
-        reading=replace(sheet.reading, columns=columns),
+        warnings=(*sheet.warnings, *taken, *foreign),
+        reading=replace(
+            sheet.reading,
+            columns=titled or columns,
+            template=TEMPLATE if titled else None,
+        ),
     )
 
 

@@ -206,6 +206,19 @@ def complete(**fields: Any) -> dict[str, str]:
     return texts | {name: clean(texts[name], colour=name == "color") for name in LOOK}
 
 
+def look_of(row: Row, columns: Mapping[str, str]) -> dict[str, str]:
+    """Return the fields of a row of a plain sheet, which has the columns of some.
+
+    Args:
+        row: Of the sheet.
+        columns: The sheet's by packshot's names.
+    """
+    texts = {name: text_of(row.get(columns.get(name))) for name in FIELDS}
+    texts["title"] = name_of(texts["title"])
+    texts["type"] = kind_of(*several(texts["type"]))
+    return complete(**texts)
+
+
 def listed(columns: Mapping[str, str | None]) -> dict[str, str]:
     """Leave out the fields that no column gives."""
     return {name: column for name, column in columns.items() if column is not None}

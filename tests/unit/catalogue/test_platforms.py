@@ -518,3 +518,28 @@ def test_objects_with_a_feeds_names_are_a_feed_unless_they_have_prompts(limits):
     assert prompts(sheet, limits)[1] == ("B", "blue mug on a white background")
     sheet = read_rows([{**one, "sku": one["id"], "prompt": "a mug"} for one in objects])
     assert (sheet.reading.source, prompts(sheet, limits)[0]) == (Source.PLAIN, ("A", "a mug"))
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "prompt"),
+    [
+        ("sku,title,color,category", "A,Harbour mug 350ml,red,Home > Mugs", "red harbour mug"),
+        ("sku;Bezeichnung;Farbe;Material", "A;Vase;blau;Glas", "blau glas vase"),
+        ("sku,product_name,Frame color,Type", "A,Chair,N/A,Chairs", "chair"),
+    ],
+)
+def test_a_plain_sheet_with_titles_gets_the_prompts_of_exports(limits, header, row, prompt):
+    order = make_order(parse(f"{header}\n{row}\n"), {}, limits)
+    assert [one.prompt for one in order.wanted] == [f"{prompt} on a white background"]
+    assert "neither prompts nor a template" in order.notes[0]["message"]
+
+
+def test_a_plain_sheets_columns_are_what_they_are_where_there_is_a_template(limits):
+    text = "sku,title,color\nA,Mug 350ml,N/A\n"
+    order = make_order(parse(text), {"template": "{{ color }} {{ title }}"}, limits)
+    assert (order.wanted[0].prompt, order.notes) == ("N/A Mug 350ml", [])
+    text = "sku,title,prompt\nA,Mug 350ml,a mug\n"
+    assert make_order(parse(text), {}, limits).wanted[0].prompt == "a mug"
+    with pytest.raises(InvalidSheetError) as caught:
+        make_order(parse("sku,title\nA,\n"), {}, limits)
+    assert caught.value.extensions["errors"][0]["column"] == "title"
