@@ -6,7 +6,7 @@ Names are shops' own: `Colour Name`, `Color / Couleur`, `Farben`, `Clor`.
 import difflib
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -15,6 +15,7 @@ from catalogue.vocabulary.attributes import (
     COLOR,
     COLOR_WORDS,
     ENDINGS,
+    MEASURES,
     OTHER_WORDS,
     SIZE,
 )
@@ -25,15 +26,18 @@ APPEARANCE = (
 """Fields in which variants of a product differ; of a size nothing is seen."""
 
 _WORD = re.compile(r"[^\W\d_]+")
-_MEANINGS: dict[str, str] = dict.fromkeys(COLOR_WORDS, COLOR) | {
-    word: meaning for meaning, words in OTHER_WORDS.items() for word in words
-}
+_MEANINGS: dict[str, str] = (
+    dict.fromkeys(COLOR_WORDS, COLOR)
+    | dict.fromkeys(MEASURES, SIZE)
+    | {word: meaning for meaning, words in OTHER_WORDS.items() for word in words}
+)
 _LONGEST_NAME = 200
 _LONGEST_SIZE = 40
 """Characters; what is longer is looked at no further, however it is made."""
 _ALIKE = 0.8
 """How near to a word for colour a misspelt one is: `Clor`, `Coluor`, not `Collar`."""
 _MISSPELT = ("color", "colour", "couleur", "farbe")
+_PARTS = re.compile(r"\s*[/|,]\s*|\s+[-–]\s+")
 _SIZE_VALUE = re.compile(
     r"(?:(?:x{0,4}|\d{1,2}x)[sml]|[sml]\s*[/-]\s*[sml]|x{1,4}[sl]|one size|onesize|os|einheitsgröße"
     r"|taille unique|small|medium|large|extra (?:small|large)|klein|mittel|groß|petit|moyen|grand"
@@ -75,10 +79,19 @@ def is_size(value: str) -> bool:
     return len(value) <= _LONGEST_SIZE and bool(_SIZE_VALUE.fullmatch(value.strip()))
 
 
-def are_sizes(name: str, values: Iterable[str]) -> bool:
+def are_sizes(name: str, values: Sequence[str]) -> bool:
     """Tell whether products that differ in these values look alike, as far as a picture shows."""
     meaning = meaning_of(name)
-    return meaning == SIZE or (meaning is None and all(map(is_size, values)))
+    if meaning == SIZE and not any(word in MEASURES for word in _WORD.findall(folded(name))):
+        return True
+    numbers = meaning == SIZE and all(any(one.isdigit() for one in value) for value in values)
+    return numbers or (meaning in (None, SIZE) and all(map(is_size, values)))
+
+
+def without_sizes(value: str) -> str:
+    """Return a value without the sizes that some shops put beside it: `Red / M` is `Red`."""
+    parts = _PARTS.split(value)
+    return " / ".join(part for part in parts if not is_size(part)) or value
 
 
 def folded(value: Any) -> str:

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from catalogue.attributes import are_sizes, folded, meaning_of
+from catalogue.attributes import are_sizes, folded, meaning_of, without_sizes
 from catalogue.issues import Issues
 from catalogue.mapping import KNOWN
 from catalogue.names import canonical
@@ -56,7 +56,7 @@ def tell_lookalikes(
         if len(alike) > 1:
             differing = _differing(alike)
             visible = {
-                name: values for name, values in differing.items() if not are_sizes(name, values)
+                name: values for name, values in differing.items() if _is_visible(name, values)
             }
             if not differing and title:
                 titles = {folded(text): text for row in alike if (text := text_of(row.get(title)))}
@@ -106,6 +106,11 @@ def _attributes(row: Row) -> Iterator[tuple[str, str]]:
         value = text_of(cell)
         if value and folded(value) not in MISSING:
             yield name, value
+
+
+def _is_visible(name: str, values: Sequence[str]) -> bool:
+    """Tell whether values differ in more than sizes, alone or beside what is seen: `Red / M`."""
+    return not are_sizes(name, values) and len({folded(without_sizes(one)) for one in values}) > 1
 
 
 def _warning(found: _Differing) -> str:

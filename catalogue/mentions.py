@@ -47,8 +47,21 @@ def colours_of(text: str) -> set[str]:
 
 def without_colours(text: str, colours: set[str]) -> str:
     """Leave the words of some colours out of a text; all of it when no word would be left."""
-    kept = _WORD.sub(lambda word: "" if colour_of(word[0]) in colours else word[0], text)
-    # What stood between or around them: `Blue/White vase`, `Mug - red`, `Mug (red)`.
+    return _mended(
+        _WORD.sub(lambda word: "" if colour_of(word[0]) in colours else word[0], text), text
+    )
+
+
+def without_words(text: str, words: str) -> str:
+    """Leave some words that follow each other out of a text, unless no other would be left."""
+    wanted = r"[\W_]+".join(map(re.escape, _WORD.findall(words)))
+    if not wanted:
+        return text
+    return _mended(re.sub(rf"(?<!\w){wanted}(?!\w)", "", text, flags=re.IGNORECASE), text)
+
+
+def _mended(kept: str, text: str) -> str:
+    """Take away what stood between or around words: `Blue/White vase`, `Mug - red`, `Mug (red)`."""
     kept = re.sub(r"\(\W*\)|\[\W*\]", " ", kept)
     kept = re.sub(r"^[\s/&,+|–—-]+|[\s/&,+|–—-]+$", "", kept)
     kept = re.sub(r"\s+[/&,+|–—-]\s+(?=[/&,+|–—-]\s)", " ", kept)

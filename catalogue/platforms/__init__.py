@@ -4,7 +4,7 @@ Each platform's file gives rows their *fields* (sku, title, type, color, …), w
 are called, so that one template or recipe serves sheets of every kind.
 """
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any
 
@@ -15,9 +15,9 @@ from catalogue.markup import plain_text
 from catalogue.measures import drop_measures
 from catalogue.names import canonical, suggestion
 from catalogue.platforms import google, shopify, woocommerce
-from catalogue.platforms.colour_titles import settle_colours
 from catalogue.platforms.fields import FIELDS, LOOK, PLACES, Adapted, Columns
 from catalogue.platforms.plain import titled_columns
+from catalogue.platforms.variant_titles import settle_titles
 from catalogue.sheet import Format, Hints, Row, Sheet, Source
 
 _PLATFORMS = {
@@ -30,9 +30,13 @@ _ORDER = ("style", "shape", "color", "finish", "pattern", "design", "material", 
 """Of the words before the title, as in English."""
 
 
+def _said(fields: Sequence[str]) -> str:
+    return " ~ ' ' ~ ".join(("title", *fields))
+
+
 def _unless_said(name: str) -> str:
     """Write a field's word, unless the title or a more telling field has it."""
-    said = " ~ ' ' ~ ".join(("title", *LOOK[: LOOK.index(name)]))
+    said = _said(LOOK[: LOOK.index(name)])
     # "Black" of a finish that is "matte black".
     more = " and finish is not mentioning(color)" if name == "color" else ""
     return (
@@ -43,7 +47,8 @@ def _unless_said(name: str) -> str:
 
 TEMPLATE = (
     "".join(map(_unless_said, _ORDER)) + "{{ title|lower }}"
-    "{% if type and title is not mentioning(type) %}, {{ type|lower }}{% endif %}"
+    f"{{% if type and ({_said(LOOK)}) is not mentioning(type) %}}, "
+    "{{ type|lower }}{% endif %}"
     " on a white background"
 )
 """The prompt of a platform's row when nobody says another: what shops always fill in."""
@@ -78,7 +83,7 @@ def recognise(sheet: Sheet, hints: Hints) -> Sheet:
     if not adapted.rows:
         issues.raise_if_any()
         refuse("The sheet has no product: every row of it was skipped.")
-    rows, strange = settle_colours(adapted.rows)
+    rows, strange = settle_titles(adapted.rows)
     known = find_columns(sheet.columns) | dict(adapted.columns) | dict(hints.columns)
     sheet = replace(sheet, reading=replace(sheet.reading, source=source))
     known, taken = drop_measures(sheet, known, hints.columns)

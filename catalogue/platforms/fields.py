@@ -8,11 +8,12 @@ from typing import Any
 from catalogue.attributes import APPEARANCE, meaning_of
 from catalogue.issues import Issue, Issues
 from catalogue.markup import plain_name
+from catalogue.mentions import colours_of
 from catalogue.names import canonical
 from catalogue.sheet import Row
 from catalogue.titles import tidy
-from catalogue.values import MOST_LISTED, clean, listed_values
-from catalogue.vocabulary.attributes import SIZE
+from catalogue.values import LONGEST_VALUE, MOST_LISTED, clean, listed_values
+from catalogue.vocabulary.attributes import COLOR, SIZE
 
 LOOK = tuple(name for name in APPEARANCE if name != SIZE)
 """Fields whose words are in a prompt, the more telling first."""
@@ -31,6 +32,8 @@ _NO_CATEGORIES = {
 }  # fmt: skip
 """Categories and collections that say nothing of what a product is."""
 
+_MOSTLY = 0.8
+"""Of an option's values that name a colour, where its name says nothing."""
 _SHOWN_LINES = 5
 _SPACE = re.compile(r"\s+")
 _COMMA = re.compile(r"(?<!\\),")
@@ -161,9 +164,25 @@ def take_options(
 
 
 def option_meanings(options: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Return the field of every option of a sheet that is known by its name."""
-    names = dict.fromkeys(name for name, _ in options)
-    return {name: meaning for name in names if (meaning := meaning_of(name))}
+    """Return the field of every option of a sheet that is known, by its name or its values.
+
+    An option of an unknown name is a colour where nearly all of its values name one (`Variant`:
+    `Red`, `Dark blue`).
+    """
+    values: dict[str, set[str]] = {}
+    for name, value in options:
+        values.setdefault(name, set()).add(value)
+    return {
+        name: meaning
+        for name, found in values.items()
+        if (meaning := meaning_of(name) or (COLOR if _are_colours(found) else None))
+    }
+
+
+def _are_colours(values: Iterable[str]) -> bool:
+    words = [value for value in values if clean(value)]
+    named = sum(bool(colours_of(value[:LONGEST_VALUE])) for value in words)
+    return bool(words) and named >= _MOSTLY * len(words)
 
 
 class Choices:

@@ -45,16 +45,20 @@ OTHER_WORDS: Mapping[str, tuple[str, ...]] = {
         "størrelse", "koko", "rozmiar", "velikost", "veľkosť", "méret", "mărime", "marime",
         "размер", "розмір", "μέγεθος", "beden", "boyut", "ebat", "numara", "מידה", "المقاس",
         "مقاس", "サイズ", "尺寸", "尺码", "尺碼", "사이즈", "kích thước", "kích cỡ", "ukuran",
-        "length", "länge", "longueur", "lunghezza", "longitud", "lengte", "width", "breite",
-        "largeur", "height", "höhe", "hauteur", "dimension", "dimensions", "dimensioni", "maße",
-        "abmessungen", "diameter", "durchmesser", "weight", "gewicht", "poids", "peso", "вес",
-        "volume", "volumen", "contenance", "inhalt", "inhoud", "capacity", "capacité",
-        "fassungsvermögen", "объем", "объём", "waist", "inseam", "bust", "cup", "age", "alter",
-        "storage", "memory", "speicher", "quantity", "menge", "anzahl", "quantité", "cantidad",
-        "quantità", "aantal", "ilość", "antal", "количество", "pack", "pack size", "packung",
     ),
 }  # fmt: skip
 """Attributes that a picture shows, by field, and sizes, which it does not."""
+
+MEASURES = (
+    "length", "länge", "longueur", "lunghezza", "longitud", "lengte", "width", "breite", "largeur",
+    "height", "höhe", "hauteur", "dimension", "dimensions", "dimensioni", "maße", "abmessungen",
+    "diameter", "durchmesser", "weight", "gewicht", "poids", "peso", "вес", "volume", "volumen",
+    "contenance", "inhalt", "inhoud", "capacity", "capacité", "fassungsvermögen", "объем", "объём",
+    "waist", "inseam", "bust", "cup", "age", "alter", "storage", "memory", "speicher", "quantity",
+    "menge", "anzahl", "quantité", "cantidad", "quantità", "aantal", "ilość", "antal",
+    "количество", "pack", "pack size", "packung",
+)  # fmt: skip
+"""Sizes too, where their values are numbers: a length may be `Midi`, which is seen."""
 
 ABOUT_LIGHT = ("temperature", "temperatur", "température", "temperatura", "rendering", "kelvin")
 """With them a colour is that of light, which `2700 K` names."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from catalogue.attributes import are_sizes, is_size, meaning_of
+from catalogue.attributes import are_sizes, is_size, meaning_of, without_sizes
 
 
 @pytest.mark.parametrize(
@@ -46,3 +46,12 @@ def test_sizes_are_known_by_their_values_too():
     assert are_sizes("Ausführung", ["S", "38"])
     assert not are_sizes("Ausführung", ["S", "Lid"])
     assert not are_sizes("Color", ["1", "2"])
+    assert are_sizes("Bed size", ["Queen", "King"])
+    assert are_sizes("Length", ["30 inch", "32 inch"])
+    assert not are_sizes("Length", ["Midi", "Maxi"])
+
+
+def test_a_size_beside_a_colour_is_no_difference_of_the_colour():
+    assert [without_sizes(one) for one in ("Red / M", "Red - 38", "Red", "M", "Navy, matt")] == [
+        "Red", "Red", "Red", "M", "Navy / matt"
+    ]  # fmt: skip

@@ -50,6 +50,15 @@ def test_sizes_share_an_image_rightly_and_that_is_told_quietly(limits):
     assert "'Ausführung' (250 ml, 1 L)" in note
 
 
+def test_a_length_in_words_is_seen_and_a_size_beside_a_colour_is_not(limits):
+    text = SHOPIFY + "a,Dress,Length,Midi,,,A\na,,,Maxi,,,B\n"
+    (warning,), notes = told(limits, text)
+    assert ("'Length' (Midi, Maxi)" in warning, notes) == (True, [])
+    text = SHOPIFY + "a,Dress,Color/Size,Red / M,,,A\na,,,Red / L,,,B\na,,,Blue / L,,,C\n"
+    warnings, (note,) = told(limits, text)
+    assert ("'Color/Size' (Red / M, Red / L)" in note, warnings) == (True, [])
+
+
 def test_a_thousand_products_of_one_kind_are_one_sentence(limits):
     text = SHOPIFY + "".join(
         f"p{n},Tray {chr(97 + n % 20)}{chr(97 + n // 20)},Lid,With,,,A{n}\np{n},,,Without,,,B{n}\n"

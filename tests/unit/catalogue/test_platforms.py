@@ -174,6 +174,30 @@ def test_a_title_does_not_say_another_variants_colour_nor_a_colour_twice(limits)
     assert sheet.warnings == []
 
 
+def test_a_title_does_not_say_another_variants_material_or_pattern(limits):
+    text = (
+        "Handle,Title,Option1 Name,Option1 Value,Variant SKU\n"
+        "a,Oak table,Material,Oak,A1\na,,,Walnut,A2\n"
+        "b,Scarf - striped,Pattern,Striped,B1\nb,,,Polka dots,B2\n"
+        "c,Oak table,Material,Ash,C\n"
+    )
+    assert [
+        prompt.removesuffix(" on a white background") for _, prompt in prompts(parse(text), limits)
+    ] == ["oak table", "walnut table", "scarf - striped", "polka dots scarf", "ash oak table"]
+
+
+def test_an_option_is_a_colour_where_its_values_are(limits):
+    text = (
+        "Handle,Title,Option1 Name,Option1 Value,Variant SKU\n"
+        "a,Mug,Variant,Red,A1\na,,,Dunkelblau,A2\nb,Cup,Variante,Lid,B1\nb,,,Red lid,B2\n"
+    )
+    order = make_order(parse(text), {}, limits)
+    assert [one.prompt.removesuffix(" on a white background") for one in order.wanted] == [
+        "red mug", "dunkelblau mug", "cup", "cup"
+    ]  # fmt: skip
+    assert "'Variante' (Lid, Red lid)" in order.warnings[0]["message"]
+
+
 def test_a_title_of_a_colour_that_no_variant_has_is_told():
     text = "Handle,Title,Option1 Name,Option1 Value,Variant SKU\n"
     (warning,) = parse(text + "a,Black Forest cake,Color,Cherry red,A\n").warnings
