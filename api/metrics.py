@@ -3,7 +3,7 @@
 Every API process gives the same, so dashboards take the `max` of them, never the sum.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -15,6 +15,7 @@ from core.broker import Broker
 from core.cache_ledger import LevelStats
 from core.errors import ServiceDownError
 from core.lanes import Lane
+from core.lifecycle.serving import abandoned_images
 from core.queue_stats import LaneStats
 from core.states import GenerationState
 from core.webhooks.log import backlog
@@ -24,15 +25,16 @@ def shared_metrics(session: Session, broker: Broker) -> CollectorRegistry:
     """Look once, and give what was found."""
     registry = CollectorRegistry()
     registry.register(_Caches(cache_ledger.read(session)))
-    registry.register(_Queue(queue_stats.read(session)))
+    registry.register(_Queue(queue_stats.read(session), abandoned_images(session)))
     registry.register(_Webhooks(*backlog(session)))
     registry.register(_Broker(broker))
     return registry
 
 
 class _Queue(Collector):
-    def __init__(self, lanes: Sequence[LaneStats]) -> None:
+    def __init__(self, lanes: Sequence[LaneStats], abandoned: Mapping[str, int]) -> None:
         self._lanes = lanes
+        self._abandoned = abandoned
 
     def collect(self) -> Iterator[Metric]:
         waiting = GaugeMetricFamily(
@@ -53,6 +55,11 @@ class _Queue(Collector):
             else:
                 running.add_metric([one.lane.value], one.number)
         yield from (waiting, oldest, running)
+        yield GaugeMetricFamily(
+            "packshot_waiting_for_model_images",
+            "Images that wait for a model that no worker serves, while workers serve another one.",
+            value=sum(self._abandoned.values()),
+        )
 
 
 class _Webhooks(Collector):

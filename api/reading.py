@@ -24,6 +24,7 @@ from api.schemas import (
 from api.sheet_schemas import SheetReading, SheetWarning
 from core.errors import RETRY_HELPS, NotFoundError
 from core.lifecycle.locks import among
+from core.lifecycle.serving import abandoned_among
 from core.links import batch_path, image_path, results_path
 from core.models import Batch, Generation, Image, Job
 from core.pictures.formats import ORIGINAL
@@ -195,7 +196,12 @@ def view_batch(session: Session, batch: Batch) -> BatchView:
 def view_batches(session: Session, batches: Sequence[Batch]) -> list[BatchView]:
     """Write batches, with the counts of all of them in one query."""
     counts = _count(session, [batch.id for batch in batches])
-    return [_view(batch, counts[batch.id]) for batch in batches]
+    revisions = {batch.bundle_revision for batch in batches if counts[batch.id].queued}
+    lacking = abandoned_among(session, {one for one in revisions if one is not None})
+    return [
+        _view(batch, counts[batch.id], lacks_worker=batch.bundle_revision in lacking)
+        for batch in batches
+    ]
 
 
 def _count(session: Session, batch_ids: Iterable[UUID]) -> dict[UUID, Counts]:
@@ -211,7 +217,7 @@ def _count(session: Session, batch_ids: Iterable[UUID]) -> dict[UUID, Counts]:
     return defaultdict(Counts, {batch_id: Counts(**found) for batch_id, found in counts.items()})
 
 
-def _view(batch: Batch, counts: Counts) -> BatchView:
+def _view(batch: Batch, counts: Counts, *, lacks_worker: bool) -> BatchView:
     path = batch_path(batch.id)
     values: dict[str, Any] = {
         name: getattr(batch, name)
@@ -221,6 +227,7 @@ def _view(batch: Batch, counts: Counts) -> BatchView:
         **values,
         total=batch.total_jobs,
         counts=counts,
+        waiting_for_model=counts.queued if lacks_worker else 0,
         detected=SheetReading(**batch.reading) if batch.reading else None,
         warnings=[SheetWarning(**one) for one in batch.warnings if not one.get("note")],
         notes=[SheetWarning(**one) for one in batch.warnings if one.get("note")],

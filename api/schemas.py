@@ -287,6 +287,10 @@ class BatchView(BaseModel):
     lane: Lane
     total: int = Field(description="Images.")
     counts: Counts
+    waiting_for_model: int = Field(
+        description="Queued images whose model no worker serves, while workers serve another one: "
+        "they wait until one does, or the operator moves them (`packshot model requeue`)."
+    )
     detected: SheetReading | None = Field(
         description="How the sheet was read; null: the batch is older than that."
     )

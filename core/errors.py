@@ -180,6 +180,12 @@ class WorkerLostError(PackshotError):
     retry_helps = True
 
 
+class ModelReplacedError(PackshotError):
+    """The model that was to make this image was replaced; send it again for the new one."""
+
+    code = "model_replaced"
+
+
 class DeadlineExceededError(PackshotError):
     """The image was not ready by its deadline."""
 

@@ -4,6 +4,7 @@ import os
 import secrets
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 
 import structlog
@@ -15,8 +16,9 @@ from bundles.processor import read_features
 from catalogue.renditions.store import Renditions
 from core import cache_ledger
 from core.broker import open_broker
-from core.database import Database
+from core.database import DATABASE_ERRORS, Database
 from core.flusher import Flusher
+from core.lifecycle import serving
 from core.pictures.credentials import credentials_of
 from core.queue import make_celery
 from core.settings import Settings
@@ -40,6 +42,9 @@ from worker.watchdog import Watchdog
 
 log = structlog.get_logger(__name__)
 
+
+ANNOUNCE_SECONDS = 10.0
+"""Between two announcements of the model that this worker serves."""
 
 LATENTS_SECONDS = 1.0
 """Between two writings of latents that near prompts may begin with."""
@@ -116,6 +121,9 @@ def _serve(settings: Settings, load: Load) -> int:
     shutdown = Shutdown(runner=runner, engine=engine, leases=leases, database=database)
     latents = Flusher([approximate.flush] if approximate else [], seconds=LATENTS_SECONDS)
     counts = Flusher([partial(cache_ledger.flush, database)], seconds=settings.stats_seconds)
+    presence = Flusher(
+        [partial(_announce, database, name, bundle.revision)], seconds=ANNOUNCE_SECONDS
+    )
     guard = MemoryGuard(limit_mib=settings.worker_max_rss_mib, on_excess=shutdown.warm)
     process = _celery_worker(settings, runner, name, images=plan.rows * plan.streams)
 
@@ -124,6 +132,8 @@ def _serve(settings: Settings, load: Load) -> int:
     guard.start()
     latents.start()
     counts.start()
+    presence.flush()
+    presence.start()
     shutdown.install()
     process.start()  # returns when the running images are stored and their messages acked
     guard.stop()
@@ -131,10 +141,23 @@ def _serve(settings: Settings, load: Load) -> int:
     engine.close()
     latents.stop()
     counts.stop()
+    presence.stop()
+    _leave(database, name)
     database.close()
     storage.close()
     log.info("stopped")
     return int(process.exitcode or 0)
+
+
+def _announce(database: Database, name: str, bundle_revision: str) -> None:
+    with database.session() as session:
+        serving.announce(session, name, bundle_revision)
+
+
+def _leave(database: Database, name: str) -> None:
+    """Say that this worker ends; where Postgres is away, its silence says so a minute later."""
+    with suppress(*DATABASE_ERRORS), database.session() as session:
+        serving.leave(session, name)
 
 
 def _approximate_cache(

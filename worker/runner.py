@@ -6,7 +6,8 @@ it is back in the queue, or its lease runs out and the sweeper takes it back.
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol, TypeVar
 from uuid import UUID
@@ -81,6 +82,13 @@ for _delivery in Delivery:
     ATTEMPTS.labels(outcome=_delivery.value)
 
 
+@dataclass(frozen=True)
+class _Foreign:
+    """A generation that was promised from another bundle."""
+
+    revision: str
+
+
 class Engine(Protocol):
     """What the runner needs of the engine."""
 
@@ -138,7 +146,11 @@ class Runner:
         self._patience_seconds = patience_seconds
         self._pause_seconds = pause_seconds
         self._stopping = threading.Event()
-        self._claims: GroupCommit[UUID, Claim | None] = GroupCommit(database, self._claim_all)
+        self._foreign: set[str] = set()
+        """Bundles of which it was said that this worker does not have them."""
+        self._claims: GroupCommit[UUID, Claim | _Foreign | None] = GroupCommit(
+            database, self._claim_all
+        )
         self._recordings: GroupCommit[Finished, int | None] = GroupCommit(database, _record_all)
 
     def stop(self) -> None:
@@ -156,6 +168,8 @@ class Runner:
                 log.exception("not claimed: its message goes back")
                 self._stopping.wait(self._pause_seconds)
                 return Delivery.AGAIN
+            if isinstance(claim, _Foreign):
+                return self._leave_foreign(claim)
             if claim is None:
                 # Finished, cancelled, or somebody else's since its message was sent. Should that
                 # somebody die, its lease runs out and the sweeper sends another message.
@@ -169,8 +183,6 @@ class Runner:
         with self._leases.holding(claim) as lease:
             if lease is None:
                 return self._postpone(claim, "an earlier claim of it is still in the engine")
-            if self._is_foreign(claim):
-                return self._postpone(claim, _foreign_reason(claim, self._bundle_revision))
             return self._work(lease)
 
     def _work(self, lease: Lease) -> Delivery:
@@ -191,27 +203,60 @@ class Runner:
         except Exception as error:
             return self._fail(claim, error)
 
-    def _is_foreign(self, claim: Claim) -> bool:
-        """Whether the image was promised from another bundle, as its fingerprint says."""
-        return self._bundle_revision not in {None, claim.bundle_revision}
-
     # The way of one image
 
-    def _claim(self, generation_id: UUID) -> Claim | None:
+    def _claim(self, generation_id: UUID) -> Claim | _Foreign | None:
         return self._patiently(
             DATABASE_ERRORS,
             lambda: self._claims.run(generation_id),
             unless=self._stopping.is_set,
         )
 
-    def _claim_all(self, session: Session, ids: Sequence[UUID]) -> Sequence[Claim | Locked | None]:
+    def _claim_all(
+        self, session: Session, ids: Sequence[UUID]
+    ) -> Sequence[Claim | Locked | _Foreign | None]:
         owner, lease_seconds = self._leases.owner, self._leases.lease_seconds
         claimed = claims.claim(
-            session, ids, owner=owner, lease_seconds=lease_seconds, skip_locked=True
+            session,
+            ids,
+            owner=owner,
+            lease_seconds=lease_seconds,
+            bundle_revision=self._bundle_revision,
+            skip_locked=True,
         )
-        locked = claims.claimable(session, [one for one in ids if one not in claimed])
+        others = [one for one in ids if one not in claimed]
+        foreign = self._put_off_foreign(session, others)
+        locked = claims.claimable(session, others, self._bundle_revision)
+        found: dict[UUID, Claim | Locked | _Foreign] = {
+            **dict.fromkeys(locked, LOCKED),
+            **{identity: _Foreign(revision) for identity, revision in foreign.items()},
+        }
         # Of two messages for one generation, one gets the claim.
-        return [LOCKED if identity in locked else claimed.pop(identity, None) for identity in ids]
+        return [found.get(identity) or claimed.pop(identity, None) for identity in ids]
+
+    def _put_off_foreign(self, session: Session, ids: Sequence[UUID]) -> Mapping[UUID, str]:
+        if self._bundle_revision is None or not ids:
+            return {}
+        return claims.put_off_foreign(
+            session,
+            ids,
+            bundle_revision=self._bundle_revision,
+            delay_seconds=self._pause_seconds,
+        )
+
+    def _leave_foreign(self, foreign: _Foreign) -> Delivery:
+        """Leave an image to a worker that has the bundle that it was promised from."""
+        if foreign.revision not in self._foreign:
+            self._foreign.add(foreign.revision)
+            log.warning(
+                "images left to workers with another bundle: start one that has it, or "
+                "`packshot model requeue`",
+                wanted=foreign.revision[:12],
+                ours=str(self._bundle_revision)[:12],
+            )
+        # While other workers take messages out of the same queue, this thread lets them.
+        self._stopping.wait(self._pause_seconds / 8)
+        return Delivery.LATER
 
     def _compute_and_record(self, lease: Lease) -> Delivery:
         claim = lease.claim
@@ -492,13 +537,6 @@ def _count_features(claim: Claim, result: RowResult) -> None:
             number=result.cheap_steps,
             steps_saved=result.steps_saved,
         )
-
-
-def _foreign_reason(claim: Claim, ours: str | None) -> str:
-    return (
-        f"it was promised from the bundle {claim.bundle_revision[:12]}, this worker has "
-        f"{str(ours)[:12]}: left to a worker with that bundle (start one, or cancel the image)"
-    )
 
 
 def _reason(error: Exception) -> str:

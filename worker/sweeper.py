@@ -8,7 +8,7 @@ import structlog
 from core.broker import BROKER_ERRORS, Broker
 from core.database import Database
 from core.errors import DeadlineExceededError, WorkerLostError
-from core.lifecycle import backlogs, recovery
+from core.lifecycle import backlogs, recovery, serving
 from core.lifecycle.cancellation import messages_of
 from core.queue import Publisher
 from worker.failures import count_failed
@@ -49,6 +49,7 @@ class Sweeper:
         """
         self._recover()
         self._expire()
+        self._set_aside()
         with self._broker_up():
             self._notice_loss()
             while self._publish_lost() == BATCH:
@@ -74,6 +75,22 @@ class Sweeper:
             count_failed(DeadlineExceededError, len(unwanted))
             with self._broker_up():
                 self._publisher.revoke(sent)
+
+    def _set_aside(self) -> None:
+        moved = 0
+        while True:
+            with self._database.session() as session:
+                last = backlogs.set_aside(session, limit=BATCH)
+                serving.forget_gone(session)
+            moved += last
+            if last < BATCH:
+                break
+        if moved:
+            log.warning(
+                "images wait for a model that no worker serves: start a worker with its bundle, "
+                "or `packshot model requeue`",
+                images=moved,
+            )
 
     def _notice_loss(self) -> None:
         if self._broker.remembers():

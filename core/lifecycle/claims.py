@@ -65,6 +65,7 @@ def claim(
     *,
     owner: str,
     lease_seconds: float,
+    bundle_revision: str | None = None,
     skip_locked: bool = False,
 ) -> dict[UUID, Claim]:
     """Take those of these generations that are queued.
@@ -77,12 +78,14 @@ def claim(
         generation_ids: Those that messages came for.
         owner: Who takes them.
         lease_seconds: How long they are its own.
+        bundle_revision: The owner's bundle: what was promised from another one is left alone.
+            None: whatever comes is taken.
         skip_locked: Leave out what another transaction is changing, instead of waiting: see
             `claimable`.
     """
     free = lock_generations(
         session,
-        *_claimable(generation_ids),
+        *_claimable(generation_ids, bundle_revision),
         skip_locked=skip_locked,
         joinable=True,
     )
@@ -131,18 +134,65 @@ def claim(
     }
 
 
-def claimable(session: Session, generation_ids: Collection[UUID]) -> set[UUID]:
+def claimable(
+    session: Session, generation_ids: Collection[UUID], bundle_revision: str | None = None
+) -> set[UUID]:
     """Return those of these generations that wait to be claimed.
 
     Of what `claim` left out, those are the ones that another transaction was changing: they can be
     asked for again.
     """
-    statement = select(col(Generation.id)).where(*_claimable(generation_ids))
+    statement = select(col(Generation.id)).where(*_claimable(generation_ids, bundle_revision))
     return set(session.execute(statement).scalars())
 
 
-def _claimable(generation_ids: Collection[UUID]) -> tuple[ColumnElement[bool], ...]:
+def put_off_foreign(
+    session: Session,
+    generation_ids: Collection[UUID],
+    *,
+    bundle_revision: str,
+    delay_seconds: float,
+) -> dict[UUID, str]:
+    """Have messages sent again later of those of these generations that want another bundle.
+
+    They are left alone where they wait in a backlog already: nobody serves their bundle.
+
+    Returns:
+        Their bundles' revisions.
+    """
+    foreign = (
+        among(Generation.id, generation_ids),
+        col(Generation.state) == GenerationState.QUEUED,
+        col(Generation.bundle_revision) != bundle_revision,
+    )
+    revisions = dict(
+        session.execute(
+            select(col(Generation.id), col(Generation.bundle_revision)).where(*foreign)
+        ).all()
+    )
+    if revisions:
+        # What is locked is being set aside, sent or cancelled this moment.
+        waiting = lock_generations(
+            session,
+            *foreign,
+            col(Generation.backlog_id).is_(None),
+            skip_locked=True,
+            joinable=True,
+        )
+        session.execute(
+            update(Generation)
+            .where(among(Generation.id, waiting))
+            .values(published_at=None, not_before=func.now() + timedelta(seconds=delay_seconds))
+        )
+    return revisions
+
+
+def _claimable(
+    generation_ids: Collection[UUID], bundle_revision: str | None
+) -> tuple[ColumnElement[bool], ...]:
+    ours = () if bundle_revision is None else (col(Generation.bundle_revision) == bundle_revision,)
     return (
+        *ours,
         among(Generation.id, generation_ids),
         col(Generation.state).in_(sources_of(GenerationState.RUNNING)),
         or_(col(Generation.not_before).is_(None), col(Generation.not_before) <= func.now()),

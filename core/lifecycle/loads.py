@@ -8,12 +8,13 @@ from sqlalchemy import RowMapping, text
 from sqlmodel import Session
 
 from core.lanes import FIRST, Lane
+from core.lifecycle.serving import ABANDONED
 
 # Jumps from key to key through ix_generation_queued, whatever number of rows each has, adds those
-# that have backlogs, and counts the rows of each only as far as it matters: those to send as far as
-# the tenant's window has room. Rows of a sheet that comes in are in neither until its commit.
-# Their order is the index's own, said so that no plan reads the table instead: where most of it is
-# queued, a planner expects to find a few such rows soon.
+# that have backlogs of models that workers serve, and counts the rows of each only as far as it
+# matters: those to send as far as the tenant's window has room. Rows of a sheet that comes in are
+# in neither until its commit. Their order is the index's own, said so that no plan reads the table
+# instead: where most of it is queued, a planner expects to find a few such rows soon.
 _LOADS = """
 with recursive jumper(lane, tenant, api_key_id) as (
     (
@@ -29,7 +30,8 @@ with recursive jumper(lane, tenant, api_key_id) as (
     ) next
 ),
 queuer as (
-    select * from jumper union select lane, tenant, api_key_id from backlog where true {scope}
+    select * from jumper
+    union select lane, tenant, api_key_id from backlog where not {abandoned} {scope}
 ),
 published as (
     select queuer.*, sent.number as sent, sent.first as first,
@@ -57,7 +59,7 @@ waiting as (
         select coalesce(sum(rest.number), 0) as number from (
             select id from backlog
             where lane = published.lane and tenant = published.tenant
-            and api_key_id = published.api_key_id
+            and api_key_id = published.api_key_id and not {abandoned}
             order by id limit most
         ) backlog, lateral (
             select count(*) as number from (
@@ -89,6 +91,7 @@ where its own request publishes it."""
 _EVERYBODY = text(
     _LOADS.format(
         queued=_QUEUED,
+        abandoned=ABANDONED,
         scope="",
         further="(lane, tenant, api_key_id) > (jumper.lane, jumper.tenant, jumper.api_key_id)",
         due=DUE,
@@ -97,6 +100,7 @@ _EVERYBODY = text(
 _TENANT = text(
     _LOADS.format(
         queued=_QUEUED,
+        abandoned=ABANDONED,
         scope="and lane = :lane and tenant = :tenant",
         # Beside equal ones a comparison of rows would be no place in the index to begin at.
         further="api_key_id > jumper.api_key_id",

@@ -154,7 +154,13 @@ def _insert(session: Session, batch: Batch, rows: Sequence[Generation]) -> dict[
     if not rows:
         return {}
     key = batch.api_key_id or NO_KEY
-    backlog = open_backlog(session, lane=batch.lane, tenant=batch.tenant, api_key_id=key)
+    backlog = open_backlog(
+        session,
+        lane=batch.lane,
+        tenant=batch.tenant,
+        api_key_id=key,
+        bundle_revision=rows[0].bundle_revision,
+    )
     ids = {row.id: new_id() for row in rows}
     values = [
         row.model_dump(exclude=_ITS_OWN)

@@ -238,7 +238,7 @@ def submit(
             }
         )
     if batch:
-        batch.api_key_id = api_key_id
+        batch.api_key_id, batch.bundle_revision = api_key_id, bundle_revision
         _add_batch(session, batch, rows)
     insert_rows(session, Job.__table__, rows)  # type: ignore[attr-defined]
     _tell(session, rows, batch)
@@ -378,6 +378,7 @@ def _backlog(order: _Order) -> UUID:
         lane=order.lane,
         tenant=order.tenant,
         api_key_id=order.api_key_id or NO_KEY,
+        bundle_revision=order.bundle_revision,
     )
 
 

@@ -13,6 +13,7 @@ from core.models.parameters import ImageParameters
 from core.models.recipe import Recipe
 from core.models.rendition import Rendition
 from core.models.webhook import CallbackSecret, WebhookDelivery, WebhookEndpoint, WebhookEvent
+from core.models.worker import Worker
 
 __all__ = [
     "NO_KEY",
@@ -34,4 +35,5 @@ __all__ = [
     "WebhookDelivery",
     "WebhookEndpoint",
     "WebhookEvent",
+    "Worker",
 ]

@@ -10,7 +10,7 @@ from core.models.columns import enum_type, identity
 
 
 class Backlog(SQLModel, table=True):
-    """The images of one request whose messages the housekeeping sends.
+    """Images of one request, or of a model that had no worker, whose messages housekeeping sends.
 
     It is committed with them, so nobody looks for those of a sheet that comes in; and deleted when
     none of them waits any more.
@@ -23,3 +23,5 @@ class Backlog(SQLModel, table=True):
     lane: Lane = Field(sa_type=enum_type(Lane))
     tenant: str
     api_key_id: UUID
+    bundle_revision: str
+    """The model that all of them wait for."""

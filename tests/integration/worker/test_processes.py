@@ -17,7 +17,7 @@ from sqlmodel import col, select
 from bundles.manifest import load_manifest
 from core.database import Database
 from core.lifecycle import cancellation, feeding
-from core.models import NO_KEY, Batch, Generation, Image, Job
+from core.models import NO_KEY, Batch, Generation, Image, Job, Worker
 from core.queue import OperationalError, Publisher, make_celery
 from core.settings import Settings
 from core.states import GenerationState, JobState
@@ -94,6 +94,12 @@ class Factory(Shop):
             for row in self.rows(ids)
             if row.state is GenerationState.RUNNING and owner in (row.lease_owner or "")
         ]
+
+    def serving(self, worker) -> Sequence[str]:
+        """Tell which bundle a worker has announced."""
+        with self.database.session() as session:
+            announced = session.exec(select(Worker)).all()
+        return [one.bundle_revision for one in announced if owner_of(worker) in one.name]
 
     def finished(self, ids: Sequence[uuid.UUID]) -> set[uuid.UUID]:
         return {row.id for row in self.rows(ids) if row.state is GenerationState.SUCCEEDED}
@@ -175,10 +181,12 @@ def test_sigterm_finishes_what_runs_and_hands_the_rest_back(factory, crew):
     ids = factory.order(5 * ROWS, steps=300)
     # More than its batch holds: some run, some wait in its engine.
     poll(lambda: len(factory.running(ids, owner_of(leaving))) > ROWS, seconds=SECONDS)
+    assert factory.serving(leaving) == [factory.bundle_revision]
 
     leaving.send(signal.SIGTERM)
 
     assert leaving.wait() == 0
+    assert factory.serving(leaving) == []
     assert factory.running(ids, owner_of(leaving)) == []
     assert leaving.said("left the engine")
     factory.wait_until_done(ids)

@@ -5,7 +5,7 @@ import redis
 from structlog.testing import capture_logs
 
 from core.lanes import Lane
-from core.lifecycle import claims, recovery
+from core.lifecycle import claims, recovery, serving
 from core.queue import Publisher, make_celery, queue_of
 from core.states import GenerationState
 from worker.feeder import Feeder
@@ -167,3 +167,15 @@ def test_without_redis_it_recovers_and_says_so_once(
         sweeper.sweep()
     assert broker.depth(Lane.STANDARD) == 1
     assert isinstance(broker.client, redis.Redis)
+
+
+def test_what_no_worker_has_the_model_of_waits_in_postgres(shop, sweeper, broker, database):
+    shop.want("mug", "cup")
+    sweeper.sweep()
+    assert take_messages(broker) == 2
+    for revision, messages in (("r2", 0), ("r1", 2)):
+        with database.session() as session:
+            serving.announce(session, f"worker of {revision}", revision)
+        for _ in range(2):
+            sweeper.sweep()
+        assert broker.depth(Lane.STANDARD) == messages

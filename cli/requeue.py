@@ -1,0 +1,152 @@
+"""`packshot model requeue`: what waits for a model that no worker has any more."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from bundles.manifest import Manifest, load_manifest
+from cli.bundles import find_bundle
+from cli.console import say, show
+from cli.errors import UsageError
+from cli.services import service_settings
+
+if TYPE_CHECKING:
+    from core.database import Database
+    from core.lifecycle.requeue import Outcome
+    from core.lifecycle.serving import Waiting
+    from core.settings import Settings
+
+TRIES = 5
+"""Of a portion, when others ask for the same images at the same moment."""
+
+
+def requeue(
+    old: Annotated[
+        str | None,
+        typer.Argument(
+            help="Revision of the model bundle that images wait for, or how it begins; without it "
+            "what waits is listed."
+        ),
+    ] = None,
+    to: Annotated[
+        str | None,
+        typer.Option(
+            help="Bundle that shall make them: its name, or its folder; without it PACKSHOT_BUNDLE."
+        ),
+    ] = None,
+    fail: Annotated[bool, typer.Option("--fail", help="Fail them instead.")] = False,
+) -> None:
+    """Queue images that wait for a replaced model for the new one, or fail them.
+
+    What a worker computes at the moment goes on.
+    """
+    if fail and to is not None:
+        raise UsageError("Say either --to or --fail.")
+    # Takes half a second, which `packshot --help` need not wait.
+    from core.database import Database  # noqa: PLC0415
+    from core.lifecycle import serving  # noqa: PLC0415
+
+    settings = service_settings()
+    database = Database(settings)
+    try:
+        database.check()
+        with database.session() as session:
+            waiting = serving.waiting(session)
+        if old is None:
+            _list(waiting)
+            return
+        revision = _find(old, waiting)
+        if fail:
+            say(f"{_fail(database, revision):,} images failed.")
+        else:
+            _report(_move(database, settings, revision, _target(settings, to)))
+    finally:
+        database.close()
+
+
+def _list(waiting: Sequence["Waiting"]) -> None:
+    table = Table("revision", "queued images", "workers", box=None)
+    for one in waiting:
+        table.add_row(one.revision[:16], f"{one.images:,}", f"{one.workers:,}")
+    show(table)
+
+
+def _find(old: str, waiting: Sequence["Waiting"]) -> str:
+    found = [one.revision for one in waiting if one.revision.startswith(old)]
+    if len(found) == 1:
+        return found[0]
+    there = ", ".join(one.revision[:16] for one in waiting) or "nothing"
+    what = "several" if found else "none"
+    raise UsageError(f"Of the revisions that images wait for, {what} begin with {old}: {there}.")
+
+
+def _target(settings: "Settings", to: str | None) -> Manifest:
+    folder = settings.bundle if to is None else find_bundle(to, settings)
+    return load_manifest(Path(folder))
+
+
+def _move(
+    database: "Database", settings: "Settings", revision: str, target: Manifest
+) -> Counter["Outcome"]:
+    from sqlalchemy.exc import IntegrityError  # noqa: PLC0415
+
+    from core.lifecycle.requeue import move_some  # noqa: PLC0415
+
+    if target.revision == revision:
+        raise UsageError(f"The images wait for {revision[:16]} already: name another bundle.")
+    sizes = target.sizes
+
+    def fits(width: int, height: int) -> bool:
+        return all(
+            sizes.min <= side <= sizes.max and side % sizes.multiple_of == 0
+            for side in (width, height)
+        )
+
+    done: Counter[Outcome] = Counter()
+    tries = 0
+    while True:
+        try:
+            with database.session() as session:
+                moved = move_some(
+                    session,
+                    revision,
+                    to=target.revision,
+                    fits=fits,
+                    ttl_seconds=settings.result_ttl_seconds,
+                )
+        except IntegrityError:
+            tries += 1
+            if tries == TRIES:
+                raise
+            continue
+        tries = 0
+        if not sum(moved.values()):
+            return done
+        done.update(moved)
+
+
+def _fail(database: "Database", revision: str) -> int:
+    from core.errors import ModelReplacedError  # noqa: PLC0415
+    from core.lifecycle.requeue import fail_some  # noqa: PLC0415
+
+    done = 0
+    while True:
+        with database.session() as session:
+            failed = fail_some(session, revision, error=ModelReplacedError())
+        if not failed:
+            return done
+        done += failed
+
+
+def _report(done: Counter["Outcome"]) -> None:
+    from core.lifecycle.requeue import Outcome  # noqa: PLC0415
+
+    say(
+        f"{done[Outcome.MOVED]:,} images wait for the new model, "
+        f"{done[Outcome.STORED]:,} came from store, {done[Outcome.JOINED]:,} joined equal work, "
+        f"{done[Outcome.FAILED]:,} failed."
+    )

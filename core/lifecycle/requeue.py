@@ -1,0 +1,249 @@
+"""What waits for one model is queued for another one instead, or failed."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, select, update
+from sqlmodel import Session, col
+
+from core.errors import ModelReplacedError
+from core.lifecycle.backlogs import Group, put_back
+from core.lifecycle.locks import among, lock_generations
+from core.lifecycle.lookup import FOR_EVER, find_stored, join_in_flight, raise_lanes
+from core.lifecycle.settlement import fail_where, settle_jobs
+from core.lifecycle.submission import Wanted
+from core.models import Batch, Generation, ImageParameters, Job
+from core.states import OPEN_JOB, CacheOutcome, GenerationState, JobState, change
+
+PORTION = 500
+"""Rows of one transaction."""
+
+
+class Outcome(StrEnum):
+    """What became of a generation that waited for another model."""
+
+    MOVED = "moved"
+    """It waits for the new model."""
+    STORED = "stored"
+    """The new model had made its image before."""
+    JOINED = "joined"
+    """The same work was queued or running for the new model."""
+    FAILED = "failed"
+    """The new model cannot make it, or nobody wanted it to be made."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Target:
+    """What a generation becomes for another model."""
+
+    row: Generation
+    wanted: Wanted
+    revision: str
+
+    @property
+    def exact(self) -> str:
+        return self.wanted.fingerprint(self.revision)
+
+    @property
+    def fingerprint(self) -> str:
+        if self.wanted.approximate:
+            return self.wanted.approximate_fingerprint(self.revision)
+        return self.exact
+
+
+def fail_some(
+    session: Session, revision: str, *, error: ModelReplacedError, limit: int = PORTION
+) -> int:
+    """Fail queued generations of a revision, and their jobs; those that run go on.
+
+    Returns:
+        How many generations were failed; 0: none is left.
+    """
+    ids = lock_generations(session, *_queued(revision), limit=limit)
+    return len(fail_where(session, [among(Generation.id, ids)], error))
+
+
+def move_some(
+    session: Session,
+    revision: str,
+    *,
+    to: str,
+    fits: Callable[[int, int], bool],
+    ttl_seconds: float = FOR_EVER,
+    limit: int = PORTION,
+) -> Mapping[Outcome, int]:
+    """Queue generations of a revision for another one, as if they had been asked for now.
+
+    Those that run go on. An image that the other model has made answers at once, the same work in
+    flight is joined.
+
+    Args:
+        session: An open transaction.
+        revision: What they wait for.
+        to: What they shall wait for.
+        fits: Whether the other model makes images of a width and a height, in pixels.
+        ttl_seconds: The age, in seconds, from which a stored image answers no more.
+        limit: Most that are moved.
+
+    Returns:
+        What became of how many; nothing: none is left.
+
+    Raises:
+        sqlalchemy.exc.IntegrityError: Somebody asked for the same at the same moment; call again.
+    """
+    ids = lock_generations(session, *_queued(revision), limit=limit)
+    rows = (
+        session.execute(
+            select(Generation)
+            .where(among(Generation.id, ids))
+            .order_by(col(Generation.id))
+            .execution_options(populate_existing=True)
+        )
+        .scalars()
+        .all()
+    )
+    misfits = [row.id for row in rows if not fits(row.width, row.height)]
+    fail_where(session, [among(Generation.id, misfits)], _too_large_or_small(to))
+    targets = _targets(session, [row for row in rows if row.id not in misfits], to)
+    _note_batches(session, targets, to)
+    outcomes = Counter({Outcome.FAILED: len(misfits)})
+    for tenant in sorted({one.row.tenant for one in targets}):
+        outcomes += _move(
+            session, tenant, [one for one in targets if one.row.tenant == tenant], ttl_seconds
+        )
+    return +outcomes
+
+
+def _queued(revision: str) -> tuple[ColumnElement[bool], ...]:
+    return (
+        col(Generation.state) == GenerationState.QUEUED,
+        col(Generation.bundle_revision) == revision,
+    )
+
+
+def _too_large_or_small(revision: str) -> ModelReplacedError:
+    return ModelReplacedError(
+        f"The model that was to make this image was replaced by {revision[:12]}, which does not "
+        "make images of this size. Send it again with another size."
+    )
+
+
+def _targets(session: Session, rows: Sequence[Generation], to: str) -> list[_Target]:
+    variants: dict[UUID, int] = {}
+    jobs = select(col(Job.generation_id), col(Job.variant)).where(
+        among(Job.generation_id, [row.id for row in rows]), col(Job.state).in_(OPEN_JOB)
+    )
+    for generation_id, variant in session.execute(jobs):
+        if generation_id is not None:
+            variants.setdefault(generation_id, variant)
+    return [
+        _Target(row=row, wanted=_wanted(row, variants.get(row.id, 1)), revision=to) for row in rows
+    ]
+
+
+def _wanted(row: Generation, variant: int) -> Wanted:
+    """Tell what was asked for: whether with a seed of the caller's, a fingerprint says."""
+    values = {name: getattr(row, name) for name in ImageParameters.model_fields}
+    approximate = row.approximate_scope is not None
+    derived = Wanted(**values | {"seed": None}, variant=variant, approximate=approximate)
+    if derived.fingerprint(row.bundle_revision) == (row.exact_fingerprint or row.fingerprint):
+        return derived
+    given = (row.seed - (variant - 1)) % 2**63
+    return Wanted(**values | {"seed": given}, variant=variant, approximate=approximate)
+
+
+def _note_batches(session: Session, targets: Sequence[_Target], to: str) -> None:
+    batches = select(col(Job.batch_id)).where(
+        among(Job.generation_id, [one.row.id for one in targets]), col(Job.state).in_(OPEN_JOB)
+    )
+    session.execute(update(Batch).where(col(Batch.id).in_(batches)).values(bundle_revision=to))
+
+
+def _move(
+    session: Session, tenant: str, targets: Sequence[_Target], ttl_seconds: float
+) -> Counter[Outcome]:
+    shared = [one for one in targets if one.row.reusable]
+    digests = {digest for one in shared for digest in (one.exact, one.fingerprint)}
+    stored = find_stored(session, tenant, digests, ttl_seconds=ttl_seconds)
+    flying = join_in_flight(session, tenant, sorted({one.fingerprint for one in shared}))
+    outcomes: Counter[Outcome] = Counter()
+    moved: list[_Target] = []
+    for one in targets:
+        image = (stored.get(one.exact) or stored.get(one.fingerprint)) if one.row.reusable else None
+        other = flying.get(one.fingerprint) if one.row.reusable else None
+        if image is not None:
+            _answer(session, one, image.image_id)
+            outcomes[Outcome.STORED] += 1
+        elif other is not None:
+            _join(session, one, other)
+            outcomes[Outcome.JOINED] += 1
+        else:
+            moved.append(one)
+            if one.row.reusable:
+                # Two that differed for the old model may be the same for this one.
+                flying[one.fingerprint] = one.row.id
+    _queue(session, moved)
+    outcomes[Outcome.MOVED] += len(moved)
+    return outcomes
+
+
+def _answer(session: Session, target: _Target, image_id: UUID) -> None:
+    _rename_jobs(session, target, {})
+    settle_jobs(
+        session,
+        [col(Job.generation_id) == target.row.id],
+        JobState.SUCCEEDED,
+        image_id=image_id,
+        cache=CacheOutcome.EXACT,
+    )
+    _cancel(session, [target.row.id])
+
+
+def _join(session: Session, target: _Target, other: UUID) -> None:
+    _rename_jobs(session, target, {"generation_id": other, "cache": CacheOutcome.COALESCED})
+    raise_lanes(session, [other], target.row.lane)
+    _cancel(session, [target.row.id])
+
+
+def _cancel(session: Session, ids: Collection[UUID]) -> None:
+    session.execute(change(Generation, GenerationState.CANCELED).where(among(Generation.id, ids)))
+
+
+def _queue(session: Session, targets: Iterable[_Target]) -> None:
+    groups: dict[Group, list[UUID]] = defaultdict(list)
+    for one in targets:
+        row = one.row
+        session.execute(
+            update(Generation)
+            .where(col(Generation.id) == row.id)
+            .values(
+                bundle_revision=one.revision,
+                fingerprint=one.fingerprint,
+                seed=one.wanted.parameters(one.exact)["seed"],
+                approximate_scope=one.wanted.scope(one.revision)
+                if one.wanted.approximate
+                else None,
+                exact_fingerprint=one.exact if one.wanted.approximate else None,
+                attempts=0,
+            )
+        )
+        _rename_jobs(session, one, {})
+        groups[row.lane, row.tenant, row.api_key_id, one.revision].append(row.id)
+    for group, ids in groups.items():
+        put_back(session, group, ids)
+
+
+def _rename_jobs(session: Session, target: _Target, values: Mapping[str, object]) -> None:
+    """Write what their image is now, into the open jobs of a generation."""
+    session.execute(
+        update(Job)
+        .where(col(Job.generation_id) == target.row.id, col(Job.state).in_(OPEN_JOB))
+        .values(
+            fingerprint=target.fingerprint,
+            seed=target.wanted.parameters(target.exact)["seed"],
+            **values,
+        )
+    )

@@ -1,0 +1,118 @@
+"""Which models workers make images from, and what waits for one that no worker has.
+
+Such rows wait in backlogs of their model's revision (`core.lifecycle.backlogs.set_aside`), which
+nobody looks through before a worker announces that it serves it.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, delete, exists, func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import Session, col
+
+from core.models import Generation, Worker
+from core.states import GenerationState
+
+GONE_SECONDS = 60
+"""A worker that has not announced itself for so long serves nothing."""
+
+FORGET_SECONDS = 24 * 3600
+"""A worker that has not announced itself for so long is forgotten."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Waiting:
+    """Queued images of one revision of a model."""
+
+    revision: str
+    images: int
+    workers: int
+    """Those that serve it now."""
+
+
+def _there() -> ColumnElement[bool]:
+    return col(Worker.seen_at) > func.now() - timedelta(seconds=GONE_SECONDS)
+
+
+def announce(session: Session, name: str, bundle_revision: str) -> None:
+    """Note that a worker is there, and what it makes images from."""
+    statement = insert(Worker).values(
+        name=name, bundle_revision=bundle_revision, seen_at=func.now()
+    )
+    session.execute(
+        statement.on_conflict_do_update(index_elements=["name"], set_={"seen_at": func.now()})
+    )
+
+
+def leave(session: Session, name: str) -> None:
+    """Note that a worker has ended."""
+    session.execute(delete(Worker).where(col(Worker.name) == name))
+
+
+def forget_gone(session: Session) -> None:
+    """Delete workers that ended long ago without saying so."""
+    long_ago = func.now() - timedelta(seconds=FORGET_SECONDS)
+    session.execute(delete(Worker).where(col(Worker.seen_at) < long_ago))
+
+
+ABANDONED = """(
+    exists (select from worker where worker.seen_at > now() - interval '{gone} seconds')
+    and backlog.bundle_revision not in (
+        select worker.bundle_revision from worker
+        where worker.seen_at > now() - interval '{gone} seconds'
+    )
+)""".replace("{gone}", str(GONE_SECONDS))
+"""What `abandoned` says of a backlog's revision, where SQL is written by hand."""
+
+
+def abandoned(revision: Any) -> ColumnElement[bool]:
+    """Match revisions that no worker serves, while there are workers that serve another one.
+
+    Where no worker is there at all, everything waits for one: it may have any.
+    """
+    served = select(col(Worker.bundle_revision)).where(_there())
+    return and_(exists().where(_there()), revision.notin_(served))
+
+
+def abandoned_among(session: Session, revisions: Collection[str]) -> set[str]:
+    """Tell which of these revisions no worker serves, while workers serve others."""
+    if not revisions:
+        return set()
+    served = set(session.execute(select(col(Worker.bundle_revision)).where(_there())).scalars())
+    return set(revisions) - served if served else set()
+
+
+def abandoned_images(session: Session) -> dict[str, int]:
+    """Count what is queued for each revision that no worker serves, while workers serve others."""
+    statement = (
+        select(col(Generation.bundle_revision), func.count())
+        .where(
+            col(Generation.state) == GenerationState.QUEUED,
+            abandoned(col(Generation.bundle_revision)),
+        )
+        .group_by(col(Generation.bundle_revision))
+    )
+    return dict(session.execute(statement).all())
+
+
+def waiting(session: Session) -> list[Waiting]:
+    """Count what is queued for each revision, and the workers that serve it."""
+    serving = session.execute(
+        select(col(Worker.bundle_revision), func.count())
+        .where(_there())
+        .group_by(col(Worker.bundle_revision))
+    )
+    workers: dict[str, int] = dict(serving.all())
+    queued = session.execute(
+        select(col(Generation.bundle_revision), func.count())
+        .where(col(Generation.state) == GenerationState.QUEUED)
+        .group_by(col(Generation.bundle_revision))
+        .order_by(col(Generation.bundle_revision))
+    )
+    return [
+        Waiting(revision=revision, images=images, workers=workers.get(revision, 0))
+        for revision, images in queued
+    ]

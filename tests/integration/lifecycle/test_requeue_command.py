@@ -1,0 +1,77 @@
+"""`packshot model requeue`, against a real database."""
+
+import pytest
+
+from cli.main import main
+from core.lifecycle import serving
+from core.settings import get_settings
+from core.states import JobState
+from tests.integration.api.conftest import describe_bundle
+from tests.integration.shop import Shop, wanted
+
+OLD = "a" * 64
+NEW = "b" * 64
+
+
+@pytest.fixture
+def shop(database):
+    return Shop(database, bundle_revision=OLD)
+
+
+@pytest.fixture
+def run(settings, tmp_path, monkeypatch, capsys):
+    """Run the command on the test's database; give exit code, standard output and error."""
+    describe_bundle(tmp_path / "bundle", revision="b")
+    monkeypatch.setenv("PACKSHOT_BUNDLE", str(tmp_path / "bundle"))
+    get_settings.cache_clear()
+
+    def run(*arguments):
+        monkeypatch.setattr("sys.argv", ["packshot", "model", "requeue", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capsys.readouterr()
+        return int(ended.value.code or 0), said.out, said.err
+
+    yield run
+    get_settings.cache_clear()
+
+
+def test_without_a_revision_it_lists_what_waits_and_for_whom(run, shop, database):
+    shop.want("mug", "cup")
+    Shop(database, bundle_revision=NEW).want("mug")
+    with database.session() as session:
+        serving.announce(session, "w", NEW)
+    code, out, _ = run()
+    lines = [line.split() for line in out.splitlines()]
+    assert code == 0
+    assert [OLD[:16], "2", "0"] in lines
+    assert [NEW[:16], "1", "1"] in lines
+
+
+def test_it_queues_for_the_bundle_of_the_settings(run, shop):
+    (job, odd) = shop.want("mug", wanted("cup", width=8)).job_ids
+    code, _, err = run("aaaa")
+    assert code == 0
+    assert "1 images wait for the new model" in err
+    assert "1 failed" in err
+    assert shop.generation(shop.generation_of(job)).bundle_revision == NEW
+    assert shop.job(odd).error_code == "model_replaced"
+    code, _, err = run("bbbb")
+    assert code != 0
+    assert "already" in err
+
+
+def test_it_fails_what_waits(run, shop):
+    (job,) = shop.want("mug").job_ids
+    assert run(OLD, "--fail", "--to", "x")[0] != 0
+    code, _, err = run(OLD, "--fail")
+    assert (code, "1 images failed" in err) == (0, True)
+    assert shop.job(job).state is JobState.FAILED
+
+
+def test_a_revision_that_nothing_waits_for_is_answered_with_those_that_are(run, shop):
+    shop.want("mug")
+    code, _, err = run("cccc")
+    assert code != 0
+    assert OLD[:16] in err
+    assert shop.generations()[0].bundle_revision == OLD
