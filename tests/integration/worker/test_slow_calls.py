@@ -2,6 +2,7 @@
 
 import threading
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 
@@ -81,22 +82,28 @@ def test_a_call_that_hangs_is_ended_and_its_image_goes_to_somebody_else(
         assert shop.generation(claim.generation_id).state is GenerationState.QUEUED
 
 
-def test_a_hung_stage_is_no_progress_while_another_s_call_is_young():
-    watchdog = Watchdog(limit_seconds=0.05, on_bite=lambda _: None)
-    release = threading.Event()
+def test_a_hung_stage_is_no_progress_while_another_s_call_is_young(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("worker.watchdog.time", SimpleNamespace(monotonic=lambda: now[0]))
+    watchdog = Watchdog(limit_seconds=60)
+    entered, release = threading.Event(), threading.Event()
 
     def hang():
         with watchdog.watch("VAE decoder"):
+            entered.set()
             release.wait(PATIENCE)
 
     hung = threading.Thread(target=hang)
     assert not watchdog.computing, "nothing is in progress"
     hung.start()
-    poll(lambda: watchdog._calls)
-    poll(lambda: not watchdog.computing)
+    assert entered.wait(PATIENCE)
+    now[0] = 60.0
+    assert watchdog.computing
+    now[0] = 61.0
     with watchdog.watch("UNet"):
         assert not watchdog.computing
     release.set()
     hung.join()
+    assert not watchdog.computing
     with watchdog.watch("UNet"):
         assert watchdog.computing

@@ -259,7 +259,7 @@ def test_rows_that_run_alone_share_no_call_of_any_stage(stage, streams):
     model = HeldModel(stage)
     engine = Engine(model, row_limit=8, streams=streams)
     engine.start()
-    ahead = engine.submit(request(prompt="ahead", seed=0))
+    ahead = engine.submit(request(prompt="ahead", seed=0, solo=True))
     wait_until(model.entered.is_set)
     alone = [
         engine.submit(request(prompt=f"alone {number}", seed=number, solo=True))
@@ -274,10 +274,10 @@ def test_rows_that_run_alone_share_no_call_of_any_stage(stage, streams):
     assert [result.steps for result in results] == [4] * 7
     engine.close()
     assert sum(model.encoded) == sum(model.decoded) == 7
-    # That of the row ahead, and of each that runs alone.
+    # At least those of the four that run alone.
     assert model.encoded.count(1) >= 4
     assert model.decoded.count(1) >= 4
-    assert model.calls.count(1) >= 3 * 4
+    assert model.calls.count(1) >= 4 * 4
     if stage == "encode":
         assert sorted(model.encoded) == [1, 1, 1, 1, 3], "those that may share calls do"
 
