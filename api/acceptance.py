@@ -178,6 +178,7 @@ def accept_job(
         warning=_warning(request.prompt.strip(), bundle),
         approximate=terms.approximate,
         callback_url=terms.callback_url,
+        reads=bundle.limits.reads,
     )
     (wanted,) = name_files([wanted], channels_of(request), request.file_name, issues)
     _refuse_if_any(issues)

@@ -1,11 +1,12 @@
 """The model bundle as the API sees it: a manifest and a tokenizer, read again when they change."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
 
 from bundles.manifest import FILE_NAME, Manifest, SchedulerSupport, load_manifest
+from bundles.model_input import read_model_input
 from bundles.offered import scheduler_support
 from catalogue.limits import Limits
 from catalogue.tokens import TokenLimit
@@ -48,7 +49,10 @@ class CurrentBundle:
         tokenizer = folder / "tokenizer"
         return Bundle(
             manifest=manifest,
-            limits=limits_of(manifest, self.settings, scheduler_support(manifest, folder)),
+            limits=replace(
+                limits_of(manifest, self.settings, scheduler_support(manifest, folder)),
+                reads=read_model_input(folder),
+            ),
             tokens=TokenLimit(tokenizer, max_tokens=manifest.max_tokens)
             if (tokenizer / "tokenizer.json").is_file()
             else None,

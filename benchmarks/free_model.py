@@ -20,6 +20,7 @@ class FreeModel:
     """Predicts the noise it is shown, and draws the latents as coloured squares."""
 
     embeds_guidance = False
+    taught: Sequence[str] = ()
     precision = "f32"
     feature_caching = None
     alignment = None

@@ -108,7 +108,7 @@ def adopt(
                 with workshop.part(part) as aside:
                     _link(folder / part, aside)
                     write_json(_config(part, configuration), aside / "config.json")
-        save_tokenizer(folder / "tokenizer", workshop.bundle / "tokenizer")
+        save_tokenizer(folder, workshop.bundle / "tokenizer")
         save_scheduler(configuration.scheduler, workshop.bundle)
         write_json(read_json(folder / INDEX), workshop.bundle / INDEX)
         manifest = with_schedulers(manifest, workshop.bundle)

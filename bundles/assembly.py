@@ -68,7 +68,7 @@ def make_parts(order: Order, workshop: Workshop, say: Progress) -> Quantised:
                     model = _quantise(part, model, quantisers[part], order, workshop, say)
                 save(model, aside / MODEL_FILE, halves=order.precision != "fp32")
                 write_json(configs[origin], aside / "config.json")
-    save_tokenizer(order.source / "tokenizer", workshop.bundle / "tokenizer")
+    save_tokenizer(order.source, workshop.bundle / "tokenizer")
     save_scheduler(known.scheduler, workshop.bundle)
     _save_index(order.source / INDEX, workshop.bundle / INDEX)
     quantised = _recall(quantisers, workshop)

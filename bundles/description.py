@@ -14,6 +14,7 @@ from bundles.manifest import (
     TokenMergingPlan,
 )
 from bundles.source import Profile, read_profile
+from bundles.tokenizer import load_tokenizer
 from core.errors import BundleError
 
 Size = tuple[int, int]
@@ -56,7 +57,7 @@ def describe(
         latent_channels=configuration.vae["latent_channels"],
         vae_scale_factor=scale_factor(configuration.vae),
         prediction_type=configuration.scheduler.get("prediction_type", "epsilon"),
-        max_tokens=configuration.text_encoder["max_position_embeddings"],
+        max_tokens=load_tokenizer(folder).model_max_length,
     )
 
 

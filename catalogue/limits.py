@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from core.model_input import ModelInput
 from core.schedulers import KNOWN, StepLimits, step_limits
 
 
@@ -29,6 +30,8 @@ class Limits:
     """The schedulers that the model works with, and the steps that each can take."""
     unsuited: Mapping[str, str] = field(default_factory=dict)
     """The other schedulers, and why the model does not work with each."""
+    reads: ModelInput = field(default_factory=ModelInput)
+    """What of a request the model sees."""
 
     @property
     def step_of_size(self) -> int:

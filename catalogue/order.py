@@ -91,7 +91,7 @@ def examine(
         wanted=[
             wanted
             for (row, values, prompt), remark in zip(rows, remarks, strict=True)
-            for wanted in _expand(row, values, prompt, remark)
+            for wanted in _expand(row, values | {"reads": limits.reads}, prompt, remark)
         ],
         warnings=_listed(warnings),
         notes=_listed(notes),

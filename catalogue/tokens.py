@@ -1,11 +1,13 @@
 """How much of a prompt the model reads: the bundle's tokenizer, without the model libraries."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from tokenizers import Tokenizer  # type: ignore[import-untyped]
 
 from core.errors import BundleError
+from core.textual_inversion import has_vectors, write_out
 
 _SPECIAL = 2
 """The start and end tokens, which count towards the model's limit."""
@@ -37,18 +39,42 @@ class TokenLimit:
             ) from error
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
+        known = self._tokenizer.get_added_tokens_decoder().values()
+        self._added = frozenset(token.content for token in known)
+        self._has_vectors = has_vectors(self._added)
 
     def count(self, prompt: str) -> int:
         """Return how many tokens a prompt has, without those of its start and end."""
-        return len(self._tokenizer.encode(prompt, add_special_tokens=False).ids)
+        (encoding,) = self._encode(self._written_out([prompt]))
+        return len(encoding.ids)
 
     def cut_off(self, prompts: Iterable[str]) -> Mapping[str, str]:
-        """Find the prompts that are too long, and the part of each that the model never sees."""
-        # A token has at least one byte: most prompts need no tokenizer.
-        long = [prompt for prompt in dict.fromkeys(prompts) if len(prompt.encode()) > self.limit]
-        encodings = self._tokenizer.encode_batch(long, add_special_tokens=False)
+        """Find the prompts that are too long, and the part of each that the model never sees.
+
+        Tokens of several vectors are written out in that part, as the model reads them.
+        """
+        long = [prompt for prompt in dict.fromkeys(prompts) if self._may_be_long(prompt)]
+        texts = self._written_out(long)
+        encodings = self._encode(texts)
         return {
-            prompt: prompt[encoding.offsets[self.limit][0] :]
-            for prompt, encoding in zip(long, encodings, strict=True)
+            prompt: text[encoding.offsets[self.limit][0] :]
+            for prompt, text, encoding in zip(long, texts, encodings, strict=True)
             if len(encoding.ids) > self.limit
         }
+
+    def _may_be_long(self, prompt: str) -> bool:
+        # A token has at least one ASCII character; of other characters one may have several
+        # tokens. Most prompts need no tokenizer.
+        return self._has_vectors or not prompt.isascii() or len(prompt) > self.limit
+
+    def _written_out(self, prompts: Sequence[str]) -> Sequence[str]:
+        if not self._has_vectors:
+            return prompts
+        return [
+            write_out(prompt, encoding.tokens, self._added)
+            for prompt, encoding in zip(prompts, self._encode(prompts), strict=True)
+        ]
+
+    def _encode(self, texts: Sequence[str]) -> list[Any]:
+        encodings: list[Any] = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
+        return encodings

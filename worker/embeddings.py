@@ -35,6 +35,7 @@ class EmbeddingCache:
         *,
         budget: int,
         pinned: Collection[str] = ("",),
+        canonical: Callable[[str], str] = canonical_text,
     ) -> None:
         """Make an empty one.
 
@@ -42,9 +43,11 @@ class EmbeddingCache:
             encode: Texts to (texts, tokens, features).
             budget: Bytes, beside the pinned.
             pinned: Texts that everybody uses: once computed, they are never evicted.
+            canonical: Makes texts equal that have equal embeddings.
         """
         self._encode = encode
-        self._pinned_texts = {canonical_text(text) for text in pinned}
+        self._canonical = canonical
+        self._pinned_texts = {canonical(text) for text in pinned}
         self._pinned: dict[Key, Embedding] = {}
         self._cache: BoundedMap[Key, Embedding] = BoundedMap(
             policy=Policy.LRU, max_bytes=budget, max_entries=2**31
@@ -80,7 +83,7 @@ class EmbeddingCache:
         return [known[key] for key in keys]
 
     def _key(self, text: str, tenant: str) -> Key:
-        canonical = canonical_text(text)
+        canonical = self._canonical(text)
         return (EVERYBODY if canonical in self._pinned_texts else tenant, canonical)
 
     def _find(self, key: Key) -> Embedding | None:

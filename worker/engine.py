@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.cache_stats import EVERYBODY
+from core.fingerprint import canonical_text
 from worker.embeddings import Embedding, EmbeddingCache
 from worker.features import Courses, RowFeatures
 from worker.finite import ImpossibleError
@@ -83,7 +84,10 @@ class Engine:
         self.model = model
         self.row_limit = row_limit
         self.embeddings = EmbeddingCache(
-            model.encode, budget=embedding_budget, pinned=("", negative_prompt)
+            model.encode,
+            budget=embedding_budget,
+            pinned=("", negative_prompt),
+            canonical=partial(canonical_text, taught=model.taught),
         )
         self.ticks = 0
         """Model calls that have ended; it grows as long as the engine is alive and has work. A call

@@ -169,7 +169,7 @@ def _approximate_cache(
         database=database,
         storage=storage,
         embed=engine.embed,
-        end=Tokenizer(settings.bundle / "tokenizer").end,
+        end=Tokenizer(settings.bundle).end,
         latent_shape=engine.model.latent_shape,
         thresholds=bundle.approximate_thresholds,
     )

@@ -44,6 +44,10 @@ class Model(Protocol):
         """Whether the UNet takes the guidance scale as an input (as distilled ones do)."""
 
     @property
+    def taught(self) -> Collection[str]:
+        """What its tokenizer was taught beside CLIP's tokens; see `core.model_input`."""
+
+    @property
     def precision(self) -> str:
         """What UNet and decoder compute in, as OpenVINO calls it: `f32`, `bf16` or `f16`."""
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from bundles.features.graphs import cut
 from bundles.layout import load_layout
 from bundles.manifest import BlockCache, DeepCache, load_manifest, variant_folder
+from bundles.model_input import read_model_input
 from bundles.plan import Plan
 from bundles.step_plan import FULL
 from core.errors import BundleError, last_line
@@ -84,10 +85,12 @@ class Pipeline:
         self.vae_scale_factor = 2 ** (len(vae["block_out_channels"]) - 1)
         self._latent_scale = float(vae["scaling_factor"])
         self._guidance_dim: int | None = unet.get("time_cond_proj_dim")
-        self.embeds_guidance = self._guidance_dim is not None
+        reads = read_model_input(folder)
+        self.embeds_guidance = reads.embeds_guidance
+        self.taught = reads.taught
         self._tile = decode_tile // self.vae_scale_factor
         self.scheduler_config: Mapping[str, Any] = layout.scheduler
-        self.tokenizer = Tokenizer(folder / "tokenizer")
+        self.tokenizer = Tokenizer(folder)
         alone = self._latency(plan.threads)
         # The text encoder runs once per text: rounding there would reach every step.
         exact = alone | {"INFERENCE_PRECISION_HINT": "f32"}

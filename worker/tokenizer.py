@@ -5,28 +5,35 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from transformers import CLIPTokenizer
 
-from core.errors import BundleError
+from bundles.tokenizer import load_tokenizer
+from core.textual_inversion import has_vectors, write_out
 
 
 class Tokenizer:
-    """The tokenizer folder of a bundle."""
+    """The tokenizer of a bundle."""
 
-    def __init__(self, folder: Path) -> None:
-        try:
-            self._tokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True)
-        except (OSError, ValueError) as error:
-            raise BundleError(
-                f"The tokenizer in {folder} cannot be read ({error}). "
-                "Build the bundle again: `packshot model build SOURCE`."
-            ) from error
+    def __init__(self, bundle: Path) -> None:
+        """Load it.
+
+        Args:
+            bundle: The bundle's folder.
+
+        Raises:
+            BundleError: It cannot be read.
+        """
+        self._tokenizer = load_tokenizer(bundle)
         self.length = int(self._tokenizer.model_max_length)
+        self._added = frozenset(self._tokenizer.added_tokens_encoder)
+        self._has_vectors = has_vectors(self._added)
 
     def ids(self, texts: Sequence[str]) -> NDArray[np.int64]:
         """Give (texts, length) ids: padded, or cut, to the tokenizer's length."""
         encoded = self._tokenizer(
-            list(texts), padding="max_length", max_length=self.length, truncation=True
+            [self._written_out(text) for text in texts],
+            padding="max_length",
+            max_length=self.length,
+            truncation=True,
         )
         return np.asarray(encoded["input_ids"], dtype=np.int64)
 
@@ -39,3 +46,8 @@ class Tokenizer:
         (ids,) = self.ids([text])
         found = np.flatnonzero(ids == self._tokenizer.eos_token_id)
         return int(found[0]) if found.size else self.length - 1
+
+    def _written_out(self, text: str) -> str:
+        if not self._has_vectors:
+            return text
+        return write_out(text, self._tokenizer.tokenize(text), self._added)

@@ -26,6 +26,7 @@ from core.lifecycle.lookup import (
     join_in_flight,
     raise_lanes,
 )
+from core.model_input import ModelInput
 from core.models import NO_KEY, Batch, Generation, ImageParameters, Job
 from core.models.columns import new_id
 from core.pictures.formats import ORIGINAL
@@ -58,6 +59,8 @@ class Wanted:
     """Whether it may begin with the latents of a near prompt's image."""
     callback_url: str | None = None
     """Where its end is told; no part of what it is."""
+    reads: ModelInput = field(default_factory=ModelInput)
+    """What of it the bundle's model sees."""
 
     def fingerprint(self, bundle_revision: str) -> str:
         """Digest what decides this image, computed from the first step on."""
@@ -88,6 +91,7 @@ class Wanted:
             variant=self.variant,
             bundle_revision=bundle_revision,
             approximate=approximate,
+            reads=self.reads,
         )
 
     def job(self, digest: str) -> dict[str, Any]:

@@ -43,7 +43,7 @@ class Trial:
     def __init__(self, engine: Engine, manifest: Manifest, folder: Path, *, at_once: int) -> None:
         self.engine = engine
         # One of its own: the engine's is busy in the engine's thread.
-        self.end = Tokenizer(folder / "tokenizer").end
+        self.end = Tokenizer(folder).end
         self._manifest = manifest
         self._at_once = at_once
 

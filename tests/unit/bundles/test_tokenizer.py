@@ -1,4 +1,5 @@
 import json
+import unicodedata
 
 import pytest
 from hypothesis import given
@@ -13,6 +14,7 @@ from bundles.starter.tokenizer import (
     build_tokenizer,
     save_tokenizer,
 )
+from core.fingerprint import canonical_text
 
 TOKENIZER = build_tokenizer()
 
@@ -38,6 +40,49 @@ def test_the_captions_words_are_whole_tokens():
 
 def test_case_space_and_composition_do_not_matter():
     assert ids("  Café \n CHAIR\t") == ids("café chair") == ids("cafe\u0301 chair")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ΣΊΣΥΦΟΣ",
+        "ΜΠΛΕ ΚΑΦΈΣ ΣΑΣ",
+        "İSTANBUL IŞIK",
+        "КРАСНАЯ КРУЖКА Ё",
+        "GROẞE STRASSE",
+        "ԿԱՐՄԻՐ ԲԱԺԱԿ",
+        "ᲬᲘᲗᲔᲚᲘ ჭიქა",
+        "ꮳꮃꭹ ᏣᎳᎩ",
+        "كوب أحمر",
+        "ספל אדום",
+        "लाल मग ड़",
+        "แก้วสีแดง",
+        "红色 杯子",
+        "赤い　マグ ｶﾞ",
+        "빨간 머그 각",
+        "🎉 🇬🇷 👩‍👩‍👧",
+        "ǅ ǈ Ⅷ Ⓐ 𝐀 𐐀",
+        "a\x1cb\x1fc\x85d\u00a0e\u2028f\u200bg\ufeffh",
+        "\x1cA\x1d",
+        "e\u0301 \u212b \u2126 \ufb01",
+        "<|ENDOFTEXT|> <|endoftext|>",
+        "a<|endoftext|>\u0338",
+    ],
+)
+def test_a_folded_text_has_the_tokens_of_the_text(text: str):
+    assert ids(canonical_text(text)) == ids(text)
+
+
+@given(st.text(max_size=50))
+def test_any_folded_text_has_the_tokens_of_the_text(text: str):
+    assert ids(canonical_text(text)) == ids(text)
+
+
+@given(st.text(alphabet="aAßΣσςİıÅå<|endoftext|> \t\x1c\u0307\u0338\u0301", max_size=20))
+def test_texts_that_fold_to_one_have_the_same_tokens(text: str):
+    for other in (text.upper(), text.lower(), text.swapcase(), unicodedata.normalize("NFD", text)):
+        if canonical_text(text) == canonical_text(other):
+            assert ids(text) == ids(other)
 
 
 @given(st.text(max_size=200))

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.fingerprint import canonical_text, derived_seed, fingerprint, variant_seed
+from core.model_input import ModelInput
 
 REQUEST: dict[str, Any] = {
     "prompt": "a red mug",
@@ -35,6 +36,7 @@ def digest(**changes: Any) -> str:
         {"height": 64},
         {"steps": 21},
         {"guidance_scale": 3.5},
+        {"guidance_scale": 3.00001},
         {"scheduler": "euler"},
         {"seed": 0},
         {"variant": 2},
@@ -57,6 +59,41 @@ def test_composed_and_decomposed_letters_are_one():
 
 def test_without_guidance_the_negative_prompt_is_never_seen():
     assert digest(guidance_scale=1.0, negative_prompt="x") == digest(guidance_scale=0.5)
+
+
+def test_guidance_begins_right_above_one():
+    assert digest(guidance_scale=1.00001) != digest(guidance_scale=1.0)
+
+
+DISTILLED = ModelInput(embeds_guidance=True)
+
+
+def test_a_distilled_model_sees_every_guidance_scale_and_no_negative_prompt():
+    scales = (0.0, 0.5, 1.0, 3.0)
+    assert len({digest(guidance_scale=scale, reads=DISTILLED) for scale in scales}) == 4
+    for scale in scales:
+        one, other = (
+            digest(guidance_scale=scale, negative_prompt=text, reads=DISTILLED) for text in "xy"
+        )
+        assert one == other
+
+
+@pytest.mark.parametrize("text", ["a <Cat>", "A <cat>", "a  <Cat>", "a <CAT>!"])
+def test_what_a_tokenizer_was_taught_is_told_apart_by_how_it_is_written(text: str):
+    taught = ModelInput(taught=("<Cat>",))
+    assert digest(prompt=text, reads=taught) != digest(prompt="a <cat>", reads=taught)
+    assert digest(prompt="A  mug", reads=taught) == digest(prompt="a mug", reads=taught)
+
+
+@pytest.mark.parametrize("token", ["<|startoftext|>", "<|endoftext|>"])
+def test_clips_special_tokens_are_told_apart_too(token: str):
+    assert canonical_text(f"A {token}") != canonical_text(f"A {token.upper()}")
+    assert canonical_text(f"A {token}\u0338") != canonical_text(f"A {token[:-1]}\u226f")
+
+
+def test_a_seed_and_a_variant_are_the_seed_that_they_make():
+    assert digest(seed=7, variant=3) == digest(seed=8, variant=2) == digest(seed=9, variant=1)
+    assert digest(seed=2**63 - 1, variant=2) == digest(seed=0, variant=1)
 
 
 @given(st.text())

@@ -36,6 +36,7 @@ class ArithmeticModel:
         "steps_offset": 1,
     }
     embeds_guidance = False
+    taught = ()
     precision = "f32"
     feature_caching = None
     alignment = None

@@ -1,0 +1,52 @@
+"""How a bundle's model reads requests, from the files of the bundle.
+
+The API reads them too, so nothing here imports a model library.
+"""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from core.errors import BundleError
+from core.fingerprint import SPECIAL_TOKENS
+from core.model_input import ModelInput
+
+_LETTERS = re.compile(r"[\w\s<=>]")
+"""What folding may change: letters, white space, and marks that an accent can join."""
+
+
+def read_model_input(bundle: Path) -> ModelInput:
+    """Find out what a bundle's model sees of a request.
+
+    Args:
+        bundle: Its folder; what it lacks is taken as Stable Diffusion has it.
+
+    Raises:
+        BundleError: A file cannot be read.
+    """
+    unet = _read(bundle / "unet" / "config.json")
+    tokenizer = _read(bundle / "tokenizer" / "tokenizer.json")
+    added = [str(one.get("content")) for one in tokenizer.get("added_tokens", ())]
+    return ModelInput(
+        taught=tuple(filter(_is_taught, added)),
+        embeds_guidance=unet.get("time_cond_proj_dim") is not None,
+    )
+
+
+def _is_taught(token: str) -> bool:
+    """Tell whether a tokenizer has more than CLIP's tokens; some pad with a punctuation mark."""
+    return token not in SPECIAL_TOKENS and _LETTERS.search(token) is not None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        content: dict[str, Any] = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise BundleError(
+            f"{path} cannot be read ({error}). "
+            "Build the bundle again: `packshot model build SOURCE`."
+        ) from error
+    return content
