@@ -1,6 +1,5 @@
 """Whether a tier of text embeddings in Redis would pay: encoding a text against fetching it."""
 
-import os
 import statistics
 import tempfile
 import time
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.report import show, spread
+from core.cpus import usable_cpus
 
 STARTER = Path("bundles/starter/weights/text_encoder")
 
@@ -73,7 +73,7 @@ def _encoder(folder: Path) -> Callable[[], Any]:
 
     ids = np.ones((1, 77), dtype=np.int64)
     properties = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
-    properties["INFERENCE_NUM_THREADS"] = str(len(os.sched_getaffinity(0)))
+    properties["INFERENCE_NUM_THREADS"] = str(usable_cpus())
     model = convert_text_encoder(folder)
     request = ov.Core().compile_model(model, "CPU", properties).create_infer_request()
     return lambda: request.infer({"input_ids": ids})[0]

@@ -11,6 +11,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from core.cpus import usable_cpus
+
 
 def machine() -> dict[str, Any]:
     """Describe what the figures were measured on."""
@@ -21,7 +23,7 @@ def machine() -> dict[str, Any]:
             break
     return {
         "cpu": model,
-        "cores": len(os.sched_getaffinity(0)),
+        "cores": usable_cpus(),
         "load_before": round(os.getloadavg()[0], 2),
         "python": platform.python_version(),
     }

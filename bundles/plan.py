@@ -4,16 +4,21 @@ Nothing here loads a model library: `packshot model list` reads plans too.
 """
 
 import hashlib
+import json
 import os
 import platform
+from collections.abc import Mapping
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import structlog
 from pydantic import Field, ValidationError
 
+from bundles.processor import read_instruction_sets
 from bundles.records import Record
+from core.cpus import cpu_quota, usable_cpus
 from core.errors import first_line
 
 log = structlog.get_logger(__name__)
@@ -39,14 +44,32 @@ class Plan(Record):
 class Machine(Record):
     """What a plan holds for."""
 
-    cpu: str = Field(description="The processor's name.")
-    cores: int = Field(ge=1, description="CPUs that this process may use.")
+    cpu: str = Field(
+        description="The processor's name, for people: virtual machines of many kinds share one."
+    )
+    cores: int = Field(ge=1, description="CPUs that this process may run on.")
+    quota: float | None = Field(
+        None, description="CPUs' time that its container may use; None: no limit."
+    )
+    instruction_sets: tuple[str, ...] = Field(
+        (), description="Those that the models' kernels are chosen by."
+    )
     openvino: str = Field(description="OpenVINO's version.")
 
     @property
     def key(self) -> str:
-        """A short name for files."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:12]
+        """A short name for files, of what decides how fast a plan is."""
+        return _digest(self.model_dump(exclude={"cpu"}))
+
+    @property
+    def kernels(self) -> str:
+        """A short name of what decides which kernels compute, whatever the cores."""
+        return _digest(self.model_dump(include={"instruction_sets", "openvino"}))
+
+    @property
+    def threads(self) -> int:
+        """Threads that it pays to have."""
+        return self.cores if self.quota is None else usable_cpus(self.cores, quota=self.quota)
 
 
 class TunedPlan(Record):
@@ -66,8 +89,16 @@ class TunedPlan(Record):
 def this_machine() -> Machine:
     """Describe the machine, as far as this process may use it."""
     return Machine(
-        cpu=_processor(), cores=len(os.sched_getaffinity(0)), openvino=version("openvino")
+        cpu=_processor(),
+        cores=len(os.sched_getaffinity(0)),
+        quota=cpu_quota(),
+        instruction_sets=read_instruction_sets(),
+        openvino=version("openvino"),
     )
+
+
+def _digest(fields: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def _processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:

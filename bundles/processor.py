@@ -1,10 +1,14 @@
 """What this machine's processor lacks for a bundle to be fast."""
 
+import re
 from collections.abc import Collection
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 CPUINFO = Path("/proc/cpuinfo")
+
+_KERNELS = re.compile(r"sse4_2|fma|f16c|avx\w*|amx_\w+|asimd\w*|fphp|sve\w*|sme\w*|i8mm|bf16")
+"""Names of instruction sets that kernels of models are written for, as Linux calls them."""
 
 VECTORS = {"avx512f"}
 INT8 = {"avx512_vnni", "avx_vnni", "amx_int8"}
@@ -17,13 +21,26 @@ def read_features(cpuinfo: Path = CPUINFO) -> frozenset[str]:
 
     Empty where the system does not say, or is another one.
     """
+    return _read(cpuinfo, "flags")
+
+
+def read_instruction_sets(cpuinfo: Path = CPUINFO) -> tuple[str, ...]:
+    """Give the instruction sets that decide how models are computed, in the order of the alphabet.
+
+    Of x86-64 and of Arm; what else the processor can, and what it is called, decides nothing.
+    """
+    features = _read(cpuinfo, "flags") | _read(cpuinfo, "Features")
+    return tuple(sorted(filter(_KERNELS.fullmatch, features)))
+
+
+def _read(cpuinfo: Path, field: str) -> frozenset[str]:
     try:
         lines = cpuinfo.read_text(encoding="utf-8").splitlines()
     except OSError:
         return frozenset()
     for line in lines:
         name, _, value = line.partition(":")
-        if name.strip() == "flags":
+        if name.strip() == field:
             return frozenset(value.split())
     return frozenset()
 

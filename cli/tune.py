@@ -22,6 +22,7 @@ from cli.errors import UsageError
 from cli.quiet import quieten
 from cli.starter import bundle_folder
 from cli.tune_chart import Point, draw
+from core.cpus import usable_cpus
 from core.errors import BundleError, last_line
 from core.settings import Settings, get_settings
 from local.lock import running
@@ -158,7 +159,7 @@ def _bench(
             folder,
             device=settings.device,
             cache=cache,
-            precision=inference_precision(settings, manifest),
+            precision=inference_precision(settings, manifest, folder=folder),
             pinning=settings.inference_pinning,
             decode_tile=settings.decode_tile,
         )
@@ -179,8 +180,8 @@ def _search(
     )
     from worker.tuning.search import Sample, best, search  # noqa: PLC0415
 
-    allowed = os.sched_getaffinity(0)
-    cores = physical_cores(allowed)
+    logical = usable_cpus()
+    cores = min(logical, physical_cores(os.sched_getaffinity(0)))
     bound = float("inf")
     if latency_bound is not None:
         bound = (latency_bound - decoding) / manifest.defaults.steps
@@ -202,7 +203,7 @@ def _search(
         results = search(
             candidates(cores),
             variants=[
-                partial(with_threads, cores=cores, logical=len(allowed)),
+                partial(with_threads, cores=cores, logical=logical),
                 with_fixed_shapes,
             ],
             measure=measure,

@@ -139,10 +139,13 @@ class Settings(BaseSettings):
     inference_precision: Literal["auto", "f32", "bf16"] = Field(
         default="auto",
         description="What the UNet and the decoder are computed in; auto is f32 for a bundle built "
-        "as fp32, else bf16 where the CPU has it.",
+        "as fp32, bf16 for one built as that where the CPU has it, else the faster of those whose "
+        "output is near to f32's, as measured at the first start.",
     )
     inference_threads: int = Field(
-        default=0, ge=0, description="Threads of the UNet; 0 lets OpenVINO choose."
+        default=0,
+        ge=0,
+        description="Threads of the UNet; 0 lets OpenVINO choose, within a container's CPU quota.",
     )
 
     inference_streams: PositiveInt = Field(

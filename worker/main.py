@@ -16,6 +16,7 @@ from bundles.processor import read_features
 from catalogue.renditions.store import Renditions
 from core import cache_ledger
 from core.broker import open_broker
+from core.cpus import usable_cpus
 from core.database import DATABASE_ERRORS, Database
 from core.flusher import Flusher
 from core.lifecycle import serving
@@ -114,7 +115,7 @@ def _serve(settings: Settings, load: Load) -> int:
             database=database,
             storage=storage,
             credentials=credentials,
-            at_once=len(os.sched_getaffinity(0)),
+            at_once=usable_cpus(),
         ),
         credentials=credentials,
     )

@@ -16,6 +16,7 @@ from bundles.manifest import BlockCache, DeepCache, load_manifest, variant_folde
 from bundles.model_input import read_model_input
 from bundles.plan import Plan
 from bundles.step_plan import FULL
+from core.cpus import quota_threads
 from core.errors import BundleError, last_line
 from core.settings import Settings
 from worker.features import load_alignment
@@ -233,6 +234,7 @@ class Pipeline:
         return decode_tiled(self._decode, latents, tile=self._tile, scale=self.vae_scale_factor)
 
     def _latency(self, threads: int) -> dict[str, Any]:
+        threads = threads or quota_threads()
         properties = self._properties | {"PERFORMANCE_HINT": "LATENCY"}
         return properties | ({"INFERENCE_NUM_THREADS": threads} if threads else {})
 

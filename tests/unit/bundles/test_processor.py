@@ -2,7 +2,7 @@
 
 import pytest
 
-from bundles.processor import read_features, shortcomings
+from bundles.processor import read_features, read_instruction_sets, shortcomings
 
 SERVER = {"avx2", "avx512f", "avx512_vnni", "avx512_bf16"}
 DESKTOP = {"avx2", "avx_vnni"}
@@ -46,3 +46,26 @@ def test_other_systems_say_nothing(tmp_path, text):
     file.write_text(text)
     assert read_features(file) == frozenset()
     assert read_features(tmp_path / "absent") == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("cpuinfo", "expected"),
+    [
+        (
+            "model name\t: KVM\nflags\t\t: fpu sse4_2 avx avx2 fma f16c md_clear hypervisor\n",
+            ("avx", "avx2", "f16c", "fma", "sse4_2"),
+        ),
+        (
+            "flags: avx512f avx512_bf16 amx_bf16 amx_tile rdtscp\n",
+            ("amx_bf16", "amx_tile", "avx512_bf16", "avx512f"),
+        ),
+        (
+            "Features\t: fp asimd crc32 fphp asimdhp sve bf16\n",
+            ("asimd", "asimdhp", "bf16", "fphp", "sve"),
+        ),
+        ("", ()),
+    ],
+)
+def test_only_instruction_sets_of_kernels_are_told(tmp_path, cpuinfo: str, expected):
+    (tmp_path / "cpuinfo").write_text(cpuinfo)
+    assert read_instruction_sets(tmp_path / "cpuinfo") == expected

@@ -1,5 +1,6 @@
 """The plan that a worker follows."""
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from bundles.manifest import Manifest
-from bundles.plan import Machine, Plan, TunedPlan, find_plan, save_plan, this_machine
+from bundles.plan import Machine, Plan, TunedPlan, find_plan, newest_plan, save_plan, this_machine
 from core.settings import Settings
 from worker.plan import plan_for
 
@@ -54,7 +55,7 @@ def test_without_a_plan_the_settings_decide(settings):
 
 
 def test_without_a_plan_the_bundle_proposes_streams_but_none_without_a_core(settings):
-    cores = this_machine().cores
+    cores = this_machine().threads
     eager = BUNDLE.model_copy(update={"streams": cores + 1})
     assert plan_for(settings(), eager).streams == cores
     assert plan_for(settings(inference_streams=1), eager).streams == 1
@@ -95,3 +96,49 @@ def test_a_damaged_plan_is_ignored_and_said(settings, tmp_path, content: str):
     with capture_logs() as logs:
         assert plan_for(settings(), BUNDLE) == Plan()
     assert "packshot tune" in logs[0]["event"]
+
+
+HERE = Machine(
+    cpu="Virtual CPU", cores=64, quota=2.5, instruction_sets=("avx2", "fma"), openvino="2026.4"
+)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"cores": 32},
+        {"quota": None},
+        {"quota": 2.0},
+        {"instruction_sets": ("avx2", "avx512f", "fma")},
+        {"openvino": "2026.5"},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_a_plan_holds_for_what_decides_how_fast_it_is(tmp_path, changes):
+    save_plan(tmp_path, tuned(machine=HERE))
+    assert find_plan(tmp_path, REVISION, HERE) is not None
+    assert find_plan(tmp_path, REVISION, HERE.model_copy(update=changes)) is None
+
+
+def test_what_a_processor_is_called_decides_nothing(tmp_path):
+    save_plan(tmp_path, tuned(machine=HERE))
+    assert find_plan(tmp_path, REVISION, HERE.model_copy(update={"cpu": "KVM"})) is not None
+
+
+def test_a_quota_counts_as_cores(settings):
+    eager = BUNDLE.model_copy(update={"streams": 8})
+    assert plan_for(settings(), eager, HERE).streams == 3
+    assert plan_for(settings(), eager, HERE.model_copy(update={"quota": None})).streams == 8
+
+
+def test_the_kernels_of_a_machine_do_not_depend_on_its_cores():
+    assert HERE.kernels == HERE.model_copy(update={"cores": 2, "quota": None}).kernels
+    assert HERE.kernels != HERE.model_copy(update={"openvino": "2026.5"}).kernels
+
+
+def test_plans_of_earlier_versions_are_read_still(tmp_path):
+    path = save_plan(tmp_path, tuned())
+    plan = json.loads(path.read_text())
+    plan["machine"] = {"cpu": "An old CPU", "cores": 2, "openvino": "2026.4"}
+    path.write_text(json.dumps(plan))
+    assert newest_plan(tmp_path, REVISION).machine.cpu == "An old CPU"
