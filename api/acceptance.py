@@ -17,7 +17,7 @@ from api.schemas import BatchFields, Fields, JobRequest
 from catalogue.channels import Channel, find_channel
 from catalogue.checks import check_prompt, check_variants
 from catalogue.issues import Issues
-from catalogue.naming import name_files
+from catalogue.naming import name_files, tell_renamed
 from catalogue.order import check_parameters, examine, seed_of
 from catalogue.prompts import cut_off_warning
 from catalogue.sheet import Sheet
@@ -121,6 +121,7 @@ def accept_batch(
         columns=list(order.columns),
         warnings=[
             *map(dict, order.warnings),
+            *renamed(wanted, fields),
             *({**note, "note": True} for note in order.notes),
         ],
         reading=sheet.reading.document(),
@@ -225,6 +226,13 @@ def agrees(asked: bool | None, key: ApiKey, settings: Settings) -> bool:
         return False
     said = (one for one in (asked, key.approximate) if one is not None)
     return next(said, settings.approximate)
+
+
+def renamed(wanted: Sequence[Wanted], fields: Fields) -> Sequence[dict[str, Any]]:
+    """Give the warnings of SKUs that files' names cannot hold; a template's names are its own."""
+    if fields.file_name is not None:
+        return []
+    return [issue.document() for issue in tell_renamed(wanted)]
 
 
 def channels_of(fields: Fields) -> Sequence[Channel]:

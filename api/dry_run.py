@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlmodel import Session
 
-from api.acceptance import Terms, channels_of, check_callback
+from api.acceptance import Terms, channels_of, check_callback, renamed
 from api.bundle import Bundle
 from api.schemas import BatchFields
 from api.sheet_schemas import (
@@ -105,7 +105,7 @@ def report(
         ],
         errors=_warnings(issues.documents()),
         errors_left_out=issues.left_out,
-        warnings=_warnings(order.warnings),
+        warnings=_warnings([*order.warnings, *renamed(wanted, fields)]),
         notes=_warnings(order.notes),
     )
 

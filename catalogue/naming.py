@@ -1,12 +1,15 @@
 """The names of images' files, by channel: written and checked before anything is queued."""
 
+import re
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from catalogue.channels import Channel
 from catalogue.file_names import Names, plain, safe
-from catalogue.issues import Issues
+from catalogue.issues import Issue, Issues
 from catalogue.templates import PromptTemplate, TemplateProblemError
 from core.lifecycle.submission import Wanted
 from core.pictures.formats import ORIGINAL, Format
@@ -53,6 +56,43 @@ def name_files(
         for one, files in zip(wanted, named, strict=True):
             files[target.name] = writer(one)
     return [replace(one, files=files) for one, files in zip(wanted, named, strict=True)]
+
+
+def tell_renamed(wanted: Sequence[Wanted]) -> list[Issue]:
+    """Say which SKUs stand otherwise in the names of their files, because those cannot hold them.
+
+    Args:
+        wanted: The images, named without a template.
+    """
+    found: dict[str, dict[str, tuple[str, int | None]]] = {_ANY: {}, _PLAIN: {}}
+    for one in wanted:
+        sku = unicodedata.normalize("NFC", one.sku)
+        for name in one.files.values():
+            slot = _SLOT.fullmatch(name)
+            written = slot[1] if slot else name.rpartition("_")[0]
+            takes = _PLAIN if slot else _ANY
+            # A product that stands there twice adds its line to its name.
+            if written != sku and not name.startswith(f"{sku}_"):
+                found[takes].setdefault(one.sku, (written, one.line))
+    return [_say_renamed(takes, renamed) for takes, renamed in found.items() if renamed]
+
+
+_ANY = "Names of files take letters, digits, `_`, `-` and `.`, and no names of Windows devices"
+_PLAIN = "Amazon's names of files take a to z, digits and `_`, and no names of Windows devices"
+_SLOT = re.compile(r"(.+)\.PT\d\d\.\w+")
+_SHOWN = 3
+
+
+def _say_renamed(takes: str, renamed: Mapping[str, tuple[str, int | None]]) -> Issue:
+    shown = ", ".join(
+        f"{sku!r} as {written!r}" + (f" (line {line})" if line else "")
+        for sku, (written, line) in islice(renamed.items(), _SHOWN)
+    )
+    more = ", …" if len(renamed) > _SHOWN else ""
+    number = "1 SKU is" if len(renamed) == 1 else f"{len(renamed):,} SKUs are"
+    line = next(iter(renamed.values()))[1]
+    message = f"{takes}: {number} written otherwise, {shown}{more}."
+    return Issue(line=line, column="sku", message=message)
 
 
 _Writer = Callable[[Wanted], str]
@@ -133,6 +173,13 @@ class _Slots:
     def __call__(self, one: Wanted) -> str:
         """Write the name of one image; what is wrong with it is noted."""
         product = plain(one.sku.replace(".", "_")) or f"line{one.line or 0}"
+        if not _is_recognisable(one.sku):
+            self.issues.add(
+                f"{one.sku!r} cannot be in the names that {self.target.name} takes: a to z, digits "
+                "and `_`. Nobody could tell whose image it is. Give the product another SKU, or "
+                "the request a `file_name` template.",
+                line=one.line, column="sku",
+            )  # fmt: skip
         owner = self._owners.setdefault(product.casefold(), one)
         if owner.sku != one.sku:
             self.issues.add(
@@ -150,6 +197,13 @@ class _Slots:
                 line=one.line, column="sku",
             )  # fmt: skip
         return f"{product}.PT{slot:02}.{self.target.format.extension}"
+
+
+def _is_recognisable(sku: str) -> bool:
+    """Tell whether most letters and digits of a SKU are ASCII."""
+    letters = [letter for letter in sku if letter.isalnum()]
+    kept = sum(letter.isascii() for letter in letters)
+    return kept > 0 and 2 * kept >= len(letters)
 
 
 def _same_name(name: str, first: Wanted, second: Wanted) -> str:

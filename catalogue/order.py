@@ -14,6 +14,7 @@ from catalogue.photographs import note_photographs
 from catalogue.platforms.fields import LOOK, note
 from catalogue.prompts import Prompts, cut_off_warning, missing_columns, shortened_title
 from catalogue.sheet import Row, Sheet, Source
+from catalogue.skus import find_destroyed
 from catalogue.tokens import TokenLimit
 from core.fingerprint import sku_seed
 from core.lifecycle.submission import Wanted
@@ -86,6 +87,10 @@ def examine(
         notes=notes,
     )
     _warn_of_unnamed(prompts.unnamed, warnings)
+    for issue in find_destroyed(
+        ((row.line, values["sku"]) for row, values, _ in rows), columns.get("sku", "sku")
+    ):
+        warnings.add(issue.message, line=issue.line, column=issue.column)
     order = Order(
         columns=sheet.columns,
         wanted=[

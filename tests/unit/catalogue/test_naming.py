@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from catalogue.channels import find_channel
 from catalogue.issues import Issues
-from catalogue.naming import name_files
+from catalogue.naming import name_files, tell_renamed
 from tests.integration.shop import wanted
 
 TEMPLATE = "{{ sku }}_{{ number }}.{{ extension }}"
@@ -135,3 +135,46 @@ def test_good_names_are_safe_and_each_is_there_once(rows, template):
             assert not set(name) & set('/\\:*?"<>|\0\n ')
             assert not name.startswith((".", "-"))
             assert len(name.encode()) < 200
+
+
+def renamed(rows, *channels):
+    """Name files, and give what is said of SKUs that they cannot hold."""
+    images = [wanted(sku=sku, variant=1, line=line) for sku, line in rows]
+    found = name_files(images, [find_channel(one) for one in channels], None, Issues())
+    return [(issue.line, issue.message) for issue in tell_renamed(found)]
+
+
+@pytest.mark.parametrize("sku", ["日本", "日本-1", "красная", "***"])
+def test_a_sku_that_amazons_names_cannot_hold_is_refused(sku):
+    _, issues = named([(sku, 1, 7)], "amazon_secondary")
+    (issue,) = issues
+    assert (issue["line"], issue["column"]) == (7, "sku")
+    assert f"{sku!r} cannot be in the names" in issue["message"]
+    assert named([(sku, 1, 7)], "amazon_secondary", template="{{ line }}")[1] == []
+
+
+@pytest.mark.parametrize(
+    ("sku", "written"),
+    [
+        ("GRÜN-1", "GR_N_1"),
+        ("CON", "_CON"),
+        ("com1.x", "com1_x"),
+        ("A-1", "A_1"),
+        ("A.PT01", "A_PT01"),
+    ],
+)
+def test_a_sku_that_amazons_names_hold_otherwise_is_told(sku, written):
+    names, issues = named([(sku, 1, 2)], "amazon_secondary")
+    assert (names["amazon_secondary"], issues) == ([f"{written}.PT01.jpg"], [])
+    told = [text for _, text in renamed([(sku, 2)], "amazon_secondary") if "Amazon" in text]
+    assert f"1 SKU is written otherwise, {sku!r} as {written!r} (line 2)." in told[0]
+
+
+def test_skus_that_other_names_hold_otherwise_are_told_once():
+    rows = [("shoe 42/43", 2), ("MUG-1_a.b", 3), ("Überzug", 4), ("nul", 5), ("x:y", 6), ("/a", 7)]
+    ((line, message),) = renamed(rows, "walmart", "web")
+    assert line == 2
+    assert "4 SKUs are written otherwise, 'shoe 42/43' as 'shoe-42-43' (line 2)" in message
+    assert message.endswith(", ….")
+    assert renamed([("MUG", 2), ("MUG", 3)], "web") == []
+    assert renamed([("A", 2)]) == []
