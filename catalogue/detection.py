@@ -24,6 +24,8 @@ _CLOSE = 0.08
 """Two readings whose ratings are nearer than this cannot be told apart."""
 _FEW = 6
 """Letters that are too few to be sure of a language."""
+_FEWEST = 3
+"""Letters that are too few to tell any language."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,8 +66,11 @@ def guess(content: bytes, escaped: str) -> Guess | None:
         rating - other < _CLOSE and sample.decode(second, "replace") != best
         for other, second in fitting[1:]
     )
-    few = sum(letter > "\x7f" for letter in best) < _FEW
-    return Guess(encoding=name, is_east_asian=is_east_asian, sure=not near and not few)
+    letters = sum(letter > "\x7f" for letter in best)
+    if letters < _FEWEST and name != "cp1252":
+        return None
+    sure = not near and letters >= _FEW
+    return Guess(encoding=name, is_east_asian=is_east_asian, sure=sure)
 
 
 def _lines(escaped: str) -> Iterator[str]:

@@ -100,6 +100,11 @@ def test_an_encoding_that_cannot_be_told_is_named_with_its_byte_and_line():
     assert "CSV UTF-8" in error.detail
 
 
+@pytest.mark.parametrize("letters", [b"\x81\xe9", b"\x8f\xb5", b"\x9d"])
+def test_two_letters_tell_no_encoding(letters):
+    assert "cannot be told" in refusal(b"sku,prompt\nA," + letters + b"\n").detail
+
+
 def test_broken_utf_8_after_its_mark_is_not_guessed():
     error = refusal(b"\xef\xbb\xbfsku,prompt\nA,caf\xe9\n")
     assert "line 2" in error.detail
