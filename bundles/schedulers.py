@@ -23,6 +23,9 @@ TRIED = (1, 2, 3, 4, 8, 20, 30, 50, 150)
 """Numbers of steps that are tried; between one that works and one that does not, the border is
 looked for."""
 
+CHANNELS = 4
+"""Of latents that are denoised to try a scheduler."""
+
 
 def make_scheduler(name: str, config: Mapping[str, Any]) -> Any:
     """Make a scheduler of a model's `scheduler_config.json`, as `from_config` does.
@@ -49,10 +52,6 @@ def step_arguments(scheduler: Any, generator: torch.Generator) -> dict[str, Any]
     """
     accepted = inspect.signature(scheduler.step).parameters
     return {"generator": generator} if "generator" in accepted else {}
-
-
-CHANNELS = 4
-"""Of latents that are denoised to try a scheduler."""
 
 
 def try_scheduler(name: str, config: Mapping[str, Any]) -> tuple[StepLimits | None, str]:
