@@ -4,10 +4,10 @@ import re
 from functools import lru_cache
 
 from catalogue.attributes import folded, is_size, meaning_of
-from catalogue.colours import name_numbers, spelled_out
+from catalogue.colours import colour_of, name_numbers, spelled_out
 from catalogue.markup import plain_name
 from catalogue.vocabulary.attributes import NUMBERED
-from catalogue.vocabulary.noise import AVAILABILITY, NOTHING
+from catalogue.vocabulary.noise import AVAILABILITY, INSTRUCTIONS, NOTHING
 
 LONGEST_VALUE = 500
 """Characters that are looked at."""
@@ -57,7 +57,11 @@ def _clean(value: str, *, colour: bool) -> str:
         text = _COLOUR_SYSTEM.sub(" ", name_numbers(text))
     text = _BRACKETS.sub(_of_brackets, _PRICE.sub(" ", _PERCENT.sub("", text)))
     parts = [one for part in _SEPARATORS.split(text) if (one := _of_part(part, colour=colour))]
-    return " and ".join(dict.fromkeys(parts))
+    # One colour in several languages is one: `Blue/Blau/Bleu`.
+    once: dict[str, str] = {}
+    for part in parts:
+        once.setdefault(colour_of(part) or folded(part), part)
+    return " and ".join(once.values())
 
 
 def listed_values(value: str) -> list[str]:
@@ -74,10 +78,17 @@ def _of_brackets(found: re.Match[str]) -> str:
 
 def _of_part(part: str, *, colour: bool) -> str:
     text = folded(part)
-    if text in NOTHING or is_size(text) or _is_availability(text) or _NUMBERED.fullmatch(text):
+    if (
+        text in NOTHING
+        or text.startswith(INSTRUCTIONS)
+        or is_size(text)
+        or _is_availability(text)
+        or _NUMBERED.fullmatch(text)
+    ):
         return ""
     # Codes stand before or behind the words: `01 Black`, `Noir 012`.
     words = [word for word in part.split() if not _CODE.fullmatch(word)]
+    words = [word for at, word in enumerate(words) if not at or word != words[at - 1]]
     if colour:
         words = [spelled_out(word) for word in words]
     kept = " ".join(words).strip(" -–—:*.,/#&+")

@@ -35,3 +35,10 @@ AVAILABILITY = (
     "pre-order", "preorder", "pre order", "vorbestell", "backorder", "coming soon", "discontinued",
 )  # fmt: skip
 """Whatever has one of them inside says whether it can be had."""
+
+INSTRUCTIONS = (
+    "see ", "siehe ", "voir ", "please ", "bitte ", "choose ", "select ", "pick ", "as shown",
+    "as pictured", "available in", "erhältlich in", "disponible", "wie abgebildet", "various ",
+    "assorted ",
+)  # fmt: skip
+"""What begins with one of them tells the buyer what to do, not what is seen."""

@@ -11,7 +11,8 @@ from catalogue.values import clean, listed_values
         "N/A", "n.a.", "-", "None", "See product page", "as shown", "Default Title", "TBD",
         "Various", "0", "1", "012", "Color 1", "Colour #2", "Farbe 3", "Style B", "XL", "38",
         "Wählen", "🔴",
-        "", "Assorted colours", "(sold out)", "RAL 9010", "A", "12,50 €",
+        "", "Assorted colours", "siehe Produktseite", "Please choose", "Available in 3 colours",
+        "(sold out)", "RAL 9010", "A", "12,50 €",
     ],
 )  # fmt: skip
 def test_placeholders_numbers_and_sizes_are_no_colour(value):
@@ -32,6 +33,9 @@ def test_placeholders_numbers_and_sizes_are_no_colour(value):
         ("Black / M", "Black"),
         ("Black | White", "Black and White"),
         ("Red (sold out)", "Red"),
+        ("Blue/Blau/Bleu", "Blue"),
+        ("red red", "red"),
+        ("Rouge / Red / White", "Rouge and White"),
         ("Black - ausverkauft", "Black"),
         ("Red 🔴", "Red"),
         ("Red (+$10)", "Red"),
