@@ -28,7 +28,7 @@ from bundles.manifest import (
     save_manifest,
     variant_folder,
 )
-from bundles.order import CONVERSION, GivenDefaults
+from bundles.order import CONVERSION, GivenDefaults, Verify
 from bundles.progress import Progress
 from bundles.resources import require_disk
 from bundles.schedulers import read_working_profile, with_schedulers
@@ -68,6 +68,7 @@ def adopt(
     size: Size | None,
     say: Progress,
     defaults: GivenDefaults | None = None,
+    verify: Verify | None = None,
 ) -> Manifest:
     """Make a bundle of a folder in the Hub's OpenVINO layout.
 
@@ -77,7 +78,7 @@ def adopt(
 
     Raises:
         BundleError: A part is missing, cannot be read, or has fixed shapes; or the models must be
-            copied and the disk is too small.
+            copied and the disk is too small; or `verify` refuses the bundle.
     """
     configuration = read_configuration(folder, vae="vae_decoder")
     for part in NEEDED:
@@ -113,6 +114,8 @@ def adopt(
         write_json(read_json(folder / INDEX), workshop.bundle / INDEX)
         manifest = with_schedulers(manifest, workshop.bundle)
         save_manifest(manifest, workshop.bundle)
+        if verify is not None:
+            verify(workshop.bundle, manifest, folder, say)
         workshop.finish()
     return manifest
 

@@ -88,10 +88,9 @@ def read_text_encoder(folder: Path) -> Config:
 
 def _read_denoiser(source: Path) -> tuple[Config, Config]:
     """Read UNet and scheduler, both corrected as their pipeline's constructor does it."""
-    index = read_json(source / INDEX)
-    kind = getattr(diffusers, pipeline_kind(index))
+    kind = getattr(diffusers, pipeline_kind(read_json(source / INDEX)))
     unet = _empty(UNet2DConditionModel, source / "unet")
-    scheduler = _own_scheduler(index, source / "scheduler" / SCHEDULER_FILE)
+    scheduler = _own_scheduler(source)
     with warnings.catch_warnings():
         # It says of each correction that the file should be changed.
         warnings.simplefilter("ignore")
@@ -106,18 +105,29 @@ def _read_denoiser(source: Path) -> tuple[Config, Config]:
     return _plain(pipeline.unet.config), config
 
 
-def _own_scheduler(index: Mapping[str, Any], path: Path) -> Any:
-    """Make the scheduler that a model comes with: of the class in its index, as diffusers does."""
-    config = read_json(path)
-    entry = index.get("scheduler")
+def scheduler_class(source: Path) -> Any:
+    """Return the class of the scheduler that a model comes with: its index names it.
+
+    Raises:
+        BundleError: diffusers has no such class.
+    """
+    path = source / "scheduler" / SCHEDULER_FILE
+    entry = read_json(source / INDEX).get("scheduler")
     name = entry[1] if isinstance(entry, list) and len(entry) == 2 else None
-    name = name or config.get("_class_name")
+    name = name or read_json(path).get("_class_name")
     kind = getattr(diffusers, str(name), None)
     if kind is None or not hasattr(kind, "from_config"):
         raise BundleError(
             f"{path} is of the class {name}, which diffusers {diffusers.__version__} does not "
             "have: save the model with a scheduler of diffusers, such as DDIMScheduler"
         )
+    return kind
+
+
+def _own_scheduler(source: Path) -> Any:
+    path = source / "scheduler" / SCHEDULER_FILE
+    config = read_json(path)
+    kind = scheduler_class(source)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -35,7 +35,8 @@ def require_resources(
         BundleError: One of them is.
     """
     largest = max(4 * one.parameters for one in weights.values())
-    needed = CONVERT * largest
+    # At the end diffusers draws with all parts at once.
+    needed = max(CONVERT * largest, sum(4 * one.parameters for one in weights.values()))
     if precision == "int8":
         needed = max(needed, QUANTISE * 4 * weights["unet"].parameters)
     require_memory(int(needed) + PROGRAM, "build the bundle")

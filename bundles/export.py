@@ -9,7 +9,7 @@ from bundles.description import Size, describe
 from bundles.features.order import CachingOrder
 from bundles.features.variants import make_variants
 from bundles.manifest import BlockCache, Manifest, TokenMergingPlan, save_manifest
-from bundles.order import GivenDefaults, Precision, VaePrecision, check, take_order
+from bundles.order import GivenDefaults, Precision, VaePrecision, Verify, check, take_order
 from bundles.progress import Progress, Silent
 from bundles.records import Record
 from bundles.revision import revision_of
@@ -32,6 +32,7 @@ def build(
     caching: CachingOrder | None = None,
     vae: VaePrecision = "float",
     defaults: GivenDefaults | None = None,
+    verify: Verify | None = None,
     say: Progress | None = None,
 ) -> Manifest:
     """Make a bundle from a diffusers folder or Hub id of a Stable Diffusion model.
@@ -60,11 +61,13 @@ def build(
         vae: How the VAE decoder is stored and computed.
         defaults: Steps, guidance scale and scheduler that requests get which name none, and that
             calibration draws with; by default what the model's own files say.
+        verify: Looks at the finished bundle before it is published; None: nobody does.
         say: Hears how far it is.
 
     Raises:
         BundleError: The source is no such model, is not complete, or cannot do the size; the
-            options contradict each other; the target exists; memory or disk are too small.
+            options contradict each other; the target exists; memory or disk are too small; or
+            `verify` refuses the bundle.
     """
     if target.exists() and not replace:
         raise BundleError(f"{target} exists: choose another folder, or allow replacing it")
@@ -77,7 +80,14 @@ def build(
                 "caching are decided: leave these options out, or give the original model"
             )
         return adopt(
-            folder, target, source=str(source), name=name, size=size, defaults=defaults, say=say
+            folder,
+            target,
+            source=str(source),
+            name=name,
+            size=size,
+            defaults=defaults,
+            verify=verify,
+            say=say,
         )
     order = take_order(
         folder,
@@ -118,5 +128,7 @@ def build(
         )
         manifest = with_schedulers(manifest, workshop.bundle)
         save_manifest(manifest, workshop.bundle)
+        if verify is not None:
+            verify(workshop.bundle, manifest, folder, say)
         workshop.finish()
     return manifest

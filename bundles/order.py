@@ -1,5 +1,6 @@
 """What is to be built, found possible before anything is made."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -13,7 +14,8 @@ from bundles.estimate import require_resources
 from bundles.features.block_cache import MOST_VARIANTS
 from bundles.features.order import BlockCacheOrder, CachingOrder, check_caching
 from bundles.features.points import wanted_features
-from bundles.manifest import FORMAT, TokenMergingPlan
+from bundles.manifest import FORMAT, Manifest, TokenMergingPlan
+from bundles.progress import Progress
 from bundles.records import Record
 from bundles.schedulers import read_working_profile
 from bundles.source import Profile, content_hash
@@ -37,6 +39,10 @@ VaePrecision = Literal["float", "int8"]
 - float: as the rest of the bundle is where that is not quantised.
 - int8: quantised after training, calibrated on latents that the UNet has drawn.
 """
+
+Verify = Callable[[Path, Manifest, Path, Progress], None]
+"""Hears of a bundle's folder before it is published, of its manifest, and of its source's folder.
+It raises BundleError for a bundle that must not be used."""
 
 CONVERSION = 4
 """Grows whenever the same source becomes other models, so that their revisions differ."""

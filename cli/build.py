@@ -2,13 +2,16 @@
 
 import re
 from collections.abc import Collection
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from bundles.features.order import BlockCacheOrder, CachingOrder, DeepCacheOrder
+from bundles.manifest import Manifest
 from bundles.processor import read_features, shortcomings
+from bundles.progress import Progress
 from bundles.source import read_profile
 from cli.bundles import bundles_folder
 from cli.console import say, stdout
@@ -89,7 +92,9 @@ def build(
 ) -> None:
     """Make a bundle that API and workers can use, in PACKSHOT_HOME/bundles.
 
-    Interrupted with Ctrl-C, it keeps what is finished, and the same command goes on from there.
+    At the end a small image is compared with the one that diffusers draws with the same weights,
+    seed and scheduler; a bundle that differs too much is not published. Interrupted with Ctrl-C, it
+    keeps what is finished, and the same command goes on from there.
     """
     if not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", name):
         raise UsageError(f"The name {name!r} cannot be used: lower case, digits, '.', '_', '-'.")
@@ -111,6 +116,7 @@ def build(
     from bundles.order import GivenDefaults  # noqa: PLC0415 - loads torch
 
     folder = bundles_folder(get_settings()) / name
+    compared: list[str] = []
     try:
         with Stages() as stages:
             manifest = build_bundle(
@@ -124,6 +130,7 @@ def build(
                 caching=caching,
                 vae=vae,
                 defaults=GivenDefaults(steps=steps, guidance_scale=guidance, scheduler=scheduler),
+                verify=partial(_verify, compared),
                 say=stages,
             )
     except KeyboardInterrupt:
@@ -131,8 +138,32 @@ def build(
         raise typer.Exit(INTERRUPTED) from None
     if known is None:
         _say_shortcomings(manifest.precisions)
+    for sentence in compared:
+        say(sentence)
     say(f"To use it, set PACKSHOT_BUNDLE={folder}")
     stdout.print(str(folder))
+
+
+def _verify(
+    compared: list[str], bundle: Path, manifest: Manifest, source: Path, stages: Progress
+) -> None:
+    """Compare a bundle with diffusers, and note what to say of it.
+
+    Raises:
+        BundleError: They differ.
+    """
+    from bundles.evaluation.reference import has_weights  # noqa: PLC0415 - loads torch
+    from worker.parity import check_parity  # noqa: PLC0415 - loads torch
+
+    if has_weights(source):
+        compared.append(
+            f"Compared with diffusers: {check_parity(bundle, manifest, source, stages)}."
+        )
+    else:
+        compared.append(
+            "Not compared with diffusers: the source has no PyTorch weights. Look at some images "
+            "before you use it."
+        )
 
 
 def _own_precision(source: str) -> str | None:

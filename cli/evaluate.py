@@ -9,7 +9,9 @@ from uuid import uuid4
 import typer
 from rich.table import Table
 
-from bundles.manifest import Manifest, load_manifest
+from bundles.architecture import INDEX, check_architecture
+from bundles.manifest import FILE_NAME, Manifest, load_manifest
+from bundles.source import content_hash, read_profile
 from cli.bundles import find_bundle
 from cli.console import say, show, stdout
 from cli.errors import UsageError
@@ -39,7 +41,11 @@ UNITS = {"psnr": "{:.2f} dB", "attribute_accuracy": "{:.1%}"}
 def evaluate(
     bundle: Annotated[str, typer.Argument(help="The bundle's folder, or its name.")],
     against: Annotated[
-        str | None, typer.Option(help="A bundle to compare with, such as the FP32 original.")
+        str | None,
+        typer.Option(
+            help="A bundle to compare with, such as the FP32 original; or a folder in diffusers' "
+            "layout, with which diffusers itself draws."
+        ),
     ] = None,
     prompts: Annotated[
         int, typer.Option(min=1, help="How many prompts are drawn at most.")
@@ -59,16 +65,16 @@ def evaluate(
 ) -> None:
     """Score a bundle's images, and those of another one for the same prompts and seeds.
 
-    Each bundle draws at its own defaults, through the engine that workers use. PSNR and SSIM
-    against the other bundle; the share of images with the attributes that were asked for, for the
-    starter; the CLIP score where a CLIP model is given. The scores go into the bundle's manifest.
+    Each bundle draws at its own defaults, through the engine that workers use; diffusers draws a
+    source at the bundle's. PSNR and SSIM against the other; the share of images with the attributes
+    that were asked for, for the starter; the CLIP score where a CLIP model is given. The scores go
+    into the bundle's manifest.
     """
     quieten()
     settings = get_settings()
     folder = find_bundle(bundle, settings)
     manifest = load_manifest(folder)
-    other = None if against is None else find_bundle(against, settings)
-    other_manifest = None if other is None else load_manifest(other)
+    reference_subject = None if against is None else _against(against, manifest, settings)
     from bundles.evaluation.comparison import evaluate as judge  # noqa: PLC0415 - loads torch
     from bundles.evaluation.report import record_scores, write_report  # noqa: PLC0415
     from cli.comparison_sheet import draw_comparison  # noqa: PLC0415
@@ -77,12 +83,8 @@ def evaluate(
     out.mkdir(parents=True, exist_ok=True)
     with Stages() as stages:
         judged, reference = judge(
-            _subject(folder, manifest, settings),
-            None if other is None or other_manifest is None
-            else _subject(other, other_manifest, settings),
-            task,
-            stages,
-        )  # fmt: skip
+            _subject(folder, manifest, settings), reference_subject, task, stages
+        )
     sheet = draw_comparison(judged, reference, task)
     (out / SHEET).write_bytes(encode(sheet, Format.PNG))
     write_report(out / REPORT, judged, reference, task)
@@ -139,6 +141,40 @@ def _subject(folder: Path, manifest: Manifest, settings: Settings) -> "Subject":
         return draw(folder, manifest, settings, prompts, seeds)
 
     return Subject(manifest=manifest, generate=generate)
+
+
+def _against(text: str, bundle: Manifest, settings: Settings) -> "Subject":
+    """Return what a bundle is compared with: another one, or diffusers with a source.
+
+    Raises:
+        BundleError: It is neither.
+    """
+    other = find_bundle(text, settings)
+    if (other / FILE_NAME).exists() or not (other / INDEX).is_file():
+        return _subject(other, load_manifest(other), settings)
+    from bundles.evaluation.comparison import Subject  # noqa: PLC0415 - loads torch
+    from bundles.evaluation.reference import Reference, has_weights  # noqa: PLC0415
+
+    if not has_weights(other):
+        raise BundleError(
+            f"{other} has no PyTorch weights (safetensors) for diffusers to draw with: give the "
+            "model that it was made from, or a bundle"
+        )
+    check_architecture(other)
+
+    def generate(prompts: Sequence[str], seeds: Sequence[int]) -> "Iterator[Pixels]":
+        return Reference(other).draw_all(prompts, seeds, bundle.defaults)
+
+    source = bundle.model_copy(
+        update={
+            "name": f"{read_profile(other).name or other.name} (diffusers)",
+            "revision": content_hash(other, {}),
+            "precision": "fp32",
+            **dict.fromkeys(("token_merging", "quantisation", "vae_quantisation")),
+            "feature_caching": None,
+        }
+    )
+    return Subject(manifest=source, generate=generate)
 
 
 def draw(

@@ -68,6 +68,7 @@ class Recorder:
         self.calls: list[Call] = []
         self._say = say
         self._request = compile_exactly(model).create_infer_request()
+        self._per_row = model.input("timestep").get_partial_shape().rank.get_length() > 0
         self._types = {port.get_any_name(): port.element_type.to_dtype() for port in model.inputs}
 
     def __call__(
@@ -82,7 +83,9 @@ class Recorder:
         """Predict for (rows, channels, height, width) latents at one timestep."""
         call: Call = {
             "sample": sample.numpy(),
-            "timestep": np.full(len(sample), float(timestep), self._types["timestep"]),
+            "timestep": np.full(
+                len(sample) if self._per_row else (), float(timestep), self._types["timestep"]
+            ),
             "encoder_hidden_states": encoder_hidden_states.numpy(),
         }
         if timestep_cond is not None:

@@ -1,0 +1,330 @@
+"""Tiny random models in the layouts and with the configurations of real ones.
+
+Only sizes differ: channels, layers and the vocabulary. What real files leave out is left out here,
+what they name is named, and files are called and split as they are there.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from torch import nn
+from transformers import CLIPTextConfig, CLIPTextModel
+
+from bundles.manifest import Defaults, Sizes
+from bundles.source import PROFILE, Profile
+from bundles.starter.tokenizer import VOCABULARY, build_tokenizer, save_tokenizer
+
+Config = dict[str, Any]
+
+WIDTH = 32
+"""Features of a text's tokens."""
+
+LATENTS = 50.0
+"""How large latents are that reach a decoder, about."""
+
+BETAS: Config = {
+    "beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear",
+    "num_train_timesteps": 1000,
+}  # fmt: skip
+
+UNET: Config = {
+    "_class_name": "UNet2DConditionModel",
+    "_diffusers_version": "0.6.0",
+    "act_fn": "silu",
+    "attention_head_dim": 4,
+    "block_out_channels": [16, 32, 32, 32],
+    "center_input_sample": False,
+    "cross_attention_dim": WIDTH,
+    "down_block_types": [*["CrossAttnDownBlock2D"] * 3, "DownBlock2D"],
+    "downsample_padding": 1,
+    "flip_sin_to_cos": True,
+    "freq_shift": 0,
+    "in_channels": 4,
+    "layers_per_block": 1,
+    "mid_block_scale_factor": 1,
+    "norm_eps": 1e-05,
+    "norm_num_groups": 8,
+    "out_channels": 4,
+    "sample_size": 64,
+    "up_block_types": ["UpBlock2D", *["CrossAttnUpBlock2D"] * 3],
+}
+"""As Stable Diffusion 1.5's file names it."""
+
+VAE: Config = {
+    "_class_name": "AutoencoderKL",
+    "_diffusers_version": "0.6.0",
+    "act_fn": "silu",
+    "block_out_channels": [8, 8, 8, 8],
+    "down_block_types": ["DownEncoderBlock2D"] * 4,
+    "in_channels": 3,
+    "latent_channels": 4,
+    "layers_per_block": 1,
+    "norm_num_groups": 4,
+    "out_channels": 3,
+    "sample_size": 512,
+    "up_block_types": ["UpDecoderBlock2D"] * 4,
+}
+"""The same: without a scaling factor, which its version of diffusers did not know."""
+
+TEXT: Config = {
+    "architectures": ["CLIPTextModel"],
+    "attention_dropout": 0.0,
+    "bos_token_id": VOCABULARY - 2,
+    "eos_token_id": VOCABULARY - 1,
+    "hidden_act": "quick_gelu",
+    "hidden_size": WIDTH,
+    "initializer_range": 0.02,
+    "intermediate_size": 2 * WIDTH,
+    "layer_norm_eps": 1e-05,
+    "max_position_embeddings": 77,
+    "model_type": "clip_text_model",
+    "num_attention_heads": 4,
+    "num_hidden_layers": 2,
+    "pad_token_id": 1,
+    "vocab_size": VOCABULARY,
+}
+
+SECOND: Config = {"use_linear_projection": True, "attention_head_dim": [2, 4, 4, 4]}
+"""What Stable Diffusion 2's UNets add."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RealLayout:
+    """What one real model's files say, and how they lie."""
+
+    name: str
+    scheduler: Config
+    pipeline: str = "StableDiffusionPipeline"
+    unet: Config = field(default_factory=dict)
+    vae: Config = field(default_factory=dict)
+    text: Config = field(default_factory=dict)
+    without: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Values that a part's file does not name, by the part's folder."""
+    variant: str | None = None
+    shards: int = 1
+    """Files of the UNet's weights."""
+    slow_tokenizer: bool = False
+    """Whether the tokenizer is vocab.json and merges.txt only, as it was before tokenizer.json."""
+    guidance: float = 3.0
+    steps: int = 5
+
+
+LAYOUTS = (
+    RealLayout(
+        name="Stable Diffusion 1.5, files of diffusers 0.6",
+        slow_tokenizer=True,
+        scheduler={
+            "_class_name": "PNDMScheduler", "_diffusers_version": "0.6.0", **BETAS,
+            "set_alpha_to_one": False, "skip_prk_steps": True, "steps_offset": 1,
+            "trained_betas": None, "clip_sample": False,
+        },
+    ),
+    RealLayout(
+        name="Stable Diffusion 1, first files (no offset, clipping left out)",
+        unet={"sample_size": 32, "_diffusers_version": "0.2.2"},
+        scheduler={
+            "_class_name": "DDIMScheduler", "_diffusers_version": "0.2.2", **BETAS,
+            "set_alpha_to_one": False,
+        },
+    ),
+    RealLayout(
+        name="Stable Diffusion 2.1-base",
+        unet={**SECOND, "_diffusers_version": "0.10.0.dev0", "dual_cross_attention": False,
+              "only_cross_attention": False, "num_class_embeds": None},
+        vae={"_diffusers_version": "0.10.0.dev0"},
+        text={"hidden_act": "gelu", "projection_dim": 16},
+        scheduler={
+            "_class_name": "PNDMScheduler", "_diffusers_version": "0.10.0.dev0", **BETAS,
+            "clip_sample": False, "prediction_type": "epsilon", "set_alpha_to_one": False,
+            "skip_prk_steps": True, "steps_offset": 1, "trained_betas": None,
+        },
+    ),
+    RealLayout(
+        name="Stable Diffusion 2.1 (v-prediction, 768 pixels)",
+        unet={**SECOND, "_diffusers_version": "0.10.0.dev0", "sample_size": 96,
+              "upcast_attention": True},
+        vae={"_diffusers_version": "0.10.0.dev0", "sample_size": 768},
+        text={"hidden_act": "gelu", "projection_dim": 16},
+        scheduler={
+            "_class_name": "DDIMScheduler", "_diffusers_version": "0.8.0", **BETAS,
+            "clip_sample": False, "prediction_type": "v_prediction", "set_alpha_to_one": False,
+            "skip_prk_steps": True, "steps_offset": 1, "trained_betas": None,
+        },
+    ),
+    RealLayout(
+        name="v-prediction with zero terminal SNR",
+        unet={"_diffusers_version": "0.21.4"},
+        vae={"_diffusers_version": "0.21.4", "scaling_factor": 0.18215},
+        scheduler={
+            "_class_name": "DDIMScheduler", "_diffusers_version": "0.21.4", **BETAS,
+            "clip_sample": False, "prediction_type": "v_prediction", "set_alpha_to_one": False,
+            "rescale_betas_zero_snr": True, "timestep_spacing": "trailing", "steps_offset": 1,
+        },
+    ),
+    RealLayout(
+        name="Dreamshaper 8 (DEIS)",
+        unet={"_diffusers_version": "0.18.0.dev0"},
+        vae={"_diffusers_version": "0.18.0.dev0", "scaling_factor": 0.18215},
+        scheduler={
+            "_class_name": "DEISMultistepScheduler", "_diffusers_version": "0.18.0.dev0", **BETAS,
+            "algorithm_type": "deis", "clip_sample": False, "clip_sample_range": 1.0,
+            "dynamic_thresholding_ratio": 0.995, "lower_order_final": True,
+            "prediction_type": "epsilon", "sample_max_value": 1.0, "set_alpha_to_one": False,
+            "skip_prk_steps": True, "solver_order": 2, "solver_type": "logrho", "steps_offset": 1,
+            "thresholding": False, "timestep_spacing": "leading", "trained_betas": None,
+        },
+    ),
+    RealLayout(
+        name="DPM++ SDE Karras, FP16 files, UNet in three",
+        unet={"_diffusers_version": "0.23.1"},
+        vae={"_diffusers_version": "0.23.1", "scaling_factor": 0.18215},
+        variant="fp16",
+        shards=3,
+        scheduler={
+            "_class_name": "DPMSolverMultistepScheduler", "_diffusers_version": "0.23.1", **BETAS,
+            "algorithm_type": "sde-dpmsolver++", "use_karras_sigmas": True, "solver_order": 2,
+            "prediction_type": "epsilon", "lower_order_final": True, "steps_offset": 1,
+            "timestep_spacing": "leading",
+        },
+    ),
+    RealLayout(
+        name="SD-Turbo",
+        unet={**SECOND, "_diffusers_version": "0.24.0.dev0"},
+        vae={"_diffusers_version": "0.24.0.dev0", "sample_size": 768, "scaling_factor": 0.18215},
+        text={"hidden_act": "gelu", "projection_dim": 16},
+        scheduler={
+            "_class_name": "EulerDiscreteScheduler", "_diffusers_version": "0.24.0.dev0", **BETAS,
+            "clip_sample": False, "interpolation_type": "linear", "prediction_type": "epsilon",
+            "set_alpha_to_one": False, "sigma_max": None, "sigma_min": None,
+            "skip_prk_steps": True, "steps_offset": 1, "timestep_spacing": "trailing",
+            "timestep_type": "discrete", "trained_betas": None, "use_karras_sigmas": False,
+        },
+        guidance=0.0,
+        steps=2,
+    ),
+    RealLayout(
+        name="LCM Dreamshaper 7",
+        pipeline="LatentConsistencyModelPipeline",
+        unet={"_diffusers_version": "0.22.0.dev0", "time_cond_proj_dim": 16},
+        vae={"_diffusers_version": "0.22.0.dev0", "sample_size": 768, "scaling_factor": 0.18215},
+        scheduler={
+            "_class_name": "LCMScheduler", "_diffusers_version": "0.22.0.dev0", **BETAS,
+            "clip_sample": False, "clip_sample_range": 1.0, "original_inference_steps": 50,
+            "prediction_type": "epsilon", "set_alpha_to_one": True, "steps_offset": 0,
+            "thresholding": False, "timestep_spacing": "leading", "trained_betas": None,
+        },
+        guidance=8.0,
+        steps=4,
+    ),
+)  # fmt: skip
+
+
+def save_layout(layout: RealLayout, folder: Path, *, seed: int = 0) -> Path:
+    """Write a model to `folder`; the same seed gives the same weights.
+
+    Images show their prompts, and what is far from 0 in the autoencoder's latents: a fault in
+    scaling, scheduling or reading texts is tens of decibels large.
+    """
+    torch.manual_seed(seed)
+    configs = {
+        "text_encoder": _without(layout, "text_encoder", TEXT | layout.text),
+        "unet": _without(layout, "unet", UNET | layout.unet),
+        "vae": _without(layout, "vae", VAE | layout.vae),
+    }
+    encoder = CLIPTextModel(CLIPTextConfig(**configs["text_encoder"]))
+    unet = UNet2DConditionModel.from_config(configs["unet"])
+    vae = AutoencoderKL.from_config(configs["vae"])
+    for part in (encoder, unet, vae):
+        _disturb(part)
+    _show(encoder, unet, vae)
+    parts: dict[str, Any] = {"text_encoder": encoder, "unet": unet, "vae": vae}
+    for name, part in parts.items():
+        # diffusers' own `half` warns of casting.
+        stored = nn.Module.half(part) if layout.variant == "fp16" else part
+        size = _shard_bytes(stored, layout.shards if name == "unet" else 1)
+        stored.save_pretrained(folder / name, variant=layout.variant, max_shard_size=size)
+        _write(folder / name / "config.json", configs[name])
+    _write(folder / "scheduler" / "scheduler_config.json", layout.scheduler)
+    save_tokenizer(build_tokenizer(), folder / "tokenizer")
+    if layout.slow_tokenizer:
+        (folder / "tokenizer" / "tokenizer.json").unlink()
+    _write(folder / "model_index.json", _index(layout))
+    profile = Profile(
+        name="parity",
+        licence="Apache-2.0",
+        defaults=Defaults(
+            steps=layout.steps, guidance_scale=layout.guidance, width=64, height=64,
+            scheduler="lcm" if "LCM" in layout.scheduler["_class_name"] else "ddim",
+        ),
+        sizes=Sizes(min=64, max=128, multiple_of=8, tested=((64, 64),)),
+    )  # fmt: skip
+    (folder / PROFILE).write_text(profile.model_dump_json(), encoding="utf-8")
+    return folder
+
+
+def _without(layout: RealLayout, part: str, config: Config) -> Config:
+    left_out = layout.without.get(part, ())
+    return {name: value for name, value in config.items() if name not in left_out}
+
+
+def _index(layout: RealLayout) -> Config:
+    return {
+        "_class_name": layout.pipeline,
+        "_diffusers_version": layout.unet.get("_diffusers_version", "0.6.0"),
+        "feature_extractor": [None, None],
+        "safety_checker": [None, None],
+        "scheduler": ["diffusers", layout.scheduler["_class_name"]],
+        "text_encoder": ["transformers", "CLIPTextModel"],
+        "tokenizer": ["transformers", "CLIPTokenizer"],
+        "unet": ["diffusers", "UNet2DConditionModel"],
+        "vae": ["diffusers", "AutoencoderKL"],
+    }
+
+
+@torch.no_grad()
+def _disturb(part: nn.Module) -> None:
+    """Give biases and norms values of their own: as they are initialised, they do nothing."""
+    for name, parameter in part.named_parameters():
+        if name.endswith("bias") or "norm" in name:
+            parameter.add_(0.2 * torch.randn_like(parameter))
+        elif "attn2.to_out" in name or "attn2.to_v" in name:
+            # Prompts matter.
+            parameter.mul_(4)
+
+
+@torch.no_grad()
+def _show(encoder: CLIPTextModel, unet: UNet2DConditionModel, vae: AutoencoderKL) -> None:
+    """Scale what comes out: predictions like noise, images with contrast."""
+    options = {}
+    if unet.config.time_cond_proj_dim:
+        options["timestep_cond"] = torch.zeros(1, unet.config.time_cond_proj_dim)
+    states = encoder(torch.randint(0, VOCABULARY, (1, 77))).last_hidden_state
+    predicted = unet(torch.randn(1, 4, 8, 8), torch.tensor([500]), states, **options).sample
+    _scale(unet.conv_out, 1 / predicted.std())
+    # Random UNets leave latents far from 0, and the norms behind it would hide how far.
+    vae.post_quant_conv.weight.mul_(1 / LATENTS)
+    vae.post_quant_conv.bias.normal_()
+    decoded = vae.decode(torch.randn(1, 4, 8, 8) * LATENTS).sample
+    _scale(vae.decoder.conv_out, 0.5 / decoded.std())
+    nn.init.zeros_(vae.decoder.conv_out.bias)
+
+
+def _scale(layer: nn.Module, factor: torch.Tensor) -> None:
+    for parameter in layer.parameters():
+        parameter.mul_(factor)
+
+
+def _shard_bytes(part: nn.Module, shards: int) -> int:
+    size = sum(one.numel() * one.element_size() for one in part.parameters())
+    return math.ceil(size / shards * 1.05)
+
+
+def _write(path: Path, content: Config) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
