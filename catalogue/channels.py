@@ -15,7 +15,7 @@ from core.pictures.formats import Format
 MEGABYTE = 10**6
 LONGEST_NAME = 40
 """Characters of a name that are looked at."""
-REVISION = 1
+REVISION = 2
 """Raised when renditions come out differently although no figure below changed: those that are
 stored are then made again."""
 

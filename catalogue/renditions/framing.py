@@ -7,7 +7,8 @@ import numpy as np
 from PIL import Image
 
 from catalogue.channels import Preset
-from catalogue.renditions.scene import Box, Mask, Pixels
+from catalogue.renditions.backdrop import Mask
+from catalogue.renditions.scene import Box, Pixels
 
 WHITE = 255
 
@@ -41,7 +42,9 @@ class Framing:
         return Framing(frame=self.frame, size=(width, height))
 
 
-def choose(width: int, height: int, box: Box | None, preset: Preset) -> Framing:
+def choose(
+    width: int, height: int, box: Box | None, preset: Preset, shown: Box | None = None
+) -> Framing:
     """Choose what a channel is shown of a picture, and how large.
 
     Args:
@@ -49,6 +52,7 @@ def choose(width: int, height: int, box: Box | None, preset: Preset) -> Framing:
         height: The picture's, in pixels.
         box: Around the product; None: the frame stays as the model chose it.
         preset: What the channel wants.
+        shown: Around the product and its shadow, which is not cut: the product is smaller then.
     """
     if not preset.square:
         longest, shortest = max(width, height), min(width, height)
@@ -60,9 +64,15 @@ def choose(width: int, height: int, box: Box | None, preset: Preset) -> Framing:
     if box is not None and preset.fill is not None:
         side = box.longest / preset.fill
         across, down = (box.left + box.right) / 2, (box.top + box.bottom) / 2
+        side = max(side, 2 * _farthest(shown or box, across, down))
     frame = Frame(left=across - side / 2, top=down - side / 2, width=side, height=side)
     pixels = min(max(round(side), preset.smallest), preset.largest)
     return Framing(frame=frame, size=(pixels, pixels))
+
+
+def _farthest(box: Box, across: float, down: float) -> float:
+    """Measure how far a box reaches from a point, sideways, up or down."""
+    return max(across - box.left, box.right - across, down - box.top, box.bottom - down)
 
 
 def cut(pixels: Pixels, framing: Framing, *, white: bool) -> Image.Image:
@@ -73,7 +83,7 @@ def cut(pixels: Pixels, framing: Framing, *, white: bool) -> Image.Image:
 
 def cut_mask(mask: Mask, framing: Framing) -> Image.Image:
     """Show a mask in the same frame: mode L, 255 where it holds, and beyond the picture."""
-    levels = mask.astype(np.uint8) * np.uint8(255)
+    levels = mask.astype(np.uint8) * np.uint8(WHITE)
     return _shown(_padded(levels, framing.frame, white=True), framing, Image.Resampling.BILINEAR)
 
 

@@ -11,15 +11,23 @@ def round_factor(factor: float | None) -> float | None:
     return rounded if rounded > 1 else None
 
 
-def note_on(channel: Channel, *, ground: str, upscaled: float | None) -> str | None:
+def note_on(
+    channel: Channel, *, ground: str, upscaled: float | None, unclear: bool = False
+) -> str | None:
     """Say where a rendition falls short of its channel's rules; None: nowhere.
 
     Args:
         channel: What it was made for.
         ground: What its background is: `white` or `kept`.
         upscaled: By how much, where there were too few pixels.
+        unclear: Whether it was made white although the product can hardly be told from it.
     """
     notes = []
+    if unclear:
+        notes.append(
+            "The product can hardly be told from its white background: parts of it may have "
+            "become white. Look at it, and ask for a darker background if they have."
+        )
     if channel.preset.ground is Ground.WHITE and ground != Ground.WHITE:
         notes.append(
             f"The background is not white, as {channel.name.partition('.')[0]} wants it: it was "

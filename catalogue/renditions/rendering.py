@@ -42,6 +42,8 @@ class Rendered:
     """What the background is: `white` (exactly) or `kept`."""
     fill: float | None
     """Share of the frame's side that the product's longer side takes; None: as the model drew."""
+    unclear: bool
+    """Whether the background was made white although the product can hardly be told from it."""
 
 
 def render(
@@ -61,18 +63,21 @@ def render(
     preset = channel.preset
     pixels: Pixels = np.asarray(open_rgb(original, most_pixels=MOST_PIXELS))
     height, width = pixels.shape[:2]
-    scene = look(pixels)
-    white = preset.ground is Ground.WHITE and scene.white
-    framing = choose(width, height, scene.box, preset)
+    # Who keeps the picture as it was drawn need not know what is in it.
+    scene = look(pixels) if preset.square or preset.ground is Ground.WHITE else None
+    white = preset.ground is Ground.WHITE and scene is not None and scene.white
+    box = scene.box if scene else None
+    framing = choose(width, height, box, preset, scene.shown if scene else None)
     body, framing = _fitted(pixels, scene if white else None, framing, channel, credentials)
-    filled = scene.box is not None and preset.square and preset.fill is not None
+    filled = preset.square and preset.fill is not None
     return Rendered(
         body=body,
         width=framing.size[0],
         height=framing.size[1],
         upscaled=round(framing.scale, 2) if framing.scale > 1 else None,
         ground="white" if white else "kept",
-        fill=preset.fill if filled else None,
+        fill=round(box.longest / framing.frame.width, 2) if box and filled else None,
+        unclear=white and scene is not None and scene.unclear,
     )
 
 
@@ -107,10 +112,19 @@ def _drawn(pixels: Pixels, scene: Scene | None, framing: Framing) -> Image.Image
     """
     if scene is None:
         return cut(pixels, framing, white=False)
-    cleaned = np.where(scene.ground[..., None], np.uint8(255), pixels)
+    cleaned = _whitened(pixels, scene.fade)
     picture = cut(cleaned, framing, white=True)
     ground = cut_mask(scene.ground, framing).point(_sure)
     return Image.composite(Image.new("RGB", picture.size, "white"), picture, ground)
+
+
+def _whitened(pixels: Pixels, fade: Pixels) -> Pixels:
+    """Make background white, by as much as it is that: a shadow's end fades with it."""
+    changed = fade > 0
+    cleaned = pixels.copy()
+    levels, share = pixels[changed].astype(np.uint16), fade[changed, None].astype(np.uint16)
+    cleaned[changed] = 255 - ((255 - levels) * (255 - share) + 127) // 255
+    return cleaned
 
 
 def _sure(level: float) -> float:

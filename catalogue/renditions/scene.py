@@ -1,31 +1,32 @@
-"""A product picture taken apart: what is background, whether it is white, where the product is.
-
-The small models' white backgrounds come out *near* white, with a soft noise; channels want exactly
-255. What is near the background's colour is only background where it hangs together with the
-frame's edge, so a white product keeps its own white: its rim is darker, and nothing flows across.
-"""
+"""A product picture taken apart: what is background, whether it is white, where the product is."""
 
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
+
+from catalogue.renditions.backdrop import Mask
+from catalogue.renditions.matte import GRAIN, Matte, cut_out, reached
 
 Pixels = npt.NDArray[np.uint8]
 """(height, width, 3), RGB."""
-Mask = npt.NDArray[np.bool_]
-"""(height, width)."""
 
-WHITEST, NEAREST = 24, 24
-"""Levels, of 255, by which a background may differ from white, or from its row's edges."""
-MARGIN = 3
-"""Levels beyond what the frame's edge shows."""
-WAY = 0.09
-"""Share of the shorter side that a way into the picture is wide at least."""
+WORK = 256
+"""Longer side, in pixels, at which a picture is looked at, whatever it has itself."""
+WHITEST = 24
+"""Levels, of 255, by which a background may differ from white."""
+SMOOTH = 10.0
+"""Levels by which a backdrop may differ from a smooth surface; what does more is a room."""
+NEAREST = 24
+"""Levels by which such a background may differ from its row's edges."""
+UNCLEAR = 0.2
+"""Share of a product's outline above which, if it is faint, parts of the product may be lost."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Box:
-    """Where the product is, in pixels; right and bottom are the first beyond it."""
+    """Where something is, in pixels; right and bottom are the first beyond it."""
 
     left: int
     top: int
@@ -37,17 +38,35 @@ class Box:
         """Give the longer side."""
         return max(self.right - self.left, self.bottom - self.top)
 
+    def scaled(self, across: float, down: float) -> "Box":
+        """Give the same box of a picture of another size."""
+        left, top = round(self.left * across), round(self.top * down)
+        return Box(
+            left=left,
+            top=top,
+            right=max(left + 1, round(self.right * across)),
+            bottom=max(top + 1, round(self.bottom * down)),
+        )
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Scene:
     """What a picture shows."""
 
     ground: Mask
-    """Where the background is."""
+    """Where the background is, the dust on it included."""
+    fade: Pixels
+    """How far what is there is background: 255 on it, less where a shadow fades into it, 0 on the
+    product; (height, width)."""
     white: bool
     """Whether the background is white, or meant to be."""
     box: Box | None
-    """Around the product; None: it cannot be told from the background, or the frame cuts it."""
+    """Around the product without its shadow; None: it cannot be told from the background, or the
+    frame cuts it."""
+    shown: Box | None
+    """Around the product and its shadow."""
+    unclear: bool
+    """Whether the product can hardly be told from the background, or not at all."""
 
 
 def look(pixels: Pixels) -> Scene:
@@ -56,17 +75,65 @@ def look(pixels: Pixels) -> Scene:
     Args:
         pixels: (height, width, 3), RGB.
     """
-    off_white = 255 - pixels.min(axis=2)
-    edge = _edge(off_white)
-    white = bool(np.mean(edge <= WHITEST) >= 0.9)
-    if white:
-        usual = min(WHITEST, int(edge[edge <= WHITEST].max()) + MARGIN)
-        # Backgrounds are most uneven in their corners, where no product is.
-        near = off_white <= np.where(_near_frame(off_white.shape), WHITEST, usual)
-    else:
-        near = _near_row_edges(pixels)
-    ground = _hanging_together(near)
-    return Scene(ground=ground, white=white, box=_box(~ground))
+    height, width = pixels.shape[:2]
+    small = _at_work_size(pixels)
+    white = bool(np.mean(_edge(255 - small.min(axis=2)) <= WHITEST) >= 0.9)
+    matte = cut_out(small.astype(np.float32))
+    if matte.backdrop.unevenness > SMOOTH:
+        return _before_a_room(pixels, small, white=white)
+    fade = _at_own_size(pixels, matte)
+    scales = (width / small.shape[1], height / small.shape[0])
+    box = _box(matte.product)
+    shown = _box(matte.product | matte.shadow, cut=True)
+    return Scene(
+        ground=fade == 255,
+        fade=fade,
+        white=white,
+        box=box.scaled(*scales) if box else None,
+        shown=shown.scaled(*scales) if box and shown else None,
+        unclear=matte.faint > UNCLEAR or not matte.product.any(),
+    )
+
+
+def _at_work_size(pixels: Pixels) -> Pixels:
+    """Scale a picture to the size at which noise, edges and shadows look alike in all of them."""
+    height, width = pixels.shape[:2]
+    factor = WORK / max(height, width)
+    if factor == 1:
+        return pixels
+    size = (max(1, round(width * factor)), max(1, round(height * factor)))
+    resampling = Image.Resampling.BOX if factor < 1 else Image.Resampling.BILINEAR
+    return np.asarray(Image.fromarray(pixels).resize(size, resampling))
+
+
+def _at_own_size(pixels: Pixels, matte: Matte) -> Pixels:
+    """Bring a matte to a picture's own size, its outlines found anew among the picture's pixels."""
+    size = (pixels.shape[1], pixels.shape[0])
+    small = Image.fromarray(np.asarray(matte.fade * 255 + 0.5, np.uint8))
+    if small.width >= size[0]:
+        return np.asarray(small.resize(size, Image.Resampling.BOX))
+    fade = np.array(small.resize(size, Image.Resampling.BILINEAR))
+    levels = np.asarray(matte.backdrop.levels + 0.5, np.uint8)
+    backdrop = np.asarray(Image.fromarray(levels).resize(size, Image.Resampling.BILINEAR))
+    outline = (fade > 0) & (fade < 255)
+    away = np.abs(pixels[outline].astype(np.int16) - backdrop[outline]).max(axis=1)
+    fade[outline] = 255 * np.clip(2 - away / (matte.tolerance + GRAIN), 0, 1)
+    return fade
+
+
+def _before_a_room(pixels: Pixels, small: Pixels, *, white: bool) -> Scene:
+    """Find a product before what is no smooth backdrop, by what is left and right of it."""
+    ground = reached(_near_row_edges(small))
+    size = (pixels.shape[1], pixels.shape[0])
+    levels = Image.fromarray(ground.astype(np.uint8) * 255).resize(size, Image.Resampling.NEAREST)
+    box = _box(~ground)
+    found = (
+        box.scaled(size[0] / small.shape[1], size[1] / small.shape[0]) if box is not None else None
+    )
+    fade = np.asarray(levels)
+    return Scene(
+        ground=fade == 255, fade=fade, white=white, box=found, shown=found, unclear=box is None
+    )
 
 
 def _edge(values: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
@@ -78,7 +145,7 @@ def _edge(values: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 def _near_row_edges(pixels: Pixels) -> Mask:
     """Match pixels that are what their row begins and ends with.
 
-    Studio backgrounds and table tops change from top to bottom more than from side to side.
+    Table tops and rooms change from top to bottom more than from side to side.
     """
     width = pixels.shape[1]
     left = pixels[:, :2].mean(axis=1, dtype=np.float32)[:, None]
@@ -88,81 +155,14 @@ def _near_row_edges(pixels: Pixels) -> Mask:
     return np.asarray(np.abs(pixels - expected).max(axis=2) <= NEAREST)
 
 
-def _hanging_together(near: Mask) -> Mask:
-    """Keep what is reached from beyond the frame, by ways that are wide enough.
-
-    A white stripe that ends at a product's edge is no way in, and what is left of a background in
-    a narrow corner is better than a hole in a product.
-    """
-    radius = _way(near.shape)
-    around = np.pad(near, radius + 1, constant_values=True)
-    reached = _flooded(_eroded(around, radius))
-    inside = slice(radius + 1, -radius - 1)
-    ground: Mask = ~_eroded(~reached, radius)[inside, inside] & near
-    return ground
-
-
-def _way(shape: tuple[int, ...]) -> int:
-    """Give half the width of the narrowest way, in pixels."""
-    return max(1, round(WAY / 2 * min(shape)))
-
-
-def _near_frame(shape: tuple[int, ...]) -> Mask:
-    """Match what is about as near to the frame as a way is wide."""
-    margin = 2 * _way(shape)
-    near = np.ones(shape, np.bool_)
-    near[margin:-margin, margin:-margin] = False
-    return near
-
-
-def _eroded(mask: Mask, radius: int) -> Mask:
-    """Keep pixels around which all of a square matches; outside of the frame everything does."""
-    side = 2 * radius + 1
-    others = np.pad(~mask, radius).cumsum(axis=0, dtype=np.int32).cumsum(axis=1, dtype=np.int32)
-    total = np.pad(others, ((1, 0), (1, 0)))
-    within = total[side:, side:] - total[:-side, side:] - total[side:, :-side]
-    return np.asarray(within + total[:-side, :-side] == 0)
-
-
-def _flooded(free: Mask) -> Mask:
-    """Fill from the frame's edge, sideways and up and down, through what is free."""
-    reached = np.zeros_like(free)
-    for side in (np.s_[0], np.s_[-1], np.s_[:, 0], np.s_[:, -1]):
-        reached[side] = free[side]
-    across, down = _runs(free), _runs(free.T)
-    filled = -1
-    while (now := int(reached.sum())) != filled:
-        filled = now
-        reached = _along(reached, free, across)
-        reached = _along(reached.T, free.T, down).T
-    return reached
-
-
-def _runs(free: Mask) -> npt.NDArray[np.int32]:
-    """Give each run of free pixels in a row a number, no two rows the same."""
-    height, width = free.shape
-    walls = np.cumsum(~free, axis=1, dtype=np.int32)
-    return np.asarray(walls + (np.arange(height, dtype=np.int32) * (width + 1))[:, None])
-
-
-def _along(reached: Mask, free: Mask, runs: npt.NDArray[np.int32]) -> Mask:
-    """Fill every run of a row that is reached anywhere."""
-    touched = np.zeros(runs.shape[0] * (runs.shape[1] + 1), np.bool_)
-    touched[runs[reached]] = True
-    filled: Mask = touched[runs] & free
-    return filled
-
-
-def _box(product: Mask) -> Box | None:
-    """Find what holds the product; specks of a pixel or two are none."""
+def _box(product: Mask, *, cut: bool = False) -> Box | None:
+    """Find what holds the product; None where it is not, or the frame cuts it, unless `cut`."""
     height, width = product.shape
-    whole = _eroded(product, 1)
-    rows, columns = np.flatnonzero(whole.any(axis=1)), np.flatnonzero(whole.any(axis=0))
+    rows, columns = np.flatnonzero(product.any(axis=1)), np.flatnonzero(product.any(axis=0))
     if not rows.size:
         return None
-    # What is eroded lacks a pixel on each side.
-    left, right = int(columns[0]) - 1, int(columns[-1]) + 2
-    top, bottom = int(rows[0]) - 1, int(rows[-1]) + 2
-    if left <= 0 or top <= 0 or right >= width or bottom >= height:
+    left, right = int(columns[0]), int(columns[-1]) + 1
+    top, bottom = int(rows[0]), int(rows[-1]) + 1
+    if not cut and (left <= 0 or top <= 0 or right >= width or bottom >= height):
         return None
     return Box(left=left, top=top, right=right, bottom=bottom)

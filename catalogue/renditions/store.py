@@ -121,6 +121,7 @@ class Renditions:
             upscaled=made.upscaled,
             ground=made.ground,
             fill=made.fill,
+            unclear=made.unclear,
         )
         with self._database.session() as session:
             kept = renditions.record(session, row)

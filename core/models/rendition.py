@@ -36,4 +36,6 @@ class Rendition(SQLModel, table=True):
     """What its background is: `white` or `kept`."""
     fill: float | None = None
     """Share of the frame's side that the product takes, where the channel cares."""
+    unclear: bool = Field(default=False, sa_column_kwargs={"server_default": "false"})
+    """Whether its background was made white although the product can hardly be told from it."""
     created_at: datetime = created()
