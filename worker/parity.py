@@ -104,10 +104,7 @@ def check_parity(
     say = say or Silent()
     drawn = _sketch(manifest)
     say.stage("compare with diffusers", 2)
-    lossy = (
-        manifest.precision not in LEAST_DB or manifest.token_merging or manifest.vae_quantisation
-    )
-    compare = _compare_parts if lossy else _compare_images
+    compare = _compare_parts if _is_lossy(manifest) else _compare_images
     found = Comparison(drawn=drawn, figures=compare(bundle, manifest, source, drawn, say))
     if not all(figure.good for figure in found.figures):
         raise BundleError(

@@ -83,6 +83,23 @@ def test_the_same_bundle_draws_the_same_again(run, bundle, tmp_path):
     assert load_manifest(bundle).scores == {"psnr": 100.0, "ssim": pytest.approx(1.0)}
 
 
+def test_a_bundle_is_compared_with_what_diffusers_draws_from_its_source(run, bundle, built):
+    code, out, err = run("tiny", "--against", built.parent / "source", "--prompts", 3)
+    assert code == 0, err
+    assert "(diffusers)" in out
+    # The bundle's weights are rounded to halves.
+    assert load_manifest(bundle).scores["psnr"] >= 35
+
+
+def test_a_source_without_weights_is_nothing_to_compare_with(run, bundle, built, tmp_path):
+    source = Path(shutil.copytree(built.parent / "source", tmp_path / "source"))
+    for weights in (source / "unet").glob("*.safetensors"):
+        weights.unlink()
+    code, _, err = run("tiny", "--against", source)
+    assert code == 1
+    assert "no PyTorch weights" in err
+
+
 def test_without_another_bundle_what_was_compared_before_stays(run, bundle, tmp_path):
     describe(bundle, scores={"psnr": 31.0, "ssim": 0.9})
     code, _, err = run("tiny", "--prompts", 2)
