@@ -20,7 +20,7 @@ from transformers import CLIPTextConfig
 
 from bundles.architecture import INDEX, pipeline_kind, read_json
 from bundles.layout import SCHEDULER_FILE, USED_DEFAULTS, Config
-from core.errors import BundleError
+from core.errors import BundleError, first_line
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -148,10 +148,9 @@ def _empty(kind: Any, folder: Path) -> Any:
 
 
 def _unusable(path: Path, error: Exception) -> BundleError:
-    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
     return BundleError(
-        f"{path} cannot be used ({reason}): give a complete Stable Diffusion model in diffusers' "
-        "layout"
+        f"{path} cannot be used ({first_line(error)}): give a complete Stable Diffusion model in "
+        "diffusers' layout"
     )
 
 

@@ -242,10 +242,11 @@ def test_other_settings_are_not_taken_for_an_earlier_recording(source, unet, tmp
 
 
 def test_a_source_without_a_text_encoder_is_refused(unet, source, tmp_path):
-    (tmp_path / "unet").mkdir()
-    (tmp_path / "unet" / "config.json").write_text((source / "unet" / "config.json").read_text())
+    incomplete = shutil.copytree(
+        source, tmp_path / "source", ignore=shutil.ignore_patterns("text_encoder")
+    )
     with pytest.raises(BundleError, match="text_encoder has no weights"):
-        draw(tmp_path, unet, tmp_path / "work", ["a mug"])
+        draw(incomplete, unet, tmp_path / "work", ["a mug"])
 
 
 def test_weights_become_int8_and_the_original_stays(source, unet, quantised, calls):
