@@ -24,6 +24,7 @@ from bundles.quantise.yardstick import SILENT_DB, Yardstick
 from bundles.source import PROFILE, Build, read_profile
 from bundles.unet import convert_unet
 from core.errors import BundleError
+from tests.int8 import exact_int8
 
 PLAIN = Recipe(smooth_quant_alpha=None, bias_correction="none")
 SMOOTH = Recipe(smooth_quant_alpha=0.5, bias_correction="fast")
@@ -106,7 +107,7 @@ def draw(source, unet, workdir, prompts, say=None, calls_each=STEPS):
 
 
 def predict(model, call):
-    return ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(call)[0]
+    return ov.Core().compile_model(model, "CPU", exact_int8())(call)[0]
 
 
 def test_a_call_has_the_rows_without_and_with_the_prompt(calls):
