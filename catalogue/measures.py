@@ -33,6 +33,8 @@ _TAKEN: Mapping[str, str] = {
     "variants": "the number of images of a row",
 }
 """What these columns are taken for, of those that shops have too."""
+_NO_MEASURES = frozenset({"seed", "variants"})
+"""Those of them that say nothing of a product that somebody has written a prompt for."""
 _SMALLEST = 32
 """Pixels of the smallest images that models make."""
 _WITH_UNIT = re.compile(r"[\d.,/ ]*\d\s*(?:cm|mm|m|in|inch|inches|ft|[\"″”])\.?", re.IGNORECASE)
@@ -61,10 +63,14 @@ def drop_measures(
         issues.append(_say_dropped(sheet, [left[name] for name in found]))
         left = {name: column for name, column in left.items() if name not in found}
     is_shops = sheet.reading.source is not Source.PLAIN or bool(others & _OF_SHOPS)
+    # Beside our own names of these, whatever else is in the sheet.
+    is_ours = all(left.get(name) == name for name in ("sku", "prompt"))
+    plain = _NO_MEASURES if is_ours else frozenset[str]()
     issues += [
         _say_taken(sheet, name, left[name])
         for name in _TAKEN
-        if name in left and name not in named and (is_shops or left[name] != name)
+        if name in left and name not in named
+        if left[name] != name or (is_shops and name not in plain)
     ]
     return left, issues
 

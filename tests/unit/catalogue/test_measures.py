@@ -92,6 +92,12 @@ def test_a_column_that_may_be_the_products_is_taken_with_a_warning(column, words
     assert said(read(f"sku,prompt,{column.lower()}\nA,a,4\n")) == []
 
 
+def test_a_sheet_that_was_written_for_packshot_has_images_variants_and_seeds(limits):
+    sheet = read("sku,title,prompt,variants,seed\nA,Mug,a mug,2,7\n")
+    assert len(examine(sheet, {}, limits)[0].wanted) == 2
+    assert not said(sheet)
+
+
 def test_rows_of_json_are_looked_at_too(limits):
     sheet = read_rows([{"sku": "A", "prompt": "a", "width": 8.5, "height": 10**400}])
     assert not examine(sheet, {}, limits)[1].count
