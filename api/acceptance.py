@@ -229,7 +229,7 @@ def agrees(asked: bool | None, key: ApiKey, settings: Settings) -> bool:
 
 
 def renamed(wanted: Sequence[Wanted], fields: Fields) -> Sequence[dict[str, Any]]:
-    """Give the warnings of SKUs that files' names cannot hold; a template's names are its own."""
+    """Return the warnings of SKUs that files' names cannot hold; a template's names are its own."""
     if fields.file_name is not None:
         return []
     return [issue.document() for issue in tell_renamed(wanted)]

@@ -34,7 +34,7 @@ class Box:
 
     @property
     def longest(self) -> int:
-        """Give the longer side."""
+        """Return the longer side."""
         return max(self.right - self.left, self.bottom - self.top)
 
 
@@ -70,7 +70,7 @@ def look(pixels: Pixels) -> Scene:
 
 
 def _edge(values: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Give the two outermost pixels of each side, as one row."""
+    """Return the two outermost pixels of each side, as one row."""
     sides = (values[:2], values[-2:], values[:, :2], values[:, -2:])
     return np.concatenate([side.ravel() for side in sides])
 
@@ -103,7 +103,7 @@ def _hanging_together(near: Mask) -> Mask:
 
 
 def _way(shape: tuple[int, ...]) -> int:
-    """Give half the width of the narrowest way, in pixels."""
+    """Return half the width of the narrowest way, in pixels."""
     return max(1, round(WAY / 2 * min(shape)))
 
 

@@ -123,7 +123,7 @@ def adopt(
 def _known(
     folder: Path, name: str | None, size: Size | None, given: Mapping[str, Any]
 ) -> Manifest | None:
-    """Give the manifest of a folder that is a bundle already.
+    """Return the manifest of a folder that is a bundle already.
 
     Raises:
         BundleError: An earlier version has made it, whose images it would share a cache with.

@@ -124,7 +124,7 @@ def _is_turbo(files: _Files) -> bool:
 
 
 def _size(files: _Files) -> tuple[int, int]:
-    """Give width and height in pixels, as the pipelines of diffusers find them."""
+    """Return width and height in pixels, as the pipelines of diffusers find them."""
     latents = files.unet.get("sample_size")
     levels = files.vae.get("block_out_channels")
     factor = 2 ** (len(levels) - 1) if isinstance(levels, list) and levels else 8

@@ -35,7 +35,7 @@ def read_model_input(bundle: Path) -> ModelInput:
 
 
 def _is_taught(token: str) -> bool:
-    """Tell whether a tokenizer has more than CLIP's tokens; some pad with a punctuation mark."""
+    """Check whether a tokenizer has more than CLIP's tokens; some pad with a punctuation mark."""
     return token not in SPECIAL_TOKENS and _LETTERS.search(token) is not None
 
 

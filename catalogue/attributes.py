@@ -75,12 +75,12 @@ def _meaning_of(name: str) -> str | None:
 
 
 def is_size(value: str) -> bool:
-    """Tell whether a value is a size, whatever its attribute is called: `M`, `38`, `500 ml`."""
+    """Check whether a value is a size, whatever its attribute is called: `M`, `38`, `500 ml`."""
     return len(value) <= _LONGEST_SIZE and bool(_SIZE_VALUE.fullmatch(value.strip()))
 
 
 def are_sizes(name: str, values: Sequence[str]) -> bool:
-    """Tell whether products that differ in these values look alike, as far as a picture shows."""
+    """Check whether products that differ in these values look alike, as far as a picture shows."""
     meaning = meaning_of(name)
     if meaning == SIZE and not any(word in MEASURES for word in _WORD.findall(folded(name))):
         return True

@@ -74,7 +74,7 @@ def guess(content: bytes, escaped: str) -> Guess | None:
 
 
 def _lines(escaped: str) -> Iterator[str]:
-    """Give the first lines with bytes that are no UTF-8."""
+    """Return the first lines with bytes that are no UTF-8."""
     length = 0
     for found in _LINE.finditer(escaped):
         yield found[0][: _SAMPLE - length]
@@ -117,7 +117,7 @@ class _East:
         self._sample = sample
 
     def rated(self) -> list[tuple[float, str]]:
-        """Give the readings that are made of common characters, the best first."""
+        """Return the readings that are made of common characters, the best first."""
         shares = {name: self._share(name) for name in self.COMMON}
         likely = [name for name, share in shares.items() if share > 0.8]
         if not likely:
@@ -153,7 +153,7 @@ class _East:
 
     @staticmethod
     def _ordinary(encoding: str, written: bytes) -> bool:
-        """Tell whether a character is of the standard's own two-byte table."""
+        """Check whether a character is of the standard's own two-byte table."""
         return encoding in ("cp932", "big5") or written[1] >= 0xA1
 
 
@@ -213,7 +213,7 @@ class _Letters:
         self._is_latin = whole * 2 < sum(len(others) for _, others in words)
 
     def rated(self) -> list[tuple[float, str]]:
-        """Give the readings, the best first."""
+        """Return the readings, the best first."""
         names = LATIN if self._is_latin else _SCRIPTS
         matches = _matches(self._sample, names)
         rated = []
@@ -238,7 +238,7 @@ class _Letters:
 
 
 def _rate(text: str, worth: Mapping[str, float]) -> float:
-    """Give what a text's characters beside ASCII are worth, each from 0 to 1."""
+    """Return what a text's characters beside ASCII are worth, each from 0 to 1."""
     total, count = 0.0, 0
     for position, letter in enumerate(text):
         if letter <= "\x7f":

@@ -109,7 +109,7 @@ def _attributes(row: Row) -> Iterator[tuple[str, str]]:
 
 
 def _is_visible(name: str, values: Sequence[str]) -> bool:
-    """Tell whether values differ in more than sizes, alone or beside what is seen: `Red / M`."""
+    """Check whether values differ in more than sizes, alone or beside what is seen: `Red / M`."""
     return not are_sizes(name, values) and len({folded(without_sizes(one)) for one in values}) > 1
 
 

@@ -76,12 +76,12 @@ def drop_measures(
 
 
 def _are_beside(others: Iterable[str]) -> bool:
-    """Tell whether other columns measure the product too, such as `Depth` or `weight_kg`."""
+    """Check whether other columns measure the product too, such as `Depth` or `weight_kg`."""
     return any(name in _MEASURES or name.partition("_")[0] in _MEASURES for name in others)
 
 
 def _are_pixels(sheet: Sheet, columns: Sequence[str]) -> bool:
-    """Tell whether numbers may be sizes of images.
+    """Check whether numbers may be sizes of images.
 
     One column alone is taken for pixels unless it has a fraction or a unit: few measure one side.
     """

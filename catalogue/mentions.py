@@ -22,7 +22,7 @@ _SHORTEST_PART = 4
 
 
 def mentions(text: str, words: str) -> bool:
-    """Tell whether a text has some words as whole ones.
+    """Check whether a text has some words as whole ones.
 
     A word is also there in its plural (`Reading lamp`, `Lamps`), as the end of a longer one
     (`Kaffeetasse`, `Tassen`), and as a colour in whatever inflection and language (`Rote Tasse`,
@@ -98,7 +98,7 @@ def _are_alike(one: str, other: str) -> bool:
 
 
 def _is_plural(short: str, long: str) -> bool:
-    """Tell whether one word is the other's plural, in the plainest forms of a few languages."""
+    """Check whether one word is the other's plural, in the plainest forms of a few languages."""
     if len(short) < 3:
         return False
     endings = ("", "s", "es", "en", "n", "e", "er") if len(short) > 3 else ("", "s", "es")
@@ -111,7 +111,7 @@ def _is_plural(short: str, long: str) -> bool:
 
 
 def _ends_in(text: str, word: str) -> bool:
-    """Tell whether a compound ends in a word: not in a colour's, which `marigold` is not."""
+    """Check whether a compound ends in a word: not in a colour's, which `marigold` is not."""
     if len(text) <= len(word) - 2 or len(text) > _LONGEST_WORD:
         return False
     return _is_compound(text, word)

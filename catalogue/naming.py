@@ -200,7 +200,7 @@ class _Slots:
 
 
 def _is_recognisable(sku: str) -> bool:
-    """Tell whether most letters and digits of a SKU are ASCII."""
+    """Check whether most letters and digits of a SKU are ASCII."""
     letters = [letter for letter in sku if letter.isalnum()]
     kept = sum(letter.isascii() for letter in letters)
     return kept > 0 and 2 * kept >= len(letters)

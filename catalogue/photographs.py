@@ -63,7 +63,7 @@ def _count(column: str, rows: Sequence[Row]) -> int:
 
 
 def _holds(column: str, row: Row) -> bool:
-    """Tell whether a cell names a photograph; in JSON it may be a list."""
+    """Check whether a cell names a photograph; in JSON it may be a list."""
     cell: Any = row.get(column)
     cells = cell if isinstance(cell, list) else [cell]
     says_so = _says_so(column)

@@ -43,7 +43,7 @@ class Ragged:
         (self.short if len(record.cells) < self._width else self.long).append(record)
 
     def shortened(self, firsts: Iterable[str]) -> list[Record]:
-        """Give the short rows whose missing cells are empty ones.
+        """Return the short rows whose missing cells are empty ones.
 
         Args:
             firsts: The first cells of some rows that fit.
@@ -61,7 +61,7 @@ class Ragged:
         return [one for one in likely if one.line not in broken]
 
     def unnamed(self) -> list[Record]:
-        """Give the long rows, if their further cells are a column without a name."""
+        """Return the long rows, if their further cells are a column without a name."""
         are_columns = 2 * len(self.long) > self._rows
         return [one for one in self.long if are_columns and not any(one.cells[self._written :])]
 
@@ -79,7 +79,7 @@ class Ragged:
 
 
 def _begin(run: Sequence[Record], shapes: set[str]) -> bool:
-    """Tell whether lines begin as rows do, with what looks like the first cells of others."""
+    """Check whether lines begin as rows do, with what looks like the first cells of others."""
     return all(_shape(one.cells[0]) in shapes for one in run)
 
 

@@ -67,7 +67,7 @@ def read_csv(content: bytes, hints: Hints | None = None, room: Room | None = Non
 
 
 def _whole(records: Iterator[Record], issues: Issues) -> Iterator[Record]:
-    """Give the records that can be read; the others are noted."""
+    """Return the records that can be read; the others are noted."""
     try:
         for record in records:
             if record.problem:
@@ -169,7 +169,7 @@ class _Reader:
         self.rows.sort(key=lambda row: row.line)
 
     def _filled(self, cells: Sequence[str]) -> dict[str, str]:
-        """Give the cells that say something by their columns' names."""
+        """Return the cells that say something by their columns' names."""
         pairs = [
             (name, self._text(cell))
             for name, cell in zip(self._columns, cells, strict=False)

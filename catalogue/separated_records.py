@@ -36,7 +36,7 @@ class BrokenRecordError(Exception):
 
 
 def read_records(text: str, separator: str, *, skipped: int = 0) -> Iterator[Record]:
-    """Give each record that has any text, and each line that cannot be read.
+    """Return each record that has any text, and each line that cannot be read.
 
     A line whose quotes do not fit together is read again: with quotes escaped by backslashes, as
     PHP and MySQL write them, then with stray quotes taken for text, such as those of inches. Text
@@ -145,7 +145,7 @@ class _Lines:
         return self._number + 1
 
     def has_escapes(self) -> bool:
-        """Tell whether the record's lines have quotes behind backslashes."""
+        """Check whether the record's lines have quotes behind backslashes."""
         return any('\\"' in line for line in self._taken)
 
     def put_back(self) -> None:

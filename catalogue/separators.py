@@ -83,7 +83,7 @@ def fits(cells: Sequence[str], width: int, separator: str) -> bool:
 
 
 def looks_like_title(header: Sequence[str], rows: Sequence[int]) -> bool:
-    """Tell whether a first line has a cell or two where the others have many.
+    """Check whether a first line has a cell or two where the others have many.
 
     Args:
         header: Its cells.

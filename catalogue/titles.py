@@ -84,7 +84,7 @@ def _tidy(title: str, brand: str) -> str:
 
 
 def has_words(title: str) -> bool:
-    """Tell whether a title names a product: not `4006381333931`, `N/A`, `A` or `Test product`."""
+    """Check whether a title names a product: not `4006381333931`, `N/A`, `A` or `Test product`."""
     text = folded(title)
     return bool(
         _LETTERS.search(text)

@@ -31,7 +31,7 @@ def usable_cpus(allowed: int | None = None, *, quota: float | None = None) -> in
 
 
 def quota_threads() -> int:
-    """Give the threads that a quota leaves to this process; 0 where none leaves less than all.
+    """Return the threads that a quota leaves to this process; 0 where none leaves less than all.
 
     For libraries that count the CPUs that they may run on, and know nothing of quotas.
     """
@@ -40,7 +40,7 @@ def quota_threads() -> int:
 
 
 def cpu_quota(root: Path = CGROUPS, own: Path = OWN) -> float | None:
-    """Give the CPUs' time that this process may use, in CPUs; None: as much as there is.
+    """Return the CPUs' time that this process may use, in CPUs; None: as much as there is.
 
     That is the least quota of its control group and of all groups above it, as the kernel has it:
     docs.kernel.org, admin-guide/cgroup-v2 (`cpu.max`) and scheduler/sched-bwc (version 1).
@@ -68,7 +68,7 @@ def _folders(root: Path, own: Path) -> Iterator[Path]:
 
 
 def _groups(lines: list[str]) -> Iterator[tuple[str, str]]:
-    """Give each hierarchy that may limit the CPU: its mount below the root, and the group's path.
+    """Return each hierarchy that may limit the CPU: its mount below the root, and the group's path.
 
     A line is `0::/path` for version 2, and `4:cpu,cpuacct:/path` for version 1.
     """

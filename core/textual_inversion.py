@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable
 
 
 def has_vectors(added: Collection[str]) -> bool:
-    """Tell whether a tokenizer has a token of several vectors, by the tokens that were added."""
+    """Check whether a tokenizer has a token of several vectors, by the tokens that were added."""
     return any(f"{token}_1" in added for token in added)
 
 

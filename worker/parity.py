@@ -139,7 +139,7 @@ def draw(pipeline: Pipeline, prompt: str, seed: int, drawn: Defaults) -> NDArray
 
 
 def _is_lossy(manifest: Manifest) -> bool:
-    """Tell whether a bundle draws other images than its source on purpose."""
+    """Check whether a bundle draws other images than its source on purpose."""
     changed = manifest.token_merging or manifest.vae_quantisation
     return bool(changed) or manifest.precision not in LEAST_DB
 

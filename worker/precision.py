@@ -51,7 +51,7 @@ Measure = Callable[[Collection[str]], Mapping[str, Measured]]
 
 
 def inference_precision(settings: Settings, bundle: Manifest, *, folder: Path | None = None) -> str:
-    """Give the precision of the UNet and the decoder: `f32`, `bf16` or `f16`.
+    """Return the precision of the UNet and the decoder: `f32`, `bf16` or `f16`.
 
     What the settings name is taken; else what the bundle was built for. fp16 and int8 say how
     weights are stored: these are computed in what is fastest here of what comes near to f32. A
@@ -82,7 +82,7 @@ def inference_precision(settings: Settings, bundle: Manifest, *, folder: Path | 
 def choose_precision(
     bundle: Manifest, abilities: Collection[str], *, home: Path, kernels: str, measure: Measure
 ) -> str:
-    """Give the precision of a bundle on a machine where the settings name none.
+    """Return the precision of a bundle on a machine where the settings name none.
 
     Args:
         bundle: Its manifest.

@@ -307,7 +307,7 @@ class RowScheduler:
         self._calls[stream] = {}
 
     def _weight(self, key: GroupKey) -> float:
-        """Give a group's weight; those of rows that run alone share that of their most urgent."""
+        """Return a group's weight; those of rows that run alone share that of their most urgent."""
         group = self._groups[key]
         if key.alone is None:
             return group.weight

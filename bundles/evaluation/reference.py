@@ -174,7 +174,7 @@ class Reference:
 
 
 def has_weights(source: Path) -> bool:
-    """Tell whether a folder has PyTorch weights of every part, to compare a bundle with."""
+    """Check whether a folder has PyTorch weights of every part, to compare a bundle with."""
     try:
         for part in WEIGHTED:
             find_weights(source / part)

@@ -65,7 +65,7 @@ class Columns:
         return self.usual(*usual)
 
     def named(self, field_name: str) -> str | None:
-        """Give the column that the caller named for a field; None also where he says none."""
+        """Return the column that the caller named for a field; None also where he says none."""
         return self._named.get(field_name) or None
 
     def usual(self, *names: str) -> str | None:

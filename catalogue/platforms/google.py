@@ -35,7 +35,7 @@ def matches(columns: Columns) -> bool:
 
 
 def matches_feed(columns: Columns) -> bool:
-    """Tell whether these are the elements of a feed of products, and not of a blog."""
+    """Check whether these are the elements of a feed of products, and not of a blog."""
     telling = ("availability", "price", "gtin", "mpn", "brand", "google_product_category",
                "product_type", "condition", "item_group_id", "image_link", *APPEARANCE)  # fmt: skip
     return not missing(columns) and columns.has(*telling) > 0

@@ -179,7 +179,7 @@ class _Reader:
         return self._lines[handle][0]
 
     def is_image(self, row: Row) -> bool:
-        """Tell whether a line that is not a product's first holds one more image of it.
+        """Check whether a line that is not a product's first holds one more image of it.
 
         Other programs repeat the options or a price beside the image.
         """
@@ -196,7 +196,7 @@ class _Reader:
         return bool(self._cell(row, self.sku))
 
     def is_sold(self, row: Row) -> bool:
-        """Tell whether a row's product is to be seen in the shop."""
+        """Check whether a row's product is to be seen in the shop."""
         filled = self._filled(row)
         status, published = (
             text_of(filled.product.get(one or "")).lower() for one in (self.status, self.published)
@@ -204,7 +204,7 @@ class _Reader:
         return status not in ("draft", "archived") and published != "false"
 
     def is_gift_card(self, row: Row) -> bool:
-        """Tell whether a row's product is a gift card."""
+        """Check whether a row's product is a gift card."""
         return text_of(self._filled(row).product.get(self.gift_card or "")).lower() == "true"
 
     def read(self, row: Row) -> Row:

@@ -39,7 +39,7 @@ _MOST_ATTRIBUTES = 20
 
 
 def matches(columns: Columns) -> bool:
-    """Tell whether these are an export's columns, in whatever language."""
+    """Check whether these are an export's columns, in whatever language."""
     columns = columns.translated(english_header)
     usual = ("id", "parent", "published", "visibility_in_catalog", "is_featured", "categories",
              "images", "regular_price", "attribute_1_name")  # fmt: skip

@@ -150,7 +150,7 @@ def _sharpened(ground: Mask, near: Mask) -> Mask:
 
 
 def _way(mask: Mask) -> int:
-    """Give half the width of the narrowest way, in pixels."""
+    """Return half the width of the narrowest way, in pixels."""
     return max(1, round(WAY / 2 * int(min(mask.shape))))
 
 

@@ -39,7 +39,7 @@ class Box:
         return max(self.right - self.left, self.bottom - self.top)
 
     def scaled(self, across: float, down: float) -> "Box":
-        """Give the same box of a picture of another size."""
+        """Return the same box of a picture of another size."""
         left, top = round(self.left * across), round(self.top * down)
         return Box(
             left=left,

@@ -229,7 +229,7 @@ def held(session: Session, owner: str, generation_ids: Collection[UUID]) -> dict
 
 
 def holding(session: Session, given: Collection[Claim]) -> set[UUID]:
-    """Tell which of these claims still hold, by their generations."""
+    """Return which of these claims still hold, by their generations."""
     statement = select(
         col(Generation.id), col(Generation.lease_owner), col(Generation.attempts)
     ).where(

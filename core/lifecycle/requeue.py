@@ -145,7 +145,7 @@ def _targets(session: Session, rows: Sequence[Generation], to: str) -> list[_Tar
 
 
 def _wanted(row: Generation, variant: int) -> Wanted:
-    """Tell what was asked for: whether with a seed of the caller's, a fingerprint says."""
+    """Return what was asked for: whether with a seed of the caller's, a fingerprint says."""
     values = {name: getattr(row, name) for name in ImageParameters.model_fields}
     approximate = row.approximate_scope is not None
     derived = Wanted(**values | {"seed": None}, variant=variant, approximate=approximate)

@@ -78,7 +78,7 @@ def abandoned(revision: Any) -> ColumnElement[bool]:
 
 
 def abandoned_among(session: Session, revisions: Collection[str]) -> set[str]:
-    """Tell which of these revisions no worker serves, while workers serve others."""
+    """Return which of these revisions no worker serves, while workers serve others."""
     if not revisions:
         return set()
     served = set(session.execute(select(col(Worker.bundle_revision)).where(_there())).scalars())

@@ -49,7 +49,7 @@ def measure(
 
 
 def _run(folder: Path, precision: str, settings: Settings) -> tuple[float, Sequence[Array]]:
-    """Give the shortest call's seconds, and each level's output."""
+    """Return the shortest call's seconds, and each level's output."""
     from worker.pipeline import Pipeline  # noqa: PLC0415 - it imports what asks for this
 
     manifest = load_manifest(folder)
@@ -77,7 +77,7 @@ def _run(folder: Path, precision: str, settings: Settings) -> tuple[float, Seque
 
 
 def _decibels(outputs: Sequence[Array], exact: Sequence[Array]) -> float | None:
-    """Give the least ratio of signal to error, in dB; None where an output is not finite."""
+    """Return the least ratio of signal to error, in dB; None where an output is not finite."""
     if not all(np.isfinite(output).all() for output in (*outputs, *exact)):
         return None
     ratios = [
