@@ -2,10 +2,10 @@
 
 from api.acceptance import Terms
 from api.result_memory import ResultMemory
-from core.cache_mode import CacheMode
 from core.cache_stats import Level, Outcome, count
+from core.domain.cache_mode import CacheMode
+from core.domain.states import CacheOutcome
 from core.lifecycle.submission import Submission
-from core.states import CacheOutcome
 
 
 def count_submission(memory: ResultMemory, terms: Terms, submission: Submission) -> None:

@@ -7,8 +7,8 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.schemas import Line
-from core.cache_mode import CacheMode
-from core.scopes import Scope
+from core.domain.cache_mode import CacheMode
+from core.domain.scopes import Scope
 
 LONGEST_LIFE = 10 * 365 * 24 * 3600
 """Seconds."""

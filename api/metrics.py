@@ -13,11 +13,11 @@ from sqlmodel import Session
 from core import cache_ledger, queue_stats
 from core.broker import Broker
 from core.cache_ledger import LevelStats
+from core.domain.lanes import Lane
+from core.domain.states import GenerationState
 from core.errors import ServiceDownError
-from core.lanes import Lane
 from core.lifecycle.serving import abandoned_images
 from core.queue_stats import LaneStats
-from core.states import GenerationState
 from core.webhooks.log import backlog
 
 

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from api.services import Services
 from core.broker import BROKER_ERRORS
-from core.lanes import Lane
+from core.domain.lanes import Lane
 from core.lifecycle.feeding import mark_published, release, split
 
 logger = logging.getLogger("packshot.api")

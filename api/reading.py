@@ -22,13 +22,13 @@ from api.schemas import (
     JobView,
 )
 from api.sheet_schemas import SheetReading, SheetWarning
+from core.domain.states import CacheOutcome, JobState
 from core.errors import RETRY_HELPS, NotFoundError
 from core.lifecycle.locks import among
 from core.lifecycle.serving import abandoned_among
 from core.links import batch_path, image_path, results_path
 from core.models import Batch, Generation, Image, Job
 from core.pictures.formats import ORIGINAL
-from core.states import CacheOutcome, JobState
 
 JobRow = tuple[Job, Image | None, float | None, dict[str, Any] | None]
 """A job, its image, the seconds that its generation took, and what its image began with."""

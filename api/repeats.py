@@ -6,10 +6,10 @@ from sqlmodel import Session
 
 from api.reading import JobRow
 from api.result_memory import ResultMemory
-from core.lanes import Lane
+from core.domain.lanes import Lane
+from core.domain.states import CacheOutcome
 from core.lifecycle.repeats import Known, answer_again
 from core.lifecycle.submission import Submission, Wanted
-from core.states import CacheOutcome
 
 
 @dataclass(frozen=True, kw_only=True)

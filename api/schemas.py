@@ -13,12 +13,12 @@ from catalogue.checks import check_line, check_text
 from catalogue.mapping import PARAMETERS
 from catalogue.sheet import Hints, Source
 from catalogue.templates import LONGEST_TEMPLATE
-from core.cache_mode import CacheMode
-from core.lanes import Lane
+from core.domain.cache_mode import CacheMode
+from core.domain.lanes import Lane
+from core.domain.schedulers import SCHEDULERS
+from core.domain.seeds import SeedRule
+from core.domain.states import BatchState, CacheOutcome, JobState
 from core.outbound.url import LONGEST
-from core.schedulers import SCHEDULERS
-from core.seeds import SeedRule
-from core.states import BatchState, CacheOutcome, JobState
 
 LONGEST_DEADLINE = 30 * 24 * 3600.0
 """Seconds."""

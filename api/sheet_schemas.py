@@ -3,7 +3,7 @@
 from pydantic import BaseModel, Field
 
 from catalogue.sheet import Format, Source
-from core.states import CacheOutcome
+from core.domain.states import CacheOutcome
 
 
 class SheetReading(BaseModel):

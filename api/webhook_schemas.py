@@ -7,8 +7,8 @@ from uuid import UUID
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from api.schemas import Line
+from core.domain.states import DeliveryState
 from core.outbound.url import LONGEST
-from core.states import DeliveryState
 from core.webhooks.event_types import EventType
 
 Filter = Annotated[

@@ -33,10 +33,10 @@ from bundles.progress import Silent
 from bundles.starter.attributes import Background, Colour, Kind, Pattern, Product
 from bundles.starter.captions import canonical_caption
 from bundles.starter.chance import seeded
-from core.approximation import NIRVANA, Threshold
 from core.database import Database
-from core.fingerprint import derived_seed, fingerprint
-from core.lanes import Lane
+from core.domain.approximation import NIRVANA, Threshold
+from core.domain.fingerprint import derived_seed, fingerprint
+from core.domain.lanes import Lane
 from core.lifecycle.claims import Claim
 from core.settings import Settings
 from core.storage import Storage

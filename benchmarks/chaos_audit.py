@@ -9,9 +9,9 @@ from sqlmodel import select
 
 from benchmarks.chaos_told import ENDS, Told, subject, undelivered, unstable
 from core.database import Database
+from core.domain.states import BatchState, DeliveryState, JobState
 from core.errors import NotFoundError
 from core.models import Batch, Image, Job, WebhookDelivery, WebhookEvent
-from core.states import BatchState, DeliveryState, JobState
 from core.storage import Storage
 
 

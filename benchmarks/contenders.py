@@ -8,8 +8,8 @@ from uuid import uuid4
 
 from benchmarks.report import machine
 from benchmarks.requests import Request
-from core.lanes import Lane
-from core.schedulers import SCHEDULERS
+from core.domain.lanes import Lane
+from core.domain.schedulers import SCHEDULERS
 
 Moments = Sequence[float]
 """Seconds from the start of the queue to each image, in the order of the requests."""

@@ -20,8 +20,8 @@ from bundles.evaluation.comparison import likeness
 from bundles.evaluation.reference import Reference
 from bundles.export import build
 from bundles.plan import Plan
+from core.domain.schedulers import SCHEDULERS
 from core.errors import BundleError
-from core.schedulers import SCHEDULERS
 from worker.parity import PROMPT, SEED, draw
 from worker.pipeline import Pipeline
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bundles.manifest import Defaults, Sizes
-from core.schedulers import KNOWN
+from core.domain.schedulers import KNOWN
 
 STEPS, GUIDANCE, SIZE = 20, 7.5, 512
 """Those of Stable Diffusion 1.5, with a solver of second order."""

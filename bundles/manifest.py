@@ -11,8 +11,8 @@ from pydantic import Field
 
 from bundles.records import Record, read_record
 from bundles.workshop import recover
-from core.approximation import NIRVANA, Threshold
-from core.schedulers import StepLimits
+from core.domain.approximation import NIRVANA, Threshold
+from core.domain.schedulers import StepLimits
 
 FORMAT = 1
 """The newest manifest format that this version reads, and the one it writes."""

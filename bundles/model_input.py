@@ -8,9 +8,9 @@ import re
 from pathlib import Path
 from typing import Any
 
+from core.domain.fingerprint import SPECIAL_TOKENS
+from core.domain.model_input import ModelInput
 from core.errors import BundleError
-from core.fingerprint import SPECIAL_TOKENS
-from core.model_input import ModelInput
 
 _LETTERS = re.compile(r"[\w\s<=>]")
 """What folding may change: letters, white space, and marks that an accent can join."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bundles.manifest import Manifest, SchedulerSupport
-from core.schedulers import KNOWN, step_limits
+from core.domain.schedulers import KNOWN, step_limits
 
 
 def scheduler_support(manifest: Manifest, folder: Path) -> dict[str, SchedulerSupport]:

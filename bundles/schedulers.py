@@ -16,8 +16,8 @@ from bundles.architecture import read_json
 from bundles.layout import USED_DEFAULTS
 from bundles.manifest import Manifest, SchedulerSupport
 from bundles.source import Profile, names_scheduler, read_profile
+from core.domain.schedulers import KNOWN, StepLimits, corrected, step_limits
 from core.errors import BundleError, first_line
-from core.schedulers import KNOWN, StepLimits, corrected, step_limits
 
 TRIED = (1, 2, 3, 4, 8, 20, 30, 50, 150)
 """Numbers of steps that are tried; between one that works and one that does not, the border is
@@ -35,7 +35,7 @@ def make_scheduler(name: str, config: Mapping[str, Any]) -> Any:
     over what the source's files name, and has its own defaults for the rest.
 
     Args:
-        name: In `core.schedulers.KNOWN`.
+        name: In `core.domain.schedulers.KNOWN`.
         config: Of whichever scheduler the model came with.
 
     Raises:
@@ -58,7 +58,7 @@ def try_scheduler(name: str, config: Mapping[str, Any]) -> tuple[StepLimits | No
     """Denoise a few latents with a scheduler, in different numbers of steps.
 
     Args:
-        name: In `core.schedulers.KNOWN`.
+        name: In `core.domain.schedulers.KNOWN`.
         config: The model's `scheduler_config.json`.
 
     Returns:

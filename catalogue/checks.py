@@ -7,8 +7,8 @@ from typing import Any
 
 from catalogue.limits import Limits
 from catalogue.names import suggestion
-from core.schedulers import SCHEDULERS
-from core.seeds import SeedRule
+from core.domain.schedulers import SCHEDULERS
+from core.domain.seeds import SeedRule
 
 LONGEST_PROMPT = 4000
 """Characters; CLIP reads some 300 of them."""

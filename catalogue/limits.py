@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from core.model_input import ModelInput
-from core.schedulers import KNOWN, StepLimits, step_limits
+from core.domain.model_input import ModelInput
+from core.domain.schedulers import KNOWN, StepLimits, step_limits
 
 
 @dataclass(frozen=True, kw_only=True)

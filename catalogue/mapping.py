@@ -7,7 +7,7 @@ from typing import Any
 from catalogue.checks import CHECKS, Reason
 from catalogue.limits import Limits
 from catalogue.names import canonical
-from core.seeds import SeedRule
+from core.domain.seeds import SeedRule
 
 
 def _integer(value: Any) -> int:

@@ -16,9 +16,9 @@ from catalogue.prompts import Prompts, cut_off_warning, missing_columns, shorten
 from catalogue.sheet import Row, Sheet, Source
 from catalogue.skus import find_destroyed
 from catalogue.tokens import TokenLimit
-from core.fingerprint import sku_seed
+from core.domain.fingerprint import sku_seed
+from core.domain.seeds import SeedRule
 from core.lifecycle.submission import Wanted
-from core.seeds import SeedRule
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,8 +6,8 @@ from typing import Any
 
 from tokenizers import Tokenizer  # type: ignore[import-untyped]
 
+from core.domain.textual_inversion import has_vectors, write_out
 from core.errors import BundleError
-from core.textual_inversion import has_vectors, write_out
 
 _SPECIAL = 2
 """The start and end tokens, which count towards the model's limit."""

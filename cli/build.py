@@ -19,7 +19,7 @@ from cli.errors import UsageError
 from cli.merging import Tome, TomeCrossAttention, TomeMlp, TomeMode, token_merging_plan
 from cli.quiet import quieten
 from cli.stages import Stages
-from core.schedulers import SCHEDULERS
+from core.domain.schedulers import SCHEDULERS
 from core.settings import get_settings
 
 INTERRUPTED = 130

@@ -14,7 +14,7 @@ from cli.console import say, show, stdout
 from cli.quiet import quieten
 from cli.stages import Stages
 from cli.starter import bundle_folder
-from core.approximation import Threshold
+from core.domain.approximation import Threshold
 from core.settings import get_settings
 
 if TYPE_CHECKING:

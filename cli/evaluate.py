@@ -17,8 +17,8 @@ from cli.console import say, show, stdout
 from cli.errors import UsageError
 from cli.quiet import quieten
 from cli.stages import Stages
+from core.domain.lanes import Lane
 from core.errors import BundleError
-from core.lanes import Lane
 from core.pictures.encoding import encode
 from core.pictures.formats import Format
 from core.settings import Settings, get_settings

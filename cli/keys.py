@@ -12,8 +12,8 @@ from rich.table import Table
 from cli.console import say, show, stdout
 from cli.errors import UsageError
 from cli.services import service_settings
-from core.cache_mode import CacheMode
-from core.scopes import Scope
+from core.domain.cache_mode import CacheMode
+from core.domain.scopes import Scope
 
 if TYPE_CHECKING:
     from sqlmodel import Session

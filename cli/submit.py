@@ -17,7 +17,7 @@ from cli.fields import read_pairs
 from cli.options import DEFAULT_OUT, Key, Out, Url
 from cli.order import ask, pause, require_all, send
 from cli.order import fetch as fetch_batch
-from core.schedulers import SCHEDULERS
+from core.domain.schedulers import SCHEDULERS
 
 
 def submit(

@@ -11,8 +11,8 @@ from amqp.exceptions import AMQPError, NotFound
 from kombu import Connection
 from kombu.exceptions import KombuError
 
+from core.domain.lanes import Lane
 from core.errors import ServiceDownError
-from core.lanes import Lane
 from core.queue import is_rabbitmq, queue_of
 from core.settings import Settings
 

@@ -12,7 +12,7 @@ from celery import Celery
 from kombu import Queue
 from kombu.exceptions import OperationalError
 
-from core.lanes import Lane, Message
+from core.domain.lanes import Lane, Message
 from core.settings import Settings
 
 GENERATE = "packshot.generate"

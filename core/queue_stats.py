@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from sqlalchemy import func, select
 from sqlmodel import Session, col
 
-from core.lanes import Lane
+from core.domain.lanes import Lane
+from core.domain.states import IN_FLIGHT, GenerationState
 from core.models import Generation
-from core.states import IN_FLIGHT, GenerationState
 
 
 @dataclass(frozen=True, kw_only=True)

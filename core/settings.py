@@ -18,7 +18,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from core.cache_mode import CacheMode
+from core.domain.cache_mode import CacheMode
 from core.eviction import Policy
 
 PREFIX = "PACKSHOT_"

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.cache_stats import EVERYBODY, Level, Outcome, count, hold
+from core.domain.fingerprint import canonical_text
 from core.eviction import BoundedMap, Policy
-from core.fingerprint import canonical_text
 from worker.finite import check_finite
 
 Embedding = NDArray[np.float32]

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.cache_stats import EVERYBODY
-from core.fingerprint import canonical_text
+from core.domain.fingerprint import canonical_text
 from worker.embeddings import Embedding, EmbeddingCache
 from worker.features import Courses, RowFeatures
 from worker.finite import ImpossibleError

@@ -5,7 +5,7 @@ Label values are few and known beforehand: never a tenant, a prompt or an id.
 
 from prometheus_client import Counter, Histogram
 
-from core.lanes import Lane
+from core.domain.lanes import Lane
 
 UNET_BATCH_IMAGES = Histogram(
     "packshot_unet_batch_images",

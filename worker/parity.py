@@ -19,8 +19,8 @@ from bundles.manifest import Defaults, Manifest
 from bundles.plan import Plan
 from bundles.progress import Progress, Silent
 from bundles.quantise.trajectories import Call, Recorder
+from core.domain.lanes import Lane
 from core.errors import BundleError
-from core.lanes import Lane
 from worker.engine import Engine
 from worker.pipeline import Pipeline, to_pixels
 from worker.rows import RowError, RowRequest

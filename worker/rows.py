@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.cache_stats import EVERYBODY
-from core.lanes import Lane
+from core.domain.lanes import Lane
 
 
 class RowError(Exception):
@@ -61,7 +61,7 @@ class RowRequest:
     steps: int
     guidance_scale: float
     scheduler: str
-    """A name in `core.schedulers`."""
+    """A name in `core.domain.schedulers`."""
     seed: int
     lane: Lane
     guidance_start: float = 0.0

@@ -20,6 +20,7 @@ from sqlmodel import Session, col
 from catalogue.renditions.store import Renditions
 from core.cache_stats import Level, Outcome, count
 from core.database import DATABASE_ERRORS, Database
+from core.domain.states import GenerationState
 from core.errors import (
     DeadlineExceededError,
     GenerationFailedError,
@@ -32,7 +33,6 @@ from core.lifecycle.claims import Claim
 from core.lifecycle.settlement import Finished
 from core.models import Image, Job
 from core.pictures.credentials import Credentials
-from core.states import GenerationState
 from core.storage import STORAGE_ERRORS, Storage, StoredObject
 from worker.approximate.cache import NOTHING, ApproximateCache, Plan
 from worker.encoding import ORIGINAL, encode_original

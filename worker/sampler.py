@@ -8,8 +8,8 @@ import torch
 from numpy.typing import NDArray
 
 from bundles.schedulers import make_scheduler, step_arguments
+from core.domain.schedulers import NOT_RESUMABLE, is_stochastic
 from core.errors import first_line
-from core.schedulers import NOT_RESUMABLE, is_stochastic
 from worker.finite import ImpossibleError
 from worker.rows import Start
 
@@ -46,7 +46,7 @@ class Sampler:
         """Draw the noise, or take what another row has made of its own.
 
         Args:
-            scheduler: A name in `core.schedulers`.
+            scheduler: A name in `core.domain.schedulers`.
             config: The bundle's `scheduler_config.json`.
             steps: Denoising steps.
             guidance_scale: Classifier-free guidance; up to 1 the prediction is taken as it is.

@@ -32,7 +32,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 from uuid import UUID
 
-from core.lanes import Lane
+from core.domain.lanes import Lane
 
 HANDICAP: Mapping[Lane, float] = {Lane.INTERACTIVE: 0.0, Lane.STANDARD: 30.0, Lane.BULK: 300.0}
 """Seconds by which a lane's rows stand back behind interactive ones."""

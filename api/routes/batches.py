@@ -27,9 +27,9 @@ from api.schemas import BatchPage, BatchView, JobPage
 from api.sheet_schemas import SheetReport
 from api.uploads import Upload, document_upload, receive_upload
 from core import statistics
+from core.domain.states import JobState
 from core.lifecycle.cancellation import cancel_batch, messages_of
 from core.links import BATCHES, batch_path
-from core.states import JobState
 
 router = APIRouter(
     route_class=TransactionRoute,

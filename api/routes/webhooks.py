@@ -22,7 +22,7 @@ from api.webhook_schemas import (
     ReplayResult,
 )
 from api.webhook_views import view_delivery, view_endpoint, view_secret
-from core.states import DeliveryState
+from core.domain.states import DeliveryState
 from core.webhooks import endpoints, log
 from core.webhooks.event_types import EventType
 

@@ -14,7 +14,7 @@ from bundles.evaluation.attributes import judge, score_attributes
 from bundles.evaluation.comparison import likeness
 from bundles.evaluation.pairs import Pair
 from bundles.evaluation.similarity import Pixels, ssim
-from core.approximation import Threshold
+from core.domain.approximation import Threshold
 
 WINDOW = 100
 """Pairs of about the same similarity whose loss is looked at: a loss of one point cannot be seen

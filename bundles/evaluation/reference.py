@@ -19,8 +19,8 @@ from bundles.conversion import load_part
 from bundles.evaluation.similarity import Pixels
 from bundles.manifest import Defaults
 from bundles.weights import find_weights
+from core.domain.schedulers import SCHEDULERS, corrected
 from core.errors import BundleError
-from core.schedulers import SCHEDULERS, corrected
 
 TEXT_TO_IMAGE = "StableDiffusionPipeline"
 """What draws texts with a model whose own pipeline changes images, or takes one scheduler only."""

@@ -10,7 +10,7 @@ from typing import Any
 from bundles.evaluation.calibration import Measured
 from bundles.evaluation.comparison import Judged, Task
 from bundles.manifest import Manifest, load_manifest, save_manifest
-from core.approximation import Threshold
+from core.domain.approximation import Threshold
 
 
 def write_report(file: Path, judged: Judged, reference: Judged | None, task: Task) -> None:

@@ -28,9 +28,9 @@ from bundles.starter.attributes import split_products
 from bundles.starter.autoencoder import reconstruction_psnr
 from bundles.starter.captions import canonical_caption
 from bundles.starter.dataset import draw_pictures
+from core.domain.schedulers import SCHEDULERS
 from core.pictures.encoding import encode
 from core.pictures.formats import Format
-from core.schedulers import SCHEDULERS
 
 Pixels = npt.NDArray[np.uint8]
 

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlmodel import Session, col
 
-from core.fingerprint import canonical_text
+from core.domain.fingerprint import canonical_text
 from core.lifecycle.locks import among
 from core.models import ApproximateEntry, ApproximateLatents, Job
 

@@ -7,10 +7,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, select
 from sqlmodel import Session, col
 
-from core.lifecycle.locks import among, lock_generations
-from core.lifecycle.settlement import settle_jobs
-from core.models import Batch, Generation, Job
-from core.states import (
+from core.domain.states import (
     IN_FLIGHT,
     OPEN_JOB,
     BatchState,
@@ -18,6 +15,9 @@ from core.states import (
     JobState,
     change,
 )
+from core.lifecycle.locks import among, lock_generations
+from core.lifecycle.settlement import settle_jobs
+from core.models import Batch, Generation, Job
 from core.webhooks.outbox import BatchChange, tell
 
 

@@ -8,10 +8,10 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, func, or_, select, update
 from sqlmodel import Session, col
 
-from core.lanes import Lane
+from core.domain.lanes import Lane
+from core.domain.states import GenerationState, JobState, change, sources_of
 from core.lifecycle.locks import among, lock_generations
 from core.models import NO_KEY, Generation, Job
-from core.states import GenerationState, JobState, change, sources_of
 
 
 @dataclass(frozen=True, kw_only=True)

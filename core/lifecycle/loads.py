@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import RowMapping, text
 from sqlmodel import Session
 
-from core.lanes import FIRST, Lane
+from core.domain.lanes import FIRST, Lane
 from core.lifecycle.serving import ABANDONED
 
 # Jumps from key to key through ix_generation_queued, whatever number of rows each has, adds those

@@ -8,10 +8,10 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, and_, case, func, null, select, update
 from sqlmodel import Session, col
 
-from core.lanes import Lane
+from core.domain.lanes import Lane
+from core.domain.states import IN_FLIGHT, GenerationState
 from core.lifecycle.locks import among, lock_generations
 from core.models import Generation, Image
-from core.states import IN_FLIGHT, GenerationState
 
 FOR_EVER = 0.0
 """A time to live that never ends."""

@@ -6,12 +6,12 @@ from typing import Any
 from sqlalchemy import func, insert, literal, select
 from sqlmodel import Session, col
 
-from core.lanes import Lane
+from core.domain.lanes import Lane
+from core.domain.states import CacheOutcome, JobState
 from core.lifecycle.lookup import usable
 from core.lifecycle.submission import Wanted
 from core.models import Image, Job
 from core.models.columns import new_id
-from core.states import CacheOutcome, JobState
 from core.webhooks.outbox import JobChange, tell
 
 

@@ -9,12 +9,8 @@ from uuid import UUID
 from sqlalchemy import Float, String, Uuid, func, insert, select, update
 from sqlmodel import Session, col
 
-from core.approximation import Approximation
-from core.errors import PackshotError
-from core.lifecycle.claims import Claim
-from core.lifecycle.locks import among, array_of, lock_generations
-from core.models import Batch, Generation, Image, Job
-from core.states import (
+from core.domain.approximation import Approximation
+from core.domain.states import (
     BatchState,
     CacheOutcome,
     GenerationState,
@@ -22,6 +18,10 @@ from core.states import (
     change,
     sources_of,
 )
+from core.errors import PackshotError
+from core.lifecycle.claims import Claim
+from core.lifecycle.locks import among, array_of, lock_generations
+from core.models import Batch, Generation, Image, Job
 from core.webhooks.outbox import BatchChange, JobChange, tell
 
 

@@ -4,7 +4,7 @@ import random
 from collections.abc import Sequence
 from heapq import heapify, heappop, heappush
 
-from core.lanes import FIRST
+from core.domain.lanes import FIRST
 from core.lifecycle.loads import Load, busy_in_first
 
 

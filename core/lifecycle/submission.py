@@ -13,9 +13,11 @@ from sqlalchemy import func, select
 from sqlmodel import Session
 
 from core.bulk import insert_new, insert_rows
-from core.cache_mode import CacheMode
-from core.fingerprint import derived_seed, fingerprint, variant_seed
-from core.lanes import Lane
+from core.domain.cache_mode import CacheMode
+from core.domain.fingerprint import derived_seed, fingerprint, variant_seed
+from core.domain.lanes import Lane
+from core.domain.model_input import ModelInput
+from core.domain.states import BatchState, CacheOutcome, GenerationState, JobState
 from core.lifecycle.backlogs import open_backlog
 from core.lifecycle.locks import among
 from core.lifecycle.lookup import (
@@ -26,11 +28,9 @@ from core.lifecycle.lookup import (
     join_in_flight,
     raise_lanes,
 )
-from core.model_input import ModelInput
 from core.models import NO_KEY, Batch, Generation, ImageParameters, Job
 from core.models.columns import new_id
 from core.pictures.formats import ORIGINAL
-from core.states import BatchState, CacheOutcome, GenerationState, JobState
 from core.webhooks.outbox import BatchChange, JobChange, tell
 
 

@@ -7,9 +7,9 @@ from sqlalchemy import String, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Field, SQLModel
 
-from core.cache_mode import CacheMode
+from core.domain.cache_mode import CacheMode
+from core.domain.scopes import Scope
 from core.models.columns import Moment, created, enum_type, identity, moment
-from core.scopes import Scope
 
 
 class ApiKey(SQLModel, table=True):
@@ -30,7 +30,7 @@ class ApiKey(SQLModel, table=True):
         sa_type=ARRAY(String),
         sa_column_kwargs={"server_default": text("'{read,submit,admin}'")},
     )
-    """What the key may do: values of `core.scopes.Scope`."""
+    """What the key may do: values of `core.domain.scopes.Scope`."""
     created_at: datetime = created()
     expires_at: Moment = moment()
     """From then on it is unknown; empty: never."""

@@ -5,7 +5,7 @@ from uuid import UUID
 from sqlalchemy import Index
 from sqlmodel import Field, SQLModel
 
-from core.lanes import Lane
+from core.domain.lanes import Lane
 from core.models.columns import enum_type, identity
 
 

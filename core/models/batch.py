@@ -8,9 +8,9 @@ from sqlalchemy import Index, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
-from core.lanes import Lane
+from core.domain.lanes import Lane
+from core.domain.states import BatchState
 from core.models.columns import Moment, created, enum_type, identity, moment
-from core.states import BatchState
 
 
 class Batch(SQLModel, table=True):

@@ -8,10 +8,10 @@ from sqlalchemy import Index, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
-from core.lanes import Lane
+from core.domain.lanes import Lane
+from core.domain.states import GenerationState
 from core.models.columns import Moment, created, enum_type, identity, moment
 from core.models.parameters import ImageParameters
-from core.states import GenerationState
 
 NO_KEY = UUID(int=0)
 """Stands for the key of what was ordered without one, or before keys were noted: it takes its turn
@@ -86,7 +86,7 @@ class Generation(ImageParameters, table=True):
     """Where `approximate_scope` is given: the fingerprint that its image gets if it is computed
     from the first step on, for those who did not agree to another beginning."""
     approximation: dict[str, Any] | None = Field(default=None, sa_type=JSONB)
-    """What it began with: see `core.approximation.Approximation`."""
+    """What it began with: see `core.domain.approximation.Approximation`."""
     attempts: int = 0
     """Times it was claimed; with the owner, the fence against a worker that lost its lease."""
     lease_owner: str | None = None

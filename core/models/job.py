@@ -8,10 +8,10 @@ from sqlalchemy import Index, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
-from core.lanes import Lane
+from core.domain.lanes import Lane
+from core.domain.states import CacheOutcome, JobState
 from core.models.columns import Moment, created, enum_type, identity, moment
 from core.models.parameters import ImageParameters
-from core.states import CacheOutcome, JobState
 
 
 class Job(ImageParameters, table=True):

@@ -18,6 +18,6 @@ class ImageParameters(SQLModel):
     guidance_scale: float
     """Classifier-free guidance; 1 or less switches it off."""
     scheduler: str
-    """A name in `core.schedulers`."""
+    """A name in `core.domain.schedulers`."""
     seed: int = Field(sa_type=BigInteger)
     """Seed of the row's noise; the caller's plus the variant, or derived from the fingerprint."""

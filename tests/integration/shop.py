@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlmodel import SQLModel, select
 
 from core.database import Database
-from core.lanes import Lane
+from core.domain.lanes import Lane
 from core.lifecycle import claims, settlement, submission
 from core.lifecycle.claims import Claim
 from core.lifecycle.settlement import Finished

@@ -6,9 +6,9 @@ from bundles.evaluation.calibration import Measured, judge_step
 from bundles.evaluation.pairs import Pair
 from bundles.manifest import Manifest
 from bundles.progress import Progress
-from core.approximation import kept_steps
+from core.domain.approximation import kept_steps
+from core.domain.schedulers import NOT_RESUMABLE
 from core.errors import BundleError
-from core.schedulers import NOT_RESUMABLE
 from worker.approximate.trial import Drawing, Trial
 from worker.rows import RowResult, Start
 

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bundles.manifest import Manifest
+from core.domain.lanes import Lane
 from core.errors import BundleError
-from core.lanes import Lane
 from core.settings import Settings
 from worker.approximate.pooling import pool
 from worker.engine import Engine

@@ -5,7 +5,7 @@ import io
 
 import pytest
 
-from core.approximation import Approximation
+from core.domain.approximation import Approximation
 from core.keys import create_key
 from core.lifecycle import settlement
 from core.models.columns import new_id

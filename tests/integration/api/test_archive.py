@@ -15,8 +15,8 @@ from api.batch_rows import BatchRows
 from api.results import stream_manifest, stream_results
 from api.services import open_services
 from bundles.starter.attributes import Background
+from core.domain.lanes import Lane
 from core.errors import GenerationFailedError
-from core.lanes import Lane
 from core.storage import Storage
 from tests.pictures import TRAINED, marks_of, near_white, png, product
 

@@ -6,8 +6,8 @@ from contextlib import ExitStack
 import pytest
 from pydantic import SecretStr
 
-from core.cache_mode import CacheMode
 from core.cache_stats import COUNTERS
+from core.domain.cache_mode import CacheMode
 from core.keys import create_key
 from core.lifecycle import retention
 from core.models import Image

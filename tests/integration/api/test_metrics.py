@@ -10,11 +10,11 @@ from pydantic import SecretStr
 from sqlalchemy import event
 
 from core import logs
-from core.lanes import Lane
+from core.domain.lanes import Lane
+from core.domain.states import GenerationState
 from core.models import WebhookDelivery, WebhookEvent
 from core.models.columns import new_id
 from core.queue_stats import read
-from core.states import GenerationState
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from core.lanes import Lane
+from core.domain.lanes import Lane
 from core.models import Backlog
 from core.queue import make_celery, queue_of
 from tests.integration.api.conftest import describe_bundle

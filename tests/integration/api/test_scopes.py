@@ -5,8 +5,8 @@ from uuid import uuid4
 
 import pytest
 
+from core.domain.scopes import Scope
 from core.keys import create_key
-from core.scopes import Scope
 from tests.integration.api.test_tenants import OPEN, operations
 
 SUBMIT = {

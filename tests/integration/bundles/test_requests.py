@@ -15,11 +15,11 @@ from transformers import CLIPTokenizer
 from bundles.export import build
 from bundles.model_input import read_model_input
 from catalogue.tokens import TokenLimit
-from core.fingerprint import canonical_text
-from core.lanes import Lane
+from core.domain.fingerprint import canonical_text
+from core.domain.lanes import Lane
+from core.domain.model_input import ModelInput
+from core.domain.textual_inversion import write_out
 from core.lifecycle.submission import Wanted
-from core.model_input import ModelInput
-from core.textual_inversion import write_out
 from tests.integration.bundles.kinds import embed_guidance, load, save_loud, teach
 from tests.integration.model.conftest import psnr
 from worker.engine import Engine

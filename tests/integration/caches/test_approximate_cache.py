@@ -12,10 +12,10 @@ from sqlalchemy import event, text
 from sqlalchemy.exc import OperationalError
 
 from core import cache_stats
-from core.approximation import NIRVANA
 from core.cache_stats import Counters, Level, Outcome
 from core.database import Database
-from core.lanes import Lane
+from core.domain.approximation import NIRVANA
+from core.domain.lanes import Lane
 from core.lifecycle.claims import Claim
 from core.models import ApproximateEntry, ApproximateLatents
 from core.models.columns import new_id

@@ -2,8 +2,8 @@
 
 import pytest
 
-from core.approximation import NIRVANA
-from core.states import CacheOutcome, JobState
+from core.domain.approximation import NIRVANA
+from core.domain.states import CacheOutcome, JobState
 from tests.integration.shop import wanted
 from tests.unit.worker.test_engine import ArithmeticModel
 from worker.approximate.cache import ApproximateCache

@@ -5,8 +5,8 @@ import pytest
 from cli.main import main
 from core import cache_ledger
 from core.cache_stats import COUNTERS, Counters, Level, Outcome
+from core.domain.states import CacheOutcome
 from core.settings import get_settings
-from core.states import CacheOutcome
 
 
 @pytest.fixture

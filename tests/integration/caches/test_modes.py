@@ -2,10 +2,10 @@
 
 import pytest
 
-from core.cache_mode import CacheMode
-from core.lanes import Lane, Message
+from core.domain.cache_mode import CacheMode
+from core.domain.lanes import Lane, Message
+from core.domain.states import CacheOutcome, GenerationState, JobState
 from core.lifecycle import cancellation, feeding, recovery, retention
-from core.states import CacheOutcome, GenerationState, JobState
 from tests.integration.caches.conftest import HOUR
 from tests.integration.shop import Shop, wanted
 

@@ -17,8 +17,8 @@ from bundles.manifest import BlockCache, DeepCache, TokenMergingPlan, load_manif
 from bundles.microscopic import save_microscopic
 from bundles.plan import Plan
 from bundles.step_plan import step_plan
+from core.domain.lanes import Lane
 from core.errors import BundleError
-from core.lanes import Lane
 from core.settings import Settings
 from tests.conftest import knowing_int8
 from worker.engine import Engine

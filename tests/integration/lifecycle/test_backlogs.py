@@ -3,8 +3,8 @@
 import pytest
 from sqlalchemy import event
 
+from core.domain.lanes import Lane, Message
 from core.errors import GenerationFailedError
-from core.lanes import Lane, Message
 from core.lifecycle import (
     backlogs,
     cancellation,

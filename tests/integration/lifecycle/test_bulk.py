@@ -6,10 +6,10 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from core import bulk
 from core.bulk import insert_new, insert_rows
-from core.lanes import Lane
+from core.domain.lanes import Lane
+from core.domain.states import GenerationState
 from core.models import Generation
 from core.models.columns import new_id
-from core.states import GenerationState
 from tests.integration.shop import wanted
 
 TABLE = Generation.__table__

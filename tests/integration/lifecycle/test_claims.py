@@ -4,9 +4,9 @@ from uuid import uuid4
 
 import pytest
 
+from core.domain.states import GenerationState, JobState
 from core.errors import GenerationFailedError
 from core.lifecycle import cancellation, claims, settlement
-from core.states import GenerationState, JobState
 
 
 def test_a_claim_takes_the_generation_and_its_waiters(shop):

@@ -5,8 +5,8 @@ from uuid import UUID
 
 import pytest
 
+from core.domain.lanes import FIRST, Lane
 from core.errors import GenerationFailedError
-from core.lanes import FIRST, Lane
 from core.lifecycle import claims, feeding, recovery, retry, settlement
 from core.models import NO_KEY, Batch
 from core.models.columns import new_id

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 from sqlalchemy import event, text
 
-from core.lanes import FIRST, Lane, Message
+from core.domain.lanes import FIRST, Lane, Message
 from core.lifecycle import feeding, loads
 
 WINDOW = 8

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event, text
 
-from core.lanes import Lane
+from core.domain.lanes import Lane
 from core.lifecycle import claims, feeding, loads, recovery, settlement
 from core.webhooks import deliveries, endpoints, outcomes
 from core.webhooks.outcomes import Outcome, Verdict

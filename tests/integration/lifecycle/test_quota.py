@@ -4,8 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from core.domain.lanes import Lane
 from core.errors import TooManyQueuedError
-from core.lanes import Lane
 from core.lifecycle.quota import room_for
 from core.lifecycle.submission import submit
 from core.models import Job

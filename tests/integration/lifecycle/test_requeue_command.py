@@ -3,9 +3,9 @@
 import pytest
 
 from cli.main import main
+from core.domain.states import JobState
 from core.lifecycle import serving
 from core.settings import get_settings
-from core.states import JobState
 from tests.integration.api.conftest import describe_bundle
 from tests.integration.shop import Shop, wanted
 

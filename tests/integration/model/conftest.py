@@ -8,7 +8,7 @@ from uuid import uuid4
 import numpy as np
 import pytest
 
-from core.lanes import Lane
+from core.domain.lanes import Lane
 from worker.rows import RowRequest
 
 PATIENCE = 300

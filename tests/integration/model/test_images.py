@@ -13,7 +13,7 @@ from bundles.starter import SOURCE
 from bundles.starter.attributes import ATTRIBUTES
 from bundles.starter.classifier import load_classifier
 from bundles.starter.dataset import to_tensor
-from core.schedulers import SCHEDULERS
+from core.domain.schedulers import SCHEDULERS
 from tests.integration.model.conftest import (
     PATIENCE,
     SAME_IN_COMPANY_DB,

@@ -10,11 +10,11 @@ from sqlalchemy import update
 from sqlmodel import select
 from standardwebhooks import Webhook
 
+from core.domain.states import DeliveryState
 from core.errors import ConflictError
 from core.models import Batch, WebhookDelivery
 from core.outbound import resolver
 from core.outbound.addresses import read_address
-from core.states import DeliveryState
 from core.webhooks import deliveries, endpoints, log, outcomes
 from core.webhooks.event_types import EventType
 from core.webhooks.outcomes import Outcome, Verdict

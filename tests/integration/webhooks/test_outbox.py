@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy import event, text
 
 from core import bulk
+from core.domain.lanes import Lane
 from core.errors import GenerationFailedError
-from core.lanes import Lane
 from core.lifecycle import cancellation, recovery, repeats, settlement
 from core.lifecycle.lookup import FOR_EVER
 from core.lifecycle.repeats import Known

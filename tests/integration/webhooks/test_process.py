@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from core.states import DeliveryState
+from core.domain.states import DeliveryState
 from tests.integration.shop import poll
 from tests.receiver import Reply
 

@@ -16,12 +16,12 @@ from sqlalchemy import func, update
 from bundles.manifest import load_manifest
 from core.broker import Broker, open_broker
 from core.database import Database
-from core.lanes import Lane, Message
+from core.domain.lanes import Lane, Message
+from core.domain.states import GenerationState
 from core.lifecycle import cancellation, feeding
 from core.models import Generation
 from core.queue import Publisher, make_celery
 from core.settings import Settings
-from core.states import GenerationState
 from local.infrastructure import DATABASE
 from local.ports import free_port
 from tests.integration.api.conftest import describe_bundle

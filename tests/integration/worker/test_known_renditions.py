@@ -7,9 +7,9 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from catalogue.renditions.store import Renditions
+from core.domain.states import JobState
 from core.models import Rendition
 from core.pictures.credentials import Credentials
-from core.states import JobState
 from core.storage import Storage
 from tests.certificates import make_chain, verified
 from tests.integration.shop import wanted

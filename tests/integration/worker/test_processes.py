@@ -16,11 +16,11 @@ from sqlmodel import col, select
 
 from bundles.manifest import load_manifest
 from core.database import Database
+from core.domain.states import GenerationState, JobState
 from core.lifecycle import cancellation, feeding
 from core.models import NO_KEY, Batch, Generation, Image, Job, Worker
 from core.queue import OperationalError, Publisher, make_celery
 from core.settings import Settings
-from core.states import GenerationState, JobState
 from local.infrastructure import DATABASE
 from tests.integration.shop import Shop, poll, wanted
 

@@ -5,8 +5,8 @@ import uuid
 import pytest
 
 from core.broker import RabbitBroker, open_broker
+from core.domain.lanes import Lane, Message
 from core.errors import ServiceDownError
-from core.lanes import Lane, Message
 from core.queue import Publisher, make_celery
 from core.settings import Settings
 from tests.integration.rabbitmq import SERVER, RabbitMQ

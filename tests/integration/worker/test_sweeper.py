@@ -4,10 +4,10 @@ import pytest
 import redis
 from structlog.testing import capture_logs
 
-from core.lanes import Lane
+from core.domain.lanes import Lane
+from core.domain.states import GenerationState
 from core.lifecycle import claims, recovery, serving
 from core.queue import Publisher, make_celery, queue_of
-from core.states import GenerationState
 from worker.feeder import Feeder
 from worker.sweeper import Sweeper
 

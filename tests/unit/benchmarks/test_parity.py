@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from benchmarks.parity import BEGIN, END, table, write
-from core.schedulers import SCHEDULERS
+from core.domain.schedulers import SCHEDULERS
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "models.md"
 

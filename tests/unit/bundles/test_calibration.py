@@ -9,7 +9,7 @@ from bundles.evaluation.calibration import WINDOW, Measured, choose_thresholds, 
 from bundles.evaluation.pairs import Pair, make_pairs
 from bundles.evaluation.report import record_thresholds, write_calibration
 from bundles.manifest import Manifest, load_manifest, save_manifest
-from core.approximation import NIRVANA, Threshold, most_steps
+from core.domain.approximation import NIRVANA, Threshold, most_steps
 
 MANIFEST = Manifest(name="other", revision="1" * 64, source="nowhere", prompts=("a red mug, 3d",))
 

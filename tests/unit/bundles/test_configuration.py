@@ -21,8 +21,8 @@ from bundles.schedulers import make_scheduler
 from bundles.source import read_profile
 from bundles.training.models import pixels_per_latent
 from bundles.unet import convert_unet
+from core.domain.schedulers import SCHEDULERS
 from core.errors import BundleError
-from core.schedulers import SCHEDULERS
 from worker.pipeline import Pipeline
 
 EARLY_UNET = (

@@ -15,8 +15,8 @@ from bundles.manifest import Quantisation, TokenMergingPlan, load_manifest
 from bundles.order import GivenDefaults
 from bundles.progress import Silent
 from bundles.starter.tokenizer import build_tokenizer
+from core.domain.schedulers import KNOWN
 from core.errors import BundleError
-from core.schedulers import KNOWN
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,8 @@ from pydantic import ValidationError
 
 from bundles.manifest import FORMAT, Defaults, Manifest, load_manifest, save_manifest
 from bundles.offered import scheduler_support
+from core.domain.schedulers import KNOWN
 from core.errors import BundleError
-from core.schedulers import KNOWN
 
 MANIFEST = Manifest(
     name="starter",

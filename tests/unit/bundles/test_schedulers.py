@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from bundles.schedulers import check_default, make_scheduler, try_scheduler, try_schedulers
+from core.domain.schedulers import KNOWN, SCHEDULERS, StepLimits
 from core.errors import BundleError
-from core.schedulers import KNOWN, SCHEDULERS, StepLimits
 
 STABLE_DIFFUSION: dict[str, Any] = {
     "beta_start": 0.00085,

@@ -14,7 +14,7 @@ from bundles.starter.tokenizer import (
     build_tokenizer,
     save_tokenizer,
 )
-from core.fingerprint import canonical_text
+from core.domain.fingerprint import canonical_text
 
 TOKENIZER = build_tokenizer()
 

@@ -12,9 +12,9 @@ from catalogue.issues import SHOWN
 from catalogue.order import examine
 from catalogue.readers import read_rows, read_sheet
 from catalogue.tokens import TokenLimit
+from core.domain.fingerprint import sku_seed
+from core.domain.schedulers import StepLimits
 from core.errors import BundleError, InvalidSheetError
-from core.fingerprint import sku_seed
-from core.schedulers import StepLimits
 from tests.unit.catalogue.orders import make_order
 
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.fingerprint import canonical_text, derived_seed, fingerprint, variant_seed
-from core.model_input import ModelInput
+from core.domain.fingerprint import canonical_text, derived_seed, fingerprint, variant_seed
+from core.domain.model_input import ModelInput
 
 REQUEST: dict[str, Any] = {
     "prompt": "a red mug",

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from core.broker import RabbitBroker, RedisBroker, open_broker
-from core.lanes import Lane
+from core.domain.lanes import Lane
 from core.queue import (
     LANES,
     ORDINARY_SHARE,

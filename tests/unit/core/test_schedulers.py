@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.schedulers import (
+from core.domain.schedulers import (
     KNOWN,
     NOT_RESUMABLE,
     SCHEDULERS,

@@ -6,7 +6,7 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.lanes import FIRST, Lane
+from core.domain.lanes import FIRST, Lane
 from core.lifecycle.loads import Load
 from core.lifecycle.shares import firsts, take_turns
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.states import (
+from core.domain.states import (
     IN_FLIGHT,
     LEGAL,
     OPEN_JOB,

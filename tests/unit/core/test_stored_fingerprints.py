@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from core.fingerprint import fingerprint
-from core.model_input import ModelInput
+from core.domain.fingerprint import fingerprint
+from core.domain.model_input import ModelInput
 
 SPEC: dict[str, Any] = {
     "prompt": "a red mug",

@@ -9,7 +9,7 @@ from uuid import uuid4
 import numpy as np
 import pytest
 
-from core.lanes import Lane
+from core.domain.lanes import Lane
 from worker.engine import Engine
 from worker.rows import (
     RowCanceledError,

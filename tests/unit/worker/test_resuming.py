@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from core.schedulers import NOT_RESUMABLE, SCHEDULERS
+from core.domain.schedulers import NOT_RESUMABLE, SCHEDULERS
 from tests.unit.worker.test_engine import PATIENCE, ArithmeticModel, request, wait_until
 from worker.engine import Engine
 from worker.rows import RowFailedError, RowHandedBackError, Start

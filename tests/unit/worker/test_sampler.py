@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from core.schedulers import SCHEDULERS, corrected
+from core.domain.schedulers import SCHEDULERS, corrected
 from tests.unit.worker.test_engine import PATIENCE, ArithmeticModel, request
 from worker.engine import Engine
 from worker.rows import Start

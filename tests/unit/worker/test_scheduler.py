@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from core.lanes import Lane
+from core.domain.lanes import Lane
 from worker.scheduler import HANDICAP, PATIENCE, WEIGHT, Candidate, RowScheduler
 
 

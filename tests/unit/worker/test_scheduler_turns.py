@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.lanes import Lane
+from core.domain.lanes import Lane
 from worker.scheduler import HANDICAP, Candidate, RowScheduler
 
 TENANTS = ("large", "small", "third")

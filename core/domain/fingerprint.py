@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Collection
 from functools import lru_cache, partial
 
-from core.model_input import ModelInput
+from core.domain.model_input import ModelInput
 
 _SPACE = re.compile(r"[^\S\x1c-\x1f]+")
 """Python counts four control characters as white space that Unicode does not."""
@@ -67,7 +67,7 @@ def fingerprint(
         steps: Denoising steps.
         guidance_scale: Classifier-free guidance; every value up to 1 means none, unless the UNet
             takes it as an input.
-        scheduler: A name in `core.schedulers`.
+        scheduler: A name in `core.domain.schedulers`.
         seed: The caller's, or None: then it is derived from this fingerprint.
         variant: From 1; two variants of one row differ only in this, or in the seed that
             `variant_seed` makes of it.

@@ -1,0 +1,1 @@
+"""What packshot speaks of, without anything that it runs on: pure, and imports nothing of ours."""
