@@ -1,14 +1,10 @@
 """The life of a job, and of a message about it: every state, and every legal change of it.
 
-Nothing else in the project writes a state column; changes go through `change`, which names the
-states that a row may come from, so that a late or repeated change matches no row.
+Nothing writes a state column but `core.models.transitions`.
 """
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Any
-
-from sqlalchemy import Update, func, update
 
 
 class BatchState(StrEnum):
@@ -155,26 +151,3 @@ def sources_of(target: State) -> tuple[State, ...]:
     """Give the states from which `target` may be reached, in the order of their definition."""
     legal = LEGAL[type(target)]
     return tuple(source for source, targets in legal.items() if target in targets)
-
-
-def change(table: type[Any], target: State) -> Update:
-    """Start the UPDATE that moves rows of `table` to `target`.
-
-    Only rows in a legal source state match. Reaching a final state sets `finished_at`; starting
-    to run sets `started_at`. The caller adds WHERE clauses and further values.
-    """
-    statement = update(table).where(table.state.in_(sources_of(target))).values(state=target)
-    if is_final(target):
-        return statement.values(finished_at=func.now())
-    if target in (JobState.RUNNING, GenerationState.RUNNING):
-        return statement.values(started_at=func.now())
-    return statement
-
-
-def reopen(table: type[Any]) -> Update:
-    """Start the UPDATE that lets ended rows of `table` begin anew: failed jobs, completed batches.
-
-    The caller adds WHERE clauses and further values.
-    """
-    source, target = REOPENED[table.state.type.enum_class]
-    return update(table).where(table.state == source).values(state=target, finished_at=None)

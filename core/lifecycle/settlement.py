@@ -10,18 +10,12 @@ from sqlalchemy import Float, String, Uuid, func, insert, select, update
 from sqlmodel import Session, col
 
 from core.domain.approximation import Approximation
-from core.domain.states import (
-    BatchState,
-    CacheOutcome,
-    GenerationState,
-    JobState,
-    change,
-    sources_of,
-)
+from core.domain.states import BatchState, CacheOutcome, GenerationState, JobState, sources_of
 from core.errors import PackshotError
 from core.lifecycle.claims import Claim
 from core.lifecycle.locks import among, array_of, lock_generations
 from core.models import Batch, Generation, Image, Job
+from core.models.transitions import change
 from core.webhooks.outbox import BatchChange, JobChange, tell
 
 
