@@ -67,7 +67,8 @@ class BatchProgress:
             self._begun = now
         due = now - self._said >= LINE_SECONDS or batch.finished == batch.total
         if due and not stderr.is_terminal:
-            say(f"{batch.finished} of {batch.total} images{self._rate(batch, now)}")
+            waiting = f", {waits}" if (waits := _waiting(batch)) else ""
+            say(f"{batch.finished} of {batch.total} images{self._rate(batch, now)}{waiting}")
             self._said = now
 
     def _rate(self, batch: Batch, now: float) -> str:
@@ -99,4 +100,16 @@ def _description(batch: Batch) -> str:
         return f"{failed} failed"
     if batch.finished == batch.total:
         return "done"
+    if waits := _waiting(batch):
+        return waits
     return "images" if _is_under_way(batch) else "waiting for a worker"
+
+
+def _waiting(batch: Batch) -> str:
+    """Return what to do about images that no worker will make, or nothing."""
+    if not batch.waiting_for_model:
+        return ""
+    return (
+        f"{batch.waiting_for_model} wait for a model that no worker serves "
+        "(see `packshot model requeue`)"
+    )

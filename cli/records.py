@@ -21,6 +21,8 @@ class Batch:
     """What is right and good to know of its sheet."""
     detected: Mapping[str, Any] | None = None
     """How its sheet was read."""
+    waiting_for_model: int = 0
+    """Images whose model no worker serves, while workers serve another one."""
 
     @classmethod
     def parse(cls, body: Mapping[str, Any]) -> Self:
@@ -33,6 +35,7 @@ class Batch:
             warnings=body.get("warnings") or (),
             notes=body.get("notes") or (),
             detected=body.get("detected"),
+            waiting_for_model=body.get("waiting_for_model", 0),
         )
 
     @property
