@@ -21,12 +21,12 @@ from catalogue.naming import name_files, tell_renamed
 from catalogue.order import check_parameters, examine, seed_of
 from catalogue.prompts import cut_off_warning
 from catalogue.sheet import Sheet
+from core.db.models import ApiKey, Batch
 from core.domain.cache_mode import CacheMode
 from core.domain.seeds import SeedRule
 from core.errors import InvalidRequestError
 from core.lifecycle.quota import room_for
 from core.lifecycle.submission import Submission, Wanted, submit
-from core.models import ApiKey, Batch
 from core.outbound.policy import Policy
 from core.settings import Settings
 from core.webhooks.endpoints import require_callback_secret

@@ -13,9 +13,9 @@ from api.renditions import file_name_of, rendition_body
 from api.services import Services
 from catalogue.channels import Channel
 from catalogue.file_names import Names
-from core.database import DATABASE_ERRORS
+from core.db.engine import DATABASE_ERRORS
+from core.db.models import Image, Job
 from core.errors import NotFoundError, PackshotError, first_line
-from core.models import Image, Job
 from core.pictures.formats import EXTENSIONS, ORIGINAL
 from core.storage import STORAGE_ERRORS
 

@@ -7,8 +7,8 @@ from sqlmodel import Session, col
 
 from api.reading import JobRow, find_batch, jobs_of
 from api.renditions import Made, find_made
-from core.database import Database
-from core.models import Batch, Job
+from core.db.engine import Database
+from core.db.models import Batch, Job
 
 PAGE_ROWS = 1000
 

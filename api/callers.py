@@ -5,8 +5,8 @@ from starlette.datastructures import Headers
 from starlette.types import Scope
 
 from api.services import Services
+from core.db.models import ApiKey
 from core.keys import find_key
-from core.models import ApiKey
 
 _CALLER = "packshot.caller"
 

@@ -14,9 +14,9 @@ from sqlmodel import Session
 from api.callers import known_caller
 from api.idempotency import SESSION
 from api.services import Services
+from core.db.models import ApiKey
 from core.domain.scopes import Scope
 from core.errors import ForbiddenError, UnauthorizedError
-from core.models import ApiKey
 
 _bearer = HTTPBearer(
     auto_error=False,

@@ -24,10 +24,10 @@ from bundles.plan import newest_plan
 from catalogue.naming import name_files
 from catalogue.order import examine
 from catalogue.sheet import Sheet
+from core.db.models import ImageParameters
 from core.domain.states import CacheOutcome
 from core.lifecycle.forecast import FEWEST, foresee, recent_speed, work
 from core.lifecycle.submission import Wanted
-from core.models import ImageParameters
 
 SHOWN_SKUS = 100
 """Repeated SKUs that are named."""

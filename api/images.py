@@ -7,10 +7,10 @@ from fastapi.responses import Response, StreamingResponse
 
 from api.services import Services
 from core.cache_stats import Level, Outcome, count
+from core.db.models import Image, Job, Rendition
 from core.domain.states import OPEN_JOB, JobState
 from core.errors import ConflictError, NotFoundError, PackshotError
 from core.lifecycle import retention
-from core.models import Image, Job, Rendition
 
 RETRY_SECONDS = 2
 

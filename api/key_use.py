@@ -3,7 +3,7 @@
 from threading import Lock
 from uuid import UUID
 
-from core.database import Database
+from core.db.engine import Database
 from core.keys import note_use
 
 

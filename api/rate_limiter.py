@@ -11,8 +11,8 @@ from limits.storage import storage_from_string
 from limits.strategies import SlidingWindowCounterRateLimiter
 from prometheus_client import Counter
 
+from core.db.models import ApiKey
 from core.errors import RateLimitedError
-from core.models import ApiKey
 from core.settings import Settings
 
 WINDOW_SECONDS = 60

@@ -22,12 +22,12 @@ from api.schemas import (
     JobView,
 )
 from api.sheet_schemas import SheetReading, SheetWarning
+from core.db.locks import among
+from core.db.models import Batch, Generation, Image, Job
 from core.domain.states import CacheOutcome, JobState
 from core.errors import RETRY_HELPS, NotFoundError
-from core.lifecycle.locks import among
 from core.lifecycle.serving import abandoned_among
 from core.links import batch_path, image_path, results_path
-from core.models import Batch, Generation, Image, Job
 from core.pictures.formats import ORIGINAL
 
 JobRow = tuple[Job, Image | None, float | None, dict[str, Any] | None]

@@ -13,8 +13,8 @@ from catalogue.limits import Limits
 from catalogue.order import check_parameters
 from catalogue.templates import PromptTemplate, TemplateProblemError
 from core import recipes
+from core.db.models import Recipe
 from core.errors import InvalidRequestError, NotFoundError
-from core.models import Recipe
 from core.recipes import Reference, find_recipe, written
 
 F = TypeVar("F", BatchFields, JobRequest)

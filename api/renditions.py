@@ -15,9 +15,9 @@ from api.services import Services
 from catalogue.channels import Channel, UnknownChannelError, find_channel
 from catalogue.file_names import Names
 from catalogue.renditions.notes import note_on, round_factor
+from core.db.models import Image, Job, Rendition
 from core.errors import NotFoundError
 from core.lifecycle import renditions
-from core.models import Image, Job, Rendition
 from core.pictures.formats import ORIGINAL
 
 PUBLIC = "/files"

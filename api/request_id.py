@@ -6,7 +6,7 @@ import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from core.models.columns import new_id
+from core.db.models.columns import new_id
 
 HEADER = "X-Request-ID"
 

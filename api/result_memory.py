@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from uuid import UUID
 
 from core.cache_stats import Level, hold
-from core.database import Database
+from core.db.engine import Database
 from core.eviction import BoundedMap
 from core.lifecycle import retention
 from core.lifecycle.repeats import Known

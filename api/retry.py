@@ -9,9 +9,9 @@ from api.acceptance import queued_limit
 from api.reading import find_batch
 from api.schemas import LONGEST_DEADLINE
 from api.services import Services
+from core.db.models import ApiKey
 from core.lifecycle.quota import room_for
 from core.lifecycle.retry import failed_jobs, retry_jobs
-from core.models import ApiKey
 
 
 class Retry(BaseModel):

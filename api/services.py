@@ -12,7 +12,7 @@ from api.result_memory import ResultMemory
 from catalogue.renditions.store import Renditions
 from core import cache_ledger
 from core.broker import Broker, open_broker
-from core.database import Database
+from core.db.engine import Database
 from core.flusher import Flusher
 from core.outbound.policy import Policy
 from core.pictures.credentials import credentials_of

@@ -1,8 +1,8 @@
 """Rows of webhooks to JSON."""
 
 from api.webhook_schemas import AttemptView, DeliveryView, EndpointView, EndpointWithSecret
+from core.db.models import WebhookDelivery, WebhookEndpoint, WebhookEvent
 from core.domain.states import DeliveryState
-from core.models import WebhookDelivery, WebhookEndpoint, WebhookEvent
 from core.webhooks.endpoints import Shown
 from core.webhooks.event_types import EventType, event_name
 

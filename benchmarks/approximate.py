@@ -33,7 +33,7 @@ from bundles.progress import Silent
 from bundles.starter.attributes import Background, Colour, Kind, Pattern, Product
 from bundles.starter.captions import canonical_caption
 from bundles.starter.chance import seeded
-from core.database import Database
+from core.db.engine import Database
 from core.domain.approximation import NIRVANA, Threshold
 from core.domain.fingerprint import derived_seed, fingerprint
 from core.domain.lanes import Lane

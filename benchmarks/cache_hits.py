@@ -11,7 +11,7 @@ from uuid import uuid4
 import httpx
 
 from benchmarks.report import percentile, show
-from core.database import Database
+from core.db.engine import Database
 from core.eviction import BoundedMap, Policy
 from core.keys import create_key
 from core.settings import Settings

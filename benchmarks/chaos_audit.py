@@ -8,10 +8,10 @@ from dataclasses import dataclass, fields
 from sqlmodel import select
 
 from benchmarks.chaos_told import ENDS, Told, subject, undelivered, unstable
-from core.database import Database
+from core.db.engine import Database
+from core.db.models import Batch, Image, Job, WebhookDelivery, WebhookEvent
 from core.domain.states import BatchState, DeliveryState, JobState
 from core.errors import NotFoundError
-from core.models import Batch, Image, Job, WebhookDelivery, WebhookEvent
 from core.storage import Storage
 
 

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from core.models import Batch, Job, WebhookEvent
+from core.db.models import Batch, Job, WebhookEvent
 from core.webhooks.event_types import EventType, event_name
 from tests.receiver import Received
 

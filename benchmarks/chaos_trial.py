@@ -13,7 +13,7 @@ from benchmarks.chaos_plan import Blow, Terms, draw_blows
 from benchmarks.chaos_stack import FragileStack, deal
 from benchmarks.chaos_told import Listener
 from benchmarks.stack import keyed_client
-from core.database import DATABASE_ERRORS, Database
+from core.db.engine import DATABASE_ERRORS, Database
 from core.settings import Settings
 from core.storage import Storage
 from local.application import application

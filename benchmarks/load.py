@@ -32,8 +32,8 @@ from benchmarks.bundle import build_microscopic
 from benchmarks.open_loop import Load, Sample, generate
 from benchmarks.report import percentile, show
 from benchmarks.stack import finish, open_to_all, serving
-from core.database import Database
-from core.models import Generation, Job
+from core.db.engine import Database
+from core.db.models import Generation, Job
 from core.settings import Settings
 from local.service import Service
 from local.stack import Stack

@@ -136,10 +136,10 @@ def _row(one: Mapping[str, Any]) -> dict[str, str]:
 
 def _fill(environment: Mapping[str, str], images: int) -> tuple[UUID, str]:
     """Store a finished batch; give its id, and a key that reads it."""
-    from core.database import Database
+    from core.db.engine import Database
+    from core.db.models import Job
     from core.keys import create_key
     from core.lifecycle import claims, settlement
-    from core.models import Job
     from core.settings import Settings
     from core.storage import Storage
     from tests.integration.shop import Shop, finished, image_of, wanted

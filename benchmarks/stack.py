@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from core.database import Database
+from core.db.engine import Database
 from core.keys import create_key
 from core.settings import Settings
 from local.application import application

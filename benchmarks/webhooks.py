@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def _measure(folder: Path, arguments: argparse.Namespace) -> list[dict[str, float]]:
-    from core.database import Database
+    from core.db.engine import Database
     from core.settings import Settings
     from local.infrastructure import Infrastructure
     from migrations import upgrade
@@ -134,7 +134,7 @@ def _require_all(database: Any) -> None:
     """Look whether everything arrived at the first attempt."""
     from sqlmodel import select
 
-    from core.models import WebhookDelivery
+    from core.db.models import WebhookDelivery
 
     with database.session() as session:
         rows = session.exec(select(WebhookDelivery)).all()

@@ -26,7 +26,7 @@ def stats(
     """Show what each cache found, lost and saved since the beginning, in all processes."""
     # Takes half a second, which `packshot --help` need not wait.
     from core import cache_ledger  # noqa: PLC0415
-    from core.database import Database  # noqa: PLC0415
+    from core.db.engine import Database  # noqa: PLC0415
 
     database = Database(service_settings())
     database.check()
@@ -100,7 +100,7 @@ def purge(
         )
     from core import cache_ledger  # noqa: PLC0415
     from core.cache_stats import Level, Outcome, count  # noqa: PLC0415
-    from core.database import Database  # noqa: PLC0415
+    from core.db.engine import Database  # noqa: PLC0415
     from core.lifecycle import approximation, retention  # noqa: PLC0415
     from core.storage import Storage  # noqa: PLC0415
 

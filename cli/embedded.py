@@ -152,7 +152,7 @@ def _ensure_key(home: Path, url: str, database_url: str) -> str:
             if client.accepts_key():
                 return key
     # Takes a while to import, and is needed at the first start only.
-    from core.database import Database  # noqa: PLC0415
+    from core.db.engine import Database  # noqa: PLC0415
     from core.keys import create_key  # noqa: PLC0415
 
     database = Database(Settings(database_url=database_url))

@@ -134,7 +134,7 @@ def _moment(value: datetime | None) -> str:
 def _session() -> Iterator["Session"]:
     """Open a session on the database of the services that run."""
     # Takes half a second, which `packshot --help` need not wait.
-    from core.database import Database  # noqa: PLC0415
+    from core.db.engine import Database  # noqa: PLC0415
 
     database = Database(service_settings())
     database.check()

@@ -15,7 +15,7 @@ from cli.errors import UsageError
 from cli.services import service_settings
 
 if TYPE_CHECKING:
-    from core.database import Database
+    from core.db.engine import Database
     from core.lifecycle.requeue import Outcome
     from core.lifecycle.serving import Waiting
     from core.settings import Settings
@@ -47,7 +47,7 @@ def requeue(
     if fail and to is not None:
         raise UsageError("Say either --to or --fail.")
     # Takes half a second, which `packshot --help` need not wait.
-    from core.database import Database  # noqa: PLC0415
+    from core.db.engine import Database  # noqa: PLC0415
     from core.lifecycle import serving  # noqa: PLC0415
 
     settings = service_settings()

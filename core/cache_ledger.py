@@ -11,8 +11,8 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlmodel import Session, col
 
 from core.cache_stats import COUNTERS, Amount, Counters, Holding, Key, Level
-from core.database import Database
-from core.models import ApproximateEntry, ApproximateLatents, CacheHolding, CacheStat, Image
+from core.db.engine import Database
+from core.db.models import ApproximateEntry, ApproximateLatents, CacheHolding, CacheStat, Image
 
 OUTDATED = timedelta(minutes=2)
 """A process that has not renewed what it holds for so long is gone."""

@@ -14,9 +14,9 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlmodel import Session, col
 
+from core.db.locks import try_turn
+from core.db.models import IdempotencyRecord
 from core.errors import IdempotencyInProgressError, IdempotencyMismatchError
-from core.lifecycle.locks import try_turn
-from core.models import IdempotencyRecord
 
 LARGEST_ANSWER = 2**20
 """Bytes of an answer that is kept."""

@@ -10,11 +10,11 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Select, String, and_, bindparam, func, or_, select, update
 from sqlmodel import Session, col
 
+from core.db.locks import among
+from core.db.models import ApiKey
 from core.domain.cache_mode import CacheMode
 from core.domain.scopes import Scope
 from core.errors import InvalidRequestError
-from core.lifecycle.locks import among
-from core.models import ApiKey
 
 PREFIX = "psk_"
 """What every key begins with, so that scanners for leaked secrets can find it."""

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from sqlalchemy import func, select
 from sqlmodel import Session, col
 
+from core.db.models import Generation
 from core.domain.lanes import Lane
 from core.domain.states import IN_FLIGHT, GenerationState
-from core.models import Generation
 
 
 @dataclass(frozen=True, kw_only=True)

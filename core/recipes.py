@@ -8,8 +8,8 @@ from typing import Any, Self
 from sqlalchemy import func, select, text
 from sqlmodel import Session, col
 
+from core.db.models import Recipe
 from core.errors import InvalidRequestError, NotFoundError
-from core.models import Recipe
 
 NAME = r"[a-z0-9][a-z0-9._-]{0,99}"
 """Names: short, and the same in a URL, a file and a shell."""

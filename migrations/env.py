@@ -4,7 +4,7 @@ from alembic import context
 from sqlalchemy import create_engine, text
 from sqlmodel import SQLModel
 
-import core.models  # noqa: F401  (fills SQLModel.metadata)
+import core.db.models  # noqa: F401  (fills SQLModel.metadata)
 
 ADVISORY_LOCK = 0x7061636B  # "pack"; any fixed number that no other program uses
 

@@ -1,6 +1,6 @@
 """The feeder: sends the messages of images whose turn has come."""
 
-from core.database import Database
+from core.db.engine import Database
 from core.lifecycle import feeding
 from core.queue import Publisher
 

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 
 from sqlmodel import Session
 
-from core.database import DATABASE_ERRORS, Database
+from core.db.engine import DATABASE_ERRORS, Database
 
 GATHER_SECONDS = 0.01
 """Little beside an image's seconds, and time for a busy worker to do the work of several."""

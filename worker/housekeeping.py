@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from core import cache_ledger, idempotency
 from core.broker import BROKER_ERRORS, open_broker
-from core.database import Database
+from core.db.engine import Database
 from core.errors import first_line
 from core.queue import Publisher, make_celery
 from core.settings import Settings

@@ -9,7 +9,7 @@ import structlog
 from sqlmodel import Session
 
 from core.cache_stats import Level, Outcome, count
-from core.database import Database
+from core.db.engine import Database
 from core.lifecycle import retention
 from core.lifecycle.retention import Limits
 from core.settings import Settings

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import structlog
 
-from core.database import Database
+from core.db.engine import Database
 from core.errors import first_line
 from core.lifecycle import claims
 from core.lifecycle.claims import Claim

@@ -17,7 +17,7 @@ from catalogue.renditions.store import Renditions
 from core import cache_ledger
 from core.broker import open_broker
 from core.cpus import usable_cpus
-from core.database import DATABASE_ERRORS, Database
+from core.db.engine import DATABASE_ERRORS, Database
 from core.flusher import Flusher
 from core.lifecycle import serving
 from core.pictures.credentials import credentials_of

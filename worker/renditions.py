@@ -6,8 +6,8 @@ import structlog
 
 from catalogue.channels import UnknownChannelError, find_channel
 from catalogue.renditions.store import Renditions
+from core.db.models import Image
 from core.errors import first_line
-from core.models import Image
 
 log = structlog.get_logger(__name__)
 

@@ -19,7 +19,8 @@ from sqlmodel import Session, col
 
 from catalogue.renditions.store import Renditions
 from core.cache_stats import Level, Outcome, count
-from core.database import DATABASE_ERRORS, Database
+from core.db.engine import DATABASE_ERRORS, Database
+from core.db.models import Image, Job
 from core.domain.states import GenerationState
 from core.errors import (
     DeadlineExceededError,
@@ -31,7 +32,6 @@ from core.errors import (
 from core.lifecycle import cancellation, claims, settlement
 from core.lifecycle.claims import Claim
 from core.lifecycle.settlement import Finished
-from core.models import Image, Job
 from core.pictures.credentials import Credentials
 from core.storage import STORAGE_ERRORS, Storage, StoredObject
 from worker.approximate.cache import NOTHING, ApproximateCache, Plan

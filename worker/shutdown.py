@@ -10,7 +10,7 @@ import structlog
 from celery.worker import state
 from kombu.asynchronous import get_event_loop
 
-from core.database import Database
+from core.db.engine import Database
 from core.lifecycle import claims
 from worker.leases import Leases
 from worker.runner import Runner

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import structlog
 
 from core.broker import BROKER_ERRORS, Broker
-from core.database import Database
+from core.db.engine import Database
 from core.errors import DeadlineExceededError, WorkerLostError
 from core.lifecycle import backlogs, recovery, serving
 from core.lifecycle.cancellation import messages_of

@@ -9,8 +9,8 @@ from api.key_schemas import KeyList, KeyRequest, KeyView, NewKey, Rotation
 from api.problems import problems
 from api.routing import TransactionRoute
 from core import keys
+from core.db.models import ApiKey
 from core.errors import NotFoundError
-from core.models import ApiKey
 
 router = APIRouter(
     route_class=TransactionRoute,

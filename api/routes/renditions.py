@@ -24,8 +24,8 @@ from api.renditions import (
 from api.routing import TransactionRoute
 from api.services import Services
 from catalogue.channels import Channel
+from core.db.models import Image
 from core.errors import NotFoundError
-from core.models import Image
 
 PUBLIC_SECONDS = 24 * 3600
 """How long caches may serve a public file without asking: after a deletion it is seen so long."""

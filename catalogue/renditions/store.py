@@ -8,10 +8,10 @@ import threading
 from collections.abc import Callable
 
 from catalogue.channels import Channel
-from core.database import Database
+from core.db.engine import Database
+from core.db.models import Image, Rendition
 from core.errors import NotFoundError, PackshotError
 from core.lifecycle import renditions
-from core.models import Image, Rendition
 from core.pictures.credentials import Credentials
 from core.storage import Storage
 

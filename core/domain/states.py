@@ -1,6 +1,6 @@
 """The life of a job, and of a message about it: every state, and every legal change of it.
 
-Nothing writes a state column but `core.models.transitions`.
+Nothing writes a state column but `core.db.models.transitions`.
 """
 
 from collections.abc import Mapping, Sequence

@@ -11,9 +11,9 @@ from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlmodel import Session, col
 
+from core.db.locks import among
+from core.db.models import ApproximateEntry, ApproximateLatents, Job
 from core.domain.fingerprint import canonical_text
-from core.lifecycle.locks import among
-from core.models import ApproximateEntry, ApproximateLatents, Job
 
 LATENTS = "latents/"
 """What the keys of all latents begin with; the tenant follows."""

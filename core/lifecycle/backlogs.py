@@ -9,11 +9,11 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, delete, exists, func, select, update
 from sqlmodel import Session, col
 
+from core.db.locks import among, lock_generations
+from core.db.models import Backlog, Generation
 from core.domain.lanes import Lane
 from core.domain.states import GenerationState
-from core.lifecycle.locks import among, lock_generations
 from core.lifecycle.serving import abandoned
-from core.models import Backlog, Generation
 
 Group = tuple[Lane, str, UUID, str]
 """Lane, tenant, key and revision: what a backlog is of."""

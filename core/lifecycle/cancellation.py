@@ -7,11 +7,11 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, select
 from sqlmodel import Session, col
 
+from core.db.locks import among, lock_generations
+from core.db.models import Batch, Generation, Job
+from core.db.models.transitions import change
 from core.domain.states import IN_FLIGHT, OPEN_JOB, BatchState, GenerationState, JobState
-from core.lifecycle.locks import among, lock_generations
 from core.lifecycle.settlement import settle_jobs
-from core.models import Batch, Generation, Job
-from core.models.transitions import change
 from core.webhooks.outbox import BatchChange, tell
 
 

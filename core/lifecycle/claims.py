@@ -8,11 +8,11 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, func, or_, select, update
 from sqlmodel import Session, col
 
+from core.db.locks import among, lock_generations
+from core.db.models import NO_KEY, Generation, Job
+from core.db.models.transitions import change
 from core.domain.lanes import Lane
 from core.domain.states import GenerationState, JobState, sources_of
-from core.lifecycle.locks import among, lock_generations
-from core.models import NO_KEY, Generation, Job
-from core.models.transitions import change
 
 
 @dataclass(frozen=True, kw_only=True)

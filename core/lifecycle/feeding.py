@@ -14,13 +14,13 @@ from uuid import UUID
 from sqlalchemy import func, select, text, update
 from sqlmodel import Session, col
 
+from core.db.locks import among, lock_generations
+from core.db.models import NO_KEY, Generation
 from core.domain.lanes import FIRST, Lane, Message
 from core.domain.states import GenerationState
 from core.lifecycle import backlogs
 from core.lifecycle.loads import DUE, Load, busy_in_first, load_everywhere, load_of_tenant
-from core.lifecycle.locks import among, lock_generations
 from core.lifecycle.shares import firsts, take_turns
-from core.models import NO_KEY, Generation
 
 MOST = 1000
 """Messages of one pass; the next pass goes on."""

@@ -8,11 +8,11 @@ from typing import Protocol
 from sqlalchemy import select
 from sqlmodel import Session, col
 
+from core.db.models import Generation, Image
 from core.domain.cache_mode import CacheMode
 from core.domain.states import CacheOutcome
 from core.lifecycle.lookup import FOR_EVER, find_stored, in_flight
 from core.lifecycle.submission import Wanted
-from core.models import Generation, Image
 
 RECENT = 200
 """Images that the speed of the workers is taken from."""

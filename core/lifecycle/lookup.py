@@ -8,10 +8,10 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, and_, case, func, null, select, update
 from sqlmodel import Session, col
 
+from core.db.locks import among, lock_generations
+from core.db.models import Generation, Image
 from core.domain.lanes import Lane
 from core.domain.states import IN_FLIGHT, GenerationState
-from core.lifecycle.locks import among, lock_generations
-from core.models import Generation, Image
 
 FOR_EVER = 0.0
 """A time to live that never ends."""
@@ -23,7 +23,7 @@ class Stored:
 
     image_id: UUID
     seconds: float | None
-    """What computing it took: see `core.models.Generation`."""
+    """What computing it took: see `core.db.models.Generation`."""
 
 
 def usable(ttl_seconds: float) -> ColumnElement[bool]:
@@ -94,7 +94,7 @@ def join_in_flight(session: Session, tenant: str, fingerprints: Sequence[str]) -
     statement = (
         select(col(Generation.fingerprint), col(Generation.id))
         .where(*_joinable(tenant, fingerprints))
-        # By id, as in core.lifecycle.locks: a sheet that is cancelled locks the same rows.
+        # By id, as in core.db.locks: a sheet that is cancelled locks the same rows.
         .order_by(col(Generation.id))
         .with_for_update(read=True, key_share=True)
     )

@@ -7,10 +7,10 @@ from uuid import UUID
 from sqlalchemy import func, select
 from sqlmodel import Session, col
 
+from core.db.locks import take_turn
+from core.db.models import Batch, Job
 from core.domain.states import OPEN_JOB, BatchState
 from core.errors import TooManyQueuedError
-from core.lifecycle.locks import take_turn
-from core.models import Batch, Job
 
 RETRY_SECONDS = 60
 

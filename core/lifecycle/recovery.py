@@ -8,15 +8,15 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, and_, false, func, or_, select, update
 from sqlmodel import Session, col
 
+from core.db.locks import among, lock_generations
+from core.db.models import Generation, Job
+from core.db.models.transitions import change
 from core.domain.lanes import Lane, Message
 from core.domain.states import GenerationState, JobState
 from core.errors import DeadlineExceededError, WorkerLostError
 from core.lifecycle.cancellation import detach_late
 from core.lifecycle.feeding import note_published
-from core.lifecycle.locks import among, lock_generations
 from core.lifecycle.settlement import fail_where
-from core.models import Generation, Job
-from core.models.transitions import change
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,8 +7,8 @@ from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlmodel import Session, col
 
-from core.lifecycle.locks import among
-from core.models import Image, Rendition
+from core.db.locks import among
+from core.db.models import Image, Rendition
 
 
 def find(session: Session, image_id: UUID, channel: str, spec: str) -> Rendition | None:

@@ -6,12 +6,12 @@ from typing import Any
 from sqlalchemy import func, insert, literal, select
 from sqlmodel import Session, col
 
+from core.db.models import Image, Job
+from core.db.models.columns import new_id
 from core.domain.lanes import Lane
 from core.domain.states import CacheOutcome, JobState
 from core.lifecycle.lookup import usable
 from core.lifecycle.submission import Wanted
-from core.models import Image, Job
-from core.models.columns import new_id
 from core.webhooks.outbox import JobChange, tell
 
 
@@ -22,7 +22,7 @@ class Known:
     image: Image
     """As it was read; not in a session."""
     seconds: float | None
-    """What computing it took: see `core.models.Generation`."""
+    """What computing it took: see `core.db.models.Generation`."""
     approximation: dict[str, Any] | None = None
     """What it began with, if not with noise."""
 

@@ -9,15 +9,15 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, select, update
 from sqlmodel import Session, col
 
+from core.db.locks import among, lock_generations
+from core.db.models import Batch, Generation, ImageParameters, Job
+from core.db.models.transitions import change
 from core.domain.states import OPEN_JOB, CacheOutcome, GenerationState, JobState
 from core.errors import ModelReplacedError
 from core.lifecycle.backlogs import Group, put_back
-from core.lifecycle.locks import among, lock_generations
 from core.lifecycle.lookup import FOR_EVER, find_stored, join_in_flight, raise_lanes
 from core.lifecycle.settlement import fail_where, settle_jobs
 from core.lifecycle.submission import Wanted
-from core.models import Batch, Generation, ImageParameters, Job
-from core.models.transitions import change
 
 PORTION = 500
 """Rows of one transaction."""

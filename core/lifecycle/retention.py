@@ -16,12 +16,12 @@ from sqlalchemy import ColumnElement, Integer, Uuid, and_, delete, func, or_, se
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col
 
+from core.db.locks import among, array_of, lock_generations
+from core.db.models import Batch, Generation, Image, Job, Rendition
 from core.domain.fingerprint import canonical_text
 from core.domain.states import IN_FLIGHT, BatchState
 from core.eviction import Policy
-from core.lifecycle.locks import among, array_of, lock_generations
 from core.lifecycle.lookup import FOR_EVER
-from core.models import Batch, Generation, Image, Job, Rendition
 
 AT_ONCE = 1000
 """Images that one transaction marks or deletes."""

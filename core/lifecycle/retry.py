@@ -9,16 +9,16 @@ from uuid import UUID
 from sqlalchemy import Uuid, func, select, update
 from sqlmodel import Session, col
 
-from core.bulk import insert_new
+from core.db.bulk_insert import insert_new
+from core.db.locks import among, array_of, take_turn
+from core.db.models import NO_KEY, Batch, Generation, Job
+from core.db.models.columns import new_id
+from core.db.models.transitions import reopen
 from core.domain.states import BatchState, CacheOutcome, GenerationState, JobState
 from core.errors import ConflictError
 from core.lifecycle.backlogs import open_backlog
-from core.lifecycle.locks import among, array_of, take_turn
 from core.lifecycle.lookup import FOR_EVER, find_stored, join_in_flight, raise_lanes
 from core.lifecycle.settlement import settle_jobs
-from core.models import NO_KEY, Batch, Generation, Job
-from core.models.columns import new_id
-from core.models.transitions import reopen
 
 _ITS_OWN = {
     *("id", "state", "attempts", "lease_owner", "lease_expires_at", "approximation", "seconds"),

@@ -13,8 +13,8 @@ from sqlalchemy import ColumnElement, and_, delete, exists, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Session, col
 
+from core.db.models import Generation, Worker
 from core.domain.states import GenerationState
-from core.models import Generation, Worker
 
 GONE_SECONDS = 60
 """A worker that has not announced itself for so long serves nothing."""

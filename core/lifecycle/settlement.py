@@ -9,13 +9,13 @@ from uuid import UUID
 from sqlalchemy import Float, String, Uuid, func, insert, select, update
 from sqlmodel import Session, col
 
+from core.db.locks import among, array_of, lock_generations
+from core.db.models import Batch, Generation, Image, Job
+from core.db.models.transitions import change
 from core.domain.approximation import Approximation
 from core.domain.states import BatchState, CacheOutcome, GenerationState, JobState, sources_of
 from core.errors import PackshotError
 from core.lifecycle.claims import Claim
-from core.lifecycle.locks import among, array_of, lock_generations
-from core.models import Batch, Generation, Image, Job
-from core.models.transitions import change
 from core.webhooks.outbox import BatchChange, JobChange, tell
 
 
@@ -154,7 +154,7 @@ def _held(session: Session, claims: Collection[Claim], *, skip_locked: bool) -> 
             among(Generation.id, [claim.generation_id for claim in claims]),
             col(Generation.state).in_(sources_of(GenerationState.SUCCEEDED)),
         )
-        # In the order of core.lifecycle.locks.
+        # In the order of core.db.locks.
         .order_by(col(Generation.id))
         .with_for_update(skip_locked=skip_locked)
     )

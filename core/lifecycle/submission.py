@@ -12,14 +12,16 @@ from sqlalchemy import delete as sql_delete
 from sqlalchemy import func, select
 from sqlmodel import Session
 
-from core.bulk import insert_new, insert_rows
+from core.db.bulk_insert import insert_new, insert_rows
+from core.db.locks import among
+from core.db.models import NO_KEY, Batch, Generation, ImageParameters, Job
+from core.db.models.columns import new_id
 from core.domain.cache_mode import CacheMode
 from core.domain.fingerprint import derived_seed, fingerprint, variant_seed
 from core.domain.lanes import Lane
 from core.domain.model_input import ModelInput
 from core.domain.states import BatchState, CacheOutcome, GenerationState, JobState
 from core.lifecycle.backlogs import open_backlog
-from core.lifecycle.locks import among
 from core.lifecycle.lookup import (
     FOR_EVER,
     Stored,
@@ -28,8 +30,6 @@ from core.lifecycle.lookup import (
     join_in_flight,
     raise_lanes,
 )
-from core.models import NO_KEY, Batch, Generation, ImageParameters, Job
-from core.models.columns import new_id
 from core.pictures.formats import ORIGINAL
 from core.webhooks.outbox import BatchChange, JobChange, tell
 
@@ -52,7 +52,7 @@ class Wanted:
     line: int | None = None
     row: dict[str, Any] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
-    """File names by channel: see `core.models.Job.files`."""
+    """File names by channel: see `core.db.models.Job.files`."""
     warning: str | None = None
     deadline_at: datetime | None = None
     approximate: bool = False

@@ -9,8 +9,8 @@ from uuid import UUID
 from sqlalchemy import and_, func, select, text, update
 from sqlmodel import Session, col
 
-from core.lifecycle.locks import among
-from core.models import CallbackSecret, WebhookDelivery, WebhookEndpoint, WebhookEvent
+from core.db.locks import among
+from core.db.models import CallbackSecret, WebhookDelivery, WebhookEndpoint, WebhookEvent
 from core.webhooks.endpoints import give_up, now
 from core.webhooks.secrets import active_secrets
 

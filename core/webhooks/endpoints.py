@@ -10,11 +10,11 @@ from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlmodel import Session, col
 
+from core.db.locks import among, lock_deliveries, take_turn
+from core.db.models import CallbackSecret, WebhookDelivery, WebhookEndpoint
+from core.db.models.transitions import change
 from core.domain.states import DeliveryState
 from core.errors import ConflictError, NotFoundError
-from core.lifecycle.locks import among, lock_deliveries, take_turn
-from core.models import CallbackSecret, WebhookDelivery, WebhookEndpoint
-from core.models.transitions import change
 from core.webhooks.event_types import EventType
 from core.webhooks.listeners import Listener, listeners_of
 from core.webhooks.outbox import tell_endpoints

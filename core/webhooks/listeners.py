@@ -9,7 +9,7 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 from sqlalchemy import select
 from sqlmodel import Session, col
 
-from core.models import WebhookEndpoint
+from core.db.models import WebhookEndpoint
 from core.webhooks.event_types import EventType
 
 

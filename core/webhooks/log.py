@@ -8,9 +8,9 @@ from sqlalchemy import delete, func, select, text
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col
 
+from core.db.models import WebhookDelivery, WebhookEndpoint, WebhookEvent
 from core.domain.states import DeliveryState
 from core.errors import NotFoundError
-from core.models import WebhookDelivery, WebhookEndpoint, WebhookEvent
 from core.webhooks.listeners import Listener
 from core.webhooks.outbox import insert_deliveries
 

@@ -26,11 +26,11 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Session, col
 
+from core.db.locks import among, array_of
+from core.db.models import Batch, Image, Job, WebhookDelivery, WebhookEvent
+from core.db.models.columns import new_id
 from core.domain.states import BatchState, DeliveryState, JobState
 from core.errors import RETRY_HELPS
-from core.lifecycle.locks import among, array_of
-from core.models import Batch, Image, Job, WebhookDelivery, WebhookEvent
-from core.models.columns import new_id
 from core.webhooks.event_types import EventType
 from core.webhooks.listeners import Listener, callback, listeners_of
 

@@ -11,10 +11,10 @@ from sqlalchemy import Float, Integer, Interval, Uuid, and_, cast, func, select,
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Session, col
 
+from core.db.locks import among, array_of, lock_deliveries
+from core.db.models import WebhookDelivery, WebhookEndpoint
+from core.db.models.transitions import change
 from core.domain.states import DeliveryState
-from core.lifecycle.locks import among, array_of, lock_deliveries
-from core.models import WebhookDelivery, WebhookEndpoint
-from core.models.transitions import change
 from core.webhooks.callbacks import forget, waiting_for
 from core.webhooks.deliveries import Message
 from core.webhooks.endpoints import disable, give_up, now

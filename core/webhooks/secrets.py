@@ -4,7 +4,7 @@ import base64
 import secrets
 from datetime import datetime, timedelta
 
-from core.models.webhook import SigningSecret
+from core.db.models.webhook import SigningSecret
 
 PREFIX = "whsec_"
 _BYTES = 32

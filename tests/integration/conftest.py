@@ -12,11 +12,11 @@ from alembic.config import Config
 from sqlalchemy import event
 
 from core.broker import RedisBroker
-from core.database import Database
+from core.db.engine import Database
+from core.db.models import Generation
 from core.lifecycle import recovery
 from core.lifecycle.claims import Claim
 from core.lifecycle.submission import Wanted
-from core.models import Generation
 from core.settings import Settings
 from core.storage import Storage
 from local.infrastructure import DATABASE, Infrastructure

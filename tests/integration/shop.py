@@ -8,14 +8,14 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlmodel import SQLModel, select
 
-from core.database import Database
+from core.db.engine import Database
+from core.db.models import Batch, Generation, Image, Job
+from core.db.models.columns import new_id
 from core.domain.lanes import Lane
 from core.lifecycle import claims, settlement, submission
 from core.lifecycle.claims import Claim
 from core.lifecycle.settlement import Finished
 from core.lifecycle.submission import Submission, Wanted
-from core.models import Batch, Generation, Image, Job
-from core.models.columns import new_id
 
 Row = TypeVar("Row", bound=SQLModel)
 

@@ -21,14 +21,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session
 
 from core.cache_stats import Level, Outcome, count
-from core.database import Database
+from core.db.engine import Database
+from core.db.models import ApproximateLatents
 from core.domain.approximation import Approximation, Threshold, kept_steps, most_steps
 from core.domain.schedulers import NOT_RESUMABLE
 from core.errors import NotFoundError
 from core.lifecycle import approximation as rows
 from core.lifecycle.approximation import LATENTS, Neighbour, NewEntry
 from core.lifecycle.claims import Claim
-from core.models import ApproximateLatents
 from core.storage import STORAGE_ERRORS, Storage
 from worker.approximate.blob import CONTENT_TYPE, DamagedLatentsError, digest_of, pack, unpack
 from worker.approximate.pooling import pool

@@ -8,7 +8,7 @@ from itertools import islice
 import structlog
 
 from core.cache_stats import Level, Outcome, count
-from core.database import Database
+from core.db.engine import Database
 from core.lifecycle import approximation as rows
 from core.lifecycle.approximation import LATENTS
 from core.storage import AT_ONCE, Storage

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from core.models.approximate import EMBEDDING_WIDTH
+from core.db.models.approximate import EMBEDDING_WIDTH
 from worker.embeddings import Embedding
 
 

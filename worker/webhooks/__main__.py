@@ -6,7 +6,7 @@ import sys
 
 import structlog
 
-from core.database import Database
+from core.db.engine import Database
 from core.outbound.client import OutboundClient
 from core.outbound.policy import Policy
 from core.outbound.resolver import SystemResolver

@@ -13,7 +13,7 @@ from uuid import UUID
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from core.database import Database
+from core.db.engine import Database
 from core.errors import ForbiddenUrlError, first_line
 from core.outbound.client import OutboundClient, OutboundError
 from core.webhooks import deliveries, outcomes

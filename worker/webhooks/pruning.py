@@ -2,7 +2,7 @@
 
 import structlog
 
-from core.database import Database
+from core.db.engine import Database
 from core.webhooks import log as delivery_log
 
 log = structlog.get_logger(__name__)

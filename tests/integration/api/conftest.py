@@ -21,11 +21,11 @@ from tokenizers.pre_tokenizers import Whitespace
 from api.app import create_app
 from api.family import Family
 from bundles.manifest import Defaults, Manifest, Sizes, save_manifest
-from core.database import Database
+from core.db.engine import Database
+from core.db.models import Image, Job
 from core.domain.states import JobState
 from core.keys import create_key
 from core.lifecycle import settlement
-from core.models import Image, Job
 from core.settings import Settings
 from core.storage import Storage
 from local.ports import free_port

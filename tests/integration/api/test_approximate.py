@@ -5,10 +5,10 @@ import io
 
 import pytest
 
+from core.db.models.columns import new_id
 from core.domain.approximation import Approximation
 from core.keys import create_key
 from core.lifecycle import settlement
-from core.models.columns import new_id
 from tests.integration.shop import finished
 
 

@@ -6,9 +6,9 @@ import io
 import pytest
 from sqlalchemy import func, select, text
 
+from core.db.models import Batch, Job
+from core.db.planner_statistics import MANY
 from core.errors import GenerationFailedError
-from core.models import Batch, Job
-from core.statistics import MANY
 from tests.integration.api.conftest import PIXELS
 from tests.integration.shop import poll
 

@@ -7,10 +7,10 @@ import pytest
 from pydantic import SecretStr
 
 from core.cache_stats import COUNTERS
+from core.db.models import Image
 from core.domain.cache_mode import CacheMode
 from core.keys import create_key
 from core.lifecycle import retention
-from core.models import Image
 from tests.integration.api.conftest import PIXELS, api_process, connect, describe_bundle
 from tests.integration.shop import poll
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from sqlalchemy import text
 
 from bundles.plan import Plan, TunedPlan, save_plan, this_machine
+from core.db.models import Batch, CacheStat, Generation, Job
 from core.domain.cache_mode import CacheMode
 from core.domain.states import CacheOutcome
 from core.lifecycle.forecast import foresee
 from core.lifecycle.submission import Wanted
-from core.models import Batch, CacheStat, Generation, Job
 
 PLATFORMS = Path(__file__).parents[3] / "examples" / "platforms"
 

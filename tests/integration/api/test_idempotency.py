@@ -7,10 +7,10 @@ import pytest
 from sqlalchemy import text
 
 from core import idempotency
+from core.db.models import ApiKey, ApproximateLatents, Batch, IdempotencyRecord, Job
+from core.db.models.approximate import EMBEDDING_WIDTH
 from core.idempotency import Attempt
 from core.lifecycle.approximation import NewEntry, add_entries
-from core.models import ApiKey, ApproximateLatents, Batch, IdempotencyRecord, Job
-from core.models.approximate import EMBEDDING_WIDTH
 from tests.integration.api.conftest import connect, serving
 from tests.integration.api.test_tenants import operations
 

@@ -3,8 +3,8 @@
 import pytest
 
 from api.rate_limiter import UNCOUNTED
+from core.db.models import Job
 from core.keys import create_key
-from core.models import Job
 
 MUG = {"prompt": "a red mug"}
 

@@ -10,10 +10,10 @@ from pydantic import SecretStr
 from sqlalchemy import event
 
 from core import logs
+from core.db.models import WebhookDelivery, WebhookEvent
+from core.db.models.columns import new_id
 from core.domain.lanes import Lane
 from core.domain.states import GenerationState
-from core.models import WebhookDelivery, WebhookEvent
-from core.models.columns import new_id
 from core.queue_stats import read
 
 

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
+from core.db.models import Backlog
 from core.domain.lanes import Lane
-from core.models import Backlog
 from core.queue import make_celery, queue_of
 from tests.integration.api.conftest import describe_bundle
 from tests.integration.shop import poll

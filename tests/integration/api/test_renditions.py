@@ -7,8 +7,8 @@ import httpx
 import pytest
 from PIL import Image
 
+from core.db.models import Rendition
 from core.lifecycle import retention
-from core.models import Rendition
 from core.pictures.encoding import encode
 from core.pictures.formats import Format
 from tests.pictures import TRAINED, marks_of, near_white, png, product

@@ -2,11 +2,11 @@
 
 import pytest
 
-from core import bulk
+from core.db import bulk_insert
+from core.db.models import WebhookEvent
 from core.errors import DeadlineExceededError, GenerationFailedError
 from core.keys import create_key, list_keys
 from core.lifecycle import feeding
-from core.models import WebhookEvent
 from tests.integration.api.conftest import describe_bundle
 
 SHEET = "sku,prompt\nA,a red mug\nB,a blue mug\nC,a red mug\nD,a green mug\n"
@@ -106,7 +106,7 @@ def test_what_is_being_computed_is_joined(client, worker, failed, shop):
 
 
 def test_many_rows_are_tried_again_as_few_are(client, worker, shop, send, monkeypatch):
-    monkeypatch.setattr(bulk, "MANY", 2)
+    monkeypatch.setattr(bulk_insert, "MANY", 2)
     lines = "".join(f"{number},mug {number % 9}\n" for number in range(18))
     batch = send(client, "sku,prompt\n" + lines)
     jobs = [job["id"] for job in client.get(batch["links"]["items"]).json()["items"]]

@@ -12,8 +12,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from api import server_process
 from api.family import Family
 from api.server_process import SheetProcess
-from core.models import Batch
-from core.models.columns import new_id
+from core.db.models import Batch
+from core.db.models.columns import new_id
 from tests.integration.api.conftest import api_process, connect, connections_at, family_of
 from tests.integration.shop import poll
 

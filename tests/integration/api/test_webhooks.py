@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlmodel import select
 
+from core.db.models import WebhookDelivery, WebhookEndpoint
+from core.db.models.transitions import change
 from core.domain.states import DeliveryState
-from core.models import WebhookDelivery, WebhookEndpoint
-from core.models.transitions import change
 from tests.integration.webhooks.conftest import verified, with_deliverer
 from tests.receiver import Reply, receiving
 from worker.webhooks.deliverer import Deliverer

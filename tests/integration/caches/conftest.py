@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import func, update
 from sqlmodel import col
 
+from core.db.models import Batch, Image, Job
 from core.eviction import Policy
 from core.lifecycle.retention import Limits
-from core.models import Batch, Image, Job
 from core.storage import Storage
 from tests.integration.shop import Shop, image_of
 from worker.janitor import Janitor

@@ -13,12 +13,12 @@ from sqlalchemy.exc import OperationalError
 
 from core import cache_stats
 from core.cache_stats import Counters, Level, Outcome
-from core.database import Database
+from core.db.engine import Database
+from core.db.models import ApproximateEntry, ApproximateLatents
+from core.db.models.columns import new_id
 from core.domain.approximation import NIRVANA
 from core.domain.lanes import Lane
 from core.lifecycle.claims import Claim
-from core.models import ApproximateEntry, ApproximateLatents
-from core.models.columns import new_id
 from core.storage import Storage
 from tests.integration.shop import Shop
 from worker.approximate import cache as module

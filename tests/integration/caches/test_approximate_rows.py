@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 from sqlalchemy import text
 
-from core.database import Database
+from core.db.engine import Database
+from core.db.models import ApproximateEntry, ApproximateLatents
+from core.db.models.approximate import EMBEDDING_WIDTH
+from core.db.models.columns import new_id
 from core.domain.approximation import Approximation
 from core.domain.fingerprint import derived_seed
 from core.domain.states import CacheOutcome
 from core.lifecycle import approximation, settlement
 from core.lifecycle.approximation import NewEntry, find_nearest
-from core.models import ApproximateEntry, ApproximateLatents
-from core.models.approximate import EMBEDDING_WIDTH
-from core.models.columns import new_id
 from tests.integration.shop import Shop, finished, image_of, wanted
 
 

@@ -6,11 +6,11 @@ from sqlalchemy import update
 from sqlmodel import col
 
 from core.cache_stats import COUNTERS, Level, Outcome
+from core.db.models import Image
 from core.domain.states import CacheOutcome
 from core.eviction import BoundedMap, Policy
 from core.lifecycle import cancellation, retention
 from core.lifecycle.lookup import find_stored
-from core.models import Image
 from tests.integration.caches.conftest import HOUR
 
 

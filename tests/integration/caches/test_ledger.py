@@ -5,7 +5,7 @@ from sqlalchemy.exc import OperationalError
 
 from core import cache_ledger
 from core.cache_stats import Counters, Holding, Level, Outcome
-from core.database import Database
+from core.db.engine import Database
 from core.flusher import Flusher
 
 

@@ -10,10 +10,10 @@ from sqlalchemy import event, text
 from api.renditions import public_image
 from catalogue.channels import find_channel
 from catalogue.renditions.store import Renditions, RenditionsBusyError
+from core.db.models import Rendition
 from core.errors import NotFoundError
 from core.lifecycle import renditions as lifecycle
 from core.lifecycle import retention
-from core.models import Rendition
 from tests.integration.caches.conftest import HOUR
 from tests.pictures import png, product
 from worker import janitor as janitor_module

@@ -3,6 +3,7 @@
 import pytest
 from sqlalchemy import event
 
+from core.db.models import Backlog, Batch
 from core.domain.lanes import Lane, Message
 from core.errors import GenerationFailedError
 from core.lifecycle import (
@@ -16,7 +17,6 @@ from core.lifecycle import (
     settlement,
 )
 from core.lifecycle.submission import submit
-from core.models import Backlog, Batch
 from tests.integration.shop import wanted
 
 ROWS = 2000

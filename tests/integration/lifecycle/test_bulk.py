@@ -4,12 +4,12 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from core import bulk
-from core.bulk import insert_new, insert_rows
+from core.db import bulk_insert
+from core.db.bulk_insert import insert_new, insert_rows
+from core.db.models import Generation
+from core.db.models.columns import new_id
 from core.domain.lanes import Lane
 from core.domain.states import GenerationState
-from core.models import Generation
-from core.models.columns import new_id
 from tests.integration.shop import wanted
 
 TABLE = Generation.__table__
@@ -17,7 +17,7 @@ TABLE = Generation.__table__
 
 @pytest.fixture(params=[1, 1000], ids=["copy", "insert"])
 def many(request, monkeypatch):
-    monkeypatch.setattr(bulk, "MANY", request.param)
+    monkeypatch.setattr(bulk_insert, "MANY", request.param)
 
 
 @pytest.fixture

@@ -2,11 +2,11 @@
 
 from uuid import uuid4
 
+from core.db.locks import among, lock_generations
+from core.db.models import Generation
 from core.domain.lanes import Lane, Message
 from core.domain.states import BatchState, GenerationState, JobState
 from core.lifecycle import cancellation, feeding
-from core.lifecycle.locks import among, lock_generations
-from core.models import Generation
 
 
 def cancel_job(shop, job_id):

@@ -5,11 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from core.db.locks import lock_generations
+from core.db.models import Generation
 from core.domain.states import BatchState, CacheOutcome, GenerationState, JobState
 from core.errors import GenerationFailedError
 from core.lifecycle import cancellation, settlement
-from core.lifecycle.locks import lock_generations
-from core.models import Generation
 from tests.integration.shop import finished
 
 

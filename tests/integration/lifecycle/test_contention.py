@@ -6,11 +6,11 @@ from contextlib import contextmanager
 import pytest
 from sqlalchemy import text
 
+from core.db.models import Batch, Generation
 from core.domain.lanes import Lane
 from core.domain.states import GenerationState, JobState
 from core.errors import GenerationFailedError
 from core.lifecycle import cancellation, claims, feeding, settlement, submission
-from core.models import Batch, Generation
 from tests.integration.shop import finished, wanted
 
 

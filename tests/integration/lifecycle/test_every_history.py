@@ -20,10 +20,10 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import text
 
+from core.db.models import Batch, Generation, Job
 from core.domain.states import IN_FLIGHT, OPEN_JOB, BatchState, GenerationState, JobState, is_final
 from core.errors import GenerationFailedError
 from core.lifecycle import cancellation, claims, feeding, recovery, settlement
-from core.models import Batch, Generation, Job
 from tests.integration.shop import Shop
 
 PRODUCTS = st.sampled_from(["mug", "cup", "bowl"])

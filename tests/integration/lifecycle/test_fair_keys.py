@@ -5,11 +5,11 @@ from uuid import UUID
 
 import pytest
 
+from core.db.models import NO_KEY, Batch
+from core.db.models.columns import new_id
 from core.domain.lanes import FIRST, Lane
 from core.errors import GenerationFailedError
 from core.lifecycle import claims, feeding, recovery, retry, settlement
-from core.models import NO_KEY, Batch
-from core.models.columns import new_id
 from core.queue import LaneCycle, Publisher, make_celery
 
 WINDOW = 16

@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from core.db.models import Generation
 from core.lifecycle import forecast
 from core.lifecycle.forecast import recent_speed, work
-from core.models import Generation
 from tests.integration.shop import wanted
 
 

@@ -4,13 +4,13 @@ from datetime import UTC, datetime
 
 import pytest
 
+from core.db.models import Backlog, Worker
 from core.domain.cache_mode import CacheMode
 from core.domain.lanes import Lane
 from core.domain.states import CacheOutcome, GenerationState, JobState
 from core.errors import ModelReplacedError
 from core.lifecycle import backlogs, claims, feeding, requeue, serving
 from core.lifecycle.requeue import Outcome
-from core.models import Backlog, Worker
 from tests.integration.shop import Shop, wanted
 
 WINDOW = 8

@@ -4,12 +4,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from core.db.models import Job
+from core.db.models.columns import new_id
 from core.domain.lanes import Lane
 from core.errors import TooManyQueuedError
 from core.lifecycle.quota import room_for
 from core.lifecycle.submission import submit
-from core.models import Job
-from core.models.columns import new_id
 from tests.integration.shop import wanted
 
 

@@ -2,12 +2,12 @@
 
 import pytest
 
+from core.db.locks import lock_generations
+from core.db.models import Generation
 from core.domain.lanes import Lane, Message
 from core.domain.states import BatchState, GenerationState, JobState
 from core.errors import WorkerLostError
 from core.lifecycle import claims, feeding, recovery
-from core.lifecycle.locks import lock_generations
-from core.models import Generation
 
 
 @pytest.fixture

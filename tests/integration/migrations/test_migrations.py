@@ -7,7 +7,7 @@ from sqlalchemy import create_engine, inspect, text
 from sqlmodel import SQLModel
 
 import migrations
-from core.models import NO_KEY
+from core.db.models import NO_KEY
 
 
 @pytest.fixture

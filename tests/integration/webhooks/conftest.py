@@ -11,8 +11,8 @@ import pytest
 from sqlmodel import select
 from standardwebhooks import Webhook
 
-from core.database import Database
-from core.models import WebhookDelivery, WebhookEndpoint, WebhookEvent
+from core.db.engine import Database
+from core.db.models import WebhookDelivery, WebhookEndpoint, WebhookEvent
 from core.outbound.client import OutboundClient
 from core.outbound.policy import Policy
 from core.outbound.resolver import SystemResolver

@@ -10,9 +10,9 @@ from sqlalchemy import update
 from sqlmodel import select
 from standardwebhooks import Webhook
 
+from core.db.models import Batch, WebhookDelivery
 from core.domain.states import DeliveryState
 from core.errors import ConflictError
-from core.models import Batch, WebhookDelivery
 from core.outbound import resolver
 from core.outbound.addresses import read_address
 from core.webhooks import deliveries, endpoints, log, outcomes

@@ -5,13 +5,13 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import event, text
 
-from core import bulk
+from core.db import bulk_insert
+from core.db.models import Batch, Job
 from core.domain.lanes import Lane
 from core.errors import GenerationFailedError
 from core.lifecycle import cancellation, recovery, repeats, settlement
 from core.lifecycle.lookup import FOR_EVER
 from core.lifecycle.repeats import Known
-from core.models import Batch, Job
 from core.webhooks import endpoints, outbox
 from core.webhooks.event_types import EventType
 from tests.integration.shop import wanted
@@ -247,7 +247,7 @@ def test_a_large_sheet_from_store_is_told_in_a_few_statements(
     shop, listening, statements, monkeypatch
 ):
     # COPY is no statement that is seen here: neither sheet's rows, or both.
-    monkeypatch.setattr(bulk, "MANY", 1)
+    monkeypatch.setattr(bulk_insert, "MANY", 1)
     (first,) = shop.want("mug").job_ids
     shop.succeed(shop.start(first))
     listening.register(URL)

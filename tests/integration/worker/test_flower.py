@@ -15,11 +15,11 @@ from sqlalchemy import func, update
 
 from bundles.manifest import load_manifest
 from core.broker import Broker, open_broker
-from core.database import Database
+from core.db.engine import Database
+from core.db.models import Generation
 from core.domain.lanes import Lane, Message
 from core.domain.states import GenerationState
 from core.lifecycle import cancellation, feeding
-from core.models import Generation
 from core.queue import Publisher, make_celery
 from core.settings import Settings
 from local.infrastructure import DATABASE

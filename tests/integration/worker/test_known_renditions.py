@@ -7,8 +7,8 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from catalogue.renditions.store import Renditions
+from core.db.models import Rendition
 from core.domain.states import JobState
-from core.models import Rendition
 from core.pictures.credentials import Credentials
 from core.storage import Storage
 from tests.certificates import make_chain, verified

@@ -15,10 +15,10 @@ from sqlalchemy import func, update
 from sqlmodel import col, select
 
 from bundles.manifest import load_manifest
-from core.database import Database
+from core.db.engine import Database
+from core.db.models import NO_KEY, Batch, Generation, Image, Job, Worker
 from core.domain.states import GenerationState, JobState
 from core.lifecycle import cancellation, feeding
-from core.models import NO_KEY, Batch, Generation, Image, Job, Worker
 from core.queue import OperationalError, Publisher, make_celery
 from core.settings import Settings
 from local.infrastructure import DATABASE

@@ -11,11 +11,11 @@ from botocore.exceptions import EndpointConnectionError
 from sqlalchemy.exc import OperationalError
 
 from core.cache_stats import COUNTERS, Level, Outcome
+from core.db.locks import lock_generations
+from core.db.models import Generation
 from core.domain.lanes import Lane
 from core.domain.states import GenerationState, JobState
 from core.lifecycle import backlogs, cancellation, feeding, serving, submission
-from core.lifecycle.locks import lock_generations
-from core.models import Generation
 from tests.integration.shop import Shop, poll, wanted
 from worker.approximate.cache import NOTHING
 from worker.leases import Leases

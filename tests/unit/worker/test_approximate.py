@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.db.models.approximate import EMBEDDING_WIDTH
 from core.domain.approximation import NIRVANA, SHARES, Threshold, kept_steps, most_steps
-from core.models.approximate import EMBEDDING_WIDTH
 from worker.approximate.blob import DamagedLatentsError, digest_of, pack, unpack
 from worker.approximate.pooling import pool
 from worker.approximate.predictor import PATIENCE, SPARSEST, Predictor

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from core.models import CallbackSecret
+from core.db.models import CallbackSecret
 from core.webhooks.deliveries import Message
 from core.webhooks.outbox import MOST_REASON
 from core.webhooks.secrets import active_secrets, make_secret, rotate

@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import UniqueConstraint
 from sqlmodel import Field, SQLModel
 
-from core.models.columns import created, identity
+from core.db.models.columns import created, identity
 
 
 class Rendition(SQLModel, table=True):

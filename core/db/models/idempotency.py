@@ -7,7 +7,7 @@ from sqlalchemy import Index
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
-from core.models.columns import created
+from core.db.models.columns import created
 
 
 class IdempotencyRecord(SQLModel, table=True):

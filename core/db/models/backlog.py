@@ -5,8 +5,8 @@ from uuid import UUID
 from sqlalchemy import Index
 from sqlmodel import Field, SQLModel
 
+from core.db.models.columns import enum_type, identity
 from core.domain.lanes import Lane
-from core.models.columns import enum_type, identity
 
 
 class Backlog(SQLModel, table=True):

@@ -3,7 +3,7 @@
 from sqlalchemy import BigInteger
 from sqlmodel import Field, SQLModel
 
-from core.models.columns import Moment, moment
+from core.db.models.columns import Moment, moment
 
 
 class CacheStat(SQLModel, table=True):

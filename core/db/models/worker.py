@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import Index
 from sqlmodel import Field, SQLModel
 
-from core.models.columns import created
+from core.db.models.columns import created
 
 
 class Worker(SQLModel, table=True):

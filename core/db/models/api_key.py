@@ -7,9 +7,9 @@ from sqlalchemy import String, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Field, SQLModel
 
+from core.db.models.columns import Moment, created, enum_type, identity, moment
 from core.domain.cache_mode import CacheMode
 from core.domain.scopes import Scope
-from core.models.columns import Moment, created, enum_type, identity, moment
 
 
 class ApiKey(SQLModel, table=True):

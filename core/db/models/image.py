@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import BigInteger, Index, text
 from sqlmodel import Field, SQLModel
 
-from core.models.columns import Moment, created, identity, moment
+from core.db.models.columns import Moment, created, identity, moment
 
 
 class Image(SQLModel, table=True):

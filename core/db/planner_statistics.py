@@ -2,7 +2,7 @@
 
 from sqlalchemy import text
 
-from core.database import Database
+from core.db.engine import Database
 
 MANY = 1000
 """Rows that are worth a new look at the tables."""

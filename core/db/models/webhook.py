@@ -8,8 +8,8 @@ from sqlalchemy import ARRAY, DateTime, Index, String, func, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
+from core.db.models.columns import Moment, created, enum_type, identity, moment
 from core.domain.states import DeliveryState
-from core.models.columns import Moment, created, enum_type, identity, moment
 
 
 class SigningSecret(SQLModel):

@@ -8,10 +8,10 @@ from sqlalchemy import Index, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
+from core.db.models.columns import Moment, created, enum_type, identity, moment
+from core.db.models.parameters import ImageParameters
 from core.domain.lanes import Lane
 from core.domain.states import GenerationState
-from core.models.columns import Moment, created, enum_type, identity, moment
-from core.models.parameters import ImageParameters
 
 NO_KEY = UUID(int=0)
 """Stands for the key of what was ordered without one, or before keys were noted: it takes its turn

@@ -8,9 +8,9 @@ from sqlalchemy import Index, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
+from core.db.models.columns import Moment, created, enum_type, identity, moment
 from core.domain.lanes import Lane
 from core.domain.states import BatchState
-from core.models.columns import Moment, created, enum_type, identity, moment
 
 
 class Batch(SQLModel, table=True):

@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import TypeEngine
 from sqlmodel import Session, col
 
-from core.models import Generation, WebhookDelivery
+from core.db.models import Generation, WebhookDelivery
 
 
 def among(column: Any, ids: Collection[UUID]) -> ColumnElement[bool]:

@@ -8,7 +8,7 @@ from sqlalchemy import UniqueConstraint
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
-from core.models.columns import created, identity
+from core.db.models.columns import created, identity
 
 
 class Recipe(SQLModel, table=True):

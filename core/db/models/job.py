@@ -8,10 +8,10 @@ from sqlalchemy import Index, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
+from core.db.models.columns import Moment, created, enum_type, identity, moment
+from core.db.models.parameters import ImageParameters
 from core.domain.lanes import Lane
 from core.domain.states import CacheOutcome, JobState
-from core.models.columns import Moment, created, enum_type, identity, moment
-from core.models.parameters import ImageParameters
 
 
 class Job(ImageParameters, table=True):

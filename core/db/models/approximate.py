@@ -8,7 +8,7 @@ from pgvector.sqlalchemy import HALFVEC
 from sqlalchemy import Index
 from sqlmodel import Field, SQLModel
 
-from core.models.columns import Moment, created, moment
+from core.db.models.columns import Moment, created, moment
 
 EMBEDDING_WIDTH = 1024
 """Features of an embedding in the index; narrower ones are filled up with zeros, which changes no

@@ -1,0 +1,1 @@
+"""Postgres: connections, locks, many rows at once, and the tables."""
