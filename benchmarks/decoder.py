@@ -19,7 +19,6 @@ import numpy as np
 import openvino as ov
 
 from benchmarks.report import show, spread
-from bundles.architecture import read_json
 from bundles.evaluation.comparison import likeness
 from bundles.evaluation.similarity import Pixels
 from bundles.parts import convert_vae_decoder
@@ -27,6 +26,7 @@ from bundles.progress import Silent
 from bundles.prompts import held_out_products
 from bundles.quantise.decoder import quantise_decoder
 from bundles.quantise.trajectories import Latents, record
+from bundles.records import read_json
 from bundles.source import read_profile
 from bundles.starter import SOURCE
 from bundles.starter.captions import canonical_caption

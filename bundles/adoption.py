@@ -14,7 +14,7 @@ from typing import Any
 
 import openvino as ov
 
-from bundles.architecture import INDEX, check_tokenizer, read_json, write_json
+from bundles.architecture import check_tokenizer
 from bundles.configuration import Configuration, read_configuration
 from bundles.conversion import MODEL_FILE
 from bundles.description import Size, describe, resized
@@ -30,8 +30,9 @@ from bundles.manifest import (
 )
 from bundles.order import CONVERSION, GivenDefaults, Verify
 from bundles.progress import Progress
+from bundles.records import INDEX, read_json, write_json
 from bundles.resources import require_disk
-from bundles.schedulers import read_working_profile, with_schedulers
+from bundles.scheduler_trials import read_working_profile, with_schedulers
 from bundles.source import content_hash
 from bundles.tokenizer import save_tokenizer
 from bundles.workshop import Workshop

@@ -1,15 +1,12 @@
 """Which models packshot makes bundles of, and whether a folder holds a whole one."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from bundles.records import INDEX, pipeline_kind, read_json
 from bundles.weights import Weights, find_weights
 from core.errors import BundleError
-
-INDEX = "model_index.json"
-"""What makes a folder a model in diffusers' layout."""
 
 PIPELINES = (
     "StableDiffusionPipeline",
@@ -27,9 +24,6 @@ CLASSES = {
 """What each part must be; any scheduler is welcome."""
 
 WEIGHTED = ("text_encoder", "unet", "vae")
-
-_OPENVINO = "OV"
-"""Older versions of optimum-intel wrote the names of their own classes."""
 
 _PLAIN = (
     "addition_embed_type",
@@ -65,11 +59,6 @@ def check_architecture(folder: Path) -> None:
             )
 
 
-def pipeline_kind(index: Mapping[str, Any]) -> str:
-    """Return the class of diffusers that a model_index.json names."""
-    return str(index.get("_class_name")).removeprefix(_OPENVINO)
-
-
 def check_parts(folder: Path) -> dict[str, Weights]:
     """See whether a folder in diffusers' layout is complete and its parts fit together.
 
@@ -103,31 +92,6 @@ def check_tokenizer(folder: Path) -> None:
                 f"{folder / name} is missing: give a complete Stable Diffusion model in "
                 "diffusers' layout"
             )
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a part's configuration.
-
-    Raises:
-        BundleError: It is not there, or no JSON object.
-    """
-    try:
-        content: Any = json.loads(path.read_bytes())
-    except (FileNotFoundError, NotADirectoryError):
-        raise BundleError(
-            f"{path} is missing: give a complete Stable Diffusion model in diffusers' layout"
-        ) from None
-    except (OSError, ValueError) as error:
-        raise BundleError(f"{path} cannot be read ({error}): download the model again") from error
-    if not isinstance(content, dict):
-        raise BundleError(f"{path} is damaged: download the model again")
-    return content
-
-
-def write_json(content: Mapping[str, Any], path: Path) -> None:
-    """Write a part's configuration, without the folder that it was once loaded from."""
-    kept = {key: value for key, value in content.items() if key != "_name_or_path"}
-    path.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
 
 
 def _check_inputs(unet: Mapping[str, Any]) -> None:

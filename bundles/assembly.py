@@ -5,7 +5,6 @@ from pathlib import Path
 
 import openvino as ov
 
-from bundles.architecture import INDEX, read_json, write_json
 from bundles.configuration import read_configuration
 from bundles.conversion import MODEL_FILE, save
 from bundles.features.graphs import name_outputs
@@ -15,6 +14,7 @@ from bundles.manifest import Quantisation
 from bundles.order import Order
 from bundles.parts import convert_text_encoder, convert_vae_decoder, convert_vae_encoder
 from bundles.progress import Progress
+from bundles.records import INDEX, read_json, write_json
 from bundles.tokenizer import save_tokenizer
 from bundles.unet import convert_unet
 from bundles.workshop import Workshop

@@ -18,8 +18,8 @@ import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import CLIPTextConfig
 
-from bundles.architecture import INDEX, pipeline_kind, read_json
 from bundles.layout import SCHEDULER_FILE, USED_DEFAULTS, Config
+from bundles.records import INDEX, pipeline_kind, read_json, scheduler_kind
 from core.errors import BundleError, first_line
 
 
@@ -112,10 +112,8 @@ def scheduler_class(source: Path) -> Any:
         BundleError: diffusers has no such class.
     """
     path = source / "scheduler" / SCHEDULER_FILE
-    entry = read_json(source / INDEX).get("scheduler")
-    name = entry[1] if isinstance(entry, list) and len(entry) == 2 else None
-    name = name or read_json(path).get("_class_name")
-    kind = getattr(diffusers, str(name), None)
+    name = scheduler_kind(read_json(source / INDEX), read_json(path))
+    kind = getattr(diffusers, name, None)
     if kind is None or not hasattr(kind, "from_config"):
         raise BundleError(
             f"{path} is of the class {name}, which diffusers {diffusers.__version__} does not "

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bundles.manifest import Defaults, Sizes
+from bundles.records import INDEX, pipeline_kind, scheduler_kind
 from core.domain.schedulers import KNOWN
 
 STEPS, GUIDANCE, SIZE = 20, 7.5, 512
@@ -49,9 +50,7 @@ class _Files:
     @property
     def scheduler_class(self) -> str:
         """The class that diffusers loads: the index's, whatever the configuration was saved by."""
-        entry = self.index.get("scheduler")
-        named = entry[1] if isinstance(entry, list) and len(entry) == 2 else None
-        return str(named or self.scheduler.get("_class_name"))
+        return scheduler_kind(self.index, self.scheduler)
 
 
 def is_few_step(folder: Path) -> bool:
@@ -100,7 +99,7 @@ def sizes_around(width: int, height: int) -> Sizes:
 
 
 def _is_consistency_model(files: _Files) -> bool:
-    kind = str(files.index.get("_class_name")).removeprefix("OV")
+    kind = pipeline_kind(files.index)
     return (
         kind in FEW_STEP_PIPELINES
         or files.unet.get("time_cond_proj_dim") is not None
@@ -149,7 +148,7 @@ def _is_old(config: Mapping[str, Any]) -> bool:
 def _read_files(folder: Path) -> _Files:
     vae = _read(folder / "vae" / "config.json") or _read(folder / "vae_decoder" / "config.json")
     return _Files(
-        index=_read(folder / "model_index.json"),
+        index=_read(folder / INDEX),
         unet=_read(folder / "unet" / "config.json"),
         vae=vae,
         scheduler=_read(folder / "scheduler" / "scheduler_config.json"),

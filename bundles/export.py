@@ -13,7 +13,7 @@ from bundles.order import GivenDefaults, Precision, VaePrecision, Verify, check,
 from bundles.progress import Progress, Silent
 from bundles.records import Record
 from bundles.revision import revision_of
-from bundles.schedulers import with_schedulers
+from bundles.scheduler_trials import with_schedulers
 from bundles.source import content_hash, locate, read_profile
 from bundles.workshop import Workshop
 from core.errors import BundleError

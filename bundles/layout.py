@@ -9,7 +9,7 @@ from typing import Any
 
 import diffusers
 
-from bundles.architecture import INDEX, pipeline_kind, write_json
+from bundles.records import INDEX, pipeline_kind, write_json
 from core.errors import BundleError
 
 Config = dict[str, Any]

@@ -17,7 +17,7 @@ from bundles.features.points import wanted_features
 from bundles.manifest import FORMAT, Manifest, TokenMergingPlan
 from bundles.progress import Progress
 from bundles.records import Record
-from bundles.schedulers import read_working_profile
+from bundles.scheduler_trials import read_working_profile
 from bundles.source import Profile, content_hash
 from bundles.training.record import TrainedUnet, load_record
 from bundles.unet import check_features, check_plan

@@ -1,16 +1,22 @@
-"""Records in JSON files that other versions of packshot may have written.
+"""JSON files: of a model's parts, and records that other versions of packshot may have written.
 
 The API reads them, so nothing here imports torch, openvino, diffusers, optimum or nncf.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from core.errors import BundleError
+
+INDEX = "model_index.json"
+"""What makes a folder a model in diffusers' layout."""
+
+_OPENVINO = "OV"
+"""Older versions of optimum-intel wrote the names of their own classes."""
 
 
 class Record(BaseModel):
@@ -55,3 +61,45 @@ def read_record(
         first = error.errors()[0]
         where = ".".join(str(step) for step in first["loc"]) or "the record"
         raise BundleError(f"{path} is damaged ({where}: {first['msg']}): {way_out}") from error
+
+
+def pipeline_kind(index: Mapping[str, Any]) -> str:
+    """Return the class of diffusers that a model_index.json names."""
+    return str(index.get("_class_name")).removeprefix(_OPENVINO)
+
+
+def scheduler_kind(index: Mapping[str, Any], scheduler: Mapping[str, Any]) -> str:
+    """Return the class of diffusers that a model's scheduler is loaded as.
+
+    Args:
+        index: Its model_index.json, whose word counts.
+        scheduler: Its scheduler_config.json, which says what it was saved by.
+    """
+    entry = index.get("scheduler")
+    named = entry[1] if isinstance(entry, list) and len(entry) == 2 else None
+    return str(named or scheduler.get("_class_name"))
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a part's configuration.
+
+    Raises:
+        BundleError: It is not there, or no JSON object.
+    """
+    try:
+        content: Any = json.loads(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        raise BundleError(
+            f"{path} is missing: give a complete Stable Diffusion model in diffusers' layout"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise BundleError(f"{path} cannot be read ({error}): download the model again") from error
+    if not isinstance(content, dict):
+        raise BundleError(f"{path} is damaged: download the model again")
+    return content
+
+
+def write_json(content: Mapping[str, Any], path: Path) -> None:
+    """Write a part's configuration, without the folder that it was once loaded from."""
+    kept = {key: value for key, value in content.items() if key != "_name_or_path"}
+    path.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")

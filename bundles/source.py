@@ -9,11 +9,11 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
-from bundles.architecture import INDEX, check_architecture
+from bundles.architecture import check_architecture
 from bundles.defaults import sizes_around, source_defaults
 from bundles.manifest import Defaults, Quantisation, Sizes
 from bundles.progress import Progress, Silent
-from bundles.records import Record
+from bundles.records import INDEX, Record
 from bundles.weights import PICKLED
 from core.errors import BundleError
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from transformers import CLIPTokenizer
 
-from bundles.architecture import read_json
+from bundles.records import read_json
 from core.errors import BundleError
 
 FEWEST = 3

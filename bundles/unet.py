@@ -8,10 +8,10 @@ import torch
 from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
 
-from bundles.architecture import read_json
 from bundles.conversion import DYNAMIC, convert, load_part
 from bundles.features.points import observed
 from bundles.manifest import TokenMergingPlan
+from bundles.records import read_json
 from bundles.token_merging import merge_tokens, smallest_sample
 from core.errors import BundleError
 

@@ -9,8 +9,9 @@ from uuid import uuid4
 import typer
 from rich.table import Table
 
-from bundles.architecture import INDEX, check_architecture
+from bundles.architecture import check_architecture
 from bundles.manifest import FILE_NAME, Manifest, load_manifest
+from bundles.records import INDEX
 from bundles.source import content_hash, read_profile
 from cli.bundles import find_bundle
 from cli.console import say, show, stdout

@@ -13,11 +13,12 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from bundles.architecture import INDEX, WEIGHTED, pipeline_kind, read_json
+from bundles.architecture import WEIGHTED
 from bundles.configuration import scheduler_class
 from bundles.conversion import load_part
 from bundles.evaluation.similarity import Pixels
 from bundles.manifest import Defaults
+from bundles.records import INDEX, pipeline_kind, read_json
 from bundles.weights import find_weights
 from core.domain.schedulers import SCHEDULERS, corrected
 from core.errors import BundleError

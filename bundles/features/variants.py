@@ -7,7 +7,6 @@ from pathlib import Path
 import openvino as ov
 from safetensors.numpy import save_file
 
-from bundles.architecture import write_json
 from bundles.configuration import read_text_encoder, read_unet, read_vae
 from bundles.conversion import MODEL_FILE, save
 from bundles.description import scale_factor
@@ -22,6 +21,7 @@ from bundles.manifest import (
     variant_folder,
 )
 from bundles.progress import Progress
+from bundles.records import write_json
 from bundles.source import Profile
 from bundles.step_plan import sources, step_plan
 from bundles.workshop import Workshop

@@ -20,7 +20,7 @@ from bundles.starter.autoencoder import (
     reconstruction_psnr,
     train_autoencoder,
 )
-from bundles.starter.classifier import train_classifier
+from bundles.starter.classifier_training import train_classifier
 from bundles.starter.dataset import Pictures, draw_pictures, every_nth, to_pixels
 from bundles.starter.decoder import restore_decoder, train_decoder
 from bundles.starter.diffusion import train_unet

@@ -7,11 +7,12 @@ import torch
 from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from bundles.architecture import check_parts, read_json
+from bundles.architecture import check_parts
 from bundles.configuration import read_vae
 from bundles.conversion import load_part
 from bundles.description import scale_factor
 from bundles.progress import Progress
+from bundles.records import read_json
 from bundles.source import locate
 from core.errors import BundleError
 

@@ -10,7 +10,7 @@ from diffusers import LatentConsistencyModelPipeline
 
 from bundles.defaults import EMBEDDED_GUIDANCE, is_few_step, source_defaults
 from bundles.manifest import Defaults
-from bundles.schedulers import read_working_profile
+from bundles.scheduler_trials import read_working_profile
 from bundles.source import PROFILE, read_profile
 from core.errors import BundleError
 
@@ -157,7 +157,9 @@ def test_files_that_are_missing_or_damaged_are_taken_for_stable_diffusions(tmp_p
 def test_another_scheduler_is_taken_where_the_own_one_does_not_work(write):
     folder = write(scheduler="DPMSolverMultistepScheduler", algorithm_type="invented")
     assert read_profile(folder).defaults.scheduler == "dpmpp_2m"
-    assert read_working_profile(folder, {}).defaults.scheduler == "ddim"
+    with pytest.raises(BundleError, match="algorithm_type"):
+        # Its own class does not take it either, so that there is no pipeline of this model.
+        read_working_profile(folder, {})
     folder = write(scheduler="EulerAncestralDiscreteScheduler", prediction_type="sample")
     assert read_working_profile(folder, {}).defaults.scheduler == "dpmpp_2m"
 

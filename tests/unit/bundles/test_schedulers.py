@@ -6,7 +6,8 @@ import diffusers
 import pytest
 import torch
 
-from bundles.schedulers import check_default, make_scheduler, try_scheduler, try_schedulers
+from bundles.scheduler_trials import check_default, try_scheduler, try_schedulers
+from bundles.schedulers import make_scheduler
 from core.domain.schedulers import KNOWN, SCHEDULERS, StepLimits
 from core.errors import BundleError
 
