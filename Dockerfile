@@ -32,6 +32,8 @@ COPY cli /cli
 COPY core /core
 COPY local /local
 COPY migrations /migrations
+COPY modelkit /modelkit
+COPY starter /starter
 COPY worker /worker
 
 FROM base AS api

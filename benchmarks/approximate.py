@@ -23,16 +23,7 @@ from uuid import uuid4
 import numpy as np
 
 from benchmarks.report import show
-from bundles.evaluation.attributes import judge, score_attributes
-from bundles.evaluation.calibration import Measured, choose_thresholds, summary
-from bundles.evaluation.comparison import likeness
-from bundles.evaluation.pairs import make_pairs
-from bundles.evaluation.similarity import Pixels, ssim
 from bundles.manifest import Manifest, load_manifest
-from bundles.progress import Silent
-from bundles.starter.attributes import Background, Colour, Kind, Pattern, Product
-from bundles.starter.captions import canonical_caption
-from bundles.starter.chance import seeded
 from core.db.engine import Database
 from core.domain.approximation import NIRVANA, Threshold
 from core.domain.fingerprint import derived_seed, fingerprint
@@ -40,9 +31,18 @@ from core.domain.lanes import Lane
 from core.lifecycle.claims import Claim
 from core.settings import Settings
 from core.storage import Storage
+from modelkit.evaluation.attributes import judge, score_attributes
+from modelkit.evaluation.calibration import Measured, choose_thresholds, summary
+from modelkit.evaluation.comparison import likeness
+from modelkit.evaluation.measure import measure
+from modelkit.evaluation.pairs import make_pairs
+from modelkit.evaluation.similarity import Pixels, ssim
+from modelkit.evaluation.trial import Drawing, Trial, trial
+from modelkit.progress import Silent
+from starter.data.attributes import Background, Colour, Kind, Pattern, Product
+from starter.data.captions import canonical_caption
+from starter.data.chance import seeded
 from worker.approximate.cache import ApproximateCache, Plan
-from worker.approximate.measure import measure
-from worker.approximate.trial import Drawing, Trial, trial
 
 WAVE = 8
 """Products that are drawn at the same time, as in a batch."""

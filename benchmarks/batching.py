@@ -19,7 +19,7 @@ from typing import Any
 from benchmarks.processes import Served
 from benchmarks.report import percentile, show, spread
 from benchmarks.requests import mixed
-from bundles.starter import SOURCE
+from starter import SOURCE
 
 ROW_LIMITS = (1, 2, 4, 8, 16)
 
@@ -59,8 +59,8 @@ def main() -> None:
 def _prepare(folder: Path) -> None:
     """Export the starter as each contender wants it; in a process whose memory goes with it."""
     code = (
-        "import sys; from pathlib import Path; from bundles.export import build;"
-        "from bundles.starter import SOURCE; from optimum.intel import OVStableDiffusionPipeline;"
+        "import sys; from pathlib import Path; from modelkit.export.build import build;"
+        "from starter import SOURCE; from optimum.intel import OVStableDiffusionPipeline;"
         "folder = Path(sys.argv[1]); build(SOURCE, folder / 'bundle');"
         "OVStableDiffusionPipeline.from_pretrained(SOURCE, export=True, compile=False)"
         ".save_pretrained(folder / 'optimum')"

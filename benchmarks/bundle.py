@@ -10,7 +10,7 @@ from pathlib import Path
 _BUILD = """
 import sys
 from pathlib import Path
-from bundles.export import build
+from modelkit.export.build import build
 source, target = map(Path, sys.argv[1:])
 if not source.exists():
     from bundles.microscopic import save_microscopic
@@ -26,7 +26,7 @@ def build_microscopic(folder: Path) -> Path:
 
 def build_starter(folder: Path) -> Path:
     """Build the starter as it is shipped; give the bundle's folder."""
-    from bundles.starter import SOURCE
+    from starter import SOURCE
 
     return _build(SOURCE, folder / "bundle")
 

@@ -28,10 +28,10 @@ from PIL import Image
 from benchmarks.report import show
 from benchmarks.stack import finish, open_to_all, serving
 from benchmarks.trace import make_trace
-from bundles.starter import SOURCE
-from bundles.starter.attributes import Background, Colour, Kind, Pattern, Product
-from bundles.starter.captions import canonical_caption
 from local.stack import Stack
+from starter import SOURCE
+from starter.data.attributes import Background, Colour, Kind, Pattern, Product
+from starter.data.captions import canonical_caption
 
 MODELS = [(kind, pattern) for kind in Kind for pattern in Pattern]
 NO_TEXTS = {"PACKSHOT_EMBEDDING_CACHE_BYTES": "0"}
@@ -168,7 +168,7 @@ def _judge(
     client: httpx.Client, jobs: Sequence[Mapping[str, Any]], products: Sequence[Product]
 ) -> float:
     """Give the share of images that show what was asked for, all four attributes."""
-    from bundles.evaluation.attributes import judge, score_attributes
+    from modelkit.evaluation.attributes import judge, score_attributes
 
     pictures: dict[str, Any] = {}
     for job in jobs:

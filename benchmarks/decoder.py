@@ -19,18 +19,18 @@ import numpy as np
 import openvino as ov
 
 from benchmarks.report import show, spread
-from bundles.evaluation.comparison import likeness
-from bundles.evaluation.similarity import Pixels
-from bundles.parts import convert_vae_decoder
-from bundles.progress import Silent
-from bundles.prompts import held_out_products
-from bundles.quantise.decoder import quantise_decoder
-from bundles.quantise.trajectories import Latents, record
 from bundles.records import read_json
-from bundles.source import read_profile
-from bundles.starter import SOURCE
-from bundles.starter.captions import canonical_caption
-from bundles.unet import convert_unet
+from modelkit.evaluation.comparison import likeness
+from modelkit.evaluation.similarity import Pixels
+from modelkit.export.parts import convert_vae_decoder
+from modelkit.export.source import read_profile
+from modelkit.export.unet import convert_unet
+from modelkit.progress import Silent
+from modelkit.prompts import held_out_products
+from modelkit.quantise.decoder import quantise_decoder
+from modelkit.quantise.trajectories import Latents, record
+from starter import SOURCE
+from starter.data.captions import canonical_caption
 from worker.pipeline import to_pixels
 
 BATCHES = (1, 4)

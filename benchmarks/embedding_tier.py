@@ -12,7 +12,7 @@ import numpy as np
 from benchmarks.report import show, spread
 from core.cpus import usable_cpus
 
-STARTER = Path("bundles/starter/weights/text_encoder")
+STARTER = Path("starter/weights/text_encoder")
 
 
 def measure(rounds: int) -> None:
@@ -69,7 +69,7 @@ def _encoder(folder: Path) -> Callable[[], Any]:
     """Compile a text encoder as the worker does; give what encodes one text."""
     import openvino as ov
 
-    from bundles.parts import convert_text_encoder
+    from modelkit.export.parts import convert_text_encoder
 
     ids = np.ones((1, 77), dtype=np.int64)
     properties = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}

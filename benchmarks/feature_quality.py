@@ -17,18 +17,18 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.report import show
-from bundles.evaluation.comparison import Judged, Subject, Task, evaluate
-from bundles.evaluation.similarity import Pixels
-from bundles.export import build
-from bundles.features.order import BlockCacheOrder, CachingOrder, DeepCacheOrder
 from bundles.manifest import FILE_NAME, Manifest, load_manifest
-from bundles.progress import Silent
-from bundles.prompts import held_out_products
-from bundles.starter import SOURCE
-from bundles.starter.captions import canonical_caption
 from bundles.step_plan import step_plan, work
 from cli.evaluate import draw
 from core.settings import Settings
+from modelkit.evaluation.comparison import Judged, Subject, Task, evaluate
+from modelkit.evaluation.similarity import Pixels
+from modelkit.export.build import build
+from modelkit.features.order import BlockCacheOrder, CachingOrder, DeepCacheOrder
+from modelkit.progress import Silent
+from modelkit.prompts import held_out_products
+from starter import SOURCE
+from starter.data.captions import canonical_caption
 
 BRANCHES, INTERVALS, THRESHOLDS = (0, 1), (2, 3, 5), (0.2, 0.35, 0.5)
 STEPS = (15, 12, 9, 7)

@@ -26,10 +26,10 @@ import openvino as ov
 
 from benchmarks.report import show, spread
 from benchmarks.unet_contenders import ROWS, inputs, quantised
-from bundles.features.graphs import cut
-from bundles.features.points import DEEP, deep_point, transformer_points
+from bundles.graphs import cut
 from bundles.manifest import DeepCache, FeatureVariant, TokenMergingPlan
 from bundles.step_plan import step_plan
+from modelkit.features.points import DEEP, deep_point, transformer_points
 from worker.model import Features, StepInputs
 from worker.unet import UNet
 
@@ -114,7 +114,7 @@ def main() -> None:
 def graph(cache: Path, branch: int) -> Path:
     """Give the INT8 UNet that gives the features of both methods; made once (minutes, 12 GB)."""
     from benchmarks.full_size import full_size
-    from bundles.unet import convert_unet
+    from modelkit.export.unet import convert_unet
 
     folder = cache / "features"
     path = folder / f"int8-tome-0.5-branch-{branch}.xml"

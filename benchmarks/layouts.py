@@ -17,8 +17,8 @@ from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from bundles.manifest import Defaults, Sizes
-from bundles.source import PROFILE, Profile
-from bundles.starter.tokenizer import VOCABULARY, build_tokenizer, save_tokenizer
+from modelkit.export.source import PROFILE, Profile
+from starter.data.tokenizer import VOCABULARY, build_tokenizer, save_tokenizer
 
 Config = dict[str, Any]
 

@@ -16,13 +16,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from benchmarks.layouts import LAYOUTS, RealLayout, save_layout
-from bundles.evaluation.comparison import likeness
-from bundles.evaluation.reference import Reference
-from bundles.export import build
 from bundles.plan import Plan
 from core.domain.schedulers import SCHEDULERS
 from core.errors import BundleError
-from worker.parity import PROMPT, SEED, draw
+from modelkit.evaluation.comparison import likeness
+from modelkit.evaluation.parity import PROMPT, SEED, draw
+from modelkit.evaluation.reference import Reference
+from modelkit.export.build import build
 from worker.pipeline import Pipeline
 
 BEGIN, END = "<!-- parity: begin -->", "<!-- parity: end -->"

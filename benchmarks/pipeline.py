@@ -94,7 +94,7 @@ def _full_size(arguments: argparse.Namespace, queue: Sequence[Request]) -> dict[
 def _starter(
     arguments: argparse.Namespace, queue: Sequence[Request], folder: Path
 ) -> dict[str, Start]:
-    from bundles.starter import SOURCE
+    from starter import SOURCE
 
     _python(_PREPARE_STARTER, str(folder), str(SOURCE))
     bundles = arguments.bundle or [folder / "bundle"]
@@ -149,7 +149,7 @@ import openvino as ov
 from openvino_tokenizers import convert_tokenizer
 from optimum.intel import OVStableDiffusionPipeline
 from transformers import AutoTokenizer
-from bundles.export import build
+from modelkit.export.build import build
 
 def export(source, folder):
     for name, in_8_bit in (("fp16", False), ("int8", True)):

@@ -18,17 +18,17 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.report import show
-from bundles.evaluation.attributes import judge, score_attributes
-from bundles.evaluation.comparison import likeness
-from bundles.evaluation.similarity import Pixels, ssim
 from bundles.manifest import load_manifest
-from bundles.prompts import held_out_products
-from bundles.starter.attributes import Product
-from bundles.starter.captions import canonical_caption
 from cli.evaluate import draw
 from core.pictures.encoding import encode
 from core.pictures.formats import Format
 from core.settings import Settings
+from modelkit.evaluation.attributes import judge, score_attributes
+from modelkit.evaluation.comparison import likeness
+from modelkit.evaluation.similarity import Pixels, ssim
+from modelkit.prompts import held_out_products
+from starter.data.attributes import Product
+from starter.data.captions import canonical_caption
 
 ALONE = 8
 """How many images are drawn alone as well."""

@@ -29,11 +29,11 @@ import psutil
 from PIL import Image
 
 from benchmarks.report import show, spread
-from bundles.starter.attributes import Background, Colour, Kind, Pattern, Product
-from bundles.starter.drawing import draw
 from catalogue.channels import PRESETS, find_channel
 from core.pictures.encoding import encode
 from core.pictures.formats import Format
+from starter.data.attributes import Background, Colour, Kind, Pattern, Product
+from starter.data.drawing import draw
 
 MIB = 2**20
 PAGE = 500

@@ -3,8 +3,8 @@
 import random
 from dataclasses import dataclass
 
-from bundles.starter.attributes import split_products
-from bundles.starter.captions import canonical_caption
+from starter.data.attributes import split_products
+from starter.data.captions import canonical_caption
 
 
 @dataclass(frozen=True, kw_only=True)

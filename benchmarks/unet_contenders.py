@@ -91,7 +91,7 @@ def graph(name: str, cache: Path) -> Path:
 
 def _convert(source: Path, name: str) -> ov.Model:
     from bundles.manifest import TokenMergingPlan
-    from bundles.unet import convert_unet
+    from modelkit.export.unet import convert_unet
 
     merged = _MERGED.fullmatch(name)
     plan = None
@@ -108,8 +108,8 @@ def _convert(source: Path, name: str) -> ov.Model:
 
 def quantised(model: ov.Model) -> ov.Model:
     """Give a UNet in INT8, for its time: its pictures would be poor."""
-    from bundles.progress import Silent
-    from bundles.quantise.recipe import Recipe, quantise
+    from modelkit.progress import Silent
+    from modelkit.quantise.recipe import Recipe, quantise
 
     # What it is calibrated on decides the image, not the time.
     recipe = Recipe(smooth_quant_alpha=None, bias_correction="none")

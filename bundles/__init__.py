@@ -1,1 +1,1 @@
-"""Making model bundles: export, manifests, and the starter model."""
+"""The format of model bundles, as servers read it."""

@@ -16,8 +16,8 @@ from diffusers import (
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from bundles.manifest import Defaults, Sizes
-from bundles.source import PROFILE, Profile
-from bundles.starter.tokenizer import VOCABULARY, build_tokenizer, save_tokenizer
+from modelkit.export.source import PROFILE, Profile
+from starter.data.tokenizer import VOCABULARY, build_tokenizer, save_tokenizer
 
 _WIDTH = 16
 """Features of the text encoder, and channels of everything else, in halves of it."""

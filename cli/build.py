@@ -8,11 +8,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from bundles.features.order import BlockCacheOrder, CachingOrder, DeepCacheOrder
 from bundles.manifest import Manifest
 from bundles.processor import read_features, shortcomings
-from bundles.progress import Progress
-from bundles.source import read_profile
 from cli.bundles import bundles_folder
 from cli.console import say, stdout
 from cli.errors import UsageError
@@ -21,6 +18,9 @@ from cli.quiet import quieten
 from cli.stages import Stages
 from core.domain.schedulers import SCHEDULERS
 from core.settings import get_settings
+from modelkit.export.source import read_profile
+from modelkit.features.order import BlockCacheOrder, CachingOrder, DeepCacheOrder
+from modelkit.progress import Progress
 
 INTERRUPTED = 130
 """What a shell says of a command that Ctrl-C ended."""
@@ -112,8 +112,8 @@ def build(
     known = precision or _own_precision(source)
     if known is not None:
         _say_shortcomings({known, vae})
-    from bundles.export import build as build_bundle  # noqa: PLC0415 - loads torch
-    from bundles.order import GivenDefaults  # noqa: PLC0415 - loads torch
+    from modelkit.export.build import build as build_bundle  # noqa: PLC0415 - loads torch
+    from modelkit.export.order import GivenDefaults  # noqa: PLC0415 - loads torch
 
     folder = bundles_folder(get_settings()) / name
     compared: list[str] = []
@@ -152,8 +152,8 @@ def _verify(
     Raises:
         BundleError: They differ.
     """
-    from bundles.evaluation.reference import has_weights  # noqa: PLC0415 - loads torch
-    from worker.parity import check_parity  # noqa: PLC0415 - loads torch
+    from modelkit.evaluation.parity import check_parity  # noqa: PLC0415 - loads torch
+    from modelkit.evaluation.reference import has_weights  # noqa: PLC0415 - loads torch
 
     if has_weights(source):
         compared.append(
@@ -171,7 +171,7 @@ def _own_precision(source: str) -> str | None:
 
     None where only reading it tells: a model on the Hub, or one that is converted already.
     """
-    from bundles.adoption import is_converted  # noqa: PLC0415 - loads torch
+    from modelkit.export.adoption import is_converted  # noqa: PLC0415 - loads torch
 
     folder = Path(source)
     if not folder.is_dir() or is_converted(folder):

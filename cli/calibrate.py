@@ -18,7 +18,7 @@ from core.domain.approximation import Threshold
 from core.settings import get_settings
 
 if TYPE_CHECKING:
-    from bundles.evaluation.calibration import Measured
+    from modelkit.evaluation.calibration import Measured
 
 CHART, REPORT = "calibration.png", "calibration.json"
 
@@ -51,11 +51,14 @@ def calibrate(
     settings = get_settings()
     folder = find_bundle(bundle, settings) if bundle else bundle_folder(settings)
     manifest = load_manifest(folder)
-    from bundles.evaluation.calibration import WINDOW, choose_thresholds  # noqa: PLC0415 - loads torch
-    from bundles.evaluation.pairs import make_pairs  # noqa: PLC0415
-    from bundles.evaluation.report import record_thresholds, write_calibration  # noqa: PLC0415
-    from worker.approximate.measure import measure  # noqa: PLC0415
-    from worker.approximate.trial import trial  # noqa: PLC0415
+    from modelkit.evaluation.calibration import (  # noqa: PLC0415 - loads torch
+        WINDOW,
+        choose_thresholds,
+    )
+    from modelkit.evaluation.measure import measure  # noqa: PLC0415
+    from modelkit.evaluation.pairs import make_pairs  # noqa: PLC0415
+    from modelkit.evaluation.report import record_thresholds, write_calibration  # noqa: PLC0415
+    from modelkit.evaluation.trial import trial  # noqa: PLC0415
 
     out.mkdir(parents=True, exist_ok=True)
     with trial(folder, manifest, settings) as bench, Stages() as stages:
@@ -77,7 +80,7 @@ def calibrate(
 
 
 def _points(measured: Sequence["Measured"], tolerance: float) -> list[Point]:
-    from bundles.evaluation.calibration import summary  # noqa: PLC0415 - loads torch
+    from modelkit.evaluation.calibration import summary  # noqa: PLC0415 - loads torch
 
     relations = dict.fromkeys(one.pair.relation for one in measured)
     steps = sorted({one.step for one in measured})
@@ -97,7 +100,7 @@ def _points(measured: Sequence["Measured"], tolerance: float) -> list[Point]:
 
 
 def _table(measured: Sequence["Measured"], thresholds: Sequence[Threshold], steps: int) -> Table:
-    from bundles.evaluation.calibration import summary  # noqa: PLC0415 - loads torch
+    from modelkit.evaluation.calibration import summary  # noqa: PLC0415 - loads torch
 
     allowed = {round(one.share * steps): one.similarity for one in thresholds}
     table = Table("K", "similarity above", "good", "in full", "PSNR", "SSIM", box=None)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw
 
-from bundles.evaluation.comparison import Judged, Task
-from bundles.evaluation.similarity import Pixels
 from cli.contact_sheet import FAINT, FRAME, GAP, INK, PAPER, TITLE_HEIGHT
 from cli.lettering import cut, font, readable, wrapped
+from modelkit.evaluation.comparison import Judged, Task
+from modelkit.evaluation.similarity import Pixels
 
 MOST_ROWS = 40
 """More are a strain; the images that differ most come first."""

@@ -9,10 +9,8 @@ from uuid import uuid4
 import typer
 from rich.table import Table
 
-from bundles.architecture import check_architecture
 from bundles.manifest import FILE_NAME, Manifest, load_manifest
 from bundles.records import INDEX
-from bundles.source import content_hash, read_profile
 from cli.bundles import find_bundle
 from cli.console import say, show, stdout
 from cli.errors import UsageError
@@ -23,10 +21,12 @@ from core.errors import BundleError
 from core.pictures.encoding import encode
 from core.pictures.formats import Format
 from core.settings import Settings, get_settings
+from modelkit.export.architecture import check_architecture
+from modelkit.export.source import content_hash, read_profile
 
 if TYPE_CHECKING:
-    from bundles.evaluation.comparison import Judged, Subject, Task
-    from bundles.evaluation.similarity import Pixels
+    from modelkit.evaluation.comparison import Judged, Subject, Task
+    from modelkit.evaluation.similarity import Pixels
 
 SHEET, REPORT = "comparison.png", "evaluation.json"
 
@@ -76,9 +76,9 @@ def evaluate(
     folder = find_bundle(bundle, settings)
     manifest = load_manifest(folder)
     reference_subject = None if against is None else _against(against, manifest, settings)
-    from bundles.evaluation.comparison import evaluate as judge  # noqa: PLC0415 - loads torch
-    from bundles.evaluation.report import record_scores, write_report  # noqa: PLC0415
     from cli.comparison_sheet import draw_comparison  # noqa: PLC0415
+    from modelkit.evaluation.comparison import evaluate as judge  # noqa: PLC0415 - loads torch
+    from modelkit.evaluation.report import record_scores, write_report  # noqa: PLC0415
 
     task = _task(manifest, prompts, _read_prompts(prompts_file), seed, clip)
     out.mkdir(parents=True, exist_ok=True)
@@ -98,13 +98,9 @@ def evaluate(
 def _task(
     manifest: Manifest, count: int, given: Sequence[str] | None, seed: int, clip: Path | None
 ) -> "Task":
-    from bundles.evaluation.clip import ClipJudge  # noqa: PLC0415 - loads torch
-    from bundles.evaluation.comparison import Task  # noqa: PLC0415
-    from bundles.prompts import (  # noqa: PLC0415
-        evaluation_prompts,
-        held_out_products,
-        is_starter,
-    )
+    from modelkit.evaluation.clip import ClipJudge  # noqa: PLC0415 - loads torch
+    from modelkit.evaluation.comparison import Task  # noqa: PLC0415
+    from modelkit.prompts import evaluation_prompts, held_out_products, is_starter  # noqa: PLC0415
 
     prompts = evaluation_prompts(manifest, count) if given is None else given[:count]
     return Task(
@@ -136,7 +132,7 @@ def _read_prompts(file: Path | None) -> list[str] | None:
 
 
 def _subject(folder: Path, manifest: Manifest, settings: Settings) -> "Subject":
-    from bundles.evaluation.comparison import Subject  # noqa: PLC0415 - loads torch
+    from modelkit.evaluation.comparison import Subject  # noqa: PLC0415 - loads torch
 
     def generate(prompts: Sequence[str], seeds: Sequence[int]) -> "Iterator[Pixels]":
         return draw(folder, manifest, settings, prompts, seeds)
@@ -153,8 +149,8 @@ def _against(text: str, bundle: Manifest, settings: Settings) -> "Subject":
     other = find_bundle(text, settings)
     if (other / FILE_NAME).exists() or not (other / INDEX).is_file():
         return _subject(other, load_manifest(other), settings)
-    from bundles.evaluation.comparison import Subject  # noqa: PLC0415 - loads torch
-    from bundles.evaluation.reference import Reference, has_weights  # noqa: PLC0415
+    from modelkit.evaluation.comparison import Subject  # noqa: PLC0415 - loads torch
+    from modelkit.evaluation.reference import Reference, has_weights  # noqa: PLC0415
 
     if not has_weights(other):
         raise BundleError(

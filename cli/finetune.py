@@ -65,8 +65,8 @@ def finetune(
     Trains the UNet. The result is a folder in diffusers' layout, for `packshot model build`.
     """
     quieten()
-    from bundles.training.finetune import FineTuning  # noqa: PLC0415 - loads torch
-    from bundles.training.finetune import finetune as train  # noqa: PLC0415
+    from modelkit.training.finetune import FineTuning  # noqa: PLC0415 - loads torch
+    from modelkit.training.finetune import finetune as train  # noqa: PLC0415
 
     with progress() as stages:
         skipped = train(

@@ -57,7 +57,7 @@ def quantise_train(
     plan = token_merging_plan(
         tome, mode=tome_mode, cross_attention=tome_cross_attention, mlp=tome_mlp
     )
-    from bundles.training.quantise import train_quantised  # noqa: PLC0415 - loads torch
+    from modelkit.training.quantise import train_quantised  # noqa: PLC0415 - loads torch
 
     with progress() as stages:
         record = train_quantised(

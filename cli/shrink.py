@@ -51,7 +51,7 @@ def shrink(
     Needs no data. The result is a folder in diffusers' layout, for `packshot model build`.
     """
     quieten()
-    from bundles.training.shrink import shrink as train  # noqa: PLC0415 - loads torch
+    from modelkit.training.shrink import shrink as train  # noqa: PLC0415 - loads torch
 
     with progress() as stages:
         before, after = train(

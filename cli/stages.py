@@ -21,7 +21,7 @@ LINE_SECONDS = 30.0
 
 
 class Stages:
-    """A `bundles.progress.Progress` that shows; a context manager.
+    """A `modelkit.progress.Progress` that shows; a context manager.
 
     On a terminal each stage has a bar, with the time that it took or will take. Elsewhere each
     stage is a line, and long ones say now and then how far they are.

@@ -4,9 +4,9 @@ import sys
 from pathlib import Path
 
 from bundles.manifest import FILE_NAME, load_manifest
-from bundles.starter import SOURCE
 from core.settings import Settings
 from local.service import Restart, Service
+from starter import SOURCE
 
 NAME = "starter"
 BUILD_SECONDS = 1800.0

@@ -12,8 +12,8 @@ from cli.console import say
 from cli.stages import Stages
 
 if TYPE_CHECKING:
-    from bundles.training.device import Device
-    from bundles.training.recipe import Recipe
+    from modelkit.training.device import Device
+    from modelkit.training.recipe import Recipe
 
 Source = Annotated[
     str, typer.Argument(help="A folder in diffusers' layout, or the id of one on the Hub.")
@@ -54,13 +54,13 @@ def progress() -> Iterator[Stages]:
 
 def recipe_of(*, minutes: float | None, steps: int, **numbers: Any) -> "Recipe":
     """Make a recipe; minutes come before steps."""
-    from bundles.training.recipe import Recipe  # noqa: PLC0415
+    from modelkit.training.recipe import Recipe  # noqa: PLC0415
 
     return Recipe(minutes=minutes, steps=steps if minutes is None else None, **numbers)
 
 
 def device_of(name: str, *, mixed: bool | None) -> "Device":
     """Choose where to compute, and how."""
-    from bundles.training.device import choose_device  # noqa: PLC0415 - loads torch
+    from modelkit.training.device import choose_device  # noqa: PLC0415 - loads torch
 
     return choose_device(name, mixed=mixed)

@@ -29,8 +29,8 @@ from local.lock import running
 from worker.topology import format_cpus, machine_nodes, physical_cores, settle
 
 if TYPE_CHECKING:
-    from worker.tuning.measure import Bench
-    from worker.tuning.search import Result
+    from modelkit.tuning.measure import Bench
+    from modelkit.tuning.search import Result
 
 SLICE_SECONDS = (0.3, 20.0)
 """Shortest and longest look at one candidate; a call that has begun is waited for."""
@@ -151,9 +151,9 @@ def _bench(
 ) -> "Bench":
     with stderr.status(f"Loading {folder}"):
         quieten()
+        from modelkit.tuning.measure import Bench  # noqa: PLC0415
         from worker.pipeline import Pipeline  # noqa: PLC0415 - loads torch
         from worker.precision import inference_precision  # noqa: PLC0415
-        from worker.tuning.measure import Bench  # noqa: PLC0415
 
         pipeline = Pipeline(
             folder,
@@ -172,13 +172,13 @@ def _bench(
 def _search(
     bench: "Bench", manifest: Manifest, end: float, decoding: float, latency_bound: float | None
 ) -> tuple[Sequence["Result"], "Result"]:
-    from worker.tuning.candidates import (  # noqa: PLC0415
+    from modelkit.tuning.candidates import (  # noqa: PLC0415
         Candidate,
         candidates,
         with_fixed_shapes,
         with_threads,
     )
-    from worker.tuning.search import Sample, best, search  # noqa: PLC0415
+    from modelkit.tuning.search import Sample, best, search  # noqa: PLC0415
 
     logical = usable_cpus()
     cores = min(logical, physical_cores(os.sched_getaffinity(0)))

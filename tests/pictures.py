@@ -13,11 +13,11 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from bundles.starter.attributes import Background, Colour, Kind, Pattern, Product
-from bundles.starter.drawing import Look, _silhouette, draw
-from bundles.starter.pen import Pen
-from bundles.starter.shapes import SHAPES
 from core.pictures.provenance import source_type_of
+from starter.data.attributes import Background, Colour, Kind, Pattern, Product
+from starter.data.drawing import Look, _silhouette, draw
+from starter.data.pen import Pen
+from starter.data.shapes import SHAPES
 
 TRAINED = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 

@@ -10,7 +10,7 @@ import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
 
-from bundles.features.graphs import cut
+from bundles.graphs import cut
 from bundles.layout import load_layout
 from bundles.manifest import BlockCache, DeepCache, load_manifest, variant_folder
 from bundles.model_input import read_model_input

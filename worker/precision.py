@@ -121,7 +121,7 @@ def choose(measured: Mapping[str, Measured]) -> Choice:
 def _measure(
     folder: Path, settings: Settings, precisions: Collection[str]
 ) -> Mapping[str, Measured]:
-    from worker.tuning.precision import measure  # noqa: PLC0415 - seldom
+    from worker.precision_trial import measure  # noqa: PLC0415 - seldom
 
     log.info("measuring what to compute in: once, for some seconds", precisions=list(precisions))
     return measure(folder, precisions, settings=settings)

@@ -14,10 +14,10 @@ from api.archive import MISSING, stream_archive
 from api.batch_rows import BatchRows
 from api.results import stream_manifest, stream_results
 from api.services import open_services
-from bundles.starter.attributes import Background
 from core.domain.lanes import Lane
 from core.errors import GenerationFailedError
 from core.storage import Storage
+from starter.data.attributes import Background
 from tests.pictures import TRAINED, marks_of, near_white, png, product
 
 SHEET = "sku,prompt\nMUG 1,a red mug\nMUG 1,a blue mug\nCUP,a cup\nJUG,a jug\n"

@@ -18,7 +18,7 @@ def microscopic(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def bundle(microscopic: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The bundle that packshot makes of it, with whole weights."""
-    from bundles.export import build
+    from modelkit.export.build import build
 
     target = tmp_path_factory.mktemp("bundles") / "tiny"
     build(microscopic, target, precision="fp32")

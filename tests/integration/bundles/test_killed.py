@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from bundles.export import build
 from bundles.manifest import FILE_NAME, load_manifest
 from bundles.workshop import Workshop, recover
 from cli.bundles import find_bundle
 from core.settings import Settings
+from modelkit.export.build import build
 
 ROOT = Path(__file__).parents[3]
 PATIENCE_SECONDS = 300
@@ -34,7 +34,7 @@ Path.replace = lambda self, to: die() if self.name == "bundle" else replace(self
 BUILD = """
 import sys
 from pathlib import Path
-from bundles.export import build
+from modelkit.export.build import build
 build(Path(sys.argv[1]), Path(sys.argv[2]), precision="fp32")
 """
 

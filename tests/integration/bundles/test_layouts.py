@@ -12,12 +12,12 @@ import pytest
 import torch
 from diffusers import StableDiffusionPipeline
 
-from bundles import resources
-from bundles.export import build
 from bundles.manifest import TokenMergingPlan, load_manifest
 from bundles.plan import Plan
 from core.errors import BundleError
 from core.settings import Settings
+from modelkit.export import resources
+from modelkit.export.build import build
 from tests.integration.model.conftest import psnr
 from worker.pipeline import Pipeline, load_pipeline
 

@@ -6,13 +6,13 @@ from pathlib import Path
 import openvino as ov
 import pytest
 
-from bundles.export import build
 from bundles.manifest import load_manifest, save_manifest
 from bundles.plan import Plan
 from core.settings import Settings
+from modelkit.export.build import build
 from worker.pipeline import Pipeline, load_pipeline
 from worker.precision import NEAR_DB, Choice
-from worker.tuning.precision import measure
+from worker.precision_trial import measure
 
 Compiled = Callable[..., list[str]]
 

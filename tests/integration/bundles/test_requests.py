@@ -12,7 +12,6 @@ import torch
 from diffusers import StableDiffusionPipeline
 from transformers import CLIPTokenizer
 
-from bundles.export import build
 from bundles.model_input import read_model_input
 from catalogue.tokens import TokenLimit
 from core.domain.fingerprint import canonical_text
@@ -20,6 +19,7 @@ from core.domain.lanes import Lane
 from core.domain.model_input import ModelInput
 from core.domain.textual_inversion import write_out
 from core.lifecycle.submission import Wanted
+from modelkit.export.build import build
 from tests.integration.bundles.kinds import embed_guidance, load, save_loud, teach
 from tests.integration.model.conftest import psnr
 from worker.engine import Engine

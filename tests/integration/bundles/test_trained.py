@@ -7,17 +7,17 @@ import numpy as np
 import openvino as ov
 import pytest
 
-from bundles.export import build
-from bundles.features.graphs import cut
-from bundles.features.points import DEEP, deep_point
+from bundles.graphs import cut
 from bundles.manifest import TokenMergingPlan, load_manifest
 from bundles.microscopic import save_microscopic
-from bundles.progress import Silent
-from bundles.training.device import choose_device
-from bundles.training.quantise import train_quantised
-from bundles.training.recipe import Recipe
-from bundles.training.trained import trained_unet
 from core.errors import BundleError
+from modelkit.export.build import build
+from modelkit.features.points import DEEP, deep_point
+from modelkit.progress import Silent
+from modelkit.training.device import choose_device
+from modelkit.training.quantise import train_quantised
+from modelkit.training.recipe import Recipe
+from modelkit.training.trained import trained_unet
 from tests.conftest import knowing_int8
 from worker.pipeline import Pipeline
 

@@ -11,8 +11,6 @@ import numpy as np
 import openvino as ov
 import pytest
 
-from bundles.export import build
-from bundles.features.order import BlockCacheOrder, CachingOrder, DeepCacheOrder
 from bundles.manifest import BlockCache, DeepCache, TokenMergingPlan, load_manifest
 from bundles.microscopic import save_microscopic
 from bundles.plan import Plan
@@ -20,6 +18,8 @@ from bundles.step_plan import step_plan
 from core.domain.lanes import Lane
 from core.errors import BundleError
 from core.settings import Settings
+from modelkit.export.build import build
+from modelkit.features.order import BlockCacheOrder, CachingOrder, DeepCacheOrder
 from tests.conftest import knowing_int8
 from worker.engine import Engine
 from worker.pipeline import load_pipeline

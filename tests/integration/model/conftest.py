@@ -20,8 +20,8 @@ SAME_IN_COMPANY_DB = 50.0
 @pytest.fixture(scope="session")
 def starter(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle of the shipped weights."""
-    from bundles.export import build
-    from bundles.starter import SOURCE
+    from modelkit.export.build import build
+    from starter import SOURCE
 
     target = tmp_path_factory.mktemp("bundles") / "starter"
     build(SOURCE, target, precision="fp16")

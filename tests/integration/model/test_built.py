@@ -5,12 +5,12 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from bundles.evaluation.attributes import judge, score_attributes
-from bundles.export import build
 from bundles.manifest import TokenMergingPlan
-from bundles.starter import SOURCE
-from bundles.starter.attributes import split_products
-from bundles.starter.captions import canonical_caption
+from modelkit.evaluation.attributes import judge, score_attributes
+from modelkit.export.build import build
+from starter import SOURCE
+from starter.data.attributes import split_products
+from starter.data.captions import canonical_caption
 from tests.integration.model.conftest import (
     PATIENCE,
     SAME_IN_COMPANY_DB,

@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from bundles.plan import Plan
-from bundles.starter import SOURCE
-from bundles.starter.attributes import ATTRIBUTES
-from bundles.starter.classifier import load_classifier
-from bundles.starter.dataset import to_tensor
 from core.domain.schedulers import SCHEDULERS
+from starter import SOURCE
+from starter.data.attributes import ATTRIBUTES
+from starter.data.classifier import load_classifier
+from starter.data.dataset import to_tensor
 from tests.integration.model.conftest import (
     PATIENCE,
     SAME_IN_COMPANY_DB,

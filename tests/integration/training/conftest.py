@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bundles.training.recipe import Recipe
+from modelkit.training.recipe import Recipe
 
 
 @pytest.fixture

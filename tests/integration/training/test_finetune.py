@@ -8,13 +8,13 @@ import torch
 from diffusers import StableDiffusionPipeline, UNet2DConditionModel
 from PIL import Image
 
-from bundles.progress import Silent
-from bundles.source import read_profile
-from bundles.training.device import choose_device
-from bundles.training.finetune import FineTuning, finetune
-from bundles.training.models import load_unet
-from bundles.training.shrink import shrink
 from core.errors import BundleError
+from modelkit.export.source import read_profile
+from modelkit.progress import Silent
+from modelkit.training.device import choose_device
+from modelkit.training.finetune import FineTuning, finetune
+from modelkit.training.models import load_unet
+from modelkit.training.shrink import shrink
 from tests.integration.training.conftest import Interrupted
 
 

@@ -5,15 +5,15 @@ import pytest
 import torch
 
 from bundles.manifest import TokenMergingPlan
-from bundles.progress import Silent
-from bundles.source import content_hash
-from bundles.training.device import choose_device
-from bundles.training.models import load_unet
-from bundles.training.quantise import train_quantised
-from bundles.training.quantised import KEPT, load_quantised
-from bundles.training.record import load_record
-from bundles.training.trained import trained_unet
 from core.errors import BundleError
+from modelkit.export.source import content_hash
+from modelkit.progress import Silent
+from modelkit.training.device import choose_device
+from modelkit.training.models import load_unet
+from modelkit.training.quantise import train_quantised
+from modelkit.training.quantised import KEPT, load_quantised
+from modelkit.training.record import load_record
+from modelkit.training.trained import trained_unet
 from tests.int8 import exact_int8
 from tests.integration.training.conftest import Interrupted
 
@@ -24,7 +24,7 @@ STAGE = "train the INT8 UNet"
 @pytest.fixture(scope="module")
 def trained(microscopic, tmp_path_factory):
     """A folder that a whole training left."""
-    from bundles.training.recipe import Recipe
+    from modelkit.training.recipe import Recipe
 
     out = tmp_path_factory.mktemp("trained") / "unet"
     train_quantised(

@@ -7,8 +7,8 @@ themselves at every turn and the tests take warnings for errors.
 import sys
 from pathlib import Path
 
-from bundles.export import build
 from bundles.microscopic import save_microscopic
+from modelkit.export.build import build
 
 if __name__ == "__main__":
     build(save_microscopic(Path(sys.argv[1])), Path(sys.argv[2]))

@@ -5,9 +5,9 @@ import shutil
 
 import pytest
 
-from bundles.architecture import check_parts
-from bundles.source import locate
 from core.errors import BundleError
+from modelkit.export.architecture import check_parts
+from modelkit.export.source import locate
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
 import torch
 
-from bundles.starter.attributes import split_products
-from bundles.starter.autoencoder import build_autoencoder, encode, reconstruct, standardise
-from bundles.starter.dataset import draw_pictures
+from starter.data.attributes import split_products
+from starter.data.dataset import draw_pictures
+from starter.training.autoencoder import build_autoencoder, encode, reconstruct, standardise
 
 
 def test_standard_latents_change_no_picture():

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from bundles.evaluation.calibration import WINDOW, Measured, choose_thresholds, summary
-from bundles.evaluation.pairs import Pair, make_pairs
-from bundles.evaluation.report import record_thresholds, write_calibration
 from bundles.manifest import Manifest, load_manifest, save_manifest
 from core.domain.approximation import NIRVANA, Threshold, most_steps
+from modelkit.evaluation.calibration import WINDOW, Measured, choose_thresholds, summary
+from modelkit.evaluation.pairs import Pair, make_pairs
+from modelkit.evaluation.report import record_thresholds, write_calibration
 
 MANIFEST = Manifest(name="other", revision="1" * 64, source="nowhere", prompts=("a red mug, 3d",))
 

@@ -2,8 +2,8 @@ import random
 
 import pytest
 
-from bundles.starter.attributes import Background, Colour, Kind, Pattern, Product, all_products
-from bundles.starter.captions import NAMES, SETTINGS, canonical_caption, caption
+from starter.data.attributes import Background, Colour, Kind, Pattern, Product, all_products
+from starter.data.captions import NAMES, SETTINGS, canonical_caption, caption
 
 PATTERN_WORDS = {Pattern.STRIPED: "strip", Pattern.DOTTED: "dot"}
 

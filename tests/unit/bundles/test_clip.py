@@ -7,10 +7,10 @@ import torch
 from transformers import CLIPConfig, CLIPModel
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
-from bundles.evaluation.clip import ClipJudge
-from bundles.starter import SOURCE
-from bundles.starter.tokenizer import VOCABULARY, build_tokenizer, save_tokenizer
 from core.errors import BundleError
+from modelkit.evaluation.clip import ClipJudge
+from starter import SOURCE
+from starter.data.tokenizer import VOCABULARY, build_tokenizer, save_tokenizer
 
 SIDE = 32
 PROMPTS = ["a red mug", "a blue lamp on a wooden table"]

@@ -4,15 +4,15 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pytest
 
-from bundles.evaluation.comparison import IDENTICAL_DB, Subject, Task, evaluate
-from bundles.evaluation.report import record_scores, write_report
-from bundles.evaluation.similarity import Pixels, psnr
 from bundles.manifest import Defaults, Manifest, load_manifest, save_manifest
-from bundles.progress import Silent
-from bundles.starter.attributes import split_products
-from bundles.starter.captions import canonical_caption
-from bundles.starter.dataset import draw_pictures
 from core.errors import BundleError
+from modelkit.evaluation.comparison import IDENTICAL_DB, Subject, Task, evaluate
+from modelkit.evaluation.report import record_scores, write_report
+from modelkit.evaluation.similarity import Pixels, psnr
+from modelkit.progress import Silent
+from starter.data.attributes import split_products
+from starter.data.captions import canonical_caption
+from starter.data.dataset import draw_pictures
 
 PROMPTS = ["a red mug", "a blue lamp", "a chair"]
 

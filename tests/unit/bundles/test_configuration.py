@@ -11,18 +11,18 @@ import pytest
 import torch
 from diffusers import AutoencoderKL, StableDiffusionPipeline
 
-from bundles.adoption import adopt
-from bundles.configuration import read_configuration
-from bundles.export import build
 from bundles.layout import USED_DEFAULTS, load_layout
-from bundles.progress import Silent
-from bundles.quantise.trajectories import Recorder, draw, pipeline_around
 from bundles.schedulers import make_scheduler
-from bundles.source import read_profile
-from bundles.training.models import pixels_per_latent
-from bundles.unet import convert_unet
 from core.domain.schedulers import SCHEDULERS
 from core.errors import BundleError
+from modelkit.export.adoption import adopt
+from modelkit.export.build import build
+from modelkit.export.configuration import read_configuration
+from modelkit.export.source import read_profile
+from modelkit.export.unet import convert_unet
+from modelkit.progress import Silent
+from modelkit.quantise.trajectories import Recorder, draw, pipeline_around
+from modelkit.training.models import pixels_per_latent
 from worker.pipeline import Pipeline
 
 EARLY_UNET = (

@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from bundles.starter.team import Team, run_team
-from bundles.training.course import Average, Course, decayed
+from modelkit.training.course import Average, Course, decayed
+from starter.training.team import Team, run_team
 
 
 def test_the_learning_rate_warms_up_and_ends_at_its_floor():

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from diffusers import LatentConsistencyModelPipeline
 
-from bundles.defaults import EMBEDDED_GUIDANCE, is_few_step, source_defaults
 from bundles.manifest import Defaults
-from bundles.scheduler_trials import read_working_profile
-from bundles.source import PROFILE, read_profile
 from core.errors import BundleError
+from modelkit.export.defaults import EMBEDDED_GUIDANCE, is_few_step, source_defaults
+from modelkit.export.scheduler_trials import read_working_profile
+from modelkit.export.source import PROFILE, read_profile
 
 Write = Callable[..., Path]
 

@@ -3,7 +3,7 @@ import random
 import numpy as np
 import pytest
 
-from bundles.starter.attributes import (
+from starter.data.attributes import (
     ATTRIBUTES,
     Background,
     Colour,
@@ -13,9 +13,9 @@ from bundles.starter.attributes import (
     all_products,
     split_products,
 )
-from bundles.starter.dataset import draw_pictures, psnr, to_pixels, to_tensor
-from bundles.starter.drawing import draw
-from bundles.starter.pen import SIZE
+from starter.data.dataset import draw_pictures, psnr, to_pixels, to_tensor
+from starter.data.drawing import draw
+from starter.data.pen import SIZE
 
 MUG = Product(kind=Kind.MUG, colour=Colour.RED, pattern=Pattern.PLAIN, background=Background.WHITE)
 

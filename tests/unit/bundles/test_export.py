@@ -8,15 +8,15 @@ import openvino as ov
 import pytest
 from tokenizers import Tokenizer
 
-from bundles import assembly
-from bundles.export import build
-from bundles.features.order import BlockCacheOrder, DeepCacheOrder
 from bundles.manifest import Quantisation, TokenMergingPlan, load_manifest
-from bundles.order import GivenDefaults
-from bundles.progress import Silent
-from bundles.starter.tokenizer import build_tokenizer
 from core.domain.schedulers import KNOWN
 from core.errors import BundleError
+from modelkit.export import assembly
+from modelkit.export.build import build
+from modelkit.export.order import GivenDefaults
+from modelkit.features.order import BlockCacheOrder, DeepCacheOrder
+from modelkit.progress import Silent
+from starter.data.tokenizer import build_tokenizer
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +145,7 @@ def test_another_default_size(microscopic, bundle, tmp_path):
 def test_the_quantiser_gets_the_merged_unet_and_its_account_reaches_the_manifest(
     microscopic, tmp_path, monkeypatch
 ):
-    from bundles import quantise
+    from modelkit import quantise
 
     seen: dict[str, Any] = {}
     account = Quantisation(method="ptq", samples=7, kept=("conv_in",))
@@ -221,7 +221,7 @@ def test_an_interrupted_build_of_something_else_is_forgotten(microscopic, tmp_pa
 
 
 def test_a_quantiser_that_was_interrupted_finds_what_it_left(microscopic, tmp_path, monkeypatch):
-    from bundles import quantise
+    from modelkit import quantise
 
     def interrupted(model, source, *, workdir, say, profile):
         workdir.mkdir(parents=True)
@@ -245,7 +245,7 @@ def knowing(account: Quantisation):
 
 
 def test_an_int8_bundle_is_known_by_what_the_search_found(microscopic, tmp_path, monkeypatch):
-    from bundles import quantise
+    from modelkit import quantise
 
     def int8(account):
         monkeypatch.setattr(quantise, "quantise_unet", knowing(account))
@@ -259,7 +259,7 @@ def test_an_int8_bundle_is_known_by_what_the_search_found(microscopic, tmp_path,
 def test_an_interruption_after_the_search_does_not_change_the_bundle(
     microscopic, tmp_path, monkeypatch
 ):
-    from bundles import quantise
+    from modelkit import quantise
 
     account = Quantisation(samples=7, kept=("conv_in",))
     monkeypatch.setattr(quantise, "quantise_unet", knowing(account))
@@ -293,8 +293,8 @@ def test_a_decoder_in_int8_is_part_of_the_bundle_s_identity(
 
 
 def test_an_interrupted_build_quantises_the_decoder_only(microscopic, tmp_path, monkeypatch):
-    from bundles import quantise
-    from bundles.quantise import decoder
+    from modelkit import quantise
+    from modelkit.quantise import decoder
 
     account = Quantisation(samples=7)
     monkeypatch.setattr(quantise, "quantise_unet", knowing(account))
@@ -432,14 +432,14 @@ def test_a_trained_unet_and_its_precision_belong_together(
 
 
 def test_too_little_memory_is_said_before_anything_is_made(microscopic, tmp_path, monkeypatch):
-    monkeypatch.setattr("bundles.resources.free_memory", lambda: 2**28)
+    monkeypatch.setattr("modelkit.export.resources.free_memory", lambda: 2**28)
     with pytest.raises(BundleError, match=r"takes about 1\.0 GiB of memory, and 0\.2 GiB are free"):
         build(microscopic, tmp_path / "tiny")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_too_little_disk_is_said_before_anything_is_made(microscopic, tmp_path, monkeypatch):
-    monkeypatch.setattr("bundles.resources.free_disk", lambda folder: 1000)
+    monkeypatch.setattr("modelkit.export.resources.free_disk", lambda folder: 1000)
     with pytest.raises(BundleError, match="of disk at"):
         build(microscopic, tmp_path / "tiny")
     assert list(tmp_path.iterdir()) == []

@@ -5,10 +5,10 @@ import shutil
 import pytest
 from huggingface_hub import constants
 
-from bundles.hub import MEGABYTE, Megabytes, choose_files
-from bundles.progress import Silent
-from bundles.source import content_hash, locate
 from core.errors import BundleError
+from modelkit.export.hub import MEGABYTE, Megabytes, choose_files
+from modelkit.export.source import content_hash, locate
+from modelkit.progress import Silent
 from tests.unit.bundles.hub_server import MODEL, serve
 
 DESCRIPTIONS = [
@@ -128,7 +128,7 @@ def test_a_model_with_terms_to_accept(hub):
 
 
 def test_a_disk_that_is_too_small_for_the_download(hub, monkeypatch):
-    monkeypatch.setattr("bundles.resources.free_disk", lambda folder: 1000)
+    monkeypatch.setattr("modelkit.export.resources.free_disk", lambda folder: 1000)
     with pytest.raises(BundleError, match=f"to download {MODEL} takes about"):
         locate(MODEL)
 

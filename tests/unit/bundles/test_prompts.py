@@ -1,19 +1,19 @@
 import pytest
 
-from bundles.configuration import read_configuration
-from bundles.description import describe
 from bundles.manifest import Manifest
-from bundles.prompts import (
+from modelkit.export.configuration import read_configuration
+from modelkit.export.description import describe
+from modelkit.export.source import Profile, read_profile
+from modelkit.prompts import (
     CALIBRATION,
     EVALUATION,
     calibration_prompts,
     evaluation_prompts,
     is_starter,
 )
-from bundles.source import Profile, read_profile
-from bundles.starter import SOURCE
-from bundles.starter.attributes import split_products
-from bundles.starter.captions import NAMES, canonical_caption
+from starter import SOURCE
+from starter.data.attributes import split_products
+from starter.data.captions import NAMES, canonical_caption
 
 
 def manifest(**values) -> Manifest:

@@ -13,17 +13,17 @@ from safetensors.numpy import load_file, save_file
 
 from bundles.manifest import Defaults, Quantisation
 from bundles.microscopic import save_microscopic
-from bundles.progress import Silent
-from bundles.quantise import quantise_unet
-from bundles.quantise.notes import Notes
-from bundles.quantise.recipe import Recipe, quantise
-from bundles.quantise.sensitivity import Limits
-from bundles.quantise.trajectories import record
-from bundles.quantise.units import find_units, in_floating_point
-from bundles.quantise.yardstick import SILENT_DB, Yardstick
-from bundles.source import PROFILE, Build, read_profile
-from bundles.unet import convert_unet
 from core.errors import BundleError
+from modelkit.export.source import PROFILE, Build, read_profile
+from modelkit.export.unet import convert_unet
+from modelkit.progress import Silent
+from modelkit.quantise import quantise_unet
+from modelkit.quantise.notes import Notes
+from modelkit.quantise.recipe import Recipe, quantise
+from modelkit.quantise.sensitivity import Limits
+from modelkit.quantise.trajectories import record
+from modelkit.quantise.units import find_units, in_floating_point
+from modelkit.quantise.yardstick import SILENT_DB, Yardstick
 from tests.int8 import exact_int8
 
 PLAIN = Recipe(smooth_quant_alpha=None, bias_correction="none")

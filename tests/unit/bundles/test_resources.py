@@ -3,10 +3,10 @@
 import psutil
 import pytest
 
-from bundles import resources
-from bundles.estimate import PROGRAM, QUANTISE, require_resources
-from bundles.weights import Weights
 from core.errors import BundleError
+from modelkit.export import resources
+from modelkit.export.estimate import PROGRAM, QUANTISE, require_resources
+from modelkit.export.weights import Weights
 
 
 def container(folder, *, limit: str, used: int, cache: int):

@@ -6,10 +6,10 @@ import diffusers
 import pytest
 import torch
 
-from bundles.scheduler_trials import check_default, try_scheduler, try_schedulers
 from bundles.schedulers import make_scheduler
 from core.domain.schedulers import KNOWN, SCHEDULERS, StepLimits
 from core.errors import BundleError
+from modelkit.export.scheduler_trials import check_default, try_scheduler, try_schedulers
 
 STABLE_DIFFUSION: dict[str, Any] = {
     "beta_start": 0.00085,

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bundles.quantise.sensitivity import Limits, find_sensitive, role
-from bundles.quantise.units import Unit
+from modelkit.quantise.sensitivity import Limits, find_sensitive, role
+from modelkit.quantise.units import Unit
 
 
 def unit(name: object, work: int = 1) -> Unit:

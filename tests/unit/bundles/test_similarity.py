@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from bundles.evaluation.similarity import psnr, ssim
+from modelkit.evaluation.similarity import psnr, ssim
 
 
 @pytest.fixture

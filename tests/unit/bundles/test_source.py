@@ -3,8 +3,8 @@ import os
 
 import pytest
 
-from bundles.source import PROFILE, content_hash, locate, read_profile
 from core.errors import BundleError
+from modelkit.export.source import PROFILE, content_hash, locate, read_profile
 
 
 @pytest.fixture

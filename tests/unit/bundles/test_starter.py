@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 
-from bundles.evaluation.attributes import score_attributes
-from bundles.source import read_profile
-from bundles.starter import SOURCE
-from bundles.starter.attributes import Background, Colour, Kind, Pattern, Product, split_products
-from bundles.starter.classifier import accuracy, load_classifier
-from bundles.starter.dataset import draw_pictures
-from bundles.starter.evaluate import contact_sheet, generate, load_pipeline
+from modelkit.evaluation.attributes import score_attributes
+from modelkit.export.source import read_profile
+from starter import SOURCE
+from starter.data.attributes import Background, Colour, Kind, Pattern, Product, split_products
+from starter.data.classifier import accuracy, load_classifier
+from starter.data.dataset import draw_pictures
+from starter.training.evaluate import contact_sheet, generate, load_pipeline
 
 CLASSIFIER = load_classifier(SOURCE / "classifier")
 

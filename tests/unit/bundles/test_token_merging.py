@@ -10,11 +10,11 @@ from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bundles.conversion import DYNAMIC, convert
 from bundles.manifest import TokenMergingPlan
-from bundles.token_merging import merge_tokens, restore_tokens, smallest_sample
-from bundles.unet import trace_unet
 from core.errors import BundleError
+from modelkit.export.conversion import DYNAMIC, convert
+from modelkit.export.unet import trace_unet
+from modelkit.token_merging.modules import merge_tokens, restore_tokens, smallest_sample
 
 TEXT = 12
 """Features of the text."""

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
-from bundles.starter.tokenizer import (
+from core.domain.fingerprint import canonical_text
+from starter.data.tokenizer import (
     END,
     MAX_TOKENS,
     START,
@@ -14,7 +15,6 @@ from bundles.starter.tokenizer import (
     build_tokenizer,
     save_tokenizer,
 )
-from core.domain.fingerprint import canonical_text
 
 TOKENIZER = build_tokenizer()
 

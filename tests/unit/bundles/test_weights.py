@@ -8,9 +8,9 @@ import torch
 from diffusers import AutoencoderKL
 from safetensors.numpy import load_file, save_file
 
-from bundles.conversion import load_part
-from bundles.weights import choose_weights, find_weights
 from core.errors import BundleError
+from modelkit.export.conversion import load_part
+from modelkit.export.weights import choose_weights, find_weights
 
 FILE = "diffusion_pytorch_model.safetensors"
 

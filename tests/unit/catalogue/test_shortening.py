@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-import bundles.starter
+import starter
 from catalogue.order import examine
 from catalogue.readers import read_sheet
 from catalogue.tokens import TokenLimit
@@ -19,7 +19,7 @@ KETTLE = (
 @pytest.fixture(scope="module")
 def tokens() -> TokenLimit:
     """A real byte-pair vocabulary, which reads far fewer tokens than a text encoder does."""
-    folder = Path(bundles.starter.__file__).parent / "weights" / "tokenizer"
+    folder = Path(starter.__file__).parent / "weights" / "tokenizer"
     return TokenLimit(folder, max_tokens=77)
 
 

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from bundles.features.order import BlockCacheOrder, DeepCacheOrder
 from cli.build import caching_order
 from cli.errors import UsageError
 from cli.main import app
+from modelkit.features.order import BlockCacheOrder, DeepCacheOrder
 
 
 def order(interval: int | None = None, **changes: Any):

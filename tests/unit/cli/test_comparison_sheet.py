@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from bundles.evaluation.comparison import Judged, Task
 from bundles.manifest import Manifest
 from cli.comparison_sheet import (
     BLOCK_ROWS,
@@ -13,6 +12,7 @@ from cli.comparison_sheet import (
     difference,
     draw_comparison,
 )
+from modelkit.evaluation.comparison import Judged, Task
 
 RED, BLUE = (200, 0, 0), (0, 0, 200)
 

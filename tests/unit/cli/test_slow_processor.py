@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from bundles.export import build
 from bundles.manifest import Quantisation, load_manifest, save_manifest
 from bundles.microscopic import save_microscopic
 from bundles.processor import read_features
 from cli import build as build_command
 from cli import tune as tune_command
 from core.settings import get_settings
+from modelkit.export.build import build
 
 SLOW, NO_INT8 = "no AVX-512: every model runs", "no INT8 instructions"
 
@@ -55,7 +55,7 @@ def test_an_int8_decoder_loses_as_much(
     bundle: Path, source: Path, said: list[str], monkeypatch: pytest.MonkeyPatch
 ):
     manifest = load_manifest(bundle)
-    monkeypatch.setattr("bundles.export.build", lambda *arguments, **options: manifest)
+    monkeypatch.setattr("modelkit.export.build.build", lambda *arguments, **options: manifest)
     build_command.build(str(source), name="mine", vae="int8")
     assert len([line for line in said if NO_INT8 in line]) == 1
 
@@ -74,7 +74,7 @@ def test_a_model_on_the_hub_is_read_to_know(
     bundle: Path, said: list[str], monkeypatch: pytest.MonkeyPatch, part: dict[str, object]
 ):
     int8 = load_manifest(bundle).model_copy(update=part)
-    monkeypatch.setattr("bundles.export.build", lambda *arguments, **options: int8)
+    monkeypatch.setattr("modelkit.export.build.build", lambda *arguments, **options: int8)
     build_command.build("owner/model", name="mine")
     assert NO_INT8 in " ".join(said)
 

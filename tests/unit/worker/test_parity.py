@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from bundles.export import build
 from bundles.manifest import Manifest, TokenMergingPlan, load_manifest
 from bundles.microscopic import save_microscopic
-from bundles.progress import Progress
 from core.errors import BundleError
-from worker.parity import check_parity
+from modelkit.evaluation.parity import check_parity
+from modelkit.export.build import build
+from modelkit.progress import Progress
 
 Spoil = Callable[[Path], None]
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from bundles.manifest import Defaults
 from bundles.plan import Plan
-from worker.tuning.candidates import Candidate, candidates, with_fixed_shapes, with_threads
-from worker.tuning.measure import Bench
-from worker.tuning.search import FIXED_GAIN, Result, Sample, best, search
+from modelkit.tuning.candidates import Candidate, candidates, with_fixed_shapes, with_threads
+from modelkit.tuning.measure import Bench
+from modelkit.tuning.search import FIXED_GAIN, Result, Sample, best, search
 from worker.unet import UNet
 
 FIRST = candidates(4)

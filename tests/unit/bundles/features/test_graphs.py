@@ -8,12 +8,12 @@ import pytest
 import torch
 from diffusers import UNet2DConditionModel
 
-from bundles.features.graphs import cut, feature_shapes, total_work
-from bundles.features.points import DEEP, deep_point, transformer_points
+from bundles.graphs import cut, feature_shapes, total_work
 from bundles.manifest import TokenMergingPlan
-from bundles.token_merging import merge_tokens
-from bundles.unet import trace_unet
 from core.errors import BundleError
+from modelkit.export.unet import trace_unet
+from modelkit.features.points import DEEP, deep_point, transformer_points
+from modelkit.token_merging.modules import merge_tokens
 
 SIDE = 8
 

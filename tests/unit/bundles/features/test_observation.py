@@ -5,10 +5,10 @@ import openvino as ov
 import pytest
 from openvino import opset13 as ops
 
-from bundles.features.block_cache import plan_blocks
-from bundles.features.observation import Alignment, Changes
 from bundles.step_plan import step_plan
 from core.errors import BundleError
+from modelkit.features.block_cache import plan_blocks
+from modelkit.features.observation import Alignment, Changes
 
 CALLS = 12
 

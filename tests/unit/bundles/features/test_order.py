@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from bundles.export import build
-from bundles.features.order import BlockCacheOrder, DeepCacheOrder
-from bundles.order import check, take_order
 from core.errors import BundleError
+from modelkit.export.build import build
+from modelkit.export.order import check, take_order
+from modelkit.features.order import BlockCacheOrder, DeepCacheOrder
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_a_threshold_that_allows_nothing(source, threshold: float):
 
 def test_block_cache_needs_the_disk_for_its_graphs(source, monkeypatch):
     monkeypatch.setattr(
-        "bundles.estimate.require_disk", lambda folder, size, purpose: sizes.append(size)
+        "modelkit.export.estimate.require_disk", lambda folder, size, purpose: sizes.append(size)
     )
     sizes: list[int] = []
     for order in (None, DeepCacheOrder(interval=3), BlockCacheOrder(threshold=0.5)):

@@ -4,8 +4,8 @@ import pytest
 import torch
 from diffusers import UNet2DConditionModel
 
-from bundles.training.cuts import cut
 from core.errors import BundleError
+from modelkit.training.cuts import cut
 
 
 @pytest.fixture(scope="module")

@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from bundles.training.course import Course
-from bundles.training.fit import fit
-from bundles.training.recipe import Recipe
 from core.errors import BundleError
+from modelkit.training.course import Course
+from modelkit.training.fit import fit
+from modelkit.training.recipe import Recipe
 
 
 def recipe(**changes) -> Recipe:

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bundles.training.images import load_pixels, read_folder
 from core.errors import BundleError
+from modelkit.training.images import load_pixels, read_folder
 
 
 @pytest.fixture

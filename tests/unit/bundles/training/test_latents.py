@@ -7,11 +7,11 @@ import pytest
 import torch
 from PIL import Image
 
-from bundles.progress import Silent
-from bundles.training.device import choose_device
-from bundles.training.images import Captioned
-from bundles.training.latents import LatentStore
-from bundles.training.models import load_autoencoder
+from modelkit.progress import Silent
+from modelkit.training.device import choose_device
+from modelkit.training.images import Captioned
+from modelkit.training.latents import LatentStore
+from modelkit.training.models import load_autoencoder
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ import torch
 from diffusers import DDPMScheduler
 from torch import nn
 
-from bundles.training.device import choose_device
-from bundles.training.objective import denoising_loss
+from modelkit.training.device import choose_device
+from modelkit.training.objective import denoising_loss
 
 PREDICTIONS = ["epsilon", "v_prediction", "sample"]
 ROWS = 16

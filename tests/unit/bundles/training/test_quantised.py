@@ -9,18 +9,12 @@ from diffusers import UNet2DConditionModel
 from torch import nn
 
 from bundles.manifest import TokenMergingPlan
-from bundles.token_merging import merge_tokens
-from bundles.training.checkpointing import checkpoint_gradients
-from bundles.training.models import load_unet
-from bundles.training.quantised import (
-    PLACES,
-    WEIGHTS,
-    load_quantised,
-    quantise,
-    save_quantised,
-)
-from bundles.training.trajectories import Call
 from core.errors import BundleError
+from modelkit.token_merging.modules import merge_tokens
+from modelkit.training.checkpointing import checkpoint_gradients
+from modelkit.training.models import load_unet
+from modelkit.training.quantised import PLACES, WEIGHTS, load_quantised, quantise, save_quantised
+from modelkit.training.trajectories import Call
 
 PLAN = TokenMergingPlan(ratios=(0.5,))
 

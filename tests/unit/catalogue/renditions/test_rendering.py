@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from bundles.starter.attributes import Background, Colour
 from catalogue.channels import PRESETS, Channel, find_channel
 from catalogue.renditions.notes import note_on, round_factor
 from catalogue.renditions.rendering import RenditionError, render
@@ -18,6 +17,7 @@ from core.pictures.credentials import Credentials
 from core.pictures.encoding import encode
 from core.pictures.formats import Format
 from core.pictures.provenance import source_type_of
+from starter.data.attributes import Background, Colour
 from tests.certificates import make_chain, verified
 from tests.pictures import TRAINED, marks_of, near_white, png, product, source_type
 

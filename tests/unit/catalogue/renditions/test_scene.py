@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bundles.starter.attributes import Background, Colour, Kind
 from catalogue.renditions.scene import look
+from starter.data.attributes import Background, Colour, Kind
 from tests.pictures import near_white, product, silhouette
 
 SHEET = Path(__file__).parents[4] / "docs" / "images" / "contact-sheet.png"

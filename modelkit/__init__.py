@@ -1,0 +1,1 @@
+"""Making model bundles: export, INT8, training, evaluation, tuning. No server imports it."""

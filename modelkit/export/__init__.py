@@ -1,0 +1,1 @@
+"""A model in diffusers' or OpenVINO's layout becomes a bundle."""

@@ -1,0 +1,189 @@
+"""What is to be built, found possible before anything is made."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from bundles.manifest import FORMAT, Manifest, TokenMergingPlan
+from bundles.records import Record
+from core.errors import BundleError
+from modelkit.export.architecture import check_parts
+from modelkit.export.configuration import read_vae
+from modelkit.export.description import Size, resized, scale_factor
+from modelkit.export.estimate import require_resources
+from modelkit.export.scheduler_trials import read_working_profile
+from modelkit.export.source import Profile, content_hash
+from modelkit.export.unet import check_features, check_plan
+from modelkit.features.block_cache import MOST_VARIANTS
+from modelkit.features.order import BlockCacheOrder, CachingOrder, check_caching
+from modelkit.features.points import wanted_features
+from modelkit.progress import Progress
+from modelkit.training.record import TrainedUnet, load_record
+
+Precision = Literal["fp32", "fp16", "bf16", "int8", "int8-qat"]
+"""How the UNet is stored and computed.
+
+- fp32: stored and computed in FP32, wherever PACKSHOT_INFERENCE_PRECISION names nothing else.
+- fp16: stored in half the size; computed in what the CPU does best.
+- bf16: stored as fp16; computed in BF16 where the CPU has it.
+- int8: quantised after training, calibrated on the model's own denoising.
+- int8-qat: quantised by a training (`packshot model quantise-train`).
+"""
+
+VaePrecision = Literal["float", "int8"]
+"""How the VAE decoder is stored and computed.
+
+- float: as the rest of the bundle is where that is not quantised.
+- int8: quantised after training, calibrated on latents that the UNet has drawn.
+"""
+
+Verify = Callable[[Path, Manifest, Path, Progress], None]
+"""Hears of a bundle's folder before it is published, of its manifest, and of its source's folder.
+It raises BundleError for a bundle that must not be used."""
+
+CONVERSION = 4
+"""Grows whenever the same source becomes other models, so that their revisions differ."""
+
+
+class GivenDefaults(Record):
+    """What requests get that name nothing, as whoever builds says; None: as the model says."""
+
+    steps: int | None = Field(None, ge=1)
+    guidance_scale: float | None = Field(None, ge=0)
+    scheduler: str | None = None
+
+    def said(self) -> dict[str, Any]:
+        """Return what was given, by name."""
+        return self.model_dump(exclude_none=True)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Order:
+    """A bundle that can be built."""
+
+    source: Path
+    """A folder in diffusers' layout."""
+
+    precision: Precision
+    plan: TokenMergingPlan | None
+    """Which tokens are merged; None: none."""
+
+    unet: Path | None = None
+    """For int8-qat: the trained UNet's folder."""
+
+    record: TrainedUnet | None = None
+    """What that UNet says about itself."""
+
+    caching: CachingOrder | None = None
+    """What is kept between steps; None: nothing."""
+
+    vae: VaePrecision = "float"
+
+    defaults: GivenDefaults = field(default_factory=GivenDefaults)
+
+    @property
+    def profile(self) -> Profile:
+        """What the model does by default, with a scheduler that works with it."""
+        return read_working_profile(self.source, self.defaults.said())
+
+    @property
+    def stored_precision(self) -> str:
+        """What the manifest calls it."""
+        return "int8" if self.precision == "int8-qat" else self.precision
+
+    def options(self) -> dict[str, Any]:
+        """Give whatever decides the models besides their source, for the bundle's revision."""
+        options = {
+            "format": FORMAT,
+            "conversion": CONVERSION,
+            "precision": self.precision,
+            "token_merging": self.plan.model_dump() if self.plan else None,
+            "unet": content_hash(self.unet, {}) if self.unet else None,
+        }
+        # Only where there is some: other bundles keep their revisions.
+        if self.caching:
+            kind = type(self.caching).__name__
+            options["feature_caching"] = {"kind": kind, **self.caching.model_dump()}
+        if self.vae != "float":
+            options["vae"] = self.vae
+        if self.defaults.said():
+            # What is calibrated and measured is drawn with them.
+            options["defaults"] = self.defaults.said()
+        return options
+
+
+def take_order(
+    source: Path,
+    *,
+    precision: Precision,
+    token_merging: TokenMergingPlan | None,
+    unet: Path | None,
+    caching: CachingOrder | None = None,
+    vae: VaePrecision = "float",
+    defaults: GivenDefaults | None = None,
+) -> Order:
+    """Put the options together.
+
+    Raises:
+        BundleError: They contradict each other, or the trained UNet is of another model.
+    """
+    plan = token_merging if token_merging and any(token_merging.ratios) else None
+    if (precision == "int8-qat") != (unet is not None):
+        raise BundleError(
+            "int8-qat and the folder of a trained UNet belong together: make that folder with "
+            "`packshot model quantise-train`, and give it with --precision int8-qat --unet FOLDER"
+        )
+    if unet is None:
+        return Order(
+            source=source,
+            precision=precision,
+            plan=plan,
+            caching=caching,
+            vae=vae,
+            defaults=defaults or GivenDefaults(),
+        )
+    record = load_record(unet)
+    if record.unet != content_hash(source / "unet", {}):
+        raise BundleError(
+            f"the UNet in {unet} was trained from another model ({record.source}): give that one, "
+            "or train it again"
+        )
+    if plan not in (None, record.token_merging):
+        raise BundleError(
+            f"the UNet in {unet} has learned to merge tokens in another way: leave --tome out to "
+            "merge as it learned, or train it again"
+        )
+    return Order(
+        source=source,
+        precision=precision,
+        plan=record.token_merging,
+        unet=unet,
+        record=record,
+        caching=caching,
+        vae=vae,
+        defaults=defaults or GivenDefaults(),
+    )
+
+
+def check(order: Order, target: Path, size: Size | None) -> None:
+    """Find out before anything is made whether it can be made.
+
+    Raises:
+        BundleError: The source is not complete, cannot do the size, the default scheduler and its
+            steps, the merging or the keeping of features, or memory or disk are too small.
+    """
+    weights = check_parts(order.source)
+    profile = order.profile
+    resized(profile, size)
+    if order.plan is not None:
+        pixels = scale_factor(read_vae(order.source / "vae"))
+        check_plan(order.source / "unet", order.plan, smallest=profile.sizes.min // pixels)
+    if order.caching is not None:
+        check_caching(order.caching, order.source, profile.defaults)
+        check_features(order.source / "unet", wanted_features(order.caching))
+    # DeepCache's shallow UNet is next to nothing beside the whole one.
+    variants = MOST_VARIANTS if isinstance(order.caching, BlockCacheOrder) else 0
+    require_resources(weights, target, precision=order.precision, variants=variants)

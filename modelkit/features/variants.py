@@ -1,0 +1,139 @@
+"""Makes a UNet's variants, each a part of the bundle."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import openvino as ov
+from safetensors.numpy import save_file
+
+from bundles.graphs import cut, feature_shapes, total_work
+from bundles.manifest import (
+    ALIGNMENT_FILE,
+    BlockCache,
+    DeepCache,
+    FeatureVariant,
+    variant_folder,
+)
+from bundles.records import write_json
+from bundles.step_plan import sources, step_plan
+from bundles.workshop import Workshop
+from modelkit.export.configuration import read_text_encoder, read_unet, read_vae
+from modelkit.export.conversion import MODEL_FILE, save
+from modelkit.export.description import scale_factor
+from modelkit.export.source import Profile
+from modelkit.features.order import BlockCacheOrder, CachingOrder, DeepCacheOrder
+from modelkit.features.points import DEEP
+from modelkit.progress import Progress
+
+PICTURES = 8
+"""How many are drawn to see how features change."""
+
+
+def make_variants(
+    order: CachingOrder,
+    source: Path,
+    profile: Profile,
+    workshop: Workshop,
+    say: Progress,
+    *,
+    halves: bool,
+) -> DeepCache | BlockCache:
+    """Make the variants of the UNet that the workshop holds, as parts of their own.
+
+    Args:
+        order: What is to be kept between steps.
+        source: The diffusers folder that the UNet was made from.
+        profile: What it draws, and how.
+        workshop: Holds the whole UNet, which gives the features.
+        say: Hears how far it is.
+        halves: Whether FP32 weights are stored as FP16.
+
+    Raises:
+        BundleError: The threshold lets nothing be reused, or the source cannot draw.
+    """
+    model = ov.Core().read_model(workshop.bundle / "unet" / MODEL_FILE)
+    shapes = default_shapes(model, source, profile)
+    caching: DeepCache | BlockCache
+    if isinstance(order, DeepCacheOrder):
+        caching = _deep_cache(model, order, shapes)
+    else:
+        caching = _block_cache(model, order, source, profile, shapes, workshop, say)
+    say.stage("cut the UNet's variants", len(caching.variants) - 1)
+    for variant in caching.variants[1:]:
+        part = variant_folder(variant.name)
+        if not workshop.has(part):
+            with workshop.part(part) as aside:
+                graph = cut(model, takes=variant.takes, leaves=variant.leaves)
+                save(graph, aside / MODEL_FILE, halves=halves)
+                write_json(read_unet(source), aside / "config.json")
+        say.advance()
+    return caching
+
+
+def default_shapes(model: ov.Model, source: Path, profile: Profile) -> dict[str, list[int]]:
+    """Give the inputs' shapes of one row of the model's default size."""
+    pixels = scale_factor(read_vae(source / "vae"))
+    sample = model.input("sample").get_partial_shape()
+    states = model.input("encoder_hidden_states").get_partial_shape()
+    tokens = read_text_encoder(source / "text_encoder")["max_position_embeddings"]
+    defaults = profile.defaults
+    return {
+        "sample": [
+            1, sample[1].get_length(), defaults.height // pixels, defaults.width // pixels,
+        ],
+        "timestep": [1],
+        "encoder_hidden_states": [1, tokens, states[2].get_length()],
+    }  # fmt: skip
+
+
+def _deep_cache(
+    model: ov.Model, order: DeepCacheOrder, shapes: Mapping[str, Sequence[int]]
+) -> DeepCache:
+    shallow = cut(model, takes=[DEEP], leaves=())
+    known = dict(shapes) | feature_shapes(model, shapes)
+    return DeepCache(
+        interval=order.interval,
+        branch=order.branch,
+        schedule=order.schedule,
+        variants=(
+            FeatureVariant(name="full", leaves=(DEEP,)),
+            FeatureVariant(
+                name="shallow",
+                takes=(DEEP,),
+                work=total_work(shallow, known) / total_work(model, shapes),
+            ),
+        ),
+    )
+
+
+def _block_cache(
+    model: ov.Model,
+    order: BlockCacheOrder,
+    source: Path,
+    profile: Profile,
+    shapes: Mapping[str, Sequence[int]],
+    workshop: Workshop,
+    say: Progress,
+) -> BlockCache:
+    """Find the schedule from the UNet's own denoising, then fit scales and shifts to it."""
+    note = workshop.scratch / "block_cache.json"
+    if note.is_file():
+        return BlockCache.model_validate_json(note.read_bytes())
+    # NNCF, which its package loads, takes seconds.
+    from modelkit.features.block_cache import plan_blocks  # noqa: PLC0415
+    from modelkit.features.observation import Alignment, Changes, observe  # noqa: PLC0415
+    from modelkit.prompts import calibration_prompts  # noqa: PLC0415
+
+    prompts = calibration_prompts(profile, PICTURES)
+    look = partial(observe, model, source, prompts, defaults=profile.defaults, say=say)
+    say.stage("see how features change", len(prompts) * profile.defaults.steps)
+    changes = Changes()
+    calls = look(changes.look)
+    caching = plan_blocks(model, changes.curves(), order.threshold, shapes)
+    say.stage("align old features with new ones", len(prompts) * calls)
+    alignment = Alignment(sources(caching, step_plan(caching, calls)))
+    look(alignment.look)
+    save_file(alignment.tensors(), workshop.bundle / "unet" / ALIGNMENT_FILE)
+    note.write_text(caching.model_dump_json(), encoding="utf-8")
+    return caching

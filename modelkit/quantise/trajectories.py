@@ -1,0 +1,241 @@
+"""Real denoising: the UNet's inputs and the latents it ends with, to calibrate and measure on."""
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import openvino as ov
+import torch
+from diffusers import StableDiffusionPipeline
+from diffusers.configuration_utils import FrozenDict
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+from transformers import CLIPTextModel, CLIPTokenizer
+
+from bundles.manifest import Defaults
+from bundles.schedulers import make_scheduler
+from core.errors import BundleError
+from modelkit.export.configuration import read_scheduler, read_unet, read_vae
+from modelkit.export.conversion import load_part
+from modelkit.export.description import scale_factor
+from modelkit.progress import Progress
+
+Call = dict[str, npt.NDArray[Any]]
+"""One UNet call's inputs by name; with guidance its rows are without and with the prompt."""
+
+Latents = npt.NDArray[np.float32]
+"""(1, channels, height, width)."""
+
+GOLDEN = 0.618033988749895
+"""Multiples of the golden ratio, modulo 1, cover an interval evenly however many are taken."""
+
+_LATENTS = "latents"
+"""Their name in a file of calls."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Trajectory:
+    """Some of the UNet calls that made one image."""
+
+    prompt: str
+    seed: int
+    calls: tuple[Call, ...]
+    """In the order of denoising, from noise to image."""
+    latents: Latents
+    """What the last step left, for the decoder."""
+
+
+class Recorder:
+    """A UNet on OpenVINO that `diffusers`' pipeline calls like its own, and that remembers."""
+
+    def __init__(self, model: ov.Model, config: dict[str, Any], say: Progress) -> None:
+        """Compile the UNet in FP32.
+
+        Args:
+            model: Takes `sample`, one `timestep` per row, `encoder_hidden_states`, and
+                `timestep_cond` where the UNet embeds the guidance scale.
+            config: The UNet's, complete.
+            say: Advanced by one with each call.
+        """
+        self.config = FrozenDict(config)
+        self.dtype = torch.float32
+        self.calls: list[Call] = []
+        self._say = say
+        self._request = compile_exactly(model).create_infer_request()
+        self._per_row = model.input("timestep").get_partial_shape().rank.get_length() > 0
+        self._types = {port.get_any_name(): port.element_type.to_dtype() for port in model.inputs}
+
+    def __call__(
+        self,
+        sample: torch.Tensor,
+        timestep: torch.Tensor,
+        *,
+        encoder_hidden_states: torch.Tensor,
+        timestep_cond: torch.Tensor | None = None,
+        **_: Any,
+    ) -> tuple[torch.Tensor]:
+        """Predict for (rows, channels, height, width) latents at one timestep."""
+        call: Call = {
+            "sample": sample.numpy(),
+            "timestep": np.full(
+                len(sample) if self._per_row else (), float(timestep), self._types["timestep"]
+            ),
+            "encoder_hidden_states": encoder_hidden_states.numpy(),
+        }
+        if timestep_cond is not None:
+            call["timestep_cond"] = timestep_cond.numpy()
+        self.calls.append(call)
+        self._request.infer(call)
+        self._say.advance()
+        return (torch.from_numpy(self._request.get_output_tensor(0).data.copy()),)
+
+
+def compile_exactly(model: ov.Model) -> ov.CompiledModel:
+    """Compile for the CPU in FP32, so that what is measured is the same on every machine."""
+    properties = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+    return ov.Core().compile_model(model, "CPU", properties)
+
+
+def record(
+    model: ov.Model,
+    source: Path,
+    prompts: Sequence[str],
+    *,
+    defaults: Defaults,
+    calls_each: int,
+    workdir: Path,
+    say: Progress,
+) -> list[Trajectory]:
+    """Draw one image per prompt, the i-th with seed i, and keep some of each one's UNet calls.
+
+    The calls are spread over the whole schedule, at other places for each image, so that together
+    they cover every step. What `workdir` holds from an interrupted run is not drawn again.
+
+    Args:
+        model: The UNet in floating point, token merging included.
+        source: The diffusers folder that the other parts come from.
+        prompts: What to draw.
+        defaults: Size, steps, guidance and scheduler to draw with.
+        calls_each: How many calls of each image are kept.
+        workdir: Gets a safetensors file per image.
+        say: Hears of each UNet call.
+
+    Raises:
+        BundleError: The source's text encoder, tokenizer or scheduler cannot be read.
+    """
+    workdir.mkdir(parents=True, exist_ok=True)
+    files = [
+        workdir / f"{seed:04}-{_digest(prompt, calls_each, defaults)}.safetensors"
+        for seed, prompt in enumerate(prompts)
+    ]
+    known = [_load(file) for file in files]
+    missing = [seed for seed, calls in enumerate(known) if calls is None]
+    say.stage("draw pictures to calibrate on", len(missing) * defaults.steps)
+    if missing:
+        recorder = Recorder(model, read_unet(source), say)
+        pipeline = pipeline_around(source, recorder, defaults.scheduler)
+        for seed in missing:
+            recorder.calls.clear()
+            latents = draw(pipeline, prompts[seed], seed, defaults)
+            calls = _spread(recorder.calls, calls_each, shift=seed * GOLDEN % 1)
+            _save(files[seed], calls, latents)
+            known[seed] = calls, latents
+    return [
+        Trajectory(prompt=prompt, seed=seed, calls=tuple(calls), latents=latents)
+        for seed, (prompt, (calls, latents)) in enumerate(
+            zip(prompts, filter(None, known), strict=True)
+        )
+    ]
+
+
+def pipeline_around(source: Path, unet: Recorder, scheduler: str) -> StableDiffusionPipeline:
+    """Make the source's pipeline with another UNet; it gives latents, not pictures.
+
+    Raises:
+        BundleError: The source's text encoder, tokenizer or scheduler cannot be read.
+    """
+    try:
+        # Built from its parts: `from_pretrained` would read the whole UNet's weights first.
+        pipeline = StableDiffusionPipeline(
+            vae=None,  # Nothing is decoded.
+            text_encoder=load_part(CLIPTextModel, source / "text_encoder"),
+            tokenizer=CLIPTokenizer.from_pretrained(source / "tokenizer", local_files_only=True),
+            unet=unet,
+            scheduler=None,
+            safety_checker=None,
+            feature_extractor=None,
+            requires_safety_checker=False,
+        )
+        # Afterwards: the constructor would correct it as if the source had come with it.
+        pipeline.scheduler = make_scheduler(scheduler, read_scheduler(source))
+    except (NotImplementedError, OSError, ValueError) as error:
+        raise BundleError(
+            f"{source} cannot draw for the calibration ({error}): give a complete Stable "
+            "Diffusion model in diffusers' layout"
+        ) from error
+    pipeline.vae_scale_factor = scale_factor(read_vae(source / "vae"))
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def draw(pipeline: StableDiffusionPipeline, prompt: str, seed: int, defaults: Defaults) -> Latents:
+    """Denoise one image of a model's default size, as the model does by default."""
+    drawn = pipeline(
+        prompt,
+        negative_prompt=defaults.negative_prompt,
+        num_inference_steps=defaults.steps,
+        guidance_scale=defaults.guidance_scale,
+        width=defaults.width,
+        height=defaults.height,
+        generator=torch.Generator().manual_seed(seed),
+        output_type="latent",
+    )
+    return drawn.images.numpy()
+
+
+def _spread(calls: Sequence[Call], count: int, *, shift: float) -> list[Call]:
+    """Take one call of each of `count` equal parts of the schedule, `shift` (0 to 1) into it."""
+    if count >= len(calls):
+        return list(calls)
+    return [calls[int((part + shift) * len(calls) / count)] for part in range(count)]
+
+
+def _digest(prompt: str, calls_each: int, defaults: Defaults) -> str:
+    """Name everything that decides a trajectory, the model and the seed aside."""
+    content = json.dumps([prompt, calls_each, defaults.model_dump()], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()[:12]
+
+
+def _save(file: Path, calls: Sequence[Call], latents: Latents) -> None:
+    """Write all calls and the last latents into one file, aside and renamed."""
+    tensors = {
+        f"{number:04}.{name}": np.ascontiguousarray(value)
+        for number, call in enumerate(calls)
+        for name, value in call.items()
+    }
+    tensors[_LATENTS] = np.ascontiguousarray(latents)
+    aside = file.with_suffix(".part")
+    save_file(tensors, aside)
+    os.replace(aside, file)
+
+
+def _load(file: Path) -> tuple[list[Call], Latents] | None:
+    """Read what `_save` wrote; None when it is not there or not whole."""
+    if not file.is_file():
+        return None
+    try:
+        tensors = load_file(file)
+        latents = tensors.pop(_LATENTS)
+    except (OSError, SafetensorError, KeyError):
+        return None
+    calls: dict[str, Call] = {}
+    for key in sorted(tensors):
+        number, name = key.split(".", 1)
+        calls.setdefault(number, {})[name] = tensors[key]
+    return list(calls.values()), latents

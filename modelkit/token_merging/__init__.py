@@ -1,0 +1,1 @@
+"""Tokens merged in a UNet's attention."""

@@ -1,0 +1,119 @@
+"""The models that training reads from a diffusers folder: safetensors only, in FP32."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
+from transformers import CLIPTextModel, CLIPTokenizer
+
+from bundles.records import read_json
+from core.errors import BundleError
+from modelkit.export.architecture import check_parts
+from modelkit.export.configuration import read_vae
+from modelkit.export.conversion import load_part
+from modelkit.export.description import scale_factor
+from modelkit.export.source import locate
+from modelkit.progress import Progress
+
+
+def locate_whole(source: Path | str, say: Progress) -> Path:
+    """Find the local folder of a source, and see that it is a whole model of a known kind.
+
+    A Hub id is downloaded, as `say` is told.
+
+    Raises:
+        BundleError: It is not; the sentence says what is missing.
+    """
+    folder = locate(source, say)
+    check_parts(folder)
+    return folder
+
+
+def load_unet(folder: Path) -> UNet2DConditionModel:
+    """Load a folder's UNet, ready for inference.
+
+    Raises:
+        BundleError: It is missing or damaged, or guidance was distilled into it.
+    """
+    unet = load_part(UNet2DConditionModel, folder / "unet")
+    if unet.config.time_cond_proj_dim is not None:
+        raise BundleError(
+            f"{folder / 'unet'} takes the guidance scale as an input: train the model "
+            "that it was distilled from"
+        )
+    return unet
+
+
+def load_autoencoder(folder: Path) -> AutoencoderKL:
+    """Load a folder's autoencoder, ready for inference.
+
+    Raises:
+        BundleError: It is missing or damaged.
+    """
+    return load_part(AutoencoderKL, folder / "vae")
+
+
+def load_scheduler(folder: Path) -> DDPMScheduler:
+    """Load a folder's noise schedule, whatever sampler its configuration names.
+
+    Raises:
+        BundleError: It is missing or damaged, or predicts something that nobody knows.
+    """
+    path = folder / "scheduler" / "scheduler_config.json"
+    scheduler = DDPMScheduler.from_config(read_json(path))
+    if scheduler.config.prediction_type not in ("epsilon", "v_prediction", "sample"):
+        raise BundleError(
+            f"{path} has prediction_type {scheduler.config.prediction_type!r}: "
+            "it must be epsilon, v_prediction or sample"
+        )
+    return scheduler
+
+
+def pixels_per_latent(folder: Path) -> int:
+    """Return how much smaller latents are than pictures, along each side.
+
+    Raises:
+        BundleError: The autoencoder's configuration is missing or damaged.
+    """
+    return scale_factor(read_vae(folder / "vae"))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TextEncoder:
+    """Turns texts into what a UNet listens to."""
+
+    tokenizer: CLIPTokenizer
+    model: CLIPTextModel
+
+    @torch.no_grad()
+    def encode(self, texts: list[str], rows: int = 32) -> torch.Tensor:
+        """Return the last hidden states, (texts, tokens, width) float32 in main memory."""
+        parts = []
+        for start in range(0, len(texts), rows):
+            ids = self.tokenizer(
+                texts[start : start + rows],
+                padding="max_length",
+                truncation=True,
+                max_length=self.tokenizer.model_max_length,
+                return_tensors="pt",
+            ).input_ids
+            states = self.model(ids.to(self.model.device)).last_hidden_state
+            parts.append(states.float().cpu())
+        return torch.cat(parts)
+
+
+def load_text_encoder(folder: Path) -> TextEncoder:
+    """Load a folder's tokenizer and text encoder, ready for inference.
+
+    Raises:
+        BundleError: One of them is missing or damaged.
+    """
+    model = load_part(CLIPTextModel, folder / "text_encoder")
+    try:
+        tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
+    except (OSError, ValueError, TypeError) as error:
+        raise BundleError(
+            f"{folder / 'tokenizer'} cannot be loaded ({error}): give a complete diffusers folder"
+        ) from error
+    return TextEncoder(tokenizer=tokenizer, model=model)

@@ -1,0 +1,133 @@
+"""The search for the best plan: successive halving, within a budget.
+
+Every candidate is measured once, then the better half and what is worth trying of it, then the
+better half of those, and so on (Jamieson and Talwalkar 2016, "Non-stochastic Best Arm
+Identification and Hyperparameter Optimization", arXiv 1502.07943). Threads and fixed shapes join
+only of those that do well without: every combination would be several times as many. Survivors are
+measured in turn, so a machine whose speed drifts is unfair to none of them.
+"""
+
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from modelkit.tuning.candidates import Candidate
+
+FINALISTS = 3
+SAMPLES = 7
+"""Measurements of a finalist after which more would change little."""
+
+FIXED_GAIN = 1.05
+"""What a fixed shape must bring: it costs a second copy of the weights, and memory is dear."""
+
+TIE = 0.98
+"""Share of the best speed that counts as equal: the quicker image wins then."""
+
+
+Variants = Callable[[Sequence[Candidate]], Sequence[Candidate]]
+"""Gives what is worth trying of candidates that do well, which come in the order of merit."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """What one measurement of a candidate gave."""
+
+    steps_per_second: float
+    """Denoising steps of images, all streams together."""
+    step_seconds: float
+    """One step of one image: the UNet call that it shares."""
+
+
+@dataclass(kw_only=True)
+class Result:
+    """A candidate and all that was measured of it."""
+
+    candidate: Candidate
+    samples: list[Sample] = field(default_factory=list)
+
+    @property
+    def steps_per_second(self) -> float:
+        """The median."""
+        return statistics.median(sample.steps_per_second for sample in self.samples)
+
+    @property
+    def step_seconds(self) -> float:
+        """The median."""
+        return statistics.median(sample.step_seconds for sample in self.samples)
+
+
+def search(
+    candidates: Sequence[Candidate],
+    *,
+    variants: Sequence[Variants],
+    measure: Callable[[Candidate], Sample | None],
+    has_time: Callable[[], bool],
+    bound: float = float("inf"),
+) -> Sequence[Result]:
+    """Measure until the best is clear or the time is over.
+
+    Args:
+        candidates: What to begin with.
+        variants: What to try further of those that did well, after each of the first rounds.
+        measure: Measures one; takes its time. None: it cannot be run, and is left out.
+        has_time: Whether there is time for another measurement.
+        bound: Longest step, in seconds: what is slower survives only if nothing is quick enough.
+
+    Returns:
+        Whatever was measured at least once, in the order of the first time; nothing if nothing
+        can be run.
+    """
+    results = {one: Result(candidate=one) for one in candidates}
+    field_of = list(candidates)
+    joining = iter(variants)
+    while True:
+        # Back and forth, so that the same one is not always measured after the same other.
+        for candidate in field_of:
+            if _measured(results) and not has_time():
+                return _measured(results)
+            sample = measure(candidate)
+            if sample is not None:
+                results[candidate].samples.append(sample)
+        able = [results[one] for one in field_of if results[one].samples]
+        ranked = sorted(able, key=lambda one: _merit(one, bound))
+        kept = [one.candidate for one in ranked[: max(FINALISTS, -(-len(ranked) // 2))]]
+        if not kept:
+            return _measured(results)
+        join = next(joining, None)
+        if join is not None:
+            fresh = [one for one in join(kept) if one not in results]
+            results |= {one: Result(candidate=one) for one in fresh}
+            kept += fresh
+        elif all(len(results[one].samples) >= SAMPLES for one in kept):
+            return _measured(results)
+        field_of = sorted(kept, reverse=field_of == sorted(field_of))
+
+
+def best(results: Sequence[Result], *, bound: float = float("inf")) -> Result:
+    """Choose the fastest of those within the bound; of none, the one with the quickest step.
+
+    Args:
+        results: At least one, each with a sample.
+        bound: Longest step, in seconds.
+    """
+    within = [result for result in results if result.step_seconds <= bound]
+    if not within:
+        return min(results, key=lambda result: result.step_seconds)
+    worth = max(_worth(result) for result in within)
+    equal = [result for result in within if _worth(result) >= TIE * worth]
+    return min(equal, key=lambda result: (result.step_seconds, result.candidate))
+
+
+def _worth(result: Result) -> float:
+    """Its speed, less what a fixed shape has to bring."""
+    return result.steps_per_second / (FIXED_GAIN if result.candidate.fixed else 1.0)
+
+
+def _merit(result: Result, bound: float) -> tuple[bool, float]:
+    """Sort key: within the bound, the fastest first; beyond it, the quickest step first."""
+    beyond = result.step_seconds > bound
+    return beyond, result.step_seconds if beyond else -_worth(result)
+
+
+def _measured(results: dict[Candidate, Result]) -> Sequence[Result]:
+    return [result for result in results.values() if result.samples]

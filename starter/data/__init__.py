@@ -1,0 +1,1 @@
+"""What the starter model draws: products, their pictures, their captions; and the judge of them."""
