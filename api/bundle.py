@@ -5,9 +5,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
 
-from bundles.manifest import FILE_NAME, Manifest, SchedulerSupport, load_manifest
+from bundles.manifest import FILE_NAME, Manifest, SchedulerSupport, load_manifest, scheduler_support
 from bundles.model_input import read_model_input
-from bundles.offered import scheduler_support
 from catalogue.limits import Limits
 from catalogue.tokens import TokenLimit
 from core.settings import Settings

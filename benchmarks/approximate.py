@@ -31,13 +31,10 @@ from core.domain.lanes import Lane
 from core.lifecycle.claims import Claim
 from core.settings import Settings
 from core.storage import Storage
-from modelkit.evaluation.attributes import judge, score_attributes
-from modelkit.evaluation.calibration import Measured, choose_thresholds, summary
-from modelkit.evaluation.comparison import likeness
-from modelkit.evaluation.measure import measure
-from modelkit.evaluation.pairs import make_pairs
+from modelkit.evaluation.calibration import Measured, choose_thresholds, make_pairs, summary
+from modelkit.evaluation.comparison import judge, likeness, score_attributes
 from modelkit.evaluation.similarity import Pixels, ssim
-from modelkit.evaluation.trial import Drawing, Trial, trial
+from modelkit.evaluation.trial import Drawing, Trial, measure, trial
 from modelkit.progress import Silent
 from starter.data.attributes import Background, Colour, Kind, Pattern, Product
 from starter.data.captions import canonical_caption

@@ -168,7 +168,7 @@ def _judge(
     client: httpx.Client, jobs: Sequence[Mapping[str, Any]], products: Sequence[Product]
 ) -> float:
     """Give the share of images that show what was asked for, all four attributes."""
-    from modelkit.evaluation.attributes import judge, score_attributes
+    from modelkit.evaluation.comparison import judge, score_attributes
 
     pictures: dict[str, Any] = {}
     for job in jobs:

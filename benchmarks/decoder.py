@@ -22,7 +22,7 @@ from benchmarks.report import show, spread
 from bundles.records import read_json
 from modelkit.evaluation.comparison import likeness
 from modelkit.evaluation.similarity import Pixels
-from modelkit.export.parts import convert_vae_decoder
+from modelkit.export.conversion import convert_vae_decoder
 from modelkit.export.source import read_profile
 from modelkit.export.unet import convert_unet
 from modelkit.progress import Silent

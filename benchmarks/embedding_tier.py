@@ -69,7 +69,7 @@ def _encoder(folder: Path) -> Callable[[], Any]:
     """Compile a text encoder as the worker does; give what encodes one text."""
     import openvino as ov
 
-    from modelkit.export.parts import convert_text_encoder
+    from modelkit.export.conversion import convert_text_encoder
 
     ids = np.ones((1, 77), dtype=np.int64)
     properties = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}

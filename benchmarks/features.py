@@ -29,7 +29,7 @@ from benchmarks.unet_contenders import ROWS, inputs, quantised
 from bundles.graphs import cut
 from bundles.manifest import DeepCache, FeatureVariant, TokenMergingPlan
 from bundles.step_plan import step_plan
-from modelkit.features.points import DEEP, deep_point, transformer_points
+from modelkit.export.unet import DEEP, deep_point, transformer_points
 from worker.model import Features, StepInputs
 from worker.unet import UNet
 

@@ -23,8 +23,7 @@ from cli.evaluate import draw
 from core.pictures.encoding import encode
 from core.pictures.formats import Format
 from core.settings import Settings
-from modelkit.evaluation.attributes import judge, score_attributes
-from modelkit.evaluation.comparison import likeness
+from modelkit.evaluation.comparison import judge, likeness, score_attributes
 from modelkit.evaluation.similarity import Pixels, ssim
 from modelkit.prompts import held_out_products
 from starter.data.attributes import Product

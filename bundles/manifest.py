@@ -3,16 +3,17 @@
 The API reads manifests, so nothing here imports torch, openvino, diffusers, optimum or nncf.
 """
 
+import json
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from bundles.records import Record, read_record
 from bundles.workshop import recover
 from core.domain.approximation import NIRVANA, Threshold
-from core.domain.schedulers import StepLimits
+from core.domain.schedulers import KNOWN, StepLimits, step_limits
 
 FORMAT = 1
 """The newest manifest format that this version reads, and the one it writes."""
@@ -243,3 +244,26 @@ def save_manifest(manifest: Manifest, folder: Path) -> None:
     aside = folder / f".{FILE_NAME}.part"
     aside.write_text(text, encoding="utf-8")
     os.replace(aside, folder / FILE_NAME)
+
+
+def scheduler_support(manifest: Manifest, folder: Path) -> dict[str, SchedulerSupport]:
+    """Return what each scheduler can do with a bundle's model.
+
+    Args:
+        manifest: The bundle's.
+        folder: The bundle's folder. Where schedulers were not tried when it was built, their
+            limits are those that its scheduler configuration names.
+    """
+    if manifest.schedulers is not None:
+        return manifest.schedulers
+    config = _config(folder / "scheduler" / "scheduler_config.json")
+    return {name: SchedulerSupport(most_steps=step_limits(name, config).most) for name in KNOWN}
+
+
+def _config(path: Path) -> dict[str, Any]:
+    try:
+        config: Any = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        # Workers refuse the bundle; until then the classes' own limits do.
+        return {}
+    return config if isinstance(config, dict) else {}

@@ -54,11 +54,11 @@ def calibrate(
     from modelkit.evaluation.calibration import (  # noqa: PLC0415 - loads torch
         WINDOW,
         choose_thresholds,
+        make_pairs,
+        record_thresholds,
+        write_calibration,
     )
-    from modelkit.evaluation.measure import measure  # noqa: PLC0415
-    from modelkit.evaluation.pairs import make_pairs  # noqa: PLC0415
-    from modelkit.evaluation.report import record_thresholds, write_calibration  # noqa: PLC0415
-    from modelkit.evaluation.trial import trial  # noqa: PLC0415
+    from modelkit.evaluation.trial import measure, trial  # noqa: PLC0415
 
     out.mkdir(parents=True, exist_ok=True)
     with trial(folder, manifest, settings) as bench, Stages() as stages:

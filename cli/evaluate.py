@@ -78,7 +78,7 @@ def evaluate(
     reference_subject = None if against is None else _against(against, manifest, settings)
     from cli.comparison_sheet import draw_comparison  # noqa: PLC0415
     from modelkit.evaluation.comparison import evaluate as judge  # noqa: PLC0415 - loads torch
-    from modelkit.evaluation.report import record_scores, write_report  # noqa: PLC0415
+    from modelkit.evaluation.comparison import record_scores, write_report  # noqa: PLC0415
 
     task = _task(manifest, prompts, _read_prompts(prompts_file), seed, clip)
     out.mkdir(parents=True, exist_ok=True)

@@ -172,13 +172,15 @@ def _bench(
 def _search(
     bench: "Bench", manifest: Manifest, end: float, decoding: float, latency_bound: float | None
 ) -> tuple[Sequence["Result"], "Result"]:
-    from modelkit.tuning.candidates import (  # noqa: PLC0415
+    from modelkit.tuning.search import (  # noqa: PLC0415
         Candidate,
+        Sample,
+        best,
         candidates,
+        search,
         with_fixed_shapes,
         with_threads,
     )
-    from modelkit.tuning.search import Sample, best, search  # noqa: PLC0415
 
     logical = usable_cpus()
     cores = min(logical, physical_cores(os.sched_getaffinity(0)))

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bundles.tokenizer import load_tokenizer
+from bundles.layout import load_tokenizer
 from core.domain.textual_inversion import has_vectors, write_out
 
 

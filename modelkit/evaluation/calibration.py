@@ -4,17 +4,114 @@ Agarwal et al. 2023 (NIRVANA, arXiv 2312.04429) choose their thresholds so that 
 a cosine means depends on the text encoder, so each bundle has its own.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
+from pathlib import Path
 from statistics import fmean
+from typing import TypeVar
 
 import numpy as np
 
+from bundles.manifest import Manifest, load_manifest, save_manifest
 from core.domain.approximation import Threshold
-from modelkit.evaluation.attributes import judge, score_attributes
-from modelkit.evaluation.comparison import likeness
-from modelkit.evaluation.pairs import Pair
+from modelkit.evaluation.comparison import judge, likeness, score_attributes, write_aside
 from modelkit.evaluation.similarity import Pixels, ssim
+from modelkit.prompts import EVALUATION, held_out_products, is_starter
+from starter.data.attributes import Background, Colour, Kind, Pattern, Product
+from starter.data.captions import canonical_caption, caption
+from starter.data.chance import seeded
+
+Value = TypeVar("Value", bound=StrEnum)
+
+COLOURS = (
+    "red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "black", "white",
+    "grey", "gold", "silver",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """A prompt that is drawn with the beginning of another one's image."""
+
+    relation: str
+    """In which way the two differ, for people."""
+    target: str
+    source: str
+    product: Product | None = None
+    """What the target shows, where the starter's classifier can judge it."""
+
+
+def make_pairs(manifest: Manifest, count: int, *, seed: int = 0) -> list[Pair]:
+    """Give pairs of different similarity for each of `count` prompts of the bundle's own.
+
+    The starter draws held-out products, beside the same in other words, and others that differ in
+    one attribute, in two, and in all of them. Other bundles draw their prompts beside shorter and
+    longer ones, such with other colours, and other prompts.
+    """
+    rng = seeded(f"pairs/{seed}")
+    if is_starter(manifest):
+        return [
+            pair for product in held_out_products(count) for pair in _product_pairs(product, rng)
+        ]
+    prompts = (manifest.prompts or EVALUATION)[:count]
+    return [pair for prompt in prompts for pair in _text_pairs(prompt, prompts, rng)]
+
+
+def _product_pairs(product: Product, rng: random.Random) -> list[Pair]:
+    kind, colour = _other(Kind, product.kind, rng), _other(Colour, product.colour, rng)
+    pattern = _other(Pattern, product.pattern, rng)
+    background = _other(Background, product.background, rng)
+    others: Mapping[str, Product] = {
+        "colour": replace(product, colour=colour),
+        "background": replace(product, background=background),
+        "pattern": replace(product, pattern=pattern),
+        "kind": replace(product, kind=kind),
+        "colour and background": replace(product, colour=colour, background=background),
+        "everything": Product(kind=kind, colour=colour, pattern=pattern, background=background),
+    }
+    sources = {"other words": caption(product, rng)} | {
+        relation: canonical_caption(other) for relation, other in others.items()
+    }
+    return [
+        Pair(
+            relation=relation,
+            target=canonical_caption(product),
+            source=source,
+            product=product,
+        )
+        for relation, source in sources.items()
+    ]
+
+
+def _other(values: type[Value], one: Value, rng: random.Random) -> Value:
+    return rng.choice([value for value in values if value is not one])
+
+
+def _text_pairs(prompt: str, prompts: Sequence[str], rng: random.Random) -> list[Pair]:
+    sources = {
+        "fewer words": prompt.rpartition(",")[0],
+        "more words": f"{prompt}, studio light",
+        "colour": _recoloured(prompt, rng),
+        "another prompt": rng.choice([other for other in prompts if other != prompt] or [""]),
+    }
+    return [
+        Pair(relation=relation, target=prompt, source=source)
+        for relation, source in sources.items()
+        if source
+    ]
+
+
+def _recoloured(prompt: str, rng: random.Random) -> str:
+    """Put another colour in the place of the first; empty where there is none."""
+    words = prompt.split(" ")
+    place = next((n for n, word in enumerate(words) if word.lower() in COLOURS), None)
+    if place is None:
+        return ""
+    words[place] = rng.choice([colour for colour in COLOURS if colour != words[place].lower()])
+    return " ".join(words)
+
 
 WINDOW = 100
 """Pairs of about the same similarity whose loss is looked at: a loss of one point cannot be seen
@@ -141,3 +238,45 @@ def summary(
         "good": fmean(one.good for one in rows),
         "good_in_full": fmean(one.good_in_full for one in rows),
     }
+
+
+def write_calibration(
+    file: Path,
+    manifest: Manifest,
+    measured: Sequence[Measured],
+    thresholds: Sequence[Threshold],
+) -> None:
+    """Write how images that began with others' latents turned out, as JSON, aside and renamed."""
+    content = {
+        "bundle": {
+            "name": manifest.name,
+            "revision": manifest.revision,
+            "defaults": manifest.defaults.model_dump(),
+        },
+        "thresholds": [asdict(one) for one in thresholds],
+        "pairs": [
+            {
+                "relation": one.pair.relation,
+                "target": one.pair.target,
+                "source": one.pair.source,
+                "similarity": one.similarity,
+                "steps_spared": one.step,
+                "psnr": one.psnr,
+                "ssim": one.ssim,
+                "good": one.good,
+                "good_in_full": one.good_in_full,
+            }
+            for one in measured
+        ],
+    }
+    write_aside(file, content)
+
+
+def record_thresholds(folder: Path, thresholds: Sequence[Threshold]) -> None:
+    """Put what was calibrated into a bundle's manifest; its revision stays as it is.
+
+    Raises:
+        BundleError: There is no bundle any more.
+    """
+    manifest = load_manifest(folder)
+    save_manifest(manifest.model_copy(update={"approximate": tuple(thresholds)}), folder)

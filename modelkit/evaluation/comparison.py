@@ -1,19 +1,78 @@
 """The same prompts and seeds through one bundle or two, and what their images score."""
 
+import json
+import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from bundles.manifest import Manifest
+from bundles.manifest import Manifest, load_manifest, save_manifest
 from core.errors import BundleError
-from modelkit.evaluation.attributes import judge, score_attributes
 from modelkit.evaluation.clip import ClipJudge
 from modelkit.evaluation.similarity import Pixels, psnr, ssim
 from modelkit.progress import Progress
-from starter.data.attributes import Product
+from starter import SOURCE
+from starter.data.attributes import ATTRIBUTES, Product
+from starter.data.classifier import AttributeClassifier, load_classifier
+from starter.data.dataset import to_tensor
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AttributeScores:
+    """What the classifier saw, against what was asked for."""
+
+    accuracy: dict[str, float]
+    """Share of right answers by attribute, and of pictures with `all` of them right; 0 to 1."""
+    mistakes: dict[str, Counter[str]]
+    """What was taken for what ("red as orange") and how often, by attribute."""
+    right: tuple[bool, ...]
+    """For each picture, whether all its attributes are right."""
+
+
+def judge() -> AttributeClassifier:
+    """Load the classifier that ships with the starter."""
+    return load_classifier(SOURCE / "classifier")
+
+
+def score_attributes(
+    classifier: AttributeClassifier, pictures: npt.NDArray[np.uint8], products: Sequence[Product]
+) -> AttributeScores:
+    """Compare what the classifier sees with the products that were asked for.
+
+    Args:
+        classifier: The judge.
+        pictures: (count, 128, 128, 3), RGB.
+        products: One per picture.
+    """
+    seen = classifier.classify(to_tensor(pictures))
+    wanted = np.array([product.labels() for product in products])
+    right = wanted == seen
+    accuracy = {name: float(right[:, column].mean()) for column, name in enumerate(ATTRIBUTES)}
+    return AttributeScores(
+        accuracy={**accuracy, "all": float(right.all(axis=1).mean())},
+        mistakes={
+            name: _mistakes([str(value) for value in values], wanted[:, column], seen[:, column])
+            for column, (name, values) in enumerate(ATTRIBUTES.items())
+        },
+        right=tuple(bool(row) for row in right.all(axis=1)),
+    )
+
+
+def _mistakes(
+    names: Sequence[str], wanted: npt.NDArray[np.int64], seen: npt.NDArray[np.int64]
+) -> Counter[str]:
+    return Counter(
+        f"{names[want]} as {names[saw]}"
+        for want, saw in zip(wanted, seen, strict=True)
+        if want != saw
+    )
+
 
 Generate = Callable[[Sequence[str], Sequence[int]], Iterator[Pixels]]
 """Draws one image per prompt and seed, in their order; each (height, width, 3), RGB."""
@@ -125,3 +184,49 @@ def _check_sizes(one: Manifest, other: Manifest) -> None:
             f"{other.defaults.width}×{other.defaults.height} pixels: "
             "compare bundles whose default sizes are equal"
         )
+
+
+def write_report(file: Path, judged: Judged, reference: Judged | None, task: Task) -> None:
+    """Write everything that was found as JSON, aside and renamed."""
+    content = {
+        "bundle": _describe(judged),
+        "against": None if reference is None else _describe(reference),
+        "images": [
+            {
+                "prompt": prompt,
+                "seed": seed,
+                **{name: values[number] for name, values in judged.each.items()},
+            }
+            for number, (prompt, seed) in enumerate(zip(task.prompts, task.seeds, strict=True))
+        ],
+    }
+    write_aside(file, content)
+
+
+def record_scores(folder: Path, scores: dict[str, float]) -> None:
+    """Put scores into a bundle's manifest; those that were not measured now stay as they are.
+
+    Raises:
+        BundleError: There is no bundle any more.
+    """
+    manifest = load_manifest(folder)
+    save_manifest(manifest.model_copy(update={"scores": {**manifest.scores, **scores}}), folder)
+
+
+def write_aside(file: Path, content: Any) -> None:
+    """Write JSON for people beside its place, and rename it."""
+    aside = file.with_name(f".{file.name}.part")
+    aside.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    os.replace(aside, file)
+
+
+def _describe(judged: Judged) -> dict[str, Any]:
+    manifest = judged.manifest
+    return {
+        "name": manifest.name,
+        "revision": manifest.revision,
+        "precision": manifest.precision,
+        "defaults": manifest.defaults.model_dump(),
+        "scores": judged.scores,
+        **judged.details,
+    }

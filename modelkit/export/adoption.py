@@ -14,7 +14,7 @@ from typing import Any
 
 import openvino as ov
 
-from bundles.layout import Config, load_layout, save_scheduler
+from bundles.layout import Config, load_layout, save_scheduler, save_tokenizer
 from bundles.manifest import (
     ALIGNMENT_FILE,
     FILE_NAME,
@@ -25,14 +25,12 @@ from bundles.manifest import (
     variant_folder,
 )
 from bundles.records import INDEX, read_json, write_json
-from bundles.tokenizer import save_tokenizer
 from bundles.workshop import Workshop
 from core.errors import BundleError, last_line
 from modelkit.export.architecture import check_tokenizer
 from modelkit.export.configuration import Configuration, read_configuration
 from modelkit.export.conversion import MODEL_FILE
-from modelkit.export.description import Size, describe, resized
-from modelkit.export.order import CONVERSION, GivenDefaults, Verify
+from modelkit.export.order import CONVERSION, GivenDefaults, Size, Verify, describe, resized
 from modelkit.export.resources import require_disk
 from modelkit.export.scheduler_trials import read_working_profile, with_schedulers
 from modelkit.export.source import content_hash

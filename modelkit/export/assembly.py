@@ -6,17 +6,20 @@ from pathlib import Path
 import openvino as ov
 
 from bundles.graphs import name_outputs
-from bundles.layout import save_scheduler
+from bundles.layout import save_scheduler, save_tokenizer
 from bundles.manifest import Quantisation
 from bundles.records import INDEX, read_json, write_json
-from bundles.tokenizer import save_tokenizer
 from bundles.workshop import Workshop
 from modelkit.export.configuration import read_configuration
-from modelkit.export.conversion import MODEL_FILE, save
+from modelkit.export.conversion import (
+    MODEL_FILE,
+    convert_text_encoder,
+    convert_vae_decoder,
+    convert_vae_encoder,
+    save,
+)
 from modelkit.export.order import Order
-from modelkit.export.parts import convert_text_encoder, convert_vae_decoder, convert_vae_encoder
-from modelkit.export.unet import convert_unet
-from modelkit.features.points import wanted_features
+from modelkit.export.unet import convert_unet, wanted_features
 from modelkit.progress import Progress
 
 Quantised = dict[str, Quantisation]
@@ -79,7 +82,7 @@ def _convert_unet(folder: Path, order: Order) -> ov.Model:
     features = wanted_features(order.caching) if order.caching else None
     if order.unet is None:
         return convert_unet(folder, order.plan, features)
-    from modelkit.training.trained import trained_unet  # noqa: PLC0415 - NNCF takes seconds
+    from modelkit.training.quantised import trained_unet  # noqa: PLC0415 - NNCF takes seconds
 
     return trained_unet(order.unet, features)
 

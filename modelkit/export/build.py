@@ -9,11 +9,18 @@ from core.errors import BundleError
 from modelkit.export.adoption import adopt, is_converted
 from modelkit.export.assembly import make_parts
 from modelkit.export.configuration import read_configuration
-from modelkit.export.description import Size, describe
-from modelkit.export.order import GivenDefaults, Precision, VaePrecision, Verify, check, take_order
-from modelkit.export.revision import revision_of
+from modelkit.export.order import (
+    GivenDefaults,
+    Precision,
+    Size,
+    VaePrecision,
+    Verify,
+    check,
+    describe,
+    take_order,
+)
 from modelkit.export.scheduler_trials import with_schedulers
-from modelkit.export.source import content_hash, locate, read_profile
+from modelkit.export.source import content_hash, locate, read_profile, revision_of
 from modelkit.features.order import CachingOrder
 from modelkit.features.variants import make_variants
 from modelkit.progress import Progress, Silent

@@ -65,6 +65,11 @@ def read_vae(folder: Path) -> Config:
     return config
 
 
+def scale_factor(autoencoder: Mapping[str, Any]) -> int:
+    """Return the pixels per latent, along each side."""
+    return int(2 ** (len(autoencoder["block_out_channels"]) - 1))
+
+
 def read_unet(source: Path) -> Config:
     """Read a model's UNet; see `read_configuration`."""
     return _read_denoiser(source)[0]

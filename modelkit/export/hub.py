@@ -17,9 +17,8 @@ from huggingface_hub.errors import (
 from huggingface_hub.utils.tqdm import tqdm
 
 from core.errors import BundleError
-from modelkit.export.architecture import WEIGHTED
+from modelkit.export.architecture import WEIGHTED, choose_weights
 from modelkit.export.resources import require_disk
-from modelkit.export.weights import choose_weights
 from modelkit.progress import Progress
 
 _CONFIGURATION = re.compile(

@@ -1,4 +1,4 @@
-"""What is to be built, found possible before anything is made."""
+"""What is to be built, found possible before anything is made, and what its manifest says."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -7,21 +7,98 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from bundles.manifest import FORMAT, Manifest, TokenMergingPlan
+from bundles.layout import load_tokenizer
+from bundles.manifest import (
+    FORMAT,
+    BlockCache,
+    DeepCache,
+    Defaults,
+    Manifest,
+    Quantisation,
+    Sizes,
+    TokenMergingPlan,
+)
 from bundles.records import Record
 from core.errors import BundleError
 from modelkit.export.architecture import check_parts
-from modelkit.export.configuration import read_vae
-from modelkit.export.description import Size, resized, scale_factor
-from modelkit.export.estimate import require_resources
+from modelkit.export.configuration import Configuration, read_vae, scale_factor
+from modelkit.export.resources import require_resources
 from modelkit.export.scheduler_trials import read_working_profile
-from modelkit.export.source import Profile, content_hash
-from modelkit.export.unet import check_features, check_plan
-from modelkit.features.block_cache import MOST_VARIANTS
+from modelkit.export.source import Profile, content_hash, read_profile
+from modelkit.export.unet import check_features, check_plan, wanted_features
 from modelkit.features.order import BlockCacheOrder, CachingOrder, check_caching
-from modelkit.features.points import wanted_features
+from modelkit.features.variants import MOST_VARIANTS
 from modelkit.progress import Progress
 from modelkit.training.record import TrainedUnet, load_record
+
+Size = tuple[int, int]
+"""Width and height, in pixels."""
+
+
+def describe(
+    folder: Path,
+    *,
+    source: str,
+    name: str | None,
+    revision: str,
+    precision: str,
+    size: Size | None,
+    configuration: Configuration,
+    profile: Profile | None = None,
+    token_merging: TokenMergingPlan | None = None,
+    quantisation: Quantisation | None = None,
+    vae_quantisation: Quantisation | None = None,
+    feature_caching: DeepCache | BlockCache | None = None,
+) -> Manifest:
+    """Describe a bundle made from `folder`, which was named as `source`."""
+    profile = profile or read_profile(folder)
+    return Manifest(
+        name=name or profile.name or Path(source).name.lower(),
+        revision=revision,
+        # A folder's path says nothing on another machine, and may say too much.
+        source=folder.name if Path(source).is_dir() else source,
+        family=profile.name,
+        precision=precision,
+        token_merging=token_merging,
+        quantisation=quantisation,
+        vae_quantisation=vae_quantisation,
+        feature_caching=feature_caching,
+        licence=profile.licence or "unknown",
+        defaults=resized(profile, size),
+        sizes=profile.sizes,
+        prompts=profile.prompts,
+        streams=profile.streams,
+        latent_channels=configuration.vae["latent_channels"],
+        vae_scale_factor=scale_factor(configuration.vae),
+        prediction_type=configuration.scheduler.get("prediction_type", "epsilon"),
+        max_tokens=load_tokenizer(folder).model_max_length,
+    )
+
+
+def resized(known: Profile | Manifest, size: Size | None) -> Defaults:
+    """Give the defaults of a model, with another size if one is given.
+
+    Raises:
+        BundleError: The model cannot do that size.
+    """
+    if size is None:
+        return known.defaults
+    for pixels, side in zip(size, ("width", "height"), strict=True):
+        _check_side(pixels, side, known.sizes)
+    return known.defaults.model_copy(update={"width": size[0], "height": size[1]})
+
+
+def _check_side(pixels: int, side: str, sizes: Sizes) -> None:
+    step = sizes.multiple_of
+    smallest, largest = -(-sizes.min // step) * step, sizes.max // step * step
+    if smallest <= pixels <= largest and pixels % step == 0:
+        return
+    nearest = min(max(round(pixels / step) * step, smallest), largest)
+    raise BundleError(
+        f"the model cannot do a {side} of {pixels} pixels: give a multiple of {step} from "
+        f"{smallest} to {largest}, such as {nearest}"
+    )
+
 
 Precision = Literal["fp32", "fp16", "bf16", "int8", "int8-qat"]
 """How the UNet is stored and computed.

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,9 +12,8 @@ from pydantic import Field, ValidationError
 from bundles.manifest import Defaults, Quantisation, Sizes
 from bundles.records import INDEX, Record
 from core.errors import BundleError
-from modelkit.export.architecture import check_architecture
+from modelkit.export.architecture import PICKLED, check_architecture
 from modelkit.export.defaults import sizes_around, source_defaults
-from modelkit.export.weights import PICKLED
 from modelkit.progress import Progress, Silent
 
 PROFILE = "packshot.json"
@@ -170,3 +169,24 @@ def content_hash(
         digest.update(name.encode() + b"\0" + content)
         say.advance()
     return digest.hexdigest()
+
+
+_WEIGHTS = ("*.bin", "*.safetensors")
+
+
+def revision_of(order: str, bundle: Path, measured: Iterable[Record]) -> str:
+    """Give what identifies a bundle: the order, and what measurements made of it.
+
+    Most bundles follow from their order. What is chosen or scaled by measuring may come out
+    differently on another machine; then its weights tell, and images are not taken for each
+    other's.
+
+    Args:
+        order: Hash of the source and the options.
+        bundle: The finished parts.
+        measured: What was found out while they were made.
+    """
+    found = [record.model_dump(mode="json") for record in measured]
+    if not found:
+        return order
+    return content_hash(bundle, {"order": order, "measured": found}, patterns=_WEIGHTS)

@@ -1,7 +1,8 @@
-"""Makes a UNet's variants, each a part of the bundle."""
+"""Makes a UNet's variants, each a part of the bundle; which blocks they reuse is measured."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from itertools import combinations
 from pathlib import Path
 
 import openvino as ov
@@ -16,15 +17,97 @@ from bundles.manifest import (
     variant_folder,
 )
 from bundles.records import write_json
-from bundles.step_plan import sources, step_plan
+from bundles.step_plan import choose_variants, sources, step_plan
 from bundles.workshop import Workshop
-from modelkit.export.configuration import read_text_encoder, read_unet, read_vae
+from core.errors import BundleError
+from modelkit.export.configuration import read_text_encoder, read_unet, read_vae, scale_factor
 from modelkit.export.conversion import MODEL_FILE, save
-from modelkit.export.description import scale_factor
 from modelkit.export.source import Profile
+from modelkit.export.unet import DEEP
 from modelkit.features.order import BlockCacheOrder, CachingOrder, DeepCacheOrder
-from modelkit.features.points import DEEP
 from modelkit.progress import Progress
+
+MOST_VARIANTS = 2
+"""Beside the full one: each is compiled and held in memory."""
+
+Curves = Mapping[str, Sequence[float]]
+
+
+def plan_blocks(
+    model: ov.Model, curves: Curves, threshold: float, shapes: Mapping[str, Sequence[int]]
+) -> BlockCache:
+    """Choose the variants that save most work under a threshold.
+
+    Wimbauer et al. 2023 (arXiv 2312.03209) give each block a schedule of its own, which would be a
+    graph for nearly every step. Here the blocks are ordered by how much they change, and at most
+    two graphs beside the full one each reuse the blocks that change least, as many as saves most.
+
+    Args:
+        model: The whole UNet, with each block's part as an output.
+        curves: Each block's relative change, added up from the first call to each one.
+        threshold: How much change since a block was computed is borne.
+        shapes: Of the inputs by name; work is counted for these.
+
+    Raises:
+        BundleError: No block may be reused at any step.
+    """
+    whole = total_work(model, shapes)
+    sizes = dict(shapes) | feature_shapes(model, shapes)
+    steady = sorted(curves, key=lambda name: curves[name][-1])
+    saved = {name: 1 - _share(model, [name], sizes, whole) for name in steady}
+    best: tuple[int, ...] = ()
+    least = float(len(next(iter(curves.values()))))
+    for amount in range(1, MOST_VARIANTS + 1):
+        for ends in combinations(range(1, len(steady) + 1), amount):
+            variants = _variants(steady, ends, saved)
+            reused = {name: curves[name] for name in steady[: ends[-1]]}
+            plan = choose_variants(variants, reused, threshold)
+            cost = sum(variants[place].work for place in plan)
+            # A graph more has to pay for its memory.
+            if cost < 0.99 * least:
+                best, least = ends, cost
+    if not best:
+        raise BundleError(
+            f"with --blockcache {threshold:g} no block can be reused at any step: give a larger "
+            "number, or leave it out"
+        )
+    variants = [
+        variant.model_copy(update={"work": _share(model, variant.takes, sizes, whole)})
+        for variant in _variants(steady, best, saved)
+    ]
+    reused = {name: tuple(curves[name]) for name in steady[: best[-1]]}
+    return BlockCache(
+        threshold=threshold,
+        steps=len(next(iter(curves.values()))),
+        changes=reused,
+        variants=tuple(variants),
+    )
+
+
+def _variants(
+    steady: Sequence[str], ends: Sequence[int], saved: Mapping[str, float]
+) -> list[FeatureVariant]:
+    """Make the full variant, and for each end one that reuses the blocks before it."""
+    kept = steady[: ends[-1]]
+    return [
+        FeatureVariant(
+            name=f"reuse-{end}" if end else "full",
+            takes=tuple(steady[:end]),
+            leaves=tuple(kept[end:]),
+            work=max(1e-6, 1 - sum(saved[name] for name in steady[:end])),
+        )
+        for end in (0, *ends)
+    ]
+
+
+def _share(
+    model: ov.Model, takes: Sequence[str], sizes: Mapping[str, Sequence[int]], whole: int
+) -> float:
+    """Count what is left of the work when some features are taken, as a share."""
+    variant = cut(model, takes=takes, leaves=())
+    known = {port.get_any_name() for port in variant.inputs}
+    return total_work(variant, {n: s for n, s in sizes.items() if n in known}) / whole
+
 
 PICTURES = 8
 """How many are drawn to see how features change."""
@@ -120,8 +203,7 @@ def _block_cache(
     note = workshop.scratch / "block_cache.json"
     if note.is_file():
         return BlockCache.model_validate_json(note.read_bytes())
-    # NNCF, which its package loads, takes seconds.
-    from modelkit.features.block_cache import plan_blocks  # noqa: PLC0415
+    # NNCF, which the first loads, takes seconds.
     from modelkit.features.observation import Alignment, Changes, observe  # noqa: PLC0415
     from modelkit.prompts import calibration_prompts  # noqa: PLC0415
 

@@ -10,13 +10,10 @@ import openvino as ov
 from bundles.manifest import Quantisation
 from modelkit.export.source import Profile, read_profile
 from modelkit.progress import Progress, Silent
-from modelkit.quantise.calibration import CALLS_EACH, PICTURES, draw_calibration
-from modelkit.quantise.notes import Notes
 from modelkit.quantise.recipe import Recipe, quantise
-from modelkit.quantise.sensitivity import Limits, find_sensitive
-from modelkit.quantise.trajectories import Call, Trajectory
+from modelkit.quantise.search import Limits, Notes, Yardstick, find_sensitive
+from modelkit.quantise.trajectories import CALLS_EACH, PICTURES, Call, Trajectory, draw_calibration
 from modelkit.quantise.units import Unit, find_units, in_floating_point
-from modelkit.quantise.yardstick import Yardstick
 
 RECIPES = (
     Recipe(smooth_quant_alpha=0.7, bias_correction="fast"),

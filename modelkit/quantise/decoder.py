@@ -8,13 +8,11 @@ import numpy as np
 import openvino as ov
 
 from bundles.manifest import Quantisation
-from modelkit.export.configuration import read_vae
-from modelkit.export.description import scale_factor
+from modelkit.export.configuration import read_vae, scale_factor
 from modelkit.export.source import Profile, read_profile
 from modelkit.progress import Progress
-from modelkit.quantise.calibration import draw_calibration
 from modelkit.quantise.recipe import Recipe, quantise
-from modelkit.quantise.trajectories import GOLDEN, Call, Latents
+from modelkit.quantise.trajectories import GOLDEN, Call, Latents, draw_calibration
 from modelkit.quantise.units import WEIGHTED
 
 KEPT = ("post_quant_conv", "decoder.conv_in", "decoder.conv_out")

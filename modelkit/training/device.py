@@ -1,11 +1,14 @@
-"""Where training computes, and in which precision."""
+"""Where training computes, in which precision, and whether there is room for it."""
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
 from core.errors import BundleError
+from modelkit.export.architecture import find_weights
+from modelkit.export.resources import require_disk, require_memory
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,3 +55,40 @@ def _has_bf16(device: str) -> bool:
         return torch.cuda.is_bf16_supported(including_emulation=False)
     capabilities = torch.cpu.get_capabilities()
     return any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+
+
+TRAINED = 16
+"""Bytes of a parameter in training: itself, its gradient, and AdamW's two moments, in FP32."""
+
+AVERAGED = 4
+"""Bytes of a parameter's moving average, in main memory."""
+
+TAUGHT = 4
+"""Bytes of a teacher's parameter."""
+
+CHECKPOINTED = 2 * 16
+"""Bytes of a parameter on disk: itself, its average and its moments, while the checkpoint before is
+still there."""
+
+PROGRAM = 2**30
+"""The libraries themselves, and activations of a few rows, in bytes; more rows need more."""
+
+
+def require_room(source: Path, work: Path, *, device: Device, taught: bool) -> None:
+    """Refuse a training for which memory or disk are too small.
+
+    Args:
+        source: A diffusers folder.
+        work: Where checkpoints will be.
+        device: Where weights are; only a CPU's memory is counted beforehand.
+        taught: Whether there is a teacher of the same size.
+
+    Raises:
+        BundleError: One of them is.
+    """
+    parameters = find_weights(source / "unet").parameters
+    needed = AVERAGED * parameters + PROGRAM
+    if device.name == "cpu":
+        needed += (TRAINED + (TAUGHT if taught else 0)) * parameters
+    require_memory(needed, "train the UNet")
+    require_disk(work.parent, CHECKPOINTED * parameters, "keep checkpoints of the UNet")

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
+from torch import nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from bundles.records import read_json
 from core.errors import BundleError
 from modelkit.export.architecture import check_parts
-from modelkit.export.configuration import read_vae
+from modelkit.export.configuration import read_vae, scale_factor
 from modelkit.export.conversion import load_part
-from modelkit.export.description import scale_factor
 from modelkit.export.source import locate
 from modelkit.progress import Progress
 
@@ -117,3 +117,21 @@ def load_text_encoder(folder: Path) -> TextEncoder:
             f"{folder / 'tokenizer'} cannot be loaded ({error}): give a complete diffusers folder"
         ) from error
     return TextEncoder(tokenizer=tokenizer, model=model)
+
+
+def predict(
+    unet: nn.Module, sample: torch.Tensor, timestep: torch.Tensor, states: torch.Tensor
+) -> torch.Tensor:
+    """Let a UNet predict noise, velocity or latents, whatever it was trained to.
+
+    Args:
+        unet: A `UNet2DConditionModel`, with quantisers in it or not.
+        sample: Noisy latents, (rows, channels, height, width) float32.
+        timestep: One for each row, (rows,) float32.
+        states: Encoded prompts, (rows, tokens, width) float32.
+
+    Returns:
+        (rows, channels, height, width), float32 also where it was computed in less.
+    """
+    predicted: torch.Tensor = unet(sample, timestep, states, return_dict=False)[0]
+    return predicted.float()

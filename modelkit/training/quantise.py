@@ -11,13 +11,10 @@ from torch.nn import functional
 from bundles.manifest import TokenMergingPlan
 from modelkit.export.source import content_hash
 from modelkit.progress import Progress
-from modelkit.token_merging.modules import merge_tokens
-from modelkit.training.checkpointing import checkpoint_gradients
-from modelkit.training.device import Device
-from modelkit.training.fit import Loss, fit
-from modelkit.training.models import load_unet, locate_whole
-from modelkit.training.needs import require_room
-from modelkit.training.predictor import predict
+from modelkit.token_merging import merge_tokens
+from modelkit.training.device import Device, require_room
+from modelkit.training.fit import Loss, checkpoint_gradients, fit
+from modelkit.training.models import load_unet, locate_whole, predict
 from modelkit.training.quantised import (
     DESCRIPTION,
     PLACES,
@@ -29,8 +26,7 @@ from modelkit.training.quantised import (
 from modelkit.training.recipe import Recipe
 from modelkit.training.record import TrainedUnet, save_record
 from modelkit.training.target import Target
-from modelkit.training.teacher import load_teacher
-from modelkit.training.trajectories import Call
+from modelkit.training.teacher import Call, load_teacher
 
 CALIBRATION_CALLS = 32
 """Their ranges go on learning, so few are enough to begin with."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import nncf
+import openvino as ov
 from diffusers import UNet2DConditionModel
 from nncf.quantization.advanced_parameters import (
     AdvancedQuantizationParameters,
@@ -23,9 +24,11 @@ from safetensors.torch import load_file, save_file
 
 from bundles.manifest import Quantisation, TokenMergingPlan
 from core.errors import BundleError, first_line
-from modelkit.token_merging.modules import merge_tokens
-from modelkit.training.folder import forget_path
-from modelkit.training.trajectories import Call
+from modelkit.export.unet import Features, trace_unet
+from modelkit.token_merging import merge_tokens
+from modelkit.training.record import load_record
+from modelkit.training.target import forget_path
+from modelkit.training.teacher import Call
 
 WEIGHTS = "weights.safetensors"
 PLACES = "quantisers.json"
@@ -133,3 +136,14 @@ def _load_kernels() -> None:
     nncf.set_log_level(logging.ERROR)
     os.environ.setdefault("NNCF_EXTENSION_LOAD_TIMEOUT", "0")
     QuantizedFunctionsCPU.get("Quantize_forward")
+
+
+def trained_unet(folder: Path, features: Features | None = None) -> ov.Model:
+    """Convert a trained UNet to OpenVINO: INT8 weights, and quantisers where they were trained.
+
+    Inputs, outputs and open dimensions are those of `unet.convert_unet`.
+
+    Raises:
+        BundleError: The folder is no trained UNet, or a damaged one.
+    """
+    return trace_unet(load_quantised(folder, load_record(folder).token_merging), features)

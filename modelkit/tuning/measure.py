@@ -8,8 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from bundles.manifest import Defaults
-from modelkit.tuning.candidates import Candidate
-from modelkit.tuning.search import Sample
+from modelkit.tuning.search import Candidate, Sample
 from worker.pipeline import Pipeline
 from worker.unet import UNet
 

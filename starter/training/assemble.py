@@ -8,7 +8,7 @@ import torch
 from diffusers import AutoencoderKL, StableDiffusionPipeline
 
 from modelkit.export.source import PROFILE
-from modelkit.training.folder import forget_path
+from modelkit.training.target import forget_path
 from starter.data.tokenizer import build_tokenizer, save_tokenizer
 from starter.training.diffusion import build_scheduler, restore_unet
 from starter.training.profile import STARTER

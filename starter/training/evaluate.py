@@ -23,7 +23,7 @@ from bundles.schedulers import make_scheduler
 from core.domain.schedulers import SCHEDULERS
 from core.pictures.encoding import encode
 from core.pictures.formats import Format
-from modelkit.evaluation.attributes import judge, score_attributes
+from modelkit.evaluation.comparison import judge, score_attributes
 from modelkit.export.conversion import load_part
 from modelkit.export.source import read_profile
 from starter import SOURCE

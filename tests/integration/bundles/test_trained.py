@@ -12,12 +12,12 @@ from bundles.manifest import TokenMergingPlan, load_manifest
 from bundles.microscopic import save_microscopic
 from core.errors import BundleError
 from modelkit.export.build import build
-from modelkit.features.points import DEEP, deep_point
+from modelkit.export.unet import DEEP, deep_point
 from modelkit.progress import Silent
 from modelkit.training.device import choose_device
 from modelkit.training.quantise import train_quantised
+from modelkit.training.quantised import trained_unet
 from modelkit.training.recipe import Recipe
-from modelkit.training.trained import trained_unet
 from tests.conftest import knowing_int8
 from worker.pipeline import Pipeline
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bundles.manifest import TokenMergingPlan
-from modelkit.evaluation.attributes import judge, score_attributes
+from modelkit.evaluation.comparison import judge, score_attributes
 from modelkit.export.build import build
 from starter import SOURCE
 from starter.data.attributes import split_products

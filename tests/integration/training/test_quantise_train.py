@@ -11,9 +11,8 @@ from modelkit.progress import Silent
 from modelkit.training.device import choose_device
 from modelkit.training.models import load_unet
 from modelkit.training.quantise import train_quantised
-from modelkit.training.quantised import KEPT, load_quantised
+from modelkit.training.quantised import KEPT, load_quantised, trained_unet
 from modelkit.training.record import load_record
-from modelkit.training.trained import trained_unet
 from tests.int8 import exact_int8
 from tests.integration.training.conftest import Interrupted
 

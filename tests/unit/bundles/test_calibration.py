@@ -7,9 +7,16 @@ import pytest
 
 from bundles.manifest import Manifest, load_manifest, save_manifest
 from core.domain.approximation import NIRVANA, Threshold, most_steps
-from modelkit.evaluation.calibration import WINDOW, Measured, choose_thresholds, summary
-from modelkit.evaluation.pairs import Pair, make_pairs
-from modelkit.evaluation.report import record_thresholds, write_calibration
+from modelkit.evaluation.calibration import (
+    WINDOW,
+    Measured,
+    Pair,
+    choose_thresholds,
+    make_pairs,
+    record_thresholds,
+    summary,
+    write_calibration,
+)
 
 MANIFEST = Manifest(name="other", revision="1" * 64, source="nowhere", prompts=("a red mug, 3d",))
 

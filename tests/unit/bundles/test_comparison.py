@@ -6,8 +6,14 @@ import pytest
 
 from bundles.manifest import Defaults, Manifest, load_manifest, save_manifest
 from core.errors import BundleError
-from modelkit.evaluation.comparison import IDENTICAL_DB, Subject, Task, evaluate
-from modelkit.evaluation.report import record_scores, write_report
+from modelkit.evaluation.comparison import (
+    IDENTICAL_DB,
+    Subject,
+    Task,
+    evaluate,
+    record_scores,
+    write_report,
+)
 from modelkit.evaluation.similarity import Pixels, psnr
 from modelkit.progress import Silent
 from starter.data.attributes import split_products

@@ -5,8 +5,14 @@ import sys
 import pytest
 from pydantic import ValidationError
 
-from bundles.manifest import FORMAT, Defaults, Manifest, load_manifest, save_manifest
-from bundles.offered import scheduler_support
+from bundles.manifest import (
+    FORMAT,
+    Defaults,
+    Manifest,
+    load_manifest,
+    save_manifest,
+    scheduler_support,
+)
 from core.domain.schedulers import KNOWN
 from core.errors import BundleError
 
@@ -92,7 +98,7 @@ def test_a_list_is_not_a_manifest(tmp_path):
 def test_reading_manifests_loads_no_model_library():
     heavy = {"safetensors", "torch", "openvino", "diffusers", "optimum", "nncf", "transformers"}
     code = (
-        "import sys, bundles.manifest, bundles.offered; "
+        "import sys, bundles.manifest, bundles.manifest; "
         "print(*{m.split('.')[0] for m in sys.modules})"
     )
     loaded = subprocess.run(

@@ -2,7 +2,7 @@ import pytest
 
 from bundles.manifest import Manifest
 from modelkit.export.configuration import read_configuration
-from modelkit.export.description import describe
+from modelkit.export.order import describe
 from modelkit.export.source import Profile, read_profile
 from modelkit.prompts import (
     CALIBRATION,

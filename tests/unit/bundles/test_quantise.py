@@ -18,12 +18,10 @@ from modelkit.export.source import PROFILE, Build, read_profile
 from modelkit.export.unet import convert_unet
 from modelkit.progress import Silent
 from modelkit.quantise import quantise_unet
-from modelkit.quantise.notes import Notes
 from modelkit.quantise.recipe import Recipe, quantise
-from modelkit.quantise.sensitivity import Limits
+from modelkit.quantise.search import SILENT_DB, Limits, Notes, Yardstick
 from modelkit.quantise.trajectories import record
 from modelkit.quantise.units import find_units, in_floating_point
-from modelkit.quantise.yardstick import SILENT_DB, Yardstick
 from tests.int8 import exact_int8
 
 PLAIN = Recipe(smooth_quant_alpha=None, bias_correction="none")

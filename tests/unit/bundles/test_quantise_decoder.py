@@ -7,13 +7,13 @@ import numpy as np
 import openvino as ov
 import pytest
 
-from modelkit.export.parts import convert_vae_decoder
+from modelkit.export.conversion import convert_vae_decoder
 from modelkit.export.source import read_profile
 from modelkit.export.unet import convert_unet
 from modelkit.progress import Silent
 from modelkit.quantise import decoder as subject
-from modelkit.quantise.calibration import HELD_ASIDE, PICTURES, draw_calibration
 from modelkit.quantise.decoder import quantise_decoder
+from modelkit.quantise.trajectories import HELD_ASIDE, PICTURES, draw_calibration
 from tests.int8 import exact_int8
 
 STEPS = 2

@@ -5,8 +5,8 @@ import pytest
 
 from core.errors import BundleError
 from modelkit.export import resources
-from modelkit.export.estimate import PROGRAM, QUANTISE, require_resources
-from modelkit.export.weights import Weights
+from modelkit.export.architecture import Weights
+from modelkit.export.resources import PROGRAM, QUANTISE, require_resources
 
 
 def container(folder, *, limit: str, used: int, cache: int):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bundles.manifest import Quantisation
-from modelkit.export.revision import revision_of
+from modelkit.export.source import revision_of
 
 ORDER = "ab" * 32
 FOUND = Quantisation(smooth_quant_alpha=0.7, samples=96, kept=("conv_in",))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelkit.quantise.sensitivity import Limits, find_sensitive, role
+from modelkit.quantise.search import Limits, find_sensitive, role
 from modelkit.quantise.units import Unit
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from modelkit.evaluation.attributes import score_attributes
+from modelkit.evaluation.comparison import score_attributes
 from modelkit.export.source import read_profile
 from starter import SOURCE
 from starter.data.attributes import Background, Colour, Kind, Pattern, Product, split_products

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from bundles.layout import load_tokenizer, save_tokenizer
 from bundles.model_input import read_model_input
-from bundles.tokenizer import load_tokenizer, save_tokenizer
 from catalogue.tokens import TokenLimit
 from core.errors import BundleError
 from worker.tokenizer import Tokenizer

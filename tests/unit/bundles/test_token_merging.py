@@ -14,7 +14,7 @@ from bundles.manifest import TokenMergingPlan
 from core.errors import BundleError
 from modelkit.export.conversion import DYNAMIC, convert
 from modelkit.export.unet import trace_unet
-from modelkit.token_merging.modules import merge_tokens, restore_tokens, smallest_sample
+from modelkit.token_merging import merge_tokens, restore_tokens, smallest_sample
 
 TEXT = 12
 """Features of the text."""

@@ -9,8 +9,8 @@ from diffusers import AutoencoderKL
 from safetensors.numpy import load_file, save_file
 
 from core.errors import BundleError
+from modelkit.export.architecture import choose_weights, find_weights
 from modelkit.export.conversion import load_part
-from modelkit.export.weights import choose_weights, find_weights
 
 FILE = "diffusion_pytorch_model.safetensors"
 

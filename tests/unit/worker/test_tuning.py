@@ -10,9 +10,18 @@ from hypothesis import strategies as st
 
 from bundles.manifest import Defaults
 from bundles.plan import Plan
-from modelkit.tuning.candidates import Candidate, candidates, with_fixed_shapes, with_threads
 from modelkit.tuning.measure import Bench
-from modelkit.tuning.search import FIXED_GAIN, Result, Sample, best, search
+from modelkit.tuning.search import (
+    FIXED_GAIN,
+    Candidate,
+    Result,
+    Sample,
+    best,
+    candidates,
+    search,
+    with_fixed_shapes,
+    with_threads,
+)
 from worker.unet import UNet
 
 FIRST = candidates(4)

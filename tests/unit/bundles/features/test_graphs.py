@@ -11,9 +11,8 @@ from diffusers import UNet2DConditionModel
 from bundles.graphs import cut, feature_shapes, total_work
 from bundles.manifest import TokenMergingPlan
 from core.errors import BundleError
-from modelkit.export.unet import trace_unet
-from modelkit.features.points import DEEP, deep_point, transformer_points
-from modelkit.token_merging.modules import merge_tokens
+from modelkit.export.unet import DEEP, deep_point, trace_unet, transformer_points
+from modelkit.token_merging import merge_tokens
 
 SIDE = 8
 

@@ -7,8 +7,8 @@ from openvino import opset13 as ops
 
 from bundles.step_plan import step_plan
 from core.errors import BundleError
-from modelkit.features.block_cache import plan_blocks
 from modelkit.features.observation import Alignment, Changes
+from modelkit.features.variants import plan_blocks
 
 CALLS = 12
 

@@ -65,7 +65,7 @@ def test_a_threshold_that_allows_nothing(source, threshold: float):
 
 def test_block_cache_needs_the_disk_for_its_graphs(source, monkeypatch):
     monkeypatch.setattr(
-        "modelkit.export.estimate.require_disk", lambda folder, size, purpose: sizes.append(size)
+        "modelkit.export.resources.require_disk", lambda folder, size, purpose: sizes.append(size)
     )
     sizes: list[int] = []
     for order in (None, DeepCacheOrder(interval=3), BlockCacheOrder(threshold=0.5)):

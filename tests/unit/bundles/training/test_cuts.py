@@ -5,7 +5,7 @@ import torch
 from diffusers import UNet2DConditionModel
 
 from core.errors import BundleError
-from modelkit.training.cuts import cut
+from modelkit.training.shrink import cut
 
 
 @pytest.fixture(scope="module")

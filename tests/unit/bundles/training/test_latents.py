@@ -9,8 +9,7 @@ from PIL import Image
 
 from modelkit.progress import Silent
 from modelkit.training.device import choose_device
-from modelkit.training.images import Captioned
-from modelkit.training.latents import LatentStore
+from modelkit.training.images import Captioned, LatentStore
 from modelkit.training.models import load_autoencoder
 
 

@@ -6,7 +6,7 @@ from diffusers import DDPMScheduler
 from torch import nn
 
 from modelkit.training.device import choose_device
-from modelkit.training.objective import denoising_loss
+from modelkit.training.finetune import denoising_loss
 
 PREDICTIONS = ["epsilon", "v_prediction", "sample"]
 ROWS = 16

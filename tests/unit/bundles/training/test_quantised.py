@@ -10,11 +10,11 @@ from torch import nn
 
 from bundles.manifest import TokenMergingPlan
 from core.errors import BundleError
-from modelkit.token_merging.modules import merge_tokens
-from modelkit.training.checkpointing import checkpoint_gradients
+from modelkit.token_merging import merge_tokens
+from modelkit.training.fit import checkpoint_gradients
 from modelkit.training.models import load_unet
 from modelkit.training.quantised import PLACES, WEIGHTS, load_quantised, quantise, save_quantised
-from modelkit.training.trajectories import Call
+from modelkit.training.teacher import Call
 
 PLAN = TokenMergingPlan(ratios=(0.5,))
 

@@ -7,7 +7,7 @@ import torch
 from diffusers import DDPMScheduler
 from torch import nn
 
-from modelkit.training.trajectories import STEPS, Trajectories
+from modelkit.training.teacher import STEPS, Trajectories
 
 SLOTS = 2
 

@@ -2,7 +2,7 @@
 
 Bolya & Hoffman 2023, "Token Merging for Fast Stable Diffusion" (arXiv 2303.17604). In each
 transformer block of the chosen resolutions similar tokens become one before attention, and get its
-output afterwards; which ones is decided in `modelkit.token_merging.matching`.
+output afterwards; which ones is decided in `modelkit.token_matching`.
 """
 
 from typing import Any
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from bundles.manifest import TokenMergingPlan
 from core.errors import BundleError
-from modelkit.token_merging.matching import TokenMerging
+from modelkit.token_matching import TokenMerging
 
 LARGEST_RATIO = 0.75
 """Three of four tokens are sources; more cannot be merged."""

@@ -1,1 +1,0 @@
-"""Tokens merged in a UNet's attention."""
