@@ -18,9 +18,9 @@ from catalogue.channels import Channel, find_channel
 from catalogue.checks import check_prompt, check_variants
 from catalogue.issues import Issues
 from catalogue.naming import name_files, tell_renamed
-from catalogue.order import check_parameters, examine, seed_of
-from catalogue.prompts import cut_off_warning
-from catalogue.sheet import Sheet
+from catalogue.prompts.writer import cut_off_warning
+from catalogue.sheets.model import Sheet
+from catalogue.validate import check_parameters, examine, seed_of
 from core.db.models import ApiKey, Batch
 from core.domain.cache_mode import CacheMode
 from core.domain.seeds import SeedRule

@@ -12,7 +12,7 @@ from api.reading import JobRow
 from api.renditions import file_name_of, rendition_body
 from api.services import Services
 from catalogue.channels import Channel
-from catalogue.file_names import Names
+from catalogue.naming import Names
 from core.db.engine import DATABASE_ERRORS
 from core.db.models import Image, Job
 from core.errors import NotFoundError, PackshotError, first_line

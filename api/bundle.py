@@ -7,8 +7,8 @@ from threading import Lock
 
 from bundles.manifest import FILE_NAME, Manifest, SchedulerSupport, load_manifest, scheduler_support
 from bundles.model_input import read_model_input
-from catalogue.limits import Limits
-from catalogue.tokens import TokenLimit
+from catalogue.checks import Limits
+from catalogue.prompts.tokens import TokenLimit
 from core.settings import Settings
 
 

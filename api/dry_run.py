@@ -22,8 +22,8 @@ from api.sheet_schemas import (
 )
 from bundles.plan import newest_plan
 from catalogue.naming import name_files
-from catalogue.order import examine
-from catalogue.sheet import Sheet
+from catalogue.sheets.model import Sheet
+from catalogue.validate import examine
 from core.db.models import ImageParameters
 from core.domain.states import CacheOutcome
 from core.lifecycle.forecast import FEWEST, foresee, recent_speed, work

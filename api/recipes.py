@@ -9,9 +9,9 @@ from sqlmodel import Session
 from api.cursors import read_cursor, write_cursor
 from api.recipe_schemas import RecipePage, RecipeRequest, RecipeView
 from api.schemas import BatchFields, JobRequest, SheetFields
-from catalogue.limits import Limits
-from catalogue.order import check_parameters
-from catalogue.templates import PromptTemplate, TemplateProblemError
+from catalogue.checks import Limits
+from catalogue.prompts.templates import PromptTemplate, TemplateProblemError
+from catalogue.validate import check_parameters
 from core import recipes
 from core.db.models import Recipe
 from core.errors import InvalidRequestError, NotFoundError

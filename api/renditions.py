@@ -12,9 +12,8 @@ from sqlmodel import Session, col
 from api.images import gone
 from api.rendition_schemas import RenditionLink, RenditionList, RenditionView
 from api.services import Services
-from catalogue.channels import Channel, UnknownChannelError, find_channel
-from catalogue.file_names import Names
-from catalogue.renditions.notes import note_on, round_factor
+from catalogue.channels import Channel, UnknownChannelError, find_channel, note_on, round_factor
+from catalogue.naming import Names
 from core.db.models import Image, Job, Rendition
 from core.errors import NotFoundError
 from core.lifecycle import renditions

@@ -11,8 +11,8 @@ from api.sheet_fields import ColumnNames, Encoding, Separator
 from api.sheet_schemas import SheetReading, SheetWarning
 from catalogue.checks import check_line, check_text
 from catalogue.mapping import PARAMETERS
-from catalogue.sheet import Hints, Source
-from catalogue.templates import LONGEST_TEMPLATE
+from catalogue.prompts.templates import LONGEST_TEMPLATE
+from catalogue.sheets.model import Hints, Source
 from core.domain.cache_mode import CacheMode
 from core.domain.lanes import Lane
 from core.domain.schedulers import SCHEDULERS

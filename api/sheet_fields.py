@@ -5,8 +5,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 
 from catalogue.checks import check_text
-from catalogue.json_lines import parse_json
-from catalogue.readers import check_encoding, parse_separator
+from catalogue.sheets.json_lines import parse_json
+from catalogue.sheets.readers import check_encoding, parse_separator
 
 MOST_COLUMNS = 100
 """Columns that a request may name."""

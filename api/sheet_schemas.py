@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, Field
 
-from catalogue.sheet import Format, Source
+from catalogue.sheets.model import Format, Source
 from core.domain.states import CacheOutcome
 
 

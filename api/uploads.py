@@ -11,10 +11,9 @@ from starlette.datastructures import UploadFile
 
 from api.schemas import BatchFields, BatchRequest
 from catalogue.checks import check_line
-from catalogue.extent import Room
-from catalogue.json_lines import parse_json
-from catalogue.readers import read_rows, read_sheet
-from catalogue.sheet import Sheet
+from catalogue.sheets.json_lines import parse_json
+from catalogue.sheets.model import Room, Sheet
+from catalogue.sheets.readers import read_rows, read_sheet
 from core.errors import InvalidRequestError, PackshotError
 
 M = TypeVar("M", bound=BatchFields)

@@ -4,8 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from catalogue.checks import CHECKS, Reason
-from catalogue.limits import Limits
+from catalogue.checks import CHECKS, Limits, Reason
 from catalogue.names import canonical
 from core.domain.seeds import SeedRule
 

@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 from tempfile import TemporaryFile
 
 from catalogue.channels import find_channel
-from catalogue.file_names import Names
+from catalogue.naming import Names
 from cli.client import Client
 from cli.errors import RefusedError, UsageError
 from cli.records import Batch, Item

@@ -8,17 +8,16 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any
 
-from catalogue.foreign import note_foreign
 from catalogue.issues import Issues, refuse
 from catalogue.mapping import KNOWN, find_columns
-from catalogue.markup import plain_text
-from catalogue.measures import drop_measures
 from catalogue.names import canonical, suggestion
 from catalogue.platforms import google, shopify, woocommerce
 from catalogue.platforms.fields import FIELDS, LOOK, PLACES, Adapted, Columns
-from catalogue.platforms.plain import titled_columns
+from catalogue.platforms.measures import drop_measures
+from catalogue.platforms.plain import note_foreign, titled_columns
 from catalogue.platforms.variant_titles import settle_titles
-from catalogue.sheet import Format, Hints, Row, Sheet, Source
+from catalogue.prompts.markup import plain_text
+from catalogue.sheets.model import Format, Hints, Row, Sheet, Source
 
 _PLATFORMS = {
     Source.SHOPIFY: shopify,

@@ -5,15 +5,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from catalogue.attributes import APPEARANCE, meaning_of
 from catalogue.issues import Issue, Issues
-from catalogue.markup import plain_name
-from catalogue.mentions import colours_of
 from catalogue.names import canonical
-from catalogue.sheet import Row
-from catalogue.titles import tidy
-from catalogue.values import LONGEST_VALUE, MOST_LISTED, clean, listed_values
-from catalogue.vocabulary.attributes import COLOR, SIZE
+from catalogue.prompts.attributes import APPEARANCE, meaning_of
+from catalogue.prompts.markup import plain_name
+from catalogue.prompts.mentions import colours_of
+from catalogue.prompts.titles import tidy
+from catalogue.prompts.values import LONGEST_VALUE, MOST_LISTED, clean, listed_values
+from catalogue.prompts.vocabulary import COLOR, SIZE
+from catalogue.sheets.model import Row
 
 LOOK = tuple(name for name in APPEARANCE if name != SIZE)
 """Fields whose words are in a prompt, the more telling first."""

@@ -7,8 +7,6 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from catalogue.attributes import APPEARANCE
-from catalogue.markup import plain_text
 from catalogue.platforms.fields import (
     Adapted,
     Columns,
@@ -19,7 +17,9 @@ from catalogue.platforms.fields import (
     several,
     text_of,
 )
-from catalogue.sheet import Row, Sheet
+from catalogue.prompts.attributes import APPEARANCE
+from catalogue.prompts.markup import plain_text
+from catalogue.sheets.model import Row, Sheet
 
 _STRUCTURED = re.compile(
     r"(?:default|trained_algorithmic_media)\s*:\s*(?:\"(.*)\"|(.*))", re.IGNORECASE | re.DOTALL

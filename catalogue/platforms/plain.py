@@ -1,11 +1,15 @@
-"""Plain sheets without prompts whose columns say enough to make some: title, colour, type."""
+"""Plain sheets: columns of which prompts can be made, and files of other shops, told by name."""
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
-from catalogue.attributes import meaning_of
+from catalogue.issues import Issue, refuse
 from catalogue.mapping import KNOWN
 from catalogue.names import canonical
 from catalogue.platforms.fields import LOOK
+from catalogue.prompts.attributes import meaning_of
+from catalogue.sheets.model import Sheet
 
 _USUAL: Mapping[str, tuple[str, ...]] = {
     "title": (
@@ -47,3 +51,92 @@ def titled_columns(columns: Iterable[str], known: Mapping[str, str]) -> dict[str
         if meaning in LOOK and name not in KNOWN and column not in found.values():
             found.setdefault(meaning, column)
     return found if found.get("title") else {}
+
+
+_TEMPLATES = (
+    (re.compile(r"\s*\"?(TemplateType=|settings=[^\n]*attributeRow=)", re.IGNORECASE), "an Amazon "
+     "inventory file (flat file)", "--column sku=item_sku --column title=item_name"),
+    (re.compile(r"\s*\"?(#?INFO[,;\t]|\*?Action\(SiteID=)", re.IGNORECASE), "an eBay file",
+     "--column sku=CustomLabel --column title=*Title"),
+)  # fmt: skip
+
+
+def refuse_templates(text: str) -> None:
+    """Refuse marketplaces' templates, whose first lines are for the marketplace alone.
+
+    Raises:
+        InvalidSheetError: It is one; the message names it, and says what to do.
+    """
+    for beginning, what, columns in _TEMPLATES:
+        if beginning.match(text):
+            refuse(
+                f"This is {what}, which is not read as it is: its first lines are no names of "
+                "columns. Delete the lines above those names, and lines of parent products, and "
+                f"say which columns are which, such as {columns}, with a `template`.",
+                line=1,
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Shop:
+    """How an export that is read as a plain sheet is known, and what its columns mean."""
+
+    name: str
+    known_by: Sequence[str]
+    """Folded names of columns, all of which it has."""
+    columns: Mapping[str, str]
+    """Folded names by packshot's."""
+
+
+_SHOPS = (
+    _Shop(name="a Wix export", known_by=("handleid", "fieldtype"),
+          columns={"sku": "sku", "title": "name", "type": "collection"}),
+    _Shop(name="a Squarespace export", known_by=("product_id_non_editable",),
+          columns={"sku": "sku", "title": "title", "type": "categories"}),
+    _Shop(name="a Magento export", known_by=("attribute_set_code", "product_websites"),
+          columns={"sku": "sku", "title": "name", "type": "categories", "color": "color"}),
+    _Shop(name="a Magento export", known_by=("_attribute_set", "_type"),
+          columns={"sku": "sku", "title": "name", "type": "_category", "color": "color"}),
+    _Shop(name="a BigCommerce export", known_by=("item", "inventory_tracking"),
+          columns={"sku": "sku", "title": "name", "type": "categories"}),
+    _Shop(name="a BigCommerce export", known_by=("item_type", "product_code_sku"),
+          columns={"sku": "product_code_sku", "title": "product_name", "type": "category"}),
+    _Shop(name="a PrestaShop export", known_by=("active_0_1",),
+          columns={"sku": "reference", "title": "name", "type": "categories_x_y_z"}),
+    _Shop(name="a PrestaShop export", known_by=("product_id", "reference", "final_price"),
+          columns={"sku": "reference", "title": "name", "type": "category"}),
+    _Shop(name="an Ecwid export", known_by=("product_internal_id", "product_name"),
+          columns={"sku": "product_sku", "title": "product_name", "type": "product_category_1"}),
+    _Shop(name="an Etsy export", known_by=("currency_code", "variation_1_type"),
+          columns={"sku": "sku", "title": "title"}),
+    _Shop(name="an Amazon inventory file", known_by=("item_sku", "item_name"),
+          columns={"sku": "item_sku", "title": "item_name", "type": "feed_product_type",
+                   "color": "color_name"}),
+)  # fmt: skip
+
+
+def note_foreign(sheet: Sheet, columns: Mapping[str, str]) -> list[Issue]:
+    """Say whose export a plain sheet is, and what to name, where it lacks what makes images."""
+    if "prompt" in columns or "template" in columns:
+        return []
+    written = {name: one for one in reversed(sheet.columns) if (name := _fold(one))}
+    shop = next((one for one in _SHOPS if all(name in written for name in one.known_by)), None)
+    if shop is None:
+        return []
+    named = " ".join(
+        f'--column "{name}={written[column]}"'
+        for name, column in shop.columns.items()
+        if column in written and columns.get(name) != written[column]
+    )
+    what = f"say what its columns are ({named}) and " if named else ""
+    message = (
+        f"This looks like {shop.name}, which is read as a plain sheet: {what}send a `template`, "
+        'such as --template "{{ title }} on a white background". Rows of variants without a title '
+        "need their product's."
+    )
+    return [Issue(line=1 if sheet.fixed_columns else None, column=None, message=message)]
+
+
+def _fold(column: str) -> str:
+    # Magento's own columns begin with the sign that folding takes away.
+    return f"_{canonical(column)}" if column.startswith("_") else canonical(column)

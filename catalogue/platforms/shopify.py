@@ -8,9 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from catalogue.attributes import APPEARANCE, meaning_of
 from catalogue.issues import Issues
-from catalogue.markup import plain_text
 from catalogue.names import canonical
 from catalogue.platforms.fields import (
     Adapted,
@@ -26,7 +24,9 @@ from catalogue.platforms.fields import (
     take_options,
     text_of,
 )
-from catalogue.sheet import Row, Sheet
+from catalogue.prompts.attributes import APPEARANCE, meaning_of
+from catalogue.prompts.markup import plain_text
+from catalogue.sheets.model import Row, Sheet
 
 _OF_VARIANT = re.compile(
     r"(variant_|option\d_(value|linked)|image_|product_image|sku$|barcode$|price$|compare_at_price"

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 
 from catalogue.issues import Issue
-from catalogue.mentions import colours_of, mentions, without_colours, without_words
 from catalogue.platforms.fields import LOOK, note
-from catalogue.sheet import Row
-from catalogue.titles import LONGEST_TITLE
+from catalogue.prompts.mentions import colours_of, mentions, without_colours, without_words
+from catalogue.prompts.titles import LONGEST_TITLE
+from catalogue.sheets.model import Row
 
 
 def settle_titles(rows: Sequence[Row]) -> tuple[Sequence[Row], Sequence[Issue]]:

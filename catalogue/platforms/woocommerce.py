@@ -7,8 +7,6 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from catalogue.attributes import APPEARANCE, folded
-from catalogue.markup import plain_text
 from catalogue.platforms.fields import (
     LOOK,
     Adapted,
@@ -26,7 +24,9 @@ from catalogue.platforms.fields import (
     text_of,
 )
 from catalogue.platforms.woocommerce_headers import english_header
-from catalogue.sheet import Row, Sheet
+from catalogue.prompts.attributes import APPEARANCE, folded
+from catalogue.prompts.markup import plain_text
+from catalogue.sheets.model import Row, Sheet
 
 _OF_ROW = re.compile(
     r"(id$|type$|sku$|gtin|parent$|position$|attribute_|images$|regular_price|sale_price|date_"

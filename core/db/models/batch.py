@@ -42,7 +42,7 @@ class Batch(SQLModel, table=True):
     reading: dict[str, Any] = Field(
         default_factory=dict, sa_type=JSONB, sa_column_kwargs={"server_default": text("'{}'")}
     )
-    """How its sheet was read: see `catalogue.sheet.Reading`. Empty: before that was kept."""
+    """How its sheet was read: see `catalogue.sheets.model.Reading`. Empty: before that was kept."""
     recipe: str | None = None
     """The recipe that it was made with: `name@version`."""
     bundle_revision: str | None = None

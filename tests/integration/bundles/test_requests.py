@@ -13,7 +13,7 @@ from diffusers import StableDiffusionPipeline
 from transformers import CLIPTokenizer
 
 from bundles.model_input import read_model_input
-from catalogue.tokens import TokenLimit
+from catalogue.prompts.tokens import TokenLimit
 from core.domain.fingerprint import canonical_text
 from core.domain.lanes import Lane
 from core.domain.model_input import ModelInput

@@ -9,7 +9,7 @@ import pytest
 
 from bundles.layout import load_tokenizer, save_tokenizer
 from bundles.model_input import read_model_input
-from catalogue.tokens import TokenLimit
+from catalogue.prompts.tokens import TokenLimit
 from core.errors import BundleError
 from worker.tokenizer import Tokenizer
 

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from catalogue.limits import Limits
-from catalogue.order import Order, examine
-from catalogue.sheet import Sheet
-from catalogue.tokens import TokenLimit
+from catalogue.checks import Limits
+from catalogue.prompts.tokens import TokenLimit
+from catalogue.sheets.model import Sheet
+from catalogue.validate import Order, examine
 
 
 def make_order(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from catalogue.attributes import are_sizes, is_size, meaning_of, without_sizes
+from catalogue.prompts.attributes import are_sizes, is_size, meaning_of, without_sizes
 
 
 @pytest.mark.parametrize(

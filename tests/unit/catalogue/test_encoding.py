@@ -2,7 +2,7 @@
 
 import pytest
 
-from catalogue.encoding import decode
+from catalogue.sheets.encoding import decode
 from core.errors import InvalidSheetError
 
 TEXTS = {

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catalogue.extent import Room
-from catalogue.json_lines import parse_json
-from catalogue.readers import read_rows, read_sheet
+from catalogue.sheets.json_lines import parse_json
+from catalogue.sheets.model import Room
+from catalogue.sheets.readers import read_rows, read_sheet
 from core.errors import InvalidSheetError
 from tests.unit.catalogue.orders import make_order
 

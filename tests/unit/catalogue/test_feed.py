@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from catalogue.readers import read_sheet
+from catalogue.sheets.readers import read_sheet
 from core.errors import InvalidSheetError
 
 HEAD = '<?xml version="1.0"?><rss><channel>'

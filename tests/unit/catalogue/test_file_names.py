@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catalogue.file_names import Names, plain, safe
+from catalogue.naming import Names, plain, safe
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from catalogue.limits import Limits
-from catalogue.readers import read_sheet
+from catalogue.checks import Limits
 from catalogue.results import format_lines
-from catalogue.sheet import LONGEST_COLUMN, MOST_COLUMNS, Hints
+from catalogue.sheets.model import LONGEST_COLUMN, MOST_COLUMNS, Hints
+from catalogue.sheets.readers import read_sheet
 from core.errors import InvalidSheetError
 from tests.unit.catalogue.orders import make_order
 

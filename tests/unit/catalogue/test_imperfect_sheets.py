@@ -2,10 +2,10 @@
 
 import pytest
 
-from catalogue.order import examine
-from catalogue.readers import read_sheet
 from catalogue.results import Outcome, format_header, format_lines
-from catalogue.sheet import Hints
+from catalogue.sheets.model import Hints
+from catalogue.sheets.readers import read_sheet
+from catalogue.validate import examine
 from core.errors import InvalidSheetError
 
 

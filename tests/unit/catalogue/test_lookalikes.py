@@ -1,6 +1,6 @@
 """Rows that differ and get one image are always told: loudly, or of sizes quietly."""
 
-from catalogue.readers import read_sheet
+from catalogue.sheets.readers import read_sheet
 from tests.unit.catalogue.orders import make_order
 
 SHOPIFY = "Handle,Title,Option1 Name,Option1 Value,Option2 Name,Option2 Value,Variant SKU\n"

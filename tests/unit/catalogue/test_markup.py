@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from catalogue.markup import plain_text
+from catalogue.prompts.markup import plain_text
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,9 @@
 
 import pytest
 
-from catalogue.order import examine
-from catalogue.readers import read_rows, read_sheet
-from catalogue.sheet import Hints, Source
+from catalogue.sheets.model import Hints, Source
+from catalogue.sheets.readers import read_rows, read_sheet
+from catalogue.validate import examine
 
 
 def read(text, **hints):

@@ -9,9 +9,9 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 
 from catalogue.issues import SHOWN
-from catalogue.order import examine
-from catalogue.readers import read_rows, read_sheet
-from catalogue.tokens import TokenLimit
+from catalogue.prompts.tokens import TokenLimit
+from catalogue.sheets.readers import read_rows, read_sheet
+from catalogue.validate import examine
 from core.domain.fingerprint import sku_seed
 from core.domain.schedulers import StepLimits
 from core.errors import BundleError, InvalidSheetError

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from catalogue.order import examine
-from catalogue.photographs import note_photographs
-from catalogue.readers import read_rows, read_sheet
+from catalogue.remarks import note_photographs
+from catalogue.sheets.readers import read_rows, read_sheet
+from catalogue.validate import examine
 
 EXAMPLES = Path(__file__).parents[3] / "examples" / "platforms"
 URL = "https://cdn.example.com/mug.jpg"

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from catalogue.readers import read_rows, read_sheet
-from catalogue.sheet import Hints, Source
+from catalogue.sheets.model import Hints, Source
+from catalogue.sheets.readers import read_rows, read_sheet
 from core.errors import InvalidSheetError
 from tests.unit.catalogue.orders import make_order
 

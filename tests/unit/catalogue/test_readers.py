@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catalogue.order import examine
-from catalogue.readers import read_sheet
+from catalogue.sheets.readers import read_sheet
+from catalogue.validate import examine
 from core.errors import InvalidSheetError
 
 CELLS = st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=20)

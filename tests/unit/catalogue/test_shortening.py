@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 import starter
-from catalogue.order import examine
-from catalogue.readers import read_sheet
-from catalogue.tokens import TokenLimit
+from catalogue.prompts.tokens import TokenLimit
+from catalogue.sheets.readers import read_sheet
+from catalogue.validate import examine
 
 FEED = "id\ttitle\tproduct_type\tcolor\tprice\tavailability\n"
 KETTLE = (

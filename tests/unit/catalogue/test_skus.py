@@ -2,8 +2,8 @@
 
 import pytest
 
-from catalogue.order import examine
-from catalogue.readers import read_sheet
+from catalogue.sheets.readers import read_sheet
+from catalogue.validate import examine
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from catalogue.issues import Issues
-from catalogue.prompts import Prompts
-from catalogue.sheet import Format, Reading, Row, Sheet
-from catalogue.templates import PromptTemplate, TemplateProblemError, UnknownColumnError
+from catalogue.prompts.templates import PromptTemplate, TemplateProblemError, UnknownColumnError
+from catalogue.prompts.writer import Prompts
+from catalogue.sheets.model import Format, Reading, Row, Sheet
 from core.errors import InvalidSheetError
 
 ROW = {"sku": "A", "Main Color": "Red", "kind": "mug", "tags": ["old", "big"], "empty": None}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from catalogue.titles import has_words, tidy
+from catalogue.prompts.titles import has_words, tidy
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,8 @@
 import pytest
 
 from catalogue.platforms.woocommerce_headers import english_header
-from catalogue.readers import read_sheet
-from catalogue.sheet import Hints, Source
+from catalogue.sheets.model import Hints, Source
+from catalogue.sheets.readers import read_sheet
 from tests.unit.catalogue.orders import make_order
 
 ATTRIBUTES = {

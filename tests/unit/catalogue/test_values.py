@@ -2,7 +2,7 @@
 
 import pytest
 
-from catalogue.values import clean, listed_values
+from catalogue.prompts.values import clean, listed_values
 
 
 @pytest.mark.parametrize(

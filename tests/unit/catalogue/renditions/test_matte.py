@@ -10,9 +10,8 @@ from PIL import Image, ImageDraw, ImageFilter
 from scipy import ndimage
 
 from benchmarks.mattes import after, before, compose, judge
-from catalogue.channels import find_channel
+from catalogue.channels import find_channel, note_on
 from catalogue.renditions import regions
-from catalogue.renditions.notes import note_on
 from catalogue.renditions.rendering import render
 from catalogue.renditions.scene import look
 from tests.pictures import png

@@ -9,8 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from catalogue.channels import PRESETS, Channel, find_channel
-from catalogue.renditions.notes import note_on, round_factor
+from catalogue.channels import PRESETS, Channel, find_channel, note_on, round_factor
 from catalogue.renditions.rendering import RenditionError, render
 from core.errors import InvalidImageError
 from core.pictures.credentials import Credentials

@@ -4,18 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from catalogue.checks import LONGEST_CELL, check_extent, check_schedule, check_value
+from catalogue.checks import LONGEST_CELL, Limits, check_extent, check_schedule, check_value
 from catalogue.issues import Issues, refuse
-from catalogue.limits import Limits
-from catalogue.lookalikes import tell_lookalikes
 from catalogue.mapping import PARAMETERS, is_given, read_value
 from catalogue.names import canonical, closest, suggestion
-from catalogue.photographs import note_photographs
 from catalogue.platforms.fields import LOOK, note
-from catalogue.prompts import Prompts, cut_off_warning, missing_columns, shortened_title
-from catalogue.sheet import Row, Sheet, Source
-from catalogue.skus import find_destroyed
-from catalogue.tokens import TokenLimit
+from catalogue.prompts.tokens import TokenLimit
+from catalogue.prompts.writer import Prompts, cut_off_warning, missing_columns, shortened_title
+from catalogue.remarks import find_destroyed, note_photographs, tell_lookalikes
+from catalogue.sheets.model import Row, Sheet, Source
 from core.domain.fingerprint import sku_seed
 from core.domain.seeds import SeedRule
 from core.lifecycle.submission import Wanted

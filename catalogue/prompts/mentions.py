@@ -4,8 +4,7 @@ import re
 import unicodedata
 from functools import lru_cache
 
-from catalogue.attributes import folded
-from catalogue.colours import colour_of
+from catalogue.prompts.attributes import colour_of, folded
 
 _WORD = re.compile(r"[^\W_]+")
 _CONNECTIVES = frozenset({

@@ -16,10 +16,19 @@ from defusedxml.common import DefusedXmlException
 from defusedxml.sax import make_parser
 
 from catalogue.checks import LONGEST_CELL
-from catalogue.encoding import decode_xml
-from catalogue.extent import Room
 from catalogue.issues import Issue, refuse
-from catalogue.sheet import MOST_COLUMNS, SEVERAL, Format, Hints, Reading, Row, Sheet, check_names
+from catalogue.sheets.encoding import decode_xml
+from catalogue.sheets.model import (
+    MOST_COLUMNS,
+    SEVERAL,
+    Format,
+    Hints,
+    Reading,
+    Room,
+    Row,
+    Sheet,
+    check_names,
+)
 
 DEEPEST = 20
 """Elements inside each other; feeds have five."""

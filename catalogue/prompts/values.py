@@ -3,11 +3,16 @@
 import re
 from functools import lru_cache
 
-from catalogue.attributes import folded, is_size, meaning_of
-from catalogue.colours import colour_of, name_numbers, spelled_out
-from catalogue.markup import plain_name
-from catalogue.vocabulary.attributes import NUMBERED
-from catalogue.vocabulary.noise import AVAILABILITY, INSTRUCTIONS, NOTHING
+from catalogue.prompts.attributes import (
+    colour_of,
+    folded,
+    is_size,
+    meaning_of,
+    name_numbers,
+    spelled_out,
+)
+from catalogue.prompts.markup import plain_name
+from catalogue.prompts.vocabulary import AVAILABILITY, INSTRUCTIONS, NOTHING, NUMBERED
 
 LONGEST_VALUE = 500
 """Characters that are looked at."""

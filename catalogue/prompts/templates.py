@@ -15,9 +15,9 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.visitor import NodeTransformer
 
 from catalogue.checks import LONGEST_PROMPT
-from catalogue.markup import plain_text
-from catalogue.mentions import mentions
 from catalogue.names import canonical, suggestion
+from catalogue.prompts.markup import plain_text
+from catalogue.prompts.mentions import mentions
 
 LONGEST_TEMPLATE = 10_000
 """Characters."""

@@ -6,15 +6,14 @@ from collections.abc import Iterable
 from pathlib import PurePath
 from typing import Any
 
-from catalogue.encoding import ENCODINGS, encoding_name
-from catalogue.extent import Room
-from catalogue.feed import read_feed
 from catalogue.issues import refuse
-from catalogue.json_lines import read_json_lines, take_rows
 from catalogue.platforms import recognise
-from catalogue.separated import read_csv
-from catalogue.separators import SEPARATOR_NAMES
-from catalogue.sheet import Hints, Sheet
+from catalogue.sheets.encoding import ENCODINGS, encoding_name
+from catalogue.sheets.feed import read_feed
+from catalogue.sheets.json_lines import read_json_lines, take_rows
+from catalogue.sheets.model import Hints, Room, Sheet
+from catalogue.sheets.records import SEPARATOR_NAMES
+from catalogue.sheets.separated import read_csv
 
 _JSON_LINES = {".jsonl", ".ndjson"}
 _JSON_LINES_TYPES = {

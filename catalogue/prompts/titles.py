@@ -8,9 +8,17 @@ import re
 import unicodedata
 from functools import lru_cache
 
-from catalogue.attributes import folded, is_size
-from catalogue.vocabulary.noise import NOTHING
-from catalogue.vocabulary.titles import CODES, COUNTED, NO_TITLES, PHRASES, SIZES, UNITS, WORDS
+from catalogue.prompts.attributes import folded, is_size
+from catalogue.prompts.vocabulary import (
+    CODES,
+    COUNTED,
+    NO_TITLES,
+    NOTHING,
+    PHRASES,
+    TITLE_SIZES,
+    TITLE_WORDS,
+    UNITS,
+)
 
 LONGEST_TITLE = 1000
 """Characters with the brand's; longer ones stay as they came. Feeds allow 150."""
@@ -24,7 +32,7 @@ _NOISE = [
         *(rf"(?<!\w)(?:{phrase})(?!\w)" for phrase in PHRASES),
         r"(?<!\w)[-+]?\d+(?:[.,]\d+)? ?% ?(?:off|rabatt|reduziert|discount|sale|korting|sconto)?",
         rf"(?<!\w)(?:{CODES})",
-        rf"(?<!\w)(?:{SIZES})(?!\w)",
+        rf"(?<!\w)(?:{TITLE_SIZES})(?!\w)",
         rf"(?<!\w)(?:{COUNTED})(?!\w)",
         rf"{_BEFORE}{_NUMBER} ?[x×*] ?{_NUMBER}(?: ?[x×*] ?{_NUMBER})?(?: ?(?:{UNITS}))?(?!\w)",
         rf"{_BEFORE}{_NUMBER}(?:-{_NUMBER})? ?-?(?:{UNITS})(?!\w)(?! ?\d* in \d)",
@@ -113,7 +121,7 @@ def _without_noise(text: str) -> str:
 
 def _is_noise(text: str) -> bool:
     words = [word for word in _WORD.findall(folded(text)) if not _YEAR.fullmatch(word)]
-    return all(word in WORDS for word in words) or is_size(folded(text))
+    return all(word in TITLE_WORDS for word in words) or is_size(folded(text))
 
 
 def _without_brand(text: str, brand: str) -> str:

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
-from catalogue.detection import LATIN, guess
 from catalogue.issues import Issue, refuse
+from catalogue.sheets.detection import LATIN, guess
 
 _MARKS = (
     # Before UTF-16, whose mark its own begins with.

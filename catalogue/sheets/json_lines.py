@@ -5,10 +5,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NoReturn
 
-from catalogue.encoding import decode
-from catalogue.extent import Room
 from catalogue.issues import Issue, Issues, refuse
-from catalogue.sheet import Format, Hints, Reading, Row, Sheet, check_names
+from catalogue.sheets.encoding import decode
+from catalogue.sheets.model import Format, Hints, Reading, Room, Row, Sheet, check_names
 
 # Not splitlines(): it also splits at U+2028, which JSON text may hold.
 _LINE = re.compile(r"[^\n]*+\n|[^\n]++")

@@ -11,7 +11,7 @@ from typing import Any
 from catalogue.issues import Issue
 from catalogue.mapping import is_given, read_number
 from catalogue.names import canonical
-from catalogue.sheet import Sheet, Source
+from catalogue.sheets.model import Sheet, Source
 
 _SIZES = ("width", "height")
 _MEASURES = frozenset({

@@ -8,11 +8,10 @@ from catalogue.checks import check_prompt
 from catalogue.issues import Issues, refuse
 from catalogue.mapping import is_given
 from catalogue.platforms.fields import LOOK, look_of
-from catalogue.sheet import Row, Sheet
-from catalogue.shortening import shorten
-from catalogue.templates import PromptTemplate, TemplateProblemError, UnknownColumnError
-from catalogue.titles import has_words
-from catalogue.tokens import TokenLimit
+from catalogue.prompts.templates import PromptTemplate, TemplateProblemError, UnknownColumnError
+from catalogue.prompts.titles import has_words
+from catalogue.prompts.tokens import TokenLimit, shorten
+from catalogue.sheets.model import Row, Sheet
 
 MOST_TEMPLATES = 1000
 """Different templates of one sheet; compiling one takes a millisecond."""

@@ -9,7 +9,7 @@ from catalogue.issues import Issue, Issues
 from catalogue.mapping import KNOWN
 from catalogue.names import canonical
 from catalogue.results import OUTCOME
-from catalogue.sheet import check_names
+from catalogue.sheets.model import check_names
 
 _INVISIBLE = "\ufeff\u200b\u200c\u200d\u2060"
 _SINGLE = {*KNOWN, "id", "title", "handle", "url_handle", "variant_sku", "name", "type"}

@@ -1,0 +1,287 @@
+"""What looks wrong with a sheet as a whole: destroyed SKUs, photographs, rows that look alike."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from catalogue.channels import PRESETS
+from catalogue.issues import Issue, Issues
+from catalogue.mapping import KNOWN
+from catalogue.names import canonical
+from catalogue.platforms.fields import FIELDS, text_of
+from catalogue.prompts.attributes import are_sizes, folded, meaning_of, without_sizes
+from catalogue.prompts.vocabulary import MISSING
+from catalogue.sheets.model import Row, Sheet
+
+_MONTHS = "Jan|Feb|Mar|Mär|Mrz|Apr|May|Mai|Jun|Jul|Aug|Sep|Oct|Okt|Nov|Dec|Dez"
+_ERRORS = r"N/A|REF!|VALUE!|NAME\?|DIV/0!|NUM!|NULL!|NV|BEZUG!|WERT!"
+_LOST = (
+    (
+        re.compile(r"\d(?:[.,]\d+)?[Ee]\+\d+"),
+        "numbers that a spreadsheet shortened: their last digits are lost",
+    ),
+    (
+        re.compile(r"[1-9]\d{14}0{1,5}"),
+        "numbers of more than the 15 digits that a spreadsheet keeps: the others are zeros",
+    ),
+    (
+        re.compile(r"\d{4,}[.,]0"),
+        "numbers that a program wrote with a fraction: `.0` is not theirs",
+    ),
+    (
+        re.compile(rf"#(?:{_ERRORS})|#{{2,}}"),
+        "a spreadsheet's errors, or its columns that were too narrow",
+    ),
+    (
+        re.compile(rf"\d{{1,2}}(?:-|\. )(?:{_MONTHS})|(?:{_MONTHS})[- ]\d{{2}}"),
+        "dates that a spreadsheet made",
+    ),
+)
+"""What spreadsheets write in the place of a SKU, and what happened to it."""
+_SHOWN_SKUS = 5
+
+
+def find_destroyed(skus: Iterable[tuple[int, str]], column: str) -> list[Issue]:
+    """Find SKUs that look as if a spreadsheet had destroyed them, and say so by kind.
+
+    Args:
+        skus: Each with its line.
+        column: The sheet's column that has them.
+    """
+    found: dict[str, list[tuple[int, str]]] = {}
+    for line, sku in skus:
+        # Nearly every SKU is none of these, and begins with a letter.
+        if sku[:1].isdigit() or sku[:1] == "#" or sku[:3] in _MONTHS:
+            for pattern, what in _LOST:
+                if pattern.fullmatch(sku):
+                    found.setdefault(what, []).append((line, sku))
+                    break
+    return [_destroyed(what, places, column) for what, places in found.items()]
+
+
+def _destroyed(what: str, places: list[tuple[int, str]], column: str) -> Issue:
+    lines = ", ".join(str(line) for line, _ in places[:_SHOWN_SKUS])
+    more = ", …" if len(places) > _SHOWN_SKUS else ""
+    word = "line" if len(places) == 1 else "lines"
+    number = "1 SKU looks" if len(places) == 1 else f"{len(places):,} SKUs look"
+    message = (
+        f"{number} like {what} ({places[0][1]!r}; {word} {lines}{more}). Make the column text in "
+        "the spreadsheet, fill it in again from where it came, and export it anew."
+    )
+    return Issue(line=places[0][0], column=column, message=message)
+
+
+LOOKED_AT = 100
+"""Rows in which a column whose name says nothing must show that it holds addresses of images."""
+SHOWN_COLUMNS = 5
+
+_SAYS_SO = re.compile(
+    r"image|img|photo|pictures?(_|$)|gallery|thumbnail|bild(er)?(_|\d|$)|foto|imagen|imágenes|imagem"
+    r"|immagin|afbeelding|zdjęci|obráz|kuva|изображени|фото|картинк|画像|図|图片|圖片|이미지"
+)
+_EXTENSION = r"\.(?:jpe?g|png|webp|avif|gif|heic|tiff?|bmp)"
+_ADDRESS = re.compile(r"\s*(?:https?:)?//[^\s<>\"]+", re.IGNORECASE)
+_IMAGE_ADDRESS = re.compile(rf"{_ADDRESS.pattern}?{_EXTENSION}(?![\w.-])", re.IGNORECASE)
+_IMAGE_FILE = re.compile(rf"[^<>]+{_EXTENSION}\s*", re.IGNORECASE)
+
+
+def note_photographs(sheet: Sheet) -> Issue | None:
+    """Return the sentence that says which columns hold photographs; None: none does."""
+    columns = [column for column in sheet.columns if _may_hold(column, sheet.rows)]
+    # Those named like photographs that turn out to hold something else, such as a position.
+    found = {column: count for column in columns if (count := _count(column, sheet.rows))}
+    if not found:
+        return None
+    rows = sum(any(_holds(column, row) for column in found) for row in sheet.rows)
+    shown = [repr(column) for column in list(found)[:SHOWN_COLUMNS]]
+    if len(found) > SHOWN_COLUMNS:
+        shown.append(f"{len(found) - SHOWN_COLUMNS} more")
+    return Issue(
+        line=1 if sheet.fixed_columns else None,
+        column=next(iter(found)),
+        message="packshot does not use photographs yet: images are generated from text. "
+        f"{'1 row has one' if rows == 1 else f'{rows:,} rows have one'}, in {_joined(shown)}.",
+    )
+
+
+def _may_hold(column: str, rows: Sequence[Row]) -> bool:
+    if _is_result(column):
+        return False
+    return _says_so(column) or any(_holds(column, row) for row in rows[:LOOKED_AT])
+
+
+def _is_result(column: str) -> bool:
+    """Match what results.csv adds: addresses of images that packshot made."""
+    name = canonical(column)
+    return name.endswith(("_url", "_file")) and name.startswith(tuple(PRESETS))
+
+
+def _says_so(column: str) -> bool:
+    return _SAYS_SO.search(canonical(column)) is not None
+
+
+def _count(column: str, rows: Sequence[Row]) -> int:
+    return sum(_holds(column, row) for row in rows)
+
+
+def _holds(column: str, row: Row) -> bool:
+    """Check whether a cell names a photograph; in JSON it may be a list."""
+    cell: Any = row.get(column)
+    cells = cell if isinstance(cell, list) else [cell]
+    says_so = _says_so(column)
+    return any(isinstance(one, str) and _names_image(one, says_so) for one in cells)
+
+
+def _names_image(text: str, says_so: bool) -> bool:
+    if says_so:
+        return bool(_ADDRESS.match(text) or _IMAGE_FILE.fullmatch(text))
+    return _IMAGE_ADDRESS.match(text) is not None
+
+
+def _joined(names: Sequence[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+_SHOWN_VALUES = 4
+_SHOWN_LINES = 5
+_SHOWN_PROMPT = 100
+
+
+@dataclass(kw_only=True)
+class _Differing:
+    """What rows of equal prompts differ in, over all prompts where it is the same."""
+
+    names: Sequence[str]
+    """Of the options, as the sheet writes them."""
+    example: str
+    """The first prompt."""
+    values: Mapping[str, Sequence[str]]
+    """The example's, by name."""
+    lines: list[int] = field(default_factory=list)
+    prompts: int = 0
+    rows: int = 0
+
+
+def tell_lookalikes(
+    rows: Iterable[tuple[Row, str]], *, title: str | None, warnings: Issues, notes: Issues
+) -> None:
+    """Say which rows differ in an option or attribute although their prompts are equal.
+
+    Args:
+        rows: Every row with its prompt.
+        title: The column of titles, of which prompts leave out what says nothing of a look.
+        warnings: Where it is said of what an image should show.
+        notes: Where it is said of sizes, which rightly share an image.
+    """
+    shown: dict[tuple[str, ...], _Differing] = {}
+    hidden: dict[tuple[str, ...], _Differing] = {}
+    by_prompt: dict[str, list[Row]] = defaultdict(list)
+    for row, prompt in rows:
+        by_prompt[prompt].append(row)
+    for prompt, alike in by_prompt.items():
+        if len(alike) > 1:
+            differing = _differing(alike)
+            visible = {
+                name: values for name, values in differing.items() if _is_visible(name, values)
+            }
+            if not differing and title:
+                titles = {folded(text): text for row in alike if (text := text_of(row.get(title)))}
+                differing = {title: list(titles.values())} if len(titles) > 1 else {}
+            _gather(shown if visible else hidden, visible or differing, prompt, alike)
+    for found in shown.values():
+        warnings.add(_warning(found))
+    for found in hidden.values():
+        notes.add(_note(found))
+
+
+def _gather(
+    found: dict[tuple[str, ...], _Differing],
+    differing: Mapping[str, Sequence[str]],
+    prompt: str,
+    alike: Sequence[Row],
+) -> None:
+    if not differing:
+        return
+    names = tuple(sorted(map(canonical, differing)))
+    one = found.setdefault(
+        names, _Differing(names=list(differing), example=prompt, values=differing)
+    )
+    one.prompts += 1
+    one.rows += len(alike)
+    if one.prompts == 1:
+        one.lines = [row.line for row in alike]
+
+
+def _differing(rows: Sequence[Row]) -> dict[str, Sequence[str]]:
+    """Return the options in which rows differ, by the name that the first of them gives."""
+    written: dict[str, str] = {}
+    values: dict[str, dict[str, str]] = defaultdict(dict)
+    for row in rows:
+        for name, value in _attributes(row):
+            key = canonical(name) or name
+            written.setdefault(key, name)
+            values[key].setdefault(folded(value), value)
+    return {written[key]: list(found.values()) for key, found in values.items() if len(found) > 1}
+
+
+def _attributes(row: Row) -> Iterator[tuple[str, str]]:
+    """Yield what a row says of its look: its options, else cells whose columns are called so."""
+    for name, cell in (row.options or row.cells).items():
+        if not row.options and (canonical(name) in KNOWN or not meaning_of(name)):
+            continue
+        value = text_of(cell)
+        if value and folded(value) not in MISSING:
+            yield name, value
+
+
+def _is_visible(name: str, values: Sequence[str]) -> bool:
+    """Check whether values differ in more than sizes, alone or beside what is seen: `Red / M`."""
+    return not are_sizes(name, values) and len({folded(without_sizes(one)) for one in values}) > 1
+
+
+def _warning(found: _Differing) -> str:
+    one = found.prompts == 1
+    return (
+        f"{found.rows:,} rows differ in {_named(found)}, but {'have' if one else 'share'} "
+        f"{'the same prompt' if one else f'{found.prompts:,} prompts'}, and so get "
+        f"{'the same image' if one else 'the same images'}: “{_shortened(found.example)}” "
+        f"({_lines(found)}). Use {_expressions(found.names)} in a template, or write their prompts."
+    )
+
+
+def _note(found: _Differing) -> str:
+    return (
+        f"{found.rows:,} rows differ only in {_named(found)}, which an image does not show, and "
+        f"share {found.prompts:,} image{'' if found.prompts == 1 else 's'} ({_lines(found)})."
+    )
+
+
+def _named(found: _Differing) -> str:
+    parts = []
+    for name, values in found.values.items():
+        more = ", …" if len(values) > _SHOWN_VALUES else ""
+        parts.append(f"{name!r} ({', '.join(values[:_SHOWN_VALUES])}{more})")
+    return " and ".join(parts)
+
+
+def _lines(found: _Differing) -> str:
+    shown = found.lines[:_SHOWN_LINES]
+    return f"lines {', '.join(map(str, shown))}{', …' if found.rows > len(shown) else ''}"
+
+
+def _expressions(names: Sequence[str]) -> str:
+    return " and ".join(_expression(name) for name in names)
+
+
+def _expression(name: str) -> str:
+    """Write how a template names an option; the fields are called as some options are."""
+    variable = canonical(name)
+    if variable.isidentifier() and variable not in FIELDS:
+        return f"{{{{ {variable} }}}}"
+    return f"{{{{ row[{name!r}] }}}}"
+
+
+def _shortened(prompt: str) -> str:
+    return prompt if len(prompt) <= _SHOWN_PROMPT else prompt[: _SHOWN_PROMPT - 1] + "…"
