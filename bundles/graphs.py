@@ -60,7 +60,7 @@ def total_work(model: ov.Model, shapes: Mapping[str, Sequence[int]]) -> int:
 
 
 def feature_shapes(model: ov.Model, shapes: Mapping[str, Sequence[int]]) -> dict[str, list[int]]:
-    """Give the shapes of a whole UNet's features, by name, for inputs of these shapes."""
+    """Return the shapes of a whole UNet's features, by name, for inputs of these shapes."""
     outputs = _sized(model, shapes).outputs
     return {port.get_any_name(): list(port.get_shape()) for port in outputs[1:]}
 

@@ -94,7 +94,7 @@ class FeatureVariant(Record):
 
 
 def variant_folder(name: str) -> str:
-    """Give the folder of a variant's graph, in its bundle."""
+    """Return the folder of a variant's graph, in its bundle."""
     return "unet" if name == "full" else f"unet_{name}"
 
 

@@ -17,7 +17,7 @@ _LETTERS = re.compile(r"[\w\s<=>]")
 
 
 def read_model_input(bundle: Path) -> ModelInput:
-    """Find out what a bundle's model sees of a request.
+    """Read what a bundle's model sees of a request.
 
     Args:
         bundle: Its folder; what it lacks is taken as Stable Diffusion has it.

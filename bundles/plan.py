@@ -123,7 +123,7 @@ def save_plan(home: Path, tuned: TunedPlan) -> Path:
 
 
 def find_plan(home: Path, revision: str, machine: Machine) -> TunedPlan | None:
-    """Give the stored plan of a bundle on a machine, or None; why it is ignored goes to the log."""
+    """Return the stored plan of a bundle on a machine, or None; the log says why it is ignored."""
     path = _file(home, revision, machine)
     if not path.is_file():
         others = sorted(path.parent.glob(f"{revision[:16]}-*.json"))
@@ -138,7 +138,7 @@ def find_plan(home: Path, revision: str, machine: Machine) -> TunedPlan | None:
 
 
 def newest_plan(home: Path, revision: str) -> TunedPlan | None:
-    """Give the plan of a bundle that was measured last, on whatever machine."""
+    """Return the plan of a bundle that was measured last, on whatever machine."""
     found = map(_read, (home / "plans").glob(f"{revision[:16]}-*.json"))
     plans = [plan for plan in found if plan is not None and plan.revision == revision]
     return max(plans, key=lambda plan: plan.tuned_at, default=None)

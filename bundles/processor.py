@@ -17,7 +17,7 @@ BF16 = {"avx512_bf16", "amx_bf16"}
 
 
 def read_features(cpuinfo: Path = CPUINFO) -> frozenset[str]:
-    """Give the names of the processor's instruction sets, as Linux calls those of x86-64.
+    """Return the names of the processor's instruction sets, as Linux calls those of x86-64.
 
     Empty where the system does not say, or is another one.
     """
@@ -25,7 +25,7 @@ def read_features(cpuinfo: Path = CPUINFO) -> frozenset[str]:
 
 
 def read_instruction_sets(cpuinfo: Path = CPUINFO) -> tuple[str, ...]:
-    """Give the instruction sets that decide how models are computed, in the order of the alphabet.
+    """Return the instruction sets that decide how models are computed, sorted by name.
 
     Of x86-64 and of Arm; what else the processor can, and what it is called, decides nothing.
     """
@@ -46,7 +46,7 @@ def _read(cpuinfo: Path, field: str) -> frozenset[str]:
 
 
 def shortcomings(features: AbstractSet[str], precisions: Collection[str]) -> list[str]:
-    """Say in sentences what a bundle loses on such a processor.
+    """List in sentences what a bundle loses on such a processor.
 
     Everything works without; nothing is said where the features are unknown.
 

@@ -24,7 +24,7 @@ StepPlan = tuple[int, ...]
 
 
 def step_plan(caching: DeepCache | BlockCache, calls: int) -> StepPlan:
-    """Give the variant of each of a picture's UNet calls; the first one is always full.
+    """Return the variant of each of a picture's UNet calls; the first one is always full.
 
     Args:
         caching: The bundle's.
@@ -39,7 +39,7 @@ def step_plan(caching: DeepCache | BlockCache, calls: int) -> StepPlan:
 
 
 def full_steps(caching: DeepCache, calls: int) -> list[int]:
-    """Give the calls at which DeepCache's deep part runs, ascending, 0 the first."""
+    """Return the calls at which DeepCache's deep part runs, ascending, 0 the first."""
     uniform = list(range(0, calls, caching.interval))
     if caching.schedule == "uniform":
         return uniform
@@ -118,7 +118,7 @@ def _stretched(curve: Sequence[float], calls: int) -> list[float]:
 
 
 def sources(caching: DeepCache | BlockCache, plan: StepPlan) -> list[dict[str, int]]:
-    """Give, for each call of a plan, the call at which each feature that it takes was computed."""
+    """Return, for each call of a plan, the call at which each feature that it takes was computed."""
     computed_at: dict[str, int] = {}
     found = []
     for call, place in enumerate(plan):
@@ -129,7 +129,7 @@ def sources(caching: DeepCache | BlockCache, plan: StepPlan) -> list[dict[str, i
 
 
 def kept_after(caching: DeepCache | BlockCache, plan: StepPlan) -> list[frozenset[str]]:
-    """Give, for each call of a plan, the features that are of use after it."""
+    """Return, for each call of a plan, the features that are of use after it."""
     wanted: list[frozenset[str]] = [frozenset()]
     for place in reversed(plan[1:]):
         variant = caching.variants[place]
@@ -138,5 +138,5 @@ def kept_after(caching: DeepCache | BlockCache, plan: StepPlan) -> list[frozense
 
 
 def work(caching: DeepCache | BlockCache, plan: StepPlan) -> float:
-    """Give what a plan's calls cost, in full calls."""
+    """Return what a plan's calls cost, in full calls."""
     return sum(caching.variants[place].work for place in plan)

@@ -72,12 +72,12 @@ class Workshop:
         self._release()
 
     def has(self, part: str) -> bool:
-        """Tell whether a part of the bundle is finished."""
+        """Check whether a part of the bundle is finished."""
         return (self.bundle / part).exists()
 
     @contextmanager
     def part(self, name: str) -> Iterator[Path]:
-        """Give a folder to make a part in; it becomes part of the bundle when all went well."""
+        """Yield a folder to make a part in; it becomes part of the bundle when all went well."""
         aside = self.folder / f"{name}.part"
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir()

@@ -139,7 +139,7 @@ def round_factor(factor: float | None) -> float | None:
 def note_on(
     channel: Channel, *, ground: str, upscaled: float | None, unclear: bool = False
 ) -> str | None:
-    """Say where a rendition falls short of its channel's rules; None: nowhere.
+    """Describe where a rendition falls short of its channel's rules; None: nowhere.
 
     Args:
         channel: What it was made for.

@@ -22,7 +22,7 @@ class Issue:
     """A sentence for people."""
 
     def document(self) -> dict[str, Any]:
-        """Give it as JSON."""
+        """Return it as JSON."""
         return {"line": self.line, "column": self.column, "message": self.message}
 
 
@@ -58,7 +58,7 @@ class Issues:
         return self.count
 
     def documents(self) -> Sequence[dict[str, Any]]:
-        """Give them as JSON, in the order of the sheet, whenever they were found."""
+        """Return them as JSON, in the order of the sheet, whenever they were found."""
         return [issue.document() for issue in sorted(self, key=lambda issue: issue.line or 0)]
 
     def raise_if_any(self) -> None:

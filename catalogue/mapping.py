@@ -95,7 +95,7 @@ def find_columns(columns: Iterable[str]) -> dict[str, str]:
 
 
 def is_given(value: Any) -> bool:
-    """Tell whether a cell says anything: an empty one leaves it to the next who does."""
+    """Check whether a cell says anything: an empty one leaves it to the next who does."""
     return value is not None and value != ""
 
 

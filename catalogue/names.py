@@ -30,6 +30,6 @@ def closest(name: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | No
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
-    """Give ` Did you mean …?`, or nothing when no known name is close."""
+    """Return ` Did you mean …?`, or nothing when no known name is close."""
     found = closest(name, known)
     return f" Did you mean {found!r}?" if found else ""

@@ -59,7 +59,7 @@ class Names:
         self._taken: set[str] = set()
 
     def take(self, *, sku: str, variant: int, line: int | None) -> str:
-        """Give a name that no other image of the batch has."""
+        """Return a name that no other image of the batch has."""
         for name in _candidates(sku, variant, line or 0):
             # Windows and macOS take names that differ only in case for the same.
             if name.casefold() not in self._taken:
@@ -92,7 +92,7 @@ class Target:
 def name_files(
     wanted: Sequence[Wanted], channels: Sequence[Channel], template: str | None, issues: Issues
 ) -> Sequence[Wanted]:
-    """Give images the names of their files, where channels or names were asked for.
+    """Name the files of images where channels or names were asked for.
 
     Args:
         wanted: The images, in the order of the sheet.
@@ -119,7 +119,7 @@ def name_files(
 
 
 def tell_renamed(wanted: Sequence[Wanted]) -> list[Issue]:
-    """Say which SKUs stand otherwise in the names of their files, because those cannot hold them.
+    """Report which SKUs stand otherwise in their files' names, because those cannot hold them.
 
     Args:
         wanted: The images, named without a template.
@@ -159,7 +159,7 @@ _Writer = Callable[[Wanted], str]
 
 
 def _writer(target: Target, template: str | None, issues: Issues) -> _Writer | None:
-    """Find out how a target's files are named; None: not at all, and the reason is noted."""
+    """Choose how a target's files are named; None: not at all, and the reason is noted."""
     if template is not None:
         try:
             return _Templated(PromptTemplate(template), target, issues)

@@ -167,7 +167,7 @@ class _Differing:
 def tell_lookalikes(
     rows: Iterable[tuple[Row, str]], *, title: str | None, warnings: Issues, notes: Issues
 ) -> None:
-    """Say which rows differ in an option or attribute although their prompts are equal.
+    """Report which rows differ in an option or attribute although their prompts are equal.
 
     Args:
         rows: Every row with its prompt.

@@ -110,7 +110,7 @@ def check_parameters(values: Mapping[str, Any], limits: Limits) -> tuple[dict[st
 
 
 def seed_of(seed: int | SeedRule | None, sku: str) -> int | None:
-    """Give the seed that a request means for a product; None lets the fingerprint decide."""
+    """Return the seed that a request means for a product; None lets the fingerprint decide."""
     if seed is SeedRule.PER_SKU:
         return sku_seed(sku)
     return None if seed is SeedRule.DERIVED else seed
@@ -136,7 +136,7 @@ def _base(fields: Mapping[str, Any], limits: Limits, issues: Issues) -> dict[str
 def _check_schedule(
     values: Mapping[str, Any], limits: Limits, issues: Issues, line: int | None = None
 ) -> None:
-    """See whether the scheduler can take the steps, wherever each of them comes from."""
+    """Check whether the scheduler can take the steps, wherever each of them comes from."""
     reason = check_schedule(values.get("steps"), values.get("scheduler"), limits)
     if reason:
         issues.add(reason, line=line, column="steps")
@@ -188,7 +188,7 @@ class _RowReader:
         return fit
 
     def read(self, row: Row) -> dict[str, Any]:
-        """Give a row's values; what is wrong with them is noted."""
+        """Return a row's values; what is wrong with them is noted."""
         values = dict(self.base)
         for name, column in self.named.items():
             cell = row.fields[name] if name in row.fields else row.get(column)
@@ -244,7 +244,7 @@ def _warn_of_unused(sheet: Sheet, columns: Mapping[str, str], warnings: Issues) 
 
 
 def _made_of(columns: Mapping[str, str]) -> str:
-    """Say of which columns the prompts of a plain sheet without prompts are made."""
+    """Report of which columns the prompts of a plain sheet without prompts are made."""
     used = ", ".join(repr(columns[name]) for name in ("title", "type", *LOOK) if name in columns)
     return (
         f"The sheet has neither prompts nor a template: prompts are made of {used}. Send a "

@@ -59,7 +59,7 @@ EVALUATION = (
 
 
 def is_starter(manifest: Manifest) -> bool:
-    """Tell whether a bundle is of the starter's family, which its classifier can judge."""
+    """Check whether a bundle is of the starter's family, which its classifier can judge."""
     return STARTER in (manifest.family, manifest.name)
 
 

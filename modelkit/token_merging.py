@@ -69,7 +69,7 @@ def restore_tokens(unet: UNet2DConditionModel) -> UNet2DConditionModel:
 
 
 def smallest_sample(unet: UNet2DConditionModel, plan: TokenMergingPlan) -> int:
-    """Give the fewest latents per side with which every merging resolution has two tokens a side.
+    """Return the fewest latents per side with which every merging resolution has two tokens a side.
 
     A resolution of one token has no sources: OpenVINO 2026.4's CPU plugin computes rubbish in
     every later call of a graph that once saw tensors of no elements.

@@ -57,7 +57,7 @@ _DESCRIPTIONS = {"description", "short_description", "long_description", "body",
 
 
 def recognise(sheet: Sheet, hints: Hints) -> Sheet:
-    """Find out whose export a sheet is, unless the caller says it, and read it as such.
+    """Detect whose export a sheet is, unless the caller says it, and read it as such.
 
     Raises:
         InvalidSheetError: It is not what the caller says, or a column that was named is not there.
@@ -136,7 +136,7 @@ def _plain(sheet: Sheet, hints: Hints) -> Sheet:
 
 
 def _plain_fields(row: Row, named: Mapping[str, str], texts: Set[str]) -> Mapping[str, Any]:
-    """Give a plain row what the caller named, and its descriptions without markup."""
+    """Return the fields that the caller named for a plain row, descriptions without markup."""
     fields = {name: row.cells.get(column, "") for name, column in named.items()}
     fields |= {name: row.cells[name] for name in texts if name in row.cells}
     return {

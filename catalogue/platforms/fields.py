@@ -59,7 +59,7 @@ class Columns:
         self._names: dict[str, str] = {}
 
     def find(self, field_name: str, *usual: str) -> str | None:
-        """Give the column of a field: the caller's, else the first of its usual names."""
+        """Return the column of a field: the caller's, else the first of its usual names."""
         if field_name in self._named:
             return self.named(field_name)
         return self.usual(*usual)
@@ -69,7 +69,7 @@ class Columns:
         return self._named.get(field_name) or None
 
     def usual(self, *names: str) -> str | None:
-        """Give the first column that is there, of these canonical names."""
+        """Return the first column that is there, of these canonical names."""
         return next((self._written[name] for name in names if name in self._written), None)
 
     def translated(self, translate: Callable[[str], str | None]) -> "Columns":
@@ -96,7 +96,7 @@ class Columns:
         return sum(name in self._written for name in names)
 
     def beginning(self, *beginnings: str) -> str | None:
-        """Give the first column whose canonical name begins so."""
+        """Return the first column whose canonical name begins so."""
         found = (column for name, column in self._written.items() if name.startswith(beginnings))
         return next(found, None)
 
@@ -115,12 +115,12 @@ class Adapted:
 
 
 def text_of(value: Any) -> str:
-    """Give a cell as text on one line; nothing for an empty one."""
+    """Return a cell as text on one line; nothing for an empty one."""
     return "" if value is None else _SPACE.sub(" ", str(value)).strip()
 
 
 def kind_of(*categories: Any) -> str:
-    """Give what a product is by its categories: the last name of the longest path.
+    """Return what a product is by its categories: the last name of the longest path.
 
     `Sale` and `Home > Kitchen > Mugs` are `Mugs`. Names that say nothing are left out, numbers too.
     """
@@ -138,7 +138,7 @@ def several(value: Any) -> list[str]:
 
 
 def name_of(value: Any) -> str:
-    """Give a title or a type as text without markup."""
+    """Return a title or a type as text without markup."""
     return plain_name(text_of(value))
 
 
@@ -200,7 +200,7 @@ class Choices:
         return values[0]
 
     def notes(self) -> list[Issue]:
-        """Say of which rows only the first value is drawn."""
+        """Report of which rows only the first value is drawn."""
         return note(
             list(dict.fromkeys(self._lines)),
             "The product lists several values of an attribute; its image has the first of them",
@@ -244,7 +244,7 @@ def listed(columns: Mapping[str, str | None]) -> dict[str, str]:
 
 
 def note(lines: Sequence[int], one: str, several: str) -> list[Issue]:
-    """Say something about rows; nothing when there are none.
+    """Report something about rows; nothing when there are none.
 
     Args:
         lines: Of the file.

@@ -28,7 +28,7 @@ _STRUCTURED = re.compile(
 
 
 def matches(columns: Columns) -> bool:
-    """Tell whether these are a feed's columns."""
+    """Check whether these are a feed's columns."""
     usual = ("link", "image_link", "availability", "price", "gtin", "google_product_category",
              "product_type", "condition", "item_group_id")  # fmt: skip
     return not missing(columns) and columns.has(*usual) >= 2
@@ -52,7 +52,7 @@ def missing(columns: Columns) -> list[str]:
 
 
 def adapt(sheet: Sheet, columns: Columns) -> Adapted:
-    """Give every item its fields; variants are whole items in a feed, so nothing is filled."""
+    """Read every item's fields; variants are whole items in a feed, so nothing is filled."""
     category = columns.usual("google_product_category")
     found = {
         "sku": _identity(columns, sheet.rows),

@@ -116,7 +116,7 @@ _SHOPS = (
 
 
 def note_foreign(sheet: Sheet, columns: Mapping[str, str]) -> list[Issue]:
-    """Say whose export a plain sheet is, and what to name, where it lacks what makes images."""
+    """Report whose export a plain sheet is, and what to name, where it lacks what makes images."""
     if "prompt" in columns or "template" in columns:
         return []
     written = {name: one for one in reversed(sheet.columns) if (name := _fold(one))}

@@ -43,7 +43,7 @@ _NO_OPTION = "Default Title"
 
 
 def matches(columns: Columns) -> bool:
-    """Tell whether these are an export's columns."""
+    """Check whether these are an export's columns."""
     usual = ("variant_sku", "variant_price", "option1_name", "option1_value", "body_html",
              "product_image_url", "published_on_online_store")  # fmt: skip
     return not missing(columns) and columns.has(*usual) > 0
@@ -192,7 +192,7 @@ class _Reader:
         return has_image or not self._cell(row, self.price)
 
     def has_sku(self, row: Row) -> bool:
-        """Tell whether the shop gave the variant a SKU."""
+        """Check whether the shop gave the variant a SKU."""
         return bool(self._cell(row, self.sku))
 
     def is_sold(self, row: Row) -> bool:
@@ -208,7 +208,7 @@ class _Reader:
         return text_of(self._filled(row).product.get(self.gift_card or "")).lower() == "true"
 
     def read(self, row: Row) -> Row:
-        """Give a line its product's cells and its fields."""
+        """Read a line, with its product's cells, into fields."""
         filled = self._filled(row)
         options = self._options(filled)
         self._seen.add(self._key(row))

@@ -158,24 +158,24 @@ class _Reader:
         )
 
     def kinds(self, row: Row) -> set[str]:
-        """Give a line's types, such as `simple`, `variable` and `variation`."""
+        """Return a line's types, such as `simple`, `variable` and `variation`."""
         return {kind.strip().lower() for kind in text_of(row.get(self.kind)).split(",")}
 
     def has_variations(self, row: Row) -> bool:
-        """Tell whether other lines are variations of this one."""
+        """Check whether other lines are variations of this one."""
         return any(mark in self._varied for mark in self._marks(row))
 
     def has_sku(self, row: Row) -> bool:
-        """Tell whether the shop gave the product a SKU."""
+        """Check whether the shop gave the product a SKU."""
         return bool(text_of(row.cells.get(self.sku or "")))
 
     def is_published(self, row: Row) -> bool:
-        """Tell whether a product is to be seen in the shop: 1, not 0 (private) or -1 (draft)."""
+        """Check whether a product is to be seen in the shop: 1, not 0 (private) or -1 (draft)."""
         both = (row, self._product_of(row) or row)
         return all(text_of(one.cells.get(self.published or "")) not in ("0", "-1") for one in both)
 
     def read(self, row: Row) -> Row:
-        """Give a line its product's cells and its fields."""
+        """Read a line, with its product's cells, into fields."""
         product, is_variation = self._product_of(row), "variation" in self.kinds(row)
         shared, description = self._product(product or row)
         filled = Row(line=row.line, cells=row.cells, product=shared if product else {})
@@ -217,7 +217,7 @@ class _Reader:
         return name if folded(ending) in values or values.issuperset(said) else title
 
     def _product_of(self, row: Row) -> Row | None:
-        """Give the product that a line is a variation of."""
+        """Return the product that a line is a variation of."""
         if "variation" not in self.kinds(row):
             return None
         return self._products.get(text_of(row.cells.get(self.parent or "")))
@@ -231,14 +231,14 @@ class _Reader:
         return slug(parent or row.get(self.title), *(value for _, value in attributes))
 
     def _marks(self, row: Row) -> list[str]:
-        """Give what variations may call their product: its SKU, or `id:` and its id."""
+        """Return what variations may call their product: its SKU, or `id:` and its id."""
         sku, identity = (
             text_of(row.cells.get(column or "")) for column in (self.sku, self.identity)
         )
         return [mark for mark in (sku, identity and f"id:{identity}") if mark]
 
     def _product(self, row: Row) -> tuple[Mapping[str, Any], str]:
-        """Give what a product's variations share, made once."""
+        """Return what a product's variations share, made once."""
         known = self._read.get(row.line)
         if known is None:
             shared = {name: row.cells[name] for name in self._shared if row.cells.get(name)}

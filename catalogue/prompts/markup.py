@@ -25,7 +25,7 @@ def plain_text(html: str) -> str:
 
 
 def plain_name(html: str) -> str:
-    """Give a name, a title or a category as text: shops keep some escaped twice (`&amp;amp;`)."""
+    """Return a name, a title or a category as text: shops keep some escaped twice (`&amp;amp;`)."""
     return plain_text(plain_text(html)) if "&" in html or "<" in html else html
 
 

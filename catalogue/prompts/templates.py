@@ -197,7 +197,7 @@ class PromptTemplate:
 
 
 def variables(cells: Mapping[str, Any]) -> dict[str, Any]:
-    """Give what a template can name: each column folded and as it is, and `row`."""
+    """Return what a template can name: each column folded and as it is, and `row`."""
     shown = {name: _seen(value) for name, value in cells.items()}
     return {canonical(name): value for name, value in shown.items()} | shown | {"row": shown}
 
@@ -209,7 +209,7 @@ def _seen(value: Any) -> Any:
 
 
 def _look_at(node: nodes.Node, depth: int = 0) -> Iterator[nodes.Node]:
-    """Give a node and all in it, each found harmless."""
+    """Yield a node and all in it, each found harmless."""
     if depth > DEEPEST:
         raise TemplateProblemError(_TOO_DEEP)
     if not isinstance(node, _ALLOWED):

@@ -72,7 +72,7 @@ class Prompts:
                 self._reported_for_all = True
 
     def write(self, row: Row) -> str:
-        """Give a row's prompt; the empty text when something is wrong with it, and noted.
+        """Return a row's prompt; the empty text when something is wrong with it, and noted.
 
         Raises:
             InvalidSheetError: The templates take too long.
@@ -199,13 +199,13 @@ class Prompts:
 
 
 def cut_off_warning(cut: str, limit: int) -> str:
-    """Say what of a prompt the model will not see."""
+    """Report what of a prompt the model will not see."""
     shown = cut if len(cut) <= 80 else cut[:77] + "..."
     return f"The model reads {limit} tokens of the prompt; what follows is cut off: “{shown}”."
 
 
 def shortened_title(cut: str, limit: int) -> str:
-    """Say what of a title is not in its prompt."""
+    """Report what of a title is not in its prompt."""
     shown = cut if len(cut) <= 80 else cut[:77] + "..."
     return f"The title was shortened to what the model reads ({limit} tokens), without “{shown}”."
 

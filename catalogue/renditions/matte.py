@@ -266,7 +266,7 @@ def _deep_enough(grown: Mask, depth: Levels, other: Mask) -> Mask:
 
 
 def _without_small_parts(ground: Mask, shadow: Mask) -> tuple[Mask, Mask]:
-    """Give to the ground what is small beside the product and apart from it."""
+    """Count as ground what is small beside the product and apart from it."""
     parts = components(~ground)
     if not parts.count:
         return ground, shadow

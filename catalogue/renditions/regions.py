@@ -54,7 +54,7 @@ def _frame(shape: tuple[int, ...]) -> Mask:
 
 
 def _runs(free: Mask) -> Labels:
-    """Give each run of free pixels in a row a number, no two rows the same."""
+    """Return a number for each run of free pixels in a row, no two rows the same."""
     height, width = free.shape
     walls = np.cumsum(~free, axis=1, dtype=np.int32)
     return np.asarray(walls + (np.arange(height, dtype=np.int32) * (width + 1))[:, None])

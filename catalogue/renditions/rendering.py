@@ -38,11 +38,11 @@ class Framing:
 
     @property
     def scale(self) -> float:
-        """Give how many of its pixels one of the picture's becomes."""
+        """Return how many of its pixels one of the picture's becomes."""
         return self.size[0] / self.frame.width
 
     def shrunk(self, factor: float) -> "Framing":
-        """Give the same frame with smaller sides."""
+        """Return the same frame with smaller sides."""
         width, height = (max(1, math.floor(side * factor)) for side in self.size)
         return Framing(frame=self.frame, size=(width, height))
 

@@ -34,7 +34,7 @@ class Box:
 
     @property
     def longest(self) -> int:
-        """Give the longer side."""
+        """Return the longer side."""
         return max(self.right - self.left, self.bottom - self.top)
 
     def scaled(self, across: float, down: float) -> "Box":
@@ -136,7 +136,7 @@ def _before_a_room(pixels: Pixels, small: Pixels, *, white: bool) -> Scene:
 
 
 def _edge(values: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Give the two outermost pixels of each side, as one row."""
+    """Return the two outermost pixels of each side, as one row."""
     sides = (values[:2], values[-2:], values[:, :2], values[:, -2:])
     return np.concatenate([side.ravel() for side in sides])
 

@@ -79,7 +79,7 @@ class Decoded:
 
 
 def encoding_name(name: str) -> str | None:
-    """Give the name by which we call an encoding; None when it is not one that is read."""
+    """Return the name by which we call an encoding; None when it is not one that is read."""
     try:
         # Python does not know what the web calls it.
         name = "cp932" if name.strip().lower() == "windows-31j" else name
@@ -176,7 +176,7 @@ def _decode_named(content: bytes, encoding: str) -> Decoded:
 
 
 def _unmarked(content: bytes) -> str | None:
-    """Tell UTF-16 or UTF-32 without its mark: read so, a sheet has ends of lines and no rubbish."""
+    """Detect UTF-16 or UTF-32 without its mark: read so, a sheet has ends of lines, no rubbish."""
     if 0 not in content[:_LOOKED_AT]:
         return None
     found = {name: _readable(content, name) for name in _UNICODE}
@@ -287,7 +287,7 @@ def _mended(escaped: str, encoding: str, stray: int) -> Decoded:
 
 
 def _guessed(text: str, escaped: str, encoding: str, *, sure: bool) -> Decoded:
-    """Say in which encoding a text was read, and show where that can be seen."""
+    """Report in which encoding a text was read, and show where that can be seen."""
     first = _STRAY.search(escaped)
     byte = ord(first[0]) - 0xDC00 if first else 0
     start = _first_letter(text)

@@ -204,7 +204,7 @@ class _Items(ContentHandler):
             self._keep(name, " ".join(text.split()))
 
     def _is_content(self, name: tuple[str | None, str]) -> bool:
-        """Tell whether the innermost element is the text of one with other parts."""
+        """Check whether the innermost element is the text of one with other parts."""
         return (
             bool(self._item_depth)
             and len(self._open) == self._item_depth + 2
@@ -256,7 +256,7 @@ class _Cells:
         return self._lengths.get(name, 0)
 
     def join(self) -> dict[str, str]:
-        """Give one text by name, of those that say something."""
+        """Return one text by name, of those that say something."""
         return {name: SEVERAL.join(texts) for name, texts in self._texts.items()}
 
 

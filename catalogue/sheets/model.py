@@ -78,7 +78,7 @@ class Row:
     """Of which product this row is a variant, by whatever its variants share; empty: of none."""
 
     def get(self, column: str | None) -> Any:
-        """Give a cell, else that of the row's product, else None."""
+        """Return a cell, else that of the row's product, else None."""
         if column is None:
             return None
         cell = self.cells.get(column)
@@ -110,7 +110,7 @@ class Reading:
     """Rows that are no product of their own, such as further images."""
 
     def document(self) -> dict[str, Any]:
-        """Give it as JSON."""
+        """Return it as JSON."""
         return {**vars(self), "columns": dict(self.columns)}
 
 
@@ -194,7 +194,7 @@ class Room:
             )
 
     def check_json(self, text: str) -> None:
-        """Look how many values JSON has before any of them is made.
+        """Count how many values JSON has before any of them is made.
 
         Raises:
             InvalidSheetError: There are too many.

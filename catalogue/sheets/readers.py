@@ -90,7 +90,7 @@ def read_rows(values: Iterable[Any], hints: Hints | None = None, room: Room | No
 
 
 def check_encoding(name: str) -> str | None:
-    """Give the reason why an encoding is not read, or None."""
+    """Return the reason why an encoding is not read, or None."""
     if encoding_name(name):
         return None
     return f"{name!r} is not an encoding that is read; those are {', '.join(ENCODINGS)}."
@@ -110,7 +110,7 @@ def _is_xml(content: bytes, extension: str) -> bool:
 
 
 def _head(content: bytes) -> str:
-    """Give a file's beginning without marks, as far as it is ASCII."""
+    """Return a file's beginning without marks, as far as it is ASCII."""
     # Zero bytes dropped: UTF-16 looks like this.
     head = content[:_LOOKED_AT].replace(b"\x00", b"")
     return head.lstrip(codecs.BOM_UTF8 + b"\xff\xfe \t\r\n").decode("latin-1")

@@ -160,7 +160,7 @@ class _Lines:
         self._separators = 0
 
     def take_first(self) -> str:
-        """Give the record's first line without its end, and put back what follows it."""
+        """Return the record's first line without its end, and put back what follows it."""
         first, *others = self._taken
         self._again.extendleft(reversed(others))
         self._number -= len(others)
@@ -233,7 +233,7 @@ def find_layout(text: str, separator: str | None = None, named: Collection[str] 
 
 
 def fits(cells: Sequence[str], width: int, separator: str) -> bool:
-    """Tell whether a record has a header's columns.
+    """Check whether a record has a header's columns.
 
     Empty cells beyond them do no harm; tabs of empty cells at a line's end are often left out.
     """

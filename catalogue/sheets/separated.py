@@ -44,7 +44,7 @@ class Ragged:
         self.long: list[Record] = []
 
     def count(self, cells: Sequence[str]) -> None:
-        """Look at a row that fits."""
+        """Count a row that fits."""
         self._rows += 1
         if len(cells) >= self._width and not cells[self._width - 1]:
             filled = next((n for n in range(self._width, 0, -1) if cells[n - 1]), 0)
@@ -207,7 +207,7 @@ class _Reader:
         self._take_ragged()
 
     def warnings(self) -> Iterator[Issue]:
-        """Say what was mended."""
+        """Report what was mended."""
         if self._mended:
             yield _say_mended(self._mended)
         yield from note(

@@ -44,7 +44,7 @@ class Pair:
 
 
 def make_pairs(manifest: Manifest, count: int, *, seed: int = 0) -> list[Pair]:
-    """Give pairs of different similarity for each of `count` prompts of the bundle's own.
+    """Return pairs of different similarity for each of `count` prompts of the bundle's own.
 
     The starter draws held-out products, beside the same in other words, and others that differ in
     one attribute, in two, and in all of them. Other bundles draw their prompts beside shorter and

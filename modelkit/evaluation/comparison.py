@@ -82,7 +82,7 @@ IDENTICAL_DB = 100.0
 
 
 def likeness(one: Pixels, other: Pixels) -> float:
-    """Give the PSNR in dB, of which a mean can be taken."""
+    """Return the PSNR in dB, of which a mean can be taken."""
     return min(psnr(one, other), IDENTICAL_DB)
 
 

@@ -145,7 +145,7 @@ def _is_lossy(manifest: Manifest) -> bool:
 
 
 def _sketch(manifest: Manifest) -> Defaults:
-    """Say how the image is drawn: as by default, but small and short."""
+    """Return how the image is drawn: as by default, but small and short."""
     sizes = manifest.sizes
     side = -(-sizes.min // sizes.multiple_of) * sizes.multiple_of
     return manifest.defaults.model_copy(

@@ -72,7 +72,7 @@ class Trial:
             ) from error
 
     def embed(self, prompts: Sequence[str]) -> list[NDArray[np.float32]]:
-        """Give each prompt's embedding as the index compares it: cosines are dot products."""
+        """Return each prompt's embedding as the index compares it: cosines are dot products."""
         asked = [(self.engine.embed(prompt), self.end(prompt)) for prompt in prompts]
         return [pool(states.result(), place) for states, place in asked]
 

@@ -54,7 +54,7 @@ _PATTERNS = ("*.json", "*.txt", MODEL_FILE, MODEL_FILE.replace(".xml", ".bin"))
 
 
 def is_converted(folder: Path) -> bool:
-    """Tell whether a folder holds OpenVINO models instead of PyTorch weights."""
+    """Check whether a folder holds OpenVINO models instead of PyTorch weights."""
     return (folder / "unet" / MODEL_FILE).is_file()
 
 
@@ -148,7 +148,7 @@ def _read(path: Path) -> ov.Model:
 
 
 def _check_unet(model: ov.Model, folder: Path) -> str:
-    """See whether sizes are open; give the precision of most weights."""
+    """Check that sizes are open; return the precision of most weights."""
     batch, _, height, width = model.input("sample").get_partial_shape()
     if not (batch.is_dynamic and height.is_dynamic and width.is_dynamic):
         raise BundleError(
@@ -169,7 +169,7 @@ def _models(folder: Path) -> list[Path]:
 
 
 def _require_disk(files: Sequence[Path], folder: Path) -> None:
-    """See whether those that have to be copied have room; a link takes none."""
+    """Check whether those that have to be copied have room; a link takes none."""
     copied = [file for file in files if not _links(file, folder)]
     if copied:
         require_disk(folder, sum(file.stat().st_size for file in copied), "copy the models")

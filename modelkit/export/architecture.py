@@ -124,7 +124,7 @@ _PLAIN = (
 
 
 def check_architecture(folder: Path) -> None:
-    """See whether the folder's model_index.json names a pipeline that packshot knows.
+    """Check whether the folder's model_index.json names a pipeline that packshot knows.
 
     Raises:
         BundleError: It is another kind of model, or the file cannot be read.
@@ -148,7 +148,7 @@ def check_architecture(folder: Path) -> None:
 
 
 def check_parts(folder: Path) -> dict[str, Weights]:
-    """See whether a folder in diffusers' layout is complete and its parts fit together.
+    """Check whether a folder in diffusers' layout is complete and its parts fit together.
 
     Returns:
         The weights of each part that has some.
@@ -167,7 +167,7 @@ def check_parts(folder: Path) -> dict[str, Weights]:
 
 
 def check_tokenizer(folder: Path) -> None:
-    """See whether a tokenizer is complete, in its new form or the old one.
+    """Check whether a tokenizer is complete, in its new form or the old one.
 
     Raises:
         BundleError: It is not.

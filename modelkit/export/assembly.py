@@ -117,7 +117,7 @@ def _quantise_decoder(
 
 
 def _note(part: str, workshop: Workshop) -> Path:
-    """Give the file that says how a part was quantised, should the work be interrupted after it."""
+    """Return the file that says how a part was quantised, for work that is interrupted after it."""
     return workshop.scratch / f"{part}.json"
 
 

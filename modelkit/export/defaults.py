@@ -108,7 +108,7 @@ def _is_consistency_model(files: _Files) -> bool:
 
 
 def _is_turbo(files: _Files) -> bool:
-    """Tell a schedule of adversarial distillation (SD-Turbo, SDXL-Lightning) from others.
+    """Check for a schedule of adversarial distillation (SD-Turbo, SDXL-Lightning).
 
     A trailing schedule is also that of models with no signal left at its first step, which predict
     velocity and draw in many steps.

@@ -76,7 +76,7 @@ def describe(
 
 
 def resized(known: Profile | Manifest, size: Size | None) -> Defaults:
-    """Give the defaults of a model, with another size if one is given.
+    """Return the defaults of a model, with another size if one is given.
 
     Raises:
         BundleError: The model cannot do that size.
@@ -172,7 +172,7 @@ class Order:
         return "int8" if self.precision == "int8-qat" else self.precision
 
     def options(self) -> dict[str, Any]:
-        """Give whatever decides the models besides their source, for the bundle's revision."""
+        """Return whatever decides the models besides their source, for the bundle's revision."""
         options = {
             "format": FORMAT,
             "conversion": CONVERSION,
@@ -246,7 +246,7 @@ def take_order(
 
 
 def check(order: Order, target: Path, size: Size | None) -> None:
-    """Find out before anything is made whether it can be made.
+    """Check before anything is made whether it can be made.
 
     Raises:
         BundleError: The source is not complete, cannot do the size, the default scheduler and its

@@ -50,7 +50,7 @@ def require_disk(folder: Path, needed: int, purpose: str) -> None:
 
 
 def free_memory() -> int:
-    """Give the bytes of memory that this process may still use, in a container or not."""
+    """Return the bytes of memory that this process may still use, in a container or not."""
     free = int(psutil.virtual_memory().available)
     try:
         limit = int((_CGROUP / "memory.max").read_text())
@@ -61,7 +61,7 @@ def free_memory() -> int:
 
 
 def _page_cache() -> int:
-    """Give the bytes that a container keeps of files: they make room when they must."""
+    """Return the bytes that a container keeps of files: they make room when they must."""
     for line in (_CGROUP / "memory.stat").read_text().splitlines():
         name, _, value = line.partition(" ")
         if name == "inactive_file":
@@ -70,7 +70,7 @@ def _page_cache() -> int:
 
 
 def free_disk(folder: Path) -> int:
-    """Give the free bytes where a folder is, or will be made."""
+    """Return the free bytes where a folder is, or will be made."""
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
     return int(psutil.disk_usage(str(folder)).free)

@@ -175,7 +175,7 @@ _WEIGHTS = ("*.bin", "*.safetensors")
 
 
 def revision_of(order: str, bundle: Path, measured: Iterable[Record]) -> str:
-    """Give what identifies a bundle: the order, and what measurements made of it.
+    """Return what identifies a bundle: the order, and what measurements made of it.
 
     Most bundles follow from their order. What is chosen or scaled by measuring may come out
     differently on another machine; then its weights tell, and images are not taken for each

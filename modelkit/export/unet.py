@@ -55,7 +55,7 @@ def deep_point(unet: UNet2DConditionModel, branch: int) -> Points:
 
 
 def _before(unet: UNet2DConditionModel, block: int, layer: int) -> nn.Module:
-    """Give the module whose output enters a layer of an up block."""
+    """Return the module whose output enters a layer of an up block."""
     if layer == 0:
         return unet.mid_block if block == 0 else unet.up_blocks[block - 1]
     up_block = unet.up_blocks[block]
@@ -84,7 +84,7 @@ def transformer_points(unet: UNet2DConditionModel) -> Points:
 
 
 def wanted_features(order: CachingOrder) -> Callable[[UNet2DConditionModel], Points]:
-    """Say which of a UNet's modules give the features that an order needs."""
+    """Return which of a UNet's modules give the features that an order needs."""
     if isinstance(order, DeepCacheOrder):
         return partial(deep_point, branch=order.branch)
     return transformer_points
@@ -92,7 +92,7 @@ def wanted_features(order: CachingOrder) -> Callable[[UNet2DConditionModel], Poi
 
 @contextmanager
 def observed(points: Mapping[str, nn.Module]) -> Iterator[dict[str, Tensor]]:
-    """Give a mapping that holds what the modules gave at their last call, for the while."""
+    """Yield a mapping that holds what the modules gave at their last call, for the while."""
     seen: dict[str, Tensor] = {}
 
     def remember(name: str) -> Any:
@@ -142,7 +142,7 @@ def convert_unet(
 
 
 def check_plan(folder: Path, plan: TokenMergingPlan, *, smallest: int) -> None:
-    """See whether a plan fits a UNet, without its weights.
+    """Check whether a plan fits a UNet, without its weights.
 
     Args:
         folder: A source's `unet` folder.
@@ -165,7 +165,7 @@ def check_plan(folder: Path, plan: TokenMergingPlan, *, smallest: int) -> None:
 
 
 def check_features(folder: Path, features: Features) -> None:
-    """See whether a UNet has some features, without its weights.
+    """Check whether a UNet has some features, without its weights.
 
     Args:
         folder: A source's `unet` folder.

@@ -96,7 +96,7 @@ class Changes:
             self._before[name] = now.copy()
 
     def curves(self) -> dict[str, tuple[float, ...]]:
-        """Give the mean changes, added up from the first call to each one."""
+        """Return the mean changes, added up from the first call to each one."""
         return {
             name: tuple(round(float(total), 6) for total in np.cumsum(sums) / self._pictures)
             for name, sums in self._sums.items()
@@ -146,7 +146,7 @@ class Alignment:
                 self._held[name, call] = channels
 
     def tensors(self) -> dict[str, npt.NDArray[np.float32]]:
-        """Give `NAME.scale` and `NAME.shift` of each feature, (calls, channels) float32."""
+        """Return `NAME.scale` and `NAME.shift` of each feature, (calls, channels) float32."""
         found: dict[str, npt.NDArray[np.float32]] = {}
         for name in self._taken:
             shape = (len(self._sources), self._channels[name])
@@ -159,7 +159,7 @@ class Alignment:
 
 
 def _by_channel(feature: Feature) -> npt.NDArray[np.float64]:
-    """Give (channels, values) of all rows and places."""
+    """Return (channels, values) of all rows and places."""
     axis = 1 if feature.ndim == 4 else feature.ndim - 1
     return np.moveaxis(feature, axis, 0).reshape(feature.shape[axis], -1).astype(np.float64)
 

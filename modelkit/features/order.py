@@ -30,7 +30,7 @@ CachingOrder = DeepCacheOrder | BlockCacheOrder
 
 
 def check_caching(order: CachingOrder, source: Path, defaults: Defaults) -> None:
-    """See whether keeping features suits a model.
+    """Check whether keeping features suits a model.
 
     Args:
         order: What is asked for.

@@ -155,7 +155,7 @@ def make_variants(
 
 
 def default_shapes(model: ov.Model, source: Path, profile: Profile) -> dict[str, list[int]]:
-    """Give the inputs' shapes of one row of the model's default size."""
+    """Return the inputs' shapes of one row of the model's default size."""
     pixels = scale_factor(read_vae(source / "vae"))
     sample = model.input("sample").get_partial_shape()
     states = model.input("encoder_hidden_states").get_partial_shape()

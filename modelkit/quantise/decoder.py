@@ -69,7 +69,7 @@ def _kept(decoder: ov.Model) -> tuple[str, ...]:
 
 
 def _calls(latents: Sequence[Latents], config: dict[str, Any]) -> list[Call]:
-    """Give the decoder's inputs, each another part of its picture where that is large."""
+    """Return the decoder's inputs, each another part of its picture where that is large."""
     side = CALIBRATED_PIXELS // scale_factor(config)
     scale = float(config["scaling_factor"])
     return [

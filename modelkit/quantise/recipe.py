@@ -48,7 +48,7 @@ class Recipe:
         return calls if self.smooth_quant_alpha is None else 2 * calls
 
     def describe(self) -> str:
-        """Say it in a few words."""
+        """Describe it in a few words."""
         alpha = "off" if self.smooth_quant_alpha is None else f"{self.smooth_quant_alpha:g}"
         return f"SmoothQuant {alpha}, bias correction {self.bias_correction}"
 

@@ -50,7 +50,7 @@ def choose_device(name: str, *, mixed: bool | None = None) -> Device:
 
 
 def _has_bf16(device: str) -> bool:
-    """Tell whether BF16 is computed by the silicon; emulated it is slower than FP32."""
+    """Check whether BF16 is computed by the silicon; emulated it is slower than FP32."""
     if device == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     capabilities = torch.cpu.get_capabilities()

@@ -205,7 +205,7 @@ def _rows(number: int, batch: int, count: int, seed: int) -> list[int]:
 
 
 def _at_size(profile: Profile, options: FineTuning) -> Profile:
-    """Say at which size the tuned model draws.
+    """Set the size at which the tuned model draws.
 
     Raises:
         BundleError: The model cannot do that size.

@@ -122,7 +122,7 @@ def load_text_encoder(folder: Path) -> TextEncoder:
 def predict(
     unet: nn.Module, sample: torch.Tensor, timestep: torch.Tensor, states: torch.Tensor
 ) -> torch.Tensor:
-    """Let a UNet predict noise, velocity or latents, whatever it was trained to.
+    """Predict noise, velocity or latents, whatever a UNet was trained to.
 
     Args:
         unet: A `UNet2DConditionModel`, with quantisers in it or not.

@@ -109,7 +109,7 @@ def train_quantised(
 
 
 def _make_trainable(student: UNet2DConditionModel) -> None:
-    """Let weights and ranges learn; numbers of bits and signs are no numbers to learn."""
+    """Make weights and ranges trainable; numbers of bits and signs are no numbers to learn."""
     for parameter in student.parameters():
         parameter.requires_grad_(parameter.is_floating_point())
 

@@ -101,7 +101,7 @@ def _without_attention(config: Config, stage: int) -> Config:
 
 
 def _origin(name: str, depth: int) -> str:
-    """Say which weight of the deep UNet a weight of the shallow one was.
+    """Return which weight of the deep UNet a weight of the shallow one was.
 
     Stages of `depth` layers on the way down keep the first; on the way up, where there is one
     more, the first and the last, whose inputs have the widths that are still there.

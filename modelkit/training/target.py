@@ -53,7 +53,7 @@ def _goes_along(relative: Path) -> bool:
 
 
 def _dtype(folder: Path) -> torch.dtype:
-    """Tell how a part's weights are stored, by the first of them."""
+    """Return how a part's weights are stored, by the first of them."""
     for path in sorted(folder.glob("*.safetensors")):
         with safe_open(path, framework="pt") as file:
             stored = {file.get_slice(name).get_dtype() for name in list(file.keys())[:1]}
@@ -116,7 +116,7 @@ class Target:
         )
 
     def publish(self, write: Callable[[Path], None]) -> None:
-        """Let `write` fill a folder, rename it to `out`, and remove the working folder."""
+        """Have `write` fill a folder, rename it to `out`, and remove the working folder."""
         aside = Path(tempfile.mkdtemp(prefix=f".{self.out.name}-", dir=self.work.parent))
         # mkdtemp's 0700 would keep others out.
         aside.chmod(0o755)

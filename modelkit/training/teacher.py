@@ -72,7 +72,7 @@ class Trajectories:
         device: str,
         seed: int,
     ) -> None:
-        """Say what to denoise.
+        """Set up what to denoise.
 
         Args:
             teacher: A UNet.
@@ -108,7 +108,7 @@ class Trajectories:
 
     @torch.no_grad()
     def _call(self) -> Call:
-        """Let the teacher predict for all slots, and take their next steps."""
+        """Predict with the teacher for all slots, and take their next steps."""
         now, after = (
             torch.tensor([steps[0][end] for steps in self._left], device=self._device)
             for end in (0, 1)

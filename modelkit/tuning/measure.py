@@ -74,7 +74,7 @@ class Bench:
         return self._unet
 
     def _in_all_streams(self, call: Callable[[], None], streams: int) -> list[list[float]]:
-        """Give the seconds of each call of each stream."""
+        """Return the seconds of each call of each stream."""
         found: list[list[float]] = [[] for _ in range(streams)]
         failures: list[BaseException] = []
         start = threading.Barrier(streams)

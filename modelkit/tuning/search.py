@@ -35,7 +35,7 @@ class Candidate:
         return f"streams {self.streams}, rows {self.rows}{threads}{shape}"
 
     def plan(self, *, calls: int, size: tuple[int, int]) -> Plan:
-        """Say it to the engine.
+        """Return it as the engine's plan.
 
         Args:
             calls: UNet rows of an image: 2 with guidance, else 1.
@@ -51,7 +51,7 @@ class Candidate:
 
 
 def candidates(cores: int) -> Sequence[Candidate]:
-    """Give streams × rows for so many cores, those that share a compiled model side by side."""
+    """Return streams × rows for so many cores, those that share a compiled model side by side."""
     streams = {2**power for power in range(cores.bit_length()) if 2**power <= cores} | {cores}
     return [
         Candidate(streams=count, threads=0, rows=rows) for count in sorted(streams) for rows in ROWS
@@ -59,7 +59,7 @@ def candidates(cores: int) -> Sequence[Candidate]:
 
 
 def with_threads(better: Sequence[Candidate], *, cores: int, logical: int) -> Sequence[Candidate]:
-    """Give other numbers of threads for those that do well with OpenVINO's choice.
+    """Return other numbers of threads for those that do well with OpenVINO's choice.
 
     Half of the cores (what the memory keeps up with, on some machines), all, and every hardware
     thread. How many are best depends on the streams and hardly on the rows, so only the best of
@@ -81,7 +81,7 @@ def with_threads(better: Sequence[Candidate], *, cores: int, logical: int) -> Se
 
 
 def with_fixed_shapes(better: Sequence[Candidate]) -> Sequence[Candidate]:
-    """Give those that do well once more, with a fixed shape beside the model for any."""
+    """Return those that do well once more, with a fixed shape beside the model for any."""
     return [replace(one, fixed=True) for one in better]
 
 

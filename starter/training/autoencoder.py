@@ -138,7 +138,7 @@ def reconstruction_psnr(autoencoder: AutoencoderKL, pictures: Pictures) -> float
 
 @torch.no_grad()
 def standardise(autoencoder: AutoencoderKL, latents: torch.Tensor) -> None:
-    """Give the latents zero mean, unit variance and uncorrelated channels, changing no picture.
+    """Bring latents to zero mean, unit variance and uncorrelated channels; no picture changes.
 
     The change of basis goes into the 1x1 convolutions on both sides of the latents. Without it
     three channels are nearly the same brightness, and the little that sets a colour apart is lost

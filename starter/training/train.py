@@ -95,7 +95,7 @@ class Trainer:
         )  # fmt: skip
 
     def text(self, minutes: float) -> None:
-        """Give the text encoder its head start; leaves text.pt."""
+        """Train the text encoder's head start; leaves text.pt."""
         train_text_encoder(self.trained, self.folder, minutes=minutes, resume=self.resume)
 
     def unet(self, minutes: float) -> None:
