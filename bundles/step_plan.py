@@ -118,7 +118,7 @@ def _stretched(curve: Sequence[float], calls: int) -> list[float]:
 
 
 def sources(caching: DeepCache | BlockCache, plan: StepPlan) -> list[dict[str, int]]:
-    """Return, for each call of a plan, the call at which each feature that it takes was computed."""
+    """Return, for each call of a plan, the call that computed each feature which it takes."""
     computed_at: dict[str, int] = {}
     found = []
     for call, place in enumerate(plan):

@@ -1,6 +1,6 @@
 """What is wrong with a sheet: every place at once, each named by line and column."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -40,11 +40,12 @@ class Issues:
         if len(self._kept) < self.shown:
             self._kept.append(Issue(line=line, column=column, message=message))
 
-    def extend(self, others: "Issues") -> None:
-        """Note what another list has."""
+    def extend(self, others: "Issues | Iterable[Issue]") -> None:
+        """Note others, with those that another list has only counted."""
         for issue in others:
             self.add(issue.message, line=issue.line, column=issue.column)
-        self.count += others.left_out
+        if isinstance(others, Issues):
+            self.count += others.left_out
 
     @property
     def left_out(self) -> int:

@@ -87,23 +87,24 @@ _IMAGE_ADDRESS = re.compile(rf"{_ADDRESS.pattern}?{_EXTENSION}(?![\w.-])", re.IG
 _IMAGE_FILE = re.compile(rf"[^<>]+{_EXTENSION}\s*", re.IGNORECASE)
 
 
-def note_photographs(sheet: Sheet) -> Issue | None:
-    """Return the sentence that says which columns hold photographs; None: none does."""
+def note_photographs(sheet: Sheet) -> list[Issue]:
+    """Report which columns hold photographs; nothing where none does."""
     columns = [column for column in sheet.columns if _may_hold(column, sheet.rows)]
     # Those named like photographs that turn out to hold something else, such as a position.
     found = {column: count for column in columns if (count := _count(column, sheet.rows))}
     if not found:
-        return None
+        return []
     rows = sum(any(_holds(column, row) for column in found) for row in sheet.rows)
     shown = [repr(column) for column in list(found)[:SHOWN_COLUMNS]]
     if len(found) > SHOWN_COLUMNS:
         shown.append(f"{len(found) - SHOWN_COLUMNS} more")
-    return Issue(
-        line=1 if sheet.fixed_columns else None,
-        column=next(iter(found)),
-        message="packshot does not use photographs yet: images are generated from text. "
-        f"{'1 row has one' if rows == 1 else f'{rows:,} rows have one'}, in {_joined(shown)}.",
+    message = (
+        "packshot does not use photographs yet: images are generated from text. "
+        f"{'1 row has one' if rows == 1 else f'{rows:,} rows have one'}, in {_joined(shown)}."
     )
+    return [
+        Issue(line=1 if sheet.fixed_columns else None, column=next(iter(found)), message=message)
+    ]
 
 
 def _may_hold(column: str, rows: Sequence[Row]) -> bool:
@@ -186,10 +187,10 @@ def tell_lookalikes(
             visible = {
                 name: values for name, values in differing.items() if _is_visible(name, values)
             }
-            if not differing and title:
-                titles = {folded(text): text for row in alike if (text := text_of(row.get(title)))}
-                differing = {title: list(titles.values())} if len(titles) > 1 else {}
-            _gather(shown if visible else hidden, visible or differing, prompt, alike)
+            if visible:
+                _gather(shown, visible, prompt, alike)
+            else:
+                _gather(hidden, differing or _differing_titles(alike, title), prompt, alike)
     for found in shown.values():
         warnings.add(_warning(found))
     for found in hidden.values():
@@ -224,6 +225,11 @@ def _differing(rows: Sequence[Row]) -> dict[str, Sequence[str]]:
             written.setdefault(key, name)
             values[key].setdefault(folded(value), value)
     return {written[key]: list(found.values()) for key, found in values.items() if len(found) > 1}
+
+
+def _differing_titles(rows: Sequence[Row], title: str | None) -> dict[str, Sequence[str]]:
+    titles = {folded(text): text for row in rows if title and (text := text_of(row.get(title)))}
+    return {title: list(titles.values())} if title and len(titles) > 1 else {}
 
 
 def _attributes(row: Row) -> Iterator[tuple[str, str]]:

@@ -63,11 +63,9 @@ def examine(
     _check_columns(sheet, columns, template, issues)
     prompts = Prompts(sheet, template=template, issues=issues)
     concerns_all = issues.count > before
-    for warning in sheet.warnings:
-        warnings.add(warning.message, line=warning.line, column=warning.column)
+    warnings.extend(sheet.warnings)
     _warn_of_unused(sheet, columns, warnings)
-    if photographs := note_photographs(sheet):
-        warnings.add(photographs.message, line=photographs.line, column=photographs.column)
+    warnings.extend(note_photographs(sheet))
 
     reader = _RowReader(base, columns, limits, issues)
     rows = _read(sheet.rows, reader, prompts, issues)
@@ -77,28 +75,14 @@ def examine(
     if not template and sheet.reading.source is Source.PLAIN and sheet.reading.template:
         notes.add(_made_of(columns))
     rows, remarks = _fit(rows, prompts, tokens, warnings=warnings, notes=notes)
-    tell_lookalikes(
-        ((row, prompt) for row, _, prompt in rows),
-        title=columns.get("title"),
-        warnings=warnings,
-        notes=notes,
-    )
-    _warn_of_unnamed(prompts.unnamed, warnings)
-    for issue in find_destroyed(
-        ((row.line, values["sku"]) for row, values, _ in rows), columns.get("sku", "sku")
-    ):
-        warnings.add(issue.message, line=issue.line, column=issue.column)
-    order = Order(
-        columns=sheet.columns,
-        wanted=[
-            wanted
-            for (row, values, prompt), remark in zip(rows, remarks, strict=True)
-            for wanted in _expand(row, values | {"reads": limits.reads}, prompt, remark)
-        ],
-        warnings=_listed(warnings),
-        notes=_listed(notes),
-    )
-    return order, issues
+    _remark(rows, prompts, warnings=warnings, notes=notes)
+    wanted = [
+        one
+        for (row, values, prompt), remark in zip(rows, remarks, strict=True)
+        for one in _expand(row, values | {"reads": limits.reads}, prompt, remark)
+    ]
+    listed, told = _listed(warnings), _listed(notes)
+    return Order(columns=sheet.columns, wanted=wanted, warnings=listed, notes=told), issues
 
 
 def check_parameters(values: Mapping[str, Any], limits: Limits) -> tuple[dict[str, Any], Issues]:
@@ -252,13 +236,24 @@ def _made_of(columns: Mapping[str, str]) -> str:
     )
 
 
-def _warn_of_unnamed(lines: Sequence[int], warnings: Issues) -> None:
-    for one in note(
-        lines,
-        "The title names no product, and its prompt is made of it: give the row a prompt",
-        "{number} titles name no product, and prompts are made of them: give the rows prompts",
-    ):
-        warnings.add(one.message, line=one.line)
+def _remark(rows: Sequence[_Read], prompts: Prompts, *, warnings: Issues, notes: Issues) -> None:
+    """Report what looks wrong with good rows as a whole."""
+    columns = prompts.columns
+    tell_lookalikes(
+        ((row, prompt) for row, _, prompt in rows),
+        title=columns.get("title"),
+        warnings=warnings,
+        notes=notes,
+    )
+    warnings.extend(
+        note(
+            prompts.unnamed,
+            "The title names no product, and its prompt is made of it: give the row a prompt",
+            "{number} titles name no product, and prompts are made of them: give the rows prompts",
+        )
+    )
+    skus = ((row.line, values["sku"]) for row, values, _ in rows)
+    warnings.extend(find_destroyed(skus, columns.get("sku", "sku")))
 
 
 def _fit(
@@ -297,12 +292,13 @@ def _fit(
             prompt = shorter[0] if shorter else prompt  # noqa: PLW2901
         good.append((row, values, prompt))
         remarks.append(remark)
-    for one in note(
-        shortened,
-        f"The title was shortened: the model reads {tokens.limit} tokens of a prompt",
-        f"{{number}} titles were shortened: the model reads {tokens.limit} tokens of a prompt",
-    ):
-        notes.add(one.message, line=one.line)
+    notes.extend(
+        note(
+            shortened,
+            f"The title was shortened: the model reads {tokens.limit} tokens of a prompt",
+            f"{{number}} titles were shortened: the model reads {tokens.limit} tokens of a prompt",
+        )
+    )
     return good, remarks
 
 

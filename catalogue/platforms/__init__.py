@@ -77,8 +77,8 @@ def recognise(sheet: Sheet, hints: Hints) -> Sheet:
         )
     adapted: Adapted = platform.adapt(sheet, columns)
     issues = Issues()
-    for found in (sheet.issues, adapted.issues):
-        issues.extend(found)
+    issues.extend(sheet.issues)
+    issues.extend(adapted.issues)
     if not adapted.rows:
         issues.raise_if_any()
         refuse("The sheet has no product: every row of it was skipped.")
@@ -116,16 +116,11 @@ def _plain(sheet: Sheet, hints: Hints) -> Sheet:
     columns, taken = drop_measures(
         sheet, find_columns(sheet.columns) | dict(hints.columns), hints.columns
     )
-    named = {name: column for name, column in hints.columns.items() if column and name not in KNOWN}
-    texts = {column for column in sheet.columns if canonical(column) in _DESCRIPTIONS}
-    rows = sheet.rows
-    if named or texts:
-        rows = [replace(row, fields=_plain_fields(row, named, texts)) for row in rows]
     foreign = () if hints.source else note_foreign(sheet, columns)
     titled = {} if foreign else titled_columns(sheet.columns, columns)
     return replace(
         sheet,
-        rows=rows,
+        rows=_with_fields(sheet, hints),
         warnings=(*sheet.warnings, *taken, *foreign),
         reading=replace(
             sheet.reading,
@@ -133,6 +128,14 @@ def _plain(sheet: Sheet, hints: Hints) -> Sheet:
             template=TEMPLATE if titled else None,
         ),
     )
+
+
+def _with_fields(sheet: Sheet, hints: Hints) -> Sequence[Row]:
+    named = {name: column for name, column in hints.columns.items() if column and name not in KNOWN}
+    texts = {column for column in sheet.columns if canonical(column) in _DESCRIPTIONS}
+    if not named and not texts:
+        return sheet.rows
+    return [replace(row, fields=_plain_fields(row, named, texts)) for row in sheet.rows]
 
 
 def _plain_fields(row: Row, named: Mapping[str, str], texts: Set[str]) -> Mapping[str, Any]:

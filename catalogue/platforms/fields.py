@@ -72,6 +72,15 @@ class Columns:
         """Return the first column that is there, of these canonical names."""
         return next((self._written[name] for name in names if name in self._written), None)
 
+    def pairs(self, names: Iterable[tuple[str, Sequence[str]]]) -> list[tuple[str, str]]:
+        """Return the columns of options' names and values that are both there.
+
+        Args:
+            names: Canonical: of a name, and of its value.
+        """
+        found = ((self.usual(name), self.usual(*values)) for name, values in names)
+        return [(name, value) for name, value in found if name and value]
+
     def translated(self, translate: Callable[[str], str | None]) -> "Columns":
         """Return these columns, found by further names too.
 

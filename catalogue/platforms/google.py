@@ -54,43 +54,43 @@ def missing(columns: Columns) -> list[str]:
 def adapt(sheet: Sheet, columns: Columns) -> Adapted:
     """Read every item's fields; variants are whole items in a feed, so nothing is filled."""
     category = columns.usual("google_product_category")
-    found = {
-        "sku": _identity(columns, sheet.rows),
-        "title": columns.find("title", "title", "structured_title"),
-        "type": columns.find("type", "product_type"),
-        "description": columns.find("description", "description", "structured_description"),
-        "brand": columns.find("brand", "brand"),
-        **{name: columns.find(name, name) for name in APPEARANCE},
-    }
+    found = _fields(columns, sheet.rows)
     item_group = columns.usual("item_group_id")
     attributes = [column for name in APPEARANCE if (column := found[name])]
-    title = columns.usual("structured_title")
-    description = columns.usual("structured_description")
+    # Where the usual column of a text is empty, its structured one may not be.
+    title, description = map(columns.usual, ("structured_title", "structured_description"))
 
     def read(row: Row) -> Row:
-        fields = {name: text_of(row.get(column)) for name, column in found.items()}
+        texts = {name: text_of(row.get(column)) for name, column in found.items()}
+        texts["title"] = name_of(_unmarked(texts["title"] or row.get(title)))
+        texts["type"] = kind_of(*several(texts["type"])) or kind_of(row.get(category))
+        texts["description"] = plain_text(_unmarked(texts["description"] or row.get(description)))
         return Row(
             line=row.line,
             cells=row.cells,
             product=row.product,
             group=text_of(row.get(item_group)),
-            options={one: text_of(row.get(one)) for one in attributes if row.get(one)},
-            fields=complete(
-                **fields
-                | {
-                    "title": name_of(_unmarked(fields["title"] or row.get(title))),
-                    "type": kind_of(*several(fields["type"])) or kind_of(row.get(category)),
-                    "description": plain_text(
-                        _unmarked(fields["description"] or row.get(description))
-                    ),
-                }
-            ),
+            options={one: text for one in attributes if (text := text_of(row.get(one)))},
+            fields=complete(**texts),
         )
 
     return Adapted(
         rows=[read(row) for row in sheet.rows],
         columns=listed(found | {"type": found["type"] or category}),
     )
+
+
+def _fields(columns: Columns, rows: Sequence[Row]) -> dict[str, str | None]:
+    """Find the column of each field."""
+    find = columns.find
+    return {
+        "sku": _identity(columns, rows),
+        "title": find("title", "title", "structured_title"),
+        "type": find("type", "product_type"),
+        "description": find("description", "description", "structured_description"),
+        "brand": find("brand", "brand"),
+        **{name: find(name, name) for name in APPEARANCE},
+    }
 
 
 def _identity(columns: Columns, rows: Sequence[Row]) -> str | None:

@@ -5,13 +5,13 @@ taken for an image's; what may be meant either way is taken, and said.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from catalogue.issues import Issue
 from catalogue.mapping import is_given, read_number
 from catalogue.names import canonical
-from catalogue.sheets.model import Sheet, Source
+from catalogue.sheets.model import Row, Sheet, Source
 
 _SIZES = ("width", "height")
 _MEASURES = frozenset({
@@ -56,23 +56,37 @@ def drop_measures(
         The columns that are left, and what is to be said of them.
     """
     left = {name: column for name, column in columns.items() if column}
-    found = [name for name in _SIZES if name in left and name not in named]
-    others = {canonical(column) for column in sheet.columns if column not in left.values()}
     issues = []
-    if found and (_are_beside(others) or not _are_pixels(sheet, [left[one] for one in found])):
-        issues.append(_say_dropped(sheet, [left[name] for name in found]))
-        left = {name: column for name, column in left.items() if name not in found}
-    is_shops = sheet.reading.source is not Source.PLAIN or bool(others & _OF_SHOPS)
+    if sizes := _sizes_of_product(sheet, left, named):
+        issues.append(_say_dropped(sheet, [left[name] for name in sizes]))
+        left = {name: column for name, column in left.items() if name not in sizes}
+    issues += [_say_taken(sheet, name, left[name]) for name in _doubtful(sheet, left, named)]
+    return left, issues
+
+
+def _sizes_of_product(
+    sheet: Sheet, left: Mapping[str, str], named: Mapping[str, str]
+) -> Sequence[str]:
+    """Return which of width and height are a product's, of those that the caller has not named."""
+    found = [name for name in _SIZES if name in left and name not in named]
+    if found and _are_beside(_others(sheet, left)):
+        return found
+    return [] if _are_pixels(sheet, [left[name] for name in found]) else found
+
+
+def _doubtful(sheet: Sheet, left: Mapping[str, str], named: Mapping[str, str]) -> Iterator[str]:
+    """Yield what is taken for a parameter and may be the product's."""
+    is_shops = sheet.reading.source is not Source.PLAIN or bool(_others(sheet, left) & _OF_SHOPS)
     # Beside our own names of these, whatever else is in the sheet.
     is_ours = all(left.get(name) == name for name in ("sku", "prompt"))
     plain = _NO_MEASURES if is_ours else frozenset[str]()
-    issues += [
-        _say_taken(sheet, name, left[name])
-        for name in _TAKEN
-        if name in left and name not in named
-        if left[name] != name or (is_shops and name not in plain)
-    ]
-    return left, issues
+    for name in (one for one in _TAKEN if one in left and one not in named):
+        if left[name] != name or (is_shops and name not in plain):
+            yield name
+
+
+def _others(sheet: Sheet, left: Mapping[str, str]) -> set[str]:
+    return {canonical(column) for column in sheet.columns if column not in left.values()}
 
 
 def _are_beside(others: Iterable[str]) -> bool:
@@ -85,17 +99,26 @@ def _are_pixels(sheet: Sheet, columns: Sequence[str]) -> bool:
 
     One column alone is taken for pixels unless it has a fraction or a unit: few measure one side.
     """
-    cells = [[row.cells.get(column) for column in columns] for row in sheet.rows]
-    if any(isinstance(one, str) and _WITH_UNIT.fullmatch(one) for row in cells for one in row):
+    cells = [row.cells.get(column) for row in sheet.rows for column in columns]
+    if any(map(_is_measure, cells)):
         return False
-    rows = [[_number(one) for one in row] for row in cells]
-    numbers = [number for row in rows for number in row if number is not None]
-    if any(number != int(number) for number in numbers):
-        return False
+    numbers = [number for one in cells if (number := _number(one)) is not None]
     if len(columns) < 2 or not numbers:
         return True
-    sizes = any(all(one and one >= _SMALLEST and one % 8 == 0 for one in row) for row in rows)
-    return sizes or max(numbers) >= _CLEARLY_PIXELS
+    return max(numbers) >= _CLEARLY_PIXELS or any(_is_size(row, columns) for row in sheet.rows)
+
+
+def _is_measure(cell: Any) -> bool:
+    """Check for a unit or a fraction, which sizes of images do not have."""
+    if isinstance(cell, str) and _WITH_UNIT.fullmatch(cell):
+        return True
+    number = _number(cell)
+    return number is not None and number != int(number)
+
+
+def _is_size(row: Row, columns: Sequence[str]) -> bool:
+    sides = (_number(row.cells.get(column)) for column in columns)
+    return all(one and one >= _SMALLEST and one % 8 == 0 for one in sides)
 
 
 def _number(cell: Any) -> float | None:

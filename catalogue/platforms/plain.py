@@ -40,16 +40,14 @@ def titled_columns(columns: Iterable[str], known: Mapping[str, str]) -> dict[str
     """
     if "prompt" in known or "template" in known:
         return {}
-    found = dict(known)
     written = {canonical(column): column for column in reversed(list(columns))}
+    found = dict(known)
     for name, usual in _USUAL.items():
-        column = next((written[one] for one in usual if one in written), None)
-        if column and name not in found:
-            found[name] = column
+        if column := next(filter(None, map(written.get, usual)), None):
+            found.setdefault(name, column)
     for name, column in reversed(written.items()):
-        meaning = meaning_of(column)
-        if meaning in LOOK and name not in KNOWN and column not in found.values():
-            found.setdefault(meaning, column)
+        if name not in KNOWN and column not in found.values() and meaning_of(column) in LOOK:
+            found.setdefault(str(meaning_of(column)), column)
     return found if found.get("title") else {}
 
 
@@ -120,14 +118,10 @@ def note_foreign(sheet: Sheet, columns: Mapping[str, str]) -> list[Issue]:
     if "prompt" in columns or "template" in columns:
         return []
     written = {name: one for one in reversed(sheet.columns) if (name := _fold(one))}
-    shop = next((one for one in _SHOPS if all(name in written for name in one.known_by)), None)
+    shop = next((one for one in _SHOPS if written.keys() >= set(one.known_by)), None)
     if shop is None:
         return []
-    named = " ".join(
-        f'--column "{name}={written[column]}"'
-        for name, column in shop.columns.items()
-        if column in written and columns.get(name) != written[column]
-    )
+    named = _say_columns(shop, written, columns)
     what = f"say what its columns are ({named}) and " if named else ""
     message = (
         f"This looks like {shop.name}, which is read as a plain sheet: {what}send a `template`, "
@@ -135,6 +129,15 @@ def note_foreign(sheet: Sheet, columns: Mapping[str, str]) -> list[Issue]:
         "need their product's."
     )
     return [Issue(line=1 if sheet.fixed_columns else None, column=None, message=message)]
+
+
+def _say_columns(shop: _Shop, written: Mapping[str, str], columns: Mapping[str, str]) -> str:
+    found = {name: written.get(column) for name, column in shop.columns.items()}
+    return " ".join(
+        f'--column "{name}={column}"'
+        for name, column in found.items()
+        if column and columns.get(name) != column
+    )
 
 
 def _fold(column: str) -> str:

@@ -130,18 +130,14 @@ class _Reader:
         self.named = listed({name: columns.named(name) for name in APPEARANCE})
         # Of the product as a whole: it may list the colours of all its variants.
         self.of_product = _of_product(columns)
-        self.options = [
-            (name, value)
-            for number in (1, 2, 3)
-            if (name := columns.usual(f"option{number}_name"))
-            and (value := columns.usual(f"option{number}_value"))
-        ]
+        self.options = columns.pairs(
+            (f"option{number}_name", (f"option{number}_value",)) for number in (1, 2, 3)
+        )
         self._shared = [one for one in columns.all if not _OF_VARIANT.match(canonical(one))]
         own = (self.title, self.type, self.category, self.description, self.brand, self.status,
                self.published, self.gift_card)  # fmt: skip
-        self._anywhere = {
-            one for one in (*own, *self.of_product, *(name for name, _ in self.options)) if one
-        }
+        names = (name for name, _ in self.options)
+        self._anywhere = {*filter(None, own), *self.of_product, *names}
         self._lines: dict[str, list[Row]] = {}
         for row in rows:
             self._lines.setdefault(self._handle(row), []).append(row)

@@ -123,12 +123,13 @@ class _Reader:
         self.brand = find("brand", "brands", "brand")
         self.published = columns.usual("published")
         self.named = listed({name: columns.named(name) for name in APPEARANCE})
-        self.attributes = [
-            (name, value)
+        self.attributes = columns.pairs(
+            (
+                f"attribute_{number}_name",
+                (f"attribute_{number}_value_s", f"attribute_{number}_value"),
+            )
             for number in range(1, _MOST_ATTRIBUTES + 1)
-            if (name := columns.usual(f"attribute_{number}_name"))
-            and (value := columns.usual(f"attribute_{number}_value_s", f"attribute_{number}_value"))
-        ]
+        )
         of_row = {self.identity, self.kind, self.parent, self.sku, *self.named.values()}
         self._shared = [
             one

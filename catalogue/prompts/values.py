@@ -82,14 +82,7 @@ def _of_brackets(found: re.Match[str]) -> str:
 
 
 def _of_part(part: str, *, colour: bool) -> str:
-    text = folded(part)
-    if (
-        text in NOTHING
-        or text.startswith(INSTRUCTIONS)
-        or is_size(text)
-        or _is_availability(text)
-        or _NUMBERED.fullmatch(text)
-    ):
+    if _says_nothing(folded(part)):
         return ""
     # Codes stand before or behind the words: `01 Black`, `Noir 012`.
     words = [word for word in part.split() if not _CODE.fullmatch(word)]
@@ -100,6 +93,16 @@ def _of_part(part: str, *, colour: bool) -> str:
     if not _LETTER.search(kept) or _LATIN_LETTER.fullmatch(kept) or folded(kept) in NOTHING:
         return ""
     return kept
+
+
+def _says_nothing(text: str) -> bool:
+    return (
+        text in NOTHING
+        or text.startswith(INSTRUCTIONS)
+        or is_size(text)
+        or _is_availability(text)
+        or bool(_NUMBERED.fullmatch(text))
+    )
 
 
 def _is_availability(text: str) -> bool:

@@ -89,8 +89,8 @@ class Prompts:
                     self._note(_NOTHING, row, "prompt")
                 return ""
             self._check_time(row)
-            values = self._values(row) if column or not self._needs_title else self._look(row)
-            if not column and self._needs_title and not self._has_title(values, row):
+            values = self._shown(row, own=column is not None)
+            if values is None:
                 return ""
             return self._checked(template.render(values), row, column or "prompt")
         except UnknownColumnError as error:
@@ -130,6 +130,13 @@ class Prompts:
                 {**look, "type": ""},
             ),
         )
+
+    def _shown(self, row: Row, *, own: bool) -> Mapping[str, Any] | None:
+        """Return what a row's own template sees, or the shared one; None: it needs a title."""
+        if own or not self._needs_title:
+            return self._values(row)
+        values = self._look(row)
+        return values if self._has_title(values, row) else None
 
     def _values(self, row: Row) -> dict[str, Any]:
         return {**self._blank, **row.values()}

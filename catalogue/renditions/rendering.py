@@ -171,19 +171,20 @@ def render(
     height, width = pixels.shape[:2]
     # Who keeps the picture as it was drawn need not know what is in it.
     scene = look(pixels) if preset.square or preset.ground is Ground.WHITE else None
-    white = preset.ground is Ground.WHITE and scene is not None and scene.white
-    box = scene.box if scene else None
-    framing = choose(width, height, box, preset, scene.shown if scene else None)
-    body, framing = _fitted(pixels, scene if white else None, framing, channel, credentials)
-    filled = preset.square and preset.fill is not None
+    white = scene if scene and scene.white and preset.ground is Ground.WHITE else None
+    box, shown = (scene.box, scene.shown) if scene else (None, None)
+    framing = choose(width, height, box, preset, shown)
+    body, framing = _fitted(pixels, white, framing, channel, credentials)
+    filled = box if preset.square and preset.fill is not None else None
+    enlarged = framing.scale > 1
     return Rendered(
         body=body,
         width=framing.size[0],
         height=framing.size[1],
-        upscaled=round(framing.scale, 2) if framing.scale > 1 else None,
+        upscaled=round(framing.scale, 2) if enlarged else None,
         ground="white" if white else "kept",
-        fill=round(box.longest / framing.frame.width, 2) if box and filled else None,
-        unclear=white and scene is not None and scene.unclear,
+        fill=round(filled.longest / framing.frame.width, 2) if filled else None,
+        unclear=white is not None and white.unclear,
     )
 
 

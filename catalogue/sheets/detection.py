@@ -7,7 +7,7 @@ large ones. A short text can be read in several ways; then `Guess.sure` is false
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from charset_normalizer import CharsetMatch, from_bytes
@@ -15,6 +15,7 @@ from charset_normalizer import CharsetMatch, from_bytes
 _SAMPLE = 16 * 1024
 """Bytes of lines with other bytes than ASCII that are looked at."""
 _LINE = re.compile(r"[^\r\n]*[\udc80-\udcff][^\r\n]*")
+_STRAY = re.compile("[\udc80-\udcff]")
 _HALVES = re.compile(r"[^\x00-\x7f\udc80-\udcff]+")
 _WORD = re.compile(rb"[A-Za-z\x80-\xff]*[\x80-\xff][A-Za-z\x80-\xff]*")
 _ASCII = bytes(range(0x80))
@@ -48,29 +49,29 @@ def guess(content: bytes, escaped: str) -> Guess | None:
     """
     lines = list(_lines(escaped))
     sample = "\n".join(lines).encode("utf-8", "surrogateescape")
-    fitting = [(rating, name) for rating, name in _East(sample).rated() if _fits(content, name)]
+    fitting = [one for one in _East(sample).rated() if _fits(content, one[1])]
     is_east_asian = bool(fitting)
     if not fitting:
         # Where some characters are UTF-8, the others alone tell what those are.
         sample = _HALVES.sub("", "\n".join(lines)).encode("utf-8", "surrogateescape")
-        others = "".join({one for one in escaped if "\udc80" <= one <= "\udcff"})
-        stray = others.encode("utf-8", "surrogateescape")
-        fitting = [
-            (rating, name) for rating, name in _Letters(sample).rated() if _fits(stray, name)
-        ]
+        stray = "".join(set(_STRAY.findall(escaped))).encode("utf-8", "surrogateescape")
+        fitting = [one for one in _Letters(sample).rated() if _fits(stray, one[1])]
     if not fitting or fitting[0][0] < _LEAST:
         return None
-    rating, name = fitting[0]
-    best = sample.decode(name, "replace")
-    near = any(
-        rating - other < _CLOSE and sample.decode(second, "replace") != best
-        for other, second in fitting[1:]
-    )
+    best = sample.decode(fitting[0][1], "replace")
     letters = sum(letter > "\x7f" for letter in best)
-    if letters < _FEWEST and name != "cp1252":
+    if letters < _FEWEST and fitting[0][1] != "cp1252":
         return None
-    sure = not near and letters >= _FEW
-    return Guess(encoding=name, is_east_asian=is_east_asian, sure=sure)
+    sure = letters >= _FEW and not _is_close(fitting, sample, best)
+    return Guess(encoding=fitting[0][1], is_east_asian=is_east_asian, sure=sure)
+
+
+def _is_close(rated: Sequence[tuple[float, str]], sample: bytes, best: str) -> bool:
+    """Check whether another reading is rated nearly as high as the best one, and differs."""
+    return any(
+        rated[0][0] - other < _CLOSE and sample.decode(second, "replace") != best
+        for other, second in rated[1:]
+    )
 
 
 def _lines(escaped: str) -> Iterator[str]:
@@ -130,20 +131,8 @@ class _East:
         return sorted((one for one in rated if one[0] >= _LEAST), reverse=True)
 
     def _share(self, encoding: str) -> float:
-        try:
-            text = self._sample.decode(encoding)
-        except UnicodeDecodeError as error:
-            # The sample may end within a character.
-            if error.start < len(self._sample) - 4:
-                return 0
-            text = self._sample[: error.start].decode(encoding)
-        others = [letter for letter in text if letter > "\x7f"]
-        written = [letter.encode(encoding) for letter in others]
-        common = sum(
-            len(one) == 2 and any(one[0] in zone for zone in self.COMMON[encoding])
-            and self._ordinary(encoding, one)
-            for one in written
-        )  # fmt: skip
+        others = [letter for letter in self._decoded(encoding) if letter > "\x7f"]
+        common = sum(self._is_common(encoding, letter.encode(encoding)) for letter in others)
         kana = sum(ord(letter) in self._KANA for letter in others)
         # Where Japanese is written, it has kana; elsewhere there are none.
         is_japanese = encoding in ("cp932", "euc_jp")
@@ -151,10 +140,22 @@ class _East:
             common -= len(others) // 4
         return common / len(others) if others else 0
 
-    @staticmethod
-    def _ordinary(encoding: str, written: bytes) -> bool:
-        """Check whether a character is of the standard's own two-byte table."""
-        return encoding in ("cp932", "big5") or written[1] >= 0xA1
+    def _decoded(self, encoding: str) -> str:
+        """Decode the sample, which may end within a character; nothing where it does not fit."""
+        try:
+            return self._sample.decode(encoding)
+        except UnicodeDecodeError as error:
+            if error.start < len(self._sample) - 4:
+                return ""
+            return self._sample[: error.start].decode(encoding)
+
+    def _is_common(self, encoding: str, written: bytes) -> bool:
+        """Check whether a character is a common one of the standard's own two-byte table."""
+        return (
+            len(written) == 2
+            and any(written[0] in zone for zone in self.COMMON[encoding])
+            and (encoding in ("cp932", "big5") or written[1] >= 0xA1)
+        )
 
 
 _WEST = "äöüßéèêëàâçîïôùûñáíóúãõåæøœìò"

@@ -229,24 +229,20 @@ def _decode_other(content: bytes, error: UnicodeDecodeError) -> Decoded:
     # Texts in other encodings look like UTF-8 for some characters, but not for lines, or for most.
     if good >= (stray if has_line else 4 * stray):
         is_letters = found is not None and found.sure and not found.is_east_asian
-        name = found.encoding if found and is_letters else "cp1252"
-        return _mended(escaped, name, stray)
+        return _mended(escaped, found.encoding if found and is_letters else "cp1252", stray)
     if found is None:
         return _as_windows_1252(content, escaped, error)
-    text = None
-    if found.is_east_asian or (found.encoding not in LATIN and not has_line):
-        text = _whole(content, found.encoding)
-    if text is None:
-        text = _replaced(escaped, found.encoding)
+    whole = found.is_east_asian or (found.encoding not in LATIN and not has_line)
+    text = _whole(content, escaped, found.encoding) if whole else _replaced(escaped, found.encoding)
     return _guessed(text, escaped, found.encoding, sure=found.sure)
 
 
-def _whole(content: bytes, encoding: str) -> str | None:
-    """Read all of a text in an encoding; None where what looks like UTF-8 does not fit it."""
+def _whole(content: bytes, escaped: str, encoding: str) -> str:
+    """Read all of a text in an encoding, also what looks like UTF-8 as far as that fits it."""
     try:
         return content.decode(encoding)
     except UnicodeDecodeError:
-        return None
+        return _replaced(escaped, encoding)
 
 
 def _as_windows_1252(content: bytes, escaped: str, error: UnicodeDecodeError) -> Decoded:

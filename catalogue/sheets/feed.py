@@ -118,12 +118,16 @@ def _declare(text: str) -> tuple[str, Sequence[Issue]]:
     names = "".join(
         f' xmlns:{prefix}="{_USUAL.get(prefix, f"urn:undeclared:{prefix}")}"' for prefix in missing
     )
+    warning = _say_declared(missing, 1 + root[0].count("\n"))
+    return text[: root.end()] + names + text[root.end() :], (warning,)
+
+
+def _say_declared(missing: Sequence[str], line: int) -> Issue:
     known = [f'xmlns:{prefix}="{_USUAL[prefix]}"' for prefix in missing if prefix in _USUAL]
     shown = ", ".join(f"{prefix}:" for prefix in missing)
     advice = f" Add {' '.join(known)} to the first element." if known else ""
     message = f"The feed declares no namespace for {shown}, and is read as if it did.{advice}"
-    warning = Issue(line=1 + root[0].count("\n"), column=None, message=message)
-    return text[: root.end()] + names + text[root.end() :], (warning,)
+    return Issue(line=line, column=None, message=message)
 
 
 class _Items(ContentHandler):

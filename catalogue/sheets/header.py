@@ -56,9 +56,7 @@ def read_header(cells: Sequence[str], line: int) -> Header:
     own = _own(names)
     columns = [None if number in own or not name else name for number, name in enumerate(names)]
     _check_repeated([name for name in columns if name], line)
-    warnings = []
-    if unnamed := [number for number, name in enumerate(names, start=1) if not name]:
-        warnings.append(_unnamed(unnamed, line))
+    warnings = _unnamed([number for number, name in enumerate(names, start=1) if not name], line)
     if own:
         message = (
             "This is a results.csv of packshot: its columns from 'variant' on, and the variants of "
@@ -98,8 +96,10 @@ def _check_repeated(names: Sequence[str], line: int) -> None:
     issues.raise_if_any()
 
 
-def _unnamed(numbers: Sequence[int], line: int) -> Issue:
+def _unnamed(numbers: Sequence[int], line: int) -> list[Issue]:
+    if not numbers:
+        return []
     shown = ", ".join(map(str, numbers[:_SHOWN])) + (", …" if len(numbers) > _SHOWN else "")
     what = f"Column {shown} has" if len(numbers) == 1 else f"Columns {shown} have"
     message = f"{what} no name and {'is' if len(numbers) == 1 else 'are'} not read."
-    return Issue(line=line, column=None, message=message)
+    return [Issue(line=line, column=None, message=message)]
