@@ -232,17 +232,19 @@ def _decode_other(content: bytes, error: UnicodeDecodeError) -> Decoded:
         return _mended(escaped, found.encoding if found and is_letters else "cp1252", stray)
     if found is None:
         return _as_windows_1252(content, escaped, error)
-    whole = found.is_east_asian or (found.encoding not in LATIN and not has_line)
-    text = _whole(content, escaped, found.encoding) if whole else _replaced(escaped, found.encoding)
+    is_whole = found.is_east_asian or (found.encoding not in LATIN and not has_line)
+    text = _replaced(escaped, found.encoding)
+    if is_whole:
+        text = _whole(content, text, found.encoding)
     return _guessed(text, escaped, found.encoding, sure=found.sure)
 
 
-def _whole(content: bytes, escaped: str, encoding: str) -> str:
-    """Read all of a text in an encoding, also what looks like UTF-8 as far as that fits it."""
+def _whole(content: bytes, replaced: str, encoding: str) -> str:
+    """Read all of a text in an encoding; as it was read else, where what is UTF-8 does not fit."""
     try:
         return content.decode(encoding)
     except UnicodeDecodeError:
-        return _replaced(escaped, encoding)
+        return replaced
 
 
 def _as_windows_1252(content: bytes, escaped: str, error: UnicodeDecodeError) -> Decoded:
