@@ -86,7 +86,7 @@ def adopt(
     precision = _check_unet(_read(folder / "unet" / MODEL_FILE), folder / "unet")
     options = {"format": FORMAT, "conversion": CONVERSION, "adopted": True}
     revision = content_hash(folder, options, patterns=_PATTERNS, say=say)
-    given = defaults.said() if defaults else {}
+    given = (defaults or GivenDefaults()).said()
     manifest = _known(folder, name, size, given) or describe(
         folder,
         source=source,
@@ -97,9 +97,7 @@ def adopt(
         profile=read_working_profile(folder, given),
         configuration=configuration,
     )
-    variants = manifest.feature_caching.variants if manifest.feature_caching else ()
-    found = dict.fromkeys((*NEEDED, *OPTIONAL, *(variant_folder(one.name) for one in variants)))
-    parts = [part for part in found if (folder / part).is_dir()]
+    parts = _parts(folder, manifest)
     target.parent.mkdir(parents=True, exist_ok=True)
     _require_disk([file for part in parts for file in _models(folder / part)], target.parent)
     with Workshop(target, revision) as workshop:
@@ -111,12 +109,30 @@ def adopt(
         save_tokenizer(folder, workshop.bundle / "tokenizer")
         save_scheduler(configuration.scheduler, workshop.bundle)
         write_json(read_json(folder / INDEX), workshop.bundle / INDEX)
-        manifest = with_schedulers(manifest, workshop.bundle)
-        save_manifest(manifest, workshop.bundle)
-        if verify is not None:
-            verify(workshop.bundle, manifest, folder, say)
-        workshop.finish()
+        return publish(workshop, manifest, folder, verify, say)
+
+
+def publish(
+    workshop: Workshop, manifest: Manifest, source: Path, verify: Verify | None, say: Progress
+) -> Manifest:
+    """Try the schedulers on a finished bundle, verify it, and put it in its place.
+
+    Raises:
+        BundleError: The default scheduler does not work, or `verify` refuses the bundle.
+    """
+    manifest = with_schedulers(manifest, workshop.bundle)
+    save_manifest(manifest, workshop.bundle)
+    if verify is not None:
+        verify(workshop.bundle, manifest, source, say)
+    workshop.finish()
     return manifest
+
+
+def _parts(folder: Path, manifest: Manifest) -> list[str]:
+    """List the parts that are there, those of the UNet's variants too."""
+    variants = manifest.feature_caching.variants if manifest.feature_caching else ()
+    found = dict.fromkeys((*NEEDED, *OPTIONAL, *(variant_folder(one.name) for one in variants)))
+    return [part for part in found if (folder / part).is_dir()]
 
 
 def _known(

@@ -90,11 +90,17 @@ def choose_files(names: Collection[str], model: str) -> list[str]:
     if converted and not any(re.fullmatch(r"unet/.*\.safetensors", name) for name in names):
         return sorted(wanted + converted)
     for part in WEIGHTED:
-        inside = [name.removeprefix(f"{part}/") for name in names if name.startswith(f"{part}/")]
-        _, chosen = choose_weights(inside, where=f"{model}/{part}")
-        wanted += [f"{part}/{name}" for name in chosen if "/" not in name]
-        wanted += [f"{part}/{name}" for name in inside if name.endswith(".safetensors.index.json")]
+        wanted += _weights_of(part, names, model)
     return sorted(wanted)
+
+
+def _weights_of(part: str, names: Collection[str], model: str) -> list[str]:
+    inside = [name.removeprefix(f"{part}/") for name in names if name.startswith(f"{part}/")]
+    _, chosen = choose_weights(inside, where=f"{model}/{part}")
+    indices = [name for name in inside if name.endswith(".safetensors.index.json")]
+    return [f"{part}/{name}" for name in chosen if "/" not in name] + [
+        f"{part}/{name}" for name in indices
+    ]
 
 
 class Megabytes:

@@ -51,20 +51,17 @@ def quantise_unet(
 ) -> tuple[ov.Model, Quantisation]:
     """Make an INT8 UNet, with the layers that suffer most left in floating point.
 
-    The UNet draws pictures of the source's own prompts in FP32, at the source's defaults, and is
-    calibrated on its inputs at steps spread over the whole schedule. Each recipe is tried on a
-    quarter of these and measured on pictures held aside; the best one is kept. Then layers that
-    bring much for little work are given back their floating point. A source whose packshot.json
-    says what was found before is quantised like that, without a search. Scales are static: a
-    row's result does not depend on its company.
+    The UNet draws pictures of the source's own prompts in FP32, and is calibrated on its inputs at
+    steps spread over the whole schedule. Each recipe is tried on a quarter of these and measured on
+    pictures held aside; the best one is kept, and layers that bring much for little work get their
+    floating point back. A source whose packshot.json says what was found before is not searched.
+    Scales are static: a row's result does not depend on its company.
 
     Args:
-        model: In floating point, token merging included: inputs `sample`, `timestep` (one per
-            row), `encoder_hidden_states`, and `timestep_cond` where the UNet embeds the guidance
-            scale. It is left as it is.
+        model: As `Recorder` takes it, token merging included. It is left as it is.
         source: The diffusers folder that it was made from.
-        workdir: Gets the recorded inputs and measurements, so that an interrupted run goes on
-            where it was; for this model and these options only.
+        workdir: Gets inputs and measurements, so that an interrupted run goes on where it was; for
+            this model and these options only.
         say: Hears how far it is.
         profile: What the source draws, and how; None: as `read_profile` says.
         pictures: How many are drawn to calibrate on; four more are held aside.
@@ -81,37 +78,22 @@ def quantise_unet(
     profile = profile or read_profile(source)
     known = profile.build.quantisation
     drawn, others = draw_calibration(
-        model,
-        source,
-        profile,
-        workdir=workdir,
-        say=say,
-        pictures=pictures,
-        calls_each=calls_each,
+        model, source, profile, workdir=workdir, say=say, pictures=pictures, calls_each=calls_each
     )
-    calibration = _calls(drawn)
+    calls = _calls(drawn)
     if known is not None:
         chosen = _recipe(known)
     else:
         aside = _calls(others)[:: max(1, calls_each // 4)]
         say.stage("measure floating point", len(aside))
-        guidance_scale = profile.defaults.guidance_scale
-        bench = _Bench(
-            calibration=calibration,
-            yardstick=Yardstick(model, aside, guidance_scale=guidance_scale, say=say),
-            notes=Notes(workdir / "measurements.json"),
-            say=say,
-        )
+        scale = profile.defaults.guidance_scale
+        yardstick = Yardstick(model, aside, guidance_scale=scale, say=say)
+        notes = Notes(workdir / "measurements.json")
+        bench = _Bench(calibration=calls, yardstick=yardstick, notes=notes, say=say)
         chosen = _choose(model, recipes, bench)
         chosen = replace(chosen, kept=_sensitive_layers(model, chosen, limits, bench))
-    say.stage("quantise", chosen.runs(len(calibration)))
-    return quantise(model, chosen, calibration, say=say), Quantisation(
-        method="ptq",
-        smooth_quant_alpha=chosen.smooth_quant_alpha,
-        bias_correction=chosen.bias_correction,
-        samples=len(calibration),
-        kept=chosen.kept,
-    )
+    say.stage("quantise", chosen.runs(len(calls)))
+    return quantise(model, chosen, calls, say=say), chosen.describe_for(len(calls))
 
 
 def _recipe(known: Quantisation) -> Recipe:

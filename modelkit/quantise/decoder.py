@@ -57,9 +57,7 @@ def quantise_decoder(
     calls = _calls([one.latents for one in drawn], config)
     recipe = Recipe(smooth_quant_alpha=None, bias_correction="none", kept=_kept(decoder))
     say.stage("quantise the decoder", recipe.runs(len(calls)))
-    return quantise(decoder, recipe, calls, say=say), Quantisation(
-        method="ptq", bias_correction="none", samples=len(calls), kept=recipe.kept
-    )
+    return quantise(decoder, recipe, calls, say=say), recipe.describe_for(len(calls))
 
 
 def _kept(decoder: ov.Model) -> tuple[str, ...]:

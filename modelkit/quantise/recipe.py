@@ -15,6 +15,7 @@ from nncf.quantization.advanced_parameters import (
 )
 from nncf.quantization.range_estimator import RangeEstimatorParametersSet
 
+from bundles.manifest import Quantisation
 from core.errors import BundleError
 from modelkit.progress import Progress
 from modelkit.quantise.trajectories import Call
@@ -47,6 +48,16 @@ class Recipe:
             return None
         return calls if self.smooth_quant_alpha is None else 2 * calls
 
+    def describe_for(self, samples: int) -> Quantisation:
+        """Return what a manifest says of it, calibrated on so many calls."""
+        return Quantisation(
+            method="ptq",
+            smooth_quant_alpha=self.smooth_quant_alpha,
+            bias_correction=self.bias_correction,
+            samples=samples,
+            kept=self.kept,
+        )
+
     def describe(self) -> str:
         """Describe it in a few words."""
         alpha = "off" if self.smooth_quant_alpha is None else f"{self.smooth_quant_alpha:g}"
@@ -63,10 +74,10 @@ def quantise(
 ) -> ov.Model:
     """Quantise weights and activations of linear and convolution layers to INT8.
 
-    Weights get a scale per output channel; activations one per tensor, fixed from the calls, so
-    that a row's result never depends on the other rows of its batch. Activations' ranges are those
-    with the least squared error over a histogram of all calls: they grow and shrink along the
-    schedule, and NNCF's default, the mean of each call's range, cuts the widest off.
+    Weights get a scale per output channel; activations one per tensor, fixed from the calls. Their
+    ranges are those with the least squared error over a histogram of all calls: they grow and
+    shrink along the schedule, and NNCF's default, the mean of each call's range, cuts off the
+    widest.
 
     Args:
         model: In floating point; it is left as it is.
@@ -85,6 +96,8 @@ def quantise(
         return call
 
     nncf.set_log_level(logging.ERROR)
+    ignored = nncf.IgnoredScope(names=list(recipe.kept), patterns=list(NEVER_PATTERNS),
+                                types=list(NEVER_TYPES), validate=False)  # fmt: skip
     alpha = OFF if recipe.smooth_quant_alpha is None else recipe.smooth_quant_alpha
     try:
         # NNCF draws progress bars of its own on standard output, which is for results.
@@ -95,12 +108,7 @@ def quantise(
                 subset_size=len(calls),
                 model_type=nncf.ModelType.TRANSFORMER,
                 fast_bias_correction=recipe.bias_correction != "accurate",
-                ignored_scope=nncf.IgnoredScope(
-                    names=list(recipe.kept),
-                    patterns=list(NEVER_PATTERNS),
-                    types=list(NEVER_TYPES),
-                    validate=False,
-                ),
+                ignored_scope=ignored,
                 advanced_parameters=AdvancedQuantizationParameters(
                     activations_range_estimator_params=RangeEstimatorParametersSet.HISTOGRAM,
                     disable_bias_correction=recipe.bias_correction == "none",

@@ -145,12 +145,8 @@ def finetune(
         "seed": recipe.seed,
     }
     target = Target(out, settings=settings, resume=resume)
-    store = LatentStore(
-        target.work / "latents",
-        folder,
-        width=profile.defaults.width,
-        height=profile.defaults.height,
-    )
+    width, height = profile.defaults.width, profile.defaults.height
+    store = LatentStore(target.work / "latents", folder, width=width, height=height)
     examples, unreadable = store.encode(found.images, flip=options.flip, device=device, say=say)
     skipped = [*found.skipped, *unreadable]
     require_enough(len(examples), data, skipped)

@@ -60,17 +60,7 @@ def read_folder(folder: Path) -> CaptionedImages:
         BundleError: There is no such folder, its metadata is damaged, or it has too few captioned
             images.
     """
-    if not folder.is_dir():
-        raise BundleError(f"{folder} is no folder: give one with images and their captions")
-    found = sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in SUFFIXES
-        and path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    )
-    if not found:
-        raise BundleError(f"{folder} has no images: give a folder with PNG, JPEG or WebP files")
+    found = _find_images(folder)
     listed = folder / METADATA
     captions = _listed(listed) if listed.is_file() else dict(_beside(found))
     images = [Captioned(path=path, text=captions[path]) for path in found if path in captions]
@@ -84,6 +74,21 @@ def read_folder(folder: Path) -> CaptionedImages:
                 for path in sorted(captions.keys() - set(found))]  # fmt: skip
     require_enough(len(images), folder, skipped)
     return CaptionedImages(images=tuple(images), skipped=tuple(skipped))
+
+
+def _find_images(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        raise BundleError(f"{folder} is no folder: give one with images and their captions")
+    found = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in SUFFIXES
+        and path.is_file()
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )
+    if not found:
+        raise BundleError(f"{folder} has no images: give a folder with PNG, JPEG or WebP files")
+    return found
 
 
 def require_enough(count: int, folder: Path, skipped: list[str]) -> None:

@@ -1,6 +1,7 @@
 """Quantisation-aware training: a UNet learns to be INT8, and to live with merged tokens."""
 
 from collections.abc import Iterator
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -43,21 +44,19 @@ def train_quantised(
     say: Progress,
     calibration_calls: int = CALIBRATION_CALLS,
 ) -> TrainedUnet:
-    """Train an INT8 UNet, and write what `trained.trained_unet` makes an OpenVINO model of.
+    """Train an INT8 UNet, and write what `quantised.trained_unet` makes an OpenVINO model of.
 
-    The student begins as NNCF's post-training quantisation leaves it, with its tokens merged. The
-    teacher is the same UNet in floating point, unmerged. While the teacher draws, the student
-    learns to predict what the teacher predicts, row by row and guided (mean square errors); the
-    rounding's gradient is passed straight through, and ranges are learned along. What is saved is
-    the moving average.
+    The student begins as NNCF's post-training quantisation leaves it, with its tokens merged, and
+    learns to predict what the UNet in floating point predicts while that draws, row by row and
+    guided (mean square errors); the rounding's gradient is passed straight through, and ranges are
+    learned along. What is saved is the moving average.
 
     Args:
         source: A diffusers folder, or a Hub id.
         out: Folder for the trained UNet; must not exist.
         plan: Which tokens are merged, in training and in the built bundle; None merges none.
         recipe: Budget and numbers; a row of the batch is a row of the UNet.
-        device: Where to compute. Mixed precision also rounds what quantisers see to BF16, about as
-            coarse as INT8 itself.
+        device: Where; mixed precision also rounds what quantisers see, about as coarsely as INT8.
         resume: Whether to go on with an interrupted training.
         say: Told of every step.
         calibration_calls: Calls of the teacher that set the quantisers' first ranges.
@@ -68,50 +67,51 @@ def train_quantised(
     plan = plan if plan and any(plan.ratios) else None
     folder = locate_whole(source, say)
     require_room(folder, out, device=device, taught=True)
-    settings = {
-        "model": content_hash(folder / "unet", {}),
-        "token merging": plan.model_dump() if plan else None,
-        "seed": recipe.seed,
-    }
+    merging = plan.model_dump() if plan else None
+    model = content_hash(folder / "unet", {})
+    settings = {"model": model, "token merging": merging, "seed": recipe.seed}
     target = Target(out, settings=settings, resume=resume)
     course = target.course("train the INT8 UNet", recipe, say)
     # Another seed after each interruption, or the same trajectories would begin again.
     teacher = load_teacher(folder, rows=recipe.batch, device=device, seed=recipe.seed + course.step)
-    student = load_unet(folder).to(device.name)
-    if plan is not None:
-        merge_tokens(student, plan)
-    places = target.work / PLACES
+    student = _merged(load_unet(folder).to(device.name), plan)
     if course.restored:
-        student = with_quantisers(student, places)
+        student = with_quantisers(student, target.work / PLACES)
     else:
         say.stage("set the quantisers' ranges", None)
         student = quantise(student, list(islice(teacher.calls, calibration_calls)))
-        save_places(student, places)
-    _make_trainable(student)
-    if recipe.gradient_checkpointing:
-        checkpoint_gradients(student)
+        save_places(student, target.work / PLACES)
+    _make_trainable(student, recipe)
     fit(student, _loss(student, teacher.calls, device), course, recipe).copy_to(student)
     record = TrainedUnet(
         source=folder.name if Path(source).is_dir() else str(source),
-        unet=settings["model"],
+        unet=model,
         token_merging=plan,
         quantisation=DESCRIPTION.model_copy(update={"samples": calibration_calls}),
         steps=course.step,
         loss=course.loss,
     )
-
-    def write(aside: Path) -> None:
-        save_quantised(student, aside)
-        save_record(record, aside)
-
-    target.publish(write)
+    target.publish(partial(_write, student, record))
     return record
 
 
-def _make_trainable(student: UNet2DConditionModel) -> None:
+def _merged(unet: UNet2DConditionModel, plan: TokenMergingPlan | None) -> UNet2DConditionModel:
+    if plan is not None:
+        merge_tokens(unet, plan)
+    return unet
+
+
+def _write(student: UNet2DConditionModel, record: TrainedUnet, aside: Path) -> None:
+    save_quantised(student, aside)
+    save_record(record, aside)
+
+
+def _make_trainable(student: UNet2DConditionModel, recipe: Recipe) -> None:
     """Make weights and ranges trainable; numbers of bits and signs are no numbers to learn."""
     for parameter in student.parameters():
         parameter.requires_grad_(parameter.is_floating_point())
+    if recipe.gradient_checkpointing:
+        checkpoint_gradients(student)
 
 
 def _loss(student: UNet2DConditionModel, calls: Iterator[Call], device: Device) -> Loss:

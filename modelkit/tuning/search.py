@@ -8,7 +8,7 @@ measured in turn, so a machine whose speed drifts is unfair to none of them.
 """
 
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from bundles.plan import Plan
@@ -150,29 +150,45 @@ def search(
         can be run.
     """
     results = {one: Result(candidate=one) for one in candidates}
-    field_of = list(candidates)
+    round_of = list(candidates)
     joining = iter(variants)
-    while True:
-        # Back and forth, so that the same one is not always measured after the same other.
-        for candidate in field_of:
-            if _measured(results) and not has_time():
-                return _measured(results)
-            sample = measure(candidate)
-            if sample is not None:
-                results[candidate].samples.append(sample)
-        able = [results[one] for one in field_of if results[one].samples]
-        ranked = sorted(able, key=lambda one: _merit(one, bound))
-        kept = [one.candidate for one in ranked[: max(FINALISTS, -(-len(ranked) // 2))]]
-        if not kept:
-            return _measured(results)
+    # Back and forth, so that the same one is not always measured after the same other.
+    while _measure_all(round_of, results, measure, has_time):
+        kept = _survivors(round_of, results, bound)
         join = next(joining, None)
-        if join is not None:
+        if join is not None and kept:
             fresh = [one for one in join(kept) if one not in results]
             results |= {one: Result(candidate=one) for one in fresh}
             kept += fresh
         elif all(len(results[one].samples) >= SAMPLES for one in kept):
-            return _measured(results)
-        field_of = sorted(kept, reverse=field_of == sorted(field_of))
+            break
+        round_of = sorted(kept, reverse=round_of == sorted(round_of))
+    return _measured(results)
+
+
+def _measure_all(
+    candidates: Sequence[Candidate],
+    results: Mapping[Candidate, Result],
+    measure: Callable[[Candidate], Sample | None],
+    has_time: Callable[[], bool],
+) -> bool:
+    """Measure each once more, the first one whatever the time; return whether there was time."""
+    for candidate in candidates:
+        if _measured(results) and not has_time():
+            return False
+        sample = measure(candidate)
+        if sample is not None:
+            results[candidate].samples.append(sample)
+    return True
+
+
+def _survivors(
+    candidates: Sequence[Candidate], results: Mapping[Candidate, Result], bound: float
+) -> list[Candidate]:
+    """Return the better half of those that can be run, the best first."""
+    able = [results[one] for one in candidates if results[one].samples]
+    ranked = sorted(able, key=lambda one: _merit(one, bound))
+    return [one.candidate for one in ranked[: max(FINALISTS, -(-len(ranked) // 2))]]
 
 
 def best(results: Sequence[Result], *, bound: float = float("inf")) -> Result:
@@ -201,5 +217,5 @@ def _merit(result: Result, bound: float) -> tuple[bool, float]:
     return beyond, result.step_seconds if beyond else -_worth(result)
 
 
-def _measured(results: dict[Candidate, Result]) -> Sequence[Result]:
+def _measured(results: Mapping[Candidate, Result]) -> Sequence[Result]:
     return [result for result in results.values() if result.samples]

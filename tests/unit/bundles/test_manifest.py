@@ -98,8 +98,7 @@ def test_a_list_is_not_a_manifest(tmp_path):
 def test_reading_manifests_loads_no_model_library():
     heavy = {"safetensors", "torch", "openvino", "diffusers", "optimum", "nncf", "transformers"}
     code = (
-        "import sys, bundles.manifest, bundles.plan; "
-        "print(*{m.split('.')[0] for m in sys.modules})"
+        "import sys, bundles.manifest, bundles.plan; print(*{m.split('.')[0] for m in sys.modules})"
     )
     loaded = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
