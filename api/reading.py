@@ -22,7 +22,7 @@ from api.schemas import (
     JobView,
 )
 from api.sheet_schemas import SheetReading, SheetWarning
-from core.db.locks import among
+from core.db.arrays import among
 from core.db.models import Batch, Generation, Image, Job
 from core.domain.states import CacheOutcome, JobState
 from core.errors import RETRY_HELPS, NotFoundError

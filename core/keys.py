@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Select, String, and_, bindparam, func, or_, select, update
 from sqlmodel import Session, col
 
-from core.db.locks import among
+from core.db.arrays import among
 from core.db.models import ApiKey
 from core.domain.cache_mode import CacheMode
 from core.domain.scopes import Scope

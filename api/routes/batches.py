@@ -26,7 +26,7 @@ from api.routing import TransactionRoute
 from api.schemas import BatchPage, BatchView, JobPage
 from api.sheet_schemas import SheetReport
 from api.uploads import Upload, document_upload, receive_upload
-from core.db import planner_statistics
+from core.db.bulk_insert import ANALYZED, analyze
 from core.domain.states import JobState
 from core.lifecycle.cancellation import cancel_batch, messages_of
 from core.links import BATCHES, batch_path
@@ -78,8 +78,8 @@ def post_batch(
     background.add_task(count_submission, services.results, terms, accepted.submission)
     published = accepted.submission.published
     background.add_task(publish, services, caller.tenant, caller.id, published)
-    if batch.total >= planner_statistics.MANY:
-        background.add_task(planner_statistics.refresh, services.database)
+    if batch.total >= ANALYZED:
+        background.add_task(analyze, services.database)
     response.headers["Location"] = batch_path(batch.id)
     return batch
 

@@ -14,8 +14,13 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session
 
+from core.db.engine import Database
+
 MANY = 200
 """Rows from which COPY is worth its round trips."""
+
+ANALYZED = 1000
+"""Rows from which new statistics for the planner are worth a look at the tables."""
 
 _COUNTED = {"preserve_rowcount": True}
 
@@ -60,6 +65,16 @@ def insert_new(session: Session, table: Table, rows: Rows) -> int:
     )
     session.execute(text("drop table incoming"))
     return int(done.rowcount)  # type: ignore[attr-defined]
+
+
+def analyze(database: Database) -> None:
+    """Refresh the planner's statistics, as Postgres' manual advises after many rows came at once.
+
+    Until Postgres does so by itself, a minute later, statements keep plans that were made for a
+    small table: recording an image would read all of it. Does nothing where another one analyzes.
+    """
+    with database.reader() as session:
+        session.execute(text("analyze (skip_locked) job, generation"))
 
 
 def _copy(session: Session, table: Table, rows: Rows, *, into: str) -> None:

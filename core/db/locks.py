@@ -5,25 +5,10 @@ from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Uuid, any_, bindparam, func, select
-from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.types import TypeEngine
+from sqlalchemy import ColumnElement, func, select
 from sqlmodel import Session, col
 
 from core.db.models import Generation, WebhookDelivery
-
-
-def among(column: Any, ids: Collection[UUID]) -> ColumnElement[bool]:
-    """Match a column against any number of ids.
-
-    One array parameter: `IN` sends one parameter per id, of which a statement may have 65,535.
-    """
-    return col(column) == any_(array_of(Uuid(), ids))
-
-
-def array_of(element: TypeEngine[Any], values: Collection[Any]) -> ColumnElement[Any]:
-    """Send values as one array parameter."""
-    return bindparam(None, list(values), type_=ARRAY(element), unique=True, expanding=False)
 
 
 def take_turn(session: Session, name: str) -> None:

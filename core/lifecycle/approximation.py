@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlmodel import Session, col
 
-from core.db.locks import among
+from core.db.arrays import among
 from core.db.models import ApproximateEntry, ApproximateLatents, Job
 from core.domain.fingerprint import canonical_text
 

@@ -9,7 +9,8 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, delete, exists, func, select, update
 from sqlmodel import Session, col
 
-from core.db.locks import among, lock_generations
+from core.db.arrays import among
+from core.db.locks import lock_generations
 from core.db.models import Backlog, Generation
 from core.domain.lanes import Lane
 from core.domain.states import GenerationState

@@ -7,7 +7,8 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, select
 from sqlmodel import Session, col
 
-from core.db.locks import among, lock_generations
+from core.db.arrays import among
+from core.db.locks import lock_generations
 from core.db.models import Batch, Generation, Job
 from core.db.models.transitions import change
 from core.domain.states import IN_FLIGHT, OPEN_JOB, BatchState, GenerationState, JobState

@@ -14,7 +14,8 @@ from uuid import UUID
 from sqlalchemy import func, select, text, update
 from sqlmodel import Session, col
 
-from core.db.locks import among, lock_generations
+from core.db.arrays import among
+from core.db.locks import lock_generations
 from core.db.models import NO_KEY, Generation
 from core.domain.lanes import FIRST, Lane, Message
 from core.domain.states import GenerationState

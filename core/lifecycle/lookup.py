@@ -8,7 +8,8 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, and_, case, func, null, select, update
 from sqlmodel import Session, col
 
-from core.db.locks import among, lock_generations
+from core.db.arrays import among
+from core.db.locks import lock_generations
 from core.db.models import Generation, Image
 from core.domain.lanes import Lane
 from core.domain.states import IN_FLIGHT, GenerationState

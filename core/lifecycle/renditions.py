@@ -7,7 +7,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlmodel import Session, col
 
-from core.db.locks import among
+from core.db.arrays import among
 from core.db.models import Image, Rendition
 
 

@@ -9,7 +9,8 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, select, update
 from sqlmodel import Session, col
 
-from core.db.locks import among, lock_generations
+from core.db.arrays import among
+from core.db.locks import lock_generations
 from core.db.models import Batch, Generation, ImageParameters, Job
 from core.db.models.transitions import change
 from core.domain.states import OPEN_JOB, CacheOutcome, GenerationState, JobState

@@ -16,7 +16,8 @@ from sqlalchemy import ColumnElement, Integer, Uuid, and_, delete, func, or_, se
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col
 
-from core.db.locks import among, array_of, lock_generations
+from core.db.arrays import among, values_table
+from core.db.locks import lock_generations
 from core.db.models import Batch, Generation, Image, Job, Rendition
 from core.domain.fingerprint import canonical_text
 from core.domain.states import IN_FLIGHT, BatchState
@@ -315,10 +316,9 @@ def note_uses(session: Session, uses: Mapping[UUID, int]) -> None:
     if not uses:
         return
     _lock(session, among(Image.id, list(uses)))
-    given = (
-        func.unnest(array_of(Uuid(), list(uses)), array_of(Integer(), list(uses.values())))
-        .table_valued("id", "number")
-        .render_derived(name="given")
+    given = values_table(
+        id=(Uuid(), list(uses)),
+        number=(Integer(), list(uses.values())),
     )
     session.execute(
         update(Image)

@@ -9,8 +9,9 @@ from uuid import UUID
 from sqlalchemy import Uuid, func, select, update
 from sqlmodel import Session, col
 
+from core.db.arrays import among, values_table
 from core.db.bulk_insert import insert_new
-from core.db.locks import among, array_of, take_turn
+from core.db.locks import take_turn
 from core.db.models import NO_KEY, Batch, Generation, Job
 from core.db.models.columns import new_id
 from core.db.models.transitions import reopen
@@ -190,13 +191,9 @@ def _reopen_jobs(
     generations: Mapping[UUID, UUID],
     deadline_seconds: float | None,
 ) -> None:
-    given = (
-        func.unnest(
-            array_of(Uuid(), [job_id for job_id, _ in failed]),
-            array_of(Uuid(), [generations.get(old) for _, old in failed]),
-        )
-        .table_valued("id", "generation_id")
-        .render_derived(name="given")
+    given = values_table(
+        id=(Uuid(), [job_id for job_id, _ in failed]),
+        generation_id=(Uuid(), [generations.get(old) for _, old in failed]),
     )
     deadline = None
     if deadline_seconds is not None:

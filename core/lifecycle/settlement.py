@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Float, String, Uuid, func, insert, select, update
+from sqlalchemy import Float, String, Uuid, insert, select, update
 from sqlmodel import Session, col
 
-from core.db.locks import among, array_of, lock_generations
+from core.db.arrays import among, values_table
+from core.db.locks import lock_generations
 from core.db.models import Batch, Generation, Image, Job
 from core.db.models.transitions import change
 from core.domain.approximation import Approximation
@@ -52,13 +53,9 @@ def succeed(
     if not recorded:
         return {}
     _insert_images(session, recorded, held)
-    given = (
-        func.unnest(
-            array_of(Uuid(), [one.claim.generation_id for one in recorded]),
-            array_of(Float(), [one.seconds for one in recorded]),
-        )
-        .table_valued("id", "seconds")
-        .render_derived(name="given")
+    given = values_table(
+        id=(Uuid(), [one.claim.generation_id for one in recorded]),
+        seconds=(Float(), [one.seconds for one in recorded]),
     )
     session.execute(
         change(Generation, GenerationState.SUCCEEDED)
@@ -88,13 +85,9 @@ def _insert_images(
         for one in recorded
         if reusable[one.claim.generation_id]
     }
-    given = (
-        func.unnest(
-            array_of(String(), [tenant for tenant, _ in newest]),
-            array_of(String(), [fingerprint for _, fingerprint in newest]),
-        )
-        .table_valued("tenant", "fingerprint")
-        .render_derived(name="given")
+    given = values_table(
+        tenant=(String(), [tenant for tenant, _ in newest]),
+        fingerprint=(String(), [fingerprint for _, fingerprint in newest]),
     )
     session.execute(
         update(Image)

@@ -12,8 +12,8 @@ from sqlalchemy import delete as sql_delete
 from sqlalchemy import func, select
 from sqlmodel import Session
 
+from core.db.arrays import among
 from core.db.bulk_insert import insert_new, insert_rows
-from core.db.locks import among
 from core.db.models import NO_KEY, Batch, Generation, ImageParameters, Job
 from core.db.models.columns import new_id
 from core.domain.cache_mode import CacheMode

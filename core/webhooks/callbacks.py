@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import select, tuple_, update
 from sqlmodel import Session, col
 
-from core.db.locks import among
+from core.db.arrays import among
 from core.db.models import Batch, WebhookDelivery
 from core.domain.states import DeliveryState
 from core.webhooks.deliveries import Message

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import and_, func, select, text, update
 from sqlmodel import Session, col
 
-from core.db.locks import among
+from core.db.arrays import among
 from core.db.models import CallbackSecret, WebhookDelivery, WebhookEndpoint, WebhookEvent
 from core.webhooks.endpoints import give_up, now
 from core.webhooks.secrets import active_secrets

@@ -10,7 +10,8 @@ from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlmodel import Session, col
 
-from core.db.locks import among, lock_deliveries, take_turn
+from core.db.arrays import among
+from core.db.locks import lock_deliveries, take_turn
 from core.db.models import CallbackSecret, WebhookDelivery, WebhookEndpoint
 from core.db.models.transitions import change
 from core.domain.states import DeliveryState

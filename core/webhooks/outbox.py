@@ -26,7 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Session, col
 
-from core.db.locks import among, array_of
+from core.db.arrays import among, values_table
 from core.db.models import Batch, Image, Job, WebhookDelivery, WebhookEvent
 from core.db.models.columns import new_id
 from core.domain.states import BatchState, DeliveryState, JobState
@@ -239,10 +239,9 @@ def _number(session: Session, planned: Sequence[_Planned]) -> None:
     numbers = Counter(one.batch_id for one in planned if one.batch_id is not None)
     if not numbers:
         return
-    given = (
-        func.unnest(array_of(Uuid(), list(numbers)), array_of(Integer(), list(numbers.values())))
-        .table_valued("id", "number")
-        .render_derived(name="given")
+    given = values_table(
+        id=(Uuid(), list(numbers)),
+        number=(Integer(), list(numbers.values())),
     )
     rows = session.execute(
         update(Batch)
@@ -285,15 +284,11 @@ def _insert_job_events(session: Session, planned: Sequence[_Planned]) -> None:
     """Insert events whose data Postgres reads from the jobs' rows."""
     if not planned:
         return
-    given = (
-        func.unnest(
-            array_of(Uuid(), [one.id for one in planned]),
-            array_of(String(), [one.type.value for one in planned]),
-            array_of(Uuid(), [one.job_id for one in planned]),
-            array_of(Integer(), [one.sequence for one in planned]),
-        )
-        .table_valued("id", "type", "job_id", "sequence")
-        .render_derived(name="given")
+    given = values_table(
+        id=(Uuid(), [one.id for one in planned]),
+        type=(String(), [one.type.value for one in planned]),
+        job_id=(Uuid(), [one.job_id for one in planned]),
+        sequence=(Integer(), [one.sequence for one in planned]),
     )
     rows = (
         select(
@@ -357,17 +352,13 @@ def insert_deliveries(session: Session, wanted: Sequence[tuple[str, UUID, Listen
     if not wanted:
         return []
     ids = [new_id() for _ in wanted]
-    given = (
-        func.unnest(
-            array_of(Uuid(), ids),
-            array_of(String(), [tenant for tenant, _, _ in wanted]),
-            array_of(Uuid(), [event_id for _, event_id, _ in wanted]),
-            array_of(Uuid(), [listener.endpoint_id for *_, listener in wanted]),
-            array_of(String(), [listener.url for *_, listener in wanted]),
-            array_of(Uuid(), [listener.queue for *_, listener in wanted]),
-        )
-        .table_valued("id", "tenant", "event_id", "endpoint_id", "url", "queue")
-        .render_derived(name="given")
+    given = values_table(
+        id=(Uuid(), ids),
+        tenant=(String(), [tenant for tenant, _, _ in wanted]),
+        event_id=(Uuid(), [event_id for _, event_id, _ in wanted]),
+        endpoint_id=(Uuid(), [listener.endpoint_id for *_, listener in wanted]),
+        url=(String(), [listener.url for *_, listener in wanted]),
+        queue=(Uuid(), [listener.queue for *_, listener in wanted]),
     )
     names = ["id", "tenant", "event_id", "endpoint_id", "url", "queue", "state", "attempts"]
     columns = WebhookDelivery.__table__.c  # type: ignore[attr-defined]

@@ -11,7 +11,8 @@ from sqlalchemy import Float, Integer, Interval, Uuid, and_, cast, func, select,
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Session, col
 
-from core.db.locks import among, array_of, lock_deliveries
+from core.db.arrays import among, values_table
+from core.db.locks import lock_deliveries
 from core.db.models import WebhookDelivery, WebhookEndpoint
 from core.db.models.transitions import change
 from core.domain.states import DeliveryState
@@ -81,15 +82,11 @@ def record(session: Session, outcomes: Collection[Outcome], *, disable_seconds: 
 
 
 def _given(outcomes: Sequence[Outcome]) -> Any:
-    return (
-        func.unnest(
-            array_of(Uuid(), [one.message.delivery_id for one in outcomes]),
-            array_of(Integer(), [one.message.attempt for one in outcomes]),
-            array_of(JSONB(), [_entry(one) for one in outcomes]),
-            array_of(Float(), [one.delay_seconds for one in outcomes]),
-        )
-        .table_valued("id", "attempt", "entry", "delay")
-        .render_derived(name="given")
+    return values_table(
+        id=(Uuid(), [one.message.delivery_id for one in outcomes]),
+        attempt=(Integer(), [one.message.attempt for one in outcomes]),
+        entry=(JSONB(), [_entry(one) for one in outcomes]),
+        delay=(Float(), [one.delay_seconds for one in outcomes]),
     )
 
 

@@ -6,8 +6,8 @@ import io
 import pytest
 from sqlalchemy import func, select, text
 
+from core.db.bulk_insert import ANALYZED
 from core.db.models import Batch, Job
-from core.db.planner_statistics import MANY
 from core.errors import GenerationFailedError
 from tests.integration.api.conftest import PIXELS
 from tests.integration.shop import poll
@@ -328,7 +328,7 @@ def test_a_body_that_is_no_batch_is_refused_in_words(client, arguments, status, 
 
 
 def test_after_a_large_sheet_the_planner_knows_the_tables(client, database):
-    lines = "".join(f"S{number},mug {number}\n" for number in range(MANY))
+    lines = "".join(f"S{number},mug {number}\n" for number in range(ANALYZED))
     answer = client.post("/v1/batches", files={"file": ("a.csv", f"sku,prompt\n{lines}")})
     assert answer.status_code == 202
 
@@ -337,4 +337,4 @@ def test_after_a_large_sheet_the_planner_knows_the_tables(client, database):
         with database.reader() as session:
             return dict(session.execute(statement, {"names": ["job", "generation"]}).all())
 
-    poll(lambda: known() == {"job": MANY, "generation": MANY})
+    poll(lambda: known() == {"job": ANALYZED, "generation": ANALYZED})

@@ -2,7 +2,8 @@
 
 from uuid import uuid4
 
-from core.db.locks import among, lock_generations
+from core.db.arrays import among
+from core.db.locks import lock_generations
 from core.db.models import Generation
 from core.domain.lanes import Lane, Message
 from core.domain.states import BatchState, GenerationState, JobState
