@@ -24,10 +24,10 @@ from catalogue.validate import check_parameters, examine, seed_of
 from core.db.models import ApiKey, Batch
 from core.domain.cache_mode import CacheMode
 from core.domain.seeds import SeedRule
+from core.egress.policy import EgressPolicy
 from core.errors import InvalidRequestError
 from core.lifecycle.quota import room_for
 from core.lifecycle.submission import Submission, Wanted, submit
-from core.outbound.policy import Policy
 from core.settings import Settings
 from core.webhooks.endpoints import require_callback_secret
 
@@ -67,7 +67,7 @@ class Terms:
     """Where its end is told; judged already."""
 
 
-def terms_of(fields: Fields, key: ApiKey, settings: Settings, outbound: Policy) -> Terms:
+def terms_of(fields: Fields, key: ApiKey, settings: Settings, egress: EgressPolicy) -> Terms:
     """Put together what request, key and settings say: who is asked first decides.
 
     Raises:
@@ -81,7 +81,7 @@ def terms_of(fields: Fields, key: ApiKey, settings: Settings, outbound: Policy) 
         publishes=settings.queue_window,
         api_key_id=key.id,
         queued_images=queued_limit(key, settings),
-        callback_url=outbound.judge(fields.callback_url).url if fields.callback_url else None,
+        callback_url=egress.judge(fields.callback_url).url if fields.callback_url else None,
     )
 
 

@@ -18,7 +18,7 @@ from core.domain.lanes import Lane
 from core.domain.schedulers import SCHEDULERS
 from core.domain.seeds import SeedRule
 from core.domain.states import BatchState, CacheOutcome, JobState
-from core.outbound.url import LONGEST
+from core.egress.url import LONGEST
 
 LONGEST_DEADLINE = 30 * 24 * 3600.0
 """Seconds."""

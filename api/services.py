@@ -13,8 +13,8 @@ from catalogue.renditions.store import Renditions
 from core import cache_ledger
 from core.broker import Broker, open_broker
 from core.db.engine import Database
+from core.egress.policy import EgressPolicy
 from core.flusher import Flusher
-from core.outbound.policy import Policy
 from core.pictures.credentials import credentials_of
 from core.queue import Publisher, make_celery
 from core.settings import Settings
@@ -36,7 +36,7 @@ class Services:
     renditions: Renditions
     rate_limiter: RateLimiter
     key_use: KeyUse
-    outbound: Policy
+    egress: EgressPolicy
     """Where callers' URLs may lead."""
 
 
@@ -60,7 +60,7 @@ def open_services(settings: Settings) -> Iterator[Services]:
             ),
             rate_limiter=RateLimiter(settings),
             key_use=KeyUse(),
-            outbound=Policy.of(settings),
+            egress=EgressPolicy.of(settings),
         )
     finally:
         celery.close()

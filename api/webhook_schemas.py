@@ -8,7 +8,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validato
 
 from api.schemas import Line
 from core.domain.states import DeliveryState
-from core.outbound.url import LONGEST
+from core.egress.url import LONGEST
 from core.webhooks.event_types import EventType
 
 Filter = Annotated[

@@ -115,16 +115,16 @@ def _write(database: Any, events: int) -> None:
 
 
 async def _deliver(database: Any, settings: Any) -> None:
-    from core.outbound.client import OutboundClient
-    from core.outbound.policy import Policy
-    from core.outbound.resolver import SystemResolver
+    from core.egress.client import EgressClient
+    from core.egress.policy import EgressPolicy
+    from core.egress.resolver import SystemResolver
     from worker.webhooks.__main__ import terms_of
     from worker.webhooks.deliverer import Deliverer
 
     terms = terms_of(settings)
     resolver = SystemResolver(at_once=terms.at_once)
-    async with OutboundClient(
-        Policy.of(settings), resolver.resolve, timeout_seconds=terms.timeout_seconds
+    async with EgressClient(
+        EgressPolicy.of(settings), resolver.resolve, timeout_seconds=terms.timeout_seconds
     ) as client:
         await Deliverer(database=database, client=client, terms=terms).drain()
     resolver.close()

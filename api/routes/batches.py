@@ -67,7 +67,7 @@ def post_batch(
     bundle, tenant = services.bundle.get(), caller.tenant
     fields, recipe = use_recipe(session, tenant, upload.read_fields())
     sheet = upload.read_sheet(fields, max_rows=services.settings.max_sheet_rows)
-    terms = terms_of(fields, caller, services.settings, services.outbound)
+    terms = terms_of(fields, caller, services.settings, services.egress)
     if fields.dry_run:
         home = services.settings.home
         found = report(session, bundle, terms, sheet, fields, home=home, recipe=recipe)

@@ -52,7 +52,7 @@ def post_endpoint(
     shown = endpoints.create(
         session,
         caller.tenant,
-        url=services.outbound.judge(request.url).url,
+        url=services.egress.judge(request.url).url,
         description=request.description,
         events=None if request.events is None else [EventType(one) for one in request.events],
     )
@@ -83,7 +83,7 @@ def patch_endpoint(
     """Change an endpoint's address, description or filter; switch it off or on again."""
     values = change.values()
     if "url" in values:
-        values["url"] = services.outbound.judge(values["url"]).url
+        values["url"] = services.egress.judge(values["url"]).url
     endpoint = endpoints.find(session, caller.tenant, endpoint_id, lock=True)
     endpoints.update(session, endpoint, **values)
     return view_endpoint(endpoint)

@@ -7,9 +7,9 @@ import sys
 import structlog
 
 from core.db.engine import Database
-from core.outbound.client import OutboundClient
-from core.outbound.policy import Policy
-from core.outbound.resolver import SystemResolver
+from core.egress.client import EgressClient
+from core.egress.policy import EgressPolicy
+from core.egress.resolver import SystemResolver
 from core.settings import Settings
 from worker.heartbeat import Heartbeat
 from worker.startup import run_or_explain, wait_for_services
@@ -37,7 +37,7 @@ def run(settings: Settings) -> int:
         ServiceDownError: Postgres stays away at the start.
         InvalidSettingError: The allow-list cannot be read.
     """
-    policy, database = Policy.of(settings), Database(settings)
+    policy, database = EgressPolicy.of(settings), Database(settings)
     wait_for_services([database.check], settings)
     try:
         asyncio.run(_deliver(settings, policy, database))
@@ -46,13 +46,13 @@ def run(settings: Settings) -> int:
     return 0
 
 
-async def _deliver(settings: Settings, policy: Policy, database: Database) -> None:
+async def _deliver(settings: Settings, policy: EgressPolicy, database: Database) -> None:
     stopped, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
     resolver = SystemResolver(at_once=settings.webhook_concurrency)
     try:
-        async with OutboundClient(
+        async with EgressClient(
             policy, resolver.resolve, timeout_seconds=settings.webhook_timeout
         ) as client:
             log.info("delivering", at_once=settings.webhook_concurrency)

@@ -14,8 +14,8 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from core.db.engine import Database
+from core.egress.client import EgressClient, EgressError
 from core.errors import ForbiddenUrlError, first_line
-from core.outbound.client import OutboundClient, OutboundError
 from core.webhooks import deliveries, outcomes
 from core.webhooks.deliveries import FIRST, Message
 from core.webhooks.outcomes import Outcome
@@ -60,7 +60,7 @@ class Deliverer:
         self,
         *,
         database: Database,
-        client: OutboundClient,
+        client: EgressClient,
         terms: Terms,
         chance: Callable[[], float] = random.random,
     ) -> None:
@@ -192,7 +192,7 @@ class Deliverer:
         headers = write_headers(message, body, now=datetime.now(UTC))
         try:
             answer = await self._client.post(message.url, headers, body)
-        except (OutboundError, ForbiddenUrlError) as error:
+        except (EgressError, ForbiddenUrlError) as error:
             return None, again(message.attempt, str(error), chance=self._chance)
         return answer.status, decide(
             message.attempt, answer.status, answer.headers, chance=self._chance

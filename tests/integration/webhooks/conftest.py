@@ -13,9 +13,9 @@ from standardwebhooks import Webhook
 
 from core.db.engine import Database
 from core.db.models import WebhookDelivery, WebhookEndpoint, WebhookEvent
-from core.outbound.client import OutboundClient
-from core.outbound.policy import Policy
-from core.outbound.resolver import SystemResolver
+from core.egress.client import EgressClient
+from core.egress.policy import EgressPolicy
+from core.egress.resolver import SystemResolver
 from core.settings import Settings
 from core.webhooks import endpoints
 from core.webhooks.endpoints import Shown
@@ -89,11 +89,13 @@ def with_deliverer(database: Database, work: Callable[[Deliverer], Any], **value
     allow = values.pop("allow", "127.0.0.1")
 
     async def run() -> Any:
-        policy = Policy.of(Settings(_env_file=None, outbound_allow=allow, outbound_ports="1-65535"))
+        policy = EgressPolicy.of(
+            Settings(_env_file=None, outbound_allow=allow, outbound_ports="1-65535")
+        )
         chosen = terms(**values)
         resolver = SystemResolver(at_once=chosen.at_once)
         try:
-            async with OutboundClient(
+            async with EgressClient(
                 policy, resolver.resolve, timeout_seconds=chosen.timeout_seconds
             ) as client:
                 deliverer = Deliverer(

@@ -12,9 +12,9 @@ from standardwebhooks import Webhook
 
 from core.db.models import Batch, WebhookDelivery
 from core.domain.states import DeliveryState
+from core.egress import resolver
+from core.egress.addresses import read_address
 from core.errors import ConflictError
-from core.outbound import resolver
-from core.outbound.addresses import read_address
 from core.webhooks import deliveries, endpoints, log, outcomes
 from core.webhooks.event_types import EventType
 from core.webhooks.outcomes import Outcome, Verdict

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from core.outbound import resolver
-from core.outbound.addresses import Address, read_address
-from core.outbound.resolver import SystemResolver
+from core.egress import resolver
+from core.egress.addresses import Address, read_address
+from core.egress.resolver import SystemResolver
 
 
 class Names:

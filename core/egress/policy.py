@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import Self
 
+from core.egress.addresses import Address, Network, inner, refusal
+from core.egress.url import Destination, parse_url
 from core.errors import ForbiddenUrlError, InvalidSettingError
-from core.outbound.addresses import Address, Network, inner, refusal
-from core.outbound.url import Target, parse_url
 from core.settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True)
-class Policy:
+class EgressPolicy:
     """What the operator has decided."""
 
     ports: Collection[range]
@@ -40,8 +40,8 @@ class Policy:
                 hosts.add(entry.lower())
         return cls(ports=_ranges(settings.outbound_ports), hosts=hosts, networks=networks)
 
-    def judge(self, url: str) -> Target:
-        """Take a caller's URL apart and judge what can be judged without looking its host up.
+    def judge(self, url: str) -> Destination:
+        """Parse a caller's URL and check what can be checked without looking its host up.
 
         Raises:
             ForbiddenUrlError: It may not be requested; the reason is in the sentence.
@@ -62,7 +62,7 @@ class Policy:
         return target
 
     def check(self, host: str, address: Address) -> None:
-        """Look whether an address may be connected to for a host.
+        """Check whether an address may be connected to for a host.
 
         Raises:
             ForbiddenUrlError: It may not.
@@ -83,7 +83,7 @@ class Policy:
 
 
 def _is_own(host: str) -> bool:
-    """Tell whether a name means the machine that asks (RFC 6761, section 6.3)."""
+    """Check whether a name means the machine that asks (RFC 6761, section 6.3)."""
     return host == "localhost" or host.endswith(".localhost")
 
 

@@ -4,7 +4,7 @@ import ipaddress
 
 import pytest
 
-from core.outbound.addresses import _REFUSED, inner, read_address, refusal
+from core.egress.addresses import _REFUSED, inner, read_address, refusal
 
 REFUSED = {
     "this network": ["0.0.0.0", "0.1.2.3"],

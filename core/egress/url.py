@@ -1,4 +1,4 @@
-"""A caller's URL, taken apart and written again in its one plain form."""
+"""A caller's URL, parsed and written again in its one plain form."""
 
 import re
 from dataclasses import dataclass, replace
@@ -7,8 +7,8 @@ from urllib.parse import SplitResult, quote, urlsplit
 
 import idna
 
+from core.egress.addresses import Address
 from core.errors import ForbiddenUrlError
-from core.outbound.addresses import Address
 
 LONGEST = 2000
 """Characters."""
@@ -21,7 +21,7 @@ _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Target:
+class Destination:
     """Where a URL leads."""
 
     url: str
@@ -47,8 +47,8 @@ class Target:
         return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
 
 
-def parse_url(url: str) -> Target:
-    """Take a caller's URL apart.
+def parse_url(url: str) -> Destination:
+    """Parse a caller's URL.
 
     Raises:
         ForbiddenUrlError: It is none, or one in a disguise that only an attack needs.
@@ -71,7 +71,7 @@ def parse_url(url: str) -> Target:
     if port == 0 or parts.netloc.endswith(":"):
         raise ForbiddenUrlError("The URL's port is not a number from 1 to 65535.")
     host, address = _read_host(parts)
-    target = Target(
+    target = Destination(
         url="",
         path=_escaped(parts),
         scheme=parts.scheme,

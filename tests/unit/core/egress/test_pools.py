@@ -4,7 +4,7 @@ import asyncio
 
 import httpcore
 
-from core.outbound.pools import OriginPools
+from core.egress.pools import OriginPools
 
 
 def pools(kept_seconds: float) -> OriginPools:

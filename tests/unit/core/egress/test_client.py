@@ -8,11 +8,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from core.egress.addresses import Address, read_address
+from core.egress.client import MOST_BYTES, EgressClient, EgressError, EgressResponse
+from core.egress.policy import EgressPolicy
+from core.egress.resolver import SystemResolver
 from core.errors import ForbiddenUrlError
-from core.outbound.addresses import Address, read_address
-from core.outbound.client import MOST_BYTES, Answer, OutboundClient, OutboundError
-from core.outbound.policy import Policy
-from core.outbound.resolver import SystemResolver
 from core.settings import Settings
 from tests.receiver import Receiver, Reply, receiving
 
@@ -39,7 +39,7 @@ def receiver() -> Iterator[Receiver]:
         yield receiver
 
 
-Post = Callable[..., Answer]
+Post = Callable[..., EgressResponse]
 
 
 @pytest.fixture
@@ -53,13 +53,13 @@ def post() -> Post:
         allow: str = HERE,
         seconds: float = 20.0,
         times: int = 1,
-    ) -> Answer:
-        async def run() -> Answer:
-            policy = Policy.of(
+    ) -> EgressResponse:
+        async def run() -> EgressResponse:
+            policy = EgressPolicy.of(
                 Settings(_env_file=None, outbound_allow=allow, outbound_ports="1-65535")
             )
             resolve = resolver or Resolver([HERE])
-            async with OutboundClient(policy, resolve, timeout_seconds=seconds) as client:
+            async with EgressClient(policy, resolve, timeout_seconds=seconds) as client:
                 for _ in range(times):
                     answer = await client.post(url, {"X-Ours": "yes"}, b"hello")
                 return answer
@@ -156,7 +156,7 @@ def test_of_an_endless_answer_only_the_beginning_is_read(receiver: Receiver, pos
 
 def test_an_answer_that_breaks_off_is_no_answer(receiver: Receiver, post: Post):
     receiver.reply = lambda _: Reply(status=200, body=b"half", announced=100)
-    with pytest.raises(OutboundError, match="no HTTP"):
+    with pytest.raises(EgressError, match="no HTTP"):
         post(receiver.url)
 
 
@@ -172,7 +172,7 @@ def test_a_server_does_not_decide_how_long_an_error_is(post: Post):
     with socket.create_server((HERE, 0)) as listener:
         server = threading.Thread(target=answer, args=(listener,))
         server.start()
-        with pytest.raises(OutboundError, match="no HTTP") as caught:
+        with pytest.raises(EgressError, match="no HTTP") as caught:
             post(f"http://{HERE}:{listener.getsockname()[1]}/")
         server.join()
     assert len(str(caught.value)) <= 300
@@ -180,26 +180,26 @@ def test_a_server_does_not_decide_how_long_an_error_is(post: Post):
 
 def test_silence_ends_after_the_timeout(receiver: Receiver, post: Post):
     receiver.reply = lambda _: Reply(stalls=True)
-    with pytest.raises(OutboundError, match=r"No answer within 0\.2 seconds"):
+    with pytest.raises(EgressError, match=r"No answer within 0\.2 seconds"):
         post(receiver.url, seconds=0.2)
 
 
 def test_a_closed_port_is_named(post: Post):
     with socket.create_server((HERE, 0)) as server:
         port = server.getsockname()[1]
-    with pytest.raises(OutboundError, match="cannot be connected to"):
+    with pytest.raises(EgressError, match="cannot be connected to"):
         post(f"http://{HERE}:{port}/")
 
 
 def test_a_name_that_does_not_exist_is_told():
     async def run() -> None:
         resolver = SystemResolver()
-        policy = Policy.of(Settings(_env_file=None))
+        policy = EgressPolicy.of(Settings(_env_file=None))
         try:
-            async with OutboundClient(policy, resolver.resolve, timeout_seconds=20) as client:
+            async with EgressClient(policy, resolver.resolve, timeout_seconds=20) as client:
                 await client.post("http://no-such-host.invalid/", {}, b"")
         finally:
             resolver.close()
 
-    with pytest.raises(OutboundError, match=r"no-such-host\.invalid cannot be found"):
+    with pytest.raises(EgressError, match=r"no-such-host\.invalid cannot be found"):
         asyncio.run(run())

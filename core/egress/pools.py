@@ -25,7 +25,7 @@ class OriginPools:
     """
 
     def __init__(self, backend: httpcore.AsyncNetworkBackend, *, kept_seconds: float) -> None:
-        """Wire it.
+        """Open nothing yet.
 
         Args:
             backend: What connects.
@@ -39,7 +39,7 @@ class OriginPools:
 
     @asynccontextmanager
     async def use(self, origin: str) -> AsyncIterator[httpcore.AsyncConnectionPool]:
-        """Give the pool of an origin for one request."""
+        """Hold the pool of an origin for one request."""
         await self._close_unused()
         if origin not in self._pools:
             self._pools[origin] = _Pool(self._make())

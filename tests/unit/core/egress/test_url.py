@@ -4,14 +4,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core.egress.policy import EgressPolicy
+from core.egress.url import LONGEST, parse_url
 from core.errors import ForbiddenUrlError, InvalidSettingError
-from core.outbound.policy import Policy
-from core.outbound.url import LONGEST, parse_url
 from core.settings import Settings
 
 
-def policy(**values: str) -> Policy:
-    return Policy.of(Settings(_env_file=None, **values))
+def policy(**values: str) -> EgressPolicy:
+    return EgressPolicy.of(Settings(_env_file=None, **values))
 
 
 PLAIN = {

@@ -5,12 +5,12 @@ import socket
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from core.outbound.addresses import Address, read_address
+from core.egress.addresses import Address, read_address
 
 Resolve = Callable[[str, int], Awaitable[Sequence[Address]]]
 """Gives the addresses of a host and port, best first; raises OSError when there are none."""
 
-LINGERING = 2
+THREADS_PER_REQUEST = 2
 """Threads for each request that may be sent at the same time.
 
 A name whose servers do not answer keeps its thread for half a minute, longer than the request that
@@ -22,12 +22,14 @@ class SystemResolver:
     """The machine's resolver; requests that ask for the same name together share one look-up."""
 
     def __init__(self, *, at_once: int = 64) -> None:
-        """Wire it; threads are started when they are needed.
+        """Start threads only when they are needed.
 
         Args:
             at_once: Requests at the same time.
         """
-        self._threads = ThreadPoolExecutor(LINGERING * at_once, thread_name_prefix="resolver")
+        self._threads = ThreadPoolExecutor(
+            THREADS_PER_REQUEST * at_once, thread_name_prefix="resolver"
+        )
         self._running: dict[tuple[str, int], asyncio.Future[Sequence[Address]]] = {}
 
     async def resolve(self, host: str, port: int) -> Sequence[Address]:
@@ -51,7 +53,7 @@ class SystemResolver:
             ended.exception()  # nobody may be left to be told
 
     def close(self) -> None:
-        """Let the threads end; nobody waits for look-ups that run."""
+        """Release the threads, without waiting for look-ups that run."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 

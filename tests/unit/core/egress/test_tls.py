@@ -13,9 +13,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from core.outbound.addresses import Address, read_address
-from core.outbound.client import Answer, OutboundClient, OutboundError
-from core.outbound.policy import Policy
+from core.egress.addresses import Address, read_address
+from core.egress.client import EgressClient, EgressError, EgressResponse
+from core.egress.policy import EgressPolicy
 from core.settings import Settings
 from tests.receiver import receiving
 
@@ -63,13 +63,13 @@ def server(certificate: Path) -> Iterator[tuple[int, list[str | None]]]:
         yield int(urlsplit(receiver.url).port or 0), asked
 
 
-def post(url: str) -> Answer:
+def post(url: str) -> EgressResponse:
     async def here(_host: str, _port: int) -> Sequence[Address]:
         return [read_address("127.0.0.1")]
 
-    async def run() -> Answer:
+    async def run() -> EgressResponse:
         settings = Settings(_env_file=None, outbound_allow="127.0.0.1", outbound_ports="1-65535")
-        async with OutboundClient(Policy.of(settings), here, timeout_seconds=20) as client:
+        async with EgressClient(EgressPolicy.of(settings), here, timeout_seconds=20) as client:
             return await client.post(url, {}, b"hello")
 
     return asyncio.run(run())
@@ -85,12 +85,12 @@ def test_the_name_is_asked_for_and_its_certificate_is_good(server, certificate, 
 def test_another_names_certificate_is_refused(server, certificate, monkeypatch):
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     port, asked = server
-    with pytest.raises(OutboundError, match="Hostname mismatch"):
+    with pytest.raises(EgressError, match="Hostname mismatch"):
         post(f"https://other.example:{port}/")
     assert asked == ["other.example"]
 
 
 def test_a_certificate_that_nobody_vouches_for_is_refused(server):
     port, _ = server
-    with pytest.raises(OutboundError, match="certificate verify failed"):
+    with pytest.raises(EgressError, match="certificate verify failed"):
         post(f"https://{NAME}:{port}/")

@@ -2,5 +2,5 @@
 
 A URL from outside is hostile input: it may name this machine, its neighbours, or the metadata of
 its cloud. `parse_url` refuses what no honest URL looks like, `refusal` knows which addresses are
-nobody's business, and `OutboundClient` connects to the very address that was judged.
+nobody's business, and `EgressClient` connects to the very address that was judged.
 """

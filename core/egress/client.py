@@ -7,12 +7,12 @@ from typing import Self
 
 import httpcore
 
+from core.egress.addresses import Address, read_address
+from core.egress.policy import EgressPolicy
+from core.egress.pools import OriginPools
+from core.egress.resolver import Resolve
+from core.egress.url import Destination
 from core.errors import ForbiddenUrlError
-from core.outbound.addresses import Address, read_address
-from core.outbound.policy import Policy
-from core.outbound.pools import OriginPools
-from core.outbound.resolver import Resolve
-from core.outbound.url import Target
 
 MOST_BYTES = 64 * 1024
 """Of an answer's body; the rest is not read."""
@@ -26,12 +26,12 @@ _MOST_REASON = 200
 """Characters of a network's own words: a server that sends no HTTP is quoted in them."""
 
 
-class OutboundError(Exception):
+class EgressError(Exception):
     """There was no answer; the sentence says why."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
+class EgressResponse:
     """What a server answered."""
 
     status: int
@@ -49,7 +49,7 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
     server name and the Host header, goes on seeing the name.
     """
 
-    def __init__(self, policy: Policy, resolve: Resolve) -> None:
+    def __init__(self, policy: EgressPolicy, resolve: Resolve) -> None:
         self._policy = policy
         self._resolve = resolve
         self._network = httpcore.AnyIOBackend()
@@ -72,7 +72,7 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
             except (httpcore.ConnectError, httpcore.ConnectTimeout):
                 if number == len(addresses):
                     raise
-        raise OutboundError(f"{host} has no address.")
+        raise EgressError(f"{host} has no address.")
 
     async def _addresses(self, host: str, port: int) -> Sequence[Address]:
         try:
@@ -81,17 +81,17 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
             try:
                 found = await self._resolve(host, port)
             except (OSError, UnicodeError) as error:
-                raise OutboundError(f"{host} cannot be found.") from error
+                raise EgressError(f"{host} cannot be found.") from error
         for address in found:
             self._policy.check(host, address)
         return found[:_MOST_ADDRESSES]
 
 
-class OutboundClient:
+class EgressClient:
     """Sends requests to callers' URLs; follows no redirect, knows no proxy, keeps no cookie."""
 
-    def __init__(self, policy: Policy, resolve: Resolve, *, timeout_seconds: float) -> None:
-        """Wire it; it connects to nothing before it is used.
+    def __init__(self, policy: EgressPolicy, resolve: Resolve, *, timeout_seconds: float) -> None:
+        """Connect to nothing before the first request.
 
         Args:
             policy: Where requests may go.
@@ -102,12 +102,12 @@ class OutboundClient:
         self._timeout_seconds = timeout_seconds
         self._pools = OriginPools(GuardedBackend(policy, resolve), kept_seconds=KEPT_SECONDS)
 
-    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> EgressResponse:
         """Send a body.
 
         Raises:
             ForbiddenUrlError: The URL, or what its host resolves to, is not allowed.
-            OutboundError: There was no answer, or not in time.
+            EgressError: There was no answer, or not in time.
         """
         target = self._policy.judge(url)
         try:
@@ -115,13 +115,15 @@ class OutboundClient:
                 return await self._exchange(target, headers, body)
         except TimeoutError as error:
             seconds = f"{self._timeout_seconds:g}"
-            raise OutboundError(f"No answer within {seconds} seconds.") from error
-        except (OutboundError, ForbiddenUrlError):
+            raise EgressError(f"No answer within {seconds} seconds.") from error
+        except (EgressError, ForbiddenUrlError):
             raise
         except Exception as error:
-            raise OutboundError(_describe(error)) from error
+            raise EgressError(_describe(error)) from error
 
-    async def _exchange(self, target: Target, headers: Mapping[str, str], body: bytes) -> Answer:
+    async def _exchange(
+        self, target: Destination, headers: Mapping[str, str], body: bytes
+    ) -> EgressResponse:
         url = httpcore.URL(
             scheme=target.scheme, host=target.host, port=target.port, target=target.path
         )
@@ -135,7 +137,7 @@ class OutboundClient:
                 extensions={"timeout": {"connect": CONNECT_SECONDS}},
             ) as response,
         ):
-            return Answer(
+            return EgressResponse(
                 status=response.status,
                 headers={
                     name.decode("latin-1").lower(): value.decode("latin-1")
@@ -167,7 +169,7 @@ async def _read(response: httpcore.Response) -> bytes:
 
 
 def _describe(error: Exception) -> str:
-    """Say what a network's error means."""
+    """Describe a network's error in a sentence."""
     reason = str(error).strip()
     if len(reason) > _MOST_REASON:
         reason = f"{reason[:_MOST_REASON]}…"

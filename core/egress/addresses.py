@@ -72,7 +72,7 @@ def read_address(text: str) -> Address:
 
 
 def inner(address: Address) -> Address:
-    """Give the IPv4 address that packets to this address reach, where that is what it says.
+    """Return the IPv4 address that packets to this address reach, where that is what it says.
 
     Those are IPv4-mapped addresses, which an operating system turns into IPv4, and those of NAT64
     (RFC 6052), which a network without IPv4 gives for every host that has nothing else.
@@ -87,7 +87,7 @@ def inner(address: Address) -> Address:
 
 
 def refusal(address: Address) -> str | None:
-    """Tell what is wrong with an address as the target of a stranger's request.
+    """Check an address as the target of a stranger's request.
 
     Returns:
         What the address is, to be read after "is"; None when it is a public host's.
