@@ -14,7 +14,7 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlmodel import Session, col
 
-from core.db.locks import try_turn
+from core.db.locks import try_advisory_lock
 from core.db.models import IdempotencyRecord
 from core.errors import IdempotencyInProgressError, IdempotencyMismatchError
 
@@ -53,7 +53,7 @@ def begin(session: Session, attempt: Attempt, *, ttl_seconds: float) -> Answer |
         IdempotencyInProgressError: The first arrival is still being processed.
         IdempotencyMismatchError: The key came with another request.
     """
-    if not try_turn(session, f"{attempt.api_key_id}/{attempt.key}"):
+    if not try_advisory_lock(session, f"{attempt.api_key_id}/{attempt.key}"):
         raise IdempotencyInProgressError(retry_after=1)
     found = session.execute(
         select(IdempotencyRecord).where(

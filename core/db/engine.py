@@ -41,18 +41,18 @@ class Database:
             session.commit()
 
     def writer(self) -> Session:
-        """Give a session that whoever takes it commits and closes."""
+        """Return a session that its user commits and closes."""
         return Session(self.engine, expire_on_commit=False)
 
     def reader(self) -> Session:
-        """Give a session whose statements each stand alone, to be closed by whoever takes it."""
+        """Return a session in autocommit mode, to be closed by its user."""
         return Session(self._autocommit, expire_on_commit=False)
 
     def check(self) -> None:
-        """Ask Postgres for a sign of life.
+        """Check that Postgres answers.
 
         Raises:
-            ServiceDownError: naming the address, when it gives none.
+            ServiceDownError: It does not; the sentence names its address.
         """
         try:
             with self.engine.connect() as connection:
@@ -70,7 +70,7 @@ class Database:
 
 
 def _replace_dead(connection: Any, _record: object, _proxy: object) -> None:
-    """Let the pool replace a connection that died with a restarted Postgres.
+    """Make the pool replace a connection that died with a restarted Postgres.
 
     Postgres says nothing to an idle connection until it ends it, so the socket tells without a
     question: a round trip for each of a request's sessions is a tenth of a short request.

@@ -11,13 +11,13 @@ from sqlmodel import Session, col
 from core.db.models import Generation, WebhookDelivery
 
 
-def take_turn(session: Session, name: str) -> None:
-    """Let no other transaction pass here with the same name until this one ends."""
+def take_advisory_lock(session: Session, name: str) -> None:
+    """Take the advisory lock of a name until the transaction ends."""
     session.execute(select(func.pg_advisory_xact_lock(_number(name))))
 
 
-def try_turn(session: Session, name: str) -> bool:
-    """Do as `take_turn` does, or tell that another transaction is here."""
+def try_advisory_lock(session: Session, name: str) -> bool:
+    """Take it as `take_advisory_lock` does, or return False where another transaction has it."""
     return bool(session.execute(select(func.pg_try_advisory_xact_lock(_number(name)))).scalar_one())
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import func, select
 from sqlmodel import Session, col
 
-from core.db.locks import take_turn
+from core.db.locks import take_advisory_lock
 from core.db.models import Batch, Job
 from core.domain.states import OPEN_JOB, BatchState
 from core.errors import TooManyQueuedError
@@ -38,7 +38,7 @@ def room_for(session: Session, api_key_id: UUID, *, adding: int, limit: int) -> 
     if there + adding > limit:
         raise _too_many(there, adding, limit)
     yield
-    take_turn(session, f"quota {api_key_id}")
+    take_advisory_lock(session, f"quota {api_key_id}")
     # What store answers, or ended meanwhile, is not among them.
     altogether = open_images(session, api_key_id)
     if altogether > limit:

@@ -11,7 +11,7 @@ from sqlmodel import Session, col
 
 from core.db.arrays import among, values_table
 from core.db.bulk_insert import insert_new
-from core.db.locks import take_turn
+from core.db.locks import take_advisory_lock
 from core.db.models import NO_KEY, Batch, Generation, Job
 from core.db.models.columns import new_id
 from core.db.models.transitions import reopen
@@ -45,7 +45,7 @@ def failed_jobs(session: Session, batch_id: UUID) -> Sequence[tuple[UUID, UUID]]
     Until the transaction ends nobody else retries them.
     """
     # Not the batch's row: whoever finishes its images needs that one.
-    take_turn(session, f"retry {batch_id}")
+    take_advisory_lock(session, f"retry {batch_id}")
     statement = (
         select(col(Job.id), col(Job.generation_id))
         .where(

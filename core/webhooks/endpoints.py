@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlmodel import Session, col
 
 from core.db.arrays import among
-from core.db.locks import lock_deliveries, take_turn
+from core.db.locks import lock_deliveries, take_advisory_lock
 from core.db.models import CallbackSecret, WebhookDelivery, WebhookEndpoint
 from core.db.models.transitions import change
 from core.domain.states import DeliveryState
@@ -54,7 +54,7 @@ def create(
         ConflictError: The tenant has as many as it may have.
     """
     # Two that come together must not both be the last one.
-    take_turn(session, f"endpoints {tenant}")
+    take_advisory_lock(session, f"endpoints {tenant}")
     listed = list_them(session, tenant)
     if len(listed) >= MOST:
         raise ConflictError(f"There are {MOST} webhook endpoints already; delete one first.")

@@ -33,7 +33,7 @@ def enum_type(values: type[StrEnum]) -> Enum:
 
 
 def created() -> Any:
-    """Make the column of the moment the row was inserted, by Postgres's clock."""
+    """Make the column of the timestamp at which the row was inserted, by Postgres's clock."""
     return Field(
         default=None,
         sa_type=DateTime(timezone=True),
@@ -42,7 +42,7 @@ def created() -> Any:
 
 
 def moment(*, index: bool = False) -> Any:
-    """Make a column of a moment that may not have come yet."""
+    """Make a column of a timestamp that is empty at first."""
     return Field(
         default=None,
         index=index,
