@@ -105,28 +105,28 @@ def _round(database: Any, settings: Any, arguments: argparse.Namespace) -> dict[
 def _write(database: Any, events: int) -> None:
     """Write events one transaction at a time, as a busy worker's group commits do."""
     from core.webhooks.event_types import EventType
+    from core.webhooks.events import record_endpoint_event
     from core.webhooks.listeners import listeners_of
-    from core.webhooks.outbox import tell_endpoints
 
     for number in range(events):
         with database.session() as session:
             to = listeners_of(session, ["shop"])["shop"]
-            tell_endpoints(session, "shop", EventType.ENDPOINT_TEST, {"number": number}, to)
+            record_endpoint_event(session, "shop", EventType.ENDPOINT_TEST, {"number": number}, to)
 
 
 async def _deliver(database: Any, settings: Any) -> None:
     from core.egress.client import EgressClient
     from core.egress.policy import EgressPolicy
     from core.egress.resolver import SystemResolver
-    from worker.webhooks.__main__ import terms_of
+    from worker.webhooks.__main__ import delivery_settings
     from worker.webhooks.deliverer import Deliverer
 
-    terms = terms_of(settings)
-    resolver = SystemResolver(at_once=terms.at_once)
+    chosen = delivery_settings(settings)
+    resolver = SystemResolver(at_once=chosen.at_once)
     async with EgressClient(
-        EgressPolicy.of(settings), resolver.resolve, timeout_seconds=terms.timeout_seconds
+        EgressPolicy.of(settings), resolver.resolve, timeout_seconds=chosen.timeout_seconds
     ) as client:
-        await Deliverer(database=database, client=client, terms=terms).drain()
+        await Deliverer(database=database, client=client, settings=chosen).drain()
     resolver.close()
 
 

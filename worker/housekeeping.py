@@ -17,6 +17,7 @@ from core.errors import first_line
 from core.queue import Publisher, make_celery
 from core.settings import Settings
 from core.storage import STORAGE_ERRORS, Storage
+from core.webhooks import log as delivery_log
 from worker.approximate.janitor import ApproximateJanitor
 from worker.feeder import Feeder
 from worker.heartbeat import Heartbeat
@@ -24,7 +25,6 @@ from worker.janitor import Janitor, limits_of
 from worker.metrics_server import serving_metrics
 from worker.startup import run_or_explain, wait_for_services
 from worker.sweeper import Sweeper
-from worker.webhooks.pruning import prune as prune_events
 
 log = structlog.get_logger(__name__)
 
@@ -105,6 +105,17 @@ def prune_answers(database: Database, ttl_seconds: float) -> None:
     """Delete the answers to Idempotency-Keys whose time is over."""
     with database.session() as session:
         idempotency.prune(session, ttl_seconds=ttl_seconds)
+
+
+def prune_events(database: Database, *, seconds: float) -> None:
+    """Delete webhook events that are older than so many seconds, a few thousand at a time."""
+    total, more = 0, True
+    while more:
+        with database.session() as session:
+            pruned = delivery_log.prune(session, seconds=seconds)
+        total, more = total + pruned, pruned == delivery_log.AT_ONCE
+    if total:
+        log.info("old webhook events deleted", events=total)
 
 
 def feed(feeder: Feeder) -> None:

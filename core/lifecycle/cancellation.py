@@ -13,7 +13,8 @@ from core.db.models import Batch, Generation, Job
 from core.db.models.transitions import change
 from core.domain.states import IN_FLIGHT, OPEN_JOB, BatchState, GenerationState, JobState
 from core.lifecycle.settlement import settle_jobs
-from core.webhooks.outbox import BatchChange, tell
+from core.webhooks import events
+from core.webhooks.events import BatchChange
 
 
 def cancel_job(session: Session, job_id: UUID) -> list[UUID]:
@@ -68,7 +69,7 @@ def _detach(
     # Only of the locked: a job that came to match since then would leave its work running.
     settle_jobs(session, [*where, among(Job.generation_id, candidates)], state, **values)
     if canceled:
-        _tell(session, col(Batch.id) == batch_id)
+        _record_events(session, col(Batch.id) == batch_id)
     waiting = select(col(Job.generation_id)).where(
         among(Job.generation_id, candidates), col(Job.state).in_(OPEN_JOB)
     )
@@ -87,7 +88,9 @@ def _cancel_row(session: Session, batch_id: UUID) -> bool:
     return session.execute(statement.returning(col(Batch.id))).first() is not None
 
 
-def _tell(session: Session, batch: ColumnElement[bool]) -> None:
+def _record_events(session: Session, batch: ColumnElement[bool]) -> None:
     """Tell of a batch that was cancelled, as it is now that its jobs are."""
     rows = session.execute(select(*BatchChange.columns(Batch)).where(batch))
-    tell(session, state=JobState.CANCELED, jobs=(), batches=[BatchChange.of(row) for row in rows])
+    events.record(
+        session, state=JobState.CANCELED, jobs=(), batches=[BatchChange.of(row) for row in rows]
+    )

@@ -12,7 +12,8 @@ from core.domain.lanes import Lane
 from core.domain.states import CacheOutcome, JobState
 from core.lifecycle.lookup import usable
 from core.lifecycle.submission import Wanted
-from core.webhooks.outbox import JobChange, tell
+from core.webhooks import events
+from core.webhooks.events import JobChange
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,5 +85,5 @@ def answer_again(
     if inserted is None:
         return None
     job = Job(**values, created_at=inserted.created_at, finished_at=inserted.finished_at)
-    tell(session, state=JobState.SUCCEEDED, jobs=[JobChange.of(job)])
+    events.record(session, state=JobState.SUCCEEDED, jobs=[JobChange.of(job)])
     return job

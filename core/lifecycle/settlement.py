@@ -17,7 +17,8 @@ from core.domain.approximation import Approximation
 from core.domain.states import BatchState, CacheOutcome, GenerationState, JobState, sources_of
 from core.errors import PackshotError
 from core.lifecycle.claims import Claim
-from core.webhooks.outbox import BatchChange, JobChange, tell
+from core.webhooks import events
+from core.webhooks.events import BatchChange, JobChange
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,7 +209,9 @@ def settle_jobs(
     )
     changed = session.execute(statement).all()
     batches = _count_down(session, Counter(row.batch_id for row in changed if row.batch_id))
-    tell(session, state=state, jobs=[JobChange.of(row) for row in changed], batches=batches)
+    events.record(
+        session, state=state, jobs=[JobChange.of(row) for row in changed], batches=batches
+    )
     return [(row.id, row.generation_id) for row in changed]
 
 

@@ -31,7 +31,8 @@ from core.lifecycle.lookup import (
     raise_lanes,
 )
 from core.pictures.formats import ORIGINAL
-from core.webhooks.outbox import BatchChange, JobChange, tell
+from core.webhooks import events
+from core.webhooks.events import BatchChange, JobChange
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -245,7 +246,7 @@ def submit(
         batch.api_key_id, batch.bundle_revision = api_key_id, bundle_revision
         _add_batch(session, batch, rows)
     insert_rows(session, Job.__table__, rows)  # type: ignore[attr-defined]
-    _tell(session, rows, batch)
+    _record_events(session, rows, batch)
     raised = raise_lanes(session, answers.joined, lane)
     hits = [
         (place.wanted, answers.images[place.name])
@@ -414,7 +415,7 @@ def _add_batch(session: Session, batch: Batch, rows: Sequence[dict[str, Any]]) -
     session.flush()
 
 
-def _tell(session: Session, rows: Sequence[dict[str, Any]], batch: Batch | None) -> None:
+def _record_events(session: Session, rows: Sequence[dict[str, Any]], batch: Batch | None) -> None:
     """Tell of the jobs that have their images already, and of a batch that has all of them."""
     answered = [
         JobChange(**{name: row[name] for name in ("id", "tenant", "batch_id", "callback_url")})
@@ -422,4 +423,4 @@ def _tell(session: Session, rows: Sequence[dict[str, Any]], batch: Batch | None)
         if row["state"] == JobState.SUCCEEDED
     ]
     complete = [BatchChange.of(batch)] if batch and batch.state is BatchState.COMPLETED else []
-    tell(session, state=JobState.SUCCEEDED, jobs=answered, batches=complete)
+    events.record(session, state=JobState.SUCCEEDED, jobs=answered, batches=complete)

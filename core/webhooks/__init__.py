@@ -1,6 +1,6 @@
-"""Webhooks as transactions: who listens, what is told, what became of it.
+"""Webhooks as transactions: endpoints, events, deliveries and attempts.
 
-Every function here takes a session and leaves the commit to its caller. Events are written in the
-transaction that changes the state they tell of, after the locks of `core.lifecycle`; endpoints are
-locked before deliveries, each by ascending id.
+Every function here takes a session and leaves the commit to its caller. Events are recorded in the
+transaction that changes the state they are about, after its own locks; endpoints are locked before
+deliveries, each by ascending id.
 """

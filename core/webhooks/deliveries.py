@@ -1,25 +1,81 @@
-"""Deliveries: claimed by a deliverer, with everything that sending them needs."""
+"""Deliveries: queued with their events, and claimed with everything that sending them needs."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, func, select, text, update
+from sqlalchemy import (
+    ColumnElement,
+    String,
+    Uuid,
+    and_,
+    func,
+    literal,
+    select,
+    text,
+    update,
+)
+from sqlalchemy import (
+    insert as insert_into,
+)
 from sqlmodel import Session, col
 
-from core.db.arrays import among
+from core.db.arrays import among, values_table
+from core.db.locks import lock_deliveries
 from core.db.models import CallbackSecret, WebhookDelivery, WebhookEndpoint, WebhookEvent
-from core.webhooks.endpoints import give_up, now
+from core.db.models.columns import new_id
+from core.db.models.transitions import change
+from core.domain.states import DeliveryState
+from core.webhooks.listeners import Listener
 from core.webhooks.secrets import active_secrets
 
-FIRST = UUID(int=0)
-"""Less than every queue."""
+NIL = UUID(int=0)
+"""Less than every queue (RFC 9562, section 5.9)."""
+
+
+def now(session: Session) -> datetime:
+    """Return the transaction's timestamp, by Postgres's clock."""
+    timestamp: datetime = session.execute(select(func.now())).scalar_one()
+    return timestamp
+
+
+def insert(session: Session, wanted: Sequence[tuple[str, UUID, Listener]]) -> list[UUID]:
+    """Queue deliveries: of which tenant, which event, to whom; return their ids."""
+    if not wanted:
+        return []
+    ids = [new_id() for _ in wanted]
+    columns = WebhookDelivery.__table__.c  # type: ignore[attr-defined]
+    given = values_table(
+        id=(Uuid(), ids),
+        tenant=(String(), [tenant for tenant, _, _ in wanted]),
+        event_id=(Uuid(), [event_id for _, event_id, _ in wanted]),
+        endpoint_id=(Uuid(), [listener.endpoint_id for *_, listener in wanted]),
+        url=(String(), [listener.url for *_, listener in wanted]),
+        queue=(Uuid(), [listener.queue for *_, listener in wanted]),
+    )
+    rows = select(
+        *given.c,
+        literal(DeliveryState.PENDING, columns.state.type),
+        literal(0, columns.attempts.type),
+    )
+    names = [*given.c.keys(), "state", "attempts"]
+    session.execute(insert_into(WebhookDelivery).from_select(names, rows))
+    return ids
+
+
+def give_up(session: Session, *where: ColumnElement[bool]) -> None:
+    """Give up the pending deliveries that match."""
+    pending = col(WebhookDelivery.state) == DeliveryState.PENDING
+    ids = lock_deliveries(session, pending, *where)
+    session.execute(
+        change(WebhookDelivery, DeliveryState.FAILED).where(among(WebhookDelivery.id, ids))
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
-class Message:
+class WebhookMessage:
     """A claimed delivery, with everything that sending it needs."""
 
     delivery_id: UUID
@@ -40,30 +96,26 @@ class Message:
 
 
 DUE = """
-with recursive found as (
+with recursive queues(queue) as (
     (
-        select queue, tenant from webhook_delivery
+        select queue from webhook_delivery
         where state = 'pending' and queue > :after order by queue limit 1
     )
     union all
-    select next.queue, next.tenant
-    from found, lateral (
-        select queue, tenant from webhook_delivery
-        where state = 'pending' and queue > found.queue order by queue limit 1
-    ) next
+    select (
+        select queue from webhook_delivery
+        where state = 'pending' and queue > queues.queue order by queue limit 1
+    ) from queues where queue is not null
 )
-select due.id, free.queue
-from (
-    select found.queue, coalesce(known.places, :each) as places
-    from found left join unnest(cast(:queues as uuid[]), cast(:numbers as int[]))
-        as known(queue, places) on known.queue = found.queue
-    where found.tenant <> all(cast(:full as text[]))
-) as free
+select due.id, due.queue
+from queues
+left join unnest(cast(:queues as uuid[]), cast(:slots as int[])) as known(queue, slots)
+    using (queue)
 cross join lateral (
-    select id from webhook_delivery
-    where state = 'pending' and queue = free.queue and not_before <= now()
+    select id, queue from webhook_delivery
+    where state = 'pending' and queue = queues.queue and not_before <= now()
     order by not_before, id
-    limit greatest(free.places, 0)
+    limit greatest(coalesce(known.slots, :each), 0)
     for update skip locked
 ) as due
 limit :most
@@ -78,7 +130,7 @@ However long a queue's backlog is, only as much of it is read as may be sent now
 class Claimed:
     """What one look at the outbox gave."""
 
-    messages: Sequence[Message]
+    messages: Sequence[WebhookMessage]
     after: UUID
     """Where the next look begins, so that queues take turns."""
 
@@ -86,33 +138,30 @@ class Claimed:
 def claim(
     session: Session,
     *,
-    after: UUID = FIRST,
-    places: Mapping[UUID, int] | None = None,
-    full: Collection[str] = (),
+    after: UUID = NIL,
+    slots: Mapping[UUID, int] | None = None,
     each: int,
     most: int,
     lease_seconds: float,
 ) -> Claimed:
-    """Take deliveries that are due.
+    """Claim deliveries that are due.
 
     Args:
         session: An open transaction.
-        after: Only queues after this one; the next call's is in the answer.
-        places: Most of these queues, where that is another number than `each`.
-        full: Tenants none of whose deliveries are taken.
+        after: Only queues after this one; the next call's is in the result.
+        slots: Most of these queues, where that is another number than `each`.
         each: Most of one queue.
         most: Most of all.
-        lease_seconds: After this time without `record` others may take them.
+        lease_seconds: After this time without a recorded attempt others may claim them.
     """
-    places = places or {}
+    slots = slots or {}
     rows = session.execute(
         text(DUE),
         {
             "after": after,
             "each": each,
-            "queues": list(places),
-            "numbers": list(places.values()),
-            "full": list(full),
+            "queues": list(slots),
+            "slots": list(slots.values()),
             "most": most,
         },
     ).all()
@@ -128,11 +177,11 @@ def claim(
     return Claimed(
         messages=_read(session, [row.id for row in rows]),
         # A look that found less than it could take has seen every queue that is left.
-        after=max(row.queue for row in rows) if len(rows) == most else FIRST,
+        after=max(row.queue for row in rows) if len(rows) == most else NIL,
     )
 
 
-def _read(session: Session, delivery_ids: Sequence[UUID]) -> list[Message]:
+def _read(session: Session, delivery_ids: Sequence[UUID]) -> list[WebhookMessage]:
     """Read what claimed deliveries say, and to whom; give up those that nobody may get."""
     if not delivery_ids:
         return []
@@ -151,7 +200,7 @@ def _read(session: Session, delivery_ids: Sequence[UUID]) -> list[Message]:
         .order_by(col(WebhookDelivery.id))
         .execution_options(populate_existing=True)
     ).all()
-    moment = now(session)
+    timestamp = now(session)
     messages, orphans = [], []
     for delivery, event, endpoint, secret in rows:
         url = endpoint.url if endpoint is not None else delivery.url
@@ -161,14 +210,14 @@ def _read(session: Session, delivery_ids: Sequence[UUID]) -> list[Message]:
             orphans.append(delivery.id)
             continue
         messages.append(
-            Message(
+            WebhookMessage(
                 delivery_id=delivery.id,
                 attempt=delivery.attempts,
                 tenant=delivery.tenant,
                 queue=delivery.queue,
                 endpoint_id=delivery.endpoint_id,
                 url=url,
-                secrets=active_secrets(signing, moment),
+                secrets=active_secrets(signing, timestamp),
                 event_id=event.id,
                 **{name: getattr(event, name) for name in _OF_EVENT},
             )

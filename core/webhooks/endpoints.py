@@ -2,23 +2,20 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import Select, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlmodel import Session, col
 
-from core.db.arrays import among
-from core.db.locks import lock_deliveries, take_advisory_lock
+from core.db.locks import take_advisory_lock
 from core.db.models import CallbackSecret, WebhookDelivery, WebhookEndpoint
-from core.db.models.transitions import change
-from core.domain.states import DeliveryState
 from core.errors import ConflictError, NotFoundError
+from core.webhooks.deliveries import give_up, now
 from core.webhooks.event_types import EventType
+from core.webhooks.events import record_endpoint_event
 from core.webhooks.listeners import Listener, listeners_of
-from core.webhooks.outbox import tell_endpoints
 from core.webhooks.secrets import make_secret, rotate
 
 MOST = 50
@@ -72,7 +69,7 @@ def create(
 
 
 def list_them(session: Session, tenant: str) -> Sequence[WebhookEndpoint]:
-    """Give a tenant's endpoints, oldest first."""
+    """Return a tenant's endpoints, oldest first."""
     statement = _of(tenant).order_by(col(WebhookEndpoint.id))
     return session.execute(statement).scalars().all()
 
@@ -112,7 +109,7 @@ def update(session: Session, endpoint: WebhookEndpoint, **values: Any) -> None:
         setattr(endpoint, name, value)
     session.flush()
     if disabled and endpoint.disabled_at is None:
-        disable(session, endpoint, "Switched off by its owner.", tell=False)
+        disable(session, endpoint, "Switched off by its owner.", notify=False)
     elif disabled is False:
         endpoint.disabled_at = endpoint.disabled_reason = endpoint.failing_since = None
         session.flush()
@@ -126,7 +123,7 @@ def delete(session: Session, endpoint: WebhookEndpoint) -> None:
 
 
 def rotate_secret(session: Session, endpoint: WebhookEndpoint, *, overlap_seconds: float) -> Shown:
-    """Give a locked endpoint another secret; the present one signs too for a while."""
+    """Replace the secret of a locked endpoint; the present one signs too for a while."""
     secret = rotate(endpoint, now=now(session), overlap_seconds=overlap_seconds)
     session.flush()
     return Shown(endpoint=endpoint, secret=secret)
@@ -151,7 +148,7 @@ def renew_callback_secret(session: Session, tenant: str, *, overlap_seconds: flo
 
 
 def require_callback_secret(session: Session, tenant: str) -> None:
-    """Look whether callbacks of a tenant can be signed.
+    """Check that callbacks of a tenant can be signed.
 
     Raises:
         ConflictError: They cannot.
@@ -165,7 +162,7 @@ def require_callback_secret(session: Session, tenant: str) -> None:
 
 
 def send_test(session: Session, endpoint: WebhookEndpoint) -> UUID:
-    """Queue a test event for one endpoint; give the delivery's id.
+    """Queue a test event for one endpoint; return the delivery's id.
 
     Raises:
         ConflictError: The endpoint is switched off.
@@ -173,11 +170,11 @@ def send_test(session: Session, endpoint: WebhookEndpoint) -> UUID:
     require_enabled(endpoint)
     to = Listener(queue=endpoint.id, endpoint_id=endpoint.id)
     data = {"endpoint_id": str(endpoint.id)}
-    return tell_endpoints(session, endpoint.tenant, EventType.ENDPOINT_TEST, data, [to])[0]
+    return record_endpoint_event(session, endpoint.tenant, EventType.ENDPOINT_TEST, data, [to])[0]
 
 
 def require_enabled(endpoint: WebhookEndpoint) -> None:
-    """Look whether an endpoint is told anything.
+    """Check that an endpoint is sent events.
 
     Raises:
         ConflictError: It is switched off.
@@ -189,12 +186,14 @@ def require_enabled(endpoint: WebhookEndpoint) -> None:
         )
 
 
-def disable(session: Session, endpoint: WebhookEndpoint, reason: str, *, tell: bool = True) -> None:
-    """Tell a locked endpoint nothing any more; the tenant's other endpoints hear of it."""
+def disable(
+    session: Session, endpoint: WebhookEndpoint, reason: str, *, notify: bool = True
+) -> None:
+    """Disable a locked endpoint; the tenant's other endpoints get an event about it."""
     endpoint.disabled_at, endpoint.disabled_reason = now(session), reason
     session.flush()
     give_up(session, col(WebhookDelivery.queue) == endpoint.id)
-    if not tell:
+    if not notify:
         return
     others = listeners_of(session, [endpoint.tenant], but=endpoint.id).get(endpoint.tenant, ())
     data = {
@@ -204,21 +203,6 @@ def disable(session: Session, endpoint: WebhookEndpoint, reason: str, *, tell: b
         "disabled_at": endpoint.disabled_at.isoformat(),
     }
     event = EventType.ENDPOINT_DISABLED
-    tell_endpoints(
+    record_endpoint_event(
         session, endpoint.tenant, event, data, [one for one in others if one.wants(event)]
     )
-
-
-def give_up(session: Session, *where: ColumnElement[bool]) -> None:
-    """Give up the waiting deliveries that match."""
-    waiting = col(WebhookDelivery.state) == DeliveryState.PENDING
-    ids = lock_deliveries(session, waiting, *where)
-    session.execute(
-        change(WebhookDelivery, DeliveryState.FAILED).where(among(WebhookDelivery.id, ids))
-    )
-
-
-def now(session: Session) -> datetime:
-    """Ask for the transaction's moment, by Postgres's clock."""
-    moment: datetime = session.execute(select(func.now())).scalar_one()
-    return moment

@@ -1,4 +1,4 @@
-"""What can be told."""
+"""Types of events."""
 
 from enum import StrEnum
 from uuid import UUID
@@ -12,13 +12,13 @@ class EventType(StrEnum):
     IMAGE_FAILED = "image.failed"
     """A job will have no image."""
     BATCH_PROGRESS = "batch.progress"
-    """Some of a batch's jobs have finished; told every few seconds at most."""
+    """Some of a batch's jobs have finished; recorded every few seconds at most."""
     BATCH_COMPLETED = "batch.completed"
     """Every job of a batch has finished."""
     BATCH_CANCELED = "batch.canceled"
     """Somebody cancelled a batch."""
     ENDPOINT_DISABLED = "endpoint.disabled"
-    """Another endpoint of the tenant is told nothing any more."""
+    """Another endpoint of the tenant was disabled."""
     ENDPOINT_TEST = "endpoint.test"
     """Somebody wanted to see whether an endpoint works; sent whatever its filter says."""
 

@@ -1,4 +1,4 @@
-"""Who wants to be told."""
+"""Listeners: endpoints and callbacks that get an event."""
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
@@ -15,7 +15,7 @@ from core.webhooks.event_types import EventType
 
 @dataclass(frozen=True, kw_only=True)
 class Listener:
-    """One address that is told."""
+    """One address that gets events."""
 
     queue: UUID
     endpoint_id: UUID | None = None
@@ -25,7 +25,7 @@ class Listener:
     """Types that it wants; None: all."""
 
     def wants(self, event: EventType) -> bool:
-        """Tell whether its filter lets this type through."""
+        """Check whether its filter lets this type through."""
         return self.events is None or event in self.events
 
 
@@ -42,7 +42,7 @@ def callback(tenant: str, url: str) -> Listener:
 def listeners_of(
     session: Session, tenants: Collection[str], *, but: UUID | None = None
 ) -> Mapping[str, Sequence[Listener]]:
-    """Find the endpoints that are told something now, by tenant; `but` leaves one out."""
+    """Return the enabled endpoints as listeners, by tenant; `but` leaves one out."""
     statement = select(
         col(WebhookEndpoint.tenant), col(WebhookEndpoint.id), col(WebhookEndpoint.events)
     ).where(

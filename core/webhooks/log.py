@@ -1,4 +1,4 @@
-"""What was delivered, sent again when somebody asks, and forgotten after a time."""
+"""The log of deliveries: read, replayed, pruned."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -11,8 +11,8 @@ from sqlmodel import Session, col
 from core.db.models import WebhookDelivery, WebhookEndpoint, WebhookEvent
 from core.domain.states import DeliveryState
 from core.errors import NotFoundError
+from core.webhooks.deliveries import insert
 from core.webhooks.listeners import Listener
-from core.webhooks.outbox import insert_deliveries
 
 AT_ONCE = 5000
 """Events that one transaction deletes."""
@@ -48,7 +48,7 @@ def list_them(
     before: UUID | None = None,
     limit: int,
 ) -> Sequence[Entry]:
-    """Give deliveries, newest first: of an endpoint, or without one of the tenant's callbacks."""
+    """Return deliveries, newest first: of an endpoint, or without one of the tenant's callbacks."""
     statement = (
         select(WebhookDelivery, WebhookEvent)
         .join(WebhookEvent, col(WebhookEvent.id) == col(WebhookDelivery.event_id))
@@ -67,9 +67,9 @@ def list_them(
 
 
 def replay(session: Session, delivery: WebhookDelivery) -> UUID:
-    """Queue an event once more for the address that it went to; give the new delivery's id."""
+    """Queue an event once more for the address that it went to; return the new delivery's id."""
     again = Listener(queue=delivery.queue, endpoint_id=delivery.endpoint_id, url=delivery.url)
-    (identity,) = insert_deliveries(session, [(delivery.tenant, delivery.event_id, again)])
+    (identity,) = insert(session, [(delivery.tenant, delivery.event_id, again)])
     return identity
 
 
@@ -108,7 +108,7 @@ def replay_since(
     )
     to = Listener(queue=endpoint.id, endpoint_id=endpoint.id)
     events = session.execute(statement).scalars()
-    return len(insert_deliveries(session, [(endpoint.tenant, one, to) for one in events]))
+    return len(insert(session, [(endpoint.tenant, one, to) for one in events]))
 
 
 def prune(session: Session, *, seconds: float) -> int:
@@ -157,9 +157,9 @@ from waiting
 
 
 def backlog(session: Session) -> tuple[int, float]:
-    """Tell how many deliveries are on their way, and how many seconds the most overdue waits.
+    """Return how many deliveries are pending, and for how many seconds the most overdue one is.
 
-    What its receiver wants to wait is not overdue before that pause is over.
+    What a receiver asked to wait is not overdue before that pause is over.
     """
     number, seconds = session.execute(text(BACKLOG)).one()
     return int(number), max(0.0, float(seconds or 0.0))

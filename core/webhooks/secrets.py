@@ -16,7 +16,7 @@ def make_secret() -> str:
 
 
 def rotate(holder: SigningSecret, *, now: datetime, overlap_seconds: float) -> str:
-    """Give a holder another secret; the present one goes on signing for so long, no older one.
+    """Replace a holder's secret; the present one goes on signing for so long, no older one.
 
     Returns:
         The new secret.
@@ -28,7 +28,7 @@ def rotate(holder: SigningSecret, *, now: datetime, overlap_seconds: float) -> s
 
 
 def active_secrets(holder: SigningSecret, now: datetime) -> list[str]:
-    """Give the secrets that sign at a moment, the newest first."""
+    """Return the secrets that sign at a time, the newest first."""
     found = [holder.secret]
     if holder.previous_secret and holder.previous_until and holder.previous_until > now:
         found.append(holder.previous_secret)

@@ -13,14 +13,14 @@ from core.egress.resolver import SystemResolver
 from core.settings import Settings
 from worker.heartbeat import Heartbeat
 from worker.startup import run_or_explain, wait_for_services
-from worker.webhooks.deliverer import Deliverer, Terms
+from worker.webhooks.deliverer import Deliverer, DeliverySettings
 
 log = structlog.get_logger("worker.webhooks")
 
 
-def terms_of(settings: Settings) -> Terms:
+def delivery_settings(settings: Settings) -> DeliverySettings:
     """Read how messages are sent."""
-    return Terms(
+    return DeliverySettings(
         timeout_seconds=settings.webhook_timeout,
         at_once=settings.webhook_concurrency,
         each=settings.webhook_endpoint_concurrency,
@@ -56,7 +56,9 @@ async def _deliver(settings: Settings, policy: EgressPolicy, database: Database)
             policy, resolver.resolve, timeout_seconds=settings.webhook_timeout
         ) as client:
             log.info("delivering", at_once=settings.webhook_concurrency)
-            deliverer = Deliverer(database=database, client=client, terms=terms_of(settings))
+            deliverer = Deliverer(
+                database=database, client=client, settings=delivery_settings(settings)
+            )
             heartbeat = Heartbeat(settings.health_file)
             await deliverer.run(stopped, after_step=heartbeat.watch(lambda: None))
     finally:
@@ -64,7 +66,7 @@ async def _deliver(settings: Settings, policy: EgressPolicy, database: Database)
 
 
 def main() -> int:
-    """Run the deliverer; give the exit code."""
+    """Run the deliverer; return the exit code."""
     return run_or_explain(run)
 
 

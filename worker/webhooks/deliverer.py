@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -16,19 +16,19 @@ from sqlalchemy.exc import SQLAlchemyError
 from core.db.engine import Database
 from core.egress.client import EgressClient, EgressError
 from core.errors import ForbiddenUrlError, first_line
-from core.webhooks import deliveries, outcomes
-from core.webhooks.deliveries import FIRST, Message
-from core.webhooks.outcomes import Outcome
+from core.webhooks import attempts, deliveries
+from core.webhooks.attempts import DeliveryAttempt
+from core.webhooks.deliveries import NIL, WebhookMessage
 from worker.webhooks.message import write_body, write_headers
-from worker.webhooks.places import Places
-from worker.webhooks.schedule import Decision, again, decide
+from worker.webhooks.retry_schedule import Decision, decide, retry
+from worker.webhooks.slots import DeliverySlots
 
 log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
 LEASE_MARGIN = 30.0
-"""Seconds beside the timeout until another deliverer may take what this one claimed."""
+"""Seconds after the timeout until another deliverer may claim what this one claimed."""
 GATHER_SECONDS = 0.02
 """How long an attempt that has ended waits for others: recording ten costs about as much as one."""
 LONGEST_PAUSE = 3600.0
@@ -36,7 +36,7 @@ LONGEST_PAUSE = 3600.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Terms:
+class DeliverySettings:
     """How messages are sent."""
 
     timeout_seconds: float
@@ -48,31 +48,31 @@ class Terms:
     poll_seconds: float
     """Between two looks at an outbox that had nothing to send."""
     disable_seconds: float
-    """An endpoint that fails for so long is told nothing any more."""
+    """An endpoint that fails for so long is disabled."""
     public_url: str = ""
     """What callers put before the paths of the API."""
 
 
 class Deliverer:
-    """Sends what is due; any number of deliverers may do so at once."""
+    """Sends what is due; any number of deliverers may run at once."""
 
     def __init__(
         self,
         *,
         database: Database,
         client: EgressClient,
-        terms: Terms,
+        settings: DeliverySettings,
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._database = database
         self._client = client
-        self._terms = terms
+        self._settings = settings
         self._chance = chance
-        self._places = Places(at_once=terms.at_once, each=terms.each)
+        self._slots = DeliverySlots(each=settings.each)
         self._sending: set[asyncio.Task[None]] = set()
         """The attempts that run."""
-        self._finished: list[Outcome] = []
-        self._after = FIRST
+        self._finished: list[DeliveryAttempt] = []
+        self._after = NIL
         self._wake = asyncio.Event()
         self._away = False
 
@@ -92,7 +92,7 @@ class Deliverer:
             after_step()
             await self._wait(stopped)
         if self._sending:
-            await asyncio.wait(self._sending, timeout=self._terms.timeout_seconds)
+            await asyncio.wait(self._sending, timeout=self._settings.timeout_seconds)
         await self._record()
 
     async def step(self) -> None:
@@ -117,43 +117,40 @@ class Deliverer:
 
         def write() -> bool:
             with self._database.session() as session:
-                outcomes.record(session, ended, disable_seconds=self._terms.disable_seconds)
+                attempts.record(session, ended, disable_seconds=self._settings.disable_seconds)
             return True
 
-        if not await self._asked(write):
+        if not await self._ask(write):
             self._finished = ended + self._finished
 
     async def _claim(self) -> None:
-        while (free := self._terms.at_once - len(self._sending) - len(self._finished)) > 0:
+        while (free := self._settings.at_once - len(self._sending) - len(self._finished)) > 0:
             began = self._after
-            # Before the thread begins: what runs ends meanwhile.
-            known, full = self._places.free(now=time.monotonic()), self._places.full
-            claimed = await self._asked(partial(self._take, free, known, full))
+            # Before the thread begins: attempts end meanwhile.
+            slots = self._slots.free(now=time.monotonic())
+            claimed = await self._ask(partial(self._take, free, slots))
             if claimed is None:
                 return
             self._after = claimed.after
             for message in claimed.messages:
                 self._start(message)
-            # Else the queues before this look's beginning may have more.
-            if began == self._after == FIRST:
+            # Else the queues before this claim's beginning may have more.
+            if began == self._after == NIL:
                 return
 
-    def _take(
-        self, free: int, known: Mapping[UUID, int], full: Collection[str]
-    ) -> deliveries.Claimed:
+    def _take(self, free: int, slots: Mapping[UUID, int]) -> deliveries.Claimed:
         with self._database.session() as session:
             return deliveries.claim(
                 session,
                 after=self._after,
-                places=known,
-                full=full,
+                slots=slots,
                 each=1,
-                most=min(free, self._places.most),
-                lease_seconds=self._terms.timeout_seconds + LEASE_MARGIN,
+                most=free,
+                lease_seconds=self._settings.timeout_seconds + LEASE_MARGIN,
             )
 
-    def _start(self, message: Message) -> None:
-        self._places.begin(message)
+    def _start(self, message: WebhookMessage) -> None:
+        self._slots.begin(message.queue)
         task = asyncio.create_task(self._send(message))
         self._sending.add(task)
         task.add_done_callback(self._ended)
@@ -165,18 +162,18 @@ class Deliverer:
             # A mistake of ours: it is sent again when its claim has run out.
             log.error("an attempt broke", exc_info=error)
 
-    async def _send(self, message: Message) -> None:
+    async def _send(self, message: WebhookMessage) -> None:
         began = time.monotonic()
         status: int | None = None
         try:
             status, decision = await self._attempt(message)
         finally:
-            self._places.end(message, answered=status is not None)
+            self._slots.end(message.queue, answered=status is not None)
         pause = min(decision.pause_seconds, LONGEST_PAUSE)
         if pause:
-            self._places.pause(message.queue, until=time.monotonic() + pause)
+            self._slots.pause(message.queue, until=time.monotonic() + pause)
         self._finished.append(
-            Outcome(
+            DeliveryAttempt(
                 message=message,
                 verdict=decision.verdict,
                 status=status,
@@ -187,13 +184,13 @@ class Deliverer:
             )
         )
 
-    async def _attempt(self, message: Message) -> tuple[int | None, Decision]:
-        body = write_body(message, public_url=self._terms.public_url)
+    async def _attempt(self, message: WebhookMessage) -> tuple[int | None, Decision]:
+        body = write_body(message, public_url=self._settings.public_url)
         headers = write_headers(message, body, now=datetime.now(UTC))
         try:
             answer = await self._client.post(message.url, headers, body)
         except (EgressError, ForbiddenUrlError) as error:
-            return None, again(message.attempt, str(error), chance=self._chance)
+            return None, retry(message.attempt, str(error), chance=self._chance)
         return answer.status, decide(
             message.attempt, answer.status, answer.headers, chance=self._chance
         )
@@ -204,7 +201,7 @@ class Deliverer:
         try:
             await asyncio.wait(
                 waiting,
-                timeout=self._terms.poll_seconds,
+                timeout=self._settings.poll_seconds,
                 return_when=asyncio.FIRST_COMPLETED,
             )
         finally:
@@ -214,8 +211,8 @@ class Deliverer:
             await asyncio.sleep(GATHER_SECONDS)
         self._wake.clear()
 
-    async def _asked(self, work: Callable[[], T]) -> T | None:
-        """Let a thread ask Postgres; None, and a line in the log, while it is away."""
+    async def _ask(self, work: Callable[[], T]) -> T | None:
+        """Ask Postgres in a thread; None, and a line in the log, while it is away."""
         try:
             answer = await asyncio.to_thread(work)
         except SQLAlchemyError as error:

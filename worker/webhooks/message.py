@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 from standardwebhooks import Webhook
 
 from core.links import batch_path, image_path, job_path, results_path
-from core.webhooks.deliveries import Message
+from core.webhooks.deliveries import WebhookMessage
 from core.webhooks.event_types import EventType, event_name
 
 USER_AGENT = "packshot-webhooks/1"
 
 
-def write_body(message: Message, *, public_url: str = "") -> bytes:
+def write_body(message: WebhookMessage, *, public_url: str = "") -> bytes:
     """Write what is sent: the same bytes for every attempt.
 
     Args:
@@ -34,7 +34,7 @@ def write_body(message: Message, *, public_url: str = "") -> bytes:
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def _links(message: Message) -> Mapping[str, str]:
+def _links(message: WebhookMessage) -> Mapping[str, str]:
     links = {}
     if message.job_id is not None:
         links["job"] = job_path(message.job_id)
@@ -46,7 +46,7 @@ def _links(message: Message) -> Mapping[str, str]:
     return links
 
 
-def write_headers(message: Message, body: bytes, *, now: datetime) -> Mapping[str, str]:
+def write_headers(message: WebhookMessage, body: bytes, *, now: datetime) -> Mapping[str, str]:
     """Sign a body, with every secret that is valid now.
 
     Args:

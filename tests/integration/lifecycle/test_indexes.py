@@ -9,8 +9,8 @@ from sqlalchemy import event, text
 
 from core.domain.lanes import Lane
 from core.lifecycle import claims, feeding, loads, recovery, settlement
-from core.webhooks import deliveries, endpoints, outcomes
-from core.webhooks.outcomes import Outcome, Verdict
+from core.webhooks import attempts, deliveries, endpoints
+from core.webhooks.attempts import DeliveryAttempt, Verdict
 from tests.integration.shop import finished
 
 ROWS = 20_000
@@ -28,7 +28,7 @@ def filled(shop):
     shop.succeed(shop.start(job_id))
     with shop.database.session() as session:
         (delivery, *_) = deliveries.claim(session, each=9, most=9, lease_seconds=60).messages
-        outcomes.record(session, [delivered(delivery)], disable_seconds=1)
+        attempts.record(session, [delivered(delivery)], disable_seconds=1)
         for table in TABLES:
             session.execute(text(COPY[table]), {"rows": ROWS})
     submission = shop.want(*(f"mug {number}" for number in range(OPEN)), batch=True)
@@ -61,8 +61,10 @@ COPY = {
 }
 
 
-def delivered(message) -> Outcome:
-    return Outcome(message=message, verdict=Verdict.DELIVERED, status=204, error=None, seconds=0.1)
+def delivered(message) -> DeliveryAttempt:
+    return DeliveryAttempt(
+        message=message, verdict=Verdict.DELIVERED, status=204, error=None, seconds=0.1
+    )
 
 
 @pytest.fixture
@@ -132,7 +134,7 @@ def test_the_outbox_is_claimed_and_recorded_by_indexes(filled, plans, shop):
         claimed = deliveries.claim(session, each=100, most=100, lease_seconds=60)
         assert len(claimed.messages) >= 8
         ended = [delivered(message) for message in claimed.messages]
-        outcomes.record(session, ended, disable_seconds=1)
+        attempts.record(session, ended, disable_seconds=1)
     assert_indexed(found)
 
 

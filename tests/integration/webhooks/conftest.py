@@ -21,7 +21,7 @@ from core.webhooks import endpoints
 from core.webhooks.endpoints import Shown
 from core.webhooks.event_types import EventType
 from tests.receiver import Receiver, receiving
-from worker.webhooks.deliverer import Deliverer, Terms
+from worker.webhooks.deliverer import Deliverer, DeliverySettings
 
 
 class Listening:
@@ -71,8 +71,8 @@ def receive() -> Iterator[Callable[[], Receiver]]:
         yield lambda: stack.enter_context(receiving())
 
 
-def terms(**values: Any) -> Terms:
-    return Terms(
+def delivery_settings(**values: Any) -> DeliverySettings:
+    return DeliverySettings(
         **{
             "timeout_seconds": 10.0,
             "at_once": 64,
@@ -92,14 +92,14 @@ def with_deliverer(database: Database, work: Callable[[Deliverer], Any], **value
         policy = EgressPolicy.of(
             Settings(_env_file=None, outbound_allow=allow, outbound_ports="1-65535")
         )
-        chosen = terms(**values)
+        chosen = delivery_settings(**values)
         resolver = SystemResolver(at_once=chosen.at_once)
         try:
             async with EgressClient(
                 policy, resolver.resolve, timeout_seconds=chosen.timeout_seconds
             ) as client:
                 deliverer = Deliverer(
-                    database=database, client=client, terms=chosen, chance=lambda: 0.0
+                    database=database, client=client, settings=chosen, chance=lambda: 0.0
                 )
                 return await work(deliverer)
         finally:

@@ -15,14 +15,14 @@ from core.domain.states import DeliveryState
 from core.egress import resolver
 from core.egress.addresses import read_address
 from core.errors import ConflictError
-from core.webhooks import deliveries, endpoints, log, outcomes
+from core.webhooks import attempts, deliveries, endpoints, log
+from core.webhooks.attempts import DeliveryAttempt, Verdict
 from core.webhooks.event_types import EventType
-from core.webhooks.outcomes import Outcome, Verdict
 from tests.integration.shop import poll, wanted
 from tests.integration.webhooks.conftest import verified, with_deliverer
 from tests.receiver import Reply
 from worker.webhooks.deliverer import Deliverer
-from worker.webhooks.schedule import DELAYS
+from worker.webhooks.retry_schedule import DELAYS
 
 
 def finish(shop, *products, **values):
@@ -250,7 +250,7 @@ def test_a_stalling_endpoint_delays_no_other(shop, listening, receive):
 
 
 def deliver_until(shop, told, let_go):
-    """Deliver in 32 places, eight of each queue, and only then let those go on that stall."""
+    """Deliver in 32 slots, eight of each queue, and only then let those go on that stall."""
 
     async def work(deliverer: Deliverer) -> None:
         stopped = asyncio.Event()
@@ -269,7 +269,7 @@ def deliver_until(shop, told, let_go):
 
 @pytest.mark.parametrize("tenant", ["shop", "others"])
 def test_stalling_endpoints_leave_room_for_one_that_answers(shop, listening, receive, tenant):
-    """As many as would fill every place with what each may have."""
+    """As many as would fill every slot with what each may have."""
     stalling, healthy = [receive() for _ in range(4)], receive()
     for receiver in stalling:
         receiver.reply = lambda _: Reply(stalls=True)
@@ -428,11 +428,11 @@ def claim(shop, **values):
 
 def record(shop, *ended):
     with shop.database.session() as session:
-        outcomes.record(session, ended, disable_seconds=60)
+        attempts.record(session, ended, disable_seconds=60)
 
 
 def outcome(message, verdict=Verdict.DELIVERED):
-    return Outcome(message=message, verdict=verdict, status=204, error=None, seconds=0.1)
+    return DeliveryAttempt(message=message, verdict=verdict, status=204, error=None, seconds=0.1)
 
 
 def test_who_lost_its_claim_records_nothing(shop, listening):
@@ -536,7 +536,7 @@ def test_queues_take_turns(shop, listening):
         second = deliveries.claim(session, after=first.after, each=1, most=2, lease_seconds=60)
     queues = {one.queue for one in (*first.messages, *second.messages)}
     assert len(queues) == 3
-    assert second.after == deliveries.FIRST
+    assert second.after == deliveries.NIL
 
 
 def test_a_message_for_an_endpoint_that_was_switched_off_meanwhile_is_given_up(
@@ -641,11 +641,10 @@ def test_the_outbox_is_read_by_its_index(shop, listening):
             session.execute(
                 text("explain (analyze, costs off) " + deliveries.DUE),
                 {
-                    "after": deliveries.FIRST,
+                    "after": deliveries.NIL,
                     "each": 4,
                     "queues": [],
-                    "numbers": [],
-                    "full": [],
+                    "slots": [],
                     "most": 50,
                 },
             ).scalars()
@@ -658,7 +657,7 @@ def test_it_goes_on_when_postgres_was_away(shop, listening, receive, monkeypatch
     receiver = receive()
     listening.register(receiver.url)
     finish(shop, "mug")
-    real, failures = outcomes.record, [1, 1]
+    real, failures = attempts.record, [1, 1]
 
     def record_badly(*arguments, **named):
         from sqlalchemy.exc import OperationalError
@@ -668,7 +667,7 @@ def test_it_goes_on_when_postgres_was_away(shop, listening, receive, monkeypatch
             raise OperationalError("update", {}, Exception("away"))
         return real(*arguments, **named)
 
-    monkeypatch.setattr(outcomes, "record", record_badly)
+    monkeypatch.setattr(attempts, "record", record_badly)
     with_deliverer(shop.database, Deliverer.drain)
     assert failures == []
     assert states(listening) == [DeliveryState.DELIVERED]

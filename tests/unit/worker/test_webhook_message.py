@@ -12,16 +12,16 @@ from hypothesis import strategies as st
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from core.db.models import CallbackSecret
-from core.webhooks.deliveries import Message
-from core.webhooks.outbox import MOST_REASON
+from core.webhooks.deliveries import WebhookMessage
+from core.webhooks.payloads import MOST_REASON
 from core.webhooks.secrets import active_secrets, make_secret, rotate
 from worker.webhooks.message import write_body, write_headers
 
 JOB, BATCH = UUID(int=1), UUID(int=2)
 
 
-def message(secrets: Sequence[str] = (), **values: Any) -> Message:
-    return Message(
+def message(secrets: Sequence[str] = (), **values: Any) -> WebhookMessage:
+    return WebhookMessage(
         **{
             "delivery_id": UUID(int=3),
             "attempt": 1,

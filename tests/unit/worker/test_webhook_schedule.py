@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.webhooks.outcomes import Verdict
-from worker.webhooks.schedule import DELAYS, JITTER, LONGEST_WAIT, again, decide, retry_after
+from core.webhooks.attempts import Verdict
+from worker.webhooks.retry_schedule import DELAYS, JITTER, LONGEST_WAIT, decide, retry, retry_after
 
 
 def never() -> float:
@@ -32,19 +32,19 @@ def test_410_ends_it_at_once():
 
 
 def test_the_schedule_is_the_published_one():
-    delays = [again(n, "no", chance=never).delay_seconds for n in range(1, len(DELAYS) + 1)]
+    delays = [retry(n, "no", chance=never).delay_seconds for n in range(1, len(DELAYS) + 1)]
     minute, hour = 60, 3600
     assert delays == [
         *(5, 5 * minute, 30 * minute, 2 * hour, 5 * hour),
         *(10 * hour, 14 * hour, 20 * hour, 24 * hour),
     ]
-    assert again(len(DELAYS) + 1, "no", chance=never).verdict is Verdict.GIVEN_UP
+    assert retry(len(DELAYS) + 1, "no", chance=never).verdict is Verdict.GIVEN_UP
 
 
 @settings(max_examples=50)
 @given(st.integers(1, len(DELAYS)), st.floats(0, 1))
 def test_chance_only_adds(attempt: int, number: float):
-    delay = again(attempt, "no", chance=lambda: number).delay_seconds
+    delay = retry(attempt, "no", chance=lambda: number).delay_seconds
     assert DELAYS[attempt - 1] <= delay <= DELAYS[attempt - 1] * (1 + JITTER)
 
 

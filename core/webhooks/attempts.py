@@ -1,4 +1,4 @@
-"""Outcomes: what became of attempts, for their deliveries and for the health of endpoints."""
+"""Attempts: their results, recorded for deliveries and for the health of endpoints."""
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
@@ -7,18 +7,17 @@ from enum import Enum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Float, Integer, Interval, Uuid, and_, cast, func, select, update
+from sqlalchemy import Float, Integer, Interval, Uuid, and_, cast, func, select, tuple_, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Session, col
 
 from core.db.arrays import among, values_table
 from core.db.locks import lock_deliveries
-from core.db.models import WebhookDelivery, WebhookEndpoint
+from core.db.models import Batch, WebhookDelivery, WebhookEndpoint
 from core.db.models.transitions import change
 from core.domain.states import DeliveryState
-from core.webhooks.callbacks import forget, waiting_for
-from core.webhooks.deliveries import Message
-from core.webhooks.endpoints import disable, give_up, now
+from core.webhooks.deliveries import WebhookMessage, give_up, now
+from core.webhooks.endpoints import disable
 
 
 class Verdict(Enum):
@@ -35,10 +34,10 @@ class Verdict(Enum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """One attempt, over."""
+class DeliveryAttempt:
+    """One attempt that has ended."""
 
-    message: Message
+    message: WebhookMessage
     verdict: Verdict
     status: int | None
     """The HTTP status; None when there was no answer."""
@@ -52,50 +51,52 @@ class Outcome:
     """How long its whole queue is left alone."""
 
 
-def record(session: Session, outcomes: Collection[Outcome], *, disable_seconds: float) -> None:
-    """Write what became of attempts; of those whose claim was lost nothing is written.
+def record(
+    session: Session, attempts: Collection[DeliveryAttempt], *, disable_seconds: float
+) -> None:
+    """Record attempts; of those whose claim was lost nothing is written.
 
     Args:
         session: An open transaction.
-        outcomes: Any number.
+        attempts: Any number.
         disable_seconds: An endpoint without a success for so long is told nothing any more.
     """
     gone_callbacks = [
         one.message
-        for one in outcomes
+        for one in attempts
         if one.verdict is Verdict.GONE and one.message.endpoint_id is None
     ]
-    endpoints = _lock_endpoints(session, outcomes)
-    unwanted = waiting_for(session, gone_callbacks)
-    recorded = {one.message.delivery_id for one in outcomes}
+    endpoints = _lock_endpoints(session, attempts)
+    unwanted = _waiting_callbacks(session, gone_callbacks)
+    recorded = {one.message.delivery_id for one in attempts}
     lock_deliveries(session, among(WebhookDelivery.id, recorded | unwanted))
-    by_verdict: dict[Verdict, list[Outcome]] = defaultdict(list)
-    for outcome in outcomes:
-        by_verdict[outcome.verdict].append(outcome)
+    by_verdict: dict[Verdict, list[DeliveryAttempt]] = defaultdict(list)
+    for attempt in attempts:
+        by_verdict[attempt.verdict].append(attempt)
     gone = by_verdict[Verdict.GIVEN_UP] + by_verdict[Verdict.GONE]
     _close(session, by_verdict[Verdict.DELIVERED], DeliveryState.DELIVERED)
     _close(session, gone, DeliveryState.FAILED)
     _postpone(session, by_verdict[Verdict.RETRY])
     give_up(session, among(WebhookDelivery.id, unwanted))
-    forget(session, gone_callbacks)
-    _note_health(session, endpoints, outcomes, disable_seconds)
+    _forget_callbacks(session, gone_callbacks)
+    _note_health(session, endpoints, attempts, disable_seconds)
 
 
-def _given(outcomes: Sequence[Outcome]) -> Any:
+def _given(attempts: Sequence[DeliveryAttempt]) -> Any:
     return values_table(
-        id=(Uuid(), [one.message.delivery_id for one in outcomes]),
-        attempt=(Integer(), [one.message.attempt for one in outcomes]),
-        entry=(JSONB(), [_entry(one) for one in outcomes]),
-        delay=(Float(), [one.delay_seconds for one in outcomes]),
+        id=(Uuid(), [one.message.delivery_id for one in attempts]),
+        attempt=(Integer(), [one.message.attempt for one in attempts]),
+        entry=(JSONB(), [_entry(one) for one in attempts]),
+        delay=(Float(), [one.delay_seconds for one in attempts]),
     )
 
 
-def _entry(outcome: Outcome) -> dict[str, Any]:
+def _entry(attempt: DeliveryAttempt) -> dict[str, Any]:
     return {
-        "status": outcome.status,
-        "error": outcome.error,
-        "seconds": round(outcome.seconds, 3),
-        "pause_seconds": outcome.pause_seconds or None,
+        "status": attempt.status,
+        "error": attempt.error,
+        "seconds": round(attempt.seconds, 3),
+        "pause_seconds": attempt.pause_seconds or None,
     }
 
 
@@ -111,17 +112,17 @@ def _fence(given: Any) -> Any:
     )
 
 
-def _close(session: Session, outcomes: Sequence[Outcome], state: DeliveryState) -> None:
-    if outcomes:
-        given = _given(outcomes)
+def _close(session: Session, attempts: Sequence[DeliveryAttempt], state: DeliveryState) -> None:
+    if attempts:
+        given = _given(attempts)
         session.execute(
             change(WebhookDelivery, state).where(_fence(given)).values(log=_logged(given))
         )
 
 
-def _postpone(session: Session, outcomes: Sequence[Outcome]) -> None:
-    if outcomes:
-        given = _given(outcomes)
+def _postpone(session: Session, attempts: Sequence[DeliveryAttempt]) -> None:
+    if attempts:
+        given = _given(attempts)
         session.execute(
             update(WebhookDelivery)
             .where(_fence(given), col(WebhookDelivery.state) == DeliveryState.PENDING)
@@ -133,14 +134,14 @@ def _postpone(session: Session, outcomes: Sequence[Outcome]) -> None:
 
 
 def _lock_endpoints(
-    session: Session, outcomes: Collection[Outcome]
+    session: Session, attempts: Collection[DeliveryAttempt]
 ) -> Mapping[UUID, WebhookEndpoint]:
     """Lock the endpoints that were called, in the order of their ids.
 
     Those that work too: whoever disables or deletes one gives up its deliveries while it holds it,
     and so cannot wait for deliveries that are held here.
     """
-    called = {one.message.endpoint_id for one in outcomes if one.message.endpoint_id}
+    called = {one.message.endpoint_id for one in attempts if one.message.endpoint_id}
     statement = (
         select(WebhookEndpoint)
         .where(among(WebhookEndpoint.id, called))
@@ -154,12 +155,12 @@ def _lock_endpoints(
 def _note_health(
     session: Session,
     endpoints: Mapping[UUID, WebhookEndpoint],
-    outcomes: Collection[Outcome],
+    attempts: Collection[DeliveryAttempt],
     disable_seconds: float,
 ) -> None:
-    moment = now(session)
+    timestamp = now(session)
     for endpoint in endpoints.values():
-        verdicts = _verdicts_on(endpoint, outcomes)
+        verdicts = _verdicts_on(endpoint, attempts)
         if not verdicts or endpoint.disabled_at is not None or endpoint.deleted_at is not None:
             continue
         if Verdict.GONE in verdicts:
@@ -167,17 +168,49 @@ def _note_health(
         elif Verdict.DELIVERED in verdicts:
             endpoint.failing_since = None
         elif endpoint.failing_since is None:
-            endpoint.failing_since = moment
-        elif (moment - endpoint.failing_since).total_seconds() >= disable_seconds:
+            endpoint.failing_since = timestamp
+        elif (timestamp - endpoint.failing_since).total_seconds() >= disable_seconds:
             since = f"{endpoint.failing_since:%Y-%m-%d %H:%M}"
             disable(session, endpoint, f"No delivery has succeeded since {since} UTC.")
     session.flush()
 
 
-def _verdicts_on(endpoint: WebhookEndpoint, outcomes: Collection[Outcome]) -> set[Verdict]:
-    """Collect what was found of an endpoint's address, not of one that it had before."""
+def _verdicts_on(endpoint: WebhookEndpoint, attempts: Collection[DeliveryAttempt]) -> set[Verdict]:
+    """Return the verdicts on an endpoint's address, without those on one that it had before."""
     return {
         one.verdict
-        for one in outcomes
+        for one in attempts
         if one.message.endpoint_id == endpoint.id and one.message.url == endpoint.url
     }
+
+
+def _waiting_callbacks(session: Session, messages: Collection[WebhookMessage]) -> set[UUID]:
+    """Find the deliveries that wait for the same addresses of the same tenants."""
+    if not messages:
+        return set()
+    statement = select(col(WebhookDelivery.id)).where(
+        col(WebhookDelivery.state) == DeliveryState.PENDING,
+        col(WebhookDelivery.endpoint_id).is_(None),
+        # A queue is one tenant's alone.
+        tuple_(col(WebhookDelivery.queue), col(WebhookDelivery.url)).in_(
+            {(message.queue, message.url) for message in messages}
+        ),
+    )
+    return set(session.execute(statement).scalars())
+
+
+def _forget_callbacks(session: Session, messages: Collection[WebhookMessage]) -> None:
+    """Remove the callback from the batches of these messages.
+
+    A job needs none of that: its callback hears of its end alone.
+    """
+    batches = {message.batch_id for message in messages if message.batch_id}
+    if not batches:
+        return
+    locked = session.execute(
+        select(col(Batch.id))
+        .where(among(Batch.id, batches))
+        .order_by(col(Batch.id))
+        .with_for_update(key_share=True)
+    ).scalars()
+    session.execute(update(Batch).where(among(Batch.id, set(locked))).values(callback_url=None))

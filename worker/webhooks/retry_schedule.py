@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from core.webhooks.outcomes import Verdict
+from core.webhooks.attempts import Verdict
 
 MINUTE, HOUR = 60.0, 3600.0
 DELAYS = (
@@ -35,7 +35,7 @@ class Decision:
 def decide(
     attempt: int, status: int, headers: Mapping[str, str], *, chance: Callable[[], float]
 ) -> Decision:
-    """Judge an answer.
+    """Decide after an answer.
 
     Args:
         attempt: Which it was, from 1.
@@ -51,10 +51,10 @@ def decide(
     if 300 <= status < 400:
         error = f"It answered {status}; redirects are not followed."
     wait = retry_after(headers.get("retry-after", "")) if status in THROTTLING else 0.0
-    return again(attempt, error, chance=chance, at_least=wait)
+    return retry(attempt, error, chance=chance, at_least=wait)
 
 
-def again(
+def retry(
     attempt: int, error: str, *, chance: Callable[[], float], at_least: float = 0.0
 ) -> Decision:
     """Decide after a failed attempt: another one, later, or none."""

@@ -12,7 +12,7 @@ from core.errors import GenerationFailedError
 from core.lifecycle import cancellation, recovery, repeats, settlement
 from core.lifecycle.lookup import FOR_EVER
 from core.lifecycle.repeats import Known
-from core.webhooks import endpoints, outbox
+from core.webhooks import endpoints, payloads
 from core.webhooks.event_types import EventType
 from tests.integration.shop import wanted
 
@@ -62,7 +62,7 @@ def test_a_failed_image_is_told_with_its_reason(shop, listening):
     assert event.type == "image.failed"
     assert event.data["error"]["code"] == "generation_failed"
     assert event.data["error"]["retry_helps"] is True
-    assert len(event.data["error"]["message"]) == outbox.MOST_REASON
+    assert len(event.data["error"]["message"]) == payloads.MOST_REASON
     assert event.data["image"] is None
 
 
