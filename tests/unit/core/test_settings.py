@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
+from pydantic_settings import BaseSettings
 
 from core.settings import Settings, unknown_settings
 
@@ -40,6 +41,18 @@ def test_the_guide_explains_every_setting():
     for name, field in Settings.model_fields.items():
         assert f"| `PACKSHOT_{name.upper()}` |" in text
         assert (field.description or "") in text
+
+
+def test_the_guide_has_the_sections_of_the_code():
+    text = (ROOT / "docs" / "settings.md").read_text()
+    written = [
+        [name.lower() for name in re.findall(r"^\| `PACKSHOT_(\w+)` \|", part, re.MULTILINE)]
+        for part in text.split("\n## ")[1:]
+    ]
+    sections = [one for one in Settings.__bases__ if one is not BaseSettings]
+    assert written == [list(section.model_fields) for section in sections]
+    for section in sections:
+        assert f"\n\n{section.__doc__}\n\n" in text
 
 
 @pytest.mark.parametrize(
@@ -95,7 +108,7 @@ def test_a_process_names_them_at_its_start_and_goes_on(tmp_path):
     assert "Postgres at 127.0.0.1:1 does not answer" in process.stderr
 
 
-def settings(**values: float) -> Settings:
+def settings(**values: object) -> Settings:
     return Settings(_env_file=None, **values)  # type: ignore[call-arg, arg-type]
 
 
@@ -137,3 +150,34 @@ def test_leases_that_healthy_workers_would_lose_are_refused(
 def test_a_time_without_end_is_refused(name: str, value: float):
     with pytest.raises(ValidationError, match=name):
         settings(**{name: value})
+
+
+@pytest.mark.parametrize("ports", ["80,443", "1-65535", "8000-8000"])
+def test_ports_of_urls_are_accepted(ports: str):
+    assert settings(outbound_ports=ports).outbound_ports == ports
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"api_port": 0},
+        {"api_port": 65536},
+        {"worker_metrics_port": 65536},
+        {"outbound_ports": "80,70000"},
+        {"outbound_ports": "0"},
+        {"outbound_ports": "9000-8000"},
+    ],
+)
+def test_ports_that_do_not_exist_are_refused(values: dict[str, object]):
+    with pytest.raises(ValidationError, match=next(iter(values))):
+        settings(**values)
+
+
+@pytest.mark.parametrize("level", ["warning", "WARNING"])
+def test_a_log_level_is_one_in_any_case(level: str):
+    assert settings(log_level=level).log_level == "WARNING"
+
+
+def test_a_log_level_that_does_not_exist_is_refused():
+    with pytest.raises(ValidationError, match="log_level"):
+        settings(log_level="VERBOSE")

@@ -1,0 +1,97 @@
+"""Every setting, typed and described; read from `PACKSHOT_*` variables and `.env`.
+
+A file for each section; `Settings` is all of them.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from functools import lru_cache
+from pathlib import Path
+
+from dotenv import dotenv_values
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from core.settings.api import ApiSettings
+from core.settings.caches import CacheSettings
+from core.settings.model import ModelSettings
+from core.settings.queue import QueueSettings
+from core.settings.services import ServiceSettings
+from core.settings.storage import StorageSettings
+from core.settings.watching import WatchingSettings
+from core.settings.webhooks import WebhookSettings
+from core.settings.worker import WorkerSettings
+
+PREFIX = "PACKSHOT_"
+"""Of every variable that is a setting."""
+
+ENV_FILE = ".env"
+"""In the folder that a process runs in."""
+
+OF_THE_COMMAND = ("PACKSHOT_URL", "PACKSHOT_KEY")
+"""What the `packshot` command reads beside the settings: the server that it talks to."""
+
+
+class Settings(
+    ServiceSettings,
+    QueueSettings,
+    StorageSettings,
+    ApiSettings,
+    ModelSettings,
+    WorkerSettings,
+    CacheSettings,
+    WebhookSettings,
+    WatchingSettings,
+    BaseSettings,
+):
+    """The settings of every packshot process."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_file=ENV_FILE, extra="ignore", frozen=True
+    )
+
+
+def unknown_settings(
+    environ: Mapping[str, str], env_file: Path | None = None
+) -> Mapping[str, str | None]:
+    """Find `PACKSHOT_*` variables that are no setting: nothing reads them.
+
+    Args:
+        environ: The environment.
+        env_file: Where settings are read from beside it, if there is such a file.
+
+    Returns:
+        By its name as it was written, the setting with the nearest name; None where no name is
+        near.
+    """
+    given = {*environ, *(dotenv_values(env_file) if env_file else ())}
+    # pydantic-settings folds case, too.
+    ours = {name: name.upper() for name in sorted(given) if name.upper().startswith(PREFIX)}
+    return {
+        name: _nearest(folded.removeprefix(PREFIX))
+        for name, folded in ours.items()
+        if folded.removeprefix(PREFIX).lower() not in Settings.model_fields
+        and folded not in OF_THE_COMMAND
+    }
+
+
+def _nearest(name: str) -> str | None:
+    # Without the prefix, which would make all of them alike.
+    known = [field.upper() for field in Settings.model_fields]
+    found = get_close_matches(name, known, n=1)
+    return f"{PREFIX}{found[0]}" if found else None
+
+
+def describe_unknown_settings() -> Sequence[str]:
+    """Say of each variable of this process that is no setting which one may have been meant."""
+    return [
+        f"{name} is no setting and is ignored"
+        + (f"; did you mean {nearest}?" if nearest else "; docs/settings.md lists them.")
+        for name, nearest in unknown_settings(os.environ, Path(ENV_FILE)).items()
+    ]
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    """Read the settings once for this process."""
+    return Settings()

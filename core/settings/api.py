@@ -1,0 +1,48 @@
+"""API."""
+
+from pydantic import BaseModel, Field, PositiveInt
+
+
+class ApiSettings(BaseModel):
+    """The API: addresses and limits."""
+
+    api_host: str = Field(default="127.0.0.1", description="Address the API listens on.")
+    api_port: int = Field(default=8000, ge=1, le=65535, description="Port the API listens on.")
+    api_processes: int = Field(
+        default=2,
+        ge=1,
+        description="Processes of the API that answer requests; one more reads sheets. Each has "
+        "connections and memory of its own.",
+    )
+    public_url: str = Field(
+        default="",
+        pattern=r"^(https?://[^/?#]+(/[^?#]*)?)?$",
+        description="Address of the API for everybody, which public image URLs and the links in "
+        "webhooks begin with.",
+    )
+    max_sheet_rows: PositiveInt = Field(
+        default=100_000,
+        description="Most rows of one sheet, and images it may ask for (rows × variants).",
+    )
+    max_upload_bytes: PositiveInt = Field(
+        default=64 * 2**20,
+        description="Largest body of `POST /v1/batches`, in bytes; other requests have 1 MiB.",
+    )
+    max_variants: PositiveInt = Field(default=16, description="Most variants of one row.")
+    max_steps: PositiveInt = Field(default=150, description="Most denoising steps of one image.")
+    requests_per_minute: int = Field(
+        default=0, ge=0, description="Most requests of an API key in a minute; 0 no limit."
+    )
+    queued_images: int = Field(
+        default=0,
+        ge=0,
+        description="Most images of an API key that wait or are computed; 0 no limit.",
+    )
+    rate_limit_url: str | None = Field(
+        default=None,
+        description="Where requests are counted, as redis://host/1; empty: the broker's Redis, "
+        "else each API process by itself.",
+    )
+    idempotency_seconds: PositiveInt = Field(
+        default=24 * 3600, description="How long the answer to an Idempotency-Key is kept."
+    )

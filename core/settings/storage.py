@@ -1,0 +1,33 @@
+"""Stored images."""
+
+from pydantic import BaseModel, Field, PositiveInt, SecretStr
+
+
+class StorageSettings(BaseModel):
+    """Images in S3, and how they are signed."""
+
+    s3_endpoint_url: str | None = Field(
+        default=None, description="S3 endpoint; empty for AWS's own."
+    )
+    s3_public_url: str | None = Field(
+        default=None,
+        description="Address of the same S3 for callers, in presigned URLs; empty: the endpoint.",
+    )
+    s3_bucket: str = Field(default="packshot", description="Bucket that holds the images.")
+    s3_region: str = Field(default="us-east-1", description="Region of the bucket.")
+    s3_access_key_id: str | None = Field(
+        default=None, description="S3 access key; empty for the machine's own credentials."
+    )
+    s3_secret_access_key: SecretStr | None = Field(
+        default=None, description="S3 secret key; empty for the machine's own credentials."
+    )
+    presigned_url_seconds: PositiveInt = Field(
+        default=3600, description="Life of a presigned image URL, in seconds."
+    )
+    c2pa_certificate: str = Field(
+        default="",
+        description="PEM file of the certificates that sign images (C2PA); empty: no signature.",
+    )
+    c2pa_key: str = Field(
+        default="", description="PEM file of the signing certificate's P-256 key."
+    )
