@@ -1,4 +1,4 @@
-"""The real Postgres, Valkey and S3, started once; each test gets a database of its own."""
+"""The real Postgres, Valkey and S3, started once; each test finds them empty."""
 
 import itertools
 from collections.abc import Callable, Iterator
@@ -6,6 +6,8 @@ from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import boto3
+import psycopg
 import pytest
 from alembic import command
 from alembic.config import Config
@@ -26,6 +28,30 @@ ROOT = Path(__file__).parents[2]
 
 _numbers = itertools.count(1)
 
+EMPTY = """
+do $$
+declare
+    name text;
+    has_rows boolean;
+    filled text[] := '{}';
+begin
+    perform pg_terminate_backend(pid, 10000) from pg_stat_activity
+    where datname = current_database() and pid <> pg_backend_pid();
+    for name in
+        select quote_ident(tablename) from pg_tables
+        where schemaname = 'public' and tablename <> 'alembic_version'
+    loop
+        execute 'select exists (select from ' || name || ')' into has_rows;
+        if has_rows then filled := filled || name; end if;
+    end loop;
+    if filled <> '{}' then
+        execute 'truncate ' || array_to_string(filled, ', ') || ' restart identity cascade';
+    end if;
+end
+$$
+"""
+"""Ends whatever an earlier test left connected, and truncates the tables that have rows."""
+
 
 @pytest.fixture(scope="session")
 def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Infrastructure]:
@@ -38,14 +64,44 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Infrastructur
         yield services
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _one_boto_session() -> Iterator[None]:
+    """Read botocore's description of S3 once: that takes longer than most tests."""
+    session = boto3.session.Session()
+    # Only the first client of a session must be made by one thread alone.
+    session.client("s3", region_name="us-east-1").close()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(boto3.session, "Session", lambda: session)
+        yield
+
+
+@pytest.fixture(scope="session")
+def shared_database(services: Infrastructure) -> str:
+    """The name of the database that tests use one after the other."""
+    services.postgres.create_database("shared", template=DATABASE)
+    return "shared"
+
+
 @pytest.fixture
-def environment(services: Infrastructure) -> Iterator[dict[str, str]]:
-    """The settings of a process that uses a fresh database, an empty Valkey, and the bucket."""
-    name = f"test_{next(_numbers)}"
-    services.postgres.create_database(name, template=DATABASE)
+def environment(
+    request: pytest.FixtureRequest, services: Infrastructure
+) -> Iterator[dict[str, str]]:
+    """The settings of a process that uses an empty database and Valkey, and the bucket.
+
+    Tests marked `own_database` get a new one: those that change tables or ask for plans, and those
+    that start processes, which may outlive them for a moment.
+    """
     services.valkey.flush()
-    yield services.environment | {"PACKSHOT_DATABASE_URL": services.postgres.url(name)}
-    services.postgres.drop_database(name)
+    if request.node.get_closest_marker("own_database"):
+        name = f"test_{next(_numbers)}"
+        services.postgres.create_database(name, template=DATABASE)
+        yield services.environment | {"PACKSHOT_DATABASE_URL": services.postgres.url(name)}
+        services.postgres.drop_database(name)
+    else:
+        name = request.getfixturevalue("shared_database")
+        with psycopg.connect(services.postgres.connection_string(name)) as connection:
+            connection.execute(EMPTY)
+        yield services.environment | {"PACKSHOT_DATABASE_URL": services.postgres.url(name)}
 
 
 @pytest.fixture

@@ -327,6 +327,7 @@ def test_a_body_that_is_no_batch_is_refused_in_words(client, arguments, status, 
     assert words in answer.text
 
 
+@pytest.mark.own_database
 def test_after_a_large_sheet_the_planner_knows_the_tables(client, database):
     lines = "".join(f"S{number},mug {number}\n" for number in range(ANALYZED))
     answer = client.post("/v1/batches", files={"file": ("a.csv", f"sku,prompt\n{lines}")})

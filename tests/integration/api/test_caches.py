@@ -217,6 +217,7 @@ def test_without_redis_repeats_are_answered_all_the_same(serve, settings, worker
         assert ask(lonely)["cache"] == "exact"
 
 
+@pytest.mark.own_database
 def test_200_equal_requests_to_several_processes_are_one_image(
     environment, bundle, database, shop, worker
 ):

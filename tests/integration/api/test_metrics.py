@@ -97,6 +97,7 @@ def test_finished_images_are_not_counted(database, shop):
     assert {one.state for one in stats} == {GenerationState.QUEUED, GenerationState.RUNNING}
 
 
+@pytest.mark.own_database
 def test_counting_the_queue_uses_an_index(database, shop):
     """Also where the planner would rather read so small a table as a whole."""
     shop.want("mug", "cup")

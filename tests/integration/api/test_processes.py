@@ -17,6 +17,8 @@ from local.ports import is_free
 from tests.integration.api.conftest import api_process, connect, connections_at, family_of
 from tests.integration.shop import poll
 
+pytestmark = pytest.mark.own_database
+
 MODULE = "api.request_server"
 PROCESSES = 2
 ASK = b"GET /healthz HTTP/1.1\r\nHost: packshot\r\n\r\n"

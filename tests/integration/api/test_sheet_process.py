@@ -17,6 +17,8 @@ from core.db.models.columns import new_id
 from tests.integration.api.conftest import api_process, connect, connections_at, family_of
 from tests.integration.shop import poll
 
+pytestmark = pytest.mark.own_database
+
 SHEET = "sku,prompt\nA,a red mug\nB,a blue mug\n"
 HALF, LENGTH = b'{"rows": [', 1000
 FORM = {"file": ("mugs.csv", SHEET, "text/csv")}

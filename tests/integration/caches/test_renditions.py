@@ -142,6 +142,7 @@ def test_who_must_not_wait_is_told_to_come_again(store, renditions, storage, mak
     assert make(second).id == renditions.get_soon(second, channel).id
 
 
+@pytest.mark.own_database
 def test_every_look_up_finds_an_index(store, make, shop, database):
     """Also where the planner would rather read so small a table as a whole."""
     channel = find_channel("web")

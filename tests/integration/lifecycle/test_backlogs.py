@@ -19,6 +19,8 @@ from core.lifecycle import (
 from core.lifecycle.submission import submit
 from tests.integration.shop import wanted
 
+pytestmark = pytest.mark.own_database
+
 ROWS = 2000
 """Enough of a sheet that comes in for a look at each to show in the pages that are read."""
 

@@ -8,6 +8,8 @@ from sqlalchemy import event, text
 from core.domain.lanes import FIRST, Lane, Message
 from core.lifecycle import feeding, loads
 
+pytestmark = pytest.mark.own_database
+
 WINDOW = 8
 
 

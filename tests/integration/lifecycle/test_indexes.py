@@ -13,6 +13,8 @@ from core.webhooks import attempts, deliveries, endpoints
 from core.webhooks.attempts import DeliveryAttempt, Verdict
 from tests.integration.shop import finished
 
+pytestmark = pytest.mark.own_database
+
 ROWS = 20_000
 """Finished jobs, each with a generation, an image, an event and a delivery."""
 OPEN = 30

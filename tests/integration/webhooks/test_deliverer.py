@@ -618,6 +618,7 @@ def test_old_events_are_forgotten_and_those_on_their_way_are_not(shop, listening
         assert session.exec(select(WebhookDelivery)).all() == []
 
 
+@pytest.mark.own_database
 def test_the_outbox_is_read_by_its_index(shop, listening):
     """However much was delivered and is waiting: neither is scanned."""
     from sqlalchemy import text

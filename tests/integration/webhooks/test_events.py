@@ -259,6 +259,7 @@ def test_a_large_sheet_from_store_is_told_in_a_few_statements(
     assert len(listening.deliveries()) == 2 + 300 + 2
 
 
+@pytest.mark.own_database
 def test_the_look_is_at_an_index(shop, listening, database):
     """However many tenants have endpoints."""
     (job_id,) = shop.want("mug").job_ids

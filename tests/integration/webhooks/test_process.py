@@ -12,6 +12,8 @@ from core.domain.states import DeliveryState
 from tests.integration.shop import poll
 from tests.receiver import Reply
 
+pytestmark = pytest.mark.own_database
+
 ROOT = Path(__file__).parents[3]
 
 

@@ -10,6 +10,8 @@ from sqlalchemy.exc import OperationalError
 from tests.integration.shop import poll
 from worker.group_commit import LOCKED, GroupCommit
 
+pytestmark = pytest.mark.own_database
+
 THREADS = 20
 
 

@@ -16,6 +16,8 @@ from bundles.plan import Plan, TunedPlan, find_plan, save_plan, this_machine
 from core.settings import Settings
 from worker.plan import plan_for
 
+pytestmark = pytest.mark.own_database
+
 ROOT = Path(__file__).parents[3]
 
 
