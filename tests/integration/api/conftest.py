@@ -14,6 +14,7 @@ import httpx
 import psutil
 import pytest
 import uvicorn
+from anyio.from_thread import start_blocking_portal
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
@@ -103,10 +104,55 @@ def connect(database: Database, url: str, tenant: str | None) -> httpx.Client:
     return httpx.Client(base_url=url, headers=headers, timeout=60, trust_env=False)
 
 
+class SharedServer:
+    """One server in a thread, to which each test lends what an application of its own opens.
+
+    Whatever the API keeps in memory is part of that, so nothing of a test is there for the next.
+    """
+
+    def __init__(self, listener: socket.socket) -> None:
+        app = create_app(Settings(_env_file=None))
+        self.server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off"))
+        self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        self.thread = threading.Thread(target=self.server.run, kwargs={"sockets": [listener]})
+        self.thread.start()
+        poll(lambda: self.server.started or not self.thread.is_alive())
+
+    @contextmanager
+    def serving(self, settings: Settings) -> Iterator[str]:
+        """Answer requests with these settings inside the block, and give the URL."""
+        app = create_app(settings)
+        lent = self.server.lifespan.state
+        with start_blocking_portal() as portal:
+            opened = app.router.lifespan_context(app)
+            with portal.wrap_async_context_manager(opened) as state:
+                lent.update(state)
+                try:
+                    yield self.url
+                finally:
+                    # Background tasks go on after the answer.
+                    poll(lambda: not self.server.server_state.tasks)
+                    lent.clear()
+
+    def stop(self) -> None:
+        self.server.should_exit = True
+        self.thread.join()
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[SharedServer]:
+    """The server of all tests that need no settings of the server's own."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = SharedServer(listener)
+        yield server
+        server.stop()
+
+
 @pytest.fixture
-def client(serve: Callable[..., httpx.Client], settings: Settings) -> httpx.Client:
+def client(server: SharedServer, settings: Settings, database: Database) -> Iterator[httpx.Client]:
     """A client of the tenant `shop`."""
-    return serve(settings)
+    with server.serving(settings) as url, connect(database, url, "shop") as client:
+        yield client
 
 
 @pytest.fixture
