@@ -33,6 +33,7 @@ COPY core /core
 COPY local /local
 COPY migrations /migrations
 COPY modelkit /modelkit
+COPY ops /ops
 COPY starter /starter
 COPY worker /worker
 

@@ -118,8 +118,8 @@ async def _deliver(database: Any, settings: Any) -> None:
     from core.egress.client import EgressClient
     from core.egress.policy import EgressPolicy
     from core.egress.resolver import SystemResolver
-    from worker.webhooks.__main__ import delivery_settings
-    from worker.webhooks.deliverer import Deliverer
+    from ops.webhooks.__main__ import delivery_settings
+    from ops.webhooks.deliverer import Deliverer
 
     chosen = delivery_settings(settings)
     resolver = SystemResolver(at_once=chosen.at_once)

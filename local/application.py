@@ -64,9 +64,9 @@ def application(
             ready_seconds=START_SECONDS,
             stop_seconds=15,
         ),
-        Service(name="housekeeping", argv=_module("worker.housekeeping")),
+        Service(name="housekeeping", argv=_module("ops.housekeeping")),
         # Long enough for the receivers that have been asked.
-        Service(name="webhooks", argv=_module("worker.webhooks"), stop_seconds=30),
+        Service(name="webhooks", argv=_module("ops.webhooks"), stop_seconds=30),
     ]
     if flower_port is not None:
         services.append(_flower(flower_port, flower_login))
@@ -76,7 +76,7 @@ def application(
 def _flower(port: int, login: str | None) -> Service:
     return Service(
         name="flower",
-        argv=_module("worker.flower", f"--port={port}"),
+        argv=_module("ops.flower", f"--port={port}"),
         # Not as an option: everybody on the machine can read a command line.
         environment={"FLOWER_BASIC_AUTH": login} if login else {},
         stop_seconds=5,

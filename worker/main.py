@@ -20,25 +20,25 @@ from core.cpus import usable_cpus
 from core.db.engine import DATABASE_ERRORS, Database
 from core.flusher import Flusher
 from core.lifecycle import serving
+from core.metrics_server import serving_metrics
 from core.pictures.credentials import credentials_of
 from core.queue import make_celery
 from core.settings import Settings
+from core.startup import run_or_explain, wait_for_services
 from core.storage import Storage
 from worker.approximate.cache import ApproximateCache
 from worker.consumer import Consumer, WorkerProcess
 from worker.engine import Engine
 from worker.leases import Leases
 from worker.memory import MemoryGuard
-from worker.metrics_server import serving_metrics
 from worker.model import Model
 from worker.pipeline import load_pipeline
 from worker.plan import plan_for
 from worker.runner import Runner
 from worker.shutdown import Shutdown
-from worker.startup import run_or_explain, wait_for_services, warn_of_processor
 from worker.tasks import register
 from worker.tokenizer import Tokenizer
-from worker.topology import settle
+from worker.topology import settle, warn_of_processor
 from worker.watchdog import Watchdog
 
 log = structlog.get_logger(__name__)

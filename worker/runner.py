@@ -29,6 +29,7 @@ from core.errors import (
     PackshotError,
     first_line,
 )
+from core.failures import count_failed
 from core.lifecycle import cancellation, claims, settlement
 from core.lifecycle.claims import Claim
 from core.lifecycle.settlement import Finished
@@ -36,7 +37,6 @@ from core.pictures.credentials import Credentials
 from core.storage import STORAGE_ERRORS, Storage, StoredObject
 from worker.approximate.cache import NOTHING, ApproximateCache, Plan
 from worker.encoding import ORIGINAL, encode_original
-from worker.failures import count_failed
 from worker.group_commit import LOCKED, GroupCommit, Locked
 from worker.leases import Lease, Leases
 from worker.metrics import ATTEMPTS, IMAGE_LATENCY_SECONDS, IMAGE_SECONDS, STAGE_SECONDS

@@ -6,10 +6,16 @@ nodes is slower than one engine in each (https://docs.kernel.org/mm/numa.html).
 
 import os
 from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 
+import structlog
+
+from bundles.processor import shortcomings
 from core.errors import InvalidSettingError
 from core.settings import Settings
+
+log = structlog.get_logger(__name__)
 
 NODES = Path("/sys/devices/system/node")
 """https://docs.kernel.org/admin-guide/mm/numaperf.html; `cpulist` holds a node's CPUs."""
@@ -127,3 +133,14 @@ def settle(settings: Settings) -> None:
             f"PACKSHOT_WORKER_CPUS={settings.worker_cpus} cannot be used ({error}): "
             f"name some of the CPUs {ours}."
         ) from error
+
+
+def warn_of_processor(features: AbstractSet[str], precisions: Collection[str]) -> None:
+    """Log what this machine's processor costs a bundle: speed, never an image.
+
+    Args:
+        features: The processor's, as `read_features` returns them.
+        precisions: Of the bundle's parts.
+    """
+    for sentence in shortcomings(features, precisions):
+        log.warning("a slower processor", reason=sentence)

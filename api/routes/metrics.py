@@ -11,7 +11,7 @@ from api.problems import problems
 from api.process_metrics import process_metrics
 from api.routing import TransactionRoute
 from core.errors import UnauthorizedError
-from core.metrics_token import HINT, opens_metrics
+from core.metrics_server import HINT, opens_metrics
 
 router = APIRouter(route_class=TransactionRoute, tags=["Health"])
 

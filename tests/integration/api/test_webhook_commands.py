@@ -4,9 +4,9 @@ import pytest
 
 from cli.main import main
 from core.settings import get_settings
+from ops.webhooks.deliverer import Deliverer
 from tests.integration.webhooks.conftest import verified, with_deliverer
 from tests.receiver import Reply, receiving
-from worker.webhooks.deliverer import Deliverer
 
 
 @pytest.fixture

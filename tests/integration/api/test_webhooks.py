@@ -9,9 +9,9 @@ from sqlmodel import select
 from core.db.models import WebhookDelivery, WebhookEndpoint
 from core.db.models.transitions import change
 from core.domain.states import DeliveryState
+from ops.webhooks.deliverer import Deliverer
 from tests.integration.webhooks.conftest import verified, with_deliverer
 from tests.receiver import Reply, receiving
-from worker.webhooks.deliverer import Deliverer
 
 PATH = "/v1/webhook-endpoints"
 URL = "https://shop.example/hook"

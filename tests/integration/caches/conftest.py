@@ -14,8 +14,8 @@ from core.db.models import Batch, Image, Job
 from core.eviction import Policy
 from core.lifecycle.retention import Limits
 from core.storage import Storage
+from ops.janitor import Janitor
 from tests.integration.shop import Shop, image_of
-from worker.janitor import Janitor
 
 HOUR = 3600.0
 

@@ -20,11 +20,11 @@ from core.domain.approximation import NIRVANA
 from core.domain.lanes import Lane
 from core.lifecycle.claims import Claim
 from core.storage import Storage
+from ops.latents_janitor import ORPHAN_AGE, ORPHAN_SECONDS, ApproximateJanitor
 from tests.integration.shop import Shop
 from worker.approximate import cache as module
 from worker.approximate.blob import digest_of, pack
 from worker.approximate.cache import NOTHING, PAUSE_SECONDS, ApproximateCache, Plan
-from worker.approximate.janitor import ORPHAN_AGE, ORPHAN_SECONDS, ApproximateJanitor
 from worker.rows import RowHandedBackError, RowResult
 
 SHAPE = (4, 8, 8)
@@ -433,7 +433,7 @@ def test_a_crash_between_row_and_object_leaves_an_orphan_that_goes_later(
     janitor.clean()
     assert len(objects(storage)) == 5, "too young: their rows may be on their way"
 
-    monkeypatch.setattr("worker.approximate.janitor.ORPHAN_AGE", -ORPHAN_AGE)
+    monkeypatch.setattr("ops.latents_janitor.ORPHAN_AGE", -ORPHAN_AGE)
     janitor.clean()
     assert len(objects(storage)) == 5, "the bucket is looked through now and then only"
     clock.now += ORPHAN_SECONDS
@@ -444,7 +444,7 @@ def test_a_crash_between_row_and_object_leaves_an_orphan_that_goes_later(
 def test_objects_with_a_row_are_no_orphans(cache, janitor, storage, monkeypatch):
     empty(storage)
     fill(cache)
-    monkeypatch.setattr("worker.approximate.janitor.ORPHAN_AGE", -ORPHAN_AGE)
+    monkeypatch.setattr("ops.latents_janitor.ORPHAN_AGE", -ORPHAN_AGE)
     assert janitor.collect_orphans() == 0
     assert len(objects(storage)) == 5
 

@@ -20,8 +20,8 @@ from core.settings import Settings
 from core.webhooks import endpoints
 from core.webhooks.endpoints import Shown
 from core.webhooks.event_types import EventType
+from ops.webhooks.deliverer import Deliverer, DeliverySettings
 from tests.receiver import Receiver, receiving
-from worker.webhooks.deliverer import Deliverer, DeliverySettings
 
 
 class Listening:

@@ -18,11 +18,11 @@ from core.errors import ConflictError
 from core.webhooks import attempts, deliveries, endpoints, log
 from core.webhooks.attempts import DeliveryAttempt, Verdict
 from core.webhooks.event_types import EventType
+from ops.webhooks.deliverer import Deliverer
+from ops.webhooks.retry_schedule import DELAYS
 from tests.integration.shop import poll, wanted
 from tests.integration.webhooks.conftest import verified, with_deliverer
 from tests.receiver import Reply
-from worker.webhooks.deliverer import Deliverer
-from worker.webhooks.retry_schedule import DELAYS
 
 
 def finish(shop, *products, **values):

@@ -1,4 +1,4 @@
-"""`python -m worker.webhooks`, killed and stopped."""
+"""`python -m ops.webhooks`, killed and stopped."""
 
 import os
 import signal
@@ -24,7 +24,7 @@ def launch(environment):
 
     def launch():
         process = subprocess.Popen(
-            [sys.executable, "-m", "worker.webhooks"],
+            [sys.executable, "-m", "ops.webhooks"],
             cwd=ROOT,
             env=os.environ
             | environment
@@ -71,7 +71,7 @@ def test_a_killed_deliverers_message_is_sent_again_under_the_same_id(
 
 def test_an_allow_list_that_cannot_be_read_is_named(environment):
     ended = subprocess.run(
-        [sys.executable, "-m", "worker.webhooks"],
+        [sys.executable, "-m", "ops.webhooks"],
         cwd=ROOT,
         env=os.environ | environment | {"PACKSHOT_OUTBOUND_ALLOW": "10.0.0.1/8"},
         capture_output=True,

@@ -15,7 +15,7 @@ from benchmarks.chaos_plan import Terms
 from benchmarks.chaos_told import Told
 from benchmarks.chaos_trial import SERVERS, SETTINGS, free_worker, run
 from core.db.models import Image
-from worker.webhooks.deliverer import LEASE_MARGIN
+from ops.webhooks.deliverer import LEASE_MARGIN
 
 ROWS, SHEETS = 60, 6
 SERVICES = ("worker", "api", "housekeeping", "webhooks")

@@ -24,10 +24,10 @@ from core.queue import Publisher, make_celery
 from core.settings import Settings
 from local.infrastructure import DATABASE
 from local.ports import free_port
+from ops.feeder import Feeder
+from ops.sweeper import Sweeper
 from tests.integration.api.conftest import describe_bundle
 from tests.integration.shop import Shop, poll, wanted
-from worker.feeder import Feeder
-from worker.sweeper import Sweeper
 
 LOGIN = ("watcher", "flower: a pass:word")
 SECONDS = 300
@@ -118,7 +118,7 @@ class Factory(Shop):
 
 @pytest.fixture(scope="module")
 def flower(place, launch):
-    process = launch("worker.flower", place)
+    process = launch("ops.flower", place)
     url = f"http://127.0.0.1:{place['FLOWER_PORT']}"
     with httpx.Client(base_url=url, auth=LOGIN, trust_env=False, timeout=60) as client:
 
@@ -187,7 +187,7 @@ def test_the_password_opens_it_to_look_at_only(flower):
 
 
 def test_flower_without_a_password_does_not_start(place, launch):
-    process = launch("worker.flower", place | {"FLOWER_BASIC_AUTH": ""})
+    process = launch("ops.flower", place | {"FLOWER_BASIC_AUTH": ""})
     assert process.wait() == 3
     assert process.said("set FLOWER_BASIC_AUTH to user:password")
 

@@ -157,7 +157,7 @@ def crew(place, launch):
 
     class Crew:
         def __init__(self):
-            self.housekeeping = launch("worker.housekeeping", place)
+            self.housekeeping = launch("ops.housekeeping", place)
             self.workers = []
 
         def hire(self, count: int):

@@ -8,8 +8,8 @@ from core.domain.lanes import Lane
 from core.domain.states import GenerationState
 from core.lifecycle import claims, recovery, serving
 from core.queue import Publisher, make_celery, queue_of
-from worker.feeder import Feeder
-from worker.sweeper import Sweeper
+from ops.feeder import Feeder
+from ops.sweeper import Sweeper
 
 
 @pytest.fixture

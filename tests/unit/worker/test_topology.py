@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
+from bundles.processor import read_features
 from core.errors import InvalidSettingError
 from core.settings import Settings
 from worker.topology import (
@@ -16,6 +18,7 @@ from worker.topology import (
     physical_cores,
     placement,
     settle,
+    warn_of_processor,
 )
 
 
@@ -132,3 +135,19 @@ def test_a_process_keeps_to_its_cpus():
 def test_a_setting_that_is_no_list_of_cpus_is_refused(wrong: str):
     with pytest.raises(ValueError, match="worker_cpus"):
         settings(worker_cpus=wrong)
+
+
+def test_what_a_plain_avx2_processor_costs_is_logged(tmp_path):
+    cpuinfo = tmp_path / "cpuinfo"
+    cpuinfo.write_text("flags\t\t: fpu sse4_2 avx avx2 fma\n")
+    with capture_logs() as said:
+        warn_of_processor(read_features(cpuinfo), {"int8"})
+    assert [line["log_level"] for line in said] == ["warning", "warning"]
+    assert "no AVX-512: every model runs" in said[0]["reason"]
+    assert "no INT8 instructions" in said[1]["reason"]
+
+
+def test_a_processor_that_has_everything_is_not_worth_a_word():
+    with capture_logs() as said:
+        warn_of_processor({"avx2", "avx512f", "avx512_vnni"}, {"int8"})
+    assert said == []

@@ -3,6 +3,7 @@
 Prometheus reads every worker and housekeeping, and adds up (docs/operations.md).
 """
 
+import secrets
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,10 +15,15 @@ from prometheus_client.exposition import ThreadingWSGIServer, make_wsgi_app
 from pydantic import SecretStr
 
 from core.errors import InvalidSettingError
-from core.metrics_token import HINT, opens_metrics
 from core.settings import Settings
 
 log = structlog.get_logger(__name__)
+
+HINT = (
+    "Send the token of PACKSHOT_METRICS_TOKEN: `Authorization: Bearer <token>`. While it is not "
+    "set, nobody can read the metrics."
+)
+"""What those are told whom metrics do not open for."""
 
 PortSetting = Literal["worker_metrics_port", "housekeeping_metrics_port"]
 
@@ -73,9 +79,17 @@ def _application(token: SecretStr | None) -> Callable[..., Sequence[bytes]]:
 
     def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Sequence[bytes]:
         if opens_metrics(environ.get("HTTP_AUTHORIZATION", ""), token):
-            return metrics(environ, start_response)
+            answer: Sequence[bytes] = metrics(environ, start_response)
+            return answer
         headers = [("Content-Type", "text/plain; charset=utf-8"), ("WWW-Authenticate", "Bearer")]
         start_response("401 Unauthorized", headers)
         return [HINT.encode()]
 
     return application
+
+
+def opens_metrics(authorization: str, token: SecretStr | None) -> bool:
+    """Check an Authorization header for the token, so that no tenant's key opens metrics."""
+    wanted = token.get_secret_value() if token else ""
+    sent = authorization.removeprefix("Bearer ")
+    return bool(wanted) and secrets.compare_digest(sent.encode(), wanted.encode())

@@ -19,9 +19,9 @@ from core.errors import ForbiddenUrlError, first_line
 from core.webhooks import attempts, deliveries
 from core.webhooks.attempts import DeliveryAttempt
 from core.webhooks.deliveries import NIL, WebhookMessage
-from worker.webhooks.message import write_body, write_headers
-from worker.webhooks.retry_schedule import Decision, decide, retry
-from worker.webhooks.slots import DeliverySlots
+from ops.webhooks.message import write_body, write_headers
+from ops.webhooks.retry_schedule import Decision, decide, retry
+from ops.webhooks.slots import DeliverySlots
 
 log = structlog.get_logger(__name__)
 

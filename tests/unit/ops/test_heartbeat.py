@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from worker.heartbeat import Heartbeat
+from ops.heartbeat import Heartbeat
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@ import threading
 
 from sqlalchemy.exc import OperationalError
 
-from worker.housekeeping import repeat_until
+from ops.housekeeping import repeat_until
 
 
 class Sweeper:

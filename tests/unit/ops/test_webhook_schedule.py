@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.webhooks.attempts import Verdict
-from worker.webhooks.retry_schedule import DELAYS, JITTER, LONGEST_WAIT, decide, retry, retry_after
+from ops.webhooks.retry_schedule import DELAYS, JITTER, LONGEST_WAIT, decide, retry, retry_after
 
 
 def never() -> float:

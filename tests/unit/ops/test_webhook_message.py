@@ -15,7 +15,7 @@ from core.db.models import CallbackSecret
 from core.webhooks.deliveries import WebhookMessage
 from core.webhooks.payloads import MOST_REASON
 from core.webhooks.secrets import active_secrets, make_secret, rotate
-from worker.webhooks.message import write_body, write_headers
+from ops.webhooks.message import write_body, write_headers
 
 JOB, BATCH = UUID(int=1), UUID(int=2)
 

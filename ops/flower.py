@@ -1,4 +1,4 @@
-"""Flower behind a password, to look at only: `python -m worker.flower`.
+"""Flower behind a password, to look at only: `python -m ops.flower`.
 
 Flower itself answers `/metrics`, `/healthcheck` and its static files without one. Here every
 request is asked for it, before Flower looks for a route. And nothing can be changed: what Flower
@@ -31,7 +31,7 @@ from tornado.web import RequestHandler
 from core.errors import InvalidSettingError
 from core.queue import make_celery
 from core.settings import Settings
-from worker.startup import run_or_explain
+from core.startup import run_or_explain
 
 _LOGIN = re.compile(r"[^:]+:.+")
 

@@ -8,11 +8,11 @@ import structlog
 from core.broker import BROKER_ERRORS, Broker
 from core.db.engine import Database
 from core.errors import DeadlineExceededError, WorkerLostError
+from core.failures import count_failed
 from core.lifecycle import backlogs, recovery, serving
 from core.lifecycle.cancellation import messages_of
 from core.queue import Publisher
-from worker.failures import count_failed
-from worker.feeder import Feeder
+from ops.feeder import Feeder
 
 log = structlog.get_logger(__name__)
 

@@ -1,4 +1,4 @@
-"""The housekeeping process, `python -m worker.housekeeping`: it sweeps until it is told to stop."""
+"""The housekeeping process, `python -m ops.housekeeping`: it sweeps until it is told to stop."""
 
 import signal
 import sys
@@ -14,17 +14,17 @@ from core import cache_ledger, idempotency
 from core.broker import BROKER_ERRORS, open_broker
 from core.db.engine import Database
 from core.errors import first_line
+from core.metrics_server import serving_metrics
 from core.queue import Publisher, make_celery
 from core.settings import Settings
+from core.startup import run_or_explain, wait_for_services
 from core.storage import STORAGE_ERRORS, Storage
 from core.webhooks import log as delivery_log
-from worker.approximate.janitor import ApproximateJanitor
-from worker.feeder import Feeder
-from worker.heartbeat import Heartbeat
-from worker.janitor import Janitor, limits_of
-from worker.metrics_server import serving_metrics
-from worker.startup import run_or_explain, wait_for_services
-from worker.sweeper import Sweeper
+from ops.feeder import Feeder
+from ops.heartbeat import Heartbeat
+from ops.janitor import Janitor, limits_of
+from ops.latents_janitor import ApproximateJanitor
+from ops.sweeper import Sweeper
 
 log = structlog.get_logger(__name__)
 

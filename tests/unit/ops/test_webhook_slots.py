@@ -2,8 +2,8 @@
 
 from uuid import uuid4
 
-from worker.webhooks import slots as delivery_slots
-from worker.webhooks.slots import DeliverySlots
+from ops.webhooks import slots as delivery_slots
+from ops.webhooks.slots import DeliverySlots
 
 
 def test_a_queue_has_one_slot_until_it_answers_and_one_again_when_it_does_not():

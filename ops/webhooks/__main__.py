@@ -1,4 +1,4 @@
-"""The webhook process, `python -m worker.webhooks`: it delivers until it is told to stop."""
+"""The webhook process, `python -m ops.webhooks`: it delivers until it is told to stop."""
 
 import asyncio
 import signal
@@ -11,11 +11,11 @@ from core.egress.client import EgressClient
 from core.egress.policy import EgressPolicy
 from core.egress.resolver import SystemResolver
 from core.settings import Settings
-from worker.heartbeat import Heartbeat
-from worker.startup import run_or_explain, wait_for_services
-from worker.webhooks.deliverer import Deliverer, DeliverySettings
+from core.startup import run_or_explain, wait_for_services
+from ops.heartbeat import Heartbeat
+from ops.webhooks.deliverer import Deliverer, DeliverySettings
 
-log = structlog.get_logger("worker.webhooks")
+log = structlog.get_logger("ops.webhooks")
 
 
 def delivery_settings(settings: Settings) -> DeliverySettings:

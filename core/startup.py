@@ -2,13 +2,11 @@
 
 import sys
 import time
-from collections.abc import Callable, Collection, Iterable
-from collections.abc import Set as AbstractSet
+from collections.abc import Callable, Iterable
 
 import structlog
 from pydantic import ValidationError
 
-from bundles.processor import shortcomings
 from core import logs
 from core.errors import BundleError, InvalidSettingError, ServiceDownError
 from core.settings import Settings, describe_unknown_settings, get_settings
@@ -74,14 +72,3 @@ def wait_for_services(checks: Iterable[Callable[[], None]], settings: Settings) 
                     log.warning("waiting for a service", reason=error.detail)
                 said = True
                 time.sleep(PAUSE_SECONDS)
-
-
-def warn_of_processor(features: AbstractSet[str], precisions: Collection[str]) -> None:
-    """Log what this machine's processor costs a bundle: speed, never an image.
-
-    Args:
-        features: The processor's, as `read_features` gives them.
-        precisions: Of the bundle's parts.
-    """
-    for sentence in shortcomings(features, precisions):
-        log.warning("a slower processor", reason=sentence)

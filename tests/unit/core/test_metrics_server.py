@@ -6,10 +6,10 @@ import httpx
 import pytest
 
 from core.errors import InvalidSettingError
+from core.metrics_server import serving_metrics
 from core.settings import Settings
 from local.ports import free_port
 from worker.metrics import STAGE_SECONDS
-from worker.metrics_server import serving_metrics
 
 
 def settings_with(**values: object) -> Settings:

@@ -1,15 +1,13 @@
 import pytest
 from structlog.testing import capture_logs
 
-from bundles.processor import read_features
+from core import startup
 from core.errors import BundleError, ServiceDownError
 from core.settings import Settings
-from worker import startup
-from worker.startup import (
+from core.startup import (
     EXIT_UNUSABLE,
     run_or_explain,
     wait_for_services,
-    warn_of_processor,
 )
 
 
@@ -65,22 +63,6 @@ def test_a_wrong_setting_is_explained(monkeypatch, capsys):
 
 def test_the_programs_own_exit_code_is_kept():
     assert run_or_explain(lambda _: 7) == 7
-
-
-def test_what_a_plain_avx2_processor_costs_is_logged(tmp_path):
-    cpuinfo = tmp_path / "cpuinfo"
-    cpuinfo.write_text("flags\t\t: fpu sse4_2 avx avx2 fma\n")
-    with capture_logs() as said:
-        warn_of_processor(read_features(cpuinfo), {"int8"})
-    assert [line["log_level"] for line in said] == ["warning", "warning"]
-    assert "no AVX-512: every model runs" in said[0]["reason"]
-    assert "no INT8 instructions" in said[1]["reason"]
-
-
-def test_a_processor_that_has_everything_is_not_worth_a_word():
-    with capture_logs() as said:
-        warn_of_processor({"avx2", "avx512f", "avx512_vnni"}, {"int8"})
-    assert said == []
 
 
 def test_a_misspelt_variable_is_named_before_the_program_runs(monkeypatch):

@@ -1,0 +1,1 @@
+"""Processes that need no model: housekeeping, webhook delivery, Flower."""
