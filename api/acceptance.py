@@ -11,8 +11,6 @@ from sqlmodel import Session
 
 from api.bundle import Bundle
 from api.reading import JobRow, find_job
-from api.repeats import Repeats
-from api.result_memory import ResultMemory
 from api.schemas import BatchFields, Fields, JobRequest
 from catalogue.channels import Channel, find_channel
 from catalogue.checks import check_prompt, check_variants
@@ -24,9 +22,10 @@ from catalogue.validate import check_parameters, examine, seed_of
 from core.db.models import ApiKey, Batch
 from core.domain.cache_mode import CacheMode
 from core.domain.seeds import SeedRule
+from core.domain.states import CacheOutcome
 from core.egress.policy import EgressPolicy
 from core.errors import InvalidRequestError
-from core.lifecycle.quota import room_for
+from core.lifecycle.quota import check_quota, room_for
 from core.lifecycle.submission import Submission, Wanted, submit
 from core.settings import Settings
 from core.webhooks.endpoints import require_callback_secret
@@ -150,9 +149,7 @@ def accept_batch(
     return AcceptedBatch(batch=batch, submission=submission)
 
 
-def accept_job(
-    session: Session, bundle: Bundle, terms: Terms, request: JobRequest, memory: ResultMemory
-) -> AcceptedJob:
+def accept_job(session: Session, bundle: Bundle, terms: Terms, request: JobRequest) -> AcceptedJob:
     """Check one request and insert its job.
 
     Args:
@@ -160,11 +157,11 @@ def accept_job(
         bundle: What it is checked against.
         terms: Whose it is, and what it wants of the caches.
         request: What it asks for.
-        memory: What this process remembers of finished images; learns of the one that answers.
 
     Raises:
         InvalidRequestError: naming every value that cannot be used.
         ConflictError: It has a callback, and the tenant no secret to sign it with.
+        TooManyQueuedError: The key has too many images waiting, and this one is not in store.
     """
     check_callback(session, terms)
     values, issues = check_parameters(request.parameters(), bundle.limits)
@@ -184,24 +181,19 @@ def accept_job(
     (wanted,) = name_files([wanted], channels_of(request), request.file_name, issues)
     _refuse_if_any(issues)
     (wanted,) = _with_deadline(session, [wanted], request.deadline_seconds)
-    repeats = Repeats(session, memory, terms.tenant, terms.ttl_seconds)
-    revision = bundle.manifest.revision
-    again = terms.cache is CacheMode.USE and repeats.answer(wanted, request.lane, revision)
-    if again:
-        return AcceptedJob(row=again.row, submission=again.submission)
-    with room_for(session, terms.api_key_id, adding=1, limit=terms.queued_images):
-        submission = submit(
-            session,
-            [wanted],
-            tenant=terms.tenant,
-            lane=request.lane,
-            bundle_revision=revision,
-            cache=terms.cache,
-            ttl_seconds=terms.ttl_seconds,
-            api_key_id=terms.api_key_id,
-        )
+    submission = submit(
+        session,
+        [wanted],
+        tenant=terms.tenant,
+        lane=request.lane,
+        bundle_revision=bundle.manifest.revision,
+        cache=terms.cache,
+        ttl_seconds=terms.ttl_seconds,
+        api_key_id=terms.api_key_id,
+    )
+    if CacheOutcome.EXACT not in submission.outcomes:
+        check_quota(session, terms.api_key_id, added=1, limit=terms.queued_images)
     row = find_job(session, terms.tenant, submission.job_ids[0])
-    repeats.learn(row)
     return AcceptedJob(row=row, submission=submission)
 
 

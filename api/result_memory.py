@@ -1,9 +1,7 @@
-"""Finished images that this process remembers: in front of Postgres and S3, and never without.
+"""Bytes of finished images that this process remembers: in front of S3, and never without Postgres.
 
-What is remembered only says where to look. Each answer still asks Postgres about the one row: the
-statement that inserts the job names the image only while it may answer, by Postgres's clock
-(`core.lifecycle.repeats`), and reading an image's bytes begins with its job's row. So a purge, an
-eviction or an expiry counts from its commit on, in every process, with nothing to tell them.
+Reading an image begins with its job's row. So a purge, an eviction or an expiry counts from its
+commit on, in every process, with nothing to tell them.
 """
 
 import threading
@@ -15,45 +13,31 @@ from core.cache_stats import Level, hold
 from core.db.engine import Database
 from core.eviction import BoundedMap
 from core.lifecycle import retention
-from core.lifecycle.repeats import Known
 from core.settings import Settings
 
 LARGEST_SHARE = 8
 """An image that takes more than this part of the memory is not kept there."""
+MOST_IMAGES = 10_000
 
 
 class ResultMemory:
     """What one API process remembers; every method may be called by any thread."""
 
     def __init__(self, settings: Settings) -> None:
-        images, size = settings.result_memory_images, settings.result_memory_bytes
-        policy = settings.cache_eviction
-        self._ttl_seconds = settings.result_ttl_seconds or float("inf")
+        size = settings.result_memory_bytes
         self.largest = size // LARGEST_SHARE
         """Bytes."""
-        self._known: BoundedMap[tuple[str, str], Known] = BoundedMap(
-            policy=policy, max_bytes=images, max_entries=images, ttl_seconds=self._ttl_seconds
-        )
         self._bodies: BoundedMap[UUID, bytes] = BoundedMap(
-            policy=policy, max_bytes=size, max_entries=images, ttl_seconds=self._ttl_seconds
+            policy=settings.cache_eviction,
+            max_bytes=size,
+            max_entries=MOST_IMAGES,
+            ttl_seconds=settings.result_ttl_seconds or float("inf"),
         )
         self._lock = threading.Lock()
         self._uses: Counter[UUID] = Counter()
 
-    def find(self, tenant: str, fingerprint: str) -> Known | None:
-        """Tell which image answered a fingerprint of this tenant last."""
-        return self._known.get((tenant, fingerprint))
-
-    def learn(self, tenant: str, fingerprint: str, known: Known) -> None:
-        """Remember which image answers a fingerprint of this tenant."""
-        self._known.put((tenant, fingerprint), known, size=1)
-
-    def unlearn(self, tenant: str, fingerprint: str) -> None:
-        """Forget what turned out to be no longer so."""
-        self._known.discard((tenant, fingerprint))
-
     def body(self, image_id: UUID) -> bytes | None:
-        """Give an image's bytes; whoever asks has just read its row."""
+        """Return an image's bytes; whoever asks has just read its row."""
         return self._bodies.get(image_id)
 
     def keep_body(self, image_id: UUID, body: bytes) -> None:

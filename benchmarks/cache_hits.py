@@ -81,10 +81,10 @@ def _api_hits(folder: Path, hits: int) -> dict[str, list[float]]:
         }
         upgrade(names["database_url"])
         found: dict[str, list[float]] = {}
-        for name, images in (("with memory", 10_000), ("without", 0)):
+        for name, size in (("with memory", 64 * 2**20), ("without", 0)):
             settings = Settings(
                 _env_file=None,
-                **names | {"bundle": bundle, "result_memory_images": images},
+                **names | {"bundle": bundle, "result_memory_bytes": size},
             )
             with serving(settings) as url:
                 found |= {

@@ -133,11 +133,6 @@ class BoundedMap(Generic[K, V]):
                 self.evictions += 1
             self._cache[key] = entry
 
-    def discard(self, key: K) -> None:
-        """Forget a key, if it is there."""
-        with self._lock:
-            self._cache.pop(key, None)
-
     def __len__(self) -> int:
         return len(self._cache)
 

@@ -41,7 +41,7 @@ def post_job(
     """Ask for one image; when the same one is in store, it is there at once."""
     request, _ = use_recipe(session, caller.tenant, request)
     terms = terms_of(request, caller, services.settings, services.egress)
-    accepted = accept_job(session, services.bundle.get(), terms, request, services.results)
+    accepted = accept_job(session, services.bundle.get(), terms, request)
     view = show_job(session, accepted.row)
     # What comes from store has no generation.
     named = {"generation": str(view.generation_id)} if view.generation_id else {}

@@ -27,7 +27,7 @@ class Stored:
     """What computing it took: see `core.db.models.Generation`."""
 
 
-def usable(ttl_seconds: float) -> ColumnElement[bool]:
+def _usable(ttl_seconds: float) -> ColumnElement[bool]:
     """Match images that answer further requests; their age is taken by Postgres's clock."""
     if ttl_seconds == FOR_EVER:
         return and_(col(Image.reusable))
@@ -63,7 +63,7 @@ def find_stored(
         .where(
             col(Image.tenant) == tenant,
             col(Image.fingerprint) == func.any(wanted),
-            usable(ttl_seconds),
+            _usable(ttl_seconds),
         )
         # The newest last: it is the one that is kept below.
         .order_by(col(Image.created_at), col(Image.id))

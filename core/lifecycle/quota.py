@@ -38,11 +38,30 @@ def room_for(session: Session, api_key_id: UUID, *, adding: int, limit: int) -> 
     if there + adding > limit:
         raise _too_many(there, adding, limit)
     yield
+    check_quota(session, api_key_id, added=adding, limit=limit)
+
+
+def check_quota(session: Session, api_key_id: UUID, *, added: int, limit: int) -> None:
+    """Refuse images above a key's limit that this transaction has inserted.
+
+    Until it ends the key's others wait.
+
+    Args:
+        session: An open transaction, in which the images are inserted.
+        api_key_id: Whose.
+        added: How many were asked for.
+        limit: Most of the key that wait or are computed; 0: no limit.
+
+    Raises:
+        TooManyQueuedError: naming the numbers.
+    """
+    if not limit:
+        return
     take_advisory_lock(session, f"quota {api_key_id}")
     # What store answers, or ended meanwhile, is not among them.
     altogether = open_images(session, api_key_id)
     if altogether > limit:
-        raise _too_many(max(0, altogether - adding), adding, limit)
+        raise _too_many(max(0, altogether - added), added, limit)
 
 
 def _too_many(there: int, adding: int, limit: int) -> TooManyQueuedError:

@@ -41,12 +41,8 @@ class CacheSettings(BaseModel):
     result_memory_bytes: int = Field(
         default=64 * 2**20,
         ge=0,
-        description="Memory of an API process for images that are asked for often, in bytes.",
-    )
-    result_memory_images: int = Field(
-        default=10_000,
-        ge=0,
-        description="Most images that an API process keeps in mind; 0 none.",
+        description="Memory of an API process for images that are asked for often, in bytes; "
+        "0 none.",
     )
     embedding_cache_bytes: int = Field(
         default=64 * 2**20, ge=0, description="Memory for cached text embeddings, in bytes."

@@ -79,6 +79,15 @@ def test_a_key_has_as_many_images_waiting_as_it_may(serve, settings, send, worke
     assert client.post("/v1/jobs", json={"prompt": "a black mug"}).status_code == 202
 
 
+def test_what_is_in_store_is_answered_whatever_waits(serve, settings, worker):
+    client = serve(settings.model_copy(update={"queued_images": 1}))
+    stored, waiting = {"prompt": "a red mug"}, {"prompt": "a blue mug"}
+    worker.make(client.post("/v1/jobs", json=stored).json()["id"])
+    assert client.post("/v1/jobs", json=waiting).status_code == 202
+    assert client.post("/v1/jobs", json=stored).json()["cache"] == "exact"
+    assert client.post("/v1/jobs", json={"prompt": "a green mug"}).status_code == 429
+
+
 def test_an_answer_says_where_a_key_stands_with_both_limits(serve, settings, send):
     client = serve(settings.model_copy(update={"queued_images": 3, "requests_per_minute": 9}))
     send(client, "sku,prompt\nA,a red mug\nB,a blue mug\n")

@@ -7,11 +7,8 @@ from sqlalchemy import event, text
 
 from core.db import bulk_insert
 from core.db.models import Batch, Job
-from core.domain.lanes import Lane
 from core.errors import GenerationFailedError
-from core.lifecycle import cancellation, recovery, repeats, settlement
-from core.lifecycle.lookup import FOR_EVER
-from core.lifecycle.repeats import Known
+from core.lifecycle import cancellation, recovery, settlement
 from core.webhooks import endpoints, payloads
 from core.webhooks.event_types import EventType
 from tests.integration.shop import wanted
@@ -157,24 +154,13 @@ def test_what_is_in_store_is_told_at_once(shop, listening):
     assert {event.data.get("cache") for event in listening.events()} == {"exact", None}
 
 
-def test_a_repeat_from_memory_is_told(shop, listening):
-    image = wanted("mug")
-    (first,) = shop.want(image).job_ids
+def test_a_single_image_from_store_is_told(shop, listening):
+    (first,) = shop.want("mug").job_ids
     shop.succeed(shop.start(first))
     listening.register(URL)
-    known = Known(image=shop.images()[0], seconds=1.0)
-    with shop.database.session() as session:
-        job = repeats.answer_again(
-            session,
-            image,
-            known,
-            tenant="shop",
-            lane=Lane.STANDARD,
-            fingerprint=image.fingerprint("r1"),
-            ttl_seconds=FOR_EVER,
-        )
+    (job_id,) = shop.want("mug").job_ids
     (event,) = listening.events()
-    assert (event.type, event.job_id) == ("image.completed", job.id)
+    assert (event.type, event.job_id) == ("image.completed", job_id)
 
 
 def test_a_filter_lets_only_its_types_through(shop, listening):
