@@ -10,7 +10,6 @@ from fastapi import FastAPI
 from api.body_limit import BodyLimitMiddleware
 from api.description import DESCRIPTION, Application
 from api.family import Family
-from api.idempotency import IdempotencyMiddleware
 from api.problems import add_problem_handlers
 from api.rate_limits import RateLimitMiddleware
 from api.request_id import RequestIdMiddleware
@@ -49,10 +48,9 @@ def create_app(settings: Settings, *, family: Family | None = None, counts: bool
     app.include_router(health.router)
     app.include_router(metrics.router)
     add_problem_handlers(app)
-    app.add_middleware(IdempotencyMiddleware)
     app.add_middleware(RateLimitMiddleware)
     if family is not None:
-        # Outside of those two, which do their work in the other process.
+        # Outside of the limit, which is kept in the other process.
         app.add_middleware(SheetForwardingMiddleware, port=family.sheets_port)
     app.add_middleware(BodyLimitMiddleware, max_bytes=settings.max_upload_bytes)
     if counts:

@@ -12,7 +12,6 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlmodel import Session
 
 from api.callers import known_caller
-from api.idempotency import SESSION
 from api.services import Services
 from core.db.models import ApiKey
 from core.domain.scopes import Scope
@@ -92,9 +91,6 @@ async def get_session(request: Request, services: ServicesNow) -> Session:
 
     What only reads is no transaction: each statement stands alone, and spares Postgres two more.
     """
-    held: Session | None = request.scope.get(SESSION)
-    if held is not None:
-        return held
     reads = request.method in ("GET", "HEAD")
     return services.database.reader() if reads else services.database.writer()
 

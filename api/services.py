@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from api.bundle import CurrentBundle
 from api.key_use import KeyUse
-from api.places import Places
 from api.rate_limiter import RateLimiter
 from api.result_memory import ResultMemory
 from catalogue.renditions.store import Renditions
@@ -27,7 +26,6 @@ class Services:
 
     settings: Settings
     database: Database
-    places: Places
     storage: Storage
     broker: Broker
     publisher: Publisher
@@ -49,7 +47,6 @@ def open_services(settings: Settings) -> Iterator[Services]:
         yield Services(
             settings=settings,
             database=database,
-            places=Places(connections=settings.database_pool_size),
             storage=storage,
             broker=broker,
             publisher=Publisher(celery),

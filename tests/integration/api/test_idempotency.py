@@ -95,6 +95,27 @@ def test_another_request_with_the_same_key_is_refused(client, shop):
     assert shop.job(job["id"]).state == "queued"
 
 
+def test_a_body_that_no_route_reads_is_part_of_the_request(client):
+    headers = key()
+    job = client.post("/v1/jobs", json=MUG).json()
+    path = f"/v1/jobs/{job['id']}/cancel"
+    assert client.post(path, json={}, headers=headers).status_code == 202
+    assert client.post(path, json={}, headers=headers).status_code == 202
+    assert client.post(path, json={"why": "late"}, headers=headers).status_code == 422
+
+
+def test_a_kept_answer_is_written_as_one_without_a_key(client):
+    batch = client.post("/v1/batches", json={"rows": [{"sku": "A", "prompt": "a blue mug"}]})
+    path = f"/v1/batches/{batch.json()['id']}/cancel"
+    client.post(path)
+    with_key, without = client.post(path, headers=key()), client.post(path)
+    assert with_key.content == without.content
+    varying = {"x-request-id", "date"}
+    assert {name: value for name, value in with_key.headers.items() if name not in varying} == {
+        name: value for name, value in without.headers.items() if name not in varying
+    }
+
+
 def test_a_key_belongs_to_its_sender(client, stranger, shop):
     headers = key()
     one = client.post("/v1/jobs", json=MUG, headers=headers).json()
@@ -168,11 +189,11 @@ def test_many_at_the_same_time_make_one_job(client, shop):
 
 def test_work_without_its_answer_is_undone(client, database, shop, monkeypatch):
     """As when the process dies between the two: they are one transaction."""
-    from api import idempotency as middleware
+    from api import routing
 
     headers = key()
     with monkeypatch.context() as patch:
-        patch.setattr(middleware, "record", lambda *_: 1 / 0)
+        patch.setattr(routing, "record", lambda *_: 1 / 0)
         answer = client.post("/v1/jobs", json=MUG, headers=headers)
     assert answer.status_code == 500
     assert answer.json()["code"] == "internal_error"
@@ -186,7 +207,7 @@ def test_what_follows_work_that_was_undone_is_not_done(
     settings, database, storage, shop, monkeypatch
 ):
     """A purge deletes latents from S3 after its answer: not those that can still be found."""
-    from api import idempotency as middleware
+    from api import routing
 
     latents = ApproximateLatents(generation_id=uuid4(), step=2, key="latents/a", digest="", size=1)
     entry = NewEntry(
@@ -202,7 +223,7 @@ def test_what_follows_work_that_was_undone_is_not_done(
         add_entries(session, [entry])
     storage.put("latents/a", b"x", content_type="application/octet-stream")
     with monkeypatch.context() as patch, serving(settings) as url:
-        patch.setattr(middleware, "record", lambda *_: 1 / 0)
+        patch.setattr(routing, "record", lambda *_: 1 / 0)
         with connect(database, url, "shop") as client:
             answer = client.post("/v1/cache/purge", json={"all": True}, headers=key())
         assert answer.json()["code"] == "internal_error"
