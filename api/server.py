@@ -8,8 +8,8 @@ import uvicorn
 from fastapi import FastAPI
 
 from api.server_process import ServerProcess
-from core.collection import settle
 from core.settings import Settings
+from core.startup import freeze_gc
 
 GRACE_SECONDS = 8
 """How long requests have to end: publishing that is not finished then is the sweeper's."""
@@ -41,7 +41,7 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Open everything and listen, and only then start the others: the first answer is soon."""
         await super().startup(sockets=sockets)
-        settle()
+        freeze_gc()
         if self.started and not self.should_exit:
             for process in (*self._behind, *self._beside):
                 process.start()

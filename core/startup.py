@@ -1,5 +1,6 @@
 """What a process needs before it can begin."""
 
+import gc
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -72,3 +73,14 @@ def wait_for_services(checks: Iterable[Callable[[], None]], settings: Settings) 
                     log.warning("waiting for a service", reason=error.detail)
                 said = True
                 time.sleep(PAUSE_SECONDS)
+
+
+def freeze_gc() -> None:
+    """Move what is in memory now to the garbage collector's permanent generation.
+
+    Call it once in a process, when everything is imported and set up. A pass over all of an API
+    process's modules and routes stops every thread for 130 to 160 ms, about every five seconds at
+    200 requests a second (decision 0020); what is left to look at afterwards takes a few.
+    """
+    gc.collect()
+    gc.freeze()

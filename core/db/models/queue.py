@@ -1,11 +1,12 @@
-"""Backlogs: what requests left to the housekeeping."""
+"""The queue: workers that empty it, and backlogs that housekeeping sends."""
 
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import Index
 from sqlmodel import Field, SQLModel
 
-from core.db.models.columns import enum_type, identity
+from core.db.models.columns import created, enum_type, identity
 from core.domain.lanes import Lane
 
 
@@ -25,3 +26,18 @@ class Backlog(SQLModel, table=True):
     api_key_id: UUID
     bundle_revision: str
     """The model that all of them wait for."""
+
+
+class Worker(SQLModel, table=True):
+    """One worker process, as it last announced itself."""
+
+    __tablename__ = "worker"
+    # The feeder asks several times a second who is there.
+    __table_args__ = (Index("ix_worker_seen", "seen_at", "bundle_revision"),)
+
+    name: str = Field(primary_key=True)
+    """Its node name in Celery, and the owner of its leases."""
+    bundle_revision: str
+    """The bundle that it makes images from."""
+    seen_at: datetime = created()
+    """By Postgres's clock."""

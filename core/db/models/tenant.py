@@ -1,10 +1,11 @@
-"""API keys: shown once, stored as a hash."""
+"""What tenants have: API keys, recipes, answers to an Idempotency-Key."""
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import String, text
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import Index, String, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field, SQLModel
 
 from core.db.models.columns import Moment, created, enum_type, identity, moment
@@ -50,3 +51,41 @@ class ApiKey(SQLModel, table=True):
     approximate: bool | None = None
     """Whether its requests agree to an approximate start when they do not say; empty: the setting
     decides."""
+
+
+class Recipe(SQLModel, table=True):
+    """One version of a tenant's recipe."""
+
+    __tablename__ = "recipe"
+    __table_args__ = (UniqueConstraint("tenant", "name", "version"),)
+
+    id: UUID = identity()
+    tenant: str
+    name: str
+    version: int
+    """From 1, without gaps."""
+    note: str = ""
+    """What changed, for people."""
+    fields: dict[str, Any] = Field(sa_type=JSONB)
+    """What a request may say about a sheet's images, as far as the recipe says it."""
+    created_at: datetime = created()
+
+
+class IdempotencyRecord(SQLModel, table=True):
+    """One answer, to be given again when the same request comes again."""
+
+    __tablename__ = "idempotency_record"
+    # What is too old.
+    __table_args__ = (Index("ix_idempotency_record_created_at", "created_at"),)
+
+    api_key_id: UUID = Field(primary_key=True)
+    key: str = Field(primary_key=True)
+    """The caller's."""
+    digest: str
+    """SHA-256 of the request, hex."""
+    status: int
+    headers: list[list[str]] = Field(default_factory=list, sa_type=JSONB)
+    """Names and values."""
+    body: bytes | None = None
+    """Empty: it was too long, or a secret."""
+    created_at: datetime = created()
