@@ -18,7 +18,7 @@ from catalogue.issues import Issues
 from catalogue.naming import name_files, tell_renamed
 from catalogue.prompts.writer import cut_off_warning
 from catalogue.sheets.model import Sheet
-from catalogue.validate import check_parameters, examine, seed_of
+from catalogue.validate import check_parameters, seed_of, validate
 from core.db.models import ApiKey, Batch
 from core.domain.cache_mode import CacheMode
 from core.domain.seeds import SeedRule
@@ -110,7 +110,7 @@ def accept_batch(
         ConflictError: It has a callback, and the tenant no secret to sign it with.
     """
     check_callback(session, terms)
-    order, issues = examine(sheet, fields.parameters(), bundle.limits, bundle.tokens)
+    order, issues = validate(sheet, fields.parameters(), bundle.limits, bundle.tokens)
     wanted = name_files(order.wanted, channels_of(fields), fields.file_name, issues)
     issues.raise_if_any()
     batch = Batch(

@@ -7,7 +7,7 @@ from threading import Lock
 
 from bundles.manifest import FILE_NAME, Manifest, SchedulerSupport, load_manifest, scheduler_support
 from bundles.model_input import read_model_input
-from catalogue.checks import Limits
+from catalogue.checks import RequestLimits
 from catalogue.prompts.tokens import TokenLimit
 from core.settings import Settings
 
@@ -17,7 +17,7 @@ class Bundle:
     """What a request is checked against."""
 
     manifest: Manifest
-    limits: Limits
+    limits: RequestLimits
     tokens: TokenLimit | None
     """None when the bundle has no tokenizer.json: prompts are not measured then."""
 
@@ -60,9 +60,9 @@ class CurrentBundle:
 
 def limits_of(
     manifest: Manifest, settings: Settings, schedulers: Mapping[str, SchedulerSupport]
-) -> Limits:
+) -> RequestLimits:
     """Put together what the model can and what the server allows."""
-    return Limits(
+    return RequestLimits(
         smallest=manifest.sizes.min,
         largest=manifest.sizes.max,
         multiple_of=manifest.sizes.multiple_of,

@@ -23,7 +23,7 @@ from api.sheet_schemas import (
 from bundles.plan import newest_plan
 from catalogue.naming import name_files
 from catalogue.sheets.model import Sheet
-from catalogue.validate import examine
+from catalogue.validate import validate
 from core.db.models import ImageParameters
 from core.domain.states import CacheOutcome
 from core.lifecycle.forecast import FEWEST, foresee, recent_speed, work
@@ -60,7 +60,7 @@ def report(
         ConflictError: It has a callback, and the tenant no secret to sign it with.
     """
     check_callback(session, terms)
-    order, issues = examine(sheet, fields.parameters(), bundle.limits, bundle.tokens)
+    order, issues = validate(sheet, fields.parameters(), bundle.limits, bundle.tokens)
     named = name_files(order.wanted, channels_of(fields), fields.file_name, issues)
     wanted = [replace(one, approximate=terms.approximate) for one in named]
     revision = bundle.manifest.revision

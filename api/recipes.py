@@ -9,7 +9,7 @@ from sqlmodel import Session
 from api.cursors import read_cursor, write_cursor
 from api.recipe_schemas import RecipePage, RecipeRequest, RecipeView
 from api.schemas import BatchFields, JobRequest, SheetFields
-from catalogue.checks import Limits
+from catalogue.checks import RequestLimits
 from catalogue.prompts.templates import PromptTemplate, TemplateProblemError
 from catalogue.validate import check_parameters
 from core import recipes
@@ -21,7 +21,7 @@ F = TypeVar("F", BatchFields, JobRequest)
 
 
 def add_recipe(
-    session: Session, tenant: str, request: RecipeRequest, limits: Limits
+    session: Session, tenant: str, request: RecipeRequest, limits: RequestLimits
 ) -> tuple[RecipeView, bool]:
     """Check a recipe and store it as its next version, unless its newest says the same.
 
@@ -112,7 +112,7 @@ def _name(text: str) -> str:
     return Reference.parse(text).name
 
 
-def _check(fields: SheetFields, limits: Limits) -> None:
+def _check(fields: SheetFields, limits: RequestLimits) -> None:
     _, issues = check_parameters(fields.parameters(), limits)
     for column in ("template", "file_name"):
         template = getattr(fields, column)

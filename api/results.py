@@ -7,7 +7,7 @@ from api.reading import JobRow, seconds_of, view_error, view_job
 from api.renditions import Made, known_channels, link_to
 from api.schemas import ManifestEntry
 from catalogue.channels import Channel
-from catalogue.results import Outcome, format_header, format_lines
+from catalogue.results import ResultLine, format_header, format_lines
 from core.links import image_path
 from core.pictures.formats import ORIGINAL
 
@@ -43,14 +43,14 @@ def _entry(row: JobRow, base: str, made: Made) -> str:
     return ManifestEntry(**view.model_dump(), row=row[0].row).model_dump_json()
 
 
-def _outcome(row: JobRow, channels: Sequence[Channel], base: str, made: Made) -> Outcome:
+def _outcome(row: JobRow, channels: Sequence[Channel], base: str, made: Made) -> ResultLine:
     job, image, seconds, _ = row
     took, error = seconds_of(job, seconds), view_error(job)
     files: list[str | None] = [job.files[ORIGINAL]] if ORIGINAL in job.files else []
     for channel in channels:
         link = link_to(job, image, channel, base, made)
         files += [link.file_name, link.public_url, link.note]
-    return Outcome(
+    return ResultLine(
         row=job.row,
         variant=job.variant,
         status=job.state.value,

@@ -31,7 +31,7 @@ from core.domain.lanes import Lane
 from core.lifecycle.claims import Claim
 from core.settings import Settings
 from core.storage import Storage
-from modelkit.evaluation.calibration import Measured, choose_thresholds, make_pairs, summary
+from modelkit.evaluation.calibration import MeasuredPair, choose_thresholds, make_pairs, summary
 from modelkit.evaluation.comparison import judge, likeness, score_attributes
 from modelkit.evaluation.similarity import Pixels, ssim
 from modelkit.evaluation.trial import Drawing, Trial, measure, trial
@@ -108,7 +108,7 @@ def judged(
 
 
 def show_pairs(
-    measured: Sequence[Measured],
+    measured: Sequence[MeasuredPair],
     rivals: Sequence[dict[str, Any]],
     suggested: Sequence[Threshold],
 ) -> None:

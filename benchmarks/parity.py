@@ -21,7 +21,7 @@ from core.domain.schedulers import SCHEDULERS
 from core.errors import BundleError
 from modelkit.evaluation.comparison import likeness
 from modelkit.evaluation.parity import PROMPT, SEED, draw
-from modelkit.evaluation.reference import Reference
+from modelkit.evaluation.reference import DiffusersReference
 from modelkit.export.build import build
 from worker.pipeline import Pipeline
 
@@ -47,7 +47,7 @@ def measure(layout: RealLayout, folder: Path) -> Decibels:
     source = save_layout(layout, folder / "source")
     manifest = build(source, folder / "bundle", precision="fp32")
     pipeline = Pipeline(folder / "bundle", precision="f32", plan=Plan(threads=1))
-    reference = Reference(source)
+    reference = DiffusersReference(source)
     found: dict[str, float | None] = {}
     for scheduler in SCHEDULERS:
         drawn = manifest.defaults.model_copy(

@@ -109,10 +109,10 @@ def _convert(source: Path, name: str) -> ov.Model:
 def quantised(model: ov.Model) -> ov.Model:
     """Give a UNet in INT8, for its time: its pictures would be poor."""
     from modelkit.progress import Silent
-    from modelkit.quantise.recipe import Recipe, quantise
+    from modelkit.quantise.recipe import QuantisationRecipe, quantise
 
     # What it is calibrated on decides the image, not the time.
-    recipe = Recipe(smooth_quant_alpha=None, bias_correction="none")
+    recipe = QuantisationRecipe(smooth_quant_alpha=None, bias_correction="none")
     return quantise(model, recipe, [inputs(256)], say=Silent())
 
 

@@ -13,7 +13,7 @@ from core.domain.seeds import SeedRule
 
 
 @dataclass(frozen=True, kw_only=True)
-class Limits:
+class RequestLimits:
     """Everything that the checks compare with."""
 
     smallest: int
@@ -132,7 +132,7 @@ def check_negative_prompt(prompt: str) -> Reason:
     return None if prompt.isascii() and "\x00" not in prompt else check_text(prompt)
 
 
-def check_size(pixels: int, limits: Limits) -> Reason:
+def check_size(pixels: int, limits: RequestLimits) -> Reason:
     """Check a width or height."""
     step = limits.step_of_size
     if limits.smallest <= pixels <= limits.largest and pixels % step == 0:
@@ -146,12 +146,12 @@ def check_size(pixels: int, limits: Limits) -> Reason:
     )
 
 
-def check_steps(steps: int, limits: Limits) -> Reason:
+def check_steps(steps: int, limits: RequestLimits) -> Reason:
     """Check the number of denoising steps."""
     return _between(steps, 1, limits.max_steps)
 
 
-def check_variants(variants: int, limits: Limits) -> Reason:
+def check_variants(variants: int, limits: RequestLimits) -> Reason:
     """Check how many images of one row are wanted, or which of them."""
     return _between(variants, 1, limits.max_variants)
 
@@ -168,7 +168,7 @@ def check_guidance_scale(scale: float) -> Reason:
     return f"{scale:g} is not between 0 and {LARGEST_GUIDANCE:g}."
 
 
-def check_scheduler(name: str, limits: Limits) -> Reason:
+def check_scheduler(name: str, limits: RequestLimits) -> Reason:
     """Check that a scheduler is known, and works with the model."""
     if name in limits.schedulers:
         return None
@@ -181,7 +181,7 @@ def check_scheduler(name: str, limits: Limits) -> Reason:
     return f"There is no scheduler {name!r}; there are {offered}.{suggestion(name, SCHEDULERS)}"
 
 
-def check_schedule(steps: int | None, scheduler: Any, limits: Limits) -> Reason:
+def check_schedule(steps: int | None, scheduler: Any, limits: RequestLimits) -> Reason:
     """Check that a scheduler can take so many steps; what is wrong by itself is told elsewhere."""
     own = limits.schedulers.get(scheduler)
     if own is None or steps is None or own.allows(steps) or check_steps(steps, limits):
@@ -198,7 +198,7 @@ def _between(number: int, low: int, high: int) -> Reason:
     return None if low <= number <= high else f"{number} is not between {low} and {high}."
 
 
-CHECKS: Mapping[str, Callable[[Any, Limits], Reason]] = {
+CHECKS: Mapping[str, Callable[[Any, RequestLimits], Reason]] = {
     "width": check_size,
     "height": check_size,
     "steps": check_steps,

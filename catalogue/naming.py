@@ -76,7 +76,7 @@ def _candidates(sku: str, variant: int, line: int) -> Iterator[str]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Target:
+class FileTarget:
     """One file of each image: the model's own, or a channel's."""
 
     name: str
@@ -106,8 +106,8 @@ def name_files(
     """
     if not channels and template is None:
         return wanted
-    targets = [Target(name=ORIGINAL, format=Format.PNG)]
-    targets += [Target(name=one.name, format=one.format, channel=one) for one in channels]
+    targets = [FileTarget(name=ORIGINAL, format=Format.PNG)]
+    targets += [FileTarget(name=one.name, format=one.format, channel=one) for one in channels]
     named: list[dict[str, str]] = [{} for _ in wanted]
     for target in targets:
         writer = _writer(target, template, issues)
@@ -158,7 +158,7 @@ def _say_renamed(takes: str, renamed: Mapping[str, tuple[str, int | None]]) -> I
 _Writer = Callable[[Wanted], str]
 
 
-def _writer(target: Target, template: str | None, issues: Issues) -> _Writer | None:
+def _writer(target: FileTarget, template: str | None, issues: Issues) -> _Writer | None:
     """Choose how a target's files are named; None: not at all, and the reason is noted."""
     if template is not None:
         try:
@@ -177,7 +177,7 @@ def _writer(target: Target, template: str | None, issues: Issues) -> _Writer | N
 class _Templated:
     """Names as the caller's template has them."""
 
-    def __init__(self, template: PromptTemplate, target: Target, issues: Issues) -> None:
+    def __init__(self, template: PromptTemplate, target: FileTarget, issues: Issues) -> None:
         self.template = template
         self.target = target
         self.issues = issues
@@ -224,7 +224,7 @@ class _Slots:
     Slots are counted over the whole sheet, so that a product may stand in it twice.
     """
 
-    def __init__(self, target: Target, issues: Issues) -> None:
+    def __init__(self, target: FileTarget, issues: Issues) -> None:
         self.target = target
         self.issues = issues
         self._used: Counter[str] = Counter()

@@ -17,7 +17,7 @@ _FORMULA = tuple("=+-@\t\r\n＝＋－＠")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class ResultLine:
     """One line."""
 
     row: Mapping[str, Any]
@@ -53,7 +53,7 @@ def format_header(columns: Sequence[str], further: Sequence[str] = ()) -> str:
     return _format([[*map(neutralise, columns), *OUTCOME, *further]])
 
 
-def format_lines(columns: Sequence[str], outcomes: Iterable[Outcome]) -> str:
+def format_lines(columns: Sequence[str], outcomes: Iterable[ResultLine]) -> str:
     """Write one line per image (RFC 4180, CRLF)."""
     return _format(
         [

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from catalogue.checks import LONGEST_CELL, Limits, check_extent, check_schedule, check_value
+from catalogue.checks import RequestLimits, check_value
 from catalogue.issues import Issues, refuse
-from catalogue.mapping import PARAMETERS, is_given, read_value
+from catalogue.mapping import PARAMETERS, RowReader, is_given, note_schedule, read_value
 from catalogue.names import canonical, closest, suggestion
 from catalogue.platforms.fields import LOOK, note
 from catalogue.prompts.tokens import TokenLimit
@@ -19,7 +19,7 @@ from core.lifecycle.submission import Wanted
 
 
 @dataclass(frozen=True, kw_only=True)
-class Order:
+class ValidatedSheet:
     """A sheet, checked."""
 
     columns: Sequence[str]
@@ -31,9 +31,9 @@ class Order:
     """What is right and good to know, in the same form."""
 
 
-def examine(
-    sheet: Sheet, fields: Mapping[str, Any], limits: Limits, tokens: TokenLimit | None = None
-) -> tuple[Order, Issues]:
+def validate(
+    sheet: Sheet, fields: Mapping[str, Any], limits: RequestLimits, tokens: TokenLimit | None = None
+) -> tuple[ValidatedSheet, Issues]:
     """Check every row, and give the images that the good ones ask for with what is wrong.
 
     A row's own cell wins over the request's field, which wins over the model's default.
@@ -59,7 +59,7 @@ def examine(
     base = _base(fields, limits, issues)
     if not {"steps", "scheduler"} & set(columns):
         # Of all rows at once; where rows say either, each is checked.
-        _check_schedule(base, limits, issues)
+        note_schedule(base, limits, issues)
     _check_columns(sheet, columns, template, issues)
     prompts = Prompts(sheet, template=template, issues=issues)
     concerns_all = issues.count > before
@@ -67,7 +67,7 @@ def examine(
     _warn_of_unused(sheet, columns, warnings)
     warnings.extend(note_photographs(sheet))
 
-    reader = _RowReader(base, columns, limits, issues)
+    reader = RowReader(base, columns, limits, issues)
     rows = _read(sheet.rows, reader, prompts, issues)
     if concerns_all:
         rows = []
@@ -82,14 +82,16 @@ def examine(
         for one in _expand(row, values | {"reads": limits.reads}, prompt, remark)
     ]
     listed, told = _listed(warnings), _listed(notes)
-    return Order(columns=sheet.columns, wanted=wanted, warnings=listed, notes=told), issues
+    return ValidatedSheet(columns=sheet.columns, wanted=wanted, warnings=listed, notes=told), issues
 
 
-def check_parameters(values: Mapping[str, Any], limits: Limits) -> tuple[dict[str, Any], Issues]:
+def check_parameters(
+    values: Mapping[str, Any], limits: RequestLimits
+) -> tuple[dict[str, Any], Issues]:
     """Check one request's values, and add the model's defaults for what is not given."""
     issues = Issues()
     base = _base(values, limits, issues)
-    _check_schedule(base, limits, issues)
+    note_schedule(base, limits, issues)
     return base, issues
 
 
@@ -106,7 +108,7 @@ _WORDS = ("weight", "variant", "sheet", "step", "weights", "freight", "widths")
 _Read = tuple[Row, dict[str, Any], str]
 
 
-def _base(fields: Mapping[str, Any], limits: Limits, issues: Issues) -> dict[str, Any]:
+def _base(fields: Mapping[str, Any], limits: RequestLimits, issues: Issues) -> dict[str, Any]:
     """Read what the request says for every row, over the model's defaults."""
     base: dict[str, Any] = {"seed": None, "variants": 1} | dict(limits.defaults)
     for name in PARAMETERS:
@@ -117,18 +119,7 @@ def _base(fields: Mapping[str, Any], limits: Limits, issues: Issues) -> dict[str
     return base
 
 
-def _check_schedule(
-    values: Mapping[str, Any], limits: Limits, issues: Issues, line: int | None = None
-) -> None:
-    """Check whether the scheduler can take the steps, wherever each of them comes from."""
-    reason = check_schedule(values.get("steps"), values.get("scheduler"), limits)
-    if reason:
-        issues.add(reason, line=line, column="steps")
-
-
-def _read(
-    rows: Sequence[Row], reader: "_RowReader", prompts: Prompts, issues: Issues
-) -> list[_Read]:
+def _read(rows: Sequence[Row], reader: RowReader, prompts: Prompts, issues: Issues) -> list[_Read]:
     """Read every row, and keep the good ones."""
     good = []
     for row in rows:
@@ -140,49 +131,6 @@ def _read(
         if prompt and issues.count == before:
             good.append((row, values, prompt))
     return good
-
-
-class _RowReader:
-    """Reads the values of one sheet's rows."""
-
-    def __init__(
-        self, base: Mapping[str, Any], columns: Mapping[str, str], limits: Limits, issues: Issues
-    ) -> None:
-        self.base = base
-        self.named = {name: column for name, column in columns.items() if name in PARAMETERS}
-        if "sku" in columns:
-            self.named["sku"] = columns["sku"]
-        self.limits = limits
-        self.issues = issues
-        self._schedules = bool({"steps", "scheduler"} & set(self.named))
-
-    def check(self, row: Row) -> bool:
-        """Note the cells that cannot be kept; tell whether all can be looked at further."""
-        fit = True
-        for column, cell in row.cells.items():
-            # Nearly every cell is a short text: a sheet has a million of them.
-            if isinstance(cell, str) and len(cell) <= LONGEST_CELL:
-                endless, reason = None, check_value(cell)
-            else:
-                endless = check_extent(cell)
-                reason = endless or check_value(cell)
-            if reason:
-                self.issues.add(reason, line=row.line, column=column)
-            fit = fit and endless is None
-        return fit
-
-    def read(self, row: Row) -> dict[str, Any]:
-        """Return a row's values; what is wrong with them is noted."""
-        values = dict(self.base)
-        for name, column in self.named.items():
-            cell = row.fields[name] if name in row.fields else row.get(column)
-            if is_given(cell) or name == "sku":
-                values[name], reason = read_value(name, "" if cell is None else cell, self.limits)
-                if reason:
-                    self.issues.add(reason, line=row.line, column=column)
-        if self._schedules:
-            _check_schedule(values, self.limits, self.issues, row.line)
-        return values
 
 
 def _check_columns(
@@ -204,7 +152,7 @@ def _check_columns(
         )
 
 
-def _check_count(images: int, rows: int, limits: Limits) -> None:
+def _check_count(images: int, rows: int, limits: RequestLimits) -> None:
     if images > limits.max_images:
         refuse(
             f"The sheet asks for {images:,} images ({rows:,} rows); {limits.max_images:,} is the "

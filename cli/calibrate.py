@@ -18,7 +18,7 @@ from core.domain.approximation import Threshold
 from core.settings import get_settings
 
 if TYPE_CHECKING:
-    from modelkit.evaluation.calibration import Measured
+    from modelkit.evaluation.calibration import MeasuredPair
 
 CHART, REPORT = "calibration.png", "calibration.json"
 
@@ -79,7 +79,7 @@ def calibrate(
     stdout.print(str(out / REPORT))
 
 
-def _points(measured: Sequence["Measured"], tolerance: float) -> list[Point]:
+def _points(measured: Sequence["MeasuredPair"], tolerance: float) -> list[Point]:
     from modelkit.evaluation.calibration import summary  # noqa: PLC0415 - loads torch
 
     relations = dict.fromkeys(one.pair.relation for one in measured)
@@ -99,7 +99,9 @@ def _points(measured: Sequence["Measured"], tolerance: float) -> list[Point]:
     return points
 
 
-def _table(measured: Sequence["Measured"], thresholds: Sequence[Threshold], steps: int) -> Table:
+def _table(
+    measured: Sequence["MeasuredPair"], thresholds: Sequence[Threshold], steps: int
+) -> Table:
     from modelkit.evaluation.calibration import summary  # noqa: PLC0415 - loads torch
 
     allowed = {round(one.share * steps): one.similarity for one in thresholds}

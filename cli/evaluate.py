@@ -150,7 +150,7 @@ def _against(text: str, bundle: Manifest, settings: Settings) -> "Subject":
     if (other / FILE_NAME).exists() or not (other / INDEX).is_file():
         return _subject(other, load_manifest(other), settings)
     from modelkit.evaluation.comparison import Subject  # noqa: PLC0415 - loads torch
-    from modelkit.evaluation.reference import Reference, has_weights  # noqa: PLC0415
+    from modelkit.evaluation.reference import DiffusersReference, has_weights  # noqa: PLC0415
 
     if not has_weights(other):
         raise BundleError(
@@ -160,7 +160,7 @@ def _against(text: str, bundle: Manifest, settings: Settings) -> "Subject":
     check_architecture(other)
 
     def generate(prompts: Sequence[str], seeds: Sequence[int]) -> "Iterator[Pixels]":
-        return Reference(other).draw_all(prompts, seeds, bundle.defaults)
+        return DiffusersReference(other).draw_all(prompts, seeds, bundle.defaults)
 
     source = bundle.model_copy(
         update={

@@ -13,7 +13,7 @@ from cli.stages import Stages
 
 if TYPE_CHECKING:
     from modelkit.training.device import Device
-    from modelkit.training.recipe import Recipe
+    from modelkit.training.recipe import TrainingRecipe
 
 Source = Annotated[
     str, typer.Argument(help="A folder in diffusers' layout, or the id of one on the Hub.")
@@ -52,11 +52,11 @@ def progress() -> Iterator[Stages]:
         raise typer.Exit(INTERRUPTED) from None
 
 
-def recipe_of(*, minutes: float | None, steps: int, **numbers: Any) -> "Recipe":
+def recipe_of(*, minutes: float | None, steps: int, **numbers: Any) -> "TrainingRecipe":
     """Make a recipe; minutes come before steps."""
-    from modelkit.training.recipe import Recipe  # noqa: PLC0415
+    from modelkit.training.recipe import TrainingRecipe  # noqa: PLC0415
 
-    return Recipe(minutes=minutes, steps=steps if minutes is None else None, **numbers)
+    return TrainingRecipe(minutes=minutes, steps=steps if minutes is None else None, **numbers)
 
 
 def device_of(name: str, *, mixed: bool | None) -> "Device":

@@ -173,7 +173,7 @@ def _search(
     bench: "Bench", manifest: Manifest, end: float, decoding: float, latency_bound: float | None
 ) -> tuple[Sequence["Result"], "Result"]:
     from modelkit.tuning.search import (  # noqa: PLC0415
-        Candidate,
+        PlanCandidate,
         Sample,
         best,
         candidates,
@@ -190,7 +190,7 @@ def _search(
     count = 0
     with stderr.status("Measuring") as status:
 
-        def measure(candidate: Candidate) -> Sample | None:
+        def measure(candidate: PlanCandidate) -> Sample | None:
             nonlocal count
             count += 1
             left = max(0.0, end - time.monotonic())

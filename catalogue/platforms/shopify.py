@@ -61,7 +61,7 @@ def missing(columns: Columns) -> list[str]:
 
 def adapt(sheet: Sheet, columns: Columns) -> Adapted:
     """Fill the products' cells over their variants, and leave out lines of images."""
-    reader = _Reader(columns, sheet.rows)
+    reader = _ShopifyReader(columns, sheet.rows)
     issues = Issues()
     rows, images, nameless, unsold, cards = [], [], [], [], []
     for row in sheet.rows:
@@ -109,7 +109,7 @@ def adapt(sheet: Sheet, columns: Columns) -> Adapted:
     )
 
 
-class _Reader:
+class _ShopifyReader:
     """Reads the lines of one export."""
 
     def __init__(self, columns: Columns, rows: Sequence[Row]) -> None:

@@ -63,7 +63,7 @@ def missing(columns: Columns) -> list[str]:
 
 def adapt(sheet: Sheet, columns: Columns) -> Adapted:
     """Join variations to their products, and leave out what is no product of its own."""
-    reader = _Reader(columns.translated(english_header), sheet.rows)
+    reader = _WooCommerceReader(columns.translated(english_header), sheet.rows)
     rows, variable, grouped, nameless, unpublished = [], [], [], [], []
     for row in sheet.rows:
         kinds = reader.kinds(row)
@@ -107,7 +107,7 @@ def adapt(sheet: Sheet, columns: Columns) -> Adapted:
     )
 
 
-class _Reader:
+class _WooCommerceReader:
     """Reads the lines of one export."""
 
     def __init__(self, columns: Columns, rows: Sequence[Row]) -> None:

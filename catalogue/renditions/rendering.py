@@ -170,12 +170,13 @@ def render(
     pixels: Pixels = np.asarray(open_rgb(original, most_pixels=MOST_PIXELS))
     height, width = pixels.shape[:2]
     # Who keeps the picture as it was drawn need not know what is in it.
-    scene = look(pixels) if preset.square or preset.ground is Ground.WHITE else None
-    white = scene if scene and scene.white and preset.ground is Ground.WHITE else None
+    on_white = preset.ground is Ground.WHITE
+    scene = look(pixels) if preset.square or on_white else None
+    white = scene if on_white and scene and scene.white else None
     box, shown = (scene.box, scene.shown) if scene else (None, None)
     framing = choose(width, height, box, preset, shown)
     body, framing = _fitted(pixels, white, framing, channel, credentials)
-    filled = box if preset.square and preset.fill is not None else None
+    filled = box if preset.square and preset.fill else None
     enlarged = framing.scale > 1
     return Rendered(
         body=body,

@@ -20,7 +20,7 @@ _ESCAPED = re.compile(r'(?<!\\)\\"')
 _INCHES = re.compile(r'"(?=\d[\d.,/]*")')
 
 
-class Record(NamedTuple):
+class CsvRecord(NamedTuple):
     """The cells that begin in a line, stripped of white space around them."""
 
     line: int
@@ -39,7 +39,7 @@ class BrokenRecordError(Exception):
         self.line = line
 
 
-def read_records(text: str, separator: str, *, skipped: int = 0) -> Iterator[Record]:
+def read_records(text: str, separator: str, *, skipped: int = 0) -> Iterator[CsvRecord]:
     """Return each record that has any text, and each line that cannot be read.
 
     A line whose quotes do not fit together is read again: with quotes escaped by backslashes, as
@@ -69,11 +69,11 @@ def read_records(text: str, separator: str, *, skipped: int = 0) -> Iterator[Rec
         if cells is None and problem is None:
             return
         if cells is None:
-            yield Record(begins, [], problem=problem)
+            yield CsvRecord(begins, [], problem=problem)
             continue
         cells = [cell.strip() for cell in cells]
         if any(cells):
-            yield Record(begins, cells, mended)
+            yield CsvRecord(begins, cells, mended)
 
 
 def _unescape(line: str) -> str:
@@ -193,7 +193,7 @@ _USUAL = frozenset(KNOWN) | {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Layout:
+class CsvLayout:
     """Where the cells of a file are."""
 
     separator: str
@@ -203,7 +203,7 @@ class Layout:
     """Whether those are a title, and not Excel's line that names the separator."""
 
 
-def find_layout(text: str, separator: str | None = None, named: Collection[str] = ()) -> Layout:
+def find_layout(text: str, separator: str | None = None, named: Collection[str] = ()) -> CsvLayout:
     """Find the separator, and the lines before the header.
 
     The header alone may have two that are as frequent (`sku;prompt, English`): the rows below
@@ -217,7 +217,7 @@ def find_layout(text: str, separator: str | None = None, named: Collection[str] 
     """
     hint = _EXCEL_HINT.match(text)
     if hint:
-        return Layout(separator=separator or hint[1], skipped=1)
+        return CsvLayout(separator=separator or hint[1], skipped=1)
     candidates = separator or SEPARATORS
     found = {one: _first(text, one) for one in candidates}
     best = max(candidates, key=lambda one: _agreement(found[one], one))
@@ -226,10 +226,10 @@ def find_layout(text: str, separator: str | None = None, named: Collection[str] 
         below = [one for one in candidates if _header_below(found[one], named)]
         if below:
             best = max(below, key=lambda one: _agreement(_from_header(found[one], named), one))
-            return Layout(
+            return CsvLayout(
                 separator=best, skipped=_from_header(found[best], named)[0].line - 1, titles=True
             )
-    return Layout(separator=best)
+    return CsvLayout(separator=best)
 
 
 def fits(cells: Sequence[str], width: int, separator: str) -> bool:
@@ -256,7 +256,7 @@ def _known(cells: Sequence[str], named: Collection[str]) -> int:
     return sum(cell in named or canonical(cell) in _USUAL for cell in cells)
 
 
-def _header_below(records: Sequence[Record], named: Collection[str]) -> int:
+def _header_below(records: Sequence[CsvRecord], named: Collection[str]) -> int:
     """Find the first record that names columns below one that names none; 0: there is none."""
     if len(records) < 2:
         return 0
@@ -268,13 +268,13 @@ def _header_below(records: Sequence[Record], named: Collection[str]) -> int:
     return 0
 
 
-def _from_header(records: Sequence[Record], named: Collection[str]) -> Sequence[Record]:
+def _from_header(records: Sequence[CsvRecord], named: Collection[str]) -> Sequence[CsvRecord]:
     return records[_header_below(records, named) :]
 
 
-def _agreement(records: Sequence[Record], separator: str) -> tuple[float, int]:
+def _agreement(records: Sequence[CsvRecord], separator: str) -> tuple[float, int]:
     """Rate a separator: the share of rows that fit the header, then the header's width."""
-    header, *rows = records or [Record(1, [])]
+    header, *rows = records or [CsvRecord(1, [])]
     width = len(header.cells)
     if width < 2:
         return 0, 0
@@ -282,13 +282,13 @@ def _agreement(records: Sequence[Record], separator: str) -> tuple[float, int]:
     return (fitting / len(rows) if rows else 1), width
 
 
-def _first(text: str, separator: str) -> list[Record]:
+def _first(text: str, separator: str) -> list[CsvRecord]:
     records = islice(_readable(text, separator), 1 + _LOOKED_AT)
     # As long as names are: with the wrong separator a cell may be all of a line.
-    return [Record(one.line, [cell[:_LONGEST] for cell in one.cells]) for one in records]
+    return [CsvRecord(one.line, [cell[:_LONGEST] for cell in one.cells]) for one in records]
 
 
-def _readable(text: str, separator: str) -> Iterator[Record]:
+def _readable(text: str, separator: str) -> Iterator[CsvRecord]:
     try:
         yield from (one for one in read_records(text, separator) if not one.problem)
     except BrokenRecordError:

@@ -1,7 +1,7 @@
 """CSV and its relatives: separator and header found, lines counted as an editor counts them."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from catalogue.checks import LONGEST_CELL
@@ -10,97 +10,17 @@ from catalogue.platforms.fields import note
 from catalogue.platforms.plain import refuse_templates
 from catalogue.results import restore
 from catalogue.sheets.encoding import decode
-from catalogue.sheets.header import Header, read_header
+from catalogue.sheets.header import Header, Ragged, read_header
 from catalogue.sheets.model import SEVERAL, Format, Hints, Reading, Room, Row, Sheet
 from catalogue.sheets.records import (
     TAB,
     BrokenRecordError,
-    Record,
+    CsvRecord,
     find_layout,
     fits,
     looks_like_title,
     read_records,
 )
-
-_CLASSES = ((re.compile(r"[^\W\d_]+"), "a"), (re.compile(r"\d+"), "9"))
-
-
-class Ragged:
-    """Gathers rows that do not fit the header, and tells those that can be read."""
-
-    def __init__(self, width: int, written: int) -> None:
-        """Take the header's size.
-
-        Args:
-            width: Its columns up to the last one with a name.
-            written: All of its cells, those without a name at its end too.
-        """
-        self._width = width
-        self._written = written
-        self._rows = 0
-        self._empty = 0
-        """Most cells that are empty at the end of a row that has them all."""
-        self.short: list[Record] = []
-        self.long: list[Record] = []
-
-    def count(self, cells: Sequence[str]) -> None:
-        """Count a row that fits."""
-        self._rows += 1
-        if len(cells) >= self._width and not cells[self._width - 1]:
-            filled = next((n for n in range(self._width, 0, -1) if cells[n - 1]), 0)
-            self._empty = max(self._empty, self._width - filled)
-
-    def add(self, record: Record) -> None:
-        """Keep a row that does not fit."""
-        (self.short if len(record.cells) < self._width else self.long).append(record)
-
-    def shortened(self, firsts: Iterable[str]) -> list[Record]:
-        """Return the short rows whose missing cells are empty ones.
-
-        Args:
-            firsts: The first cells of some rows that fit.
-        """
-        lengths = {len(one.cells) for one in self.short}
-        if not self._rows:
-            # Nothing to compare with: rows that all end at the same place were written so.
-            alike = len(lengths) == 1 and len(self.short) > 1 and min(lengths) > 1
-            self._empty = self._width if alike else 0
-        likely = [
-            one for one in self.short
-            if len(one.cells) > 1 and self._width - len(one.cells) <= self._empty
-        ]  # fmt: skip
-        broken = self._broken(set(map(_shape, firsts)))
-        return [one for one in likely if one.line not in broken]
-
-    def unnamed(self) -> list[Record]:
-        """Return the long rows, if their further cells are a column without a name."""
-        are_columns = 2 * len(self.long) > self._rows
-        return [one for one in self.long if are_columns and not any(one.cells[self._written :])]
-
-    def _broken(self, shapes: set[str]) -> set[int]:
-        """Find lines that follow each other and together have the cells of one row."""
-        broken: set[int] = set()
-        for size in (2, 3):
-            for number in range(len(self.short) - size + 1):
-                run = self.short[number : number + size]
-                follow = run[-1].line - run[0].line == size - 1
-                cells = sum(len(one.cells) for one in run) - (size - 1)
-                if follow and cells == self._width and not _begin(run[1:], shapes):
-                    broken.update(one.line for one in run)
-        return broken
-
-
-def _begin(run: Sequence[Record], shapes: set[str]) -> bool:
-    """Check whether lines begin as rows do, with what looks like the first cells of others."""
-    return all(_shape(one.cells[0]) in shapes for one in run)
-
-
-def _shape(text: str) -> str:
-    """Fold a text to its kinds of characters: `MUG-12` to `A-9`."""
-    letters, digits = _CLASSES
-    kinds = letters[0].sub(lambda found: "A" if found[0].isupper() else "a", text)
-    return digits[0].sub("9", kinds)
-
 
 _EXCELS_TEXT = re.compile(r'="([^"]*)"')
 """How exporters keep Excel from taking digits for a number: `="00123"`."""
@@ -128,12 +48,12 @@ def read_csv(content: bytes, hints: Hints | None = None, room: Room | None = Non
     layout = find_layout(decoded.text, hints.separator, set(hints.columns.values()))
     issues = Issues()
     records = _whole(read_records(decoded.text, layout.separator, skipped=layout.skipped), issues)
-    line, cells, *_ = next(records, Record(1, []))
+    line, cells, *_ = next(records, CsvRecord(1, []))
     if not cells:
         issues.raise_if_any()
         refuse("The file is empty: the first line must name the columns.", line=1)
     header = read_header(cells, line)
-    reader = _Reader(header, layout.separator, room, issues, hints)
+    reader = _CsvReader(header, layout.separator, room, issues, hints)
     reader.read(records)
     if not reader.rows:
         issues.raise_if_any()
@@ -151,7 +71,7 @@ def read_csv(content: bytes, hints: Hints | None = None, room: Room | None = Non
     )
 
 
-def _whole(records: Iterator[Record], issues: Issues) -> Iterator[Record]:
+def _whole(records: Iterator[CsvRecord], issues: Issues) -> Iterator[CsvRecord]:
     """Return the records that can be read; the others are noted."""
     try:
         for record in records:
@@ -166,7 +86,7 @@ def _whole(records: Iterator[Record], issues: Issues) -> Iterator[Record]:
         )
 
 
-class _Reader:
+class _CsvReader:
     """Reads the records below a header."""
 
     def __init__(
@@ -181,12 +101,12 @@ class _Reader:
         self._columns = header.columns
         self._repeated = len(header.names) < sum(map(bool, header.columns))
         self._ragged = Ragged(len(header.columns), len(header.written))
-        self._mended: list[Record] = []
+        self._mended: list[CsvRecord] = []
         self._padded: list[int] = []
         self._extended: list[int] = []
         self._lengths: list[int] = []
 
-    def read(self, records: Iterator[Record]) -> None:
+    def read(self, records: Iterator[CsvRecord]) -> None:
         """Read them all; those that cannot be are noted."""
         width = len(self._columns)
         for record in records:
@@ -228,7 +148,7 @@ class _Reader:
             )
             yield Issue(line=line, column=None, message=message)
 
-    def _take(self, record: Record) -> None:
+    def _take(self, record: CsvRecord) -> None:
         filled = self._filled(record.cells)
         # Of results.csv, lines of a row's further images ask for nothing new.
         if self._header.is_result and self.rows and filled == self.rows[-1].cells:
@@ -294,7 +214,7 @@ def _unreadable(line: int, problem: str) -> str:
     )
 
 
-def _say_mended(records: Sequence[Record]) -> Issue:
+def _say_mended(records: Sequence[CsvRecord]) -> Issue:
     first = records[0]
     shown = next((cell for cell in first.cells if '"' in cell), first.cells[0])[:_SHOWN]
     one = "The quotes of a line do"

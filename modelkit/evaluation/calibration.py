@@ -122,7 +122,7 @@ SSIM_LIKE = 0.8
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measured:
+class MeasuredPair:
     """One pair at one number of steps."""
 
     pair: Pair
@@ -149,7 +149,7 @@ def judge_step(
     step: int,
     images: Sequence[Pixels],
     full: Sequence[Pixels],
-) -> list[Measured]:
+) -> list[MeasuredPair]:
     """Judge images that began with their pair's source after `step` steps.
 
     Args:
@@ -169,7 +169,7 @@ def judge_step(
     else:
         good, good_in_full = tuple(one >= SSIM_LIKE for one in alike), (True,) * len(pairs)
     return [
-        Measured(
+        MeasuredPair(
             pair=pair,
             similarity=similarities[row],
             step=step,
@@ -183,7 +183,7 @@ def judge_step(
 
 
 def choose_thresholds(
-    measured: Sequence[Measured], steps: int, *, tolerance: float
+    measured: Sequence[MeasuredPair], steps: int, *, tolerance: float
 ) -> tuple[Threshold, ...]:
     """Choose for each K the least similarity at which no more than `tolerance` is lost.
 
@@ -209,7 +209,7 @@ def choose_thresholds(
     return tuple(found)
 
 
-def _least(nearest_first: Sequence[Measured], tolerance: float) -> float | None:
+def _least(nearest_first: Sequence[MeasuredPair], tolerance: float) -> float | None:
     for number, one in enumerate(nearest_first):
         window = nearest_first[max(0, number + 1 - WINDOW) : number + 1]
         if sum(other.loss for other in window) > tolerance * WINDOW:
@@ -227,7 +227,7 @@ def _down(similarity: float) -> float:
 
 
 def summary(
-    measured: Sequence[Measured], step: int, relation: str | None = None
+    measured: Sequence[MeasuredPair], step: int, relation: str | None = None
 ) -> dict[str, float]:
     """Average over the pairs of one K, or of one relation: similarity, psnr, ssim, good, full."""
     rows = [one for one in measured if one.step == step and relation in {None, one.pair.relation}]
@@ -243,7 +243,7 @@ def summary(
 def write_calibration(
     file: Path,
     manifest: Manifest,
-    measured: Sequence[Measured],
+    measured: Sequence[MeasuredPair],
     thresholds: Sequence[Threshold],
 ) -> None:
     """Write how images that began with others' latents turned out, as JSON, aside and renamed."""

@@ -17,7 +17,7 @@ from bundles.plan import Plan
 from core.domain.lanes import Lane
 from core.errors import BundleError
 from modelkit.evaluation.comparison import likeness
-from modelkit.evaluation.reference import Reference
+from modelkit.evaluation.reference import DiffusersReference
 from modelkit.export.conversion import MODEL_FILE, load_part
 from modelkit.progress import Progress, Silent
 from modelkit.quantise.trajectories import Call, Recorder
@@ -163,7 +163,7 @@ def _compare_images(
     bundle: Path, manifest: Manifest, source: Path, drawn: Defaults, say: Progress
 ) -> tuple[Figure, ...]:
     halves = manifest.precision != "fp32"
-    reference = Reference(source, halves=halves)
+    reference = DiffusersReference(source, halves=halves)
     prompt = _prompt(manifest)
     wanted = reference.draw(prompt, SEED, drawn)
     # Two copies of a large model need not fit.
@@ -182,7 +182,7 @@ def _compare_parts(
     prompt = _prompt(manifest)
     layout = load_layout(bundle)
     unet = Recorder(ov.Core().read_model(bundle / "unet" / MODEL_FILE), layout.unet, Silent())
-    reference = Reference(source, unet=unet, halves=manifest.precision != "fp32")
+    reference = DiffusersReference(source, unet=unet, halves=manifest.precision != "fp32")
     latents = reference.latents(prompt, SEED, drawn)
     call, decoded = unet.calls[0], reference.decode(latents)
     del reference, unet

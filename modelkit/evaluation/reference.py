@@ -29,7 +29,7 @@ FEW_STEPS, FEW_STEP_SCHEDULER = "LatentConsistencyModelPipeline", "LCMScheduler"
 """The one that takes one scheduler only, and that scheduler."""
 
 
-class Reference:
+class DiffusersReference:
     """The diffusers pipeline of a source, in FP32 arithmetic.
 
     Nothing here is packshot's own reading: parts, scheduler and corrections are what the libraries

@@ -16,7 +16,7 @@ from core.domain.lanes import Lane
 from core.domain.schedulers import NOT_RESUMABLE
 from core.errors import BundleError
 from core.settings import Settings
-from modelkit.evaluation.calibration import Measured, Pair, judge_step
+from modelkit.evaluation.calibration import MeasuredPair, Pair, judge_step
 from modelkit.progress import Progress
 from worker.approximate.pooling import pool
 from worker.engine import Engine
@@ -108,7 +108,7 @@ def trial(folder: Path, manifest: Manifest, settings: Settings) -> Iterator[Tria
 
 def measure(
     trial: Trial, manifest: Manifest, pairs: Sequence[Pair], *, first_seed: int, say: Progress
-) -> list[Measured]:
+) -> list[MeasuredPair]:
     """Draw pairs at the bundle's defaults, and judge them.
 
     A pair's two images begin with the same noise, so that the full run can be compared with.
@@ -143,7 +143,7 @@ def measure(
     )
     images = {target: result.image for target, result in zip(targets, full, strict=True)}
     similarities = _similarities(trial, pairs)
-    measured: list[Measured] = []
+    measured: list[MeasuredPair] = []
     for step in steps:
         begun = _draw_all(
             trial,

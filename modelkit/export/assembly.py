@@ -18,18 +18,18 @@ from modelkit.export.conversion import (
     convert_vae_encoder,
     save,
 )
-from modelkit.export.order import Order
+from modelkit.export.order import BuildOrder
 from modelkit.export.unet import convert_unet, wanted_features
 from modelkit.progress import Progress
 
 Quantised = dict[str, Quantisation]
 """How parts became INT8, by their names."""
 
-Quantise = Callable[[ov.Model, Order, Workshop, Progress], tuple[ov.Model, Quantisation]]
+Quantise = Callable[[ov.Model, BuildOrder, Workshop, Progress], tuple[ov.Model, Quantisation]]
 """Quantises a part of what is to be built."""
 
 
-def make_parts(order: Order, workshop: Workshop, say: Progress) -> Quantised:
+def make_parts(order: BuildOrder, workshop: Workshop, say: Progress) -> Quantised:
     """Make the parts that are not finished yet.
 
     Args:
@@ -78,7 +78,7 @@ def make_parts(order: Order, workshop: Workshop, say: Progress) -> Quantised:
     return {"unet": order.record.quantisation, **quantised} if order.record else quantised
 
 
-def _convert_unet(folder: Path, order: Order) -> ov.Model:
+def _convert_unet(folder: Path, order: BuildOrder) -> ov.Model:
     features = wanted_features(order.caching) if order.caching else None
     if order.unet is None:
         return convert_unet(folder, order.plan, features)
@@ -88,7 +88,12 @@ def _convert_unet(folder: Path, order: Order) -> ov.Model:
 
 
 def _quantise(
-    part: str, model: ov.Model, quantiser: Quantise, order: Order, workshop: Workshop, say: Progress
+    part: str,
+    model: ov.Model,
+    quantiser: Quantise,
+    order: BuildOrder,
+    workshop: Workshop,
+    say: Progress,
 ) -> ov.Model:
     quantised, how = quantiser(model, order, workshop, say)
     _note(part, workshop).write_text(how.model_dump_json(), encoding="utf-8")
@@ -96,7 +101,7 @@ def _quantise(
 
 
 def _quantise_unet(
-    model: ov.Model, order: Order, workshop: Workshop, say: Progress
+    model: ov.Model, order: BuildOrder, workshop: Workshop, say: Progress
 ) -> tuple[ov.Model, Quantisation]:
     from modelkit.quantise import quantise_unet  # noqa: PLC0415 - NNCF takes seconds
 
@@ -105,7 +110,7 @@ def _quantise_unet(
 
 
 def _quantise_decoder(
-    model: ov.Model, order: Order, workshop: Workshop, say: Progress
+    model: ov.Model, order: BuildOrder, workshop: Workshop, say: Progress
 ) -> tuple[ov.Model, Quantisation]:
     from modelkit.quantise.decoder import quantise_decoder  # noqa: PLC0415 - NNCF takes seconds
 

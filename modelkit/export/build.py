@@ -10,8 +10,8 @@ from modelkit.export.adoption import adopt, is_converted, publish
 from modelkit.export.assembly import make_parts
 from modelkit.export.configuration import read_configuration
 from modelkit.export.order import (
+    BuildOrder,
     GivenDefaults,
-    Order,
     Precision,
     Size,
     VaePrecision,
@@ -92,7 +92,7 @@ _DECIDED = (
 
 
 def _make(
-    order: Order,
+    order: BuildOrder,
     target: Path,
     *,
     source: str,

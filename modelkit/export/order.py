@@ -138,7 +138,7 @@ class GivenDefaults(Record):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Order:
+class BuildOrder:
     """A bundle that can be built."""
 
     source: Path
@@ -201,7 +201,7 @@ def take_order(
     caching: CachingOrder | None = None,
     vae: VaePrecision = "float",
     defaults: GivenDefaults | None = None,
-) -> Order:
+) -> BuildOrder:
     """Put the options together.
 
     Raises:
@@ -214,7 +214,7 @@ def take_order(
             "`packshot model quantise-train`, and give it with --precision int8-qat --unet FOLDER"
         )
     if unet is None:
-        return Order(
+        return BuildOrder(
             source=source,
             precision=precision,
             plan=plan,
@@ -233,7 +233,7 @@ def take_order(
             f"the UNet in {unet} has learned to merge tokens in another way: leave --tome out to "
             "merge as it learned, or train it again"
         )
-    return Order(
+    return BuildOrder(
         source=source,
         precision=precision,
         plan=record.token_merging,
@@ -245,7 +245,7 @@ def take_order(
     )
 
 
-def check(order: Order, target: Path, size: Size | None) -> None:
+def check(order: BuildOrder, target: Path, size: Size | None) -> None:
     """Check before anything is made whether it can be made.
 
     Raises:

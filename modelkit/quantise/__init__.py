@@ -10,25 +10,25 @@ import openvino as ov
 from bundles.manifest import Quantisation
 from modelkit.export.source import Profile, read_profile
 from modelkit.progress import Progress, Silent
-from modelkit.quantise.recipe import Recipe, quantise
-from modelkit.quantise.search import Limits, Notes, Yardstick, find_sensitive
+from modelkit.quantise.recipe import QuantisationRecipe, quantise
+from modelkit.quantise.search import Notes, ScanLimits, Yardstick, find_sensitive
 from modelkit.quantise.trajectories import CALLS_EACH, PICTURES, Call, Trajectory, draw_calibration
 from modelkit.quantise.units import Unit, find_units, in_floating_point
 
 RECIPES = (
-    Recipe(smooth_quant_alpha=0.7, bias_correction="fast"),
-    Recipe(smooth_quant_alpha=0.95, bias_correction="fast"),
-    Recipe(smooth_quant_alpha=0.4, bias_correction="fast"),
-    Recipe(smooth_quant_alpha=None, bias_correction="fast"),
+    QuantisationRecipe(smooth_quant_alpha=0.7, bias_correction="fast"),
+    QuantisationRecipe(smooth_quant_alpha=0.95, bias_correction="fast"),
+    QuantisationRecipe(smooth_quant_alpha=0.4, bias_correction="fast"),
+    QuantisationRecipe(smooth_quant_alpha=None, bias_correction="fast"),
 )
 """What is tried on a new model (docs/decisions/0007); the one with the least noise is taken."""
 
-LIMITS = Limits(wanted_db=35.0, most_work=0.05, measurements=48)
+LIMITS = ScanLimits(wanted_db=35.0, most_work=0.05, measurements=48)
 """How much floating point INT8 may keep (docs/decisions/0007)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Bench:
+class _Search:
     """What quantising works with, besides the model."""
 
     calibration: Sequence[Call]
@@ -46,8 +46,8 @@ def quantise_unet(
     profile: Profile | None = None,
     pictures: int = PICTURES,
     calls_each: int = CALLS_EACH,
-    recipes: Sequence[Recipe] = RECIPES,
-    limits: Limits = LIMITS,
+    recipes: Sequence[QuantisationRecipe] = RECIPES,
+    limits: ScanLimits = LIMITS,
 ) -> tuple[ov.Model, Quantisation]:
     """Make an INT8 UNet, with the layers that suffer most left in floating point.
 
@@ -89,15 +89,15 @@ def quantise_unet(
         scale = profile.defaults.guidance_scale
         yardstick = Yardstick(model, aside, guidance_scale=scale, say=say)
         notes = Notes(workdir / "measurements.json")
-        bench = _Bench(calibration=calls, yardstick=yardstick, notes=notes, say=say)
+        bench = _Search(calibration=calls, yardstick=yardstick, notes=notes, say=say)
         chosen = _choose(model, recipes, bench)
         chosen = replace(chosen, kept=_sensitive_layers(model, chosen, limits, bench))
     say.stage("quantise", chosen.runs(len(calls)))
     return quantise(model, chosen, calls, say=say), chosen.describe_for(len(calls))
 
 
-def _recipe(known: Quantisation) -> Recipe:
-    return Recipe(
+def _recipe(known: Quantisation) -> QuantisationRecipe:
+    return QuantisationRecipe(
         smooth_quant_alpha=known.smooth_quant_alpha,
         bias_correction=known.bias_correction,
         kept=known.kept,
@@ -114,13 +114,15 @@ def _some(calls: Sequence[Call]) -> Sequence[Call]:
     return calls if len(calls) < 20 else calls[::5]
 
 
-def _choose(model: ov.Model, recipes: Sequence[Recipe], bench: _Bench) -> Recipe:
+def _choose(
+    model: ov.Model, recipes: Sequence[QuantisationRecipe], bench: _Search
+) -> QuantisationRecipe:
     """Return the recipe whose UNet is nearest to floating point."""
     if len(recipes) == 1:
         return recipes[0]
     sample = _some(bench.calibration)
 
-    def measure(recipe: Recipe) -> float:
+    def measure(recipe: QuantisationRecipe) -> float:
         runs = recipe.runs(len(sample))
         total = None if runs is None else runs + len(bench.yardstick)
         bench.say.stage(f"try {recipe.describe()}", total)
@@ -132,7 +134,7 @@ def _choose(model: ov.Model, recipes: Sequence[Recipe], bench: _Bench) -> Recipe
 
 
 def _sensitive_layers(
-    model: ov.Model, recipe: Recipe, limits: Limits, bench: _Bench
+    model: ov.Model, recipe: QuantisationRecipe, limits: ScanLimits, bench: _Search
 ) -> tuple[str, ...]:
     """Return the names of the layers to keep in floating point."""
     if not limits.measurements:

@@ -11,7 +11,7 @@ from bundles.manifest import Quantisation
 from modelkit.export.configuration import read_vae, scale_factor
 from modelkit.export.source import Profile, read_profile
 from modelkit.progress import Progress
-from modelkit.quantise.recipe import Recipe, quantise
+from modelkit.quantise.recipe import QuantisationRecipe, quantise
 from modelkit.quantise.trajectories import GOLDEN, Call, Latents, draw_calibration
 from modelkit.quantise.units import WEIGHTED
 
@@ -55,7 +55,9 @@ def quantise_decoder(
     drawn, _ = draw_calibration(unet, source, profile, workdir=workdir, say=say)
     config = read_vae(source / "vae")
     calls = _calls([one.latents for one in drawn], config)
-    recipe = Recipe(smooth_quant_alpha=None, bias_correction="none", kept=_kept(decoder))
+    recipe = QuantisationRecipe(
+        smooth_quant_alpha=None, bias_correction="none", kept=_kept(decoder)
+    )
     say.stage("quantise the decoder", recipe.runs(len(calls)))
     return quantise(decoder, recipe, calls, say=say), recipe.describe_for(len(calls))
 

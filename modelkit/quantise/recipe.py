@@ -31,7 +31,7 @@ NEVER_TYPES = ("ScaledDotProductAttention",)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Recipe:
+class QuantisationRecipe:
     """What can be chosen about post-training quantisation."""
 
     smooth_quant_alpha: float | None
@@ -66,7 +66,7 @@ class Recipe:
 
 def quantise(
     model: ov.Model,
-    recipe: Recipe,
+    recipe: QuantisationRecipe,
     calls: Sequence[Call],
     *,
     say: Progress,

@@ -104,7 +104,7 @@ LEAST_RELIEF = 0.005
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Limits:
+class ScanLimits:
     """When the scan is content, and when it gives up."""
 
     wanted_db: float
@@ -116,7 +116,7 @@ class Limits:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Group:
+class _UnitGroup:
     """Units that are measured together."""
 
     units: tuple[Unit, ...]
@@ -128,7 +128,7 @@ class _Group:
         return sum(unit.work for unit in self.units)
 
 
-def find_sensitive(units: Sequence[Unit], measure: Measure, limits: Limits) -> tuple[Unit, ...]:
+def find_sensitive(units: Sequence[Unit], measure: Measure, limits: ScanLimits) -> tuple[Unit, ...]:
     """Choose the units to keep in floating point.
 
     The noise of different layers is nearly independent, so what a group of layers brings is
@@ -173,11 +173,11 @@ def role(unit: Unit) -> str:
 
 def _scan(
     units: Sequence[Unit], measure: Measure, noise: float, most: int
-) -> tuple[list[_Group], int]:
+) -> tuple[list[_UnitGroup], int]:
     """Measure groups, at most `most`; return them with the number of measurements."""
 
-    def weigh(part: Sequence[Unit]) -> _Group:
-        return _Group(units=tuple(part), relief=noise - _power(measure(part)))
+    def weigh(part: Sequence[Unit]) -> _UnitGroup:
+        return _UnitGroup(units=tuple(part), relief=noise - _power(measure(part)))
 
     groups = [weigh(part) for part in _first_groups(units, most)]
     used = len(groups)

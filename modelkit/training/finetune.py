@@ -24,8 +24,8 @@ from modelkit.training.models import (
     locate_whole,
     predict,
 )
-from modelkit.training.recipe import Recipe
-from modelkit.training.target import Target, write_folder
+from modelkit.training.recipe import TrainingRecipe
+from modelkit.training.target import TrainingFolder, write_folder
 
 
 def denoising_loss(
@@ -108,7 +108,7 @@ def finetune(
     out: Path,
     *,
     options: FineTuning,
-    recipe: Recipe,
+    recipe: TrainingRecipe,
     device: Device,
     resume: bool,
     say: Progress,
@@ -144,7 +144,7 @@ def finetune(
         "size": [profile.defaults.width, profile.defaults.height],
         "seed": recipe.seed,
     }
-    target = Target(out, settings=settings, resume=resume)
+    target = TrainingFolder(out, settings=settings, resume=resume)
     width, height = profile.defaults.width, profile.defaults.height
     store = LatentStore(target.work / "latents", folder, width=width, height=height)
     examples, unreadable = store.encode(found.images, flip=options.flip, device=device, say=say)
@@ -167,7 +167,7 @@ def _loss(
     examples: Sequence[Example],
     text_encoder: TextEncoder,
     options: FineTuning,
-    recipe: Recipe,
+    recipe: TrainingRecipe,
     device: Device,
 ) -> Loss:
     text_encoder.model.to(device.name)

@@ -18,7 +18,7 @@ from torch.utils.checkpoint import checkpoint
 
 from core.errors import BundleError
 from modelkit.training.course import Average, Course, decayed
-from modelkit.training.recipe import Recipe
+from modelkit.training.recipe import TrainingRecipe
 
 
 def checkpoint_gradients(unet: UNet2DConditionModel) -> None:
@@ -76,7 +76,7 @@ Loss = Callable[[int], torch.Tensor]
 """Makes the loss of one forward pass; is told the pass's number, counted from 0 over restarts."""
 
 
-def fit(module: nn.Module, loss: Loss, course: Course, recipe: Recipe) -> Average:
+def fit(module: nn.Module, loss: Loss, course: Course, recipe: TrainingRecipe) -> Average:
     """Train a module's parameters, with AdamW, on a loss, for the whole of a course.
 
     Continues from `course.restored`. A checkpoint is written every five minutes, at the end, and
@@ -124,7 +124,7 @@ def _step(
     optimiser: torch.optim.Optimizer,
     loss: Loss,
     course: Course,
-    recipe: Recipe,
+    recipe: TrainingRecipe,
     fraction: float,
 ) -> None:
     module.train()

@@ -24,10 +24,10 @@ from modelkit.training.quantised import (
     save_quantised,
     with_quantisers,
 )
-from modelkit.training.recipe import Recipe
+from modelkit.training.recipe import TrainingRecipe
 from modelkit.training.record import TrainedUnet, save_record
-from modelkit.training.target import Target
-from modelkit.training.teacher import Call, load_teacher
+from modelkit.training.target import TrainingFolder
+from modelkit.training.teacher import TeacherCall, load_teacher
 
 CALIBRATION_CALLS = 32
 """Their ranges go on learning, so few are enough to begin with."""
@@ -38,7 +38,7 @@ def train_quantised(
     out: Path,
     *,
     plan: TokenMergingPlan | None,
-    recipe: Recipe,
+    recipe: TrainingRecipe,
     device: Device,
     resume: bool,
     say: Progress,
@@ -70,7 +70,7 @@ def train_quantised(
     merging = plan.model_dump() if plan else None
     model = content_hash(folder / "unet", {})
     settings = {"model": model, "token merging": merging, "seed": recipe.seed}
-    target = Target(out, settings=settings, resume=resume)
+    target = TrainingFolder(out, settings=settings, resume=resume)
     course = target.course("train the INT8 UNet", recipe, say)
     # Another seed after each interruption, or the same trajectories would begin again.
     teacher = load_teacher(folder, rows=recipe.batch, device=device, seed=recipe.seed + course.step)
@@ -106,7 +106,7 @@ def _write(student: UNet2DConditionModel, record: TrainedUnet, aside: Path) -> N
     save_record(record, aside)
 
 
-def _make_trainable(student: UNet2DConditionModel, recipe: Recipe) -> None:
+def _make_trainable(student: UNet2DConditionModel, recipe: TrainingRecipe) -> None:
     """Make weights and ranges trainable; numbers of bits and signs are no numbers to learn."""
     for parameter in student.parameters():
         parameter.requires_grad_(parameter.is_floating_point())
@@ -114,7 +114,7 @@ def _make_trainable(student: UNet2DConditionModel, recipe: Recipe) -> None:
         checkpoint_gradients(student)
 
 
-def _loss(student: UNet2DConditionModel, calls: Iterator[Call], device: Device) -> Loss:
+def _loss(student: UNet2DConditionModel, calls: Iterator[TeacherCall], device: Device) -> Loss:
     def loss(_number: int) -> torch.Tensor:
         call = next(calls)
         with device.autocast():
@@ -124,7 +124,7 @@ def _loss(student: UNet2DConditionModel, calls: Iterator[Call], device: Device) 
     return loss
 
 
-def _guided_loss(call: Call, predicted: torch.Tensor) -> torch.Tensor:
+def _guided_loss(call: TeacherCall, predicted: torch.Tensor) -> torch.Tensor:
     """Measure the error that guidance makes of the rows' errors.
 
     Guidance multiplies the difference of a slot's two rows. Merging and rounding err alike in

@@ -28,7 +28,7 @@ from modelkit.export.unet import Features, trace_unet
 from modelkit.token_merging import merge_tokens
 from modelkit.training.record import load_record
 from modelkit.training.target import forget_path
-from modelkit.training.teacher import Call
+from modelkit.training.teacher import TeacherCall
 
 WEIGHTS = "weights.safetensors"
 PLACES = "quantisers.json"
@@ -53,7 +53,7 @@ DESCRIPTION = Quantisation(
 """How `quantise` begins."""
 
 
-def quantise(unet: UNet2DConditionModel, calls: Sequence[Call]) -> UNet2DConditionModel:
+def quantise(unet: UNet2DConditionModel, calls: Sequence[TeacherCall]) -> UNet2DConditionModel:
     """Return a copy with quantisers in it, their ranges set from real calls.
 
     What NNCF's post-training quantisation does (weights per channel, activations per tensor, fast
@@ -119,7 +119,7 @@ def load_quantised(folder: Path, plan: TokenMergingPlan | None) -> UNet2DConditi
     return module.eval().requires_grad_(False)
 
 
-def _arguments(call: Call) -> dict[str, Any]:
+def _arguments(call: TeacherCall) -> dict[str, Any]:
     return {
         "sample": call.sample,
         "timestep": call.timestep,

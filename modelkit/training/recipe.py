@@ -6,7 +6,7 @@ from core.errors import BundleError
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Recipe:
+class TrainingRecipe:
     """The numbers of a training; the defaults of each kind of training stand in its own module."""
 
     minutes: float | None = None

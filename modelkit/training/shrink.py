@@ -16,8 +16,8 @@ from modelkit.progress import Progress
 from modelkit.training.device import Device, require_room
 from modelkit.training.fit import Loss, checkpoint_gradients, fit
 from modelkit.training.models import load_unet, locate_whole, predict
-from modelkit.training.recipe import Recipe
-from modelkit.training.target import Target, write_folder
+from modelkit.training.recipe import TrainingRecipe
+from modelkit.training.target import TrainingFolder, write_folder
 from modelkit.training.teacher import Teacher, load_teacher
 
 CHOICES = "mid, layers, or attention-0, attention-1, … (0 is the finest resolution)"
@@ -114,7 +114,7 @@ def shrink(
     out: Path,
     *,
     remove: Sequence[str],
-    recipe: Recipe,
+    recipe: TrainingRecipe,
     device: Device,
     resume: bool,
     say: Progress,
@@ -149,7 +149,7 @@ def shrink(
         "removed": sorted(set(remove)),
         "seed": recipe.seed,
     }
-    target = Target(out, settings=settings, resume=resume)
+    target = TrainingFolder(out, settings=settings, resume=resume)
     course = target.course("train the smaller UNet", recipe, say)
     teacher = load_teacher(folder, rows=recipe.batch, device=device, seed=recipe.seed + course.step)
     if recipe.gradient_checkpointing:

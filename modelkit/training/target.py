@@ -17,7 +17,7 @@ from core.errors import BundleError
 from modelkit.export.source import PROFILE, Profile
 from modelkit.progress import Progress
 from modelkit.training.course import Course
-from modelkit.training.recipe import Recipe
+from modelkit.training.recipe import TrainingRecipe
 
 _KEPT = (".json", ".txt", ".safetensors", ".md")
 """What goes along from the source; other weights in a folder are duplicates of these."""
@@ -72,7 +72,7 @@ SETTINGS = "settings.json"
 CHECKPOINT = "checkpoint.pt"
 
 
-class Target:
+class TrainingFolder:
     """A folder that appears whole when the training is over, and a hidden one beside it."""
 
     def __init__(self, out: Path, *, settings: dict[str, Any], resume: bool) -> None:
@@ -104,7 +104,7 @@ class Target:
         """Where the training's state is kept."""
         return self.work / CHECKPOINT
 
-    def course(self, name: str, recipe: Recipe, say: Progress) -> Course:
+    def course(self, name: str, recipe: TrainingRecipe, say: Progress) -> Course:
         """Begin the training of this name, or go on with it."""
         return Course(
             name,

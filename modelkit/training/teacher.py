@@ -32,7 +32,7 @@ WIDEST_GUIDANCE = 2.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Call:
+class TeacherCall:
     """One call of the teacher's UNet, each slot's conditional rows first, then the empty ones."""
 
     sample: torch.Tensor
@@ -99,7 +99,7 @@ class Trajectories:
         self._left: list[list[tuple[int, int]]] = [[] for _ in range(slots)]
         """Steps to come of each slot, as pairs of timesteps; the last one leads to -1."""
 
-    def __iter__(self) -> Iterator[Call]:
+    def __iter__(self) -> Iterator[TeacherCall]:
         # All slots start in pure noise; their lengths differ, so they soon are everywhere.
         for slot in range(len(self._left)):
             self._restart(slot)
@@ -107,7 +107,7 @@ class Trajectories:
             yield self._call()
 
     @torch.no_grad()
-    def _call(self) -> Call:
+    def _call(self) -> TeacherCall:
         """Predict with the teacher for all slots, and take their next steps."""
         now, after = (
             torch.tensor([steps[0][end] for steps in self._left], device=self._device)
@@ -116,7 +116,7 @@ class Trajectories:
         sample = self._latents.repeat(2, 1, 1, 1)
         timestep = now.repeat(2).float()
         states = torch.cat([self._states, self._empty])
-        call = Call(
+        call = TeacherCall(
             sample=sample,
             timestep=timestep,
             states=states,
@@ -188,7 +188,7 @@ class Teacher:
     """A UNet, and what it does when it draws."""
 
     unet: UNet2DConditionModel
-    calls: Iterator[Call]
+    calls: Iterator[TeacherCall]
     """Endless."""
 
 

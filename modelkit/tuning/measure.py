@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from bundles.manifest import Defaults
-from modelkit.tuning.search import Candidate, Sample
+from modelkit.tuning.search import PlanCandidate, Sample
 from worker.pipeline import Pipeline
 from worker.unet import UNet
 
@@ -38,7 +38,7 @@ class Bench:
         self._unet: UNet | None = None
         self._compiled: tuple[object, ...] = ()
 
-    def measure(self, candidate: Candidate) -> Sample:
+    def measure(self, candidate: PlanCandidate) -> Sample:
         """Run a candidate's calls in all of its streams, after one to warm up."""
         unet = self._compile(candidate)
         rows = candidate.rows * self.calls
@@ -63,7 +63,7 @@ class Bench:
         self._pipeline.decode(latents)
         return statistics.median(_timed(lambda: self._pipeline.decode(latents), repeats))
 
-    def _compile(self, candidate: Candidate) -> UNet:
+    def _compile(self, candidate: PlanCandidate) -> UNet:
         plan = candidate.plan(calls=self.calls, size=self.size)
         wanted = (plan.streams, plan.threads, plan.batches)
         if self._unet is None or wanted != self._compiled:

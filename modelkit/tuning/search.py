@@ -18,7 +18,7 @@ ROWS = (1, 2, 4, 8)
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
-class Candidate:
+class PlanCandidate:
     """One way to use the machine."""
 
     streams: int
@@ -50,15 +50,19 @@ class Candidate:
         )
 
 
-def candidates(cores: int) -> Sequence[Candidate]:
+def candidates(cores: int) -> Sequence[PlanCandidate]:
     """Return streams × rows for so many cores, those that share a compiled model side by side."""
     streams = {2**power for power in range(cores.bit_length()) if 2**power <= cores} | {cores}
     return [
-        Candidate(streams=count, threads=0, rows=rows) for count in sorted(streams) for rows in ROWS
+        PlanCandidate(streams=count, threads=0, rows=rows)
+        for count in sorted(streams)
+        for rows in ROWS
     ]
 
 
-def with_threads(better: Sequence[Candidate], *, cores: int, logical: int) -> Sequence[Candidate]:
+def with_threads(
+    better: Sequence[PlanCandidate], *, cores: int, logical: int
+) -> Sequence[PlanCandidate]:
     """Return other numbers of threads for those that do well with OpenVINO's choice.
 
     Half of the cores (what the memory keeps up with, on some machines), all, and every hardware
@@ -80,7 +84,7 @@ def with_threads(better: Sequence[Candidate], *, cores: int, logical: int) -> Se
     ]
 
 
-def with_fixed_shapes(better: Sequence[Candidate]) -> Sequence[Candidate]:
+def with_fixed_shapes(better: Sequence[PlanCandidate]) -> Sequence[PlanCandidate]:
     """Return those that do well once more, with a fixed shape beside the model for any."""
     return [replace(one, fixed=True) for one in better]
 
@@ -96,7 +100,7 @@ TIE = 0.98
 """Share of the best speed that counts as equal: the quicker image wins then."""
 
 
-Variants = Callable[[Sequence[Candidate]], Sequence[Candidate]]
+Variants = Callable[[Sequence[PlanCandidate]], Sequence[PlanCandidate]]
 """Gives what is worth trying of candidates that do well, which come in the order of merit."""
 
 
@@ -114,7 +118,7 @@ class Sample:
 class Result:
     """A candidate and all that was measured of it."""
 
-    candidate: Candidate
+    candidate: PlanCandidate
     samples: list[Sample] = field(default_factory=list)
 
     @property
@@ -129,10 +133,10 @@ class Result:
 
 
 def search(
-    candidates: Sequence[Candidate],
+    candidates: Sequence[PlanCandidate],
     *,
     variants: Sequence[Variants],
-    measure: Callable[[Candidate], Sample | None],
+    measure: Callable[[PlanCandidate], Sample | None],
     has_time: Callable[[], bool],
     bound: float = float("inf"),
 ) -> Sequence[Result]:
@@ -167,9 +171,9 @@ def search(
 
 
 def _measure_all(
-    candidates: Sequence[Candidate],
-    results: Mapping[Candidate, Result],
-    measure: Callable[[Candidate], Sample | None],
+    candidates: Sequence[PlanCandidate],
+    results: Mapping[PlanCandidate, Result],
+    measure: Callable[[PlanCandidate], Sample | None],
     has_time: Callable[[], bool],
 ) -> bool:
     """Measure each once more, the first one whatever the time; return whether there was time."""
@@ -183,8 +187,8 @@ def _measure_all(
 
 
 def _survivors(
-    candidates: Sequence[Candidate], results: Mapping[Candidate, Result], bound: float
-) -> list[Candidate]:
+    candidates: Sequence[PlanCandidate], results: Mapping[PlanCandidate, Result], bound: float
+) -> list[PlanCandidate]:
     """Return the better half of those that can be run, the best first."""
     able = [results[one] for one in candidates if results[one].samples]
     ranked = sorted(able, key=lambda one: _merit(one, bound))
@@ -217,5 +221,5 @@ def _merit(result: Result, bound: float) -> tuple[bool, float]:
     return beyond, result.step_seconds if beyond else -_worth(result)
 
 
-def _measured(results: Mapping[Candidate, Result]) -> Sequence[Result]:
+def _measured(results: Mapping[PlanCandidate, Result]) -> Sequence[Result]:
     return [result for result in results.values() if result.samples]

@@ -17,7 +17,7 @@ from modelkit.progress import Silent
 from modelkit.training.device import choose_device
 from modelkit.training.quantise import train_quantised
 from modelkit.training.quantised import trained_unet
-from modelkit.training.recipe import Recipe
+from modelkit.training.recipe import TrainingRecipe
 from tests.conftest import knowing_int8
 from worker.pipeline import Pipeline
 
@@ -31,7 +31,7 @@ def trained(microscopic: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
         microscopic,
         out,
         plan=PLAN,
-        recipe=Recipe(steps=1, batch=2, learning_rate=1e-4, average_decay=0.5),
+        recipe=TrainingRecipe(steps=1, batch=2, learning_rate=1e-4, average_decay=0.5),
         device=choose_device("cpu", mixed=False),
         resume=False,
         say=Silent(),

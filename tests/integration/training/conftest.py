@@ -5,16 +5,16 @@ from typing import Any
 
 import pytest
 
-from modelkit.training.recipe import Recipe
+from modelkit.training.recipe import TrainingRecipe
 
 
 @pytest.fixture
-def recipe() -> Callable[..., Recipe]:
+def recipe() -> Callable[..., TrainingRecipe]:
     """A few steps on a few rows."""
 
-    def recipe(**changes: Any) -> Recipe:
+    def recipe(**changes: Any) -> TrainingRecipe:
         values = {"steps": 3, "batch": 4, "learning_rate": 1e-3, "average_decay": 0.5}
-        return Recipe(**values | changes)
+        return TrainingRecipe(**values | changes)
 
     return recipe
 

@@ -23,14 +23,14 @@ STAGE = "train the INT8 UNet"
 @pytest.fixture(scope="module")
 def trained(microscopic, tmp_path_factory):
     """A folder that a whole training left."""
-    from modelkit.training.recipe import Recipe
+    from modelkit.training.recipe import TrainingRecipe
 
     out = tmp_path_factory.mktemp("trained") / "unet"
     train_quantised(
         microscopic,
         out,
         plan=PLAN,
-        recipe=Recipe(steps=3, batch=4, learning_rate=1e-3, average_decay=0.5,
+        recipe=TrainingRecipe(steps=3, batch=4, learning_rate=1e-3, average_decay=0.5,
                       gradient_checkpointing=True),
         device=choose_device("cpu", mixed=False),
         resume=False,

@@ -9,7 +9,7 @@ from bundles.manifest import Manifest, load_manifest, save_manifest
 from core.domain.approximation import NIRVANA, Threshold, most_steps
 from modelkit.evaluation.calibration import (
     WINDOW,
-    Measured,
+    MeasuredPair,
     Pair,
     choose_thresholds,
     make_pairs,
@@ -23,7 +23,7 @@ MANIFEST = Manifest(name="other", revision="1" * 64, source="nowhere", prompts=(
 
 def measured(similarity: float, *, good: bool = True, step: int = 10, full: bool = True):
     pair = Pair(relation="colour", target="a red mug", source="a blue mug")
-    return Measured(
+    return MeasuredPair(
         pair=pair,
         similarity=similarity,
         step=step,
@@ -34,12 +34,12 @@ def measured(similarity: float, *, good: bool = True, step: int = 10, full: bool
     )
 
 
-def evenly(count: int, **changes) -> list[Measured]:
+def evenly(count: int, **changes) -> list[MeasuredPair]:
     """Give pairs of similarity 1 down to 0."""
     return [measured(1 - place / count, **changes) for place in range(count)]
 
 
-def threshold(rows: list[Measured], tolerance: float = 0.01) -> float | None:
+def threshold(rows: list[MeasuredPair], tolerance: float = 0.01) -> float | None:
     found = choose_thresholds(rows, 20, tolerance=tolerance)
     return found[0].similarity if found else None
 

@@ -18,14 +18,14 @@ from modelkit.export.source import PROFILE, Build, read_profile
 from modelkit.export.unet import convert_unet
 from modelkit.progress import Silent
 from modelkit.quantise import quantise_unet
-from modelkit.quantise.recipe import Recipe, quantise
-from modelkit.quantise.search import SILENT_DB, Limits, Notes, Yardstick
+from modelkit.quantise.recipe import QuantisationRecipe, quantise
+from modelkit.quantise.search import SILENT_DB, Notes, ScanLimits, Yardstick
 from modelkit.quantise.trajectories import record
 from modelkit.quantise.units import find_units, in_floating_point
 from tests.int8 import exact_int8
 
-PLAIN = Recipe(smooth_quant_alpha=None, bias_correction="none")
-SMOOTH = Recipe(smooth_quant_alpha=0.5, bias_correction="fast")
+PLAIN = QuantisationRecipe(smooth_quant_alpha=None, bias_correction="none")
+SMOOTH = QuantisationRecipe(smooth_quant_alpha=0.5, bias_correction="fast")
 STEPS = 4
 
 
@@ -313,7 +313,7 @@ def test_a_unet_is_quantised_by_the_recipe_that_measures_best(source, unet, tmp_
     say = Listening()
     model, quantisation = quantise_unet(
         unet, source, workdir=tmp_path, say=say, pictures=3, calls_each=STEPS,
-        recipes=(PLAIN, SMOOTH), limits=Limits(wanted_db=60, most_work=0.9, measurements=6),
+        recipes=(PLAIN, SMOOTH), limits=ScanLimits(wanted_db=60, most_work=0.9, measurements=6),
     )  # fmt: skip
     notes = json.loads((tmp_path / "measurements.json").read_text())
     better = max((PLAIN, SMOOTH), key=lambda recipe: notes[recipe.describe()])

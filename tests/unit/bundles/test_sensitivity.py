@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelkit.quantise.search import Limits, find_sensitive, role
+from modelkit.quantise.search import ScanLimits, find_sensitive, role
 from modelkit.quantise.units import Unit
 
 
@@ -39,7 +39,7 @@ class Noise:
 
 def test_the_noisiest_layer_is_found_among_few():
     noise = Noise([1e-5, 1e-5, 1e-2, 1e-5])
-    limits = Limits(wanted_db=40, most_work=0.5, measurements=20)
+    limits = ScanLimits(wanted_db=40, most_work=0.5, measurements=20)
     assert find_sensitive(noise.units, noise, limits) == (noise.units[2],)
 
 
@@ -52,7 +52,9 @@ def test_the_noisy_layers_of_one_role_are_found_among_many_without_measuring_eac
     powers = [1e-3 if re.search(r"[.](3|14|22)[.]ff[.]net[.]2", name) else 1e-7 for name in names]
     noise = Noise(powers, names=names)
     noisy = {unit for unit in noise.units if noise.power[unit] == 1e-3}
-    kept = find_sensitive(noise.units, noise, Limits(wanted_db=40, most_work=0.1, measurements=40))
+    kept = find_sensitive(
+        noise.units, noise, ScanLimits(wanted_db=40, most_work=0.1, measurements=40)
+    )
     assert set(kept) >= noisy
     assert len(kept) <= 20
     assert noise.measurements <= 40
@@ -62,7 +64,9 @@ def test_layers_whose_names_say_nothing_are_divided_all_the_same():
     powers = [1e-6] * 200
     powers[140] = 1e-2
     noise = Noise(powers)
-    kept = find_sensitive(noise.units, noise, Limits(wanted_db=30, most_work=0.1, measurements=60))
+    kept = find_sensitive(
+        noise.units, noise, ScanLimits(wanted_db=30, most_work=0.1, measurements=60)
+    )
     assert noise.units[140] in kept
     assert noise.measurements <= 60
 
@@ -84,19 +88,19 @@ def test_layers_at_the_same_place_of_different_blocks_have_the_same_role(layer, 
 
 def test_nothing_is_kept_when_the_noise_is_small_enough():
     noise = Noise([1e-5, 1e-5])
-    limits = Limits(wanted_db=40, most_work=1, measurements=20)
+    limits = ScanLimits(wanted_db=40, most_work=1, measurements=20)
     assert find_sensitive(noise.units, noise, limits) == ()
     assert noise.measurements == 1
 
 
 def test_of_two_equally_noisy_layers_the_one_with_less_work_is_kept():
     noise = Noise([1e-3, 1e-3], [900, 100])
-    limits = Limits(wanted_db=60, most_work=0.2, measurements=20)
+    limits = ScanLimits(wanted_db=60, most_work=0.2, measurements=20)
     assert find_sensitive(noise.units, noise, limits) == (noise.units[1],)
 
 
 def test_a_model_without_quantised_layers_keeps_nothing():
-    assert find_sensitive([], lambda kept: 20.0, Limits(
+    assert find_sensitive([], lambda kept: 20.0, ScanLimits(
         wanted_db=40, most_work=1, measurements=20)) == ()  # fmt: skip
 
 
@@ -106,7 +110,7 @@ LAYERS = st.lists(st.tuples(st.floats(0, 1e-2), st.integers(1, 100)), min_size=1
 @given(LAYERS, st.floats(0, 1), st.integers(2, 60))
 def test_the_limits_hold_and_the_noise_never_grows(layers, most_work: float, measurements: int):
     noise = Noise([power for power, _ in layers], [work for _, work in layers])
-    limits = Limits(wanted_db=50, most_work=most_work, measurements=measurements)
+    limits = ScanLimits(wanted_db=50, most_work=most_work, measurements=measurements)
     kept = find_sensitive(noise.units, noise, limits)
     assert noise.measurements <= measurements
     total = sum(unit.work for unit in noise.units)

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import HealthCheck, settings
 
-from catalogue.checks import Limits
+from catalogue.checks import RequestLimits
 
 # How long an example takes says more about the machine than about the code.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -11,8 +11,8 @@ settings.load_profile("untimed")
 
 
 @pytest.fixture
-def limits() -> Limits:
-    return Limits(
+def limits() -> RequestLimits:
+    return RequestLimits(
         smallest=32,
         largest=128,
         multiple_of=32,

@@ -3,16 +3,16 @@
 from collections.abc import Mapping
 from typing import Any
 
-from catalogue.checks import Limits
+from catalogue.checks import RequestLimits
 from catalogue.prompts.tokens import TokenLimit
 from catalogue.sheets.model import Sheet
-from catalogue.validate import Order, examine
+from catalogue.validate import ValidatedSheet, validate
 
 
 def make_order(
-    sheet: Sheet, fields: Mapping[str, Any], limits: Limits, tokens: TokenLimit | None = None
-) -> Order:
+    sheet: Sheet, fields: Mapping[str, Any], limits: RequestLimits, tokens: TokenLimit | None = None
+) -> ValidatedSheet:
     """Give the images of a sheet; refuse it when anything is wrong."""
-    order, issues = examine(sheet, fields, limits, tokens)
+    order, issues = validate(sheet, fields, limits, tokens)
     issues.raise_if_any()
     return order

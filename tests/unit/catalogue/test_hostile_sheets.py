@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from catalogue.checks import Limits
+from catalogue.checks import RequestLimits
 from catalogue.results import format_lines
 from catalogue.sheets.model import LONGEST_COLUMN, MOST_COLUMNS, Hints
 from catalogue.sheets.readers import read_sheet
 from core.errors import InvalidSheetError
 from tests.unit.catalogue.orders import make_order
 
-LIMITS = Limits(
+LIMITS = RequestLimits(
     smallest=32, largest=128, multiple_of=32, max_steps=150, max_variants=16, max_images=1000,
     defaults={"width": 64, "height": 64, "steps": 4, "guidance_scale": 3.0, "scheduler": "ddim",
               "negative_prompt": ""},
@@ -138,9 +138,9 @@ def test_a_formula_is_text_on_the_way_in_and_harmless_on_the_way_out(cell):
     sheet = read_sheet(stream.getvalue().encode())
     (wanted,) = make_order(sheet, {}, LIMITS).wanted
     assert (wanted.sku, wanted.prompt) == (cell, f"a {cell}")
-    from catalogue.results import Outcome
+    from catalogue.results import ResultLine
 
-    outcome = Outcome(
+    outcome = ResultLine(
         row=wanted.row, variant=1, status="queued", error=None, error_code=None, retry_helps=None,
         image=None, seed=1, cache="miss", seconds=None, warning=None,
     )  # fmt: skip

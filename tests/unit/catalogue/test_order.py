@@ -11,7 +11,7 @@ from tokenizers.pre_tokenizers import Whitespace
 from catalogue.issues import SHOWN
 from catalogue.prompts.tokens import TokenLimit
 from catalogue.sheets.readers import read_rows, read_sheet
-from catalogue.validate import examine
+from catalogue.validate import validate
 from core.domain.fingerprint import sku_seed
 from core.domain.schedulers import StepLimits
 from core.errors import BundleError, InvalidSheetError
@@ -230,7 +230,7 @@ def test_seeds_are_numbers_or_rules_and_a_cell_wins(limits):
 
 def test_good_rows_of_a_bad_sheet_are_found_with_what_is_wrong(limits):
     sheet = read_sheet(b"sku,prompt,steps\nA,a,\n,b,\nC,,0\nD,d,2\n")
-    found, issues = examine(sheet, {}, limits)
+    found, issues = validate(sheet, {}, limits)
     assert [one.sku for one in found.wanted] == ["A", "D"]
     assert [(issue.line, issue.column) for issue in issues] == [
         (3, "sku"),

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catalogue.results import OUTCOME, Outcome, format_header, format_lines, neutralise
+from catalogue.results import OUTCOME, ResultLine, format_header, format_lines, neutralise
 
 TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=20)
 
 
-def outcome(**row: object) -> Outcome:
-    return Outcome(
+def outcome(**row: object) -> ResultLine:
+    return ResultLine(
         row=row, variant=1, status="succeeded", error=None, error_code=None, retry_helps=None,
         image="/v1/jobs/x/image", seed=7, cache="miss", seconds=1.25, warning=None,
     )  # fmt: skip

@@ -7,7 +7,7 @@ import pytest
 import starter
 from catalogue.prompts.tokens import TokenLimit
 from catalogue.sheets.readers import read_sheet
-from catalogue.validate import examine
+from catalogue.validate import validate
 
 FEED = "id\ttitle\tproduct_type\tcolor\tprice\tavailability\n"
 KETTLE = (
@@ -24,7 +24,7 @@ def tokens() -> TokenLimit:
 
 
 def made(limits, tokens, text, name="feed.tsv", **fields):
-    order, issues = examine(read_sheet(text.encode(), name=name), fields, limits, tokens)
+    order, issues = validate(read_sheet(text.encode(), name=name), fields, limits, tokens)
     assert not issues
     return order
 

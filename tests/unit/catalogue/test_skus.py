@@ -3,7 +3,7 @@
 import pytest
 
 from catalogue.sheets.readers import read_sheet
-from catalogue.validate import examine
+from catalogue.validate import validate
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ def test_skus_that_a_spreadsheet_destroyed_are_told(limits, skus, words, shown):
     sheet = read_sheet(
         b"sku;prompt\n" + "".join(f"{sku};a mug\n" for sku in skus).encode(), name="a.csv"
     )
-    order, issues = examine(sheet, {}, limits)
+    order, issues = validate(sheet, {}, limits)
     assert not issues.count
     (warning,) = order.warnings
     assert (warning["line"], warning["column"]) == (2, "sku")
@@ -34,4 +34,4 @@ def test_skus_that_a_spreadsheet_destroyed_are_told(limits, skus, words, shown):
 )
 def test_ordinary_skus_are_not_warned_of(limits, sku):
     sheet = read_sheet(f"sku;prompt\n{sku};a mug\n".encode(), name="a.csv")
-    assert examine(sheet, {}, limits)[0].warnings == []
+    assert validate(sheet, {}, limits)[0].warnings == []

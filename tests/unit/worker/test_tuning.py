@@ -13,7 +13,7 @@ from bundles.plan import Plan
 from modelkit.tuning.measure import Bench
 from modelkit.tuning.search import (
     FIXED_GAIN,
-    Candidate,
+    PlanCandidate,
     Result,
     Sample,
     best,
@@ -57,22 +57,22 @@ def test_those_of_one_compiled_model_stand_together():
     ],
 )
 def test_half_of_the_cores_all_and_all_hardware_threads_are_tried(cores, logical, threads):
-    more = with_threads([Candidate(streams=1, threads=0, rows=4)], cores=cores, logical=logical)
-    assert more == [Candidate(streams=1, threads=count, rows=4) for count in threads]
+    more = with_threads([PlanCandidate(streams=1, threads=0, rows=4)], cores=cores, logical=logical)
+    assert more == [PlanCandidate(streams=1, threads=count, rows=4) for count in threads]
 
 
 def test_threads_are_tried_of_the_best_of_each_number_of_streams():
     better = [
-        Candidate(streams=2, threads=0, rows=8),
-        Candidate(streams=1, threads=0, rows=4),
-        Candidate(streams=2, threads=0, rows=4),
+        PlanCandidate(streams=2, threads=0, rows=8),
+        PlanCandidate(streams=1, threads=0, rows=4),
+        PlanCandidate(streams=2, threads=0, rows=4),
     ]
     tried = {(one.streams, one.rows) for one in with_threads(better, cores=4, logical=4)}
     assert tried == {(2, 8), (1, 4)}
 
 
 def test_no_stream_goes_without_a_thread():
-    better = [Candidate(streams=count, threads=0, rows=1) for count in (1, 2, 4)]
+    better = [PlanCandidate(streams=count, threads=0, rows=1) for count in (1, 2, 4)]
     more = with_threads(better, cores=4, logical=8)
     assert {(one.streams, one.threads) for one in more} == {
         (1, 2), (1, 4), (1, 8), (2, 2), (2, 4), (2, 8), (4, 4), (4, 8),
@@ -80,14 +80,14 @@ def test_no_stream_goes_without_a_thread():
 
 
 def test_what_does_well_is_tried_with_a_fixed_shape():
-    one = Candidate(streams=2, threads=8, rows=4)
-    assert with_fixed_shapes([one]) == [Candidate(streams=2, threads=8, rows=4, fixed=True)]
+    one = PlanCandidate(streams=2, threads=8, rows=4)
+    assert with_fixed_shapes([one]) == [PlanCandidate(streams=2, threads=8, rows=4, fixed=True)]
 
 
 def test_a_fixed_candidate_is_compiled_for_full_calls():
-    plan = Candidate(streams=2, threads=3, rows=4, fixed=True).plan(calls=2, size=(128, 64))
+    plan = PlanCandidate(streams=2, threads=3, rows=4, fixed=True).plan(calls=2, size=(128, 64))
     assert plan == Plan(streams=2, rows=4, threads=3, batches=(8,), size=(128, 64))
-    assert Candidate(streams=1, threads=0, rows=2).plan(calls=2, size=(128, 64)) == Plan(rows=2)
+    assert PlanCandidate(streams=1, threads=0, rows=2).plan(calls=2, size=(128, 64)) == Plan(rows=2)
 
 
 @given(st.lists(st.floats(1, 100), min_size=len(FIRST), max_size=len(FIRST)))
@@ -103,17 +103,17 @@ def test_without_noise_the_fastest_is_found(speeds: list[float]):
 
 
 def test_the_better_ones_are_measured_more_often_and_in_turn():
-    order: list[Candidate] = []
+    order: list[PlanCandidate] = []
 
-    def measure(one: Candidate) -> Sample:
+    def measure(one: PlanCandidate) -> Sample:
         order.append(one)
         return sample(one.streams * 10 + one.rows)
 
     search(FIRST, variants=[], measure=measure, has_time=lambda: True)
     counts = Counter(order)
     assert order[: len(FIRST)] == list(FIRST)
-    assert counts[Candidate(streams=4, threads=0, rows=8)] == max(counts.values()) >= 5
-    assert counts[Candidate(streams=1, threads=0, rows=1)] == 1
+    assert counts[PlanCandidate(streams=4, threads=0, rows=8)] == max(counts.values()) >= 5
+    assert counts[PlanCandidate(streams=1, threads=0, rows=1)] == 1
     finals = order[-6:]
     assert finals[:3] == finals[:2:-1], "back and forth"
 
@@ -123,9 +123,9 @@ def all_variants(cores: int, logical: int):
 
 
 def test_threads_and_then_fixed_shapes_of_the_better_join():
-    order: list[Candidate] = []
+    order: list[PlanCandidate] = []
 
-    def measure(one: Candidate) -> Sample:
+    def measure(one: PlanCandidate) -> Sample:
         order.append(one)
         gain = (1.5 if one.fixed else 1.0) * (1.2 if one.threads == 2 else 1.0)
         return sample(gain * (4 - one.streams / 4))
@@ -140,9 +140,9 @@ def test_threads_and_then_fixed_shapes_of_the_better_join():
 @pytest.mark.parametrize(("cores", "logical", "most"), [(2, 2, 45), (4, 8, 70), (16, 32, 110)])
 def test_threads_do_not_make_the_search_long(cores: int, logical: int, most: int):
     """In five minutes there are a hundred looks."""
-    order: list[Candidate] = []
+    order: list[PlanCandidate] = []
 
-    def measure(one: Candidate) -> Sample:
+    def measure(one: PlanCandidate) -> Sample:
         order.append(one)
         return sample(one.streams * 10 + one.rows + one.threads / 100)
 
@@ -186,7 +186,7 @@ def test_nothing_that_can_be_run_is_nothing_found():
 
 
 def result(speed: float, seconds: float, **values) -> Result:
-    candidate = Candidate(**{"streams": 1, "threads": 0, "rows": 1} | values)
+    candidate = PlanCandidate(**{"streams": 1, "threads": 0, "rows": 1} | values)
     return Result(candidate=candidate, samples=[sample(speed, seconds)])
 
 
@@ -250,7 +250,7 @@ class TestBench:
     def test_every_stream_runs_full_calls(self):
         pipeline = self.Pipeline()
         bench = self.bench(pipeline, guidance_scale=3.0)
-        found = bench.measure(Candidate(streams=3, threads=0, rows=4))
+        found = bench.measure(PlanCandidate(streams=3, threads=0, rows=4))
         # One to warm up and one that counts, in each stream: eight UNet rows for four images.
         assert pipeline.calls == [("predict", 8)] * 6
         assert found.steps_per_second > 0
@@ -258,15 +258,17 @@ class TestBench:
 
     def test_without_guidance_an_image_takes_one_row(self):
         pipeline = self.Pipeline()
-        self.bench(pipeline, guidance_scale=1.0).measure(Candidate(streams=1, threads=0, rows=4))
+        self.bench(pipeline, guidance_scale=1.0).measure(
+            PlanCandidate(streams=1, threads=0, rows=4)
+        )
         assert pipeline.calls == [("predict", 4)] * 2
 
     def test_a_model_is_compiled_once_for_candidates_that_share_it(self):
         pipeline = self.Pipeline()
         bench = self.bench(pipeline)
         for rows in (1, 2, 4):
-            bench.measure(Candidate(streams=2, threads=0, rows=rows))
-        bench.measure(Candidate(streams=2, threads=0, rows=4, fixed=True))
+            bench.measure(PlanCandidate(streams=2, threads=0, rows=rows))
+        bench.measure(PlanCandidate(streams=2, threads=0, rows=4, fixed=True))
         assert [plan.batches for plan in pipeline.plans] == [(), (8,)]
 
     def test_a_call_that_fails_is_not_measured(self, monkeypatch):
@@ -277,4 +279,4 @@ class TestBench:
 
         monkeypatch.setattr(pipeline, "predict", fail)
         with pytest.raises(RuntimeError, match="out of memory"):
-            self.bench(pipeline).measure(Candidate(streams=2, threads=0, rows=1))
+            self.bench(pipeline).measure(PlanCandidate(streams=2, threads=0, rows=1))

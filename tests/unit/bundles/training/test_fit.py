@@ -10,12 +10,12 @@ from torch import nn
 from core.errors import BundleError
 from modelkit.training.course import Course
 from modelkit.training.fit import fit
-from modelkit.training.recipe import Recipe
+from modelkit.training.recipe import TrainingRecipe
 
 
-def recipe(**changes) -> Recipe:
+def recipe(**changes) -> TrainingRecipe:
     values = {"steps": 60, "batch": 8, "learning_rate": 0.2, "average_decay": 0.5}
-    return Recipe(**values | changes)
+    return TrainingRecipe(**values | changes)
 
 
 def course(folder, *, steps=60, resume=False) -> Course:

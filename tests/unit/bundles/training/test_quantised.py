@@ -14,7 +14,7 @@ from modelkit.token_merging import merge_tokens
 from modelkit.training.fit import checkpoint_gradients
 from modelkit.training.models import load_unet
 from modelkit.training.quantised import PLACES, WEIGHTS, load_quantised, quantise, save_quantised
-from modelkit.training.teacher import Call
+from modelkit.training.teacher import TeacherCall
 
 PLAN = TokenMergingPlan(ratios=(0.5,))
 
@@ -24,7 +24,7 @@ def quantised(microscopic) -> UNet2DConditionModel:
     unet = merge_tokens(load_unet(microscopic), PLAN)
     random = torch.Generator().manual_seed(1)
     calls = [
-        Call(
+        TeacherCall(
             sample=torch.randn(2, 4, 8, 8, generator=random),
             timestep=torch.randint(1000, (2,), generator=random).float(),
             states=torch.randn(2, 7, 16, generator=random),
