@@ -16,7 +16,7 @@ class Issue:
 
     line: int | None
     """Line of the file, from 1; None when it concerns the sheet as a whole."""
-    column: str | None
+    column: str | None = None
     """Name of the column or field; None when it concerns the line as a whole."""
     message: str
     """A sentence for people."""

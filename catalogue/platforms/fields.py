@@ -261,9 +261,9 @@ def note(lines: Sequence[int], one: str, several: str) -> list[Issue]:
         several: The one for more, with `{number}`; the first of their lines are put behind it.
     """
     if len(lines) < 2:
-        return [Issue(line=line, column=None, message=f"{one}.") for line in lines]
+        return [Issue(line=line, message=f"{one}.") for line in lines]
     sentence = several.format(number=f"{len(lines):,}")
     shown = ", ".join(str(line) for line in lines[:_SHOWN_LINES])
     more = ", …" if len(lines) > _SHOWN_LINES else ""
     message = f"{sentence} (lines {shown}{more})."
-    return [Issue(line=None, column=None, message=message)]
+    return [Issue(line=None, message=message)]

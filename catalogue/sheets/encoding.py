@@ -280,7 +280,7 @@ def _mended(escaped: str, encoding: str, stray: int) -> Decoded:
         f"The file is UTF-8, but {what}, and was read as {_shown_name(encoding)}: look whether it "
         f"is right in {shown}{more}. If not, correct the place, and save the sheet as “CSV UTF-8”."
     )
-    warning = Issue(line=_line_of(text, places[0]), column=None, message=message)
+    warning = Issue(line=_line_of(text, places[0]), message=message)
     return Decoded(text=text, encoding="utf-8", warnings=[warning])
 
 
@@ -299,7 +299,7 @@ def _guessed(text: str, escaped: str, encoding: str, *, sure: bool) -> Decoded:
     return Decoded(
         text=text,
         encoding=_name_of(encoding),
-        warnings=[Issue(line=line, column=None, message=message)],
+        warnings=[Issue(line=line, message=message)],
     )
 
 
@@ -353,7 +353,7 @@ def _without_controls(decoded: Decoded) -> Decoded:
         f"{what} taken for a blank ({place}): look whether “{_around(kept, first.start())}” is "
         "right."
     )
-    warning = Issue(line=_line_of(text, first.start()), column=None, message=message)
+    warning = Issue(line=_line_of(text, first.start()), message=message)
     return replace(decoded, text=kept, warnings=[*decoded.warnings, warning])
 
 

@@ -127,7 +127,7 @@ def _say_declared(missing: Sequence[str], line: int) -> Issue:
     shown = ", ".join(f"{prefix}:" for prefix in missing)
     advice = f" Add {' '.join(known)} to the first element." if known else ""
     message = f"The feed declares no namespace for {shown}, and is read as if it did.{advice}"
-    return Issue(line=line, column=None, message=message)
+    return Issue(line=line, message=message)
 
 
 class _Items(ContentHandler):

@@ -68,7 +68,7 @@ def read_header(cells: Sequence[str], line: int) -> Header:
             "This is a results.csv of packshot: its columns from 'variant' on, and the variants of "
             "a row beyond the first, are left out."
         )
-        warnings.append(Issue(line=line, column=None, message=message))
+        warnings.append(Issue(line=line, message=message))
     return Header(
         line=line, written=written, columns=columns, warnings=warnings, is_result=bool(own)
     )
@@ -108,7 +108,7 @@ def _unnamed(numbers: Sequence[int], line: int) -> list[Issue]:
     shown = ", ".join(map(str, numbers[:_SHOWN])) + (", …" if len(numbers) > _SHOWN else "")
     what = f"Column {shown} has" if len(numbers) == 1 else f"Columns {shown} have"
     message = f"{what} no name and {'is' if len(numbers) == 1 else 'are'} not read."
-    return [Issue(line=line, column=None, message=message)]
+    return [Issue(line=line, message=message)]
 
 
 _CLASSES = ((re.compile(r"[^\W\d_]+"), "a"), (re.compile(r"\d+"), "9"))

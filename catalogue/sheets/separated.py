@@ -61,7 +61,7 @@ def read_csv(content: bytes, hints: Hints | None = None, room: Room | None = Non
     warnings = [*decoded.warnings, *header.warnings, *reader.warnings()]
     if layout.titles:
         message = f"The names of columns were found in line {line}; the lines above are not read."
-        warnings.append(Issue(line=line, column=None, message=message))
+        warnings.append(Issue(line=line, message=message))
     return Sheet(
         columns=header.names,
         rows=reader.rows,
@@ -146,7 +146,7 @@ class _CsvReader:
                 f"Line {line} looks like a title, and not like the names of columns. If it is one, "
                 "delete the lines above those names."
             )
-            yield Issue(line=line, column=None, message=message)
+            yield Issue(line=line, message=message)
 
     def _take(self, record: CsvRecord) -> None:
         filled = self._filled(record.cells)
@@ -223,4 +223,4 @@ def _say_mended(records: Sequence[CsvRecord]) -> Issue:
         f"{one if len(records) == 1 else several} not fit together: look whether “{shown}” in line "
         f"{first.line} is right. A quote inside a cell with quotes is written twice."
     )
-    return Issue(line=first.line, column=None, message=message)
+    return Issue(line=first.line, message=message)

@@ -213,15 +213,20 @@ def take_order(
             "int8-qat and the folder of a trained UNet belong together: make that folder with "
             "`packshot model quantise-train`, and give it with --precision int8-qat --unet FOLDER"
         )
-    if unet is None:
-        return BuildOrder(
-            source=source,
-            precision=precision,
-            plan=plan,
-            caching=caching,
-            vae=vae,
-            defaults=defaults or GivenDefaults(),
-        )
+    record = _record_of(unet, source, plan) if unet else None
+    return BuildOrder(
+        source=source,
+        precision=precision,
+        plan=record.token_merging if record else plan,
+        unet=unet,
+        record=record,
+        caching=caching,
+        vae=vae,
+        defaults=defaults or GivenDefaults(),
+    )
+
+
+def _record_of(unet: Path, source: Path, plan: TokenMergingPlan | None) -> TrainedUnet:
     record = load_record(unet)
     if record.unet != content_hash(source / "unet", {}):
         raise BundleError(
@@ -233,16 +238,7 @@ def take_order(
             f"the UNet in {unet} has learned to merge tokens in another way: leave --tome out to "
             "merge as it learned, or train it again"
         )
-    return BuildOrder(
-        source=source,
-        precision=precision,
-        plan=record.token_merging,
-        unet=unet,
-        record=record,
-        caching=caching,
-        vae=vae,
-        defaults=defaults or GivenDefaults(),
-    )
+    return record
 
 
 def check(order: BuildOrder, target: Path, size: Size | None) -> None:

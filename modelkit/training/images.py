@@ -19,10 +19,10 @@ from PIL import Image, ImageOps
 
 from core.errors import BundleError, InvalidImageError
 from core.pictures.opening import open_rgb
+from modelkit.export.conversion import load_part
 from modelkit.export.source import content_hash
 from modelkit.progress import Progress
 from modelkit.training.device import Device
-from modelkit.training.models import load_autoencoder
 
 METADATA = "metadata.jsonl"
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".avif", ".bmp", ".gif", ".tif", ".tiff"})
@@ -240,7 +240,7 @@ class LatentStore:
         if not missing:
             return damaged
         say.stage("encode the images", len(missing))
-        autoencoder = load_autoencoder(self._source).to(device.name)
+        autoencoder = load_part(AutoencoderKL, self._source / "vae").to(device.name)
         wanted = list(missing.items())
         for start in range(0, len(wanted), ROWS):
             pixels: dict[Path, npt.NDArray[np.uint8]] = {}

@@ -4,14 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
+from diffusers import DDPMScheduler, UNet2DConditionModel
 from torch import nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from bundles.records import read_json
 from core.errors import BundleError
 from modelkit.export.architecture import check_parts
-from modelkit.export.configuration import read_vae, scale_factor
 from modelkit.export.conversion import load_part
 from modelkit.export.source import locate
 from modelkit.progress import Progress
@@ -45,15 +44,6 @@ def load_unet(folder: Path) -> UNet2DConditionModel:
     return unet
 
 
-def load_autoencoder(folder: Path) -> AutoencoderKL:
-    """Load a folder's autoencoder, ready for inference.
-
-    Raises:
-        BundleError: It is missing or damaged.
-    """
-    return load_part(AutoencoderKL, folder / "vae")
-
-
 def load_scheduler(folder: Path) -> DDPMScheduler:
     """Load a folder's noise schedule, whatever sampler its configuration names.
 
@@ -68,15 +58,6 @@ def load_scheduler(folder: Path) -> DDPMScheduler:
             "it must be epsilon, v_prediction or sample"
         )
     return scheduler
-
-
-def pixels_per_latent(folder: Path) -> int:
-    """Return how much smaller latents are than pictures, along each side.
-
-    Raises:
-        BundleError: The autoencoder's configuration is missing or damaged.
-    """
-    return scale_factor(read_vae(folder / "vae"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

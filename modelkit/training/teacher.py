@@ -14,6 +14,7 @@ import torch
 from diffusers import DDPMScheduler, UNet2DConditionModel
 from torch import nn
 
+from modelkit.export.configuration import read_vae, scale_factor
 from modelkit.export.source import read_profile
 from modelkit.prompts import calibration_prompts
 from modelkit.training.device import Device
@@ -21,7 +22,6 @@ from modelkit.training.models import (
     load_scheduler,
     load_text_encoder,
     load_unet,
-    pixels_per_latent,
     predict,
 )
 
@@ -206,7 +206,7 @@ def load_teacher(source: Path, *, rows: int, device: Device, seed: int) -> Teach
     texts = load_text_encoder(source)
     states = texts.encode([*calibration_prompts(profile, PROMPTS), ""])
     unet = load_unet(source).to(device.name)
-    scale = pixels_per_latent(source)
+    scale = scale_factor(read_vae(source / "vae"))
     trajectories = Trajectories(
         unet,
         load_scheduler(source),

@@ -17,12 +17,11 @@ from core.domain.schedulers import SCHEDULERS
 from core.errors import BundleError
 from modelkit.export.adoption import adopt
 from modelkit.export.build import build
-from modelkit.export.configuration import read_configuration
+from modelkit.export.configuration import read_configuration, scale_factor
 from modelkit.export.source import read_profile
 from modelkit.export.unet import convert_unet
 from modelkit.progress import Silent
 from modelkit.quantise.trajectories import Recorder, draw, pipeline_around
-from modelkit.training.models import pixels_per_latent
 from worker.pipeline import Pipeline
 
 EARLY_UNET = (
@@ -80,7 +79,7 @@ def test_every_part_of_an_early_model_is_what_its_class_says(source: Path):
         assert {key: config[key] for key in part} == part
         assert set(EARLY_UNET if name == "unet" else ["scaling_factor"]) <= set(part)
     assert found.text_encoder["max_position_embeddings"] == 77
-    assert pixels_per_latent(source) == 8
+    assert scale_factor(found.vae) == 8
 
 
 def test_an_early_model_can_draw_what_it_is_calibrated_on(source: Path, tmp_path: Path):

@@ -5,12 +5,13 @@ import os
 import numpy as np
 import pytest
 import torch
+from diffusers import AutoencoderKL
 from PIL import Image
 
+from modelkit.export.conversion import load_part
 from modelkit.progress import Silent
 from modelkit.training.device import choose_device
 from modelkit.training.images import Captioned, LatentStore
-from modelkit.training.models import load_autoencoder
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ def test_latents_are_those_of_the_autoencoder(encode, images, microscopic):
     examples, skipped = encode(images)
     assert skipped == []
     assert [example.text for example in examples] == [image.text for image in images]
-    autoencoder = load_autoencoder(microscopic)
+    autoencoder = load_part(AutoencoderKL, microscopic / "vae")
     pixels = torch.from_numpy(np.asarray(Image.open(images[3].path)).copy())
     picture = pixels.permute(2, 0, 1)[None].float() / 127.5 - 1
     wanted = autoencoder.encode(picture).latent_dist.mode() * autoencoder.config.scaling_factor
