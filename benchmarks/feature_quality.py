@@ -19,10 +19,10 @@ from typing import Any
 from benchmarks.report import show
 from bundles.manifest import FILE_NAME, Manifest, load_manifest
 from bundles.step_plan import step_plan, work
-from cli.evaluate import draw
 from core.settings import Settings
 from modelkit.evaluation.comparison import Judged, Subject, Task, evaluate
 from modelkit.evaluation.similarity import Pixels
+from modelkit.evaluation.trial import draw
 from modelkit.export.build import build
 from modelkit.features.order import BlockCacheOrder, CachingOrder, DeepCacheOrder
 from modelkit.progress import Silent

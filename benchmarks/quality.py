@@ -19,12 +19,12 @@ from PIL import Image
 
 from benchmarks.report import show
 from bundles.manifest import load_manifest
-from cli.evaluate import draw
 from core.pictures.encoding import encode
 from core.pictures.formats import Format
 from core.settings import Settings
 from modelkit.evaluation.comparison import judge, likeness, score_attributes
 from modelkit.evaluation.similarity import Pixels, ssim
+from modelkit.evaluation.trial import draw
 from modelkit.prompts import held_out_products
 from starter.data.attributes import Product
 from starter.data.captions import canonical_caption

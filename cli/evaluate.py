@@ -1,10 +1,8 @@
 """`packshot model evaluate`: a bundle's images against another's, and against their prompts."""
 
-from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
-from uuid import uuid4
 
 import typer
 from rich.table import Table
@@ -16,7 +14,6 @@ from cli.console import say, show, stdout
 from cli.errors import UsageError
 from cli.quiet import quieten
 from cli.stages import Stages
-from core.domain.lanes import Lane
 from core.errors import BundleError
 from core.pictures.encoding import encode
 from core.pictures.formats import Format
@@ -31,9 +28,6 @@ if TYPE_CHECKING:
 SHEET, REPORT = "comparison.png", "evaluation.json"
 
 DEFAULT_PROMPTS = 50
-
-AHEAD = 4
-"""Batches of images that wait in the engine while one is drawn, so that it is always full."""
 
 UNITS = {"psnr": "{:.2f} dB", "attribute_accuracy": "{:.1%}"}
 """How a score is written; others have four decimals."""
@@ -133,6 +127,7 @@ def _read_prompts(file: Path | None) -> list[str] | None:
 
 def _subject(folder: Path, manifest: Manifest, settings: Settings) -> "Subject":
     from modelkit.evaluation.comparison import Subject  # noqa: PLC0415 - loads torch
+    from modelkit.evaluation.trial import draw  # noqa: PLC0415
 
     def generate(prompts: Sequence[str], seeds: Sequence[int]) -> "Iterator[Pixels]":
         return draw(folder, manifest, settings, prompts, seeds)
@@ -172,55 +167,6 @@ def _against(text: str, bundle: Manifest, settings: Settings) -> "Subject":
         }
     )
     return Subject(manifest=source, generate=generate)
-
-
-def draw(
-    folder: Path,
-    manifest: Manifest,
-    settings: Settings,
-    prompts: Sequence[str],
-    seeds: Sequence[int],
-) -> "Iterator[Pixels]":
-    """Draw with the engine, as a worker with these settings would, at the bundle's defaults.
-
-    Yields:
-        (height, width, 3) uint8, RGB, in the order of the prompts.
-
-    Raises:
-        BundleError: The bundle cannot be loaded, or fails on a prompt.
-    """
-    from worker.engine import Engine  # noqa: PLC0415 - loads torch
-    from worker.pipeline import load_pipeline  # noqa: PLC0415
-    from worker.plan import plan_for  # noqa: PLC0415
-    from worker.rows import RowError, RowRequest, Ticket  # noqa: PLC0415
-
-    defaults = manifest.defaults
-    plan = plan_for(settings, manifest)
-    pipeline = load_pipeline(settings.model_copy(update={"bundle": folder}), plan)
-    engine = Engine(pipeline, row_limit=plan.rows, streams=plan.streams)
-    engine.start()
-    try:
-        waiting: deque[Ticket] = deque()
-        for prompt, seed in zip(prompts, seeds, strict=True):
-            request = RowRequest(
-                identity=uuid4(),
-                prompt=prompt,
-                seed=seed,
-                lane=Lane.STANDARD,
-                **defaults.model_dump(),
-            )
-            waiting.append(engine.submit(request))
-            if len(waiting) >= AHEAD * plan.rows * plan.streams:
-                yield waiting.popleft().result().image
-        while waiting:
-            yield waiting.popleft().result().image
-    except RowError as error:
-        raise BundleError(
-            f"{manifest.name} failed on an image ({error}): build the bundle again with "
-            "`packshot model build`"
-        ) from error
-    finally:
-        engine.close()
 
 
 def _table(judged: "Judged", reference: "Judged | None") -> Table:

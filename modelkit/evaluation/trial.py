@@ -17,6 +17,7 @@ from core.domain.schedulers import NOT_RESUMABLE
 from core.errors import BundleError
 from core.settings import Settings
 from modelkit.evaluation.calibration import MeasuredPair, Pair, judge_step
+from modelkit.evaluation.similarity import Pixels
 from modelkit.progress import Progress
 from worker.approximate.pooling import pool
 from worker.engine import Engine
@@ -104,6 +105,27 @@ def trial(folder: Path, manifest: Manifest, settings: Settings) -> Iterator[Tria
         yield Trial(engine, manifest, folder, at_once=AHEAD * plan.rows * plan.streams)
     finally:
         engine.close()
+
+
+def draw(
+    folder: Path,
+    manifest: Manifest,
+    settings: Settings,
+    prompts: Sequence[str],
+    seeds: Sequence[int],
+) -> Iterator[Pixels]:
+    """Draw prompts with a seed each, as a worker with these settings would, at the defaults.
+
+    Yields:
+        (height, width, 3) uint8, RGB, in the order of the prompts.
+
+    Raises:
+        BundleError: The bundle cannot be loaded, or fails on a prompt.
+    """
+    with trial(folder, manifest, settings) as bench:
+        pairs = zip(prompts, seeds, strict=True)
+        drawings = (Drawing(prompt=prompt, seed=seed) for prompt, seed in pairs)
+        yield from (result.image for result in bench.draw(drawings))
 
 
 def measure(
