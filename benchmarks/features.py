@@ -30,7 +30,7 @@ from bundles.graphs import cut
 from bundles.manifest import DeepCache, FeatureVariant, TokenMergingPlan
 from bundles.step_plan import step_plan
 from modelkit.export.unet import DEEP, deep_point, transformer_points
-from worker.model import Features, StepInputs
+from worker.model import HIDDEN_STATES, Features, StepInputs
 from worker.unet import UNet
 
 STEPS = 50
@@ -77,12 +77,11 @@ class Steps:
         step = StepInputs(
             samples=values["sample"],
             timesteps=list(values["timestep"]),
-            states=values["encoder_hidden_states"],
-            guidance=[7.5] * ROWS,
+            conditioning={HIDDEN_STATES: values[HIDDEN_STATES]},
             taken=taken,
             kept=[kept] * ROWS,
         )
-        return unet.run(step)[1]
+        return unet.predict(step)[1]
 
 
 def main() -> None:

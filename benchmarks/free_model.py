@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.main import main
-from worker.model import Array
+from worker.model import HIDDEN_STATES, Array, Conditioning, Features, StepInputs
 
 
 class FreeModel:
@@ -36,15 +36,19 @@ class FreeModel:
         """Give the latents' (channels, height, width), as of Stable Diffusion."""
         return 4, height // 8, width // 8
 
-    def encode(self, texts: Sequence[str]) -> Array:
-        """Give states of nothing, (texts, 77, 8)."""
-        return np.zeros((len(texts), 77, 8), np.float32)
+    def encode(self, texts: Sequence[str]) -> list[Conditioning]:
+        """Return states of nothing, (77, 8) for each text."""
+        return [{HIDDEN_STATES: np.zeros((77, 8), np.float32)} for _ in texts]
 
-    def predict(self, samples: Array, *_: object) -> Array:
-        """Give the samples back."""
+    def conditioning(self, *, guidance_scale: float) -> Conditioning:  # noqa: ARG002
+        """Return nothing."""
+        return {}
+
+    def predict(self, inputs: StepInputs) -> tuple[Array, list[Features]]:
+        """Return the samples."""
         if self.pause:
             time.sleep(self.pause)
-        return samples
+        return inputs.samples, [{}] * len(inputs.samples)
 
     def decode(self, latents: Array) -> NDArray[np.uint8]:
         """Draw one square of 8x8 pixels for each latent, (images, height, width, 3)."""

@@ -53,7 +53,7 @@ def load_layout(folder: Path) -> Layout:
     missing = [f"the UNet's {name}" for name in ("in_channels",) if name not in layout.unet]
     missing += [
         f"the autoencoder's {name}"
-        for name in ("block_out_channels", "scaling_factor")
+        for name in ("block_out_channels", "scaling_factor", "latent_channels")
         if name not in layout.vae
     ]
     if pipeline_kind(_load(folder, INDEX)) not in UNCORRECTED:

@@ -5,15 +5,12 @@ import time
 from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from core.cache_stats import EVERYBODY, Level, Outcome, count, hold
 from core.domain.fingerprint import canonical_text
 from core.eviction import BoundedMap, Policy
 from worker.finite import check_finite
-
-Embedding = NDArray[np.float32]
-"""(tokens, features): the text encoder's last hidden state of one text."""
+from worker.model import Conditioning
 
 Key = tuple[str, str]
 """Tenant and canonical text."""
@@ -31,7 +28,7 @@ class EmbeddingCache:
 
     def __init__(
         self,
-        encode: Callable[[Sequence[str]], NDArray[np.float32]],
+        encode: Callable[[Sequence[str]], Sequence[Conditioning]],
         *,
         budget: int,
         pinned: Collection[str] = ("",),
@@ -40,7 +37,7 @@ class EmbeddingCache:
         """Make an empty one.
 
         Args:
-            encode: Texts to (texts, tokens, features).
+            encode: Encodes texts; `Model.encode`.
             budget: Bytes, beside the pinned.
             pinned: Texts that everybody uses: once computed, they are never evicted.
             canonical: Makes texts equal that have equal embeddings.
@@ -48,8 +45,8 @@ class EmbeddingCache:
         self._encode = encode
         self._canonical = canonical
         self._pinned_texts = {canonical(text) for text in pinned}
-        self._pinned: dict[Key, Embedding] = {}
-        self._cache: BoundedMap[Key, Embedding] = BoundedMap(
+        self._pinned: dict[Key, Conditioning] = {}
+        self._cache: BoundedMap[Key, Conditioning] = BoundedMap(
             policy=Policy.LRU, max_bytes=budget, max_entries=2**31
         )
         self._lock = threading.Lock()
@@ -60,8 +57,8 @@ class EmbeddingCache:
         self.hits = 0
         self.misses = 0
 
-    def get(self, texts: Sequence[str], tenants: Sequence[str] | None = None) -> list[Embedding]:
-        """Give the embedding of each text; encode what is missing in one batch.
+    def get(self, texts: Sequence[str], tenants: Sequence[str] | None = None) -> list[Conditioning]:
+        """Return what each text conditions the UNet with; encode what is missing in one batch.
 
         Args:
             texts: Any number.
@@ -86,11 +83,11 @@ class EmbeddingCache:
         canonical = self._canonical(text)
         return (EVERYBODY if canonical in self._pinned_texts else tenant, canonical)
 
-    def _find(self, key: Key) -> Embedding | None:
+    def _find(self, key: Key) -> Conditioning | None:
         pinned = self._pinned.get(key)
         return self._cache.get(key) if pinned is None else pinned
 
-    def _encode_all(self, keys: Sequence[Key]) -> dict[Key, Embedding]:
+    def _encode_all(self, keys: Sequence[Key]) -> dict[Key, Conditioning]:
         # Two tenants' equal texts are one text in the call that both wait for.
         texts = list(dict.fromkeys(text for _, text in keys))
         began = time.perf_counter()
@@ -99,15 +96,18 @@ class EmbeddingCache:
         with self._lock:
             self._encoded_texts += len(texts)
             self._encoded_seconds += seconds
-        fresh = {key: encoded[key[1]].copy() for key in keys}
-        finite = {key: one for key, one in fresh.items() if np.isfinite(one).all()}
-        for key, embedding in finite.items():
+        # Copied: a text's memory goes with the text, and not with the last one of its call.
+        fresh = {key: {n: one.copy() for n, one in encoded[key[1]].items()} for key in keys}
+        for key, one in fresh.items():
+            if not all(np.isfinite(array).all() for array in one.values()):
+                continue
             if key[1] in self._pinned_texts:
-                self._pinned[key] = embedding
+                self._pinned[key] = one
             else:
-                self._cache.put(key, embedding, size=embedding.nbytes)
+                self._cache.put(key, one, size=_bytes(one))
+        arrays = [array for one in fresh.values() for array in one.values()]
         # The text encoder computes in single precision, whatever the rest does.
-        check_finite("the text encoder's output", *fresh.values(), precision="f32")
+        check_finite("the text encoder's output", *arrays, precision="f32")
         return fresh
 
     def _count(self, keys: Sequence[Key], missing: Collection[Key]) -> None:
@@ -127,9 +127,13 @@ class EmbeddingCache:
                 self.hits += 1
                 count(Level.EMBEDDING, Outcome.HIT, tenant=tenant, seconds_saved=seconds)
         count(Level.EMBEDDING, Outcome.EVICTION, number=gone)
-        pinned = sum(embedding.nbytes for embedding in self._pinned.values())
+        pinned = sum(map(_bytes, self._pinned.values()))
         hold(
             Level.EMBEDDING,
             size=self._cache.size + pinned,
             entries=len(self._cache) + len(self._pinned),
         )
+
+
+def _bytes(one: Conditioning) -> int:
+    return sum(array.nbytes for array in one.values())

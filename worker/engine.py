@@ -25,12 +25,12 @@ from numpy.typing import NDArray
 
 from core.cache_stats import EVERYBODY
 from core.domain.fingerprint import canonical_text
-from worker.embeddings import Embedding, EmbeddingCache
-from worker.features import Courses, RowFeatures
+from worker.embeddings import EmbeddingCache
+from worker.features import CachingSchedules, RowFeatures
 from worker.finite import ImpossibleError
 from worker.isolation import isolated, share_calls
 from worker.metrics import STAGE_SECONDS, UNET_BATCH_IMAGES, UNET_STEPS
-from worker.model import Array, Features, Model, StepInputs
+from worker.model import Conditioning, Model
 from worker.rows import (
     RowCanceledError,
     RowError,
@@ -51,8 +51,8 @@ log = logging.getLogger(__name__)
 
 Value = TypeVar("Value")
 
-_Text = tuple[str, str, "Future[Embedding]"]
-"""A text to encode, whose it is, and where its embedding is waited for."""
+_Text = tuple[str, str, "Future[Conditioning]"]
+"""A text to encode, whose it is, and where what it conditions the UNet with is waited for."""
 
 
 class Engine:
@@ -98,9 +98,8 @@ class Engine:
         # All of these are read and written under the condition's lock.
         self._incoming: deque[Ticket] = deque()
         self._texts: deque[_Text] = deque()
-        self._courses = (
-            Courses(model.feature_caching, model.alignment) if model.feature_caching else None
-        )
+        caching = model.feature_caching
+        self._schedules = CachingSchedules(caching, model.alignment) if caching else None
         self._scheduler = RowScheduler(row_limit=row_limit, streams=streams)
         self._rows: dict[UUID, Row] = {}
         self._finished: deque[Row] = deque()
@@ -138,13 +137,13 @@ class Engine:
                 self._changed.notify_all()
         return ticket
 
-    def embed(self, text: str, tenant: str = EVERYBODY) -> "Future[Embedding]":
-        """Ask for a text's embedding; a row of the same tenant and text finds it computed.
+    def embed(self, text: str, tenant: str = EVERYBODY) -> "Future[Conditioning]":
+        """Encode a text; a row of the same tenant and text finds it computed.
 
         The future breaks with RowHandedBackError when the engine is stopping, and with whatever
         the text encoder raises.
         """
-        future: Future[Embedding] = Future()
+        future: Future[Conditioning] = Future()
         with self._changed:
             if self._draining:
                 future.set_exception(RowHandedBackError("the engine is stopping"))
@@ -267,7 +266,7 @@ class Engine:
 
     # Encoding
 
-    def _embed(self, texts: Sequence["_Text"]) -> list[Embedding]:
+    def _embed(self, texts: Sequence["_Text"]) -> list[Conditioning]:
         embeddings, _ = self._embeddings(
             [text for text, *_ in texts], [tenant for _, tenant, _ in texts]
         )
@@ -275,7 +274,7 @@ class Engine:
 
     def _embeddings(
         self, texts: Sequence[str], tenants: Sequence[str]
-    ) -> tuple[list[Embedding], float]:
+    ) -> tuple[list[Conditioning], float]:
         return self._timed("text encoder", "encode", lambda: self.embeddings.get(texts, tenants))
 
     def _prepare(self, tickets: Sequence[Ticket]) -> list[Row]:
@@ -294,16 +293,20 @@ class Engine:
         ]
 
     def _row(
-        self, ticket: Ticket, prompt: Embedding, negative: Embedding | None, text_seconds: float
+        self,
+        ticket: Ticket,
+        prompt: Conditioning,
+        negative: Conditioning | None,
+        text_seconds: float,
     ) -> Row:
         sampler = self._sampler(ticket.request, negative is not None)
-        course = self._courses.of(sampler.calls) if self._courses else None
+        beside = self.model.conditioning(guidance_scale=ticket.request.guidance_scale)
         return Row(
             ticket=ticket,
             sampler=sampler,
-            prompt=prompt,
-            negative=negative,
-            features=RowFeatures(course) if course else None,
+            prompt={**prompt, **beside},
+            negative=None if negative is None else {**negative, **beside},
+            features=RowFeatures(self._schedules.of(sampler.calls)) if self._schedules else None,
             precision=self.model.precision,
             encode_seconds=text_seconds * (1 if negative is None else 2),
         )
@@ -369,21 +372,11 @@ class Engine:
         """Run the UNet for every row: with the prompt, and without it where guidance is on."""
         call = Call(rows)
         inputs = call.inputs()
-        (predicted, left), seconds = self._timed(
-            "UNet", "unet", lambda: self._run(call.place, inputs)
-        )
+        (predicted, left), seconds = self._timed("UNet", "unet", lambda: self.model.predict(inputs))
         call.charge(seconds)
         UNET_BATCH_IMAGES.observe(len(rows))
         UNET_STEPS.inc(len(rows))
         return call.shares(predicted, left)
-
-    def _run(self, place: int, inputs: StepInputs) -> tuple[Array, Sequence[Features]]:
-        if self.model.feature_caching is not None:
-            return self.model.predict_step(place, inputs)
-        predicted = self.model.predict(
-            inputs.samples, inputs.timesteps, inputs.states, inputs.guidance
-        )
-        return predicted, [{}] * len(predicted)
 
     def _drop(self, row: Row, error: Exception) -> None:
         """Fail a running row and forget it."""
@@ -399,7 +392,7 @@ class Engine:
             done = [row for row in here if row.sampler.done]
             for row in here:
                 if not row.sampler.done:
-                    self._scheduler.turn(row.identity, row.place)
+                    self._scheduler.turn(row.identity, row.variant)
                     continue
                 error = self._forget(row)
                 if error:

@@ -32,13 +32,13 @@ class Side(Enum):
     """The one that sees the negative prompt, or nothing."""
 
 
-class Course:
-    """What is the same for all pictures of one number of UNet calls."""
+class CachingSchedule:
+    """Which variant runs at each step: the same for all pictures of one number of UNet calls."""
 
     def __init__(
         self, caching: DeepCache | BlockCache, calls: int, alignment: Alignment | None = None
     ) -> None:
-        """Lay the course.
+        """Precompute it.
 
         Args:
             caching: The bundle's.
@@ -53,63 +53,71 @@ class Course:
         self.alignment: Alignment = alignment if alignment and fits else {}
 
 
-class Courses:
-    """A bundle's courses, each laid once."""
+class CachingSchedules:
+    """A bundle's schedules, each computed once."""
 
     def __init__(self, caching: DeepCache | BlockCache, alignment: Alignment | None) -> None:
         self._caching = caching
         self._alignment = alignment
-        self._known: dict[int, Course] = {}
+        self._cached: dict[int, CachingSchedule] = {}
 
-    def of(self, calls: int) -> Course:
-        """Give the course of so many UNet calls."""
-        if calls not in self._known:
-            self._known[calls] = Course(self._caching, calls, self._alignment)
-        return self._known[calls]
+    def of(self, calls: int) -> CachingSchedule:
+        """Return the schedule of so many UNet calls."""
+        if calls not in self._cached:
+            self._cached[calls] = CachingSchedule(self._caching, calls, self._alignment)
+        return self._cached[calls]
 
 
 class RowFeatures:
     """One picture's features."""
 
-    def __init__(self, course: Course) -> None:
-        self._course = course
+    def __init__(self, schedule: CachingSchedule) -> None:
+        self._schedule = schedule
         self.cheap_calls = 0
         """Calls that took features, so far."""
         self.saved = 0.0
         """What these spared, in full calls."""
         self._kept: dict[Side, dict[str, tuple[int, Array]]] = {side: {} for side in Side}
 
-    def place(self, call: int, *, guided: bool) -> int:
-        """Say which variant a call runs: the planned one, or the full one where features lack.
+    def variant(self, call: int, *, guided: bool) -> int:
+        """Choose what a call runs: the planned variant, or the full one where features lack.
 
         They lack where a picture began in the middle of its schedule, and where guidance begins.
         """
-        planned = self._course.plan[call]
-        takes = self._course.variants[planned].takes
+        planned = self._schedule.plan[call]
+        takes = self._schedule.variants[planned].takes
         sides = list(Side) if guided else [Side.PROMPT]
         there = all(name in self._kept[side] for side in sides for name in takes)
         return planned if there else FULL
 
-    def take(self, side: Side, call: int, place: int) -> Features:
-        """Give the features that a call's variant takes, brought near to what they would be now."""
-        return {name: self._take(side, call, name) for name in self._course.variants[place].takes}
+    def take(self, side: Side, call: int, variant: int) -> Features:
+        """Return the features that a call's variant takes, brought near to what they would be now.
 
-    def wanted(self, call: int, place: int) -> Collection[str]:
+        Args:
+            side: Which of the picture's UNet rows.
+            call: The call's number.
+            variant: Index of what it runs.
+        """
+        takes = self._schedule.variants[variant].takes
+        return {name: self._take(side, call, name) for name in takes}
+
+    def wanted(self, call: int, variant: int) -> Collection[str]:
         """Name the features that the call's variant leaves and a later call may take."""
-        return self._course.kept_after[call].intersection(self._course.variants[place].leaves)
+        leaves = self._schedule.variants[variant].leaves
+        return self._schedule.kept_after[call].intersection(leaves)
 
-    def leave(self, call: int, place: int, left: Mapping[Side, Features]) -> None:
+    def leave(self, call: int, variant: int, left: Mapping[Side, Features]) -> None:
         """Keep what a call left, and forget what no later call takes.
 
         Args:
             call: The call's number.
-            place: The variant that it ran.
+            variant: Index of what it ran.
             left: The features of each side that took part in it.
         """
-        variant = self._course.variants[place]
-        self.cheap_calls += bool(variant.takes)
-        self.saved += 1 - variant.work
-        after = self._course.kept_after[call]
+        ran = self._schedule.variants[variant]
+        self.cheap_calls += bool(ran.takes)
+        self.saved += 1 - ran.work
+        after = self._schedule.kept_after[call]
         for side, kept in self._kept.items():
             # Without guidance the negative side stands still, and its features grow stale.
             known = (
@@ -124,11 +132,11 @@ class RowFeatures:
 
     def _take(self, side: Side, call: int, name: str) -> Array:
         computed, feature = self._kept[side][name]
-        scale = self._course.alignment.get(f"{name}.scale")
+        scale = self._schedule.alignment.get(f"{name}.scale")
         # Fitted for this pair of calls; a row that left the plan takes what it has.
-        if scale is None or self._course.sources[call].get(name) != computed:
+        if scale is None or self._schedule.sources[call].get(name) != computed:
             return feature
-        shift = self._course.alignment[f"{name}.shift"]
+        shift = self._schedule.alignment[f"{name}.shift"]
         wide = (-1, 1, 1) if feature.ndim == 3 else (-1,)
         return feature * scale[call].reshape(wide) + shift[call].reshape(wide)
 

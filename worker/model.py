@@ -11,6 +11,12 @@ from bundles.manifest import BlockCache, DeepCache
 
 Array = NDArray[np.float32]
 
+Conditioning = Mapping[str, Array]
+"""What conditions the UNet, by the name of the UNet's input: of one row without the dimension of
+rows, of a call with it."""
+
+HIDDEN_STATES = "encoder_hidden_states"
+"""The input for the text encoder's last hidden state, (tokens, features)."""
 
 Features = Mapping[str, Array]
 """One UNet row's features by name, without the dimension of rows."""
@@ -23,13 +29,24 @@ class StepInputs:
     samples: Array
     """(rows, channels, height, width)."""
     timesteps: Sequence[float]
-    states: Array
-    """(rows, tokens, features)."""
-    guidance: Sequence[float]
-    taken: Sequence[Features]
-    """For each row, the features that the variant takes."""
-    kept: Sequence[Collection[str]]
-    """For each row, which of the features that the variant leaves it will want later."""
+    conditioning: Conditioning
+    """(rows, …) for each input."""
+    taken: Sequence[Features] = ()
+    """For each row, the features that it brings from an earlier step: the same ones for all, which
+    decide the variant of the UNet that runs. Empty: none for any."""
+    kept: Sequence[Collection[str]] = ()
+    """For each row, which of the features that the variant leaves it will want later. Empty: none
+    for any."""
+
+    @property
+    def takes(self) -> frozenset[str]:
+        """Names of the features that its rows bring."""
+        return frozenset(self.taken[0]) if self.taken else frozenset()
+
+
+def stack(rows: Sequence[Conditioning]) -> Conditioning:
+    """Put the conditioning of rows together for a call; all have the same inputs."""
+    return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
 
 
 class Model(Protocol):
@@ -60,25 +77,20 @@ class Model(Protocol):
         """Scales and shifts of kept features, where there are some; see `worker.features`."""
 
     def latent_shape(self, *, width: int, height: int) -> tuple[int, int, int]:
-        """Give the latents' (channels, height, width) of an image size in pixels."""
+        """Return the latents' (channels, height, width) of an image size in pixels."""
 
-    def encode(self, texts: Sequence[str]) -> Array:
-        """Encode texts to (texts, tokens, features)."""
+    def encode(self, texts: Sequence[str]) -> Sequence[Conditioning]:
+        """Encode texts: return what each conditions the UNet with."""
 
-    def predict(
-        self, samples: Array, timesteps: Sequence[float], states: Array, guidance: Sequence[float]
-    ) -> Array:
-        """Run the UNet once on (rows, channels, height, width); give the same shape."""
+    def conditioning(self, *, guidance_scale: float) -> Conditioning:
+        """Return what conditions a row beside its text."""
 
-    def predict_step(self, place: int, inputs: StepInputs) -> tuple[Array, list[Features]]:
-        """Run a variant of the UNet once; asked only where `feature_caching` says that there are.
-
-        Args:
-            place: The variant's, in `feature_caching.variants`.
-            inputs: What the call's rows bring.
+    def predict(self, inputs: StepInputs) -> tuple[Array, Sequence[Features]]:
+        """Run the UNet once.
 
         Returns:
-            What `predict` gives, and each row's own copy of the features that it keeps.
+            (rows, channels of the latents, height, width), and each row's own copy of the features
+            that it keeps.
         """
 
     def decode(self, latents: Array) -> NDArray[np.uint8]:

@@ -3,6 +3,7 @@
 import fcntl
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,8 @@ from core.errors import BundleError, last_line
 from core.settings import Settings
 from worker.features import load_alignment
 from worker.finite import check_finite
-from worker.model import Array, Features, StepInputs
+from worker.guidance import guidance_embedding
+from worker.model import HIDDEN_STATES, Array, Conditioning, Features, StepInputs, stack
 from worker.precision import inference_precision
 from worker.tiling import decode_tiled
 from worker.tokenizer import Tokenizer
@@ -82,7 +84,7 @@ class Pipeline:
         self._properties = _common_properties(precision, pinning=pinning)
         layout = load_layout(folder)
         unet, vae = layout.unet, layout.vae
-        self.latent_channels = int(unet["in_channels"])
+        self.latent_channels = int(vae["latent_channels"])
         self.vae_scale_factor = 2 ** (len(vae["block_out_channels"]) - 1)
         self._latent_scale = float(vae["scaling_factor"])
         self._guidance_dim: int | None = unet.get("time_cond_proj_dim")
@@ -104,40 +106,38 @@ class Pipeline:
         self.alignment = load_alignment(folder) if feature_caching else None
         self._unet = self.compile_unet(plan)
         self.per_row_timesteps = self._unet.per_row_timesteps
-        self._variants = [self._unet, *self._compile_variants(plan)]
+        self._unets = {frozenset[str](): self._unet} | self._compile_variants(plan)
+        """By the features that they take."""
 
     def latent_shape(self, *, width: int, height: int) -> tuple[int, int, int]:
         """Give the latents' (channels, height, width) of an image size in pixels."""
         factor = self.vae_scale_factor
         return (self.latent_channels, height // factor, width // factor)
 
-    def encode(self, texts: Sequence[str]) -> Array:
-        """Encode texts to (texts, tokens, features); what exceeds the tokenizer's length is cut."""
+    def encode(self, texts: Sequence[str]) -> list[Conditioning]:
+        """Encode texts; what exceeds the tokenizer's length is cut."""
         request = self._text_encoder
         name = request.model_inputs[0].get_any_name()
         dtype = request.model_inputs[0].element_type.to_dtype()
         request.infer({name: self.tokenizer.ids(texts).astype(dtype)})
-        return np.array(request.get_output_tensor(0).data, dtype=np.float32)
+        states = np.array(request.get_output_tensor(0).data, dtype=np.float32)
+        return [{HIDDEN_STATES: one} for one in states]
 
-    def predict(
-        self, samples: Array, timesteps: Sequence[float], states: Array, guidance: Sequence[float]
-    ) -> Array:
-        """Run the UNet once.
+    def conditioning(self, *, guidance_scale: float) -> Conditioning:
+        """Return what conditions a row beside its text: the scale, for a UNet that embeds it."""
+        if self._guidance_dim is None:
+            return {}
+        (embedding,) = guidance_embedding([guidance_scale], self._guidance_dim)
+        return {"timestep_cond": embedding}
 
-        Args:
-            samples: (rows, channels, height, width).
-            timesteps: One per row.
-            states: (rows, tokens, features), the text embeddings.
-            guidance: One scale per row; read only by a UNet that embeds it.
+    def predict(self, inputs: StepInputs) -> tuple[Array, list[Features]]:
+        """Run the UNet once, or the variant of it that takes the features that the rows bring.
 
         Returns:
-            Of the shape of `samples`: noise, sample or velocity, as the bundle's scheduler reads.
+            Noise, sample or velocity, as the bundle's scheduler reads it, and features that are
+            kept; see `Model.predict`.
         """
-        return self._unet.predict(samples, timesteps, states, guidance)
-
-    def predict_step(self, place: int, inputs: StepInputs) -> tuple[Array, list[Features]]:
-        """Run one of the UNet's variants once; see `Model.predict_step`."""
-        return self._variants[place].run(inputs)
+        return self._unets[inputs.takes].predict(inputs)
 
     def decode(self, latents: Array) -> NDArray[np.uint8]:
         """Decode (images, channels, height, width) to RGB (images, height, width, 3).
@@ -168,20 +168,22 @@ class Pipeline:
             model = cut(model, takes=(), leaves=caching.variants[FULL].leaves if caching else ())
         return self._compile_unet(model, plan)
 
-    def _compile_variants(self, plan: Plan) -> list[UNet]:
+    def _compile_variants(self, plan: Plan) -> dict[frozenset[str], UNet]:
         """Compile what runs at steps that take features."""
         if self.feature_caching is None:
-            return []
+            return {}
         if not self.per_row_timesteps:
             raise BundleError(
                 f"The UNet in {self.folder} takes one timestep for all rows, and cannot keep "
                 "features between steps so: build the bundle again, `packshot model build SOURCE`."
             )
         shapes = self._unet.feature_shapes
-        return [
-            self._compile_unet(self._read(variant_folder(variant.name)), plan, shapes)
-            for variant in self.feature_caching.variants[FULL + 1 :]
-        ]
+        return {
+            frozenset(one.takes): self._compile_unet(
+                self._read(variant_folder(one.name)), plan, shapes
+            )
+            for one in self.feature_caching.variants[FULL + 1 :]
+        }
 
     def _compile_unet(self, model: Any, plan: Plan, features: FeatureShapes | None = None) -> UNet:
         properties = self._latency(plan.threads)
@@ -196,7 +198,6 @@ class Pipeline:
             model,
             lambda model: self._compile(model, properties),
             streams=plan.streams,
-            guidance_dim=self._guidance_dim,
             fixed=fixed,
             tokens=self.tokenizer.length,
             feature_shapes=features,
@@ -204,27 +205,29 @@ class Pipeline:
 
     def warm_up(self, *, width: int, height: int) -> None:
         """Run each model once, so that the first job does not wait for memory and kernels."""
-        states = self.encode([""])
         latents = np.zeros((1, *self.latent_shape(width=width, height=height)), np.float32)
         for rows in (1, *self._plan.batches):
-            self._warm_up_unet(np.repeat(latents, rows, axis=0), np.repeat(states, rows, axis=0))
+            self._warm_up_unet(np.repeat(latents, rows, axis=0))
         self.decode(latents)
 
-    def _warm_up_unet(self, samples: Array, states: Array) -> None:
+    def _warm_up_unet(self, samples: Array) -> None:
         rows = len(samples)
-        ones = [1.0] * rows
-        if self.feature_caching is None:
-            self.predict(samples, ones, states, ones)
-            return
+        (text,) = self.encode([""])
+        row = {**text, **self.conditioning(guidance_scale=1.0)}
+        inputs = StepInputs(
+            samples=samples, timesteps=[1.0] * rows, conditioning=stack([row] * rows)
+        )
         known: list[dict[str, Array]] = [{} for _ in range(rows)]
-        for place, variant in enumerate(self.feature_caching.variants):
-            taken = [{name: row[name] for name in variant.takes} for row in known]
-            inputs = StepInputs(
-                samples=samples, timesteps=ones, states=states, guidance=ones,
-                taken=taken, kept=[variant.leaves] * rows,
-            )  # fmt: skip
-            for row, left in zip(known, self.predict_step(place, inputs)[1], strict=True):
-                row.update(left)
+        for takes, leaves in self._features():
+            taken = [{name: features[name] for name in takes} for features in known]
+            _, left = self.predict(replace(inputs, taken=taken, kept=[leaves] * rows))
+            for features, fresh in zip(known, left, strict=True):
+                features.update(fresh)
+
+    def _features(self) -> Sequence[tuple[Sequence[str], Sequence[str]]]:
+        """List what each variant of the UNet takes and leaves, the whole one first."""
+        caching = self.feature_caching
+        return [(one.takes, one.leaves) for one in caching.variants] if caching else [((), ())]
 
     def _decode(self, latents: Array) -> Array:
         self._vae_decoder.infer([latents / self._latent_scale], share_inputs=True)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from bundles.manifest import load_manifest
 from core.settings import Settings
+from worker.model import StepInputs, stack
 from worker.precision import EXACT, Measured
 
 SECONDS = 5.0
@@ -59,12 +60,15 @@ def _run(folder: Path, precision: str, settings: Settings) -> tuple[float, Seque
     )
     shape = pipeline.latent_shape(width=manifest.defaults.width, height=manifest.defaults.height)
     samples = np.random.default_rng(0).standard_normal((1, *shape), dtype=np.float32)
-    states = pipeline.encode([(*manifest.prompts, "")[0]])
+    (text,) = pipeline.encode([(*manifest.prompts, "")[0]])
+    beside = pipeline.conditioning(guidance_scale=manifest.defaults.guidance_scale)
+    conditioning = stack([{**text, **beside}])
     seconds: list[float] = []
 
     def call(level: float) -> Array:
         began = time.perf_counter()
-        output = pipeline.predict(samples, [level], states, [manifest.defaults.guidance_scale])
+        inputs = StepInputs(samples=samples, timesteps=[level], conditioning=conditioning)
+        output, _ = pipeline.predict(inputs)
         seconds.append(time.perf_counter() - began)
         return output
 

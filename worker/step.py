@@ -7,10 +7,9 @@ from uuid import UUID
 import numpy as np
 
 from bundles.step_plan import FULL
-from worker.embeddings import Embedding
 from worker.features import RowFeatures, Side
 from worker.finite import check_finite
-from worker.model import Array, Features, StepInputs
+from worker.model import Array, Conditioning, Features, StepInputs, stack
 from worker.rows import Ticket
 from worker.sampler import Sampler
 
@@ -19,8 +18,8 @@ from worker.sampler import Sampler
 class Prediction:
     """What a UNet call gave one row."""
 
-    place: int
-    """The variant that was run."""
+    variant: int
+    """Index of the variant that was run."""
     guess: Array
     """With the prompt, (channels, height, width)."""
     unconditional: Array | None
@@ -40,8 +39,8 @@ class Row:
 
     ticket: Ticket
     sampler: Sampler
-    prompt: Embedding
-    negative: Embedding | None
+    prompt: Conditioning
+    negative: Conditioning | None
     """None without guidance: the row then costs one UNet row instead of two."""
     features: RowFeatures | None = None
     """None where nothing is kept between steps."""
@@ -58,11 +57,11 @@ class Row:
         return self.negative is not None and self.sampler.guided
 
     @property
-    def place(self) -> int:
-        """Which variant of the UNet its next step runs: the phase that it is in."""
+    def variant(self) -> int:
+        """Index of the variant of the UNet that its next step runs: the phase that it is in."""
         if self.features is None:
             return FULL
-        return self.features.place(self.sampler.position, guided=self.guided)
+        return self.features.variant(self.sampler.position, guided=self.guided)
 
     @property
     def identity(self) -> UUID:
@@ -74,13 +73,13 @@ class Row:
         solo = self.ticket.request.solo or other.ticket.request.solo
         return not solo and self.sampler.latents.shape == other.sampler.latents.shape
 
-    def take(self, side: Side, place: int) -> Features:
-        """Give what its next step takes from an earlier one."""
-        return self.features.take(side, self.sampler.position, place) if self.features else {}
+    def take(self, side: Side, variant: int) -> Features:
+        """Return what its next step takes from an earlier one."""
+        return self.features.take(side, self.sampler.position, variant) if self.features else {}
 
-    def wanted(self, place: int) -> Collection[str]:
+    def wanted(self, variant: int) -> Collection[str]:
         """Name what its next step leaves for later ones."""
-        return self.features.wanted(self.sampler.position, place) if self.features else ()
+        return self.features.wanted(self.sampler.position, variant) if self.features else ()
 
     def advance(self, prediction: Prediction) -> None:
         """Take a step.
@@ -95,7 +94,7 @@ class Row:
             f"the UNet's output {call}", *prediction.outputs, *left, precision=self.precision
         )
         if self.features:
-            self.features.leave(self.sampler.position, prediction.place, prediction.left)
+            self.features.leave(self.sampler.position, prediction.variant, prediction.left)
         self.sampler.step(prediction.guess, prediction.unconditional)
         check_finite(
             f"what the scheduler made {call}", self.sampler.latents, precision=self.precision
@@ -107,22 +106,21 @@ class Call:
 
     def __init__(self, rows: Sequence[Row]) -> None:
         """Put rows together; the scheduler gives only such as run the same variant."""
-        self.place = rows[0].place
+        self._variant = rows[0].variant
         self._rows = rows
         self._guided = [row for row in rows if row.guided]
 
     def inputs(self) -> StepInputs:
-        """Give what the UNet is run on."""
+        """Return what the UNet is run on."""
         rows = [*self._rows, *self._guided]
         sides = [Side.PROMPT] * len(self._rows) + [Side.NEGATIVE] * len(self._guided)
         negatives = [row.negative for row in self._guided if row.negative is not None]
         return StepInputs(
             samples=np.stack([row.sampler.model_input() for row in rows]),
             timesteps=[row.sampler.timestep for row in rows],
-            states=np.stack([*(row.prompt for row in self._rows), *negatives]),
-            guidance=[row.ticket.request.guidance_scale for row in rows],
-            taken=[row.take(side, self.place) for row, side in zip(rows, sides, strict=True)],
-            kept=[row.wanted(self.place) for row in rows],
+            conditioning=stack([*(row.prompt for row in self._rows), *negatives]),
+            taken=[row.take(side, self._variant) for row, side in zip(rows, sides, strict=True)],
+            kept=[row.wanted(self._variant) for row in rows],
         )
 
     def charge(self, seconds: float) -> None:
@@ -132,7 +130,7 @@ class Call:
             row.unet_seconds += share
 
     def shares(self, predicted: Array, left: Sequence[Features]) -> list[Prediction]:
-        """Give each row what the UNet made of it.
+        """Return what the UNet made of each row.
 
         Args:
             predicted: (UNet rows, channels, height, width).
@@ -141,7 +139,7 @@ class Call:
         second = {row: len(self._rows) + number for number, row in enumerate(self._guided)}
         return [
             Prediction(
-                place=self.place,
+                variant=self._variant,
                 guess=predicted[first],
                 unconditional=predicted[second[row]] if row in second else None,
                 left={

@@ -1,14 +1,14 @@
 """The UNet: compiled once for all shapes, and once more for shapes that a plan names."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from queue import LifoQueue
 from typing import Any
 
 import numpy as np
 import openvino as ov
 
-from worker.guidance import guidance_embedding
-from worker.model import Array, Features, StepInputs
+from worker.model import HIDDEN_STATES, Array, Features, StepInputs
 
 SPARE = 0.25
 """Share of a fixed batch that may be padding: a fixed shape gains less than a quarter."""
@@ -29,7 +29,6 @@ class UNet:
         compile_model: Callable[[Any], Any],
         *,
         streams: int = 1,
-        guidance_dim: int | None = None,
         fixed: Sequence[Shape] = (),
         tokens: int = 77,
         feature_shapes: Mapping[Shape, Mapping[str, Sequence[int]]] | None = None,
@@ -40,16 +39,14 @@ class UNet:
             model: The `openvino.Model`; changed so that it takes a timestep per row, if it can.
             compile_model: Compiles one with this machine's properties.
             streams: How many callers; each has an inference request of each compiled model.
-            guidance_dim: Width of `time_cond_proj_dim` of a UNet that embeds the guidance scale.
             fixed: (rows, height, width) in latents, for which it is compiled with a fixed shape
                 as well: faster, but each has a copy of the weights in the CPU's own layout.
             tokens: Length of the text embeddings in these shapes.
             feature_shapes: For each of `fixed`, the shapes of the features that it takes.
         """
         self.per_row_timesteps = _free_timestep(model)
-        self._guidance_dim = guidance_dim
         self._timestep_type = model.input("timestep").element_type.to_dtype()
-        self._any = _requests(compile_model(model), streams)
+        self._dynamic = _requests(compile_model(model), streams)
         self._fixed: dict[Shape, Requests] = {}
         self.feature_shapes: dict[Shape, dict[str, Sequence[int]]] = {}
         """Of the features that it leaves, for each fixed shape."""
@@ -61,80 +58,61 @@ class UNet:
             }
             self._fixed[shape] = _requests(compile_model(fixed_model), streams)
 
-    def predict(
-        self, samples: Array, timesteps: Sequence[float], states: Array, guidance: Sequence[float]
-    ) -> Array:
-        """Run once, or where it takes one timestep only, once per noise level; see `Pipeline`."""
-        if self.per_row_timesteps or len(set(timesteps)) == 1:
-            return self._predict(samples, timesteps, states, guidance)
-        output = np.empty_like(samples)
-        for timestep in dict.fromkeys(timesteps):
-            rows = [index for index, other in enumerate(timesteps) if other == timestep]
-            scales = [guidance[index] for index in rows]
-            output[rows] = self._predict(samples[rows], [timestep], states[rows], scales)
-        return output
+    def predict(self, inputs: StepInputs) -> tuple[Array, list[Features]]:
+        """Run once, or where it takes one timestep only, once per noise level; see `Model.predict`.
 
-    def run(self, inputs: StepInputs) -> tuple[Array, list[Features]]:
-        """Run once, with features that were kept and that are to be; see `Model.predict_step`.
-
-        It must take a timestep per row, as every UNet does that packshot makes.
+        With features it must take a timestep per row, as every UNet does that packshot makes.
         """
-        names = inputs.taken[0].keys() if inputs.taken else ()
-        taken = {name: np.stack([row[name] for row in inputs.taken]) for name in names}
-        return self._run(
-            inputs.samples, inputs.timesteps, inputs.states, inputs.guidance, taken, inputs.kept
-        )
+        if self.per_row_timesteps or len(set(inputs.timesteps)) == 1:
+            return self._run(inputs)
+        output: list[Array] = [inputs.samples] * len(inputs.samples)
+        for timestep in dict.fromkeys(inputs.timesteps):
+            rows = [index for index, other in enumerate(inputs.timesteps) if other == timestep]
+            some = {name: values[rows] for name, values in inputs.conditioning.items()}
+            predicted, _ = self._run(
+                replace(
+                    inputs,
+                    samples=inputs.samples[rows],
+                    timesteps=[timestep] * len(rows),
+                    conditioning=some,
+                    kept=(),
+                )
+            )
+            for row, one in zip(rows, predicted, strict=True):
+                output[row] = one
+        return np.stack(output), [{} for _ in output]
 
-    def _predict(
-        self, samples: Array, timesteps: Sequence[float], states: Array, guidance: Sequence[float]
-    ) -> Array:
-        predicted, _ = self._run(samples, timesteps, states, guidance, {}, ())
-        return predicted
-
-    def _run(
-        self,
-        samples: Array,
-        timesteps: Sequence[float],
-        states: Array,
-        guidance: Sequence[float],
-        taken: Mapping[str, Array],
-        kept: Sequence[Collection[str]],
-    ) -> tuple[Array, list[Features]]:
-        inputs: dict[str, Array] = {
-            "sample": samples,
-            "timestep": np.asarray(
-                timesteps if self.per_row_timesteps else timesteps[:1], self._timestep_type
-            ),
-            "encoder_hidden_states": states,
-            **taken,
+    def _run(self, inputs: StepInputs) -> tuple[Array, list[Features]]:
+        timesteps = inputs.timesteps if self.per_row_timesteps else inputs.timesteps[:1]
+        values: dict[str, Array] = {
+            "sample": inputs.samples,
+            "timestep": np.asarray(timesteps, self._timestep_type),
+            **inputs.conditioning,
+            **{name: np.stack([row[name] for row in inputs.taken]) for name in inputs.takes},
         }
-        if self._guidance_dim is not None:
-            inputs["timestep_cond"] = guidance_embedding(guidance, self._guidance_dim)
-        rows, _, height, width = samples.shape
+        rows, _, height, width = inputs.samples.shape
+        kept = inputs.kept or [()] * rows
         batches = [n for n, *size in self._fixed if tuple(size) == (height, width)]
         batch = fixed_batch(rows, batches)
         if batch is None:
-            return _infer(self._any, inputs, rows, kept)
-        padded = {
-            name: value if len(value) < rows else _pad(value, batch)
-            for name, value in inputs.items()
-        }
-        return _infer(self._fixed[batch, height, width], padded, rows, kept)
+            return _infer(self._dynamic, values, kept)
+        if batch > rows:
+            one_for_all = set() if self.per_row_timesteps else {"timestep"}
+            values |= {n: _pad(v, batch) for n, v in values.items() if n not in one_for_all}
+        return _infer(self._fixed[batch, height, width], values, kept)
 
     def _with_shape(
         self, model: Any, shape: Shape, tokens: int, taken: Mapping[str, Sequence[int]]
     ) -> Any:
         rows, height, width = shape
         partial = {port.get_any_name(): port.get_partial_shape() for port in model.inputs}
-        partial["sample"][0], partial["sample"][2], partial["sample"][3] = rows, height, width
-        partial["encoder_hidden_states"][0] = rows
-        partial["encoder_hidden_states"][1] = tokens
-        if self.per_row_timesteps:
-            partial["timestep"][0] = rows
-        if "timestep_cond" in partial:
-            partial["timestep_cond"][0] = rows
-        for name in partial.keys() & taken.keys():
-            partial[name] = ov.PartialShape(list(taken[name]))
+        for name, size in partial.items():
+            if name in taken:
+                partial[name] = ov.PartialShape(list(taken[name]))
+            elif name != "timestep" or self.per_row_timesteps:
+                size[0] = rows
+        partial["sample"][2], partial["sample"][3] = height, width
+        partial[HIDDEN_STATES][1] = tokens
         clone = model.clone()
         clone.reshape(partial)
         return clone
@@ -164,14 +142,17 @@ def _requests(compiled: Any, streams: int) -> Requests:
 
 
 def _infer(
-    requests: Requests, inputs: Mapping[str, Any], rows: int, kept: Sequence[Collection[str]]
+    requests: Requests, inputs: Mapping[str, Any], kept: Sequence[Collection[str]]
 ) -> tuple[Array, list[Features]]:
-    """Run once; give the prediction of the first `rows` rows, and the features they keep."""
+    """Run once; return the prediction of the rows that `kept` is for, and the features they keep.
+
+    What follows them is padding.
+    """
     request = requests.get()
     try:
         # The model reads our arrays where they are; its output is overwritten by the next call.
         request.infer(dict(inputs), share_inputs=True)
-        predicted = np.array(request.get_output_tensor(0).data[:rows], dtype=np.float32)
+        predicted = np.array(request.get_output_tensor(0).data[: len(kept)], dtype=np.float32)
         # Copied row by row: a row's memory goes with the row.
         left: list[Features] = [
             {name: np.array(request.get_tensor(name).data[row], np.float32) for name in names}

@@ -21,6 +21,7 @@ from modelkit.evaluation.similarity import Pixels
 from modelkit.progress import Progress
 from worker.approximate.pooling import pool
 from worker.engine import Engine
+from worker.model import HIDDEN_STATES
 from worker.pipeline import load_pipeline
 from worker.plan import plan_for
 from worker.rows import RowError, RowRequest, RowResult, Start, Ticket
@@ -75,7 +76,7 @@ class Trial:
     def embed(self, prompts: Sequence[str]) -> list[NDArray[np.float32]]:
         """Return each prompt's embedding as the index compares it: cosines are dot products."""
         asked = [(self.engine.embed(prompt), self.end(prompt)) for prompt in prompts]
-        return [pool(states.result(), place) for states, place in asked]
+        return [pool(one.result()[HIDDEN_STATES], end) for one, end in asked]
 
     def _request(self, one: Drawing) -> RowRequest:
         values = self._manifest.defaults.model_dump()

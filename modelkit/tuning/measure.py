@@ -9,6 +9,7 @@ import numpy as np
 
 from bundles.manifest import Defaults
 from modelkit.tuning.search import PlanCandidate, Sample
+from worker.model import StepInputs, stack
 from worker.pipeline import Pipeline
 from worker.unet import UNet
 
@@ -34,7 +35,8 @@ class Bench:
         self._pipeline = pipeline
         self._seconds = seconds
         self._shape = pipeline.latent_shape(width=size[0], height=size[1])
-        self._states = pipeline.encode([""])
+        (text,) = pipeline.encode([""])
+        self._row = {**text, **pipeline.conditioning(guidance_scale=3.0)}
         self._unet: UNet | None = None
         self._compiled: tuple[object, ...] = ()
 
@@ -46,11 +48,11 @@ class Bench:
         samples = rng.standard_normal((rows, *self._shape), dtype=np.float32)
         # Rows of a real queue stand at different noise levels.
         timesteps = [float(level) for level in np.linspace(1, 999, rows)]
-        states = np.repeat(self._states, rows, axis=0)
-        guidance = [3.0] * rows
+        conditioning = stack([self._row] * rows)
+        inputs = StepInputs(samples=samples, timesteps=timesteps, conditioning=conditioning)
 
         def call() -> None:
-            unet.predict(samples, timesteps, states, guidance)
+            unet.predict(inputs)
 
         calls = self._in_all_streams(call, candidate.streams)
         speeds = [len(seconds) * candidate.rows / sum(seconds) for seconds in calls]

@@ -33,8 +33,8 @@ from core.storage import STORAGE_ERRORS, Storage
 from worker.approximate.blob import CONTENT_TYPE, DamagedLatentsError, digest_of, pack, unpack
 from worker.approximate.pooling import pool
 from worker.approximate.predictor import Predictor
-from worker.embeddings import Embedding
 from worker.group_commit import GroupCommit
+from worker.model import HIDDEN_STATES, Conditioning
 from worker.rows import RowHandedBackError, RowResult, Start
 
 log = structlog.get_logger(__name__)
@@ -93,7 +93,7 @@ class ApproximateCache:
         *,
         database: Database,
         storage: Storage,
-        embed: Callable[[str, str], "Future[Embedding]"],
+        embed: Callable[[str, str], "Future[Conditioning]"],
         end: Callable[[str], int],
         latent_shape: Callable[..., tuple[int, int, int]],
         thresholds: Sequence[Threshold],
@@ -142,10 +142,10 @@ class ApproximateCache:
             self._count(claim, Outcome.SKIP)
             return NOTHING
         try:
-            states = self._embed(claim.prompt, claim.tenant).result()
+            conditioning = self._embed(claim.prompt, claim.tenant).result()
             with self._tokenizing:
                 end = self._end(claim.prompt)
-            embedding = pool(states, end)
+            embedding = pool(conditioning[HIDDEN_STATES], end)
         except RowHandedBackError:
             raise
         except Exception as error:  # the text encoder's, or ours: the row will meet it again

@@ -4,10 +4,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.db.models.approximate import EMBEDDING_WIDTH
-from worker.embeddings import Embedding
+from worker.model import Array
 
 
-def pool(states: Embedding, end: int) -> NDArray[np.float32]:
+def pool(states: Array, end: int) -> NDArray[np.float32]:
     """Reduce the text encoder's states to one direction.
 
     CLIP's own pooling: the last hidden state at the text's end token, of length 1; features that

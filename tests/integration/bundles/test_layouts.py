@@ -19,6 +19,7 @@ from core.settings import Settings
 from modelkit.export import resources
 from modelkit.export.build import build
 from tests.integration.model.conftest import psnr
+from worker.model import HIDDEN_STATES, StepInputs, stack
 from worker.pipeline import Pipeline, load_pipeline
 
 DRAW = {
@@ -68,12 +69,15 @@ def test_a_worker_loads_what_was_adopted(converted: Path, bundle: Path, tmp_path
     assert adopted.revision == load_manifest(tmp_path / "adopted").revision
     assert adopted.per_row_timesteps
     plain, own = Pipeline(converted, precision="f32"), Pipeline(bundle, precision="f32")
-    states = adopted.encode(["a red mug", "a blue lamp"])
+    prompts = ["a red mug", "a blue lamp"]
+    texts = stack(adopted.encode(prompts))
     samples = np.random.default_rng(0).standard_normal((2, 4, 4, 6), dtype=np.float32)
-    predicted = adopted.predict(samples, [10.0, 900.0], states, [1.0, 1.0])
+    inputs = StepInputs(samples=samples, timesteps=[10.0, 900.0], conditioning=texts)
+    predicted, _ = adopted.predict(inputs)
     for other in (plain, own):
-        np.testing.assert_allclose(other.encode(["a red mug", "a blue lamp"]), states, atol=1e-4)
-        again = other.predict(samples, [10.0, 900.0], states, [1.0, 1.0])
+        encoded = stack(other.encode(prompts))[HIDDEN_STATES]
+        np.testing.assert_allclose(encoded, texts[HIDDEN_STATES], atol=1e-4)
+        again, _ = other.predict(inputs)
         np.testing.assert_allclose(again, predicted, atol=1e-4)
         assert psnr(other.decode(samples), adopted.decode(samples)) >= 50
 

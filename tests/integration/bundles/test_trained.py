@@ -19,6 +19,7 @@ from modelkit.training.quantise import train_quantised
 from modelkit.training.quantised import trained_unet
 from modelkit.training.recipe import TrainingRecipe
 from tests.conftest import knowing_int8
+from worker.model import StepInputs, stack
 from worker.pipeline import Pipeline
 
 PLAN = TokenMergingPlan(ratios=(0.5,))
@@ -55,8 +56,9 @@ def predict(bundle: Path) -> np.ndarray:
     rng = np.random.default_rng(0)
     samples = rng.standard_normal((2, 4, 8, 6), dtype=np.float32)
     pipeline = Pipeline(bundle, precision="f32")
-    states = pipeline.encode(["a red mug", "a blue lamp"])
-    return pipeline.predict(samples, [3.0, 700.0], states, [1.0, 1.0])
+    texts = stack(pipeline.encode(["a red mug", "a blue lamp"]))
+    inputs = StepInputs(samples=samples, timesteps=[3.0, 700.0], conditioning=texts)
+    return pipeline.predict(inputs)[0]
 
 
 def test_a_trained_unet_becomes_a_bundle(microscopic: Path, trained: Path, tmp_path: Path):

@@ -25,6 +25,7 @@ from tests.integration.shop import Shop
 from worker.approximate import cache as module
 from worker.approximate.blob import digest_of, pack
 from worker.approximate.cache import NOTHING, PAUSE_SECONDS, ApproximateCache, Plan
+from worker.model import HIDDEN_STATES, Conditioning
 from worker.rows import RowHandedBackError, RowResult
 
 SHAPE = (4, 8, 8)
@@ -33,10 +34,10 @@ ANGLES = {"red mug": 0.0, "crimson mug": 0.2, "blue mug": 0.5, "chair": 1.5}
 """Prompts as directions in a plane, in radians: the cosine of the difference is the similarity."""
 
 
-def embed(prompt: str, _tenant: str) -> "Future[np.ndarray]":
-    future: Future[np.ndarray] = Future()
+def embed(prompt: str, _tenant: str) -> "Future[Conditioning]":
+    future: Future[Conditioning] = Future()
     angle = ANGLES[prompt]
-    future.set_result(np.array([[np.cos(angle), np.sin(angle)]], np.float32))
+    future.set_result({HIDDEN_STATES: np.array([[np.cos(angle), np.sin(angle)]], np.float32)})
     return future
 
 
@@ -334,8 +335,8 @@ def test_memory_for_what_waits_to_be_written_is_bounded(cache, shop, monkeypatch
 
 
 def test_a_prompt_that_cannot_be_encoded_is_the_rows_affair(make, counters):
-    def broken(*_: str) -> "Future[np.ndarray]":
-        future: Future[np.ndarray] = Future()
+    def broken(*_: str) -> "Future[Conditioning]":
+        future: Future[Conditioning] = Future()
         future.set_exception(RuntimeError("no such word"))
         return future
 
@@ -344,8 +345,8 @@ def test_a_prompt_that_cannot_be_encoded_is_the_rows_affair(make, counters):
 
 
 def test_an_engine_that_stops_hands_the_image_back(make):
-    def stopping(*_: str) -> "Future[np.ndarray]":
-        future: Future[np.ndarray] = Future()
+    def stopping(*_: str) -> "Future[Conditioning]":
+        future: Future[Conditioning] = Future()
         future.set_exception(RowHandedBackError("the engine is stopping"))
         return future
 

@@ -6,17 +6,19 @@ import sys
 import numpy as np
 
 from bundles.plan import Plan
+from worker.model import HIDDEN_STATES, StepInputs, stack
 from worker.pipeline import Pipeline
 
 
 def test_a_start_from_blobs_draws_the_same(starter, tmp_path):
     first = Pipeline(starter, cache=tmp_path)
     again = Pipeline(starter, cache=tmp_path)
-    assert np.array_equal(first.encode(["a red mug"]), again.encode(["a red mug"]))
+    (text,), (same,) = (one.encode(["a red mug"]) for one in (first, again))
+    assert np.array_equal(text[HIDDEN_STATES], same[HIDDEN_STATES])
     latents = np.random.default_rng(0).standard_normal((1, 4, 16, 16), np.float32)
     assert np.array_equal(first.decode(latents), again.decode(latents))
-    states = first.encode(["a red mug"])
-    predicted = [one.predict(latents, [500.0], states, [1.0]) for one in (first, again)]
+    inputs = StepInputs(samples=latents, timesteps=[500.0], conditioning=stack([text]))
+    predicted = [one.predict(inputs)[0] for one in (first, again)]
     assert np.array_equal(*predicted)
 
 

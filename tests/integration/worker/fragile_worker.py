@@ -8,26 +8,27 @@ import numpy as np
 
 from benchmarks.free_model import FreeModel
 from worker.main import main
-from worker.model import Array
+from worker.model import HIDDEN_STATES, Array, Conditioning, Features, StepInputs
 
 
 class FragileModel(FreeModel):
     def __init__(self) -> None:
         self.failed: set[str] = set()
 
-    def encode(self, texts: Sequence[str]) -> Array:
+    def encode(self, texts: Sequence[str]) -> list[Conditioning]:
         for text in texts:
             if "broken" in text or ("flaky" in text and text not in self.failed):
                 self.failed.add(text)
                 raise ValueError(f"cannot draw {text}")
-        states = super().encode(texts)
-        states[["slow" in text for text in texts]] = 1
-        return states
+        return [
+            {name: array + ("slow" in text) for name, array in one.items()}
+            for text, one in zip(texts, super().encode(texts), strict=True)
+        ]
 
-    def predict(self, samples: Array, timesteps: object, states: Array, *_: object) -> Array:
-        if np.any(states):
+    def predict(self, inputs: StepInputs) -> tuple[Array, list[Features]]:
+        if np.any(inputs.conditioning[HIDDEN_STATES]):
             time.sleep(0.05)
-        return samples
+        return super().predict(inputs)
 
 
 if __name__ == "__main__":

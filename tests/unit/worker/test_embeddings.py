@@ -6,6 +6,7 @@ import numpy as np
 
 from core.cache_stats import COUNTERS, Level, Outcome
 from worker.embeddings import EmbeddingCache
+from worker.model import HIDDEN_STATES, Conditioning
 
 ENTRY = np.zeros((2, 3), np.float32).nbytes
 
@@ -14,9 +15,9 @@ class Encoder:
     def __init__(self) -> None:
         self.calls: list[list[str]] = []
 
-    def __call__(self, texts: Sequence[str]) -> np.ndarray:
+    def __call__(self, texts: Sequence[str]) -> list[Conditioning]:
         self.calls.append(list(texts))
-        return np.stack([np.full((2, 3), len(text), np.float32) for text in texts])
+        return [{HIDDEN_STATES: np.full((2, 3), len(text), np.float32)} for text in texts]
 
 
 def test_a_text_is_encoded_once_and_missing_ones_share_a_call():
@@ -25,7 +26,7 @@ def test_a_text_is_encoded_once_and_missing_ones_share_a_call():
     cache.get(["mug"])
     embeddings = cache.get(["mug", "lamp", "a chair", "lamp"])
     assert encoder.calls == [["mug"], ["lamp", "a chair"]]
-    assert [float(embedding[0, 0]) for embedding in embeddings] == [3, 4, 7, 4]
+    assert [float(one[HIDDEN_STATES][0, 0]) for one in embeddings] == [3, 4, 7, 4]
     assert (cache.hits, cache.misses) == (2, 3)
 
 
@@ -54,7 +55,7 @@ def test_the_least_recently_used_leaves_when_the_budget_is_full():
 def test_without_a_budget_everything_is_encoded_again():
     encoder = Encoder()
     cache = EmbeddingCache(encoder, budget=0)
-    assert [e[0, 0] for e in cache.get(["mug"])] == [3]
+    assert [one[HIDDEN_STATES][0, 0] for one in cache.get(["mug"])] == [3]
     cache.get(["mug"])
     assert len(encoder.calls) == 2
 

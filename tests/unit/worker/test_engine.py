@@ -11,6 +11,7 @@ import pytest
 
 from core.domain.lanes import Lane
 from worker.engine import Engine
+from worker.model import HIDDEN_STATES, Conditioning, Features, StepInputs
 from worker.rows import (
     RowCanceledError,
     RowExpiredError,
@@ -55,11 +56,15 @@ class ArithmeticModel:
     def latent_shape(self, *, width: int, height: int) -> tuple[int, int, int]:
         return (4, height // 8, width // 8)
 
-    def encode(self, texts: Sequence[str]) -> np.ndarray:
+    def encode(self, texts: Sequence[str]) -> list[Conditioning]:
         self.encoded.append(len(texts))
-        return np.stack([np.full((2, 3), len(text), np.float32) for text in texts])
+        return [{HIDDEN_STATES: np.full((2, 3), len(text), np.float32)} for text in texts]
 
-    def predict(self, samples, timesteps, states, guidance) -> np.ndarray:
+    def conditioning(self, *, guidance_scale: float) -> Conditioning:
+        return {}
+
+    def predict(self, inputs: StepInputs) -> tuple[np.ndarray, list[Features]]:
+        samples, states = inputs.samples, inputs.conditioning[HIDDEN_STATES]
         with self._lock:
             self.together += 1
             self.most_together = max(self.most_together, self.together)
@@ -67,10 +72,11 @@ class ArithmeticModel:
         with self._lock:
             self.together -= 1
         self.calls.append(len(samples))
-        assert len(samples) == len(timesteps) == len(states) == len(guidance)
+        assert len(samples) == len(inputs.timesteps) == len(states)
         if self.poison in [float(state[0, 0]) for state in states]:
             raise RuntimeError("poisoned")
-        return samples * 0.1 * states.mean(axis=(1, 2))[:, None, None, None]
+        predicted = samples * 0.1 * states.mean(axis=(1, 2))[:, None, None, None]
+        return predicted, [{} for _ in predicted]
 
     def decode(self, latents: np.ndarray) -> np.ndarray:
         self.decoded.append(len(latents))
@@ -246,11 +252,10 @@ class HeldModel(ArithmeticModel):
         self.released = threading.Event()
         run = getattr(self, stage)
 
-        def held(*args: Any) -> np.ndarray:
+        def held(*args: Any) -> Any:
             self.entered.set()
             assert self.released.wait(PATIENCE)
-            answer: np.ndarray = run(*args)
-            return answer
+            return run(*args)
 
         setattr(self, stage, held)
 
@@ -377,14 +382,14 @@ class CostlyModel(HeldModel):
         with self._lock:
             self.total += seconds
 
-    def encode(self, texts: Sequence[str]) -> np.ndarray:
+    def encode(self, texts: Sequence[str]) -> list[Conditioning]:
         self.take(self.ENCODE * (1 + len(texts)))
         return super().encode(texts)
 
-    def predict(self, samples, timesteps, states, guidance) -> np.ndarray:
-        seconds = self.UNET * (1 + len(samples))
+    def predict(self, inputs: StepInputs) -> tuple[np.ndarray, list[Features]]:
+        seconds = self.UNET * (1 + len(inputs.samples))
         self.take(seconds)
-        predicted = super().predict(samples, timesteps, states, guidance)
+        predicted = super().predict(inputs)
         with self._lock:
             self.worked += seconds
         return predicted

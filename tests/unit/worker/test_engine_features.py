@@ -28,13 +28,12 @@ class CachingModel(ArithmeticModel):
         super().__init__()
         self.steps: list[tuple[int, int]] = []
 
-    def predict_step(self, place: int, inputs: StepInputs):
-        self.steps.append((place, len(inputs.samples)))
-        assert {frozenset(row) for row in inputs.taken} == {
-            frozenset(CACHING.variants[place].takes)
-        }
-        predicted = self.predict(inputs.samples, inputs.timesteps, inputs.states, inputs.guidance)
-        if place:
+    def predict(self, inputs: StepInputs):
+        (taken,) = {frozenset(row) for row in inputs.taken}
+        (variant,) = (n for n, one in enumerate(CACHING.variants) if taken == set(one.takes))
+        self.steps.append((variant, len(inputs.samples)))
+        predicted, _ = super().predict(inputs)
+        if variant:
             predicted = np.stack([row["deep"] for row in inputs.taken])
         left = [
             {name: predicted[row].copy() for name in kept} for row, kept in enumerate(inputs.kept)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from bundles.manifest import BlockCache, DeepCache, FeatureVariant
 from core.errors import BundleError
-from worker.features import Course, Courses, RowFeatures, Side, load_alignment
+from worker.features import CachingSchedule, CachingSchedules, RowFeatures, Side, load_alignment
 
 DEEP = DeepCache(
     interval=3,
@@ -36,7 +36,7 @@ def walk(features: RowFeatures, calls: range, *, guided=lambda call: True) -> li
     places = []
     for call in calls:
         sides = list(Side) if guided(call) else [Side.PROMPT]
-        place = features.place(call, guided=guided(call))
+        place = features.variant(call, guided=guided(call))
         for side in sides:
             features.take(side, call, place)
         wanted = features.wanted(call, place)
@@ -48,14 +48,14 @@ def walk(features: RowFeatures, calls: range, *, guided=lambda call: True) -> li
 
 
 def test_a_row_follows_its_plan():
-    features = RowFeatures(Course(DEEP, 10))
+    features = RowFeatures(CachingSchedule(DEEP, 10))
     assert walk(features, range(10)) == [0, 1, 1, 0, 1, 1, 0, 1, 1, 0]
     assert features.cheap_calls == 6
     assert features.saved == pytest.approx(6 * 0.75)
 
 
 def test_nothing_is_left_of_a_finished_row():
-    features = RowFeatures(Course(DEEP, 10))
+    features = RowFeatures(CachingSchedule(DEEP, 10))
     walk(features, range(5))
     assert features.nbytes == 2 * feature(0).nbytes
     walk(features, range(5, 10))
@@ -63,27 +63,27 @@ def test_nothing_is_left_of_a_finished_row():
 
 
 def test_a_row_that_begins_in_the_middle_begins_in_full():
-    features = RowFeatures(Course(DEEP, 12))
+    features = RowFeatures(CachingSchedule(DEEP, 12))
     assert walk(features, range(4, 12)) == [0, 1, 0, 1, 1, 0, 1, 1]
 
 
 def test_a_row_whose_guidance_begins_at_a_cheap_step_runs_it_in_full():
-    features = RowFeatures(Course(DEEP, 12))
+    features = RowFeatures(CachingSchedule(DEEP, 12))
     places = walk(features, range(12), guided=lambda call: 4 <= call < 8)
     assert places == [0, 1, 1, 0, 0, 1, 0, 1, 1, 0, 1, 1]
 
 
 def test_features_without_a_prompt_go_with_the_guidance():
-    features = RowFeatures(Course(DEEP, 12))
+    features = RowFeatures(CachingSchedule(DEEP, 12))
     walk(features, range(5))
     both = features.nbytes
     walk(features, range(5, 6), guided=lambda call: False)
     assert features.nbytes < both
-    assert features.place(5, guided=True) == 0, "what is left would be stale"
+    assert features.variant(5, guided=True) == 0, "what is left would be stale"
 
 
 def test_a_side_takes_what_that_side_left():
-    features = RowFeatures(Course(DEEP, 10))
+    features = RowFeatures(CachingSchedule(DEEP, 10))
     left = {Side.PROMPT: {"deep": feature(1)}, Side.NEGATIVE: {"deep": feature(2)}}
     features.leave(0, 0, left)
     assert features.take(Side.PROMPT, 1, 1)["deep"][0, 0, 0] == 1
@@ -95,7 +95,7 @@ def test_whatever_a_variant_takes_is_there(calls: int, data, caching, guided: bo
     start = data.draw(st.integers(0, calls - 1))
     begins = data.draw(st.integers(0, calls))
     ends = data.draw(st.integers(begins, calls))
-    features = RowFeatures(Course(caching, calls))
+    features = RowFeatures(CachingSchedule(caching, calls))
     walk(features, range(start, calls), guided=lambda call: guided and begins <= call < ends)
     assert features.nbytes == 0
 
@@ -104,9 +104,9 @@ def test_an_old_feature_is_brought_near_to_the_new_one():
     scale = np.ones((10, 2), np.float32)
     shift = np.zeros((10, 2), np.float32)
     scale[1], shift[1] = (2, 3), (10, 20)
-    course = Course(BLOCKS, 10, {"a.scale": scale, "a.shift": shift})
-    assert course.plan[:3] == (0, 1, 0)
-    features = RowFeatures(course)
+    schedule = CachingSchedule(BLOCKS, 10, {"a.scale": scale, "a.shift": shift})
+    assert schedule.plan[:3] == (0, 1, 0)
+    features = RowFeatures(schedule)
     features.leave(0, 0, {Side.PROMPT: {"a": feature(5)}})
     taken = features.take(Side.PROMPT, 1, 1)["a"]
     assert (taken[0] == 20).all()
@@ -118,15 +118,15 @@ def test_an_old_feature_is_brought_near_to_the_new_one():
 
 def test_scales_hold_only_for_the_calls_they_were_fitted_to():
     twice = {"a.scale": np.full((10, 2), 2, np.float32), "a.shift": np.ones((10, 2), np.float32)}
-    features = RowFeatures(Course(BLOCKS, 20, twice))
+    features = RowFeatures(CachingSchedule(BLOCKS, 20, twice))
     features.leave(0, 0, {Side.PROMPT: {"a": feature(5)}})
     assert (features.take(Side.PROMPT, 1, 1)["a"] == 5).all()
 
 
-def test_a_course_is_laid_once_for_each_number_of_calls():
-    courses = Courses(DEEP, None)
-    assert courses.of(20) is courses.of(20)
-    assert courses.of(21) is not courses.of(20)
+def test_a_schedule_is_computed_once_for_each_number_of_calls():
+    schedules = CachingSchedules(DEEP, None)
+    assert schedules.of(20) is schedules.of(20)
+    assert schedules.of(21) is not schedules.of(20)
 
 
 def test_damaged_scales_are_said(tmp_path):

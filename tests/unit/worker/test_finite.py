@@ -10,6 +10,7 @@ from tests.unit.worker.test_engine import PATIENCE, ArithmeticModel, request, wa
 from worker.embeddings import EmbeddingCache
 from worker.engine import Engine
 from worker.finite import NotFiniteError, check_finite
+from worker.model import HIDDEN_STATES, Conditioning
 from worker.rows import RowFailedError, RowImpossibleError, Start
 
 BAD = "broken"
@@ -27,20 +28,21 @@ class BreakingModel(ArithmeticModel):
         super().__init__()
         self.stage, self.value = stage, value
 
-    def encode(self, texts: Sequence[str]) -> np.ndarray:
-        states = super().encode(texts)
-        if self.stage == "text encoder":
-            states[[text == BAD for text in texts], -1, -1] = self.value
-        return states
+    def encode(self, texts: Sequence[str]) -> list[Conditioning]:
+        encoded = super().encode(texts)
+        for text, one in zip(texts, encoded, strict=True):
+            if self.stage == "text encoder" and text == BAD:
+                one[HIDDEN_STATES][-1, -1] = self.value
+        return encoded
 
-    def predict(self, samples, timesteps, states, guidance) -> np.ndarray:
-        predicted = super().predict(samples, timesteps, states, guidance)
-        bad = states[:, 0, 0] == len(BAD)
+    def predict(self, inputs):
+        predicted, left = super().predict(inputs)
+        bad = inputs.conditioning[HIDDEN_STATES][:, 0, 0] == len(BAD)
         if self.stage == "UNet":
             predicted[bad, -1, -1, -1] = self.value
         if self.stage == "scheduler":
             predicted[bad] = np.finfo(np.float32).max
-        return predicted
+        return predicted, left
 
 
 class BreakingFeatures(BreakingModel):
@@ -54,10 +56,10 @@ class BreakingFeatures(BreakingModel):
         ),
     )
 
-    def predict_step(self, place, inputs):
-        predicted = self.predict(inputs.samples, inputs.timesteps, inputs.states, inputs.guidance)
+    def predict(self, inputs):
+        predicted, _ = super().predict(inputs)
         left = [{name: row.copy() for name in inputs.kept[0]} for row in predicted]
-        for row, states in zip(left, inputs.states, strict=True):
+        for row, states in zip(left, inputs.conditioning[HIDDEN_STATES], strict=True):
             for feature in row.values():
                 feature[0, 0, 0] = self.value if states[0, 0] == len(BAD) else 0
         return predicted, left
@@ -157,17 +159,17 @@ def test_a_row_that_the_decoder_refuses_fails_alone(engine, model, monkeypatch):
 def test_an_embedding_that_is_not_finite_is_not_kept(value: float, pinned):
     calls: list[Sequence[str]] = []
 
-    def encode(texts: Sequence[str]) -> np.ndarray:
+    def encode(texts: Sequence[str]) -> list[Conditioning]:
         calls.append(list(texts))
         states = np.ones((len(texts), 2, 3), np.float32)
         if len(calls) == 1:
             states[0, 1, 2] = value
-        return states
+        return [{HIDDEN_STATES: one} for one in states]
 
     cache = EmbeddingCache(encode, budget=10_000, pinned=pinned)
     with pytest.raises(NotFiniteError, match="text encoder"):
         cache.get([BAD, "mug"])
-    assert np.isfinite(cache.get(["mug", BAD])).all()
+    assert all(np.isfinite(one[HIDDEN_STATES]).all() for one in cache.get(["mug", BAD]))
     assert calls == [[BAD, "mug"], [BAD]], "the other one was kept"
 
 

@@ -8,6 +8,7 @@ import pytest
 from core.domain.schedulers import NOT_RESUMABLE, SCHEDULERS
 from tests.unit.worker.test_engine import PATIENCE, ArithmeticModel, request, wait_until
 from worker.engine import Engine
+from worker.model import HIDDEN_STATES
 from worker.rows import RowFailedError, RowHandedBackError, Start
 from worker.sampler import Sampler
 
@@ -128,8 +129,8 @@ def test_an_unfitting_start_fails_its_row_alone(engine):
 
 
 def test_a_text_is_embedded_once_for_the_look_up_and_the_row(engine):
-    embedding = engine.embed("red mug").result(PATIENCE)
-    assert embedding.shape == (2, 3)
+    conditioning = engine.embed("red mug").result(PATIENCE)
+    assert conditioning[HIDDEN_STATES].shape == (2, 3)
     engine.submit(request(prompt="Red  mug")).result(PATIENCE)
     assert (engine.embeddings.hits, engine.embeddings.misses) == (1, 1)
 
@@ -144,7 +145,7 @@ def test_a_text_that_cannot_be_encoded_breaks_its_future_alone(engine, model, mo
     bad, good = engine.embed("poison"), engine.embed("mug")
     with pytest.raises(RuntimeError, match="poisoned"):
         bad.result(PATIENCE)
-    assert good.result(PATIENCE).shape == (2, 3)
+    assert good.result(PATIENCE)[HIDDEN_STATES].shape == (2, 3)
 
 
 def test_an_engine_that_stops_embeds_nothing(engine):

@@ -22,6 +22,7 @@ from modelkit.tuning.search import (
     with_fixed_shapes,
     with_threads,
 )
+from worker.model import HIDDEN_STATES
 from worker.unet import UNet
 
 FIRST = candidates(4)
@@ -231,7 +232,10 @@ class TestBench:
         def encode(self, texts):
             import numpy as np
 
-            return np.zeros((len(texts), 77, 8), np.float32)
+            return [{HIDDEN_STATES: np.zeros((77, 8), np.float32)} for _ in texts]
+
+        def conditioning(self, *, guidance_scale):
+            return {}
 
         def decode(self, latents):
             self.calls.append(("decode", len(latents)))
@@ -240,9 +244,10 @@ class TestBench:
             self.plans.append(plan)
             return self
 
-        def predict(self, samples, timesteps, states, guidance):
-            assert len(samples) == len(timesteps) == len(states) == len(guidance)
-            self.calls.append(("predict", len(samples)))
+        def predict(self, inputs):
+            rows = len(inputs.samples)
+            assert rows == len(inputs.timesteps) == len(inputs.conditioning[HIDDEN_STATES])
+            self.calls.append(("predict", rows))
 
     def bench(self, pipeline, **defaults) -> Bench:
         return Bench(pipeline, Defaults(**defaults), size=(64, 64), seconds=0.0)
