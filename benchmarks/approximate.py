@@ -286,13 +286,13 @@ def run(
             plans.append(cache.plan(claim))
             seconds.append(time.perf_counter() - start)
         drawings = [
-            Drawing(prompt=claim.prompt, seed=claim.seed, start=plan.start, keep=plan.keep)
+            Drawing(prompt=claim.prompt, seed=claim.seed, begin=plan.begin, keep=plan.keep)
             for claim, plan in zip(wave, plans, strict=True)
         ]
         for claim, plan, result in zip(wave, plans, bench.draw(drawings), strict=True):
             cache.learn(claim, plan, result)
             images.append(result.image)
-            spared[plan.start.step if plan.start else 0] += 1
+            spared[plan.approximation.steps_spared if plan.approximation else 0] += 1
         cache.flush()
     saved = sum(step * number for step, number in spared.items())
     return images, {

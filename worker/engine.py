@@ -234,7 +234,7 @@ class Engine:
             rows = self._take_finished()
         for row, (image, decode_seconds) in isolated(rows, self._decode, _fail_row):
             result = RowResult(
-                image=image,
+                image=row.sampler.walk.finish(image),
                 seconds=row.encode_seconds + row.unet_seconds + decode_seconds,
                 unet_seconds=row.unet_seconds,
                 latency_seconds=time.monotonic() - row.ticket.submitted,
@@ -327,7 +327,7 @@ class Engine:
             guidance_interval=(request.guidance_start, request.guidance_end),
             seed=request.seed,
             shape=self.model.latent_shape(width=request.width, height=request.height),
-            start=request.start,
+            begin=request.begin,
             keep=request.keep,
         )
 
@@ -445,8 +445,7 @@ def _fail_row(row: Row, error: Exception) -> None:
 
 def _fail(ticket: Ticket, error: Exception) -> None:
     log.error("generation %s failed alone", ticket.request.identity, exc_info=error)
-    # What began with another row's latents may do without them.
-    again = ticket.request.start is not None or not isinstance(error, ImpossibleError)
+    again = ticket.request.begin.optional or not isinstance(error, ImpossibleError)
     failure = (
         RowFailedError(f"{type(error).__name__}: {error}")
         if again

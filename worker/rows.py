@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from core.cache_stats import EVERYBODY
 from core.domain.lanes import Lane
+from worker.walk import NOISE, Begin
 
 
 class RowError(Exception):
@@ -34,16 +35,6 @@ class RowFailedError(RowError):
 
 class RowImpossibleError(RowFailedError):
     """The model would fail on this row each time; the cause is chained."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Start:
-    """Where a row begins that need not begin with noise."""
-
-    step: int
-    """Steps of its schedule that it is spared."""
-    latents: NDArray[np.floating]
-    """(channels, height, width): those of another row of the same schedule after these steps."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,8 +68,8 @@ class RowRequest:
     batch."""
     deadline: float | None = None
     """Seconds, by `time.monotonic`."""
-    start: Start | None = None
-    """None: it begins with noise."""
+    begin: Begin = NOISE
+    """Where it begins."""
     keep: tuple[int, ...] = ()
     """Numbers of steps after which its latents are kept for the result."""
 

@@ -314,7 +314,7 @@ class Runner:
             # It may be what broke its batch.
             solo=claim.attempt > 1,
             deadline=deadline,
-            start=plan.start,
+            begin=plan.begin,
             keep=plan.keep,
         )
 

@@ -1,4 +1,4 @@
-"""One row's walk from noise to latents: its `diffusers` scheduler and its own random numbers."""
+"""One row's denoising loop: its `diffusers` scheduler and its own random numbers."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -8,12 +8,11 @@ import torch
 from numpy.typing import NDArray
 
 from bundles.schedulers import make_scheduler, step_arguments
-from core.domain.schedulers import NOT_RESUMABLE, is_stochastic
+from core.domain.schedulers import is_stochastic
 from core.errors import first_line
 from worker.finite import ImpossibleError
-from worker.rows import Start
-
-Latents = NDArray[np.float32]
+from worker.model import Array
+from worker.walk import NOISE, Begin, Latents
 
 _REFUSALS = (
     *(ArithmeticError, AssertionError, AttributeError, LookupError, NotImplementedError),
@@ -40,10 +39,10 @@ class Sampler:
         seed: int,
         shape: tuple[int, int, int],
         guidance_interval: tuple[float, float] = (0.0, 1.0),
-        start: Start | None = None,
+        begin: Begin = NOISE,
         keep: Collection[int] = (),
     ) -> None:
-        """Draw the noise, or take what another row has made of its own.
+        """Begin.
 
         Args:
             scheduler: A name in `core.domain.schedulers`.
@@ -56,16 +55,14 @@ class Sampler:
                 guided where start ≤ i/n < end. Outside, the prediction with the prompt is taken
                 as it is (Kynkäänniemi et al. 2024, "Applying Guidance in a Limited Interval
                 Improves Sample and Distribution Quality in Diffusion Models", arXiv 2404.07724).
-            start: Latents to go on from, of the same schedule. A multistep scheduler begins there
-                as it would with noise: without a history, so its first step is of first order.
+            begin: Where it begins.
             keep: Numbers of steps after which the latents are kept.
 
         Raises:
             ImpossibleError: The scheduler cannot take these steps with this configuration.
-            ValueError: The start does not fit this row.
+            ValueError: Where it begins does not fit this row.
         """
-        self._scheduler_name = scheduler
-        self._steps = steps
+        self.scheduler, self.steps, self.shape = scheduler, steps, shape
         try:
             self._scheduler = make_scheduler(scheduler, config)
             self._scheduler.set_timesteps(steps)
@@ -74,16 +71,15 @@ class Sampler:
         self._guidance_scale = guidance_scale
         self._guidance_interval = guidance_interval
         self._generator = torch.Generator().manual_seed(seed)
-        self._stochastic = is_stochastic(scheduler, config)
+        self.stochastic = is_stochastic(scheduler, config)
+        """Whether each step draws noise."""
         self._extra = step_arguments(self._scheduler, self._generator)
-        noise = torch.randn((1, *shape), generator=self._generator)
-        self._latents = noise * self._scheduler.init_noise_sigma
         self._position = self._start = 0
         self._keep = frozenset(keep)
         self.kept: dict[int, NDArray[np.float16]] = {}
         """(channels, height, width) by the number of steps after which they were kept."""
-        if start is not None:
-            self._go_to(start)
+        self.walk = begin.begin(self)
+        self._latents = self.walk.first
 
     @property
     def done(self) -> bool:
@@ -118,16 +114,36 @@ class Sampler:
         return self._guidance_scale > 1 and start <= passed < end
 
     @property
-    def latents(self) -> Latents:
-        """(channels, height, width), float32: the row as it stands."""
+    def latents(self) -> Array:
+        """(channels, height, width): the row as it stands."""
         return self._latents[0].numpy()
 
-    def model_input(self) -> Latents:
-        """Give the UNet's next input, (channels, height, width), float32."""
-        timestep = self._scheduler.timesteps[self._position]
-        return self._scheduler.scale_model_input(self._latents, timestep)[0].numpy()
+    def draw(self) -> Latents:
+        """Draw noise from the row's own generator."""
+        return torch.randn((1, *self.shape), generator=self._generator)
 
-    def step(self, prediction: Latents, unconditional: Latents | None = None) -> None:
+    def scaled(self, noise: Latents) -> Latents:
+        """Return noise as the first of all steps expects it."""
+        return noise * self._scheduler.init_noise_sigma
+
+    def noised(self, clean: Latents, noise: Latents) -> Latents:
+        """Return latents under noise, as the next step expects them."""
+        timestep = self._scheduler.timesteps[self._position : self._position + 1]
+        return self._scheduler.add_noise(clean, noise, timestep)
+
+    def go_to(self, step: int) -> None:
+        """Leave out all steps before this one."""
+        self._position = self._start = step * self._scheduler.order
+        if hasattr(self._scheduler, "set_begin_index"):  # DDIM reads the timestep alone
+            self._scheduler.set_begin_index(self._position)
+
+    def model_input(self) -> Array:
+        """Return the UNet's next input, (channels, height, width)."""
+        timestep = self._scheduler.timesteps[self._position]
+        scaled = self._scheduler.scale_model_input(self._latents, timestep)
+        return self.walk.model_input(scaled)[0].numpy()
+
+    def step(self, prediction: Array, unconditional: Array | None = None) -> None:
         """Take one step.
 
         Args:
@@ -143,12 +159,13 @@ class Sampler:
             output = without + self._guidance_scale * (output - without)
         timestep = self._scheduler.timesteps[self._position]
         try:
-            (self._latents, *_) = self._scheduler.step(
+            (latents, *_) = self._scheduler.step(
                 output[None], timestep, self._latents, return_dict=False, **self._extra
             )
         except _REFUSALS as error:
             raise self._impossible(error) from error
         self._position += 1
+        self._latents = self.walk.after_step(self, latents)
         if self._position in self._keep:
             # What is too large for halves becomes infinite, and nobody begins with that.
             with np.errstate(over="ignore"):
@@ -158,22 +175,6 @@ class Sampler:
 
     def _impossible(self, error: Exception) -> ImpossibleError:
         return ImpossibleError(
-            f"the scheduler {self._scheduler_name} cannot take {self._steps} steps with this "
+            f"the scheduler {self.scheduler} cannot take {self.steps} steps with this "
             f"model; ask for other steps or another scheduler ({first_line(error)})"
         )
-
-    def _go_to(self, start: Start) -> None:
-        if start.latents.shape != self.latents.shape:
-            raise ValueError(f"latents {start.latents.shape} cannot start {self.latents.shape}")
-        if not 0 < start.step < len(self._scheduler.timesteps):
-            raise ValueError(f"step {start.step} is not inside {len(self._scheduler.timesteps)}")
-        if self._scheduler_name in NOT_RESUMABLE:
-            raise ValueError(NOT_RESUMABLE[self._scheduler_name])
-        if self._stochastic:
-            for _ in range(start.step):
-                # The steps that it is spared would have drawn these: the others draw as ever.
-                torch.randn(self._latents.shape, generator=self._generator)
-        self._latents = torch.from_numpy(start.latents.astype(np.float32))[None]
-        if hasattr(self._scheduler, "set_begin_index"):  # DDIM reads the timestep alone
-            self._scheduler.set_begin_index(start.step)
-        self._position = self._start = start.step

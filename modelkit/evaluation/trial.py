@@ -24,8 +24,9 @@ from worker.engine import Engine
 from worker.model import HIDDEN_STATES
 from worker.pipeline import load_pipeline
 from worker.plan import plan_for
-from worker.rows import RowError, RowRequest, RowResult, Start, Ticket
+from worker.rows import RowError, RowRequest, RowResult, Ticket
 from worker.tokenizer import Tokenizer
+from worker.walk import NOISE, Begin
 
 AHEAD = 4
 """Batches of images that wait in the engine while one is drawn, so that it is always full."""
@@ -39,7 +40,7 @@ class Drawing:
     seed: int
     steps: int | None = None
     """None: the bundle's."""
-    start: Start | None = None
+    begin: Begin = NOISE
     keep: tuple[int, ...] = ()
 
 
@@ -85,7 +86,7 @@ class Trial:
             prompt=one.prompt,
             seed=one.seed,
             lane=Lane.STANDARD,
-            start=one.start,
+            begin=one.begin,
             keep=one.keep,
             **values | ({} if one.steps is None else {"steps": one.steps}),
         )

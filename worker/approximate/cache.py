@@ -35,7 +35,8 @@ from worker.approximate.pooling import pool
 from worker.approximate.predictor import Predictor
 from worker.group_commit import GroupCommit
 from worker.model import HIDDEN_STATES, Conditioning
-from worker.rows import RowHandedBackError, RowResult, Start
+from worker.rows import RowHandedBackError, RowResult
+from worker.walk import NOISE, Begin, Resume
 
 log = structlog.get_logger(__name__)
 
@@ -55,9 +56,9 @@ class Plan:
 
     embedding: NDArray[np.float32] | None = None
     """The prompt's, as it goes into the index; None: the image is none of the cache's business."""
-    start: Start | None = None
+    begin: Begin = NOISE
     approximation: Approximation | None = None
-    """Where the start comes from; both are there, or neither."""
+    """Where the latents come from that it goes on from; None where it begins with noise."""
     keep: tuple[int, ...] = ()
 
 
@@ -160,14 +161,14 @@ class ApproximateCache:
         if found is None:
             return None
         neighbour, latents = found
-        start = self._load(claim, latents)
-        if start is None:
+        begin = self._load(claim, latents)
+        if begin is None:
             return None
         return Plan(
             embedding=embedding,
-            start=start,
+            begin=begin,
             approximation=Approximation(
-                steps_spared=start.step,
+                steps_spared=begin.step,
                 similarity=round(neighbour.similarity, 4),
                 source_generation=neighbour.generation_id,
                 source_job=neighbour.job_id,
@@ -202,11 +203,11 @@ class ApproximateCache:
         most = most_steps(neighbour.similarity, claim.steps, self._thresholds)
         return next((one for one in neighbour.latents if one.step <= most), None)
 
-    def _load(self, claim: Claim, latents: ApproximateLatents) -> Start | None:
+    def _load(self, claim: Claim, latents: ApproximateLatents) -> Resume | None:
         shape = self._latent_shape(width=claim.width, height=claim.height)
         try:
             body = self._storage.read(latents.key, limit=latents.size)
-            return Start(
+            return Resume(
                 step=latents.step, latents=unpack(body, digest=latents.digest, shape=shape)
             )
         except (NotFoundError, DamagedLatentsError) as error:

@@ -27,6 +27,7 @@ from worker.approximate.blob import digest_of, pack
 from worker.approximate.cache import NOTHING, PAUSE_SECONDS, ApproximateCache, Plan
 from worker.model import HIDDEN_STATES, Conditioning
 from worker.rows import RowHandedBackError, RowResult
+from worker.walk import NOISE, Resume
 
 SHAPE = (4, 8, 8)
 
@@ -116,7 +117,7 @@ def draw(cache: ApproximateCache, one: Claim) -> Plan:
     """Do what the runner does with a claim, with an engine that draws at once."""
     plan = cache.plan(one)
     kept = {step: np.full(SHAPE, step, np.float16) for step in plan.keep}
-    steps = one.steps - (plan.start.step if plan.start else 0)
+    steps = one.steps - (plan.begin.step if isinstance(plan.begin, Resume) else 0)
     image = np.zeros((64, 64, 3), np.uint8)
     cache.learn(
         one, plan, RowResult(image=image, seconds=9.0, unet_seconds=2.0, steps=steps, kept=kept)
@@ -139,9 +140,9 @@ def counted(counters: Counters) -> dict[Outcome, int]:
 def test_a_near_prompt_begins_where_the_first_one_was(cache: ApproximateCache, counters: Counters):
     first = fill(cache)
     plan = draw(cache, claim("crimson mug"))
-    assert plan.start is not None
-    assert plan.start.step == 10
-    assert np.array_equal(plan.start.latents, np.full(SHAPE, 10, np.float16))
+    assert isinstance(plan.begin, Resume)
+    assert plan.begin.step == 10
+    assert np.array_equal(plan.begin.latents, np.full(SHAPE, 10, np.float16))
     assert plan.approximation.source_generation == first.generation_id
     assert plan.approximation.similarity == pytest.approx(np.cos(0.2), abs=1e-3)
     assert plan.keep == (), "what began with another's latents leaves none"
@@ -155,7 +156,7 @@ def test_a_near_prompt_begins_where_the_first_one_was(cache: ApproximateCache, c
 def test_the_farther_the_prompt_the_less_is_spared(cache, prompt: str, steps: int):
     fill(cache)
     plan = cache.plan(claim(prompt))
-    assert (plan.start.step if plan.start else 0) == steps
+    assert (plan.begin.step if isinstance(plan.begin, Resume) else 0) == steps
 
 
 def test_what_was_evicted_is_made_up_for_by_fewer_steps(cache, database: Database):
@@ -217,7 +218,7 @@ def test_damaged_latents_are_not_used_and_go(cache, shop, storage, counters, bod
     counters.take()
     storage.put(key_of(first, 10), body, content_type="application/octet-stream")
     plan = cache.plan(claim("crimson mug"))
-    assert plan.start is None
+    assert plan.begin is NOISE
     assert plan.keep, "it is computed as any other, and leaves latents of its own"
     assert counted(counters) == {Outcome.FALLBACK: 1}
     assert "cannot be used" in capsys.readouterr().out
@@ -386,7 +387,7 @@ def test_a_tenant_can_neither_hit_nor_time_anothers_entries(make, database, buck
     _, before, objects_before = look("stranger")
     fill(cache, tenant="shop")
     plan, after, objects_after = look("stranger")
-    assert plan.start is None
+    assert plan.begin is NOISE
     assert plan.approximation is None
     assert after == before, "the same statements: none more for an entry that is there"
     assert objects_after == objects_before == 0

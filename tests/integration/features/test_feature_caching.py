@@ -23,7 +23,8 @@ from modelkit.features.order import BlockCacheOrder, CachingOrder, DeepCacheOrde
 from tests.conftest import knowing_int8
 from worker.engine import Engine
 from worker.pipeline import load_pipeline
-from worker.rows import RowRequest, RowResult, Start
+from worker.rows import RowRequest, RowResult
+from worker.walk import Resume
 
 PATIENCE = 300
 STEPS = 12
@@ -182,7 +183,7 @@ def test_few_steps_are_whole_and_draw_what_a_plain_bundle_draws(engine: Engine, 
 def test_a_row_that_begins_in_the_middle_begins_in_full(engine: Engine):
     (whole,) = draw(engine, request(keep=(4,)))
     latents = whole.kept[4].astype(np.float32)
-    (resumed,) = draw(engine, request(start=Start(step=4, latents=latents)))
+    (resumed,) = draw(engine, request(begin=Resume(step=4, latents=latents)))
     assert resumed.steps == STEPS - 4
     assert 0 < resumed.cheap_steps < resumed.steps
 

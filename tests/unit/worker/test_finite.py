@@ -11,7 +11,8 @@ from worker.embeddings import EmbeddingCache
 from worker.engine import Engine
 from worker.finite import NotFiniteError, check_finite
 from worker.model import HIDDEN_STATES, Conditioning
-from worker.rows import RowFailedError, RowImpossibleError, Start
+from worker.rows import RowFailedError, RowImpossibleError
+from worker.walk import Resume
 
 BAD = "broken"
 """The text whose numbers break."""
@@ -127,9 +128,9 @@ def test_single_precision_is_not_advised_to_those_who_have_it():
 
 
 def test_what_began_with_anothers_latents_may_be_tried_without_them(engine, model):
-    start = Start(step=2, latents=np.zeros((4, 4, 4), np.float16))
+    begin = Resume(step=2, latents=np.zeros((4, 4, 4), np.float16))
     with pytest.raises(RowFailedError, match="not finite") as caught:
-        engine.submit(request(prompt=BAD, steps=10, start=start)).result(PATIENCE)
+        engine.submit(request(prompt=BAD, steps=10, begin=begin)).result(PATIENCE)
     assert not isinstance(caught.value, RowImpossibleError)
 
 

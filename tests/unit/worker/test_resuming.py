@@ -9,8 +9,9 @@ from core.domain.schedulers import NOT_RESUMABLE, SCHEDULERS
 from tests.unit.worker.test_engine import PATIENCE, ArithmeticModel, request, wait_until
 from worker.engine import Engine
 from worker.model import HIDDEN_STATES
-from worker.rows import RowFailedError, RowHandedBackError, Start
+from worker.rows import RowFailedError, RowHandedBackError
 from worker.sampler import Sampler
+from worker.walk import Resume
 
 STEPS = 20
 SHAPE = (4, 8, 8)
@@ -50,7 +51,7 @@ def psnr(one: np.ndarray, other: np.ndarray) -> float:
 def test_going_on_from_ones_own_latents_gives_the_same_image(scheduler: str, step: int):
     full = sampler(scheduler, keep=(step,))
     image = finish(full)
-    resumed = sampler(scheduler, start=Start(step=step, latents=full.kept[step]))
+    resumed = sampler(scheduler, begin=Resume(step=step, latents=full.kept[step]))
     assert (resumed.position, resumed.taken) == (step, 0)
     again = finish(resumed)
     assert (resumed.position, resumed.taken) == (STEPS, STEPS - step)
@@ -61,26 +62,26 @@ def test_going_on_from_ones_own_latents_gives_the_same_image(scheduler: str, ste
 def test_the_noise_of_ones_own_seed_does_not_matter_any_more(scheduler: str):
     full = sampler(scheduler, keep=(10,))
     finish(full)
-    start = Start(step=10, latents=full.kept[10])
-    mine, yours = (finish(sampler(scheduler, seed=seed, start=start)) for seed in (5, 6))
+    begin = Resume(step=10, latents=full.kept[10])
+    mine, yours = (finish(sampler(scheduler, seed=seed, begin=begin)) for seed in (5, 6))
     assert np.array_equal(mine, yours) == (scheduler != "euler_ancestral")
 
 
 @pytest.mark.parametrize("scheduler", sorted(NOT_RESUMABLE))
 def test_a_scheduler_that_cannot_begin_half_way_says_why(scheduler: str):
     with pytest.raises(ValueError, match=scheduler):
-        sampler(scheduler, start=Start(step=2, latents=np.zeros(SHAPE, np.float16)))
+        sampler(scheduler, begin=Resume(step=2, latents=np.zeros(SHAPE, np.float16)))
 
 
 @pytest.mark.parametrize("step", [0, STEPS, STEPS + 1])
 def test_a_start_outside_the_schedule_is_refused(step: int):
     with pytest.raises(ValueError, match="is not inside"):
-        sampler("ddim", start=Start(step=step, latents=np.zeros(SHAPE, np.float16)))
+        sampler("ddim", begin=Resume(step=step, latents=np.zeros(SHAPE, np.float16)))
 
 
 def test_latents_of_another_size_are_refused():
     with pytest.raises(ValueError, match="cannot start"):
-        sampler("ddim", start=Start(step=2, latents=np.zeros((4, 8, 16), np.float16)))
+        sampler("ddim", begin=Resume(step=2, latents=np.zeros((4, 8, 16), np.float16)))
 
 
 @pytest.fixture
@@ -101,8 +102,8 @@ def test_the_engine_keeps_latents_and_goes_on_from_them(engine: Engine, model: A
     assert sorted(full.kept) == [2, 5]
     assert {latents.dtype for latents in full.kept.values()} == {np.dtype(np.float16)}
     model.calls.clear()
-    start = Start(step=5, latents=full.kept[5])
-    resumed = engine.submit(request(steps=10, start=start, seed=2)).result(PATIENCE)
+    begin = Resume(step=5, latents=full.kept[5])
+    resumed = engine.submit(request(steps=10, begin=begin, seed=2)).result(PATIENCE)
     assert (len(model.calls), resumed.steps, dict(resumed.kept)) == (5, 5, {})
     difference = resumed.image.astype(int) - full.image.astype(int)
     assert np.abs(difference).max() <= 1
@@ -112,8 +113,8 @@ def test_a_row_that_starts_half_way_shares_calls_with_others(engine, model):
     model.gate.clear()
     first = engine.submit(request(steps=4))
     wait_until(lambda: model.together == 1)
-    start = Start(step=6, latents=np.zeros((4, 4, 4), np.float16))
-    late = engine.submit(request(steps=10, start=start))
+    begin = Resume(step=6, latents=np.zeros((4, 4, 4), np.float16))
+    late = engine.submit(request(steps=10, begin=begin))
     wait_until(lambda: len(engine._scheduler) == 2)
     model.gate.set()
     assert [one.result(PATIENCE).steps for one in (first, late)] == [4, 4]
@@ -121,8 +122,8 @@ def test_a_row_that_starts_half_way_shares_calls_with_others(engine, model):
 
 
 def test_an_unfitting_start_fails_its_row_alone(engine):
-    start = Start(step=2, latents=np.zeros((4, 1, 1), np.float16))
-    bad, good = engine.submit(request(start=start)), engine.submit(request())
+    begin = Resume(step=2, latents=np.zeros((4, 1, 1), np.float16))
+    bad, good = engine.submit(request(begin=begin)), engine.submit(request())
     with pytest.raises(RowFailedError, match="cannot start"):
         bad.result(PATIENCE)
     assert good.result(PATIENCE).steps == 4

@@ -11,8 +11,8 @@ import torch
 from core.domain.schedulers import SCHEDULERS, corrected
 from tests.unit.worker.test_engine import PATIENCE, ArithmeticModel, request
 from worker.engine import Engine
-from worker.rows import Start
 from worker.sampler import Sampler
+from worker.walk import Resume
 
 SHAPE = (4, 8, 8)
 STEPS = 6
@@ -71,11 +71,11 @@ def test_a_row_walks_as_diffusers_does_with_the_same_generator(case):
 @pytest.mark.parametrize("case", ["sde", "sde-karras", "sde-heun", "ancestral"])
 def test_a_row_that_begins_half_way_draws_the_same_noise_from_there_on(case):
     name, changes = DRAWING[case]
-    start = Start(step=2, latents=np.zeros(SHAPE, np.float16))
+    begin = Resume(step=2, latents=np.zeros(SHAPE, np.float16))
     state = torch.random.get_rng_state()
-    once, again = (walk(name, changes, start=start) for _ in range(2))
+    once, again = (walk(name, changes, begin=begin) for _ in range(2))
     np.testing.assert_array_equal(once, again)
-    assert not np.array_equal(once, walk(name, changes, start=start, seed=6))
+    assert not np.array_equal(once, walk(name, changes, begin=begin, seed=6))
     assert torch.equal(torch.random.get_rng_state(), state)
 
 
