@@ -97,7 +97,9 @@ class EmbeddingCache:
             self._encoded_texts += len(texts)
             self._encoded_seconds += seconds
         # Copied: a text's memory goes with the text, and not with the last one of its call.
-        fresh = {key: {n: one.copy() for n, one in encoded[key[1]].items()} for key in keys}
+        fresh: dict[Key, Conditioning] = {
+            key: {name: one.copy() for name, one in encoded[key[1]].items()} for key in keys
+        }
         for key, one in fresh.items():
             if not all(np.isfinite(array).all() for array in one.values()):
                 continue

@@ -3,11 +3,11 @@
 Threads of their own read prompts and decode images, so that neither stalls the loop; and each
 stream of the UNet has one, so that as many calls run at the same time:
 
-    encode ──▶ admit ▸ step ▸ retire ──▶ decode
+    encode ──▶ schedule ▸ predict ▸ advance ▸ retire ──▶ decode
 
-A row that enters the loop while others are half way simply joins the next UNet call; a row that
-is done, cancelled or late leaves after the current one. Between two calls a row belongs to no
-stream: `worker.scheduler` shares the rows out anew.
+Every row that is encoded is in the loop; which of them share a call is chosen anew before each one
+(`worker.scheduler`), so what is urgent waits for one call, and what stood back for it goes on after
+it. A row that is done, cancelled or late leaves after the current call.
 """
 
 import logging
@@ -163,7 +163,7 @@ class Engine:
                 self._leaving[identity] = error
 
     def drain(self) -> None:
-        """Hand waiting rows back, let running ones finish, take no more."""
+        """Hand rows back that have not begun, let the others finish, take no more."""
         with self._changed:
             self._draining = True
             while self._incoming:
@@ -171,8 +171,10 @@ class Engine:
             while self._texts:
                 *_, future = self._texts.popleft()
                 future.set_exception(RowHandedBackError("the engine is stopping"))
-            for identity in self._scheduler.waiting:
-                self._leaving[identity] = RowHandedBackError("the engine is stopping")
+            for identity, row in self._rows.items():
+                if not self._scheduler.busy(identity) and not row.sampler.taken:
+                    error = RowHandedBackError("the engine is stopping")
+                    self._leaving.setdefault(identity, error)
             self._changed.notify_all()
 
     def close(self) -> None:
@@ -221,7 +223,6 @@ class Engine:
         with self._changed:
             self._changed.wait_for(lambda: self._scheduler.ready or self._closed)
             self._evict()
-            self._scheduler.admit()
             rows = [self._rows[identity] for identity in self._scheduler.step(stream)]
         if rows:
             for row, prediction in isolated(rows, self._predict, self._drop):
@@ -392,7 +393,7 @@ class Engine:
             done = [row for row in here if row.sampler.done]
             for row in here:
                 if not row.sampler.done:
-                    self._scheduler.turn(row.identity, row.variant)
+                    self._scheduler.set_phase(row.identity, row.variant)
                     continue
                 error = self._forget(row)
                 if error:

@@ -26,7 +26,7 @@ from worker.pipeline import load_pipeline
 from worker.plan import plan_for
 from worker.rows import RowError, RowRequest, RowResult, Ticket
 from worker.tokenizer import Tokenizer
-from worker.walk import NOISE, Begin
+from worker.walk import NOISE, Begin, Resume
 
 AHEAD = 4
 """Batches of images that wait in the engine while one is drawn, so that it is always full."""
@@ -175,7 +175,7 @@ def measure(
                 Drawing(
                     prompt=pair.target,
                     seed=seeds[pair.target],
-                    start=Start(step=step, latents=source.kept[step]),
+                    begin=Resume(step=step, latents=source.kept[step]),
                 )
                 for pair, source in zip(pairs, sources, strict=True)
             ],

@@ -128,7 +128,7 @@ def draw(cache: ApproximateCache, one: Claim) -> Plan:
 def fill(cache: ApproximateCache, **changes: Any) -> Claim:
     """Draw one image from the first step on, and write what it leaves."""
     one = claim(**changes)
-    assert draw(cache, one).start is None
+    assert draw(cache, one).begin is NOISE
     cache.flush()
     return one
 
@@ -163,7 +163,7 @@ def test_what_was_evicted_is_made_up_for_by_fewer_steps(cache, database: Databas
     fill(cache)
     with database.session() as session:
         session.execute(text("delete from approximate_latents where step = 10"))
-    assert cache.plan(claim("crimson mug")).start.step == 8
+    assert cache.plan(claim("crimson mug")).begin.step == 8
 
 
 def test_hits_are_counted_in_the_row_of_the_latents(cache, shop: Shop):
@@ -197,7 +197,7 @@ def test_an_image_that_was_cancelled_leaves_nothing(cache, shop: Shop, storage: 
 
 def test_a_replaced_bundle_finds_nothing_of_the_old_one(cache):
     fill(cache, approximate_scope="scope of r1")
-    assert cache.plan(claim(approximate_scope="scope of r2")).start is None
+    assert cache.plan(claim(approximate_scope="scope of r2")).begin is NOISE
 
 
 def key_of(one: Claim, step: int) -> str:
@@ -224,7 +224,7 @@ def test_damaged_latents_are_not_used_and_go(cache, shop, storage, counters, bod
     assert "cannot be used" in capsys.readouterr().out
     cache.flush()
     assert 10 not in [one.step for one in shop.all(ApproximateLatents)]
-    assert cache.plan(claim("crimson mug")).start.step == 8
+    assert cache.plan(claim("crimson mug")).begin.step == 8
 
 
 @pytest.mark.parametrize("shape", [(4, 4, 4), (4, 8, 16)])
@@ -239,21 +239,21 @@ def test_latents_of_another_shape_are_refused_even_if_the_row_vouches_for_them(
             text("update approximate_latents set digest = :digest, size = :size"),
             {"digest": digest_of(body), "size": len(body)},
         )
-    assert cache.plan(claim("crimson mug")).start is None
+    assert cache.plan(claim("crimson mug")).begin is NOISE
 
 
 def test_a_row_without_its_object_is_a_warning_and_a_miss(cache, storage, counters):
     first = fill(cache)
     counters.take()
     storage.delete([key_of(first, 10)])
-    assert cache.plan(claim("crimson mug")).start is None
+    assert cache.plan(claim("crimson mug")).begin is NOISE
     assert counted(counters) == {Outcome.FALLBACK: 1}
 
 
 def test_an_object_that_is_far_too_large_is_not_read_whole(cache, storage):
     first = fill(cache)
     storage.put(key_of(first, 10), b"x" * 2**20, content_type="application/octet-stream")
-    assert cache.plan(claim("crimson mug")).start is None
+    assert cache.plan(claim("crimson mug")).begin is NOISE
     size = len(latents())
     assert len(storage.read(key_of(first, 10), limit=size)) == size + 1
 
@@ -292,12 +292,12 @@ def test_s3_gone_for_a_minute_costs_one_failure_and_no_image(make, bucket, clock
     counters.take()
     bucket.away, bucket.calls = True, 0
     for _ in range(5):
-        assert draw(cache, claim("crimson mug")).start is None
+        assert draw(cache, claim("crimson mug")).begin is NOISE
     assert bucket.calls == 1, "the others do not wait for a timeout each"
     assert counted(counters) == {Outcome.FALLBACK: 1, Outcome.SKIP: 4}
     bucket.away = False
     clock.now += PAUSE_SECONDS + 1
-    assert cache.plan(claim("crimson mug")).start is not None
+    assert cache.plan(claim("crimson mug")).begin is not NOISE
 
 
 def test_postgres_gone_for_a_minute_costs_one_failure_and_no_image(make, postgres, clock, counters):
@@ -306,11 +306,11 @@ def test_postgres_gone_for_a_minute_costs_one_failure_and_no_image(make, postgre
     counters.take()
     postgres.away = True
     for _ in range(5):
-        assert draw(cache, claim("crimson mug")).start is None
+        assert draw(cache, claim("crimson mug")).begin is NOISE
     assert counted(counters) == {Outcome.FALLBACK: 1, Outcome.SKIP: 4}
     postgres.away = False
     clock.now += PAUSE_SECONDS + 1
-    assert cache.plan(claim("crimson mug")).start is not None
+    assert cache.plan(claim("crimson mug")).begin is not NOISE
 
 
 def test_what_cannot_be_written_now_is_written_later(make, bucket, postgres, shop: Shop):
@@ -393,7 +393,7 @@ def test_a_tenant_can_neither_hit_nor_time_anothers_entries(make, database, buck
     assert objects_after == objects_before == 0
 
     hit, statements, objects = look("shop")
-    assert hit.start is not None
+    assert hit.begin is not NOISE
     assert len(statements) > len(before), "a hit would be seen here"
     assert objects == 1
 
@@ -420,7 +420,7 @@ def test_what_exceeds_the_budget_leaves_postgres_and_s3(cache, janitor, shop, st
     janitor.clean()
     assert shop.all(ApproximateEntry) == []
     assert objects(storage) == []
-    assert cache.plan(claim("crimson mug")).start is None
+    assert cache.plan(claim("crimson mug")).begin is NOISE
 
 
 def test_a_crash_between_row_and_object_leaves_an_orphan_that_goes_later(

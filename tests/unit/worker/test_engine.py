@@ -44,6 +44,8 @@ class ArithmeticModel:
 
     def __init__(self) -> None:
         self.calls: list[int] = []
+        self.texts: list[list[int]] = []
+        """Lengths of each call's texts."""
         self.encoded: list[int] = []
         self.decoded: list[int] = []
         self.gate = threading.Event()
@@ -72,6 +74,7 @@ class ArithmeticModel:
         with self._lock:
             self.together -= 1
         self.calls.append(len(samples))
+        self.texts.append([int(state[0, 0]) for state in states])
         assert len(samples) == len(inputs.timesteps) == len(states)
         if self.poison in [float(state[0, 0]) for state in states]:
             raise RuntimeError("poisoned")
@@ -157,6 +160,29 @@ def test_a_row_joins_a_batch_that_is_under_way(engine, model):
     short.result(PATIENCE)
     long.result(PATIENCE)
     assert ended == ["short", "long"]
+
+
+@pytest.mark.parametrize("streams", [1], indirect=True)
+def test_an_interactive_image_that_meets_a_full_batch_of_a_sheet_steps_at_the_next_call(
+    engine, model
+):
+    model.gate.clear()
+    sheet = [engine.submit(request(steps=40, seed=seed, lane=Lane.BULK)) for seed in range(6)]
+    wait_until(lambda: model.together == 1 and len(engine._scheduler) == 6)
+    urgent = engine.submit(request(steps=3, prompt="urgent", lane=Lane.INTERACTIVE))
+    wait_until(lambda: len(engine._scheduler) == 7)
+    model.gate.set()
+    assert urgent.result(PATIENCE).steps == 3
+    assert [ticket.result(PATIENCE).steps for ticket in sheet] == [40] * 6
+    calls = [number for number, texts in enumerate(model.texts) if len("urgent") in texts]
+    assert calls == [1, 2, 3]
+    assert [len(texts) for texts in model.texts[1:4]] == [4] * 3
+
+
+def test_an_image_of_few_steps_is_not_held_up_by_another_tenant_s_of_many(engine):
+    long = [engine.submit(request(steps=900, seed=seed, tenant="long")) for seed in range(10)]
+    assert engine.submit(request(steps=2, tenant="short")).result(PATIENCE).steps == 2
+    assert not any(ticket.future.done() for ticket in long)
 
 
 @pytest.mark.parametrize("streams", [2], indirect=True)
@@ -332,6 +358,24 @@ def test_draining_finishes_what_runs_and_hands_the_rest_back(engine, model):
     for ticket in (*waiting, late):
         with pytest.raises(RowHandedBackError):
             ticket.result(PATIENCE)
+
+
+def test_draining_finishes_what_stood_back_for_more_urgent_rows(model):
+    engine = Engine(model, row_limit=1)
+    engine.start()
+    model.gate.clear()
+    begun = engine.submit(request(steps=5, lane=Lane.BULK))
+    wait_until(lambda: model.together == 1)
+    urgent = engine.submit(request(steps=200, lane=Lane.INTERACTIVE))
+    waiting = engine.submit(request(seed=2, lane=Lane.BULK))
+    wait_until(lambda: len(engine._scheduler) == 3)
+    model.gate.set()
+    wait_until(lambda: len(model.calls) > 2)
+    engine.drain()
+    assert [ticket.result(PATIENCE).steps for ticket in (begun, urgent)] == [5, 200]
+    with pytest.raises(RowHandedBackError):
+        waiting.result(PATIENCE)
+    engine.close()
 
 
 def test_closing_leaves_no_ticket_open(model, streams):

@@ -1,15 +1,15 @@
-"""The row scheduler: who gets in, and who steps next."""
+"""The row scheduler: which rows share the next call."""
 
 from collections import Counter
 from uuid import UUID, uuid4
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from core.domain.lanes import Lane
-from worker.scheduler import HANDICAP, PATIENCE, WEIGHT, Candidate, RowScheduler
+from worker.scheduler import WEIGHT, Candidate, GroupKey, RowScheduler
 
 
 def candidate(
@@ -18,8 +18,12 @@ def candidate(
     lane: Lane = Lane.STANDARD,
     arrived: float = 0.0,
     solo: bool = False,
+    tenant: str = "",
+    key: int = 1,
 ) -> Candidate:
-    return Candidate(identity=uuid4(), shape=shape, lane=lane, arrived=arrived, solo=solo)
+    return Candidate(
+        identity=uuid4(), shape=shape, lane=lane, arrived=arrived, solo=solo, tenant=tenant, key=key
+    )
 
 
 def test_rows_of_one_shape_share_a_call_up_to_the_limit():
@@ -27,20 +31,127 @@ def test_rows_of_one_shape_share_a_call_up_to_the_limit():
     rows = [candidate(arrived=moment) for moment in (0.0, 1.0, 2.0)]
     for row in rows:
         scheduler.add(row)
-    assert scheduler.admit() == [rows[0].identity, rows[1].identity]
-    assert set(scheduler.step()) == {rows[0].identity, rows[1].identity}
-    assert list(scheduler.waiting) == [rows[2].identity]
+    for _ in range(3):
+        assert scheduler.step() == [rows[0].identity, rows[1].identity]
 
 
-def test_a_place_that_becomes_free_is_filled_before_the_next_step():
+def test_a_row_that_leaves_makes_room_in_the_next_call():
     scheduler = RowScheduler(row_limit=2)
     first, second, third = (candidate(arrived=moment) for moment in (0.0, 1.0, 2.0))
-    for row in (first, second, third):
+    for row in (third, first, second):
         scheduler.add(row)
-    scheduler.admit()
+    assert set(scheduler.step()) == {first.identity, second.identity}
     scheduler.remove(first.identity)
-    scheduler.admit()
     assert set(scheduler.step()) == {second.identity, third.identity}
+
+
+@given(
+    bulky=st.integers(1, 30),
+    limit=st.integers(1, 8),
+    streams=st.integers(1, 3),
+    calls=st.integers(0, 40),
+    shape=st.sampled_from(["128x128", "64x64"]),
+)
+def test_an_interactive_row_that_meets_full_calls_of_bulk_rows_is_in_the_next_one(
+    bulky: int, limit: int, streams: int, calls: int, shape: str
+):
+    scheduler = RowScheduler(row_limit=limit, streams=streams)
+    rows = [candidate(lane=Lane.BULK, arrived=float(moment)) for moment in range(bulky)]
+    for row in rows:
+        scheduler.add(row)
+    before = [set(scheduler.step(turn % streams)) for turn in range(calls)]
+    urgent = candidate(lane=Lane.INTERACTIVE, arrived=1e6, shape=shape)
+    scheduler.add(urgent)
+    assert urgent.identity in scheduler.step(calls % streams)
+    scheduler.remove(urgent.identity)
+    if calls and streams == 1:
+        assert set(scheduler.step()) == before[-1], "who stood back goes on"
+
+
+def test_an_urgent_row_keeps_its_place_until_it_is_done():
+    scheduler = RowScheduler(row_limit=2)
+    for moment in range(10):
+        scheduler.add(candidate(lane=Lane.BULK, arrived=float(moment)))
+    urgent = candidate(lane=Lane.INTERACTIVE, arrived=100.0)
+    scheduler.add(urgent)
+    for _ in range(50):
+        call = scheduler.step()
+        assert urgent.identity in call
+        assert len(call) == 2
+
+
+def test_lanes_get_places_in_proportion_to_their_weight():
+    scheduler = RowScheduler(row_limit=3)
+    lanes = {}
+    for number in range(30):
+        for lane in Lane:
+            row = candidate(lane=lane, arrived=float(number))
+            lanes[row.identity] = lane
+            scheduler.add(row)
+    rounds = 10
+    places = Counter(
+        lanes[identity]
+        for _ in range(rounds * int(sum(WEIGHT.values())) // 3)
+        for identity in scheduler.step()
+    )
+    assert {lane: places[lane] / rounds for lane in Lane} == pytest.approx(dict(WEIGHT), abs=0.2)
+
+
+@pytest.mark.parametrize("newcomer", [{"tenant": "other"}, {"key": 2}, {"shape": "64x64"}])
+def test_rows_of_many_steps_do_not_hold_up_one_of_few(newcomer):
+    scheduler = RowScheduler(row_limit=4)
+    long = [candidate(lane=Lane.BULK, arrived=float(moment)) for moment in range(20)]
+    for row in long:
+        scheduler.add(row)
+    scheduler.step()
+    short = candidate(lane=Lane.BULK, arrived=1e6, **newcomer)
+    scheduler.add(short)
+    calls = [scheduler.step() for _ in range(2)]
+    assert any(short.identity in call for call in calls)
+
+
+FLOOD = st.lists(
+    st.tuples(
+        st.sampled_from(list(Lane)), st.sampled_from("ab"), st.integers(1, 2), st.integers(1, 9)
+    ),
+    min_size=1,
+    max_size=8,
+)
+
+
+@given(
+    flood=FLOOD,
+    limit=st.integers(1, 4),
+    streams=st.integers(1, 2),
+    lane=st.sampled_from(list(Lane)),
+    steps=st.integers(1, 4),
+)
+@settings(max_examples=50, deadline=None)
+def test_nothing_starves_in_an_endless_flood_of_others(flood, limit, streams, lane, steps):
+    scheduler = RowScheduler(row_limit=limit, streams=streams)
+    victim = candidate(lane=lane, arrived=0.0, tenant="a")
+    left = {victim.identity: steps}
+    scheduler.add(victim)
+    calls = 0
+    running: dict[int, list[UUID]] = {}
+    while victim.identity in left:
+        # More come before each call than it has places.
+        for number in range(limit * streams + 1):
+            row_lane, tenant, key, needed = flood[(calls + number) % len(flood)]
+            row = candidate(lane=row_lane, tenant=tenant, key=key, arrived=1.0 + calls)
+            left[row.identity] = needed
+            scheduler.add(row)
+        stream = calls % streams
+        for identity in running.pop(stream, ()):
+            left[identity] -= 1
+            if not left[identity]:
+                del left[identity]
+                scheduler.remove(identity)
+        running[stream] = list(scheduler.step(stream))
+        calls += 1
+        # Its lane's share, its tenant's half of that, and its key's half of that.
+        share = WEIGHT[lane] / sum(WEIGHT.values()) / 4
+        assert calls <= (steps + 2) * (2 / share + streams)
 
 
 def test_a_solo_row_never_shares_a_call():
@@ -48,23 +159,8 @@ def test_a_solo_row_never_shares_a_call():
     rows = [candidate(), candidate(solo=True), candidate(solo=True), candidate()]
     for row in rows:
         scheduler.add(row)
-    scheduler.admit()
     calls = [frozenset(scheduler.step()) for _ in range(3)]
     assert sorted(len(call) for call in calls) == [1, 1, 2]
-
-
-@pytest.mark.parametrize("lane", list(Lane))
-def test_a_lane_stands_back_for_its_handicap_and_no_longer(lane: Lane):
-    scheduler = RowScheduler(row_limit=1)
-    early = candidate(lane=lane, arrived=0.0)
-    fresher = candidate(lane=Lane.INTERACTIVE, arrived=HANDICAP[lane] - 1)
-    too_late = candidate(lane=Lane.INTERACTIVE, arrived=HANDICAP[lane] + 1)
-    for row in (too_late, fresher, early):
-        scheduler.add(row)
-    order = list(scheduler.waiting)
-    assert order.index(early.identity) < order.index(too_late.identity)
-    if HANDICAP[lane]:
-        assert order.index(fresher.identity) < order.index(early.identity)
 
 
 def test_groups_step_in_proportion_to_their_weight():
@@ -72,7 +168,6 @@ def test_groups_step_in_proportion_to_their_weight():
     lanes = {candidate(shape=lane.value, lane=lane): lane for lane in Lane}
     for row in lanes:
         scheduler.add(row)
-    scheduler.admit()
     by_identity = {row.identity: lane for row, lane in lanes.items()}
     rounds = 10
     steps = Counter(
@@ -88,7 +183,6 @@ def test_rows_that_run_alone_have_one_group_s_weight_together(retries: int, othe
     alone = [candidate(solo=True) for _ in range(retries)]
     for row in (*alone, *(candidate() for _ in range(others))):
         scheduler.add(row)
-    scheduler.admit()
     rounds = 20
     calls = [scheduler.step() for _ in range(2 * retries * rounds)]
     steps = Counter(identity for call in calls for identity in call)
@@ -104,12 +198,11 @@ def test_an_urgent_row_that_runs_alone_keeps_its_lead_over_others_that_do():
     crowd = candidate(lane=Lane.BULK)
     for row in (urgent, *bulky, crowd):
         scheduler.add(row)
-    scheduler.admit()
-    # As a group with an interactive row beside one with bulk rows: four calls to one.
-    steps = Counter(scheduler.step()[0] for _ in range(13 * 5 * 4))
-    assert steps[crowd.identity] == pytest.approx(13 * 4, abs=2)
-    assert steps[urgent.identity] == pytest.approx(16 * 4, abs=2)
-    assert all(steps[row.identity] == pytest.approx(4 * 4, abs=2) for row in bulky)
+    # As a group with an interactive row beside one with bulk rows: sixteen calls to one.
+    steps = Counter(scheduler.step()[0] for _ in range(17 * 25 * 4))
+    assert steps[crowd.identity] == pytest.approx(25 * 4, abs=2)
+    assert steps[urgent.identity] == pytest.approx(16 * 16 * 4, abs=2)
+    assert all(steps[row.identity] == pytest.approx(16 * 4, abs=2) for row in bulky)
 
 
 def test_rows_that_run_alone_hold_no_other_shape_up():
@@ -118,7 +211,6 @@ def test_rows_that_run_alone_hold_no_other_shape_up():
         scheduler.add(candidate(solo=True))
     other = candidate(shape="64x64", solo=True)
     scheduler.add(other)
-    scheduler.admit()
     steps = Counter(scheduler.step()[0] for _ in range(200))
     assert steps[other.identity] == pytest.approx(100, abs=1)
 
@@ -127,12 +219,10 @@ def test_a_late_group_does_not_catch_up_on_the_past():
     scheduler = RowScheduler(row_limit=1)
     old = candidate(shape="old")
     scheduler.add(old)
-    scheduler.admit()
     for _ in range(100):
         scheduler.step()
     new = candidate(shape="new")
     scheduler.add(new)
-    scheduler.admit()
     steps = Counter(scheduler.step()[0] for _ in range(20))
     assert steps[old.identity] >= 9
 
@@ -143,7 +233,7 @@ def test_a_row_is_here_once():
     scheduler.add(row)
     with pytest.raises(ValueError, match="here already"):
         scheduler.add(row)
-    scheduler.admit()
+    scheduler.step()
     with pytest.raises(ValueError, match="here already"):
         scheduler.add(row)
 
@@ -160,18 +250,16 @@ def test_streams_share_the_rows_of_a_shape_out():
     rows = [candidate(arrived=float(moment)) for moment in range(9)]
     for row in rows:
         scheduler.add(row)
-    scheduler.admit()
     calls = [scheduler.step(stream) for stream in range(2)]
     assert [len(call) for call in calls] == [4, 4]
     assert {*calls[0], *calls[1]} == {row.identity for row in rows[:8]}
-    assert not scheduler.ready
+    assert scheduler.step(0) == calls[0]
 
 
 def test_one_row_for_each_stream_before_a_second_one():
     scheduler = RowScheduler(row_limit=4, streams=2)
     for _ in range(2):
         scheduler.add(candidate())
-    scheduler.admit()
     assert [len(scheduler.step(stream)) for stream in range(2)] == [1, 1]
 
 
@@ -180,7 +268,6 @@ def test_a_stream_that_lost_its_rows_gets_of_the_others():
     rows = [candidate() for _ in range(4)]
     for row in rows:
         scheduler.add(row)
-    scheduler.admit()
     first, second = scheduler.step(0), scheduler.step(1)
     for identity in first:
         scheduler.remove(identity)
@@ -196,11 +283,9 @@ def test_a_row_that_comes_again_is_not_the_one_in_the_call():
     scheduler = RowScheduler(row_limit=1, streams=2)
     row = candidate()
     scheduler.add(row)
-    scheduler.admit()
     scheduler.step(0)
     scheduler.remove(row.identity)
     scheduler.add(row)
-    scheduler.admit()
     assert scheduler.step(1) == [row.identity]
     scheduler.release(0)
     assert scheduler.busy(row.identity)
@@ -215,7 +300,6 @@ def test_two_streams_step_groups_in_proportion_to_their_weight():
     bulky = [candidate(shape=Lane.BULK.value, lane=Lane.BULK) for _ in range(3)]
     for row in bulky:
         scheduler.add(row)
-    scheduler.admit()
     rounds = 100
     steps: Counter[UUID] = Counter()
     for turn in range(rounds * 4):
@@ -231,16 +315,15 @@ def test_removing_an_unknown_row_says_so():
 
 
 class SchedulerMachine(RuleBasedStateMachine):
-    """Any sequence of arrivals, admissions, steps and departures."""
+    """Any sequence of arrivals, steps and departures."""
 
     def __init__(self) -> None:
         super().__init__()
         self.limit = 3
         self.scheduler = RowScheduler(row_limit=self.limit)
         self.rows: dict[UUID, Candidate] = {}
-        self.passed_over: Counter[UUID] = Counter()
+        self.passed_over: Counter[GroupKey] = Counter()
         self.most_alone = 1
-        self.admitted: set[UUID] = set()
         self.now = 0.0
         self.count = 0
 
@@ -259,111 +342,103 @@ class SchedulerMachine(RuleBasedStateMachine):
         self.rows[row.identity] = row
         self.scheduler.add(row)
 
-    @rule()
-    def admit(self) -> None:
-        self.admitted |= set(self.scheduler.admit())
-        # Whoever still waits has a full group before it.
-        for identity in self.scheduler.waiting:
-            group = self.rows[identity].group
-            assert sum(self.rows[a].group == group for a in self.admitted) == self.limit
-
-    @precondition(lambda self: self.admitted)
+    @precondition(lambda self: self.rows)
     @rule()
     def step(self) -> None:
-        stepped = set(self.scheduler.step())
-        assert stepped
-        assert stepped <= self.admitted
-        groups = {self.rows[identity].group for identity in stepped}
-        assert len(groups) == 1
-        assert stepped == {a for a in self.admitted if self.rows[a].group in groups}
-        for identity in self.admitted - stepped:
-            self.passed_over[identity] += 1
-        for identity in stepped:
-            self.passed_over[identity] = 0
+        stepped = [self.rows[identity] for identity in self.scheduler.step()]
+        (group,) = {row.group for row in stepped}
+        members = [row for row in self.rows.values() if row.group == group]
+        assert len(stepped) == len(set(stepped)) == min(self.limit, len(members))
+        for row in stepped:
+            older = [one for one in members if one.lane is row.lane and one.arrived < row.arrived]
+            assert set(older) <= set(stepped), "a key's rows follow each other by age"
+        groups = {row.group for row in self.rows.values()}
+        for other in groups:
+            self.passed_over[other] = 0 if other == group else self.passed_over[other] + 1
         # No group starves: the heaviest takes at most its weight in turns before the lightest.
         # Rows that run alone share one group's weight, so each of them lets so many more pass.
         ceiling = max(WEIGHT.values()) / min(WEIGHT.values())
-        alone = Counter(self.rows[a].shape for a in self.admitted if self.rows[a].solo)
+        alone = Counter(row.shape for row in self.rows.values() if row.solo)
         self.most_alone = max(self.most_alone, *alone.values(), 1)
-        for identity, turns in self.passed_over.items():
-            sharing = self.most_alone if self.rows[identity].solo else 1
-            assert turns <= (ceiling * sharing + 1) * (len(self.rows) + 1)
+        for other in groups:
+            sharing = self.most_alone if other.alone else 1
+            assert self.passed_over[other] <= (ceiling * sharing + 1) * (len(self.rows) + 1)
 
     @precondition(lambda self: self.rows)
     @rule(data=st.data())
     def leave(self, data: st.DataObject) -> None:
         identity = data.draw(st.sampled_from(sorted(self.rows)))
         assert self.scheduler.remove(identity)
-        del self.rows[identity]
-        self.admitted.discard(identity)
-        self.passed_over.pop(identity, None)
+        gone = self.rows.pop(identity)
+        if all(row.group != gone.group for row in self.rows.values()):
+            self.passed_over.pop(gone.group, None)
 
     @invariant()
     def nothing_is_lost_or_counted_twice(self) -> None:
         assert len(self.scheduler) == len(self.rows)
-        assert self.scheduler.running == len(self.admitted)
-        assert set(self.scheduler.waiting) == set(self.rows) - self.admitted
 
 
 TestSchedulerMachine = SchedulerMachine.TestCase
 
 
-def admitted(count: int, **values) -> tuple[RowScheduler, list[UUID]]:
+def aged(count: int, **values) -> tuple[RowScheduler, list[UUID]]:
+    """Make a scheduler with so many rows, the oldest first."""
     scheduler = RowScheduler(row_limit=count, **values)
     rows = [candidate(arrived=float(number)) for number in range(count)]
     for row in rows:
         scheduler.add(row)
-    scheduler.admit()
     return scheduler, [row.identity for row in rows]
 
 
 def test_rows_of_different_phases_never_share_a_call():
-    scheduler, rows = admitted(4)
-    scheduler.turn(rows[1], 1)
-    scheduler.turn(rows[3], 1)
-    assert set(scheduler.step()) == {rows[1], rows[3]}
+    scheduler, rows = aged(4)
+    scheduler.set_phase(rows[1], 1)
+    scheduler.set_phase(rows[3], 1)
+    assert set(scheduler.step()) == {rows[0], rows[2]}, "the phase of the oldest"
+    scheduler.set_phase(rows[0], 1)
+    assert set(scheduler.step()) == {rows[0], rows[1], rows[3]}
 
 
 def test_rows_meet_at_the_whole_step_and_stay_together():
-    scheduler, rows = admitted(6)
+    scheduler, rows = aged(6)
     plan = (0, 1, 1)
     at = {identity: number % 3 for number, identity in enumerate(rows)}
     for identity in rows:
-        scheduler.turn(identity, plan[at[identity]])
+        scheduler.set_phase(identity, plan[at[identity]])
     sizes = []
     for _ in range(12):
         call = scheduler.step()
         sizes.append(len(call))
         for identity in call:
             at[identity] += 1
-            scheduler.turn(identity, plan[at[identity] % 3])
+            scheduler.set_phase(identity, plan[at[identity] % 3])
     assert sizes[4:] == [6] * 8
 
 
-def test_a_row_waits_for_other_phases_only_so_long():
-    scheduler, rows = admitted(3)
-    for identity in rows[1:]:
-        scheduler.turn(identity, 1)
-    calls = [scheduler.step() for _ in range(PATIENCE + 1)]
-    assert calls[:PATIENCE] == [rows[1:]] * PATIENCE
-    assert calls[PATIENCE] == [rows[0]]
+def test_a_more_urgent_row_does_not_wait_for_the_phase_of_others():
+    scheduler, rows = aged(3)
+    for identity in rows:
+        scheduler.set_phase(identity, 1)
+    urgent = candidate(lane=Lane.INTERACTIVE, arrived=10.0)
+    scheduler.add(urgent)
+    assert scheduler.step() == [urgent.identity]
+    scheduler.set_phase(urgent.identity, 1)
+    assert set(scheduler.step()) == {urgent.identity, *rows[:2]}
 
 
 def test_the_phase_of_a_row_that_is_gone_is_nobody_s():
-    scheduler, rows = admitted(1)
-    scheduler.turn(rows[0], 1)
+    scheduler, rows = aged(1)
+    scheduler.set_phase(rows[0], 1)
     scheduler.remove(rows[0])
-    scheduler.turn(rows[0], 1)
+    scheduler.set_phase(rows[0], 1)
     again = Candidate(identity=rows[0], shape="128x128", lane=Lane.BULK, arrived=0.0)
     other = candidate()
     scheduler = RowScheduler(row_limit=2)
     scheduler.add(again)
     scheduler.add(other)
-    scheduler.admit()
-    scheduler.turn(rows[0], 1)
+    scheduler.set_phase(rows[0], 1)
     scheduler.remove(rows[0])
     scheduler.add(again)
-    scheduler.admit()
     assert len(scheduler.step()) == 2, "it begins in phase 0 again"
 
 
@@ -371,28 +446,32 @@ def test_the_phase_of_a_row_that_is_gone_is_nobody_s():
     st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=20), min_size=1, max_size=8),
     st.integers(1, 3),
 )
-def test_rows_of_any_phases_get_their_turns(plans: list[list[int]], streams: int):
-    """Each row repeats phases of its own; none is left behind for more than a bounded time."""
-    scheduler, rows = admitted(len(plans), streams=streams)
-    plan_of = dict(zip(rows, plans, strict=True))
-    at = dict.fromkeys(rows, 0)
-    waited = dict.fromkeys(rows, 0)
+def test_rows_of_any_phases_wait_for_older_ones_at_most(plans: list[list[int]], streams: int):
+    """Each row has phases of its own; none is left behind for longer than older ones take."""
+    scheduler, rows = aged(len(plans), streams=streams)
+    left = {identity: list(plan) for identity, plan in zip(rows, plans, strict=True)}
     for identity in rows:
-        scheduler.turn(identity, plan_of[identity][0])
+        scheduler.set_phase(identity, left[identity][0])
     calls: dict[int, list[UUID]] = {stream: [] for stream in range(streams)}
-    for turn in range(150):
-        stream = turn % streams
+    waited = dict.fromkeys(rows, 0)
+    turns = 0
+    while left:
+        stream = turns % streams
+        turns += 1
         for identity in calls[stream]:
-            at[identity] += 1
-            scheduler.turn(identity, plan_of[identity][at[identity] % len(plan_of[identity])])
+            del left[identity][0]
+            if left[identity]:
+                scheduler.set_phase(identity, left[identity][0])
+            else:
+                del left[identity]
+                scheduler.remove(identity)
         call = calls[stream] = list(scheduler.step(stream))
-        phases = {plan_of[identity][at[identity] % len(plan_of[identity])] for identity in call}
-        assert len(phases) <= 1
+        assert len({left[identity][0] for identity in call}) <= 1
         busy = {identity for other in calls.values() for identity in other}
-        for identity in rows:
-            waited[identity] = 0 if identity in busy else waited[identity] + 1
-            # Its patience, and one call each for whoever ran out of it at the same time.
-            assert waited[identity] <= (PATIENCE + len(plans) + 1) * streams
+        for number, identity in enumerate(rows):
+            if identity in left and identity not in busy:
+                waited[identity] += 1
+                assert waited[identity] <= streams * (1 + sum(map(len, plans[:number])))
 
 
 class StreamsMachine(RuleBasedStateMachine):
@@ -420,7 +499,6 @@ class StreamsMachine(RuleBasedStateMachine):
 
     @rule(stream=st.integers(0, streams - 1))
     def step(self, stream: int) -> None:
-        self.scheduler.admit()
         self.calls[stream] = set()
         self.scheduler.release(stream)
         ready = self.scheduler.ready
@@ -436,7 +514,7 @@ class StreamsMachine(RuleBasedStateMachine):
     @rule(stream=st.integers(0, streams - 1), phase=st.integers(0, 2))
     def finish(self, stream: int, phase: int) -> None:
         for identity in self.calls[stream]:
-            self.scheduler.turn(identity, phase)
+            self.scheduler.set_phase(identity, phase)
             self.phases[identity] = phase
         self.scheduler.release(stream)
         self.calls[stream] = set()
@@ -463,7 +541,6 @@ class StreamsMachine(RuleBasedStateMachine):
             self.scheduler.release(stream)
         seen: set[UUID] = set()
         for turn in range(50 * self.streams):
-            self.scheduler.admit()
             for identity in self.scheduler.step(turn % self.streams):
                 seen.add(identity)
                 self.scheduler.remove(identity)
@@ -474,13 +551,19 @@ TestStreamsMachine = StreamsMachine.TestCase
 
 
 @given(st.lists(st.tuples(st.sampled_from(list(Lane)), st.floats(0, 10_000)), max_size=50))
-def test_within_a_lane_the_first_to_arrive_is_the_first_in(arrivals: list[tuple[Lane, float]]):
+def test_within_a_lane_the_first_to_arrive_is_the_first_in_a_call(
+    arrivals: list[tuple[Lane, float]],
+):
     scheduler = RowScheduler(row_limit=1)
     rows = {}
     for lane, moment in arrivals:
         row = candidate(lane=lane, arrived=moment)
         rows[row.identity] = row
         scheduler.add(row)
+    order = []
+    while call := scheduler.step():
+        order += [rows[identity] for identity in call]
+        scheduler.remove(*call)
     for lane in Lane:
-        moments = [rows[i].arrived for i in scheduler.waiting if rows[i].lane is lane]
+        moments = [row.arrived for row in order if row.lane is lane]
         assert moments == sorted(moments)

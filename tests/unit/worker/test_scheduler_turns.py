@@ -1,4 +1,4 @@
-"""Tenants take turns in getting in, and in a tenant's turns its keys."""
+"""Tenants take turns in a call's places, and in a tenant's turns its keys."""
 
 from collections import Counter
 from uuid import UUID
@@ -8,18 +8,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.domain.lanes import Lane
-from worker.scheduler import HANDICAP, Candidate, RowScheduler
+from worker.scheduler import Candidate, RowScheduler
 
 TENANTS = ("large", "small", "third")
 
 
 class Door:
-    """One place, and rows that wait for it."""
+    """Calls with one place, and rows that need one call each."""
 
     def __init__(self) -> None:
         self.scheduler = RowScheduler(row_limit=1)
         self.rows: dict[UUID, Candidate] = {}
-        self.inside: UUID | None = None
         self.count = 0
 
     def arrive(
@@ -39,12 +38,11 @@ class Door:
         return row.identity
 
     def next(self) -> Candidate | None:
-        """Let the row inside go, and the next one in."""
-        if self.inside:
-            self.scheduler.remove(self.inside)
-        admitted = self.scheduler.admit()
-        self.inside = admitted[0] if admitted else None
-        return self.rows[self.inside] if self.inside else None
+        """Return whose call it is; the row is done then."""
+        for identity in self.scheduler.step():
+            self.scheduler.remove(identity)
+            return self.rows[identity]
+        return None
 
 
 def test_a_single_row_is_next_however_many_another_tenant_has_waiting():
@@ -82,13 +80,14 @@ def test_who_was_away_does_not_make_up_for_it():
     assert Counter(door.next().tenant for _ in range(10)) == {"large": 5, "small": 5}
 
 
-def test_a_lane_s_turn_comes_by_age_whatever_its_tenants():
+def test_a_lane_s_turns_come_by_its_weight_whatever_its_tenants():
     door = Door()
-    old = door.arrive("large", Lane.BULK, moment=0.0)
-    door.arrive("small", Lane.INTERACTIVE, moment=HANDICAP[Lane.BULK] + 1)
-    assert door.next().identity == old
-    door.arrive("small", Lane.BULK, moment=HANDICAP[Lane.BULK] + 2)
-    assert door.next().lane is Lane.INTERACTIVE
+    for number in range(200):
+        door.arrive(f"tenant {number}", Lane.INTERACTIVE, moment=float(number))
+    door.arrive("large", Lane.BULK)
+    door.arrive("small", Lane.BULK)
+    lanes = [door.next().lane for _ in range(60)]
+    assert [number for number, lane in enumerate(lanes) if lane is Lane.BULK] == [1, 18]
 
 
 def test_a_single_row_is_next_but_one_however_many_another_key_of_its_tenant_has_waiting():
@@ -134,8 +133,8 @@ def test_the_turns_among_keys_are_forgotten_with_the_tenants_last_waiting_row():
         door.arrive("always", moment=door.count)
         if door.count > 200:
             break
-    (turns,) = door.scheduler._turns.values()
-    assert set(turns.keys) <= {"always"}
+    (group,) = door.scheduler._groups.values()
+    assert {tenant for _, tenant in group.turns.keys} <= {"always"}
 
 
 def assert_nobody_gets_far_ahead(events, everybody, arrive, name):
