@@ -21,12 +21,14 @@ from catalogue.sheets.model import Sheet
 from catalogue.validate import check_parameters, seed_of, validate
 from core.db.models import ApiKey, Batch
 from core.domain.cache_mode import CacheMode
+from core.domain.image_request import ImageRequest
+from core.domain.image_spec import ImageSpec
 from core.domain.seeds import SeedRule
 from core.domain.states import CacheOutcome
 from core.egress.policy import EgressPolicy
 from core.errors import InvalidRequestError
 from core.lifecycle.quota import check_quota, room_for
-from core.lifecycle.submission import Submission, Wanted, submit
+from core.lifecycle.submission import Submission, submit
 from core.settings import Settings
 from core.webhooks.endpoints import require_callback_secret
 
@@ -165,15 +167,14 @@ def accept_job(session: Session, bundle: Bundle, terms: Terms, request: JobReque
     """
     check_callback(session, terms)
     values, issues = check_parameters(request.parameters(), bundle.limits)
-    _check_own(request, bundle, issues)
+    _check_own(request, values, bundle, issues)
     _refuse_if_any(issues)
-    wanted = Wanted(
-        **{name: value for name, value in values.items() if name not in ("variants", "seed")},
-        seed=seed_of(values["seed"], request.sku),
-        prompt=request.prompt.strip(),
+    seed, prompt = seed_of(values["seed"], request.sku), request.prompt.strip()
+    wanted = ImageRequest(
+        spec=ImageSpec.of(values | {"prompt": prompt, "seed": seed}),
         variant=request.variant,
         sku=request.sku,
-        warning=_warning(request.prompt.strip(), bundle),
+        warning=_warning(prompt, bundle),
         approximate=terms.approximate,
         callback_url=terms.callback_url,
         reads=bundle.limits.reads,
@@ -220,7 +221,7 @@ def agrees(asked: bool | None, key: ApiKey, settings: Settings) -> bool:
     return next(said, settings.approximate)
 
 
-def renamed(wanted: Sequence[Wanted], fields: Fields) -> Sequence[dict[str, Any]]:
+def renamed(wanted: Sequence[ImageRequest], fields: Fields) -> Sequence[dict[str, Any]]:
     """Return the warnings of SKUs that files' names cannot hold; a template's names are its own."""
     if fields.file_name is not None:
         return []
@@ -240,19 +241,21 @@ def _refuse_if_any(issues: Issues) -> None:
         )
 
 
-def _check_own(request: JobRequest, bundle: Bundle, issues: Issues) -> None:
+def _check_own(
+    request: JobRequest, values: Mapping[str, Any], bundle: Bundle, issues: Issues
+) -> None:
     reasons: Mapping[str, Any] = {
         "prompt": check_prompt(request.prompt),
         "variant": check_variants(request.variant, bundle.limits),
-        "seed": _check_seed(request),
+        "seed": _check_seed(values["seed"], request.sku),
     }
     for column, reason in reasons.items():
         if reason:
             issues.add(reason, column=column)
 
 
-def _check_seed(request: JobRequest) -> str | None:
-    if request.seed is SeedRule.PER_SKU and not request.sku:
+def _check_seed(seed: int | SeedRule | None, sku: str) -> str | None:
+    if seed is SeedRule.PER_SKU and not sku:
         return "`per_sku` takes the seed from the SKU: give the request a `sku`."
     return None
 
@@ -265,8 +268,8 @@ def _warning(prompt: str, bundle: Bundle) -> str | None:
 
 
 def _with_deadline(
-    session: Session, wanted: Sequence[Wanted], seconds: float | None
-) -> Sequence[Wanted]:
+    session: Session, wanted: Sequence[ImageRequest], seconds: float | None
+) -> Sequence[ImageRequest]:
     """Add the moment until which the images are wanted, by Postgres's clock."""
     if seconds is None:
         return wanted

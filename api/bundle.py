@@ -5,10 +5,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
 
-from bundles.manifest import FILE_NAME, Manifest, SchedulerSupport, load_manifest, scheduler_support
+from bundles.manifest import (
+    FILE_NAME,
+    Manifest,
+    SchedulerSupport,
+    load_manifest,
+    scheduler_support,
+)
 from bundles.model_input import read_model_input
 from catalogue.checks import RequestLimits
 from catalogue.prompts.tokens import TokenLimit
+from core.domain.image_spec import PARAMETERS
 from core.settings import Settings
 
 
@@ -70,7 +77,7 @@ def limits_of(
         max_variants=settings.max_variants,
         max_images=settings.max_sheet_rows,
         # The guidance interval is the model's alone: no request names it, no row stores it.
-        defaults=manifest.defaults.model_dump(exclude={"guidance_start", "guidance_end"}),
+        defaults=manifest.defaults.model_dump(include=set(PARAMETERS)),
         schedulers={name: one.limits for name, one in schedulers.items() if one.works},
         unsuited={name: one.reason for name, one in schedulers.items() if not one.works},
     )

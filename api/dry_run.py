@@ -24,10 +24,9 @@ from bundles.plan import newest_plan
 from catalogue.naming import name_files
 from catalogue.sheets.model import Sheet
 from catalogue.validate import validate
-from core.db.models import ImageParameters
+from core.domain.image_request import ImageRequest
 from core.domain.states import CacheOutcome
 from core.lifecycle.forecast import FEWEST, foresee, recent_speed, work
-from core.lifecycle.submission import Wanted
 
 SHOWN_SKUS = 100
 """Repeated SKUs that are named."""
@@ -110,7 +109,9 @@ def report(
     )
 
 
-def estimate(session: Session, bundle: Bundle, wanted: Sequence[Wanted], home: Path) -> Estimate:
+def estimate(
+    session: Session, bundle: Bundle, wanted: Sequence[ImageRequest], home: Path
+) -> Estimate:
     """Tell how long images would take: by the machine's measured plan, else by recent images.
 
     Args:
@@ -120,11 +121,11 @@ def estimate(session: Session, bundle: Bundle, wanted: Sequence[Wanted], home: P
         home: Where plans of machines are kept.
     """
     manifest = bundle.manifest
-    total = sum(map(work, wanted))
+    total = sum(work(one.spec) for one in wanted)
     plan = newest_plan(home.expanduser(), manifest.revision)
     if plan is not None and plan.images_per_minute > 0:
-        size = {"width": plan.width, "height": plan.height}
-        speed = work(manifest.defaults.model_copy(update=size)) * plan.images_per_minute / 60
+        spec = manifest.defaults.spec(prompt="", seed=0, width=plan.width, height=plan.height)
+        speed = work(spec) * plan.images_per_minute / 60
         basis = (
             f"One worker with the plan that `packshot tune` measured on {plan.machine.cpu}: "
             f"{plan.images_per_minute:.1f} images a minute at {plan.width}x{plan.height} pixels "
@@ -148,7 +149,7 @@ def estimate(session: Session, bundle: Bundle, wanted: Sequence[Wanted], home: P
     )
 
 
-def _repeated(wanted: Sequence[Wanted]) -> list[RepeatedSku]:
+def _repeated(wanted: Sequence[ImageRequest]) -> list[RepeatedSku]:
     lines: Mapping[str, list[int]] = defaultdict(list)
     for one in wanted:
         if one.variant == 1 and one.line is not None:
@@ -160,11 +161,9 @@ def _repeated(wanted: Sequence[Wanted]) -> list[RepeatedSku]:
     ]
 
 
-def _preview(wanted: Wanted, digest: str, outcome: CacheOutcome) -> PreviewImage:
-    parameters = wanted.parameters(digest)
-    values: dict[str, Any] = {name: parameters[name] for name in ImageParameters.model_fields}
+def _preview(wanted: ImageRequest, digest: str, outcome: CacheOutcome) -> PreviewImage:
     return PreviewImage(
-        **values,
+        **wanted.decided(digest).document(),
         line=wanted.line,
         sku=wanted.sku,
         variant=wanted.variant,

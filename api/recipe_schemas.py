@@ -6,7 +6,8 @@ from typing import Annotated, Any
 from fastapi import Path
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.schemas import Line, SheetFields
+from api.image_schemas import Line
+from api.schemas import SheetFields
 from core.recipes import NAME
 
 RecipeName = Annotated[

@@ -58,7 +58,7 @@ def _outcome(row: JobRow, channels: Sequence[Channel], base: str, made: Made) ->
         error_code=error.code if error else None,
         retry_helps=error.retry_helps if error else None,
         image=image_path(job.id) if image else None,
-        seed=job.seed,
+        seed=job.spec.noise_seed,
         cache=job.cache.value,
         seconds=None if took is None else round(took, 3),
         warning=job.warning,

@@ -4,19 +4,17 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
+from api.image_schemas import DecidedParameters, Line, RequestedParameters, Text, describe
 from api.rendition_schemas import Channels, RenditionLink
 from api.sheet_fields import ColumnNames, Encoding, Separator
 from api.sheet_schemas import SheetReading, SheetWarning
-from catalogue.checks import check_line, check_text
 from catalogue.mapping import PARAMETERS
 from catalogue.prompts.templates import LONGEST_TEMPLATE
 from catalogue.sheets.model import Hints, Source
 from core.domain.cache_mode import CacheMode
 from core.domain.lanes import Lane
-from core.domain.schedulers import SCHEDULERS
-from core.domain.seeds import SeedRule
 from core.domain.states import BatchState, CacheOutcome, JobState
 from core.egress.url import LONGEST
 
@@ -26,20 +24,6 @@ MOST_PREVIEWED = 10_000
 """Images of a dry run."""
 
 
-def _text(value: str) -> str:
-    if reason := check_text(value):
-        raise ValueError(reason)
-    return value
-
-
-def _line(value: str) -> str:
-    if reason := check_line(value):
-        raise ValueError(reason)
-    return value.strip()
-
-
-Text = Annotated[str, AfterValidator(_text)]
-Line = Annotated[str, AfterValidator(_line)]
 RecipeReference = Annotated[
     Line,
     Field(
@@ -49,28 +33,11 @@ RecipeReference = Annotated[
 ]
 
 
-class Fields(BaseModel):
+class Fields(RequestedParameters):
     """What every request may say about its images; the model's defaults fill the rest."""
 
     model_config = ConfigDict(extra="forbid")
 
-    negative_prompt: Text | None = Field(None, description="What not to draw.")
-    seed: int | SeedRule | None = Field(
-        None,
-        description="Seed of the first variant; `derived`, as without one: all that decides the "
-        "image decides it too; `per_sku`: the SKU decides it.",
-    )
-    steps: int | None = Field(None, description="Denoising steps.")
-    guidance_scale: float | None = Field(
-        None, description="Classifier-free guidance; 1 or less switches it off."
-    )
-    scheduler: Line | None = Field(
-        None,
-        description=f"Name of the sampling method: {', '.join(SCHEDULERS)}. Which of them the "
-        "model works with, and how many steps each can take, is checked; a refusal names them.",
-    )
-    width: int | None = Field(None, description="Pixels.")
-    height: int | None = Field(None, description="Pixels.")
     deadline_seconds: float | None = Field(
         None,
         gt=0,
@@ -116,7 +83,7 @@ class Fields(BaseModel):
 class JobRequest(Fields):
     """One wanted image."""
 
-    prompt: Text = Field(description="What the image shows.")
+    prompt: Text = Field(description=describe("prompt"))
     variant: int = Field(1, description="From 1; another variant is another image.")
     sku: Line = Field("", max_length=200, description="The product, for your own use.")
     lane: Lane = Field(Lane.INTERACTIVE, description="Queue.")
@@ -205,8 +172,8 @@ class ApproximationView(BaseModel):
     source_job: UUID | None = Field(description="A job that the other image was computed for.")
 
 
-class JobView(BaseModel):
-    """One wanted image, as it stands."""
+class JobHead(BaseModel):
+    """Which image a job is about, and how that stands."""
 
     id: UUID
     batch_id: UUID | None
@@ -222,14 +189,11 @@ class JobView(BaseModel):
     approximation: ApproximationView | None = Field(
         description="The near prompt whose latents its image began with; null: with noise."
     )
-    prompt: str
-    negative_prompt: str
-    width: int
-    height: int
-    steps: int
-    guidance_scale: float
-    scheduler: str
-    seed: int
+
+
+class JobView(DecidedParameters, JobHead):
+    """One wanted image, as it stands."""
+
     lane: Lane
     warning: str | None
     error: JobError | None

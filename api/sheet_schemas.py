@@ -2,6 +2,7 @@
 
 from pydantic import BaseModel, Field
 
+from api.image_schemas import DecidedParameters
 from catalogue.sheets.model import Format, Source
 from core.domain.states import CacheOutcome
 
@@ -30,20 +31,17 @@ class SheetWarning(BaseModel):
     message: str
 
 
-class PreviewImage(BaseModel):
-    """One image that a sheet would ask for."""
+class PreviewHead(BaseModel):
+    """Which image of a sheet is meant."""
 
     line: int | None = Field(description="Line of the sheet.")
     sku: str
     variant: int
-    prompt: str
-    negative_prompt: str
-    width: int
-    height: int
-    steps: int
-    guidance_scale: float
-    scheduler: str
-    seed: int
+
+
+class PreviewImage(DecidedParameters, PreviewHead):
+    """One image that a sheet would ask for."""
+
     files: dict[str, str] = Field(
         description="File names by channel, where somebody asks for channels or names."
     )

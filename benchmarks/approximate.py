@@ -26,12 +26,16 @@ from benchmarks.report import show
 from bundles.manifest import Manifest, load_manifest
 from core.db.engine import Database
 from core.domain.approximation import NIRVANA, Threshold
-from core.domain.fingerprint import derived_seed, fingerprint
 from core.domain.lanes import Lane
 from core.lifecycle.claims import Claim
 from core.settings import Settings
 from core.storage import Storage
-from modelkit.evaluation.calibration import MeasuredPair, choose_thresholds, make_pairs, summary
+from modelkit.evaluation.calibration import (
+    MeasuredPair,
+    choose_thresholds,
+    make_pairs,
+    summary,
+)
 from modelkit.evaluation.comparison import judge, likeness, score_attributes
 from modelkit.evaluation.similarity import Pixels, ssim
 from modelkit.evaluation.trial import Drawing, Trial, measure, trial
@@ -178,7 +182,9 @@ def replay_all(
     claims = [make_claim(prompt, manifest) for prompt in prompts]
     full = [
         result.image
-        for result in bench.draw(Drawing(prompt=one.prompt, seed=one.seed) for one in claims)
+        for result in bench.draw(
+            Drawing(prompt=one.spec.prompt, seed=one.spec.seed) for one in claims
+        )
     ]
     schedule = manifest.defaults.steps
     result = {"full run": judged(full, full, products) | {"saved": 0.0}}
@@ -190,7 +196,7 @@ def replay_all(
         images = [
             one.image
             for one in bench.draw(
-                Drawing(prompt=one.prompt, seed=one.seed, steps=steps) for one in claims
+                Drawing(prompt=one.spec.prompt, seed=one.spec.seed, steps=steps) for one in claims
             )
         ]
         result[f"{steps} steps"] = judged(images, full, products) | {"saved": 1 - steps / schedule}
@@ -210,32 +216,21 @@ def replay_all(
 
 def make_claim(prompt: str, manifest: Manifest) -> Claim:
     """Make what a worker claims for a prompt whose caller agrees to an approximate image."""
-    defaults = manifest.defaults
-    values = {
-        "negative_prompt": defaults.negative_prompt,
-        "width": defaults.width,
-        "height": defaults.height,
-        "steps": defaults.steps,
-        "guidance_scale": defaults.guidance_scale,
-        "scheduler": defaults.scheduler,
-    }
-    decided = values | {"seed": None, "variant": 1, "bundle_revision": manifest.revision}
-    exact = fingerprint(prompt=prompt, **decided)
+    spec = manifest.defaults.spec(prompt=prompt, seed=None)
+    exact = spec.fingerprint(manifest.revision)
     return Claim(
         generation_id=uuid4(),
         owner="benchmark",
         attempt=1,
         claimed_at=datetime.now(UTC),
         tenant="benchmark",
-        fingerprint=fingerprint(prompt=prompt, approximate=True, **decided),
+        fingerprint=spec.fingerprint(manifest.revision, approximate=True),
         bundle_revision=manifest.revision,
         lane=Lane.BULK,
         deadline_at=None,
-        prompt=prompt,
-        seed=derived_seed(exact),
-        approximate_scope=fingerprint(prompt="", **decided),
+        spec=spec.decided(exact),
+        approximate_scope=spec.scope(manifest.revision),
         exact_fingerprint=exact,
-        **values,
     )
 
 
@@ -281,12 +276,14 @@ def run(
         wave = claims[begin : begin + WAVE]
         plans: list[Plan] = []
         for claim in wave:
-            bench.embed([claim.prompt])  # the row needs it in any case
+            bench.embed([claim.spec.prompt])  # the row needs it in any case
             start = time.perf_counter()
             plans.append(cache.plan(claim))
             seconds.append(time.perf_counter() - start)
         drawings = [
-            Drawing(prompt=claim.prompt, seed=claim.seed, begin=plan.begin, keep=plan.keep)
+            Drawing(
+                prompt=claim.spec.prompt, seed=claim.spec.seed, begin=plan.begin, keep=plan.keep
+            )
             for claim, plan in zip(wave, plans, strict=True)
         ]
         for claim, plan, result in zip(wave, plans, bench.draw(drawings), strict=True):
@@ -296,7 +293,7 @@ def run(
         cache.flush()
     saved = sum(step * number for step, number in spared.items())
     return images, {
-        "saved": saved / sum(claim.steps for claim in claims),
+        "saved": saved / sum(claim.spec.steps for claim in claims),
         "hits": 1 - spared[0] / len(claims),
         "lookup_ms": 1000 * statistics.median(seconds),
         "images_by_steps_spared": dict(sorted(spared.items())),

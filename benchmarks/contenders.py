@@ -7,13 +7,13 @@ from typing import Any
 from uuid import uuid4
 
 from benchmarks.report import machine
-from benchmarks.requests import Request
+from core.domain.image_spec import ImageSpec
 from core.domain.lanes import Lane
 from core.domain.schedulers import SCHEDULERS
 
 Moments = Sequence[float]
 """Seconds from the start of the queue to each image, in the order of the requests."""
-Contender = Callable[[Sequence[Request]], Moments]
+Contender = Callable[[Sequence[ImageSpec]], Moments]
 
 
 def torch_diffusers(source: Path, dtype: str = "float32") -> Contender:
@@ -44,7 +44,7 @@ def openvino_genai(exported: Path) -> Contender:
     config = exported / "scheduler" / "scheduler_config.json"
     types = {"euler": Scheduler.Type.EULER_DISCRETE, "pndm": Scheduler.Type.PNDM}
 
-    def run(requests: Sequence[Request]) -> Moments:
+    def run(requests: Sequence[ImageSpec]) -> Moments:
         start = time.monotonic()
         moments = []
         for request in requests:
@@ -76,24 +76,17 @@ def packshot(bundle: Path, row_limit: int, precision: str, **plan: Any) -> Conte
     engine = Engine(pipeline, row_limit=row_limit, streams=followed.streams)
     engine.start()
 
-    def run(requests: Sequence[Request]) -> Moments:
+    def run(requests: Sequence[ImageSpec]) -> Moments:
         start = time.monotonic()
         tickets = [
             engine.submit(
                 RowRequest(
                     identity=uuid4(),
-                    prompt=request.prompt,
-                    negative_prompt="",
-                    width=request.width,
-                    height=request.height,
-                    steps=request.steps,
-                    guidance_scale=request.guidance_scale,
-                    scheduler=request.scheduler,
-                    seed=request.seed,
+                    spec=spec,
                     lane=Lane.STANDARD,
                 )
             )
-            for request in requests
+            for spec in requests
         ]
         return [
             ticket.submitted + ticket.result(3600).latency_seconds - start for ticket in tickets
@@ -109,7 +102,7 @@ def _one_after_another(pipeline: Any) -> Contender:
     pipeline.set_progress_bar_config(disable=True)
     config = dict(pipeline.scheduler.config)
 
-    def run(requests: Sequence[Request]) -> Moments:
+    def run(requests: Sequence[ImageSpec]) -> Moments:
         start = time.monotonic()
         moments = []
         for request in requests:

@@ -25,7 +25,8 @@ from typing import Any
 
 from benchmarks.processes import Made, Served
 from benchmarks.report import show, spread
-from benchmarks.requests import Request, mixed
+from benchmarks.requests import mixed
+from core.domain.image_spec import ImageSpec
 
 Start = Callable[[], Served]
 
@@ -64,17 +65,17 @@ def main() -> None:
     _show(arguments, rounds)
 
 
-def _full_queue(images: int) -> list[Request]:
+def _full_queue(images: int) -> list[ImageSpec]:
     return [
-        Request(
-            prompt=f"a red mug, number {number}", steps=20, guidance_scale=7.5, scheduler="ddim",
-            seed=number, width=512, height=512,
+        ImageSpec(
+            prompt=f"a red mug, number {number}", negative_prompt="", steps=20,
+            guidance_scale=7.5, scheduler="ddim", seed=number, width=512, height=512,
         )
         for number in range(images)
     ]  # fmt: skip
 
 
-def _full_size(arguments: argparse.Namespace, queue: Sequence[Request]) -> dict[str, Start]:
+def _full_size(arguments: argparse.Namespace, queue: Sequence[ImageSpec]) -> dict[str, Start]:
     cache = arguments.cache.absolute()
     _python(_PREPARE_FULL, str(cache), arguments.unet)
     source = cache / "sd15-random"
@@ -92,7 +93,7 @@ def _full_size(arguments: argparse.Namespace, queue: Sequence[Request]) -> dict[
 
 
 def _starter(
-    arguments: argparse.Namespace, queue: Sequence[Request], folder: Path
+    arguments: argparse.Namespace, queue: Sequence[ImageSpec], folder: Path
 ) -> dict[str, Start]:
     from starter import SOURCE
 
@@ -129,7 +130,7 @@ def _tuned(bundle: Path, home: Path, minutes: float) -> dict[str, Any]:
 
 
 def _genai(
-    arguments: argparse.Namespace, folder: Path, queue: Sequence[Request]
+    arguments: argparse.Namespace, folder: Path, queue: Sequence[ImageSpec]
 ) -> dict[str, Start]:
     if not arguments.genai_python:
         return {}

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.requests import Request
+from core.domain.image_spec import ImageSpec
 
 WARM_STEPS = 2
 """Enough to compile and to touch all memory; a full-size image takes minutes."""
@@ -33,8 +33,8 @@ class Served:
     """One contender, loaded and warm."""
 
     def __init__(
-        self, name: str, folder: Path, requests: Sequence[Request], *, python: str = sys.executable,
-        **options: Any,
+        self, name: str, folder: Path, requests: Sequence[ImageSpec], *,
+        python: str = sys.executable, **options: Any,
     ) -> None:  # fmt: skip
         """Start it, and wait until it is ready.
 
@@ -87,7 +87,7 @@ def main() -> None:
     parser.add_argument("--options", type=json.loads, default={})
     parser.add_argument("--queue", type=json.loads, required=True)
     arguments = parser.parse_args()
-    requests = [Request(**one) for one in arguments.queue]
+    requests = [ImageSpec(**one) for one in arguments.queue]
     run = getattr(contenders, arguments.name)(arguments.folder, **arguments.options)
     warm = requests[: arguments.options.get("row_limit", 1)]
     run([replace(request, steps=WARM_STEPS) for request in warm])

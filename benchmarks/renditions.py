@@ -153,7 +153,7 @@ def _fill(environment: Mapping[str, str], images: int) -> tuple[UUID, str]:
     jobs = shop.want(*sheet, batch=True).job_ids
 
     def store(claim: Any) -> Any:
-        body = bodies[claim.seed % len(bodies)]
+        body = bodies[claim.spec.noise_seed % len(bodies)]
         stored = storage.put_image(
             body, tenant=claim.tenant, fingerprint=claim.fingerprint, extension="png",
             content_type="image/png", generation_id=claim.generation_id,

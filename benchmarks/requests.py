@@ -1,32 +1,20 @@
 """The mixed queue: prompts, step counts, guidance and schedulers as a shop's jobs have them."""
 
 import random
-from dataclasses import dataclass
 
+from core.domain.image_spec import ImageSpec
 from starter.data.attributes import split_products
 from starter.data.captions import canonical_caption
 
 
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """One image, for any of the contenders."""
-
-    prompt: str
-    steps: int
-    guidance_scale: float
-    scheduler: str
-    seed: int
-    width: int
-    height: int
-
-
-def mixed(count: int, *, width: int, height: int, seed: int = 0) -> list[Request]:
+def mixed(count: int, *, width: int, height: int, seed: int = 0) -> list[ImageSpec]:
     """Draw `count` requests; the same seed gives the same ones."""
     rng = random.Random(seed)
     products, _ = split_products()
     return [
-        Request(
+        ImageSpec(
             prompt=canonical_caption(rng.choice(products)),
+            negative_prompt="",
             steps=rng.choice((12, 16, 20, 20, 24)),
             guidance_scale=rng.choice((1.0, 3.0, 3.0, 4.5)),
             scheduler=rng.choice(("dpmpp_2m", "dpmpp_2m", "ddim", "euler", "unipc")),

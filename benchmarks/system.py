@@ -61,12 +61,12 @@ _MODEL_CODE = f"""
 import sys, time
 from pathlib import Path
 from benchmarks.contenders import packshot
-from benchmarks.requests import Request
+from core.domain.image_spec import ImageSpec
 
 def make(seed):
-    return Request(
-        prompt=f"mug {{seed}}", steps={STEPS}, guidance_scale=1.0, scheduler="ddim", seed=seed,
-        width={SIZE}, height={SIZE},
+    return ImageSpec(
+        prompt=f"mug {{seed}}", negative_prompt="", steps={STEPS}, guidance_scale=1.0,
+        scheduler="ddim", seed=seed, width={SIZE}, height={SIZE},
     )
 
 run = packshot(Path(sys.argv[1]), int(sys.argv[2]), "f32")

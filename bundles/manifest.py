@@ -13,6 +13,7 @@ from pydantic import Field
 from bundles.records import Record, read_record
 from bundles.workshop import recover
 from core.domain.approximation import NIRVANA, Threshold
+from core.domain.image_spec import ImageSpec
 from core.domain.schedulers import KNOWN, StepLimits, step_limits
 
 FORMAT = 1
@@ -36,6 +37,15 @@ class Defaults(Record):
     width: int = Field(128, ge=8, description="Pixels.")
     height: int = Field(128, ge=8, description="Pixels.")
     negative_prompt: str = Field("", description="What pictures should not show.")
+
+    @property
+    def guidance_interval(self) -> tuple[float, float]:
+        """Shares of the schedule between which guidance is on."""
+        return self.guidance_start, self.guidance_end
+
+    def spec(self, *, prompt: str, seed: int | None, **changes: Any) -> ImageSpec:
+        """Return the spec of an image of which only this is said."""
+        return ImageSpec.of(dict(self) | {"prompt": prompt, "seed": seed} | changes)
 
 
 class Sizes(Record):

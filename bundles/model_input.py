@@ -8,8 +8,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from core.domain.fingerprint import SPECIAL_TOKENS
-from core.domain.model_input import ModelInput
+from core.domain.image_spec import ModelInput
+from core.domain.texts import SPECIAL_TOKENS
 from core.errors import BundleError
 
 _LETTERS = re.compile(r"[\w\s<=>]")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from catalogue.names import suggestion
-from core.domain.model_input import ModelInput
+from core.domain.image_spec import ModelInput
 from core.domain.schedulers import KNOWN, SCHEDULERS, StepLimits, step_limits
 from core.domain.seeds import SeedRule
 

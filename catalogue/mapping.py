@@ -16,6 +16,7 @@ from catalogue.checks import (
 from catalogue.issues import Issues
 from catalogue.names import canonical
 from catalogue.sheets.model import Row
+from core.domain import image_spec
 from core.domain.seeds import SeedRule
 
 
@@ -72,19 +73,28 @@ def _name(value: Any) -> str:
     return _text(value).lower()
 
 
-PARAMETERS: Mapping[str, tuple[Callable[[Any], Any], str]] = {
-    "negative_prompt": (_text, "a text"),
-    "seed": (_seed, f"a whole number, {SeedRule.DERIVED} or {SeedRule.PER_SKU}"),
-    "steps": (_integer, "a whole number"),
-    "guidance_scale": (_number, "a number"),
-    "scheduler": (_name, "a text"),
-    "width": (_integer, "a whole number"),
-    "height": (_integer, "a whole number"),
-    "variants": (_integer, "a whole number"),
+Reader = tuple[Callable[[Any], Any], str]
+"""How a value is read, and what it has to be."""
+
+_BY_TYPE: Mapping[object, Reader] = {
+    int: (_integer, "a whole number"),
+    float: (_number, "a number"),
+    str: (_text, "a text"),
 }
+
+_OWN: Mapping[str, Reader] = {
+    "scheduler": (_name, "a text"),
+    "seed": (_seed, f"a whole number, {SeedRule.DERIVED} or {SeedRule.PER_SKU}"),
+}
+
+PARAMETERS: Mapping[str, Reader] = {
+    name: _OWN.get(name) or _BY_TYPE[one.type]
+    for name, one in image_spec.PARAMETERS.items()
+    if name != "prompt"
+} | {"variants": _BY_TYPE[int]}
 """What a row, a request's field or the model's defaults may give, and how each is read."""
 
-TEXTS: Mapping[str, tuple[Callable[[Any], Any], str]] = {
+TEXTS: Mapping[str, Reader] = {
     "sku": (_text, "a text"),
     "prompt": (_text, "a text"),
     "template": (_text, "a text"),

@@ -10,7 +10,7 @@ from itertools import count, islice
 from catalogue.channels import Channel
 from catalogue.issues import Issue, Issues
 from catalogue.prompts.templates import PromptTemplate, TemplateProblemError
-from core.lifecycle.submission import Wanted
+from core.domain.image_request import ImageRequest
 from core.pictures.formats import ORIGINAL, Format
 
 LONGEST = 120
@@ -90,8 +90,11 @@ class FileTarget:
 
 
 def name_files(
-    wanted: Sequence[Wanted], channels: Sequence[Channel], template: str | None, issues: Issues
-) -> Sequence[Wanted]:
+    wanted: Sequence[ImageRequest],
+    channels: Sequence[Channel],
+    template: str | None,
+    issues: Issues,
+) -> Sequence[ImageRequest]:
     """Name the files of images where channels or names were asked for.
 
     Args:
@@ -118,7 +121,7 @@ def name_files(
     return [replace(one, files=files) for one, files in zip(wanted, named, strict=True)]
 
 
-def tell_renamed(wanted: Sequence[Wanted]) -> list[Issue]:
+def tell_renamed(wanted: Sequence[ImageRequest]) -> list[Issue]:
     """Report which SKUs stand otherwise in their files' names, because those cannot hold them.
 
     Args:
@@ -155,7 +158,7 @@ def _say_renamed(takes: str, renamed: Mapping[str, tuple[str, int | None]]) -> I
     return Issue(line=line, column="sku", message=message)
 
 
-_Writer = Callable[[Wanted], str]
+_Writer = Callable[[ImageRequest], str]
 
 
 def _writer(target: FileTarget, template: str | None, issues: Issues) -> _Writer | None:
@@ -181,9 +184,9 @@ class _Templated:
         self.template = template
         self.target = target
         self.issues = issues
-        self._taken: dict[str, Wanted] = {}
+        self._taken: dict[str, ImageRequest] = {}
 
-    def __call__(self, one: Wanted) -> str:
+    def __call__(self, one: ImageRequest) -> str:
         """Write the name of one image; the empty text when something is wrong, and noted."""
         try:
             name = self._shape(self.template.render(self._values(one)))
@@ -201,7 +204,7 @@ class _Templated:
             self.issues.add(_same_name(name, other, one), line=one.line, column="file_name")
         return name
 
-    def _values(self, one: Wanted) -> Mapping[str, object]:
+    def _values(self, one: ImageRequest) -> Mapping[str, object]:
         return {
             "sku": one.sku,
             "variant": one.variant,
@@ -228,9 +231,9 @@ class _Slots:
         self.target = target
         self.issues = issues
         self._used: Counter[str] = Counter()
-        self._owners: dict[str, Wanted] = {}
+        self._owners: dict[str, ImageRequest] = {}
 
-    def __call__(self, one: Wanted) -> str:
+    def __call__(self, one: ImageRequest) -> str:
         """Write the name of one image; what is wrong with it is noted."""
         product = plain(one.sku.replace(".", "_")) or f"line{one.line or 0}"
         if not _is_recognisable(one.sku):
@@ -266,7 +269,7 @@ def _is_recognisable(sku: str) -> bool:
     return kept > 0 and 2 * kept >= len(letters)
 
 
-def _same_name(name: str, first: Wanted, second: Wanted) -> str:
+def _same_name(name: str, first: ImageRequest, second: ImageRequest) -> str:
     if first.line == second.line:
         return (
             f"Variants {first.variant} and {second.variant} would both be {name!r}. Put "

@@ -10,12 +10,17 @@ from catalogue.mapping import PARAMETERS, RowReader, is_given, note_schedule, re
 from catalogue.names import canonical, closest, suggestion
 from catalogue.platforms.fields import LOOK, note
 from catalogue.prompts.tokens import TokenLimit
-from catalogue.prompts.writer import Prompts, cut_off_warning, missing_columns, shortened_title
+from catalogue.prompts.writer import (
+    Prompts,
+    cut_off_warning,
+    missing_columns,
+    shortened_title,
+)
 from catalogue.remarks import find_destroyed, note_photographs, tell_lookalikes
 from catalogue.sheets.model import Row, Sheet, Source
-from core.domain.fingerprint import sku_seed
-from core.domain.seeds import SeedRule
-from core.lifecycle.submission import Wanted
+from core.domain.image_request import ImageRequest
+from core.domain.image_spec import ImageSpec, ModelInput
+from core.domain.seeds import SeedRule, sku_seed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +28,7 @@ class ValidatedSheet:
     """A sheet, checked."""
 
     columns: Sequence[str]
-    wanted: Sequence[Wanted]
+    wanted: Sequence[ImageRequest]
     """In the sheet's order; the variants of a row one after the other. Of good rows only."""
     warnings: Sequence[Mapping[str, Any]]
     """What was accepted but looks wrong: `{line, column, message}`."""
@@ -79,7 +84,7 @@ def validate(
     wanted = [
         one
         for (row, values, prompt), remark in zip(rows, remarks, strict=True)
-        for one in _expand(row, values | {"reads": limits.reads}, prompt, remark)
+        for one in _expand(row, values, prompt, remark, limits.reads)
     ]
     listed, told = _listed(warnings), _listed(notes)
     return ValidatedSheet(columns=sheet.columns, wanted=wanted, warnings=listed, notes=told), issues
@@ -250,12 +255,21 @@ def _fit(
     return good, remarks
 
 
-def _expand(row: Row, values: Mapping[str, Any], prompt: str, remark: str | None) -> list[Wanted]:
-    shared = {name: value for name, value in values.items() if name != "variants"}
-    shared["seed"] = seed_of(values["seed"], values["sku"])
-    cells = dict(row.cells)
+def _expand(
+    row: Row, values: dict[str, Any], prompt: str, remark: str | None, reads: ModelInput
+) -> list[ImageRequest]:
+    seed = seed_of(values["seed"], values["sku"])
+    spec, cells = ImageSpec.of(values | {"prompt": prompt, "seed": seed}), dict(row.cells)
     return [
-        Wanted(**shared, prompt=prompt, variant=variant, line=row.line, row=cells, warning=remark)
+        ImageRequest(
+            spec=spec,
+            reads=reads,
+            sku=values["sku"],
+            variant=variant,
+            line=row.line,
+            row=cells,
+            warning=remark,
+        )
         for variant in range(1, values["variants"] + 1)
     ]
 

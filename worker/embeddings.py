@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 import numpy as np
 
 from core.cache_stats import EVERYBODY, Level, Outcome, count, hold
-from core.domain.fingerprint import canonical_text
+from core.domain.texts import canonical_text
 from core.eviction import BoundedMap, Policy
 from worker.finite import check_finite
 from worker.model import Conditioning

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.cache_stats import EVERYBODY
-from core.domain.fingerprint import canonical_text
+from core.domain.texts import canonical_text
 from worker.embeddings import EmbeddingCache
 from worker.features import CachingSchedules, RowFeatures
 from worker.finite import ImpossibleError
@@ -283,7 +283,7 @@ class Engine:
         guided = [self._is_guided(request) for request in requests]
         negatives = [request for request, two in zip(requests, guided, strict=True) if two]
         embeddings, seconds = self._embeddings(
-            [r.prompt for r in requests] + [r.negative_prompt for r in negatives],
+            [r.spec.prompt for r in requests] + [r.spec.negative_prompt for r in negatives],
             [r.tenant for r in (*requests, *negatives)],
         )
         prompts, rest = embeddings[: len(requests)], iter(embeddings[len(requests) :])
@@ -301,7 +301,7 @@ class Engine:
         text_seconds: float,
     ) -> Row:
         sampler = self._sampler(ticket.request, negative is not None)
-        beside = self.model.conditioning(guidance_scale=ticket.request.guidance_scale)
+        beside = self.model.conditioning(guidance_scale=ticket.request.spec.guidance_scale)
         return Row(
             ticket=ticket,
             sampler=sampler,
@@ -317,17 +317,17 @@ class Engine:
             self.ticks += 1
 
     def _is_guided(self, request: RowRequest) -> bool:
-        return request.guided and not self.model.embeds_guidance
+        return request.spec.guided and not self.model.embeds_guidance
 
     def _sampler(self, request: RowRequest, guided: bool) -> Sampler:
         return Sampler(
-            scheduler=request.scheduler,
+            scheduler=request.spec.scheduler,
             config=self.model.scheduler_config,
-            steps=request.steps,
-            guidance_scale=request.guidance_scale if guided else 1.0,
-            guidance_interval=(request.guidance_start, request.guidance_end),
-            seed=request.seed,
-            shape=self.model.latent_shape(width=request.width, height=request.height),
+            steps=request.spec.steps,
+            guidance_scale=request.spec.guidance_scale if guided else 1.0,
+            guidance_interval=request.guidance_interval,
+            seed=request.spec.noise_seed,
+            shape=self.model.latent_shape(width=request.spec.width, height=request.spec.height),
             begin=request.begin,
             keep=request.keep,
         )
@@ -344,7 +344,7 @@ class Engine:
         self._scheduler.add(
             Candidate(
                 identity=request.identity,
-                shape=(request.height, request.width),
+                shape=(request.spec.height, request.spec.width),
                 lane=request.lane,
                 tenant=request.tenant,
                 key=request.api_key_id,

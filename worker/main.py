@@ -109,7 +109,7 @@ def _serve(settings: Settings, load: Load) -> int:
         leases=leases,
         max_attempts=settings.max_attempts,
         bundle_revision=bundle.revision,
-        guidance_interval=(bundle.defaults.guidance_start, bundle.defaults.guidance_end),
+        guidance_interval=bundle.defaults.guidance_interval,
         approximate=approximate,
         renditions=Renditions(
             database=database,

@@ -62,7 +62,7 @@ class Model(Protocol):
 
     @property
     def taught(self) -> Collection[str]:
-        """What its tokenizer was taught beside CLIP's tokens; see `core.domain.model_input`."""
+        """What its tokenizer was taught beside CLIP's tokens: `ModelInput.taught`."""
 
     @property
     def precision(self) -> str:

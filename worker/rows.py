@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.cache_stats import EVERYBODY
+from core.domain.image_spec import ImageSpec
 from core.domain.lanes import Lane
 from worker.walk import NOISE, Begin
 
@@ -43,22 +44,11 @@ class RowRequest:
 
     identity: UUID
     """The generation's id."""
-    prompt: str
-    negative_prompt: str
-    width: int
-    """Pixels."""
-    height: int
-    """Pixels."""
-    steps: int
-    guidance_scale: float
-    scheduler: str
-    """A name in `core.domain.schedulers`."""
-    seed: int
+    spec: ImageSpec
+    """Its seed is decided."""
     lane: Lane
-    guidance_start: float = 0.0
-    """Share of the schedule before which guidance is off."""
-    guidance_end: float = 1.0
-    """Share of the schedule from which it is off again."""
+    guidance_interval: tuple[float, float] = (0.0, 1.0)
+    """The bundle's: shares of the schedule between which guidance is on."""
     tenant: str = EVERYBODY
     """Whose it is: what is remembered of its texts helps nobody else's rows."""
     api_key_id: UUID | None = None
@@ -72,11 +62,6 @@ class RowRequest:
     """Where it begins."""
     keep: tuple[int, ...] = ()
     """Numbers of steps after which its latents are kept for the result."""
-
-    @property
-    def guided(self) -> bool:
-        """Whether it needs two UNet rows: with and without the prompt."""
-        return self.guidance_scale > 1
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -298,19 +298,11 @@ class Runner:
             deadline = time.monotonic() + left
         return RowRequest(
             identity=claim.generation_id,
-            prompt=claim.prompt,
-            negative_prompt=claim.negative_prompt,
-            width=claim.width,
-            height=claim.height,
-            steps=claim.steps,
-            guidance_scale=claim.guidance_scale,
-            scheduler=claim.scheduler,
-            seed=claim.seed,
+            spec=claim.spec,
             lane=claim.lane,
             tenant=claim.tenant,
             api_key_id=claim.api_key_id,
-            guidance_start=self._guidance_interval[0],
-            guidance_end=self._guidance_interval[1],
+            guidance_interval=self._guidance_interval,
             # It may be what broke its batch.
             solo=claim.attempt > 1,
             deadline=deadline,
@@ -503,7 +495,7 @@ def _count_joined(claim: Claim, jobs: int, seconds: float) -> None:
         Outcome.HIT,
         tenant=claim.tenant,
         number=0,
-        steps_saved=others * claim.steps,
+        steps_saved=others * claim.spec.steps,
         seconds_saved=others * seconds,
     )
 
@@ -519,9 +511,9 @@ def _image(claim: Claim, plan: Plan, stored: StoredObject) -> Image:
         content_type=ORIGINAL.content_type,
         digest=stored.digest,
         size=stored.size,
-        width=claim.width,
-        height=claim.height,
-        seed=claim.seed,
+        width=claim.spec.width,
+        height=claim.spec.height,
+        seed=claim.spec.noise_seed,
     )
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bundles.layout import load_tokenizer
-from core.domain.textual_inversion import has_vectors, write_out
+from core.domain.texts import has_vectors, write_out
 
 
 class Tokenizer:

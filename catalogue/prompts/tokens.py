@@ -8,7 +8,7 @@ from typing import Any
 
 from tokenizers import Tokenizer  # type: ignore[import-untyped]
 
-from core.domain.textual_inversion import has_vectors, write_out
+from core.domain.texts import has_vectors, write_out
 from core.errors import BundleError
 
 _SPECIAL = 2

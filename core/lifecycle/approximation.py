@@ -13,7 +13,7 @@ from sqlmodel import Session, col
 
 from core.db.arrays import among
 from core.db.models import ApproximateEntry, ApproximateLatents, Job
-from core.domain.fingerprint import canonical_text
+from core.domain.texts import canonical_text
 
 LATENTS = "latents/"
 """What the keys of all latents begin with; the tenant follows."""

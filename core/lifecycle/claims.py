@@ -12,6 +12,7 @@ from core.db.arrays import among
 from core.db.locks import lock_generations
 from core.db.models import NO_KEY, Generation, Job
 from core.db.models.transitions import change
+from core.domain.image_spec import PARAMETERS, ImageSpec
 from core.domain.lanes import Lane
 from core.domain.states import GenerationState, JobState, sources_of
 
@@ -33,14 +34,7 @@ class Claim:
     """The first of its waiters' lanes; one that only a cancelled job asked for counts no more."""
     deadline_at: datetime | None
     """The latest deadline of its waiters; None when one of them has none."""
-    prompt: str
-    negative_prompt: str
-    width: int
-    height: int
-    steps: int
-    guidance_scale: float
-    scheduler: str
-    seed: int
+    spec: ImageSpec
     api_key_id: UUID = NO_KEY
     """Whose turn it takes among its tenant's keys."""
     approximate_scope: str | None = None
@@ -130,6 +124,7 @@ def claim(
             lane=_first(lanes[identity], otherwise=row["lane"]),
             job_id=first.get(identity, (None, None))[0],
             batch_id=first.get(identity, (None, None))[1],
+            spec=ImageSpec.of(row),
             **{name: row[name] for name in _COPIED},
         )
         for identity, row in rows.items()
@@ -214,10 +209,10 @@ def _first(lanes: Sequence[Lane], *, otherwise: Lane) -> Lane:
 
 _OWN = {
     *("generation_id", "owner", "attempt", "claimed_at", "deadline_at", "lane"),
-    *("job_id", "batch_id"),
+    *("job_id", "batch_id", "spec"),
 }
 _COPIED = tuple(name for name in Claim.__dataclass_fields__ if name not in _OWN)
-_READ = ("attempts", "started_at", "lane", *_COPIED)
+_READ = ("attempts", "started_at", "lane", *_COPIED, *PARAMETERS)
 
 
 def held(session: Session, owner: str, generation_ids: Collection[UUID]) -> dict[UUID, int]:

@@ -3,16 +3,16 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
 
 from sqlalchemy import select
 from sqlmodel import Session, col
 
 from core.db.models import Generation, Image
 from core.domain.cache_mode import CacheMode
+from core.domain.image_request import ImageRequest
+from core.domain.image_spec import ImageSpec
 from core.domain.states import CacheOutcome
 from core.lifecycle.lookup import FOR_EVER, find_stored, in_flight
-from core.lifecycle.submission import Wanted
 
 RECENT = 200
 """Images that the speed of the workers is taken from."""
@@ -20,29 +20,9 @@ FEWEST = 10
 """Images of the bundle among them that say something about it."""
 
 
-class Drawn(Protocol):
-    """What decides how long an image takes."""
-
-    @property
-    def steps(self) -> int:
-        """Denoising steps."""
-
-    @property
-    def guidance_scale(self) -> float:
-        """Classifier-free guidance; above 1 a step takes two UNet rows."""
-
-    @property
-    def width(self) -> int:
-        """Pixels."""
-
-    @property
-    def height(self) -> int:
-        """Pixels."""
-
-
 def foresee(
     session: Session,
-    wanted: Sequence[Wanted],
+    wanted: Sequence[ImageRequest],
     *,
     tenant: str,
     bundle_revision: str,
@@ -73,7 +53,7 @@ def foresee(
     return outcomes
 
 
-def _names(wanted: Wanted, revision: str, cache: CacheMode) -> Sequence[str]:
+def _names(wanted: ImageRequest, revision: str, cache: CacheMode) -> Sequence[str]:
     """Give by what an image is found; the last is what equal ones of a sheet share."""
     exact = wanted.fingerprint(revision)
     if cache is CacheMode.USE and wanted.approximate:
@@ -81,10 +61,10 @@ def _names(wanted: Wanted, revision: str, cache: CacheMode) -> Sequence[str]:
     return (exact,)
 
 
-def work(image: Drawn) -> float:
+def work(spec: ImageSpec) -> float:
     """Measure an image's computing: UNet rows times pixels."""
-    calls = 2 if image.guidance_scale > 1 else 1
-    return float(image.steps * calls * image.width * image.height)
+    calls = 2 if spec.guided else 1
+    return float(spec.steps * calls * spec.width * spec.height)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +96,7 @@ def recent_speed(session: Session, bundle_revision: str) -> Speed | None:
     )
     edge = ended.pop(0)[0] if len(ended) > RECENT else None
     made = [
-        (began, end, work(one))
+        (began, end, work(one.spec))
         for end, began, one in ended
         # What began with another's latents took less than its steps.
         if one.bundle_revision == bundle_revision and one.approximation is None

@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from uuid import UUID
 
@@ -11,14 +11,14 @@ from sqlmodel import Session, col
 
 from core.db.arrays import among
 from core.db.locks import lock_generations
-from core.db.models import Batch, Generation, ImageParameters, Job
+from core.db.models import Batch, Generation, Job
 from core.db.models.transitions import change
+from core.domain.image_request import ImageRequest
 from core.domain.states import OPEN_JOB, CacheOutcome, GenerationState, JobState
 from core.errors import ModelReplacedError
 from core.lifecycle.backlogs import Group, put_back
 from core.lifecycle.lookup import FOR_EVER, find_stored, join_in_flight, raise_lanes
 from core.lifecycle.settlement import fail_where, settle_jobs
-from core.lifecycle.submission import Wanted
 
 PORTION = 500
 """Rows of one transaction."""
@@ -42,7 +42,7 @@ class _Target:
     """What a generation becomes for another model."""
 
     row: Generation
-    wanted: Wanted
+    wanted: ImageRequest
     revision: str
 
     @property
@@ -107,7 +107,7 @@ def move_some(
         .scalars()
         .all()
     )
-    misfits = [row.id for row in rows if not fits(row.width, row.height)]
+    misfits = [row.id for row in rows if not fits(row.spec.width, row.spec.height)]
     fail_where(session, [among(Generation.id, misfits)], _too_large_or_small(to))
     targets = _targets(session, [row for row in rows if row.id not in misfits], to)
     _note_batches(session, targets, to)
@@ -146,15 +146,13 @@ def _targets(session: Session, rows: Sequence[Generation], to: str) -> list[_Tar
     ]
 
 
-def _wanted(row: Generation, variant: int) -> Wanted:
+def _wanted(row: Generation, variant: int) -> ImageRequest:
     """Return what was asked for: whether with a seed of the caller's, a fingerprint says."""
-    values = {name: getattr(row, name) for name in ImageParameters.model_fields}
-    approximate = row.approximate_scope is not None
-    derived = Wanted(**values | {"seed": None}, variant=variant, approximate=approximate)
+    spec, approximate = row.spec, row.approximate_scope is not None
+    derived = ImageRequest(spec=replace(spec, seed=None), variant=variant, approximate=approximate)
     if derived.fingerprint(row.bundle_revision) == (row.exact_fingerprint or row.fingerprint):
         return derived
-    given = (row.seed - (variant - 1)) % 2**63
-    return Wanted(**values | {"seed": given}, variant=variant, approximate=approximate)
+    return replace(derived, spec=replace(spec, seed=(spec.noise_seed - (variant - 1)) % 2**63))
 
 
 def _note_batches(session: Session, targets: Sequence[_Target], to: str) -> None:
@@ -224,7 +222,7 @@ def _queue(session: Session, targets: Iterable[_Target]) -> None:
             .values(
                 bundle_revision=one.revision,
                 fingerprint=one.fingerprint,
-                seed=one.wanted.parameters(one.exact)["seed"],
+                seed=one.wanted.decided(one.exact).noise_seed,
                 approximate_scope=one.wanted.scope(one.revision)
                 if one.wanted.approximate
                 else None,
@@ -245,7 +243,7 @@ def _rename_jobs(session: Session, target: _Target, values: Mapping[str, object]
         .where(col(Job.generation_id) == target.row.id, col(Job.state).in_(OPEN_JOB))
         .values(
             fingerprint=target.fingerprint,
-            seed=target.wanted.parameters(target.exact)["seed"],
+            seed=target.wanted.decided(target.exact).noise_seed,
             **values,
         )
     )

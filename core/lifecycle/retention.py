@@ -19,8 +19,8 @@ from sqlmodel import Session, col
 from core.db.arrays import among, values_table
 from core.db.locks import lock_generations
 from core.db.models import Batch, Generation, Image, Job, Rendition
-from core.domain.fingerprint import canonical_text
 from core.domain.states import IN_FLIGHT, BatchState
+from core.domain.texts import canonical_text
 from core.eviction import Policy
 from core.lifecycle.lookup import FOR_EVER
 
@@ -228,7 +228,8 @@ def _matching(
 ) -> list[UUID]:
     """Find the generations that are meant, with an image or in flight."""
     image = select(col(Image.id)).where(col(Image.generation_id) == col(Generation.id), _stays())
-    statement = select(col(Generation.id), col(Generation.prompt)).where(
+    prompts = Generation.__table__.c.prompt  # type: ignore[attr-defined]
+    statement = select(col(Generation.id), prompts).where(
         or_(col(Generation.state).in_(IN_FLIGHT), image.exists())
     )
     if tenant is not None:

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from operator import itemgetter
 from typing import Any
 from uuid import UUID
@@ -14,12 +13,11 @@ from sqlmodel import Session
 
 from core.db.arrays import among
 from core.db.bulk_insert import insert_new, insert_rows
-from core.db.models import NO_KEY, Batch, Generation, ImageParameters, Job
+from core.db.models import NO_KEY, Batch, Generation, Job
 from core.db.models.columns import new_id
 from core.domain.cache_mode import CacheMode
-from core.domain.fingerprint import derived_seed, fingerprint, variant_seed
+from core.domain.image_request import ImageRequest
 from core.domain.lanes import Lane
-from core.domain.model_input import ModelInput
 from core.domain.states import BatchState, CacheOutcome, GenerationState, JobState
 from core.lifecycle.backlogs import open_backlog
 from core.lifecycle.lookup import (
@@ -33,80 +31,6 @@ from core.lifecycle.lookup import (
 from core.pictures.formats import ORIGINAL
 from core.webhooks import events
 from core.webhooks.events import BatchChange, JobChange
-
-
-@dataclass(frozen=True, kw_only=True)
-class Wanted:
-    """One image that a caller asks for, validated."""
-
-    prompt: str
-    negative_prompt: str
-    width: int
-    height: int
-    steps: int
-    guidance_scale: float
-    scheduler: str
-    seed: int | None
-    """The caller's; None lets the fingerprint decide."""
-    variant: int = 1
-    sku: str = ""
-    line: int | None = None
-    row: dict[str, Any] = field(default_factory=dict)
-    files: dict[str, str] = field(default_factory=dict)
-    """File names by channel: see `core.db.models.Job.files`."""
-    warning: str | None = None
-    deadline_at: datetime | None = None
-    approximate: bool = False
-    """Whether it may begin with the latents of a near prompt's image."""
-    callback_url: str | None = None
-    """Where its end is told; no part of what it is."""
-    reads: ModelInput = field(default_factory=ModelInput)
-    """What of it the bundle's model sees."""
-
-    def fingerprint(self, bundle_revision: str) -> str:
-        """Digest what decides this image, computed from the first step on."""
-        return self._digest(bundle_revision, self.prompt)
-
-    def approximate_fingerprint(self, bundle_revision: str) -> str:
-        """Digest what decides it when it may begin with another's latents."""
-        return self._digest(bundle_revision, self.prompt, approximate=True)
-
-    def scope(self, bundle_revision: str) -> str:
-        """Digest what it must share with an image whose latents it begins with.
-
-        That is all but the prompt: another size, schedule or guidance has other latents, and who
-        names a seed or asks for another variant wants an image that begins differently.
-        """
-        return self._digest(bundle_revision, prompt="")
-
-    def _digest(self, bundle_revision: str, prompt: str, *, approximate: bool = False) -> str:
-        return fingerprint(
-            prompt=prompt,
-            negative_prompt=self.negative_prompt,
-            width=self.width,
-            height=self.height,
-            steps=self.steps,
-            guidance_scale=self.guidance_scale,
-            scheduler=self.scheduler,
-            seed=self.seed,
-            variant=self.variant,
-            bundle_revision=bundle_revision,
-            approximate=approximate,
-            reads=self.reads,
-        )
-
-    def job(self, digest: str) -> dict[str, Any]:
-        """Give the columns of `Job` that say what is wanted; see `parameters` for `digest`."""
-        shown = ("line", "row", "sku", "variant", "files", "warning")
-        named = (*shown, "deadline_at", "callback_url")
-        return self.parameters(digest) | {name: getattr(self, name) for name in named}
-
-    def parameters(self, digest: str) -> dict[str, Any]:
-        """Give the columns of `ImageParameters`, the seed decided by what `fingerprint` gives."""
-        values = {name: getattr(self, name) for name in ImageParameters.model_fields}
-        if self.seed is None:
-            return values | {"seed": derived_seed(digest)}
-        return values | {"seed": variant_seed(self.seed, self.variant)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,14 +70,14 @@ class _Order:
 class _Place:
     """One wanted image, and by what it is found."""
 
-    wanted: Wanted
+    wanted: ImageRequest
     exact: str
     """Its fingerprint when it is computed from the first step on."""
     fingerprint: str
     name: str
     """What equal ones share; the fingerprint, except where nothing may be shared."""
     scope: str | None = None
-    """Of an image that may begin with another's latents: see `Wanted.scope`."""
+    """Of an image that may begin with another's latents: see `ImageRequest.scope`."""
 
 
 @dataclass(kw_only=True)
@@ -172,7 +96,7 @@ class _Answers:
 
 def submit(
     session: Session,
-    wanted: Sequence[Wanted],
+    wanted: Sequence[ImageRequest],
     *,
     tenant: str,
     lane: Lane,
@@ -263,12 +187,12 @@ def submit(
         + [(identity, lane) for identity in raised],
         outcomes=Counter(row["cache"] for row in rows),
         uses=Counter(stored.image_id for _, stored in hits),
-        steps_saved=sum(one.steps for one, _ in hits),
+        steps_saved=sum(one.spec.steps for one, _ in hits),
         seconds_saved=sum(stored.seconds or 0.0 for _, stored in hits),
     )
 
 
-def _place(order: _Order, wanted: Wanted, position: int) -> _Place:
+def _place(order: _Order, wanted: ImageRequest, position: int) -> _Place:
     exact = wanted.fingerprint(order.bundle_revision)
     if order.cache is CacheMode.USE and wanted.approximate:
         digest = wanted.approximate_fingerprint(order.bundle_revision)
@@ -388,7 +312,7 @@ def _backlog(order: _Order) -> UUID:
 
 
 def _generation(order: _Order, place: _Place, identity: UUID) -> dict[str, Any]:
-    return place.wanted.parameters(place.exact) | {
+    return place.wanted.decided(place.exact).document() | {
         "id": identity,
         "tenant": order.tenant,
         "api_key_id": order.api_key_id or NO_KEY,

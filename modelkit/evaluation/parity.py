@@ -124,7 +124,10 @@ def draw(pipeline: Pipeline, prompt: str, seed: int, drawn: Defaults) -> NDArray
     engine = Engine(pipeline, row_limit=1)
     engine.start()
     request = RowRequest(
-        identity=uuid4(), prompt=prompt, seed=seed, lane=Lane.STANDARD, **drawn.model_dump()
+        identity=uuid4(),
+        spec=drawn.spec(prompt=prompt, seed=seed),
+        lane=Lane.STANDARD,
+        guidance_interval=drawn.guidance_interval,
     )
     try:
         return engine.submit(request).result().image

@@ -80,15 +80,15 @@ class Trial:
         return [pool(one.result()[HIDDEN_STATES], end) for one, end in asked]
 
     def _request(self, one: Drawing) -> RowRequest:
-        values = self._manifest.defaults.model_dump()
+        defaults = self._manifest.defaults
+        steps = defaults.steps if one.steps is None else one.steps
         return RowRequest(
             identity=uuid4(),
-            prompt=one.prompt,
-            seed=one.seed,
+            spec=defaults.spec(prompt=one.prompt, seed=one.seed, steps=steps),
             lane=Lane.STANDARD,
+            guidance_interval=defaults.guidance_interval,
             begin=one.begin,
             keep=one.keep,
-            **values | ({} if one.steps is None else {"steps": one.steps}),
         )
 
 

@@ -16,13 +16,14 @@ from sqlalchemy import event
 from core.broker import RedisBroker
 from core.db.engine import Database
 from core.db.models import Generation
+from core.domain.image_request import ImageRequest
 from core.lifecycle import recovery
 from core.lifecycle.claims import Claim
-from core.lifecycle.submission import Wanted
 from core.settings import Settings
 from core.storage import Storage
 from local.infrastructure import DATABASE, Infrastructure
-from tests.integration.shop import Shop, wanted
+from tests.integration.shop import Shop
+from tests.specs import wanted
 
 ROOT = Path(__file__).parents[2]
 
@@ -158,7 +159,7 @@ def shop(database: Database) -> Shop:
 
 
 @pytest.fixture(name="wanted")
-def _wanted() -> Callable[..., Wanted]:
+def _wanted() -> Callable[..., ImageRequest]:
     return wanted
 
 

@@ -11,30 +11,15 @@ from sqlmodel import SQLModel, select
 from core.db.engine import Database
 from core.db.models import Batch, Generation, Image, Job
 from core.db.models.columns import new_id
+from core.domain.image_request import ImageRequest
 from core.domain.lanes import Lane
 from core.lifecycle import claims, settlement, submission
 from core.lifecycle.claims import Claim
 from core.lifecycle.settlement import Finished
-from core.lifecycle.submission import Submission, Wanted
+from core.lifecycle.submission import Submission
+from tests.specs import wanted
 
 Row = TypeVar("Row", bound=SQLModel)
-
-
-def wanted(product: str = "red mug", **values: Any) -> Wanted:
-    """Make a wanted image; the same product means the same image."""
-    return Wanted(
-        **{
-            "prompt": product,
-            "negative_prompt": "",
-            "width": 64,
-            "height": 64,
-            "steps": 4,
-            "guidance_scale": 1.0,
-            "scheduler": "ddim",
-            "seed": None,
-        }
-        | values
-    )
 
 
 class Shop:
@@ -46,7 +31,7 @@ class Shop:
 
     def want(
         self,
-        *products: str | Wanted,
+        *products: str | ImageRequest,
         batch: bool = False,
         tenant: str = "shop",
         lane: Lane = Lane.STANDARD,
@@ -100,6 +85,7 @@ class Shop:
             claimed_at=row.started_at,
             deadline_at=None,
             lane=row.lane,
+            spec=row.spec,
             **copied,
         )
 
@@ -163,9 +149,9 @@ def image_of(claim: Claim) -> Image:
         content_type="image/png",
         digest="0" * 64,
         size=1,
-        width=claim.width,
-        height=claim.height,
-        seed=claim.seed,
+        width=claim.spec.width,
+        height=claim.spec.height,
+        seed=claim.spec.seed,
     )
 
 

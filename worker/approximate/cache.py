@@ -139,13 +139,13 @@ class ApproximateCache:
         # What failed once is tried again without anything that it did not need.
         if claim.approximate_scope is None or claim.attempt > 1:
             return NOTHING
-        if claim.scheduler in NOT_RESUMABLE:
+        if claim.spec.scheduler in NOT_RESUMABLE:
             self._count(claim, Outcome.SKIP)
             return NOTHING
         try:
-            conditioning = self._embed(claim.prompt, claim.tenant).result()
+            conditioning = self._embed(claim.spec.prompt, claim.tenant).result()
             with self._tokenizing:
-                end = self._end(claim.prompt)
+                end = self._end(claim.spec.prompt)
             embedding = pool(conditioning[HIDDEN_STATES], end)
         except RowHandedBackError:
             raise
@@ -153,7 +153,7 @@ class ApproximateCache:
             self._fall_back(claim, f"the prompt has no embedding: {error}")
             return NOTHING
         return self._begin(claim, embedding) or Plan(
-            embedding=embedding, keep=kept_steps(claim.steps)
+            embedding=embedding, keep=kept_steps(claim.spec.steps)
         )
 
     def _begin(self, claim: Claim, embedding: NDArray[np.float32]) -> Plan | None:
@@ -200,11 +200,11 @@ class ApproximateCache:
     def _usable(self, claim: Claim, neighbour: Neighbour | None) -> ApproximateLatents | None:
         if neighbour is None:
             return None
-        most = most_steps(neighbour.similarity, claim.steps, self._thresholds)
+        most = most_steps(neighbour.similarity, claim.spec.steps, self._thresholds)
         return next((one for one in neighbour.latents if one.step <= most), None)
 
     def _load(self, claim: Claim, latents: ApproximateLatents) -> Resume | None:
-        shape = self._latent_shape(width=claim.width, height=claim.height)
+        shape = self._latent_shape(width=claim.spec.width, height=claim.spec.height)
         try:
             body = self._storage.read(latents.key, limit=latents.size)
             return Resume(
@@ -298,7 +298,7 @@ class ApproximateCache:
             tenant=claim.tenant,
             scope=str(claim.approximate_scope),
             bundle_revision=claim.bundle_revision,
-            prompt=claim.prompt,
+            prompt=claim.spec.prompt,
             embedding=kept.embedding.tolist(),
             latents=latents,
         )

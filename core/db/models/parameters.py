@@ -1,23 +1,37 @@
-"""What decides an image: shared by a job, which asks for it, and a generation, which makes it."""
+"""What decides an image, as columns: shared by a job, which asks for it, and its generation."""
+
+from dataclasses import MISSING
+from types import new_class
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import BigInteger
 from sqlmodel import Field, SQLModel
 
+from core.domain.image_spec import PARAMETERS, ImageSpec
 
-class ImageParameters(SQLModel):
-    """Everything the model is given for one image."""
+if TYPE_CHECKING:
 
-    prompt: str
-    negative_prompt: str = ""
-    width: int
-    """Pixels."""
-    height: int
-    """Pixels."""
-    steps: int
-    """Denoising steps."""
-    guidance_scale: float
-    """Classifier-free guidance; 1 or less switches it off."""
-    scheduler: str
-    """A name in `core.domain.schedulers`."""
-    seed: int = Field(sa_type=BigInteger)
-    """Seed of the row's noise; the caller's plus the variant, or derived from the fingerprint."""
+    class _Columns(SQLModel):
+        """A column of each field of `ImageSpec`."""
+else:
+
+    def _declare(namespace: dict[str, Any]) -> None:
+        namespace["__annotations__"] = {name: one.type for name, one in PARAMETERS.items()}
+        namespace |= {
+            name: one.default for name, one in PARAMETERS.items() if one.default is not MISSING
+        }
+        # Decided, when there is a row: 63 bits.
+        namespace["__annotations__"]["seed"] = int
+        namespace["seed"] = Field(sa_type=BigInteger)
+        namespace["negative_prompt"] = ""
+
+    _Columns = new_class("_Columns", (SQLModel,), exec_body=_declare)
+
+
+class ImageParameters(_Columns):
+    """Everything the model is given for one image; the columns are the fields of `ImageSpec`."""
+
+    @property
+    def spec(self) -> ImageSpec:
+        """What decides the image, its seed included."""
+        return ImageSpec.of({name: getattr(self, name) for name in PARAMETERS})

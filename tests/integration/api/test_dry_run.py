@@ -10,9 +10,9 @@ from sqlalchemy import text
 from bundles.plan import Plan, TunedPlan, save_plan, this_machine
 from core.db.models import Batch, CacheStat, Generation, Job
 from core.domain.cache_mode import CacheMode
+from core.domain.image_request import ImageRequest
 from core.domain.states import CacheOutcome
 from core.lifecycle.forecast import foresee
-from core.lifecycle.submission import Wanted
 
 PLATFORMS = Path(__file__).parents[3] / "examples" / "platforms"
 
@@ -74,7 +74,7 @@ def test_the_forecast_is_that_of_the_cache_mode(client, send, worker):
 
 def test_a_forecast_writes_nothing_not_even_a_lock(shop, wanted):
     shop.succeed(shop.start(shop.want("mug").job_ids[0]))
-    images: list[Wanted] = [wanted("mug"), wanted("vase")]
+    images: list[ImageRequest] = [wanted("mug"), wanted("vase")]
     with shop.database.session() as session:
         found = foresee(session, images, tenant="shop", bundle_revision="r1")
         assert session.execute(text("select pg_current_xact_id_if_assigned()")).scalar() is None

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from core.domain.fingerprint import sku_seed
+from core.domain.seeds import sku_seed
 
 EXAMPLES = Path(__file__).parents[3] / "examples" / "platforms"
 

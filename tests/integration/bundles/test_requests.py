@@ -14,14 +14,14 @@ from transformers import CLIPTokenizer
 
 from bundles.model_input import read_model_input
 from catalogue.prompts.tokens import TokenLimit
-from core.domain.fingerprint import canonical_text
+from core.domain.image_request import ImageRequest
+from core.domain.image_spec import ModelInput
 from core.domain.lanes import Lane
-from core.domain.model_input import ModelInput
-from core.domain.textual_inversion import write_out
-from core.lifecycle.submission import Wanted
+from core.domain.texts import canonical_text, write_out
 from modelkit.export.build import build
 from tests.integration.bundles.kinds import embed_guidance, load, save_loud, teach
 from tests.integration.model.conftest import psnr
+from tests.specs import apart
 from worker.engine import Engine
 from worker.pipeline import Pipeline
 from worker.rows import RowRequest
@@ -113,13 +113,12 @@ def theirs(model: Path) -> StableDiffusionPipeline:
 def draw(engine: Engine, **changes: Any) -> Any:
     """Begin an image, as a worker begins what was wanted."""
     one = wanted(**changes)
-    drawn = {name: getattr(one, name) for name in BASE if name not in ("seed", "variant")}
-    seed = one.parameters(one.fingerprint("r1"))["seed"]
-    return engine.submit(RowRequest(identity=uuid4(), lane=Lane.STANDARD, **drawn | {"seed": seed}))
+    spec = one.decided(one.fingerprint("r1"))
+    return engine.submit(RowRequest(identity=uuid4(), lane=Lane.STANDARD, spec=spec))
 
 
-def wanted(reads: ModelInput | None = None, **changes: Any) -> Wanted:
-    return Wanted(**BASE | changes, reads=reads or ModelInput())
+def wanted(reads: ModelInput | None = None, **changes: Any) -> ImageRequest:
+    return ImageRequest(**apart(BASE | changes), reads=reads or ModelInput())
 
 
 def test_requests_have_one_fingerprint_where_they_have_one_image_and_nowhere_else(engine, made):

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import diffusers
 import numpy as np
@@ -14,11 +13,11 @@ from PIL import Image
 
 from bundles.layout import load_layout
 from bundles.plan import Plan
-from core.domain.lanes import Lane
 from core.domain.schedulers import SCHEDULERS
 from modelkit.export.build import build
 from tests.integration.bundles.kinds import load, save_loud
 from tests.integration.model.conftest import psnr
+from tests.specs import row_request
 from worker.engine import Engine
 from worker.model import StepInputs
 from worker.pipeline import Pipeline
@@ -104,10 +103,9 @@ def begins(pipeline: Pipeline, picture: Image.Image, hole: Image.Image) -> Mappi
 
 
 def request(scheduler: str, seed: int, begin: Begin) -> RowRequest:
-    return RowRequest(
-        identity=uuid4(), prompt=PROMPT, negative_prompt=NEGATIVE, width=SIDE, height=SIDE,
-        steps=STEPS, guidance_scale=3.0, scheduler=scheduler, seed=seed, lane=Lane.STANDARD,
-        begin=begin,
+    return row_request(
+        prompt=PROMPT, negative_prompt=NEGATIVE, width=SIDE, height=SIDE, steps=STEPS,
+        guidance_scale=3.0, scheduler=scheduler, seed=seed, begin=begin,
     )  # fmt: skip
 
 

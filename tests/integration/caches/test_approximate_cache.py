@@ -22,6 +22,7 @@ from core.lifecycle.claims import Claim
 from core.storage import Storage
 from ops.latents_janitor import ORPHAN_AGE, ORPHAN_SECONDS, ApproximateJanitor
 from tests.integration.shop import Shop
+from tests.specs import apart
 from worker.approximate import cache as module
 from worker.approximate.blob import digest_of, pack
 from worker.approximate.cache import NOTHING, PAUSE_SECONDS, ApproximateCache, Plan
@@ -64,7 +65,7 @@ def claim(prompt: str = "red mug", **changes: Any) -> Claim:
         "approximate_scope": "s",
         "exact_fingerprint": "e",
     }
-    return Claim(**values | changes)
+    return Claim(**apart(values | changes))
 
 
 class Clock:
@@ -117,7 +118,7 @@ def draw(cache: ApproximateCache, one: Claim) -> Plan:
     """Do what the runner does with a claim, with an engine that draws at once."""
     plan = cache.plan(one)
     kept = {step: np.full(SHAPE, step, np.float16) for step in plan.keep}
-    steps = one.steps - (plan.begin.step if isinstance(plan.begin, Resume) else 0)
+    steps = one.spec.steps - (plan.begin.step if isinstance(plan.begin, Resume) else 0)
     image = np.zeros((64, 64, 3), np.uint8)
     cache.learn(
         one, plan, RowResult(image=image, seconds=9.0, unet_seconds=2.0, steps=steps, kept=kept)

@@ -12,7 +12,7 @@ from core.db.models import ApproximateEntry, ApproximateLatents
 from core.db.models.approximate import EMBEDDING_WIDTH
 from core.db.models.columns import new_id
 from core.domain.approximation import Approximation
-from core.domain.fingerprint import derived_seed
+from core.domain.seeds import derived_seed
 from core.domain.states import CacheOutcome
 from core.lifecycle import approximation, settlement
 from core.lifecycle.approximation import NewEntry, find_nearest

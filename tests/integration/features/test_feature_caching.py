@@ -5,7 +5,6 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 import openvino as ov
@@ -15,12 +14,12 @@ from bundles.manifest import BlockCache, DeepCache, TokenMergingPlan, load_manif
 from bundles.microscopic import save_microscopic
 from bundles.plan import Plan
 from bundles.step_plan import step_plan
-from core.domain.lanes import Lane
 from core.errors import BundleError
 from core.settings import Settings
 from modelkit.export.build import build
 from modelkit.features.order import BlockCacheOrder, CachingOrder, DeepCacheOrder
 from tests.conftest import knowing_int8
+from tests.specs import row_request
 from worker.engine import Engine
 from worker.pipeline import load_pipeline
 from worker.rows import RowRequest, RowResult
@@ -80,7 +79,6 @@ def engine(bundle: Path) -> Iterator[Engine]:
 
 def request(**changes: Any) -> RowRequest:
     values: dict[str, Any] = {
-        "identity": uuid4(),
         "prompt": "a red mug",
         "negative_prompt": "",
         "width": 32,
@@ -89,9 +87,8 @@ def request(**changes: Any) -> RowRequest:
         "guidance_scale": 2.0,
         "scheduler": "ddim",
         "seed": 1,
-        "lane": Lane.STANDARD,
     }
-    return RowRequest(**values | changes)
+    return row_request(**values | changes)
 
 
 def draw(engine: Engine, *requests: RowRequest) -> list[RowResult]:
@@ -107,7 +104,7 @@ COMPANY = (
     {"seed": 1},
     {"seed": 2, "steps": 25, "prompt": "a dotted blue lamp"},
     {"seed": 3, "guidance_scale": 1.0, "scheduler": "dpmpp_2m"},
-    {"seed": 4, "guidance_start": 0.3, "guidance_end": 0.8},
+    {"seed": 4, "guidance_interval": (0.3, 0.8)},
     {"seed": 5, "steps": 4},
     {"seed": 6, "scheduler": "pndm", "steps": 11},
     {"seed": 7, "solo": True},

@@ -25,7 +25,7 @@ def rows():
     """Two rows, with what is hard to write down in them."""
 
     def row(fingerprint: str, prompt: str) -> dict:
-        return wanted(prompt).parameters("f" * 64) | {
+        return wanted(prompt).decided("f" * 64).document() | {
             "id": new_id(),
             "tenant": "shop",
             "fingerprint": fingerprint,

@@ -16,7 +16,7 @@ def test_a_claim_takes_the_generation_and_its_waiters(shop):
     generation = shop.generation(claim.generation_id)
     assert (generation.state, generation.attempts) == (GenerationState.RUNNING, 1)
     assert generation.lease_owner == "w1"
-    assert (claim.attempt, claim.prompt, claim.deadline_at) == (1, "red mug", None)
+    assert (claim.attempt, claim.spec.prompt, claim.deadline_at) == (1, "red mug", None)
     assert claim.claimed_at == generation.started_at
     assert shop.job(job_id).state is JobState.RUNNING
 

@@ -35,7 +35,7 @@ def test_the_speed_does_not_depend_on_how_many_images_are_in_work_at_once(
         speed = recent_speed(session, shop.bundle_revision)
     assert speed is not None
     assert speed.images == 20
-    assert speed.work_per_second == pytest.approx(work(wanted("mug")))
+    assert speed.work_per_second == pytest.approx(work(wanted("mug").spec))
 
 
 def test_a_pause_before_the_images_that_are_looked_at_does_not_count(shop, monkeypatch):
@@ -44,4 +44,4 @@ def test_a_pause_before_the_images_that_are_looked_at_does_not_count(shop, monke
     with shop.database.session() as session:
         speed = recent_speed(session, shop.bundle_revision)
     assert speed is not None
-    assert speed.work_per_second == pytest.approx(work(wanted("mug")) / 2)
+    assert speed.work_per_second == pytest.approx(work(wanted("mug").spec) / 2)

@@ -3,12 +3,11 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 import pytest
 
-from core.domain.lanes import Lane
+from tests.specs import row_request
 from worker.rows import RowRequest
 
 PATIENCE = 300
@@ -49,7 +48,6 @@ def engine(pipeline) -> Iterator[Any]:
 def make() -> Callable[..., RowRequest]:
     def make(**changes: Any) -> RowRequest:
         values: dict[str, Any] = {
-            "identity": uuid4(),
             "prompt": "a striped red mug on a white background",
             "negative_prompt": "",
             "width": 128,
@@ -58,9 +56,8 @@ def make() -> Callable[..., RowRequest]:
             "guidance_scale": 3.0,
             "scheduler": "dpmpp_2m",
             "seed": 1,
-            "lane": Lane.STANDARD,
         }
-        return RowRequest(**values | changes)
+        return row_request(**values | changes)
 
     return make
 

@@ -47,13 +47,13 @@ def test_an_image_is_the_one_that_diffusers_makes(
     kind = getattr(diffusers, SCHEDULERS[scheduler])
     reference.scheduler = kind.from_config(dict(pipeline.scheduler_config))
     (theirs,) = reference(
-        request.prompt,
-        negative_prompt=request.negative_prompt,
-        num_inference_steps=request.steps,
+        request.spec.prompt,
+        negative_prompt=request.spec.negative_prompt,
+        num_inference_steps=request.spec.steps,
         guidance_scale=guidance_scale,
-        width=request.width,
-        height=request.height,
-        generator=torch.Generator().manual_seed(request.seed),
+        width=request.spec.width,
+        height=request.spec.height,
+        generator=torch.Generator().manual_seed(request.spec.seed),
     ).images
     assert psnr(ours, np.asarray(theirs)) >= SAME_AS_DIFFUSERS_DB
 
@@ -83,13 +83,13 @@ def test_a_models_own_solver_makes_the_image_that_diffusers_makes_with_it(
     assert psnr(ours, again) == float("inf")
     reference.scheduler = diffusers.DPMSolverMultistepScheduler.from_config(config | read_as)
     (theirs,) = reference(
-        request.prompt,
-        negative_prompt=request.negative_prompt,
-        num_inference_steps=request.steps,
-        guidance_scale=request.guidance_scale,
-        width=request.width,
-        height=request.height,
-        generator=torch.Generator().manual_seed(request.seed),
+        request.spec.prompt,
+        negative_prompt=request.spec.negative_prompt,
+        num_inference_steps=request.spec.steps,
+        guidance_scale=request.spec.guidance_scale,
+        width=request.spec.width,
+        height=request.spec.height,
+        generator=torch.Generator().manual_seed(request.spec.seed),
     ).images
     assert psnr(ours, np.asarray(theirs)) >= SAME_AS_DIFFUSERS_DB
 
@@ -109,7 +109,7 @@ def test_streams_and_fixed_shapes_do_not_change_an_image(starter, engine, make):
         make(seed=1, steps=5),
         make(seed=2, steps=6, guidance_scale=1.0, prompt="a dotted blue lamp"),
         make(seed=3, steps=4, scheduler="ddim"),
-        make(seed=4, steps=5, guidance_start=0.2, guidance_end=0.8),
+        make(seed=4, steps=5, guidance_interval=(0.2, 0.8)),
         make(seed=5, steps=4, width=64, prompt="a green chair"),
     ]
     try:

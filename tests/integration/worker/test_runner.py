@@ -126,7 +126,7 @@ def test_an_image_is_computed_stored_and_recorded(shop, run, engine, storage):
     assert shop.job(jobs[0]).state is JobState.SUCCEEDED
     assert shop.generation_of(jobs[0]) == image.generation_id
     (request,) = engine.requests
-    assert (request.prompt, request.solo, request.deadline) == ("red mug", False, None)
+    assert (request.spec.prompt, request.solo, request.deadline) == ("red mug", False, None)
 
 
 def test_cheap_steps_are_counted_for_the_tenant(shop, run, engine):
@@ -241,7 +241,7 @@ def test_a_worker_computes_what_was_promised_from_its_bundle(
     )
     assert runner.run(shop.generation_of(job_id)) is Delivery.DONE
     (request,) = engine.requests
-    assert (request.guidance_start, request.guidance_end) == (0.1, 0.8)
+    assert request.guidance_interval == (0.1, 0.8)
 
 
 def test_what_the_engine_hands_back_is_queued_before_its_message_returns(shop, run, engine):

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
-from core.domain.fingerprint import canonical_text
+from core.domain.texts import canonical_text
 from starter.data.tokenizer import (
     END,
     MAX_TOKENS,

@@ -137,7 +137,7 @@ def test_a_formula_is_text_on_the_way_in_and_harmless_on_the_way_out(cell):
     csv.writer(stream).writerows([["sku", "prompt"], [cell, f"a {cell}"]])
     sheet = read_sheet(stream.getvalue().encode())
     (wanted,) = make_order(sheet, {}, LIMITS).wanted
-    assert (wanted.sku, wanted.prompt) == (cell, f"a {cell}")
+    assert (wanted.sku, wanted.spec.prompt) == (cell, f"a {cell}")
     from catalogue.results import ResultLine
 
     outcome = ResultLine(

@@ -98,7 +98,7 @@ def test_a_template_finds_each_of_two_columns_that_differ_in_signs(limits):
     sheet = read("sku,Price (€),Price ($)\nA,9,10\n")
     template = "{{ row['Price (€)'] }} or {{ row['Price ($)'] }}"
     order, _ = validate(sheet, {"template": template}, limits)
-    assert order.wanted[0].prompt == "9 or 10"
+    assert order.wanted[0].spec.prompt == "9 or 10"
 
 
 @pytest.mark.parametrize("header", ["SKU,Sku,prompt", "sku,prompt,Steps,steps", "id,id,title"])
@@ -128,7 +128,7 @@ def test_a_sheets_results_can_be_sent_again(limits):
     assert "results.csv" in said(text)
     order, issues = validate(read(text), {}, limits)
     assert not issues.count
-    assert [(one.sku, one.seed) for one in order.wanted] == [("=A", 7), ("-B", None)]
+    assert [(one.sku, one.spec.seed) for one in order.wanted] == [("=A", 7), ("-B", None)]
 
 
 @pytest.mark.parametrize(

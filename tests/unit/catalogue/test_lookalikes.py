@@ -32,7 +32,7 @@ def test_the_template_that_is_proposed_makes_them_differ(limits):
     wanted = make_order(
         read_sheet(text.encode(), name="a.csv"), {"template": template}, limits
     ).wanted
-    assert [one.prompt for one in wanted] == ["Tray Yes", "Tray No", "Cup"]
+    assert [one.spec.prompt for one in wanted] == ["Tray Yes", "Tray No", "Cup"]
 
 
 def test_sizes_share_an_image_rightly_and_that_is_told_quietly(limits):

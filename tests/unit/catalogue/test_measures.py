@@ -31,7 +31,7 @@ def test_a_products_size_is_not_its_images(limits, text):
     sheet = read(text)
     order, issues = validate(sheet, {}, limits)
     assert not issues.count
-    assert {(one.width, one.height) for one in order.wanted} == {(64, 64)}
+    assert {(one.spec.width, one.spec.height) for one in order.wanted} == {(64, 64)}
     (warning,) = said(sheet)
     assert "are sizes of the product" in warning
     assert "--column width=" in warning
@@ -56,7 +56,7 @@ def test_sizes_that_images_may_have_are_theirs_with_a_warning_where_they_may_not
 ):
     sheet = read(text)
     (one,) = validate(sheet, {}, limits)[0].wanted
-    assert (one.width, one.height) == size
+    assert (one.spec.width, one.spec.height) == size
     assert sum("was taken for the" in one for one in said(sheet)) == warnings
 
 
@@ -71,9 +71,9 @@ def test_the_caller_says_that_a_column_is_the_images_size_or_that_none_is(limits
     text = "sku,prompt,Width,Height,Depth\nA,a,64,96,5\n"
     sheet = read(text, columns={"width": "Width", "height": "Height"})
     (one,) = validate(sheet, {}, limits)[0].wanted
-    assert (one.width, one.height, said(sheet)) == (64, 96, [])
+    assert (one.spec.width, one.spec.height, said(sheet)) == (64, 96, [])
     sheet = read("sku,prompt,Steps\nA,a,7\n", columns={"steps": ""})
-    assert validate(sheet, {}, limits)[0].wanted[0].steps == 4
+    assert validate(sheet, {}, limits)[0].wanted[0].spec.steps == 4
     assert (said(sheet), sheet.reading.columns) == ([], {"sku": "sku", "prompt": "prompt"})
 
 

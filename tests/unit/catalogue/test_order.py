@@ -12,8 +12,8 @@ from catalogue.issues import SHOWN
 from catalogue.prompts.tokens import TokenLimit
 from catalogue.sheets.readers import read_rows, read_sheet
 from catalogue.validate import validate
-from core.domain.fingerprint import sku_seed
 from core.domain.schedulers import StepLimits
+from core.domain.seeds import sku_seed
 from core.errors import BundleError, InvalidSheetError
 from tests.unit.catalogue.orders import make_order
 
@@ -47,27 +47,33 @@ def tokens(tmp_path: Path) -> TokenLimit:
 
 def test_what_nobody_says_is_the_models_default(limits):
     (one,) = order(limits, "sku,prompt\nA,a mug\n").wanted
-    assert (one.sku, one.prompt, one.variant, one.line, one.seed) == ("A", "a mug", 1, 2, None)
-    assert {name: getattr(one, name) for name in limits.defaults} == limits.defaults
+    assert (one.sku, one.spec.prompt, one.variant, one.line, one.spec.seed) == (
+        "A",
+        "a mug",
+        1,
+        2,
+        None,
+    )
+    assert {name: getattr(one.spec, name) for name in limits.defaults} == limits.defaults
 
 
 def test_a_cell_wins_over_the_field_and_an_empty_cell_does_not(limits):
     text = "sku,prompt,steps,seed,negative_prompt\nA,a,7,0,blur\nB,b,,,\n"
     first, second = order(limits, text, steps=9, seed=5, negative_prompt="text").wanted
-    assert (first.steps, first.seed, first.negative_prompt) == (7, 0, "blur")
-    assert (second.steps, second.seed, second.negative_prompt) == (9, 5, "text")
+    assert (first.spec.steps, first.spec.seed, first.spec.negative_prompt) == (7, 0, "blur")
+    assert (second.spec.steps, second.spec.seed, second.spec.negative_prompt) == (9, 5, "text")
 
 
 def test_a_rows_prompt_wins_over_its_template_which_wins_over_the_requests(limits):
     text = "sku,prompt,template\nA,own,x {{ sku }}\nB,,x {{ sku }}\nC,,\n"
     wanted = order(limits, text, template="y {{ sku }}").wanted
-    assert [one.prompt for one in wanted] == ["own", "x B", "y C"]
+    assert [one.spec.prompt for one in wanted] == ["own", "x B", "y C"]
 
 
 def test_columns_are_found_however_people_write_them(limits):
     text = 'SKU, Prompt ,Negative Prompt,Guidance-Scale\nA,a,blur,"7,5"\n'
     (one,) = order(limits, text).wanted
-    assert (one.negative_prompt, one.guidance_scale) == ("blur", 7.5)
+    assert (one.spec.negative_prompt, one.spec.guidance_scale) == ("blur", 7.5)
     assert list(one.row) == ["SKU", "Prompt", "Negative Prompt", "Guidance-Scale"]
 
 
@@ -80,7 +86,7 @@ def test_variants_of_a_row_follow_each_other_and_differ_only_in_their_number(lim
 
 def test_whole_numbers_as_spreadsheets_write_them(limits):
     (one,) = order(limits, "sku,prompt,steps,seed\nA,a,20.0,9223372036854775807\n").wanted
-    assert (one.steps, one.seed) == (20, 2**63 - 1)
+    assert (one.spec.steps, one.spec.seed) == (20, 2**63 - 1)
 
 
 @pytest.mark.parametrize(
@@ -217,14 +223,14 @@ def test_a_tokenizer_that_cannot_be_read_is_the_bundles_fault(tmp_path):
 def test_sizes_are_multiples_of_8_whatever_the_model_says(limits):
     limits = replace(limits, multiple_of=1)
     assert "in steps of 8" in reason(limits, "sku,prompt,width\nA,a,65\n")
-    assert order(limits, "sku,prompt,width\nA,a,72\n").wanted[0].width == 72
+    assert order(limits, "sku,prompt,width\nA,a,72\n").wanted[0].spec.width == 72
 
 
 def test_seeds_are_numbers_or_rules_and_a_cell_wins(limits):
     text = "sku,prompt,seed\nA,a,\nB,b,derived\nC,c,7\nA,other words,per SKU\n"
     first, second, third, fourth = order(limits, text, seed="per_sku").wanted
-    assert first.seed == fourth.seed == sku_seed("A")
-    assert (second.seed, third.seed) == (None, 7)
+    assert first.spec.seed == fourth.spec.seed == sku_seed("A")
+    assert (second.spec.seed, third.spec.seed) == (None, 7)
     assert "derived or per_sku" in reason(limits, "sku,prompt,seed\nA,a,any\n")
 
 
@@ -252,7 +258,7 @@ def test_good_rows_of_a_bad_sheet_are_found_with_what_is_wrong(limits):
 )
 def test_steps_that_a_scheduler_cannot_take_are_named_where_they_are(limits, text, fields, places):
     if places is None:
-        assert [one.steps for one in order(limits, text, **fields).wanted] == [4, 8]
+        assert [one.spec.steps for one in order(limits, text, **fields).wanted] == [4, 8]
     else:
         assert mistakes(limits, text, **fields) == places
 

@@ -26,7 +26,7 @@ def parse(text: str, **hints):
 
 
 def prompts(sheet, limits, **fields):
-    return [(one.sku, one.prompt) for one in make_order(sheet, fields, limits).wanted]
+    return [(one.sku, one.spec.prompt) for one in make_order(sheet, fields, limits).wanted]
 
 
 def test_a_shopify_export_that_nobody_prepared_gives_an_image_per_variant(limits):
@@ -192,7 +192,7 @@ def test_an_option_is_a_colour_where_its_values_are(limits):
         "a,Mug,Variant,Red,A1\na,,,Dunkelblau,A2\nb,Cup,Variante,Lid,B1\nb,,,Red lid,B2\n"
     )
     order = make_order(parse(text), {}, limits)
-    assert [one.prompt.removesuffix(" on a white background") for one in order.wanted] == [
+    assert [one.spec.prompt.removesuffix(" on a white background") for one in order.wanted] == [
         "red mug", "dunkelblau mug", "cup", "cup"
     ]  # fmt: skip
     assert "'Variante' (Lid, Red lid)" in order.warnings[0]["message"]
@@ -439,7 +439,7 @@ def test_columns_that_somebody_added_to_an_export_are_read_and_filled_forward(li
         "cup,Cup,Title,Default Title,C,,\n"
     )
     wanted = make_order(parse(text), {}, limits).wanted
-    assert [(one.prompt, one.steps) for one in wanted] == [
+    assert [(one.spec.prompt, one.spec.steps) for one in wanted] == [
         ("a tall mug", 9),
         ("a tall mug", 9),
         ("cup on a white background", 4),
@@ -462,7 +462,7 @@ def test_columns_of_a_plain_sheet_can_be_named(limits):
     (one,) = make_order(
         parse(text, columns=names), {"template": "{{ color|lower }} {{ title }}"}, limits
     ).wanted
-    assert (one.sku, one.prompt, one.steps) == ("A", "rot Vase", 7)
+    assert (one.sku, one.spec.prompt, one.spec.steps) == ("A", "rot Vase", 7)
 
 
 @pytest.mark.parametrize(
@@ -493,7 +493,7 @@ def test_a_row_without_a_title_is_named_where_its_prompt_would_be_made_of_it(lim
         make_order(sheet, {}, limits)
     (one,) = caught.value.extensions["errors"]
     assert (one["line"], one["column"]) == (2, "Title")
-    assert make_order(sheet, {"template": "a {{ type }}"}, limits).wanted[0].prompt == "a Mug"
+    assert make_order(sheet, {"template": "a {{ type }}"}, limits).wanted[0].spec.prompt == "a Mug"
 
 
 @pytest.mark.parametrize(
@@ -554,16 +554,16 @@ def test_objects_with_a_feeds_names_are_a_feed_unless_they_have_prompts(limits):
 )
 def test_a_plain_sheet_with_titles_gets_the_prompts_of_exports(limits, header, row, prompt):
     order = make_order(parse(f"{header}\n{row}\n"), {}, limits)
-    assert [one.prompt for one in order.wanted] == [f"{prompt} on a white background"]
+    assert [one.spec.prompt for one in order.wanted] == [f"{prompt} on a white background"]
     assert "neither prompts nor a template" in order.notes[0]["message"]
 
 
 def test_a_plain_sheets_columns_are_what_they_are_where_there_is_a_template(limits):
     text = "sku,title,color\nA,Mug 350ml,N/A\n"
     order = make_order(parse(text), {"template": "{{ color }} {{ title }}"}, limits)
-    assert (order.wanted[0].prompt, order.notes) == ("N/A Mug 350ml", [])
+    assert (order.wanted[0].spec.prompt, order.notes) == ("N/A Mug 350ml", [])
     text = "sku,title,prompt\nA,Mug 350ml,a mug\n"
-    assert make_order(parse(text), {}, limits).wanted[0].prompt == "a mug"
+    assert make_order(parse(text), {}, limits).wanted[0].spec.prompt == "a mug"
     with pytest.raises(InvalidSheetError) as caught:
         make_order(parse("sku,title\nA,\n"), {}, limits)
     assert caught.value.extensions["errors"][0]["column"] == "title"

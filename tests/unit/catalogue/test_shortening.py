@@ -51,9 +51,9 @@ def made(limits, tokens, text, name="feed.tsv", **fields):
 def test_the_end_of_a_prompt_stays_whatever_is_too_long(limits, tokens, title, kind, color):
     order = made(limits, tokens, FEED + f"A\t{title}\t{kind}\t{color}\t1\tx\n")
     (one,) = order.wanted
-    assert one.prompt.endswith(" on a white background")
-    assert tokens.count(one.prompt) <= tokens.limit
-    assert title[:3].lower() in one.prompt
+    assert one.spec.prompt.endswith(" on a white background")
+    assert tokens.count(one.spec.prompt) <= tokens.limit
+    assert title[:3].lower() in one.spec.prompt
     assert "shortened" in one.warning
     assert order.warnings == []
     assert "The title was shortened" in order.notes[0]["message"]
@@ -61,11 +61,11 @@ def test_the_end_of_a_prompt_stays_whatever_is_too_long(limits, tokens, title, k
 
 def test_as_much_of_a_title_is_kept_as_fits_in_whole_words(limits, tokens):
     (one,) = made(limits, tokens, FEED + f"A\t{KETTLE}\tKettles\tBlack\t1\tx\n").wanted
-    title = one.prompt.removeprefix("black ").removesuffix(" on a white background")
+    title = one.spec.prompt.removeprefix("black ").removesuffix(" on a white background")
     assert KETTLE.lower().startswith(title)
     assert KETTLE.lower()[len(title)] in " ,"
     rest = KETTLE.lower()[len(title) :].split()
-    longer = one.prompt.replace(title, f"{title} {' '.join(rest[:3])}")
+    longer = one.spec.prompt.replace(title, f"{title} {' '.join(rest[:3])}")
     assert tokens.count(longer) > tokens.limit
     assert one.warning.endswith(f"{KETTLE[len(title) :].strip()[:77]}...”.") or (
         KETTLE[len(title) :].strip() in one.warning
@@ -75,18 +75,18 @@ def test_as_much_of_a_title_is_kept_as_fits_in_whole_words(limits, tokens):
 def test_prompts_and_templates_of_ones_own_are_not_rewritten(limits, tokens):
     text = f'sku,prompt\nA,"{KETTLE} {KETTLE}"\n'
     order = made(limits, tokens, text, name="a.csv")
-    assert order.wanted[0].prompt == f"{KETTLE} {KETTLE}"
+    assert order.wanted[0].spec.prompt == f"{KETTLE} {KETTLE}"
     assert "is cut off" in order.warnings[0]["message"]
     feed = FEED + f"A\t{KETTLE} {KETTLE}\tKettles\t\t1\tx\n"
     order = made(limits, tokens, feed, template="{{ title }} on a table")
-    assert order.wanted[0].prompt.endswith("on a table")
+    assert order.wanted[0].spec.prompt.endswith("on a table")
     assert "is cut off" in order.wanted[0].warning
 
 
 def test_titles_that_become_the_same_are_told(limits, tokens):
     feed = FEED + "".join(f"{n}\t{KETTLE} {n} edition{n}\tKettles\tred\t1\tx\n" for n in "AB")
     order = made(limits, tokens, feed)
-    assert len({one.prompt for one in order.wanted}) == 1
+    assert len({one.spec.prompt for one in order.wanted}) == 1
     assert any("differ only in 'title'" in one["message"] for one in order.notes)
 
 

@@ -55,7 +55,9 @@ def test_an_export_is_read_in_its_administrators_language(limits, language):
     sheet = read_sheet(text.encode(), name="export.csv", hints=Hints())
     assert sheet.reading.source is Source.WOOCOMMERCE
     wanted = make_order(sheet, {}, limits).wanted
-    assert [(one.sku, one.prompt.removesuffix(" on a white background")) for one in wanted] == [
+    assert [
+        (one.sku, one.spec.prompt.removesuffix(" on a white background")) for one in wanted
+    ] == [
         ("CAP-R", "red kepi, hat"),
         ("CAP-B", "blue kepi, hat"),
         ("VAS", "oak vase, deko"),

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.domain.fingerprint import canonical_text, derived_seed, fingerprint, variant_seed
-from core.domain.model_input import ModelInput
+from core.domain.image_spec import ImageSpec, ModelInput
+from core.domain.seeds import derived_seed, variant_seed
+from core.domain.texts import canonical_text
 
 REQUEST: dict[str, Any] = {
     "prompt": "a red mug",
@@ -24,7 +25,10 @@ REQUEST: dict[str, Any] = {
 
 
 def digest(**changes: Any) -> str:
-    return fingerprint(**REQUEST | changes)
+    values = REQUEST | changes
+    others = {name: values.pop(name) for name in ("variant", "bundle_revision")}
+    reads = values.pop("reads", ModelInput())
+    return ImageSpec(**values).fingerprint(**others, reads=reads)
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,7 @@ from typing import Any
 
 import pytest
 
-from core.domain.fingerprint import fingerprint
-from core.domain.model_input import ModelInput
+from core.domain.image_spec import ImageSpec, ModelInput
 
 SPEC: dict[str, Any] = {
     "prompt": "a red mug",
@@ -95,5 +94,4 @@ STORED: list[tuple[dict[str, Any], dict[str, Any], str]] = [
 def test_an_images_fingerprint_never_changes(
     changes: dict[str, Any], terms: dict[str, Any], stored: str
 ):
-    values = {"variant": 1} | terms
-    assert fingerprint(**SPEC | changes, **values, bundle_revision="r1") == stored
+    assert ImageSpec(**SPEC | changes).fingerprint("r1", **terms) == stored

@@ -1,0 +1,182 @@
+"""What decides an image: declared here and nowhere else, from the request to the model.
+
+Request schemas, sheets' columns, tables, claims and the engine's requests carry an `ImageSpec`, or
+are made from its fields (`docs/decisions/0035-image-spec.md`). To add a parameter: a field here, a
+migration, and a test of what it does.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from functools import partial
+from typing import Any, Self
+
+from core.domain.schedulers import SCHEDULERS
+from core.domain.seeds import derived_seed, variant_seed
+from core.domain.texts import canonical_text
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelInput:
+    """What of a request a bundle's model sees at all; equal sights give equal images."""
+
+    taught: tuple[str, ...] = ()
+    """Tokens that its tokenizer was taught beside CLIP's, such as those of textual inversion."""
+    embeds_guidance: bool = False
+    """Whether the UNet takes the guidance scale as an input (as distilled ones do), whatever it
+    is; then it sees no negative prompt."""
+
+
+_UNTAUGHT = ModelInput()
+
+
+def _says(description: str) -> Mapping[str, str]:
+    """Return the metadata of a field: what people are told of it, in the API's schema too."""
+    return {"description": description}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageSpec:
+    """Everything that decides an image, whichever model makes it.
+
+    A field that comes later has a default; where it has that value, the fingerprint is what it was
+    before.
+    """
+
+    prompt: str = field(metadata=_says("What the image shows."))
+    negative_prompt: str = field(metadata=_says("What not to draw."))
+    width: int = field(metadata=_says("Pixels."))
+    height: int = field(metadata=_says("Pixels."))
+    steps: int = field(metadata=_says("Denoising steps."))
+    guidance_scale: float = field(
+        metadata=_says("Classifier-free guidance; 1 or less switches it off.")
+    )
+    scheduler: str = field(
+        metadata=_says(
+            f"Name of the sampling method: {', '.join(SCHEDULERS)}. Which of them the model works "
+            "with, and how many steps each can take, is checked; a refusal names them."
+        )
+    )
+    seed: int | None = field(
+        metadata=_says(
+            "Seed of the first variant; `derived`, as without one: all that decides the image "
+            "decides it too; `per_sku`: the SKU decides it."
+        )
+    )
+    """None: the fingerprint decides it, see `decided`."""
+
+    @classmethod
+    def of(cls, values: Mapping[Any, Any]) -> Self:
+        """Take a spec out of a mapping that has its fields, among others."""
+        return cls(**{name: values[name] for name in PARAMETERS})
+
+    @property
+    def guided(self) -> bool:
+        """Whether it needs two UNet rows: with and without the prompt."""
+        return self.guidance_scale > 1
+
+    @property
+    def noise_seed(self) -> int:
+        """The seed of its noise.
+
+        Raises:
+            ValueError: It was not decided yet.
+        """
+        if self.seed is None:
+            raise ValueError("The seed is not decided: call `decided` first.")
+        return self.seed
+
+    def decided(self, digest: str, variant: int = 1) -> Self:
+        """Return the spec with the seed of a variant; without one it is made of `digest`.
+
+        Args:
+            digest: What `fingerprint` returns for the variant.
+            variant: From 1.
+        """
+        seed = derived_seed(digest) if self.seed is None else variant_seed(self.seed, variant)
+        return replace(self, seed=seed)
+
+    def canonical(
+        self,
+        *,
+        variant: int = 1,
+        reads: ModelInput = ModelInput(),
+    ) -> dict[str, Any]:
+        """Return what of it the model sees, each in one form: equal ones give equal images.
+
+        Texts are folded as the tokenizer folds them. Every guidance scale up to 1 means none,
+        unless the UNet takes it as an input; without guidance nothing sees the negative prompt.
+        Two variants differ in this alone, or in the seed that `variant_seed` makes of it.
+        """
+        guided = self.guided and not reads.embeds_guidance
+        fold = partial(canonical_text, taught=reads.taught)
+        seed = self.seed
+        if seed is not None:
+            seed, variant = variant_seed(seed, variant), 1
+        given = {
+            name: value for name, value in vars(self).items() if value != PARAMETERS[name].default
+        }
+        seen = {
+            "prompt": fold(self.prompt),
+            "negative_prompt": fold(self.negative_prompt) if guided else "",
+            # Not rounded: 1.00001 is guided and 1 is not. Adding 0 makes -0.0 the 0.0 that it is.
+            "guidance_scale": float(self.guidance_scale) + 0.0
+            if guided or reads.embeds_guidance
+            else 1.0,
+            "seed": seed,
+            "variant": variant,
+        }
+        if reads.taught:
+            # Apart from those that were made when all texts were folded.
+            seen["texts"] = "as written"
+        return given | seen
+
+    def fingerprint(
+        self,
+        bundle_revision: str,
+        *,
+        variant: int = 1,
+        approximate: bool = False,
+        reads: ModelInput = ModelInput(),
+    ) -> str:
+        """Digest everything that decides the image.
+
+        Args:
+            bundle_revision: A new model never serves an old model's images.
+            variant: From 1.
+            approximate: Whether the image may begin with another one's latents: it is then never
+                found by those who did not agree to that.
+            reads: What of all this the bundle's model sees.
+
+        Returns:
+            SHA-256, 64 hex digits.
+        """
+        canonical = self.canonical(variant=variant, reads=reads) | {"bundle": bundle_revision}
+        if approximate:
+            canonical["approximate"] = True
+        encoded = json.dumps(canonical, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+        return hashlib.sha256(encoded.encode()).hexdigest()
+
+    def scope(
+        self,
+        bundle_revision: str,
+        *,
+        variant: int = 1,
+        reads: ModelInput = ModelInput(),
+    ) -> str:
+        """Digest what it must share with an image whose latents it begins with.
+
+        That is all but the prompt: another size, schedule or guidance has other latents, and who
+        names a seed or asks for another variant wants an image that begins differently.
+        """
+        bare = replace(self, prompt="")
+        return bare.fingerprint(bundle_revision, variant=variant, reads=reads)
+
+    def document(self) -> dict[str, Any]:
+        """Return the fields and their values."""
+        return dict(vars(self))
+
+
+PARAMETERS = {one.name: one for one in fields(ImageSpec)}
+"""Its fields, by name and in order: what everything else that has them is made from."""
