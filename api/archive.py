@@ -6,10 +6,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
-from api.batch_rows import BatchRows
 from api.images import gone, ready_image
 from api.reading import JobRow
 from api.renditions import file_name_of, rendition_body
+from api.results import BatchRows
 from api.services import Services
 from catalogue.channels import Channel
 from catalogue.naming import Names

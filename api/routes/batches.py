@@ -8,25 +8,21 @@ from fastapi import APIRouter, BackgroundTasks, Depends, Query, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 
 from api import reading
-from api.acceptance import accept_batch, terms_of
-from api.acceptance_log import log_accepted
 from api.archive import stream_archive
-from api.batch_rows import BatchRows
-from api.counting import count_submission
 from api.dependencies import ServicesNow, SessionNow, Submitter, Tenant, get_caller
-from api.dry_run import report
 from api.problems import problems
-from api.publication import publish, revoke
 from api.reading import find_batch, view_batch
-from api.recipes import use_recipe
 from api.renditions import channel_named
-from api.results import stream_manifest, stream_results
-from api.retry import Retry, retry_batch
+from api.results import BatchRows, stream_manifest, stream_results
 from api.routing import TransactionRoute
 from api.schemas import BatchPage, BatchView, JobPage
 from api.sheet_schemas import SheetReport
-from api.uploads import Upload, document_upload, receive_upload
-from core.db.bulk_insert import ANALYZED, analyze
+from api.submission.context import context_of
+from api.submission.dry_run import report
+from api.submission.publish import follow_up, revoke
+from api.submission.retry import Retry, retry_batch
+from api.submission.submit import submit_batch
+from api.submission.upload import Upload, document_upload, read_request, receive_upload
 from core.domain.states import JobState
 from core.lifecycle.cancellation import cancel_batch, messages_of
 from core.links import BATCHES, batch_path
@@ -64,24 +60,17 @@ def post_batch(
     response: Response,
 ) -> BatchView | JSONResponse:
     """Send a sheet: one product per row. Every bad row is named at once, or all are queued."""
-    bundle, tenant = services.bundle.get(), caller.tenant
-    fields, recipe = use_recipe(session, tenant, upload.read_fields())
-    sheet = upload.read_sheet(fields, max_rows=services.settings.max_sheet_rows)
-    terms = terms_of(fields, caller, services.settings, services.egress)
-    if fields.dry_run:
-        home = services.settings.home
-        found = report(session, bundle, terms, sheet, fields, home=home, recipe=recipe)
+    bundle, settings = services.bundle.get(), services.settings
+    request = read_request(session, caller.tenant, upload, max_rows=settings.max_sheet_rows)
+    context = context_of(request.fields, caller, settings, services.egress)
+    if request.fields.dry_run:
+        found = report(session, bundle, context, request, home=settings.home)
         return JSONResponse(found.model_dump(mode="json"))
-    accepted = accept_batch(session, bundle, terms, sheet, fields, name=upload.name, recipe=recipe)
-    batch = view_batch(session, find_batch(session, tenant, accepted.batch.id))
-    background.add_task(log_accepted, batch=str(batch.id), images=batch.total)
-    background.add_task(count_submission, services.results, terms, accepted.submission)
-    published = accepted.submission.published
-    background.add_task(publish, services, caller.tenant, caller.id, published)
-    if batch.total >= ANALYZED:
-        background.add_task(analyze, services.database)
+    batch, submission = submit_batch(session, bundle, context, request)
+    named = {"batch": str(batch.id), "images": batch.total_jobs}
+    background.add_task(follow_up, services, context, submission, **named)
     response.headers["Location"] = batch_path(batch.id)
-    return batch
+    return view_batch(session, find_batch(session, caller.tenant, batch.id))
 
 
 @router.get("")

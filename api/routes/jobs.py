@@ -6,17 +6,16 @@ from uuid import UUID
 from fastapi import APIRouter, BackgroundTasks, Depends, Header, Query, Response
 from fastapi.responses import RedirectResponse
 
-from api.acceptance import accept_job, terms_of
-from api.acceptance_log import log_accepted
-from api.counting import count_submission
 from api.dependencies import ServicesNow, SessionNow, Submitter, Tenant, get_caller
 from api.images import etag_of, image_response, matches, ready_image
 from api.problems import problems
-from api.publication import publish, revoke
 from api.reading import find_job, show_job
-from api.recipes import use_recipe
 from api.routing import TransactionRoute
 from api.schemas import JobRequest, JobView
+from api.submission.context import context_of
+from api.submission.publish import follow_up, revoke
+from api.submission.recipes import use_recipe
+from api.submission.submit import submit_job
 from core.lifecycle.cancellation import cancel_job, messages_of
 from core.links import job_path
 
@@ -40,15 +39,13 @@ def post_job(
 ) -> JobView:
     """Ask for one image; when the same one is in store, it is there at once."""
     request, _ = use_recipe(session, caller.tenant, request)
-    terms = terms_of(request, caller, services.settings, services.egress)
-    accepted = accept_job(session, services.bundle.get(), terms, request)
-    view = show_job(session, accepted.row)
+    context = context_of(request, caller, services.settings, services.egress)
+    row, submission = submit_job(session, services.bundle.get(), context, request)
+    view = show_job(session, row)
     # What comes from store has no generation.
     named = {"generation": str(view.generation_id)} if view.generation_id else {}
-    background.add_task(log_accepted, job=str(view.id), **named, cache=view.cache.value)
-    background.add_task(count_submission, services.results, terms, accepted.submission)
-    published = accepted.submission.published
-    background.add_task(publish, services, caller.tenant, caller.id, published)
+    named |= {"job": str(view.id), "cache": view.cache.value}
+    background.add_task(follow_up, services, context, submission, **named)
     response.headers["Location"] = job_path(view.id)
     return view
 

@@ -5,11 +5,11 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Response
 from fastapi import Path as PathParameter
 
-from api import recipes
 from api.dependencies import ServicesNow, SessionNow, Submitter, Tenant, get_caller
 from api.problems import problems
 from api.recipe_schemas import RecipeName, RecipePage, RecipeRequest, RecipeView
 from api.routing import TransactionRoute
+from api.submission import recipes
 from core.recipes import Reference, find_recipe
 
 router = APIRouter(

@@ -247,9 +247,9 @@ def test_the_results_are_the_sheet_with_what_became_of_each_image(client, send, 
 
 
 def test_results_of_more_than_one_page_are_whole(client, send, monkeypatch):
-    from api import batch_rows
+    from api import results
 
-    monkeypatch.setattr(batch_rows, "PAGE_ROWS", 2)
+    monkeypatch.setattr(results, "PAGE_ROWS", 2)
     batch = send(client, "sku,prompt\n" + "".join(f"S{n},mug {n}\n" for n in range(5)))
     rows = read_csv(client.get(batch["links"]["results"]).text)
     assert [row["sku"] for row in rows] == [f"S{n}" for n in range(5)]

@@ -2,15 +2,12 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from sqlmodel import Session
 
-from api.acceptance import Terms, channels_of, check_callback, renamed
 from api.bundle import Bundle
-from api.schemas import BatchFields
 from api.sheet_schemas import (
     Estimate,
     Forecast,
@@ -20,10 +17,10 @@ from api.sheet_schemas import (
     SheetReport,
     SheetWarning,
 )
+from api.submission.context import RequestContext
+from api.submission.submit import check_sheet
+from api.submission.upload import SheetRequest
 from bundles.plan import newest_plan
-from catalogue.naming import name_files
-from catalogue.sheets.model import Sheet
-from catalogue.validate import validate
 from core.domain.image_request import ImageRequest
 from core.domain.states import CacheOutcome
 from core.lifecycle.forecast import FEWEST, foresee, recent_speed, work
@@ -34,49 +31,39 @@ SHOWN_LINES = 10
 
 
 def report(
-    session: Session,
-    bundle: Bundle,
-    terms: Terms,
-    sheet: Sheet,
-    fields: BatchFields,
-    *,
-    home: Path,
-    recipe: str | None = None,
+    session: Session, bundle: Bundle, context: RequestContext, request: SheetRequest, *, home: Path
 ) -> SheetReport:
     """Check a sheet, and say what would become of it. Nothing is stored, queued or counted.
 
     Args:
         session: An open transaction; it is only read in.
         bundle: What the sheet is checked against.
-        terms: Whose it is, and what it wants of the caches.
-        sheet: As it was read.
-        fields: What the request says, its recipe included.
+        context: Whose it is, and what it wants of the caches.
+        request: The sheet, and what was sent with it.
         home: Where plans of machines are kept.
-        recipe: The recipe's `name@version`, to be told.
 
     Raises:
         InvalidSheetError: The sheet asks for too many images, or its templates take too long.
         ConflictError: It has a callback, and the tenant no secret to sign it with.
     """
-    check_callback(session, terms)
-    order, issues = validate(sheet, fields.parameters(), bundle.limits, bundle.tokens)
-    named = name_files(order.wanted, channels_of(fields), fields.file_name, issues)
-    wanted = [replace(one, approximate=terms.approximate) for one in named]
-    revision = bundle.manifest.revision
+    checked, sheet = check_sheet(session, bundle, context, request), request.sheet
+    wanted, revision = checked.wanted, bundle.manifest.revision
     outcomes = foresee(
         session,
         wanted,
-        tenant=terms.tenant,
+        tenant=context.tenant,
         bundle_revision=revision,
-        cache=terms.cache,
-        ttl_seconds=terms.ttl_seconds,
+        cache=context.cache,
+        ttl_seconds=context.ttl_seconds,
     )
+    images = list(zip(wanted, outcomes, strict=True))
+    computed = [one for one, outcome in images if outcome is CacheOutcome.MISS]
     served = Counter(outcomes)
     digests = [one.fingerprint(revision) for one in wanted]
     return SheetReport(
-        valid=not issues,
+        valid=not checked.issues,
         detected=SheetReading(**sheet.reading.document()),
-        recipe=recipe,
+        recipe=request.recipe,
         rows=len(sheet.rows),
         images=len(wanted),
         equal_images=len(digests) - len(set(digests)),
@@ -86,26 +73,17 @@ def report(
             shared=served[CacheOutcome.COALESCED],
             computed=served[CacheOutcome.MISS],
         ),
-        estimate=estimate(
-            session,
-            bundle,
-            [
-                one
-                for one, outcome in zip(wanted, outcomes, strict=True)
-                if outcome is CacheOutcome.MISS
-            ],
-            home,
-        ),
+        estimate=estimate(session, bundle, computed, home),
         preview=[
             _preview(one, digest, outcome)
-            for one, digest, outcome in zip(
-                wanted[: fields.preview], digests, outcomes, strict=False
+            for (one, outcome), digest in zip(
+                images[: request.fields.preview], digests, strict=False
             )
         ],
-        errors=_warnings(issues.documents()),
-        errors_left_out=issues.left_out,
-        warnings=_warnings([*order.warnings, *renamed(wanted, fields)]),
-        notes=_warnings(order.notes),
+        errors=_warnings(checked.issues.documents()),
+        errors_left_out=checked.issues.left_out,
+        warnings=_warnings(checked.warnings),
+        notes=_warnings(checked.notes),
     )
 
 

@@ -7,9 +7,11 @@ from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
+from sqlmodel import Session
 from starlette.datastructures import UploadFile
 
 from api.schemas import BatchFields, BatchRequest
+from api.submission.recipes import use_recipe
 from catalogue.checks import check_line
 from catalogue.sheets.json_lines import parse_json
 from catalogue.sheets.model import Room, Sheet
@@ -70,6 +72,32 @@ class Upload:
             return parse_json(text)
         except (ValueError, RecursionError) as error:
             raise InvalidRequestError(f"The body is no JSON ({error}).") from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class SheetRequest:
+    """A sheet as it was read, and what was sent with it."""
+
+    sheet: Sheet
+    fields: BatchFields
+    """What the request says, its recipe included."""
+    name: str
+    """What to call the batch."""
+    recipe: str | None
+    """The recipe's `name@version`."""
+
+
+def read_request(session: Session, tenant: str, upload: Upload, *, max_rows: int) -> SheetRequest:
+    """Read what was uploaded, with the recipe that it names.
+
+    Raises:
+        NotFoundError: The tenant has no such recipe.
+        RequestValidationError: A field does not fit.
+        InvalidSheetError: Nothing of the sheet can be read, or it is too large.
+    """
+    fields, recipe = use_recipe(session, tenant, upload.read_fields())
+    sheet = upload.read_sheet(fields, max_rows=max_rows)
+    return SheetRequest(sheet=sheet, fields=fields, name=fields.name or upload.name, recipe=recipe)
 
 
 async def receive_upload(request: Request) -> Upload:

@@ -1,0 +1,1 @@
+"""Requests for images in: received, checked, submitted, and published after the commit."""

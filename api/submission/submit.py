@@ -1,0 +1,225 @@
+"""Submit requests: check them, and insert what they ask for."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlmodel import Session
+
+from api.bundle import Bundle
+from api.reading import JobRow, find_job
+from api.schemas import Fields, JobRequest
+from api.submission.context import RequestContext
+from api.submission.upload import SheetRequest
+from catalogue.channels import Channel, find_channel
+from catalogue.checks import check_prompt, check_variants
+from catalogue.issues import Issues
+from catalogue.naming import name_files, tell_renamed
+from catalogue.prompts.writer import cut_off_warning
+from catalogue.validate import check_parameters, seed_of, validate
+from core.db.models import Batch
+from core.domain.image_request import ImageRequest
+from core.domain.image_spec import ImageSpec
+from core.domain.seeds import SeedRule
+from core.domain.states import CacheOutcome
+from core.errors import InvalidRequestError
+from core.lifecycle.quota import check_quota, room_for
+from core.lifecycle.submission import Submission, submit
+from core.webhooks.endpoints import require_callback_secret
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckedSheet:
+    """What a sheet asks for, and what is to be said of it."""
+
+    wanted: Sequence[ImageRequest]
+    columns: Sequence[str]
+    warnings: Sequence[Mapping[str, Any]]
+    """What is accepted but looks wrong: `{line, column, message}`."""
+    notes: Sequence[Mapping[str, Any]]
+    """What is right and good to know, in the same form."""
+    issues: Issues
+    """What is wrong: with any of it, nothing is submitted."""
+
+
+def check_sheet(
+    session: Session, bundle: Bundle, context: RequestContext, request: SheetRequest
+) -> CheckedSheet:
+    """Check a sheet whole.
+
+    Raises:
+        InvalidSheetError: It asks for too many images, or its templates take too long.
+        ConflictError: It has a callback, and the tenant no secret to sign it with.
+    """
+    _check_callback(session, context)
+    fields = request.fields
+    order, issues = validate(request.sheet, fields.parameters(), bundle.limits, bundle.tokens)
+    named = name_files(order.wanted, _channels(fields), fields.file_name, issues)
+    # A template's names are its own.
+    renamed = tell_renamed(named) if fields.file_name is None else ()
+    return CheckedSheet(
+        wanted=[replace(one, approximate=context.approximate) for one in named],
+        columns=order.columns,
+        warnings=[*order.warnings, *(one.document() for one in renamed)],
+        notes=order.notes,
+        issues=issues,
+    )
+
+
+def submit_batch(
+    session: Session, bundle: Bundle, context: RequestContext, request: SheetRequest
+) -> tuple[Batch, Submission]:
+    """Check a sheet and insert all of it.
+
+    Args:
+        session: An open transaction.
+        bundle: What it is checked against.
+        context: Whose it is, and what it wants of the caches.
+        request: The sheet, and what was sent with it.
+
+    Raises:
+        InvalidSheetError: naming every bad cell; nothing was inserted.
+        ConflictError: It has a callback, and the tenant no secret to sign it with.
+        TooManyQueuedError: The key would have too many images waiting.
+    """
+    checked, fields = check_sheet(session, bundle, context, request), request.fields
+    checked.issues.raise_if_any()
+    batch = Batch(
+        tenant=context.tenant,
+        name=request.name,
+        lane=fields.lane,
+        columns=list(checked.columns),
+        warnings=[
+            *map(dict, checked.warnings),
+            *({**note, "note": True} for note in checked.notes),
+        ],
+        reading=request.sheet.reading.document(),
+        recipe=request.recipe,
+        callback_url=context.callback_url,
+        total_jobs=0,
+        open_jobs=0,
+    )
+    wanted = _with_deadline(session, checked.wanted, fields.deadline_seconds)
+    with room_for(session, context.api_key_id, adding=len(wanted), limit=context.queued_images):
+        submission = submit(
+            session,
+            wanted,
+            tenant=context.tenant,
+            lane=fields.lane,
+            bundle_revision=bundle.manifest.revision,
+            batch=batch,
+            cache=context.cache,
+            ttl_seconds=context.ttl_seconds,
+            publishes=context.publishes,
+            api_key_id=context.api_key_id,
+        )
+    return batch, submission
+
+
+def submit_job(
+    session: Session, bundle: Bundle, context: RequestContext, request: JobRequest
+) -> tuple[JobRow, Submission]:
+    """Check one request and insert its job.
+
+    Args:
+        session: An open transaction.
+        bundle: What it is checked against.
+        context: Whose it is, and what it wants of the caches.
+        request: What it asks for.
+
+    Raises:
+        InvalidRequestError: naming every value that cannot be used.
+        ConflictError: It has a callback, and the tenant no secret to sign it with.
+        TooManyQueuedError: The key has too many images waiting, and this one is not in store.
+    """
+    _check_callback(session, context)
+    submission = submit(
+        session,
+        _with_deadline(session, _wanted(bundle, context, request), request.deadline_seconds),
+        tenant=context.tenant,
+        lane=request.lane,
+        bundle_revision=bundle.manifest.revision,
+        cache=context.cache,
+        ttl_seconds=context.ttl_seconds,
+        api_key_id=context.api_key_id,
+    )
+    if CacheOutcome.EXACT not in submission.outcomes:
+        check_quota(session, context.api_key_id, added=1, limit=context.queued_images)
+    return find_job(session, context.tenant, submission.job_ids[0]), submission
+
+
+def _wanted(bundle: Bundle, context: RequestContext, request: JobRequest) -> Sequence[ImageRequest]:
+    """Return the one image that a request asks for, checked."""
+    values, issues = check_parameters(request.parameters(), bundle.limits)
+    _check_own(request, values, bundle, issues)
+    _refuse_if_any(issues)
+    seed, prompt = seed_of(values["seed"], request.sku), request.prompt.strip()
+    wanted = ImageRequest(
+        spec=ImageSpec.of(values | {"prompt": prompt, "seed": seed}),
+        variant=request.variant,
+        sku=request.sku,
+        warning=_warning(prompt, bundle),
+        approximate=context.approximate,
+        callback_url=context.callback_url,
+        reads=bundle.limits.reads,
+    )
+    named = name_files([wanted], _channels(request), request.file_name, issues)
+    _refuse_if_any(issues)
+    return named
+
+
+def _check_callback(session: Session, context: RequestContext) -> None:
+    if context.callback_url is not None:
+        require_callback_secret(session, context.tenant)
+
+
+def _channels(fields: Fields) -> Sequence[Channel]:
+    """Return the channels that a request names; they were found when it was read."""
+    return [find_channel(name) for name in fields.channels or ()]
+
+
+def _refuse_if_any(issues: Issues) -> None:
+    if len(issues):
+        named = "; ".join(f"{issue.column}: {issue.message}" for issue in issues)
+        raise InvalidRequestError(
+            f"The request is not valid: {named}", errors=list(issues.documents())
+        )
+
+
+def _check_own(
+    request: JobRequest, values: Mapping[str, Any], bundle: Bundle, issues: Issues
+) -> None:
+    reasons: Mapping[str, Any] = {
+        "prompt": check_prompt(request.prompt),
+        "variant": check_variants(request.variant, bundle.limits),
+        "seed": _check_seed(values["seed"], request.sku),
+    }
+    for column, reason in reasons.items():
+        if reason:
+            issues.add(reason, column=column)
+
+
+def _check_seed(seed: int | SeedRule | None, sku: str) -> str | None:
+    if seed is SeedRule.PER_SKU and not sku:
+        return "`per_sku` takes the seed from the SKU: give the request a `sku`."
+    return None
+
+
+def _warning(prompt: str, bundle: Bundle) -> str | None:
+    if bundle.tokens is None:
+        return None
+    cut = bundle.tokens.cut_off([prompt]).get(prompt)
+    return None if cut is None else cut_off_warning(cut, bundle.tokens.limit)
+
+
+def _with_deadline(
+    session: Session, wanted: Sequence[ImageRequest], seconds: float | None
+) -> Sequence[ImageRequest]:
+    """Add the moment until which the images are wanted, by Postgres's clock."""
+    if seconds is None:
+        return wanted
+    now: datetime = session.execute(select(func.now())).scalar_one()
+    deadline = now + timedelta(seconds=seconds)
+    return [replace(one, deadline_at=deadline) for one in wanted]
