@@ -1,11 +1,11 @@
-"""What there is already: stored images, and running work to join."""
+"""Deduplication: stored images that answer, and running work to join, before anything is queued."""
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, case, func, null, select, update
+from sqlalchemy import ColumnElement, and_, case, delete, func, null, select, update
 from sqlmodel import Session, col
 
 from core.db.arrays import among
@@ -25,6 +25,70 @@ class Stored:
     image_id: UUID
     seconds: float | None
     """What computing it took: see `core.db.models.Generation`."""
+
+
+@dataclass(kw_only=True)
+class Answers:
+    """What answers each fingerprint that was asked for."""
+
+    images: dict[str, Stored] = field(default_factory=dict)
+    generations: dict[str, UUID] = field(default_factory=dict)
+    created: list[str] = field(default_factory=list)
+    """Fingerprints of the generations that are new, in the order in which they were asked for."""
+    joined: list[UUID] = field(default_factory=list)
+    """Generations that were in flight already."""
+
+
+def find_or_queue(
+    session: Session,
+    tenant: str,
+    exact: Mapping[str, str],
+    queue: Callable[[Sequence[str]], Mapping[str, UUID]],
+    *,
+    ttl_seconds: float | None,
+) -> Answers:
+    """Find what answers each fingerprint, and queue the others.
+
+    Args:
+        session: An open transaction.
+        tenant: Whose; nothing of another tenant is looked at.
+        exact: What is asked for: the exact image's fingerprint, which answers too, by the one
+            that others join.
+        queue: Inserts generations for some of these unless one is in flight; returns those that
+            it inserted.
+        ttl_seconds: The age from which a stored image answers no more, `FOR_EVER` for none; None:
+            no stored image answers.
+    """
+
+    def stored(names: Iterable[str]) -> dict[str, Stored]:
+        wanted = {name: exact[name] for name in names}
+        if ttl_seconds is None:
+            return {}
+        digests = wanted.keys() | wanted.values()
+        found = find_stored(session, tenant, digests, ttl_seconds=ttl_seconds)
+        # Who agrees to an approximate image is glad of an exact one.
+        images = ((name, found.get(one) or found.get(name)) for name, one in wanted.items())
+        return {name: image for name, image in images if image is not None}
+
+    answers = Answers(images=stored(exact))
+    missing = [name for name in exact if name not in answers.images]
+    while missing:
+        new = dict(queue(missing))
+        # A generation that finished between the look-up and the insert left its image behind.
+        finished = stored(new)
+        if finished:
+            discarded = [new.pop(name) for name in finished]
+            session.execute(delete(Generation).where(among(Generation.id, discarded)))
+        joined = join_in_flight(session, tenant, [name for name in missing if name not in new])
+        answers.images |= finished
+        answers.generations |= new | joined
+        answers.joined += joined.values()
+        answers.created += [name for name in missing if name in new]
+        missing = [n for n in missing if n not in answers.generations and n not in answers.images]
+        # What was running a moment ago and is not now has ended: look again.
+        answers.images |= stored(missing)
+        missing = [name for name in missing if name not in answers.images]
+    return answers
 
 
 def _usable(ttl_seconds: float) -> ColumnElement[bool]:

@@ -1,7 +1,6 @@
 """Failed rows of a batch once more: each joins, is answered from store, or is computed anew."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -18,7 +17,7 @@ from core.db.models.transitions import reopen
 from core.domain.states import BatchState, CacheOutcome, GenerationState, JobState
 from core.errors import ConflictError
 from core.lifecycle.backlogs import open_backlog
-from core.lifecycle.lookup import FOR_EVER, find_stored, join_in_flight, raise_lanes
+from core.lifecycle.lookup import FOR_EVER, find_or_queue, raise_lanes
 from core.lifecycle.settlement import settle_jobs
 
 _ITS_OWN = {
@@ -27,16 +26,6 @@ _ITS_OWN = {
     *("error_code", "error_message", "created_at", "started_at", "finished_at"),
 }
 """What a generation does not hand on to the one that is tried in its place."""
-
-
-@dataclass(kw_only=True)
-class _Answers:
-    """What answers the jobs of each failed generation."""
-
-    generations: dict[UUID, UUID] = field(default_factory=dict)
-    images: dict[UUID, UUID] = field(default_factory=dict)
-    joined: list[UUID] = field(default_factory=list)
-    """Those generations that were in flight already."""
 
 
 def failed_jobs(session: Session, batch_id: UUID) -> Sequence[tuple[UUID, UUID]]:
@@ -89,13 +78,13 @@ def retry_jobs(
     ).scalars()
     old = {row.id: row for row in rows}
     _require_model(old.values(), bundle_revision)
-    answers = _resolve(session, batch, old, ttl_seconds)
+    images, generations, joined = _resolve(session, batch, old, ttl_seconds)
     jobs_of: dict[UUID, list[UUID]] = {}
     for job_id, generation_id in failed:
         jobs_of.setdefault(generation_id, []).append(job_id)
-    _reopen_jobs(session, failed, answers.generations, deadline_seconds)
+    _reopen_jobs(session, failed, generations, deadline_seconds)
     _reopen_batch(session, batch, len(failed))
-    for generation_id, image_id in answers.images.items():
+    for generation_id, image_id in images.items():
         settle_jobs(
             session,
             [among(Job.id, jobs_of[generation_id])],
@@ -104,7 +93,7 @@ def retry_jobs(
             cache=CacheOutcome.EXACT,
         )
     # The housekeeping sends their messages.
-    raise_lanes(session, answers.joined, batch.lane)
+    raise_lanes(session, joined, batch.lane)
 
 
 def _require_model(old: Any, bundle_revision: str) -> None:
@@ -118,34 +107,29 @@ def _require_model(old: Any, bundle_revision: str) -> None:
 
 def _resolve(
     session: Session, batch: Batch, old: Mapping[UUID, Generation], ttl_seconds: float
-) -> _Answers:
-    """Find or make what answers in the place of each failed generation."""
-    answers = _Answers()
+) -> tuple[Mapping[UUID, UUID], Mapping[UUID, UUID], Sequence[UUID]]:
+    """Find or make what answers in the place of each failed generation.
+
+    Returns:
+        Images and generations by the failed one's id, and those that were in flight already.
+    """
     # What nobody else may join is computed for itself alone, as before.
-    alone = [row for row in old.values() if not row.reusable]
-    answers.generations |= _insert(session, batch, alone)
-    missing = {row.fingerprint: row for row in old.values() if row.reusable}
-    found: dict[str, UUID] = {}
-    while missing:
-        digests = missing.keys() | {row.exact_fingerprint or "" for row in missing.values()}
-        stored = find_stored(session, batch.tenant, digests, ttl_seconds=ttl_seconds)
-        for row in old.values():
-            image = stored.get(row.exact_fingerprint or "") or stored.get(row.fingerprint)
-            if row.reusable and image:
-                answers.images[row.id] = image.image_id
-                missing.pop(row.fingerprint, None)
-        made = _insert(session, batch, [missing[digest] for digest in sorted(missing)])
-        found |= {row.fingerprint: made[row.id] for row in missing.values() if row.id in made}
-        others = [digest for digest in missing if digest not in found]
-        joined = join_in_flight(session, batch.tenant, others)
-        answers.joined += joined.values()
-        found |= joined
-        # What ended between the two is looked for again.
-        missing = {digest: row for digest, row in missing.items() if digest not in found}
+    alone = _insert(session, batch, [row for row in old.values() if not row.reusable])
+    shared = {row.fingerprint: row for row in old.values() if row.reusable}
+
+    def queue(names: Sequence[str]) -> Mapping[str, UUID]:
+        made = _insert(session, batch, [shared[name] for name in sorted(names)])
+        return {name: made[shared[name].id] for name in names if shared[name].id in made}
+
+    exact = {name: row.exact_fingerprint or name for name, row in shared.items()}
+    answers = find_or_queue(session, batch.tenant, exact, queue, ttl_seconds=ttl_seconds)
+    images, generations = {}, dict(alone)
     for row in old.values():
-        if row.reusable and row.id not in answers.images:
-            answers.generations[row.id] = found[row.fingerprint]
-    return answers
+        if row.reusable and row.fingerprint in answers.images:
+            images[row.id] = answers.images[row.fingerprint].image_id
+        elif row.reusable:
+            generations[row.id] = answers.generations[row.fingerprint]
+    return images, generations, answers.joined
 
 
 def _insert(session: Session, batch: Batch, rows: Sequence[Generation]) -> dict[UUID, UUID]:
