@@ -12,7 +12,7 @@ from api.sheet_fields import ColumnNames, Encoding, Separator
 from api.sheet_schemas import SheetReading, SheetWarning
 from catalogue.mapping import PARAMETERS
 from catalogue.prompts.templates import LONGEST_TEMPLATE
-from catalogue.sheets.model import Hints, Source
+from catalogue.sheets.model import Hints, SheetSource
 from core.domain.cache_mode import CacheMode
 from core.domain.lanes import Lane
 from core.domain.states import BatchState, CacheOutcome, JobState
@@ -98,7 +98,7 @@ class SheetFields(Fields):
     )
     variants: int | None = Field(None, description="Images per row.")
     lane: Lane = Field(Lane.STANDARD, description="Queue.")
-    source: Source | None = Field(
+    source: SheetSource | None = Field(
         None, description="Whose export the sheet is; without it that is found out."
     )
     encoding: Encoding | None = Field(

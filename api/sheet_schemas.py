@@ -3,15 +3,17 @@
 from pydantic import BaseModel, Field
 
 from api.image_schemas import DecidedParameters
-from catalogue.sheets.model import Format, Source
+from catalogue.sheets.model import SheetFormat, SheetSource
 from core.domain.states import CacheOutcome
 
 
 class SheetReading(BaseModel):
     """How a sheet was read: detected, or as the request said."""
 
-    format: Format
-    source: Source = Field(description="Whose export it is; `plain`: columns mean their names.")
+    format: SheetFormat
+    source: SheetSource = Field(
+        description="Whose export it is; `plain`: columns mean their names."
+    )
     encoding: str | None = Field(description="null: rows came as JSON.")
     separator: str | None = Field(description="null: there is none.")
     columns: dict[str, str] = Field(

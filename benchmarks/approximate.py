@@ -43,7 +43,7 @@ from modelkit.progress import Silent
 from starter.data.attributes import Background, Colour, Kind, Pattern, Product
 from starter.data.captions import canonical_caption
 from starter.data.chance import seeded
-from worker.approximate.cache import ApproximateCache, Plan
+from worker.approximate.cache import ApproximateCache, StartPlan
 
 WAVE = 8
 """Products that are drawn at the same time, as in a batch."""
@@ -274,7 +274,7 @@ def run(
     seconds = []
     for begin in range(0, len(claims), WAVE):
         wave = claims[begin : begin + WAVE]
-        plans: list[Plan] = []
+        plans: list[StartPlan] = []
         for claim in wave:
             bench.embed([claim.spec.prompt])  # the row needs it in any case
             start = time.perf_counter()

@@ -15,7 +15,7 @@ from catalogue.checks import (
 )
 from catalogue.issues import Issues
 from catalogue.names import canonical
-from catalogue.sheets.model import Row
+from catalogue.sheets.model import SheetRow
 from core.domain import image_spec
 from core.domain.seeds import SeedRule
 
@@ -166,7 +166,7 @@ class RowReader:
         self.issues = issues
         self._schedules = bool({"steps", "scheduler"} & set(self.named))
 
-    def check(self, row: Row) -> bool:
+    def check(self, row: SheetRow) -> bool:
         """Note the cells that cannot be kept; tell whether all can be looked at further."""
         fit = True
         for column, cell in row.cells.items():
@@ -181,7 +181,7 @@ class RowReader:
             fit = fit and endless is None
         return fit
 
-    def read(self, row: Row) -> dict[str, Any]:
+    def read(self, row: SheetRow) -> dict[str, Any]:
         """Return a row's values; what is wrong with them is noted."""
         values = dict(self.base)
         for name, column in self.named.items():

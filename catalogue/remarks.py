@@ -13,7 +13,7 @@ from catalogue.names import canonical
 from catalogue.platforms.fields import FIELDS, text_of
 from catalogue.prompts.attributes import are_sizes, folded, meaning_of, without_sizes
 from catalogue.prompts.vocabulary import MISSING
-from catalogue.sheets.model import Row, Sheet
+from catalogue.sheets.model import Sheet, SheetRow
 
 _MONTHS = "Jan|Feb|Mar|Mär|Mrz|Apr|May|Mai|Jun|Jul|Aug|Sep|Oct|Okt|Nov|Dec|Dez"
 _ERRORS = r"N/A|REF!|VALUE!|NAME\?|DIV/0!|NUM!|NULL!|NV|BEZUG!|WERT!"
@@ -107,7 +107,7 @@ def note_photographs(sheet: Sheet) -> list[Issue]:
     ]
 
 
-def _may_hold(column: str, rows: Sequence[Row]) -> bool:
+def _may_hold(column: str, rows: Sequence[SheetRow]) -> bool:
     if _is_result(column):
         return False
     return _says_so(column) or any(_holds(column, row) for row in rows[:LOOKED_AT])
@@ -123,11 +123,11 @@ def _says_so(column: str) -> bool:
     return _SAYS_SO.search(canonical(column)) is not None
 
 
-def _count(column: str, rows: Sequence[Row]) -> int:
+def _count(column: str, rows: Sequence[SheetRow]) -> int:
     return sum(_holds(column, row) for row in rows)
 
 
-def _holds(column: str, row: Row) -> bool:
+def _holds(column: str, row: SheetRow) -> bool:
     """Check whether a cell names a photograph; in JSON it may be a list."""
     cell: Any = row.get(column)
     cells = cell if isinstance(cell, list) else [cell]
@@ -166,7 +166,7 @@ class _Differing:
 
 
 def tell_lookalikes(
-    rows: Iterable[tuple[Row, str]], *, title: str | None, warnings: Issues, notes: Issues
+    rows: Iterable[tuple[SheetRow, str]], *, title: str | None, warnings: Issues, notes: Issues
 ) -> None:
     """Report which rows differ in an option or attribute although their prompts are equal.
 
@@ -178,7 +178,7 @@ def tell_lookalikes(
     """
     shown: dict[tuple[str, ...], _Differing] = {}
     hidden: dict[tuple[str, ...], _Differing] = {}
-    by_prompt: dict[str, list[Row]] = defaultdict(list)
+    by_prompt: dict[str, list[SheetRow]] = defaultdict(list)
     for row, prompt in rows:
         by_prompt[prompt].append(row)
     for prompt, alike in by_prompt.items():
@@ -201,7 +201,7 @@ def _gather(
     found: dict[tuple[str, ...], _Differing],
     differing: Mapping[str, Sequence[str]],
     prompt: str,
-    alike: Sequence[Row],
+    alike: Sequence[SheetRow],
 ) -> None:
     if not differing:
         return
@@ -215,7 +215,7 @@ def _gather(
         one.lines = [row.line for row in alike]
 
 
-def _differing(rows: Sequence[Row]) -> dict[str, Sequence[str]]:
+def _differing(rows: Sequence[SheetRow]) -> dict[str, Sequence[str]]:
     """Return the options in which rows differ, by the name that the first of them gives."""
     written: dict[str, str] = {}
     values: dict[str, dict[str, str]] = defaultdict(dict)
@@ -227,12 +227,12 @@ def _differing(rows: Sequence[Row]) -> dict[str, Sequence[str]]:
     return {written[key]: list(found.values()) for key, found in values.items() if len(found) > 1}
 
 
-def _differing_titles(rows: Sequence[Row], title: str | None) -> dict[str, Sequence[str]]:
+def _differing_titles(rows: Sequence[SheetRow], title: str | None) -> dict[str, Sequence[str]]:
     titles = {folded(text): text for row in rows if title and (text := text_of(row.get(title)))}
     return {title: list(titles.values())} if title and len(titles) > 1 else {}
 
 
-def _attributes(row: Row) -> Iterator[tuple[str, str]]:
+def _attributes(row: SheetRow) -> Iterator[tuple[str, str]]:
     """Yield what a row says of its look: its options, else cells whose columns are called so."""
     for name, cell in (row.options or row.cells).items():
         if not row.options and (canonical(name) in KNOWN or not meaning_of(name)):

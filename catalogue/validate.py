@@ -17,7 +17,7 @@ from catalogue.prompts.writer import (
     shortened_title,
 )
 from catalogue.remarks import find_destroyed, note_photographs, tell_lookalikes
-from catalogue.sheets.model import Row, Sheet, Source
+from catalogue.sheets.model import Sheet, SheetRow, SheetSource
 from core.domain.image_request import ImageRequest
 from core.domain.image_spec import ImageSpec, ModelInput
 from core.domain.seeds import SeedRule, sku_seed
@@ -77,7 +77,7 @@ def validate(
     if concerns_all:
         rows = []
     _check_count(sum(values["variants"] for _, values, _ in rows), len(rows), limits)
-    if not template and sheet.reading.source is Source.PLAIN and sheet.reading.template:
+    if not template and sheet.reading.source is SheetSource.PLAIN and sheet.reading.template:
         notes.add(_made_of(columns))
     rows, remarks = _fit(rows, prompts, tokens, warnings=warnings, notes=notes)
     _remark(rows, prompts, warnings=warnings, notes=notes)
@@ -110,7 +110,7 @@ def seed_of(seed: int | SeedRule | None, sku: str) -> int | None:
 _WORDS = ("weight", "variant", "sheet", "step", "weights", "freight", "widths")
 """Words of their own, and not misspelt names of parameters."""
 
-_Read = tuple[Row, dict[str, Any], str]
+_Read = tuple[SheetRow, dict[str, Any], str]
 
 
 def _base(fields: Mapping[str, Any], limits: RequestLimits, issues: Issues) -> dict[str, Any]:
@@ -124,7 +124,9 @@ def _base(fields: Mapping[str, Any], limits: RequestLimits, issues: Issues) -> d
     return base
 
 
-def _read(rows: Sequence[Row], reader: RowReader, prompts: Prompts, issues: Issues) -> list[_Read]:
+def _read(
+    rows: Sequence[SheetRow], reader: RowReader, prompts: Prompts, issues: Issues
+) -> list[_Read]:
     """Read every row, and keep the good ones."""
     good = []
     for row in rows:
@@ -167,7 +169,7 @@ def _check_count(images: int, rows: int, limits: RequestLimits) -> None:
 
 def _warn_of_unused(sheet: Sheet, columns: Mapping[str, str], warnings: Issues) -> None:
     """Point at columns that look like misspelt ones."""
-    if sheet.reading.source is not Source.PLAIN:
+    if sheet.reading.source is not SheetSource.PLAIN:
         return
     free = [name for name in PARAMETERS if name not in columns]
     for column in sheet.columns:
@@ -256,7 +258,7 @@ def _fit(
 
 
 def _expand(
-    row: Row, values: dict[str, Any], prompt: str, remark: str | None, reads: ModelInput
+    row: SheetRow, values: dict[str, Any], prompt: str, remark: str | None, reads: ModelInput
 ) -> list[ImageRequest]:
     seed = seed_of(values["seed"], values["sku"])
     spec, cells = ImageSpec.of(values | {"prompt": prompt, "seed": seed}), dict(row.cells)

@@ -16,7 +16,7 @@ from cli.services import service_settings
 
 if TYPE_CHECKING:
     from core.db.engine import Database
-    from core.lifecycle.requeue import Outcome
+    from core.lifecycle.requeue import RequeueOutcome
     from core.lifecycle.serving import Waiting
     from core.settings import Settings
 
@@ -91,7 +91,7 @@ def _target(settings: "Settings", to: str | None) -> Manifest:
 
 def _move(
     database: "Database", settings: "Settings", revision: str, target: Manifest
-) -> Counter["Outcome"]:
+) -> Counter["RequeueOutcome"]:
     from sqlalchemy.exc import IntegrityError  # noqa: PLC0415
 
     from core.lifecycle.requeue import move_some  # noqa: PLC0415
@@ -106,7 +106,7 @@ def _move(
             for side in (width, height)
         )
 
-    done: Counter[Outcome] = Counter()
+    done: Counter[RequeueOutcome] = Counter()
     tries = 0
     while True:
         try:
@@ -142,11 +142,12 @@ def _fail(database: "Database", revision: str) -> int:
         done += failed
 
 
-def _report(done: Counter["Outcome"]) -> None:
-    from core.lifecycle.requeue import Outcome  # noqa: PLC0415
+def _report(done: Counter["RequeueOutcome"]) -> None:
+    from core.lifecycle.requeue import RequeueOutcome  # noqa: PLC0415
 
     say(
-        f"{done[Outcome.MOVED]:,} images wait for the new model, "
-        f"{done[Outcome.STORED]:,} came from store, {done[Outcome.JOINED]:,} joined equal work, "
-        f"{done[Outcome.FAILED]:,} failed."
+        f"{done[RequeueOutcome.MOVED]:,} images wait for the new model, "
+        f"{done[RequeueOutcome.STORED]:,} came from store, "
+        f"{done[RequeueOutcome.JOINED]:,} joined equal work, "
+        f"{done[RequeueOutcome.FAILED]:,} failed."
     )

@@ -56,7 +56,7 @@ class LIFOCache(Cache[K, V]):
         return key, self.pop(key)
 
 
-class _Entry(Generic[V]):
+class _CacheEntry(Generic[V]):
     __slots__ = ("expires", "size", "value")
 
     def __init__(self, value: V, size: int, expires: float) -> None:
@@ -65,7 +65,7 @@ class _Entry(Generic[V]):
         self.expires = expires
 
 
-def _size(entry: _Entry[Any]) -> int:
+def _size(entry: _CacheEntry[Any]) -> int:
     return entry.size
 
 
@@ -113,7 +113,7 @@ class BoundedMap(Generic[K, V]):
     def get(self, key: K) -> V | None:
         """Give what is there, which counts as a use; None when nothing is."""
         with self._lock:
-            entry: _Entry[V] | None = self._cache.get(key)
+            entry: _CacheEntry[V] | None = self._cache.get(key)
             if entry is None:
                 return None
             if entry.expires <= self._clock():
@@ -123,7 +123,7 @@ class BoundedMap(Generic[K, V]):
 
     def put(self, key: K, value: V, *, size: int) -> None:
         """Keep a value; one that is larger than a budget is not kept."""
-        entry = _Entry(value, size, self._clock() + self._ttl)
+        entry = _CacheEntry(value, size, self._clock() + self._ttl)
         with self._lock:
             self._cache.pop(key, None)
             if size > self.max_bytes or self.max_entries < 1:

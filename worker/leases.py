@@ -17,7 +17,7 @@ from core.lifecycle.claims import Claim
 log = structlog.get_logger(__name__)
 
 
-class Progress(Protocol):
+class RowProgress(Protocol):
     """What the leases need of the engine."""
 
     ticks: int
@@ -49,7 +49,7 @@ class Leases:
         self,
         *,
         database: Database,
-        engine: Progress,
+        engine: RowProgress,
         owner: str,
         lease_seconds: float,
         heartbeat_seconds: float,

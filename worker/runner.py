@@ -35,7 +35,7 @@ from core.lifecycle.claims import Claim
 from core.lifecycle.settlement import Finished
 from core.pictures.credentials import Credentials
 from core.storage import STORAGE_ERRORS, Storage, StoredObject
-from worker.approximate.cache import NOTHING, ApproximateCache, Plan
+from worker.approximate.cache import NOTHING, ApproximateCache, StartPlan
 from worker.encoding import ORIGINAL, encode_original
 from worker.group_commit import LOCKED, GroupCommit, Locked
 from worker.leases import Lease, Leases
@@ -89,7 +89,7 @@ class _Foreign:
     revision: str
 
 
-class Engine(Protocol):
+class RowEngine(Protocol):
     """What the runner needs of the engine."""
 
     def submit(self, request: RowRequest) -> Ticket:
@@ -104,7 +104,7 @@ class Runner:
         *,
         database: Database,
         storage: Storage,
-        engine: Engine,
+        engine: RowEngine,
         leases: Leases,
         max_attempts: int,
         bundle_revision: str | None = None,
@@ -290,7 +290,7 @@ class Runner:
             )
         return Delivery.DONE
 
-    def _request(self, claim: Claim, plan: Plan) -> RowRequest:
+    def _request(self, claim: Claim, plan: StartPlan) -> RowRequest:
         deadline = None
         if claim.deadline_at is not None:
             # The time left by Postgres's clock, counted from now by ours: never early.
@@ -500,7 +500,7 @@ def _count_joined(claim: Claim, jobs: int, seconds: float) -> None:
     )
 
 
-def _image(claim: Claim, plan: Plan, stored: StoredObject) -> Image:
+def _image(claim: Claim, plan: StartPlan, stored: StoredObject) -> Image:
     # One that might have begun with another's latents, and did not, is as good as any.
     exact = None if plan.approximation else claim.exact_fingerprint
     return Image(

@@ -17,12 +17,12 @@ from catalogue.platforms.measures import drop_measures
 from catalogue.platforms.plain import note_foreign, titled_columns
 from catalogue.platforms.variant_titles import settle_titles
 from catalogue.prompts.markup import plain_text
-from catalogue.sheets.model import Format, Hints, Row, Sheet, Source
+from catalogue.sheets.model import Hints, Sheet, SheetFormat, SheetRow, SheetSource
 
 _PLATFORMS = {
-    Source.SHOPIFY: shopify,
-    Source.WOOCOMMERCE: woocommerce,
-    Source.GOOGLE: google,
+    SheetSource.SHOPIFY: shopify,
+    SheetSource.WOOCOMMERCE: woocommerce,
+    SheetSource.GOOGLE: google,
 }
 
 _ORDER = ("style", "shape", "color", "finish", "pattern", "design", "material", "flavor")
@@ -64,7 +64,7 @@ def recognise(sheet: Sheet, hints: Hints) -> Sheet:
     """
     _check_named(sheet, hints)
     source = hints.source or _detect(sheet)
-    if source is Source.PLAIN:
+    if source is SheetSource.PLAIN:
         return _plain(sheet, hints)
     platform = _PLATFORMS[source]
     columns = Columns(sheet.columns, hints.columns)
@@ -100,15 +100,15 @@ def recognise(sheet: Sheet, hints: Hints) -> Sheet:
     )
 
 
-def _detect(sheet: Sheet) -> Source:
+def _detect(sheet: Sheet) -> SheetSource:
     columns = Columns(sheet.columns, {})
     if not sheet.fixed_columns and {"sku", "prompt"} <= set(find_columns(sheet.columns)):
         # Objects that somebody wrote for packshot, whatever else they hold.
-        return Source.PLAIN
-    if sheet.reading.format is Format.XML and google.matches_feed(columns):
-        return Source.GOOGLE
+        return SheetSource.PLAIN
+    if sheet.reading.format is SheetFormat.XML and google.matches_feed(columns):
+        return SheetSource.GOOGLE
     found = (source for source, platform in _PLATFORMS.items() if platform.matches(columns))
-    return next(found, Source.PLAIN)
+    return next(found, SheetSource.PLAIN)
 
 
 def _plain(sheet: Sheet, hints: Hints) -> Sheet:
@@ -130,7 +130,7 @@ def _plain(sheet: Sheet, hints: Hints) -> Sheet:
     )
 
 
-def _with_fields(sheet: Sheet, hints: Hints) -> Sequence[Row]:
+def _with_fields(sheet: Sheet, hints: Hints) -> Sequence[SheetRow]:
     named = {name: column for name, column in hints.columns.items() if column and name not in KNOWN}
     texts = {column for column in sheet.columns if canonical(column) in _DESCRIPTIONS}
     if not named and not texts:
@@ -138,7 +138,7 @@ def _with_fields(sheet: Sheet, hints: Hints) -> Sequence[Row]:
     return [replace(row, fields=_plain_fields(row, named, texts)) for row in sheet.rows]
 
 
-def _plain_fields(row: Row, named: Mapping[str, str], texts: Set[str]) -> Mapping[str, Any]:
+def _plain_fields(row: SheetRow, named: Mapping[str, str], texts: Set[str]) -> Mapping[str, Any]:
     """Return the fields that the caller named for a plain row, descriptions without markup."""
     fields = {name: row.cells.get(column, "") for name, column in named.items()}
     fields |= {name: row.cells[name] for name in texts if name in row.cells}

@@ -13,7 +13,7 @@ from catalogue.prompts.mentions import colours_of
 from catalogue.prompts.titles import tidy
 from catalogue.prompts.values import LONGEST_VALUE, MOST_LISTED, clean, listed_values
 from catalogue.prompts.vocabulary import COLOR, SIZE
-from catalogue.sheets.model import Row
+from catalogue.sheets.model import SheetRow
 
 LOOK = tuple(name for name in APPEARANCE if name != SIZE)
 """Fields whose words are in a prompt, the more telling first."""
@@ -114,7 +114,7 @@ class Columns:
 class Adapted:
     """A platform's rows, read."""
 
-    rows: Sequence[Row]
+    rows: Sequence[SheetRow]
     columns: Mapping[str, str]
     """The sheet's column by the field that it gave."""
     notes: Sequence[Issue] = field(default_factory=tuple)
@@ -234,7 +234,7 @@ def complete(**fields: Any) -> dict[str, str]:
     return texts | {name: clean(texts[name], colour=name == "color") for name in LOOK}
 
 
-def look_of(row: Row, columns: Mapping[str, str]) -> dict[str, str]:
+def look_of(row: SheetRow, columns: Mapping[str, str]) -> dict[str, str]:
     """Return the fields of a row of a plain sheet, which has the columns of some.
 
     Args:

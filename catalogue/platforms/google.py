@@ -19,7 +19,7 @@ from catalogue.platforms.fields import (
 )
 from catalogue.prompts.attributes import APPEARANCE
 from catalogue.prompts.markup import plain_text
-from catalogue.sheets.model import Row, Sheet
+from catalogue.sheets.model import Sheet, SheetRow
 
 _STRUCTURED = re.compile(
     r"(?:default|trained_algorithmic_media)\s*:\s*(?:\"(.*)\"|(.*))", re.IGNORECASE | re.DOTALL
@@ -60,12 +60,12 @@ def adapt(sheet: Sheet, columns: Columns) -> Adapted:
     # Where the usual column of a text is empty, its structured one may not be.
     title, description = map(columns.usual, ("structured_title", "structured_description"))
 
-    def read(row: Row) -> Row:
+    def read(row: SheetRow) -> SheetRow:
         texts = {name: text_of(row.get(column)) for name, column in found.items()}
         texts["title"] = name_of(_unmarked(texts["title"] or row.get(title)))
         texts["type"] = kind_of(*several(texts["type"])) or kind_of(row.get(category))
         texts["description"] = plain_text(_unmarked(texts["description"] or row.get(description)))
-        return Row(
+        return SheetRow(
             line=row.line,
             cells=row.cells,
             product=row.product,
@@ -80,7 +80,7 @@ def adapt(sheet: Sheet, columns: Columns) -> Adapted:
     )
 
 
-def _fields(columns: Columns, rows: Sequence[Row]) -> dict[str, str | None]:
+def _fields(columns: Columns, rows: Sequence[SheetRow]) -> dict[str, str | None]:
     """Find the column of each field."""
     find = columns.find
     return {
@@ -93,7 +93,7 @@ def _fields(columns: Columns, rows: Sequence[Row]) -> dict[str, str | None]:
     }
 
 
-def _identity(columns: Columns, rows: Sequence[Row]) -> str | None:
+def _identity(columns: Columns, rows: Sequence[SheetRow]) -> str | None:
     """Find the column that names items: the shop's SKU where every item has one of its own."""
     own = columns.usual("sku")
     if own and not columns.named("sku") and not columns.named("id"):

@@ -11,7 +11,7 @@ from typing import Any
 from catalogue.issues import Issue
 from catalogue.mapping import is_given, read_number
 from catalogue.names import canonical
-from catalogue.sheets.model import Row, Sheet, Source
+from catalogue.sheets.model import Sheet, SheetRow, SheetSource
 
 _SIZES = ("width", "height")
 _MEASURES = frozenset({
@@ -76,7 +76,9 @@ def _sizes_of_product(
 
 def _doubtful(sheet: Sheet, left: Mapping[str, str], named: Mapping[str, str]) -> Iterator[str]:
     """Yield what is taken for a parameter and may be the product's."""
-    is_shops = sheet.reading.source is not Source.PLAIN or bool(_others(sheet, left) & _OF_SHOPS)
+    is_shops = sheet.reading.source is not SheetSource.PLAIN or bool(
+        _others(sheet, left) & _OF_SHOPS
+    )
     # Beside our own names of these, whatever else is in the sheet.
     is_ours = all(left.get(name) == name for name in ("sku", "prompt"))
     plain = _NO_MEASURES if is_ours else frozenset[str]()
@@ -116,7 +118,7 @@ def _is_measure(cell: Any) -> bool:
     return number is not None and number != int(number)
 
 
-def _is_size(row: Row, columns: Sequence[str]) -> bool:
+def _is_size(row: SheetRow, columns: Sequence[str]) -> bool:
     sides = (_number(row.cells.get(column)) for column in columns)
     return all(one and one >= _SMALLEST and one % 8 == 0 for one in sides)
 

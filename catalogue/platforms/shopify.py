@@ -26,7 +26,7 @@ from catalogue.platforms.fields import (
 )
 from catalogue.prompts.attributes import APPEARANCE, meaning_of
 from catalogue.prompts.markup import plain_text
-from catalogue.sheets.model import Row, Sheet
+from catalogue.sheets.model import Sheet, SheetRow
 
 _OF_VARIANT = re.compile(
     r"(variant_|option\d_(value|linked)|image_|product_image|sku$|barcode$|price$|compare_at_price"
@@ -112,7 +112,7 @@ def adapt(sheet: Sheet, columns: Columns) -> Adapted:
 class _ShopifyReader:
     """Reads the lines of one export."""
 
-    def __init__(self, columns: Columns, rows: Sequence[Row]) -> None:
+    def __init__(self, columns: Columns, rows: Sequence[SheetRow]) -> None:
         find = columns.find
         self.handle = find("handle", "handle", "url_handle")
         self.sku = find("sku", "variant_sku", "sku")
@@ -138,7 +138,7 @@ class _ShopifyReader:
                self.published, self.gift_card)  # fmt: skip
         names = (name for name, _ in self.options)
         self._anywhere = {*filter(None, own), *self.of_product, *names}
-        self._lines: dict[str, list[Row]] = {}
+        self._lines: dict[str, list[SheetRow]] = {}
         for row in rows:
             self._lines.setdefault(self._handle(row), []).append(row)
         self.choices = Choices()
@@ -161,7 +161,7 @@ class _ShopifyReader:
         of_product = {meaning: column for column, meaning in reversed(self.of_product.items())}
         return of_product | listed(fields) | self.named
 
-    def first_of(self, row: Row, issues: Issues) -> Row | None:
+    def first_of(self, row: SheetRow, issues: Issues) -> SheetRow | None:
         """Return the first line of a row's product; None for a line of none, which is noted."""
         handle = self._handle(row)
         if not handle:
@@ -174,7 +174,7 @@ class _ShopifyReader:
             return None
         return self._lines[handle][0]
 
-    def is_image(self, row: Row) -> bool:
+    def is_image(self, row: SheetRow) -> bool:
         """Check whether a line that is not a product's first holds one more image of it.
 
         Other programs repeat the options or a price beside the image.
@@ -187,11 +187,11 @@ class _ShopifyReader:
             return has_image and self._key(row) in self._seen
         return has_image or not self._cell(row, self.price)
 
-    def has_sku(self, row: Row) -> bool:
+    def has_sku(self, row: SheetRow) -> bool:
         """Check whether the shop gave the variant a SKU."""
         return bool(self._cell(row, self.sku))
 
-    def is_sold(self, row: Row) -> bool:
+    def is_sold(self, row: SheetRow) -> bool:
         """Check whether a row's product is to be seen in the shop."""
         filled = self._filled(row)
         status, published = (
@@ -199,11 +199,11 @@ class _ShopifyReader:
         )
         return status not in ("draft", "archived") and published != "false"
 
-    def is_gift_card(self, row: Row) -> bool:
+    def is_gift_card(self, row: SheetRow) -> bool:
         """Check whether a row's product is a gift card."""
         return text_of(self._filled(row).product.get(self.gift_card or "")).lower() == "true"
 
-    def read(self, row: Row) -> Row:
+    def read(self, row: SheetRow) -> SheetRow:
         """Read a line, with its product's cells, into fields."""
         filled = self._filled(row)
         options = self._options(filled)
@@ -223,7 +223,7 @@ class _ShopifyReader:
         sku = row.cells.get(self.sku or "") or slug(
             filled.get(self.handle), *(value for _, value in options)
         )
-        return Row(
+        return SheetRow(
             line=row.line,
             cells=row.cells,
             product=filled.product,
@@ -232,10 +232,10 @@ class _ShopifyReader:
             group=self._handle(row),
         )
 
-    def _filled(self, row: Row) -> Row:
-        return Row(line=row.line, cells=row.cells, product=self._product(row)[0])
+    def _filled(self, row: SheetRow) -> SheetRow:
+        return SheetRow(line=row.line, cells=row.cells, product=self._product(row)[0])
 
-    def _product(self, row: Row) -> tuple[Mapping[str, Any], str]:
+    def _product(self, row: SheetRow) -> tuple[Mapping[str, Any], str]:
         """Return what a product's lines share, made once: exports repeat it for every variant."""
         handle = self._handle(row)
         known = self._products.get(handle)
@@ -251,17 +251,17 @@ class _ShopifyReader:
             known = self._products[handle] = shared, description
         return known
 
-    def _options(self, row: Row) -> list[tuple[str, str]]:
+    def _options(self, row: SheetRow) -> list[tuple[str, str]]:
         pairs = ((name_of(row.get(name)), name_of(row.get(value))) for name, value in self.options)
         return [(name, value) for name, value in pairs if value and value != _NO_OPTION]
 
-    def _handle(self, row: Row) -> str:
+    def _handle(self, row: SheetRow) -> str:
         return text_of(row.cells.get(self.handle or ""))
 
-    def _key(self, row: Row) -> tuple[str, ...]:
+    def _key(self, row: SheetRow) -> tuple[str, ...]:
         return (self._handle(row), *(self._cell(row, column) for _, column in self.options))
 
-    def _cell(self, row: Row, column: str | None) -> str:
+    def _cell(self, row: SheetRow, column: str | None) -> str:
         return text_of(row.cells.get(column)) if column else ""
 
 

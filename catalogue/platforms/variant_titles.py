@@ -8,10 +8,10 @@ from catalogue.issues import Issue
 from catalogue.platforms.fields import LOOK, note
 from catalogue.prompts.mentions import colours_of, mentions, without_colours, without_words
 from catalogue.prompts.titles import LONGEST_TITLE
-from catalogue.sheets.model import Row
+from catalogue.sheets.model import SheetRow
 
 
-def settle_titles(rows: Sequence[Row]) -> tuple[Sequence[Row], Sequence[Issue]]:
+def settle_titles(rows: Sequence[SheetRow]) -> tuple[Sequence[SheetRow], Sequence[Issue]]:
     """Leave out of titles what is another variant's look, and colours that are said twice.
 
     Returns:
@@ -37,7 +37,7 @@ def settle_titles(rows: Sequence[Row]) -> tuple[Sequence[Row], Sequence[Issue]]:
     )
 
 
-def _by_product(rows: Sequence[Row]) -> Mapping[str, Mapping[str, Set[str]]]:
+def _by_product(rows: Sequence[SheetRow]) -> Mapping[str, Mapping[str, Set[str]]]:
     """Return the values of each field that the variants of a product have."""
     found: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     for row in rows:

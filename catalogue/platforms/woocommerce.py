@@ -26,7 +26,7 @@ from catalogue.platforms.fields import (
 from catalogue.platforms.woocommerce_headers import english_header
 from catalogue.prompts.attributes import APPEARANCE, folded
 from catalogue.prompts.markup import plain_text
-from catalogue.sheets.model import Row, Sheet
+from catalogue.sheets.model import Sheet, SheetRow
 
 _OF_ROW = re.compile(
     r"(id$|type$|sku$|gtin|parent$|position$|attribute_|images$|regular_price|sale_price|date_"
@@ -110,7 +110,7 @@ def adapt(sheet: Sheet, columns: Columns) -> Adapted:
 class _WooCommerceReader:
     """Reads the lines of one export."""
 
-    def __init__(self, columns: Columns, rows: Sequence[Row]) -> None:
+    def __init__(self, columns: Columns, rows: Sequence[SheetRow]) -> None:
         find = columns.find
         self.identity = find("id", "id")
         self.kind = find("kind", "type")
@@ -158,28 +158,28 @@ class _WooCommerceReader:
             | self.named
         )
 
-    def kinds(self, row: Row) -> set[str]:
+    def kinds(self, row: SheetRow) -> set[str]:
         """Return a line's types, such as `simple`, `variable` and `variation`."""
         return {kind.strip().lower() for kind in text_of(row.get(self.kind)).split(",")}
 
-    def has_variations(self, row: Row) -> bool:
+    def has_variations(self, row: SheetRow) -> bool:
         """Check whether other lines are variations of this one."""
         return any(mark in self._varied for mark in self._marks(row))
 
-    def has_sku(self, row: Row) -> bool:
+    def has_sku(self, row: SheetRow) -> bool:
         """Check whether the shop gave the product a SKU."""
         return bool(text_of(row.cells.get(self.sku or "")))
 
-    def is_published(self, row: Row) -> bool:
+    def is_published(self, row: SheetRow) -> bool:
         """Check whether a product is to be seen in the shop: 1, not 0 (private) or -1 (draft)."""
         both = (row, self._product_of(row) or row)
         return all(text_of(one.cells.get(self.published or "")) not in ("0", "-1") for one in both)
 
-    def read(self, row: Row) -> Row:
+    def read(self, row: SheetRow) -> SheetRow:
         """Read a line, with its product's cells, into fields."""
         product, is_variation = self._product_of(row), "variation" in self.kinds(row)
         shared, description = self._product(product or row)
-        filled = Row(line=row.line, cells=row.cells, product=shared if product else {})
+        filled = SheetRow(line=row.line, cells=row.cells, product=shared if product else {})
         attributes = self._attributes(row)
         fields: dict[str, Any] = {
             # A variation's own name ends in its attributes: sizes that look alike would differ.
@@ -195,7 +195,7 @@ class _WooCommerceReader:
                 for name, value in attributes
             ]
         take_options(fields, attributes, self._meanings)
-        return Row(
+        return SheetRow(
             line=row.line,
             cells=row.cells,
             product=filled.product,
@@ -207,7 +207,7 @@ class _WooCommerceReader:
     def _is_seen(self, name: str) -> bool:
         return self._meanings.get(name) in LOOK
 
-    def _title(self, row: Row) -> str:
+    def _title(self, row: SheetRow) -> str:
         """Return a name, less the attributes that a variation's ends in."""
         title = name_of(row.get(self.title))
         name, _, ending = title.rpartition(" - ")
@@ -217,13 +217,15 @@ class _WooCommerceReader:
         said = (folded(one) for one in ending.split(", "))
         return name if folded(ending) in values or values.issuperset(said) else title
 
-    def _product_of(self, row: Row) -> Row | None:
+    def _product_of(self, row: SheetRow) -> SheetRow | None:
         """Return the product that a line is a variation of."""
         if "variation" not in self.kinds(row):
             return None
         return self._products.get(text_of(row.cells.get(self.parent or "")))
 
-    def _sku(self, row: Row, product: Row | None, attributes: Sequence[tuple[str, str]]) -> str:
+    def _sku(
+        self, row: SheetRow, product: SheetRow | None, attributes: Sequence[tuple[str, str]]
+    ) -> str:
         own = text_of(row.cells.get(self.sku or ""))
         identity = text_of(row.cells.get(self.identity or ""))
         if own or identity:
@@ -231,14 +233,14 @@ class _WooCommerceReader:
         parent = text_of(product.cells.get(self.sku or "")) if product else ""
         return slug(parent or row.get(self.title), *(value for _, value in attributes))
 
-    def _marks(self, row: Row) -> list[str]:
+    def _marks(self, row: SheetRow) -> list[str]:
         """Return what variations may call their product: its SKU, or `id:` and its id."""
         sku, identity = (
             text_of(row.cells.get(column or "")) for column in (self.sku, self.identity)
         )
         return [mark for mark in (sku, identity and f"id:{identity}") if mark]
 
-    def _product(self, row: Row) -> tuple[Mapping[str, Any], str]:
+    def _product(self, row: SheetRow) -> tuple[Mapping[str, Any], str]:
         """Return what a product's variations share, made once."""
         known = self._read.get(row.line)
         if known is None:
@@ -249,7 +251,7 @@ class _WooCommerceReader:
             known = self._read[row.line] = shared, plain_text(short or long)
         return known
 
-    def _attributes(self, row: Row) -> list[tuple[str, str]]:
+    def _attributes(self, row: SheetRow) -> list[tuple[str, str]]:
         pairs = (
             (name_of(row.cells.get(name)), name_of(row.cells.get(value)))
             for name, value in self.attributes

@@ -11,7 +11,7 @@ from catalogue.platforms.fields import LOOK, look_of
 from catalogue.prompts.templates import PromptTemplate, TemplateProblemError, UnknownColumnError
 from catalogue.prompts.titles import has_words
 from catalogue.prompts.tokens import TokenLimit, shorten
-from catalogue.sheets.model import Row, Sheet
+from catalogue.sheets.model import Sheet, SheetRow
 
 MOST_TEMPLATES = 1000
 """Different templates of one sheet; compiling one takes a millisecond."""
@@ -71,7 +71,7 @@ class Prompts:
                 issues.add(str(error), column="template")
                 self._reported_for_all = True
 
-    def write(self, row: Row) -> str:
+    def write(self, row: SheetRow) -> str:
         """Return a row's prompt; the empty text when something is wrong with it, and noted.
 
         Raises:
@@ -99,7 +99,7 @@ class Prompts:
             self._note(str(error), row, column or "prompt")
         return ""
 
-    def shorten(self, row: Row, tokens: TokenLimit) -> tuple[str, str] | None:
+    def shorten(self, row: SheetRow, tokens: TokenLimit) -> tuple[str, str] | None:
         """Write a prompt that is made of a title again, with as much of it as the model reads.
 
         Returns:
@@ -131,22 +131,22 @@ class Prompts:
             ),
         )
 
-    def _shown(self, row: Row, *, own: bool) -> Mapping[str, Any] | None:
+    def _shown(self, row: SheetRow, *, own: bool) -> Mapping[str, Any] | None:
         """Return what a row's own template sees, or the shared one; None: it needs a title."""
         if own or not self._needs_title:
             return self._values(row)
         values = self._look(row)
         return values if self._has_title(values, row) else None
 
-    def _values(self, row: Row) -> dict[str, Any]:
+    def _values(self, row: SheetRow) -> dict[str, Any]:
         return {**self._blank, **row.values()}
 
-    def _look(self, row: Row) -> dict[str, Any]:
+    def _look(self, row: SheetRow) -> dict[str, Any]:
         """Return what the source's own template sees."""
         values = self._values(row)
         return values if row.fields.get("title") else values | look_of(row, self.columns)
 
-    def _has_title(self, values: Mapping[str, Any], row: Row) -> bool:
+    def _has_title(self, values: Mapping[str, Any], row: SheetRow) -> bool:
         if not values["title"]:
             self._note(_NO_TITLE, row, "title")
             return False
@@ -154,7 +154,7 @@ class Prompts:
             self.unnamed.append(row.line)
         return True
 
-    def _check_time(self, row: Row) -> None:
+    def _check_time(self, row: SheetRow) -> None:
         if self._clock() > self._end:
             refuse(
                 f"The templates of this sheet took {MOST_SECONDS:g} seconds of computing until "
@@ -163,7 +163,7 @@ class Prompts:
                 column="template",
             )
 
-    def _checked(self, prompt: Any, row: Row, column: str) -> str:
+    def _checked(self, prompt: Any, row: SheetRow, column: str) -> str:
         if not isinstance(prompt, str):
             self._note(f"{prompt!r} is not a text.", row, column)
             return ""
@@ -194,14 +194,14 @@ class Prompts:
         except TemplateProblemError as error:
             return error
 
-    def _note_unknown(self, error: UnknownColumnError, row: Row, column: str | None) -> None:
+    def _note_unknown(self, error: UnknownColumnError, row: SheetRow, column: str | None) -> None:
         if column is not None or not self.fixed_columns:
             self._note(str(error), row, column or "template")
         elif error.name not in self._reported:
             self._reported.add(error.name)
             self.issues.add(str(error), column="template")
 
-    def _note(self, message: str, row: Row, column: str) -> None:
+    def _note(self, message: str, row: SheetRow, column: str) -> None:
         self.issues.add(message, line=row.line, column=self.columns.get(column, column))
 
 

@@ -21,12 +21,12 @@ from catalogue.sheets.encoding import decode_xml
 from catalogue.sheets.model import (
     MOST_COLUMNS,
     SEVERAL,
-    Format,
     Hints,
     Reading,
     Room,
-    Row,
     Sheet,
+    SheetFormat,
+    SheetRow,
     check_names,
 )
 
@@ -93,7 +93,7 @@ def read_feed(content: bytes, hints: Hints | None = None, room: Room | None = No
     return Sheet(
         columns=handler.columns,
         rows=handler.rows,
-        reading=Reading(format=Format.XML, encoding=decoded.encoding),
+        reading=Reading(format=SheetFormat.XML, encoding=decoded.encoding),
         warnings=(*decoded.warnings, *warnings),
     )
 
@@ -137,7 +137,7 @@ class _Items(ContentHandler):
         super().__init__()
         self._parser = parser
         self._room = room
-        self.rows: list[Row] = []
+        self.rows: list[SheetRow] = []
         self._columns: dict[str, None] = {}
         self._open: list[str] = []
         self._item_depth = 0
@@ -230,7 +230,7 @@ class _Items(ContentHandler):
         cells = self._cells.join()
         if cells:
             self._room.take(len(cells), line=self._line)
-            self.rows.append(Row(line=self._line, cells=cells))
+            self.rows.append(SheetRow(line=self._line, cells=cells))
         self._item_depth = 0
 
     def _where(self) -> int:

@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 from catalogue.issues import Issue, Issues, refuse
 from catalogue.sheets.encoding import decode
-from catalogue.sheets.model import Format, Hints, Reading, Room, Row, Sheet, check_names
+from catalogue.sheets.model import Hints, Reading, Room, Sheet, SheetFormat, SheetRow, check_names
 
 # Not splitlines(): it also splits at U+2028, which JSON text may hold.
 _LINE = re.compile(r"[^\n]*+\n|[^\n]++")
@@ -32,7 +32,7 @@ def read_json_lines(content: bytes, hints: Hints | None = None, room: Room | Non
             rows.append(_row(number, parse_json(line), room))
         except (ValueError, RecursionError) as error:
             issues.add(_reason(error, line), line=number)
-    reading = Reading(format=Format.JSON_LINES, encoding=decoded.encoding)
+    reading = Reading(format=SheetFormat.JSON_LINES, encoding=decoded.encoding)
     return _sheet(rows, reading, issues, decoded.warnings)
 
 
@@ -50,7 +50,7 @@ def take_rows(values: Iterable[Any], room: Room | None = None) -> Sheet:
             rows.append(_row(number, value, room))
         except ValueError as error:
             issues.add(str(error), line=number)
-    return _sheet(rows, Reading(format=Format.JSON), issues)
+    return _sheet(rows, Reading(format=SheetFormat.JSON), issues)
 
 
 def parse_json(text: str | bytes) -> Any:
@@ -67,14 +67,14 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-def _row(number: int, value: Any, room: Room) -> Row:
+def _row(number: int, value: Any, room: Room) -> SheetRow:
     if not isinstance(value, Mapping):
         raise ValueError(
             "One JSON object per row is wanted, such as "
             '{"sku": "MUG-1", "prompt": "a red mug on a white background"}.'
         )
     room.take(len(value), line=number)
-    return Row(line=number, cells=value)
+    return SheetRow(line=number, cells=value)
 
 
 def _reason(error: Exception, line: str) -> str:
@@ -91,7 +91,7 @@ def _reason(error: Exception, line: str) -> str:
 
 
 def _sheet(
-    rows: Sequence[Row], reading: Reading, issues: Issues, warnings: Sequence[Issue] = ()
+    rows: Sequence[SheetRow], reading: Reading, issues: Issues, warnings: Sequence[Issue] = ()
 ) -> Sheet:
     if not rows:
         issues.raise_if_any()

@@ -16,7 +16,7 @@ SEVERAL = ", "
 """Between the texts of a feed's element, or column, that an item has more than once."""
 
 
-class Source(StrEnum):
+class SheetSource(StrEnum):
     """Whose export a sheet is."""
 
     PLAIN = "plain"
@@ -29,7 +29,7 @@ class Source(StrEnum):
     """A Google Merchant feed: TSV, RSS 2.0 or Atom."""
 
 
-class Format(StrEnum):
+class SheetFormat(StrEnum):
     """How a sheet is written."""
 
     CSV = "csv"
@@ -46,7 +46,7 @@ class Format(StrEnum):
 class Hints:
     """What the caller knows about a file; None: it is found out."""
 
-    source: Source | None = None
+    source: SheetSource | None = None
     encoding: str | None = None
     """A name in `catalogue.sheets.encoding.ENCODINGS`."""
     separator: str | None = None
@@ -60,7 +60,7 @@ _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Row:
+class SheetRow:
     """One product."""
 
     line: int
@@ -96,8 +96,8 @@ class Row:
 class Reading:
     """How a file was read: detected, or as the caller said."""
 
-    format: Format
-    source: Source = Source.PLAIN
+    format: SheetFormat
+    source: SheetSource = SheetSource.PLAIN
     encoding: str | None = None
     """None where rows came as JSON."""
     separator: str | None = None
@@ -120,7 +120,7 @@ class Sheet:
 
     columns: Sequence[str]
     """In the file's order."""
-    rows: Sequence[Row]
+    rows: Sequence[SheetRow]
     reading: Reading
     warnings: Sequence[Issue] = field(default_factory=tuple)
     """About the file as a whole, such as its encoding."""

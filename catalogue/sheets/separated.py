@@ -11,7 +11,7 @@ from catalogue.platforms.plain import refuse_templates
 from catalogue.results import restore
 from catalogue.sheets.encoding import decode
 from catalogue.sheets.header import Header, Ragged, read_header
-from catalogue.sheets.model import SEVERAL, Format, Hints, Reading, Room, Row, Sheet
+from catalogue.sheets.model import SEVERAL, Hints, Reading, Room, Sheet, SheetFormat, SheetRow
 from catalogue.sheets.records import (
     TAB,
     BrokenRecordError,
@@ -65,7 +65,9 @@ def read_csv(content: bytes, hints: Hints | None = None, room: Room | None = Non
     return Sheet(
         columns=header.names,
         rows=reader.rows,
-        reading=Reading(format=Format.CSV, encoding=decoded.encoding, separator=layout.separator),
+        reading=Reading(
+            format=SheetFormat.CSV, encoding=decoded.encoding, separator=layout.separator
+        ),
         warnings=tuple(warnings),
         issues=issues,
     )
@@ -92,7 +94,7 @@ class _CsvReader:
     def __init__(
         self, header: Header, separator: str, room: Room, issues: Issues, hints: Hints
     ) -> None:
-        self.rows: list[Row] = []
+        self.rows: list[SheetRow] = []
         self._header = header
         self._separator = separator
         self._room = room
@@ -154,7 +156,7 @@ class _CsvReader:
         if self._header.is_result and self.rows and filled == self.rows[-1].cells:
             return
         self._room.take(len(filled), line=record.line)
-        self.rows.append(Row(line=record.line, cells=filled))
+        self.rows.append(SheetRow(line=record.line, cells=filled))
 
     def _take_ragged(self) -> None:
         ragged = self._ragged

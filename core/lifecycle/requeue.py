@@ -24,7 +24,7 @@ PORTION = 500
 """Rows of one transaction."""
 
 
-class Outcome(StrEnum):
+class RequeueOutcome(StrEnum):
     """What became of a generation that waited for another model."""
 
     MOVED = "moved"
@@ -76,7 +76,7 @@ def move_some(
     fits: Callable[[int, int], bool],
     ttl_seconds: float = FOR_EVER,
     limit: int = PORTION,
-) -> Mapping[Outcome, int]:
+) -> Mapping[RequeueOutcome, int]:
     """Queue generations of a revision for another one, as if they had been asked for now.
 
     Those that run go on. An image that the other model has made answers at once, the same work in
@@ -111,7 +111,7 @@ def move_some(
     fail_where(session, [among(Generation.id, misfits)], _too_large_or_small(to))
     targets = _targets(session, [row for row in rows if row.id not in misfits], to)
     _note_batches(session, targets, to)
-    outcomes = Counter({Outcome.FAILED: len(misfits)})
+    outcomes = Counter({RequeueOutcome.FAILED: len(misfits)})
     for tenant in sorted({one.row.tenant for one in targets}):
         outcomes += _move(
             session, tenant, [one for one in targets if one.row.tenant == tenant], ttl_seconds
@@ -164,29 +164,29 @@ def _note_batches(session: Session, targets: Sequence[_Target], to: str) -> None
 
 def _move(
     session: Session, tenant: str, targets: Sequence[_Target], ttl_seconds: float
-) -> Counter[Outcome]:
+) -> Counter[RequeueOutcome]:
     shared = [one for one in targets if one.row.reusable]
     digests = {digest for one in shared for digest in (one.exact, one.fingerprint)}
     stored = find_stored(session, tenant, digests, ttl_seconds=ttl_seconds)
     flying = join_in_flight(session, tenant, sorted({one.fingerprint for one in shared}))
-    outcomes: Counter[Outcome] = Counter()
+    outcomes: Counter[RequeueOutcome] = Counter()
     moved: list[_Target] = []
     for one in targets:
         image = (stored.get(one.exact) or stored.get(one.fingerprint)) if one.row.reusable else None
         other = flying.get(one.fingerprint) if one.row.reusable else None
         if image is not None:
             _answer(session, one, image.image_id)
-            outcomes[Outcome.STORED] += 1
+            outcomes[RequeueOutcome.STORED] += 1
         elif other is not None:
             _join(session, one, other)
-            outcomes[Outcome.JOINED] += 1
+            outcomes[RequeueOutcome.JOINED] += 1
         else:
             moved.append(one)
             if one.row.reusable:
                 # Two that differed for the old model may be the same for this one.
                 flying[one.fingerprint] = one.row.id
     _queue(session, moved)
-    outcomes[Outcome.MOVED] += len(moved)
+    outcomes[RequeueOutcome.MOVED] += len(moved)
     return outcomes
 
 

@@ -51,7 +51,7 @@ UNWRITTEN_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class StartPlan:
     """What a row begins with, and what of it is to be kept."""
 
     embedding: NDArray[np.float32] | None = None
@@ -62,7 +62,7 @@ class Plan:
     keep: tuple[int, ...] = ()
 
 
-NOTHING = Plan()
+NOTHING = StartPlan()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +130,7 @@ class ApproximateCache:
 
     # Before the image
 
-    def plan(self, claim: Claim) -> Plan:
+    def plan(self, claim: Claim) -> StartPlan:
         """Decide what a row begins with.
 
         Raises:
@@ -152,11 +152,11 @@ class ApproximateCache:
         except Exception as error:  # the text encoder's, or ours: the row will meet it again
             self._fall_back(claim, f"the prompt has no embedding: {error}")
             return NOTHING
-        return self._begin(claim, embedding) or Plan(
+        return self._begin(claim, embedding) or StartPlan(
             embedding=embedding, keep=kept_steps(claim.spec.steps)
         )
 
-    def _begin(self, claim: Claim, embedding: NDArray[np.float32]) -> Plan | None:
+    def _begin(self, claim: Claim, embedding: NDArray[np.float32]) -> StartPlan | None:
         found = self._look_up(claim, embedding)
         if found is None:
             return None
@@ -164,7 +164,7 @@ class ApproximateCache:
         begin = self._load(claim, latents)
         if begin is None:
             return None
-        return Plan(
+        return StartPlan(
             embedding=embedding,
             begin=begin,
             approximation=Approximation(
@@ -220,7 +220,7 @@ class ApproximateCache:
 
     # After the image
 
-    def learn(self, claim: Claim, plan: Plan, result: RowResult) -> None:
+    def learn(self, claim: Claim, plan: StartPlan, result: RowResult) -> None:
         """Take note of an image that was computed and recorded.
 
         Only images that were computed from the first step on leave latents: those of others

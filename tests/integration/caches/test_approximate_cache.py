@@ -25,7 +25,7 @@ from tests.integration.shop import Shop
 from tests.specs import apart
 from worker.approximate import cache as module
 from worker.approximate.blob import digest_of, pack
-from worker.approximate.cache import NOTHING, PAUSE_SECONDS, ApproximateCache, Plan
+from worker.approximate.cache import NOTHING, PAUSE_SECONDS, ApproximateCache, StartPlan
 from worker.model import HIDDEN_STATES, Conditioning
 from worker.rows import RowHandedBackError, RowResult
 from worker.walk import NOISE, Resume
@@ -114,7 +114,7 @@ def cache(make: Make) -> ApproximateCache:
     return make()
 
 
-def draw(cache: ApproximateCache, one: Claim) -> Plan:
+def draw(cache: ApproximateCache, one: Claim) -> StartPlan:
     """Do what the runner does with a claim, with an engine that draws at once."""
     plan = cache.plan(one)
     kept = {step: np.full(SHAPE, step, np.float16) for step in plan.keep}
@@ -380,7 +380,7 @@ def test_a_tenant_can_neither_hit_nor_time_anothers_entries(make, database, buck
     """With another tenant's entry for the very prompt a look-up does what it does without."""
     cache = make(storage=bucket)
 
-    def look(tenant: str) -> tuple[Plan, list[str], int]:
+    def look(tenant: str) -> tuple[StartPlan, list[str], int]:
         with Watched(database, bucket) as watched:
             plan = cache.plan(claim(tenant=tenant))
         return plan, watched.statements, bucket.calls

@@ -10,7 +10,7 @@ from core.domain.lanes import Lane
 from core.domain.states import CacheOutcome, GenerationState, JobState
 from core.errors import ModelReplacedError
 from core.lifecycle import backlogs, claims, feeding, requeue, serving
-from core.lifecycle.requeue import Outcome
+from core.lifecycle.requeue import RequeueOutcome
 from tests.integration.shop import Shop, wanted
 
 WINDOW = 8
@@ -164,7 +164,7 @@ def test_what_is_moved_is_what_the_new_model_would_have_been_asked_for(
     shop, new, move, sweep, serve, one
 ):
     old = shop.want(one, batch=True)
-    assert move() == {Outcome.MOVED: 1}
+    assert move() == {RequeueOutcome.MOVED: 1}
 
     same = new.want(one)
     moved, asked = shop.job(old.job_ids[0]), shop.job(same.job_ids[0])
@@ -196,7 +196,7 @@ def test_an_image_that_the_new_model_made_before_answers(shop, new, move):
     (image,) = shop.images()
     old = shop.want("mug", "cup", batch=True).job_ids
 
-    assert move() == {Outcome.STORED: 1, Outcome.MOVED: 1}
+    assert move() == {RequeueOutcome.STORED: 1, RequeueOutcome.MOVED: 1}
 
     job = shop.job(old[0])
     assert (job.state, job.image_id, job.cache) == (
@@ -217,7 +217,7 @@ def test_work_of_the_new_model_in_flight_is_joined_and_moves_to_the_earlier_lane
     (old,) = shop.want("mug", lane=Lane.INTERACTIVE).job_ids
     left = shop.generation_of(old)
 
-    assert move() == {Outcome.JOINED: 1}
+    assert move() == {RequeueOutcome.JOINED: 1}
 
     assert shop.generation_of(old) == shop.generation_of(asked)
     assert shop.generation(shop.generation_of(asked)).lane is Lane.INTERACTIVE
@@ -230,7 +230,7 @@ def test_what_may_not_be_shared_stays_alone(shop, new, move):
     new.succeed(new.start(new.want("mug").job_ids[0]))
     jobs = [shop.want("mug", cache=CacheMode.BYPASS).job_ids[0] for _ in range(2)]
     before = [shop.generation_of(job) for job in jobs]
-    assert move() == {Outcome.MOVED: 2}
+    assert move() == {RequeueOutcome.MOVED: 2}
     assert [shop.generation_of(job) for job in jobs] == before
 
 
@@ -238,15 +238,15 @@ def test_of_several_tenants_each_keeps_its_own(shop, new, move):
     new.succeed(new.start(new.want("mug", tenant="other").job_ids[0]))
     shop.want("mug")
     shop.want("mug", tenant="other")
-    assert move() == {Outcome.STORED: 1, Outcome.MOVED: 1}
+    assert move() == {RequeueOutcome.STORED: 1, RequeueOutcome.MOVED: 1}
 
 
 def test_what_runs_goes_on_and_portions_add_up(shop, move):
     jobs = shop.want(*(f"mug {n}" for n in range(5))).job_ids
     claim = shop.start(jobs[0])
     assert [move(limit=3), move(limit=3), move(limit=3)] == [
-        {Outcome.MOVED: 3},
-        {Outcome.MOVED: 1},
+        {RequeueOutcome.MOVED: 3},
+        {RequeueOutcome.MOVED: 1},
         {},
     ]
     assert shop.succeed(claim)
@@ -256,7 +256,7 @@ def test_what_runs_goes_on_and_portions_add_up(shop, move):
 def test_an_image_of_a_size_that_the_new_model_has_not_fails_with_a_reason(shop, move):
     jobs = shop.want("mug", wanted("cup", width=128), batch=True).job_ids
     done = move(fits=lambda width, height: width == height)
-    assert done == {Outcome.FAILED: 1, Outcome.MOVED: 1}
+    assert done == {RequeueOutcome.FAILED: 1, RequeueOutcome.MOVED: 1}
     failed = shop.job(jobs[1])
     assert (failed.state, failed.error_code) == (JobState.FAILED, "model_replaced")
     assert "does not make images of this size" in failed.error_message

@@ -2,7 +2,7 @@
 
 import pytest
 
-from catalogue.sheets.model import Hints, Source
+from catalogue.sheets.model import Hints, SheetSource
 from catalogue.sheets.readers import read_rows, read_sheet
 from catalogue.validate import validate
 
@@ -115,7 +115,7 @@ def test_rows_of_json_are_looked_at_too(limits):
 )
 def test_exports_of_other_shops_are_named_with_what_to_say(limits, header, shop, title):
     sheet = read(f"{header}\n{','.join('0' for _ in header.split(','))}\n")
-    assert sheet.reading.source is Source.PLAIN
+    assert sheet.reading.source is SheetSource.PLAIN
     (warning,) = [one for one in said(sheet) if "This looks like" in one]
     assert shop in warning
     if title != "Title":

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from catalogue.sheets.model import Hints, Source
+from catalogue.sheets.model import Hints, SheetSource
 from catalogue.sheets.readers import read_rows, read_sheet
 from core.errors import InvalidSheetError
 from tests.unit.catalogue.orders import make_order
@@ -31,7 +31,7 @@ def prompts(sheet, limits, **fields):
 
 def test_a_shopify_export_that_nobody_prepared_gives_an_image_per_variant(limits):
     sheet = read("shopify.csv")
-    assert sheet.reading.source is Source.SHOPIFY
+    assert sheet.reading.source is SheetSource.SHOPIFY
     assert sheet.reading.columns["sku"] == "Variant SKU"
     assert prompts(sheet, limits) == [
         ("KIT-1001", "red harbour mug on a white background"),
@@ -71,7 +71,7 @@ def test_a_products_cells_are_filled_forward_and_its_variants_own_are_not():
 
 def test_newer_shopify_headers_and_colour_metafields_are_known(limits):
     sheet = read("shopify-2025.csv")
-    assert sheet.reading.source is Source.SHOPIFY
+    assert sheet.reading.source is SheetSource.SHOPIFY
     assert prompts(sheet, limits) == [
         ("TEA-1", "green meadow teapot on a white background"),
         ("BAG-B", "black city backpack on a white background"),
@@ -322,14 +322,14 @@ def test_a_translated_export_can_be_told_which_columns_say_what(limits):
         "kind": "Typ", "sku": "Artikelnummer", "type": "Kategorien",
         "parent": "Übergeordnetes Produkt", "color": "Wert 1",
     }  # fmt: skip
-    sheet = parse(text, source=Source.WOOCOMMERCE, columns=columns)
+    sheet = parse(text, source=SheetSource.WOOCOMMERCE, columns=columns)
     assert prompts(sheet, limits) == [
         ("CAP-R", "rot kappe on a white background"),
         ("CAP-B", "blau kappe on a white background"),
     ]
     text = "Kennung,Titel,Farbe,Artikel\nmug,Mug,Red,A\nmug,,Blue,B\n"
     columns = {"handle": "Kennung", "title": "Titel", "color": "Farbe", "sku": "Artikel"}
-    sheet = parse(text, source=Source.SHOPIFY, columns=columns)
+    sheet = parse(text, source=SheetSource.SHOPIFY, columns=columns)
     assert [one for _, one in prompts(sheet, limits)][1] == "blue mug on a white background"
 
 
@@ -357,7 +357,7 @@ def test_templates_see_descriptions_of_plain_sheets_without_markup(limits):
 
 def test_woocommerce_variations_take_over_from_their_product(limits):
     sheet = read("woocommerce.csv")
-    assert sheet.reading.source is Source.WOOCOMMERCE
+    assert sheet.reading.source is SheetSource.WOOCOMMERCE
     assert prompts(sheet, limits) == [
         ("VAS-1", "purple bud vase on a white background"),
         ("CAP-G-S", "green summer cap on a white background"),
@@ -403,7 +403,7 @@ def test_a_variable_product_without_its_variations_is_made_itself(limits):
 )
 def test_google_feeds_are_read_in_every_form(limits, name, format_, expected):
     sheet = read(name)
-    assert (sheet.reading.source, sheet.reading.format) == (Source.GOOGLE, format_)
+    assert (sheet.reading.source, sheet.reading.format) == (SheetSource.GOOGLE, format_)
     assert prompts(sheet, limits) == expected
 
 
@@ -447,8 +447,8 @@ def test_columns_that_somebody_added_to_an_export_are_read_and_filled_forward(li
 
 
 def test_the_request_wins_over_what_is_found_out(limits):
-    sheet = read("shopify.csv", source=Source.PLAIN, columns={"sku": "Variant Barcode"})
-    assert sheet.reading.source is Source.PLAIN
+    sheet = read("shopify.csv", source=SheetSource.PLAIN, columns={"sku": "Variant Barcode"})
+    assert sheet.reading.source is SheetSource.PLAIN
     with pytest.raises(InvalidSheetError, match="wrong"):
         make_order(sheet, {"template": "{{ title }}"}, limits)
     sheet = read("shopify.csv", columns={"color": "Vendor", "type": "Tags"})
@@ -468,13 +468,13 @@ def test_columns_of_a_plain_sheet_can_be_named(limits):
 @pytest.mark.parametrize(
     ("text", "hints", "words"),
     [
-        ("sku,prompt\nA,a\n", {"source": Source.SHOPIFY}, "'Handle' or 'URL handle'"),
+        ("sku,prompt\nA,a\n", {"source": SheetSource.SHOPIFY}, "'Handle' or 'URL handle'"),
         (
             "sku,prompt\nA,a\n",
-            {"source": Source.WOOCOMMERCE},
+            {"source": SheetSource.WOOCOMMERCE},
             "'Type' (`kind`) and no column 'Name'",
         ),
-        ("sku,prompt\nA,a\n", {"source": Source.GOOGLE}, "'id' (`sku`) and no column 'title'"),
+        ("sku,prompt\nA,a\n", {"source": SheetSource.GOOGLE}, "'id' (`sku`) and no column 'title'"),
         ("sku,prompt\nA,a\n", {"columns": {"colour": "prompt"}}, "Did you mean 'color'?"),
         ("sku,prompt\nA,a\n", {"columns": {"color": "Prompt"}}, "Did you mean 'prompt'?"),
         (SHOPIFY + ",Mug,,,,,A,1,\n", {}, "no handle"),
@@ -502,7 +502,7 @@ def test_a_row_without_a_title_is_named_where_its_prompt_would_be_made_of_it(lim
 )
 def test_an_ordinary_sheet_is_not_taken_for_an_export(header):
     cells = ",".join("x" for _ in header.split(","))
-    assert parse(f"{header}\n{cells}\n").reading.source is Source.PLAIN
+    assert parse(f"{header}\n{cells}\n").reading.source is SheetSource.PLAIN
 
 
 def test_a_long_description_is_kept_once_for_all_variants():
@@ -526,7 +526,7 @@ ITEMS = "id,sku,title,link,price,condition\n"
 )
 def test_items_are_named_by_their_sku_where_each_has_its_own(rows, skus):
     sheet = parse(ITEMS + rows)
-    assert sheet.reading.source is Source.GOOGLE
+    assert sheet.reading.source is SheetSource.GOOGLE
     assert [row.fields["sku"] for row in sheet.rows] == skus
     named = parse(ITEMS + rows, columns={"sku": "id"})
     assert [row.fields["sku"] for row in named.rows] == ["1", "2"]
@@ -538,10 +538,10 @@ def test_objects_with_a_feeds_names_are_a_feed_unless_they_have_prompts(limits):
         for name, colour in (("A", "Red"), ("B", "Blue"))
     ]
     sheet = read_rows(objects)
-    assert sheet.reading.source is Source.GOOGLE
+    assert sheet.reading.source is SheetSource.GOOGLE
     assert prompts(sheet, limits)[1] == ("B", "blue mug on a white background")
     sheet = read_rows([{**one, "sku": one["id"], "prompt": "a mug"} for one in objects])
-    assert (sheet.reading.source, prompts(sheet, limits)[0]) == (Source.PLAIN, ("A", "a mug"))
+    assert (sheet.reading.source, prompts(sheet, limits)[0]) == (SheetSource.PLAIN, ("A", "a mug"))
 
 
 @pytest.mark.parametrize(

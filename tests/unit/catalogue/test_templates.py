@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from catalogue.issues import Issues
 from catalogue.prompts.templates import PromptTemplate, TemplateProblemError, UnknownColumnError
 from catalogue.prompts.writer import Prompts
-from catalogue.sheets.model import Format, Reading, Row, Sheet
+from catalogue.sheets.model import Reading, Sheet, SheetFormat, SheetRow
 from core.errors import InvalidSheetError
 
 ROW = {"sku": "A", "Main Color": "Red", "kind": "mug", "tags": ["old", "big"], "empty": None}
@@ -202,8 +202,8 @@ def test_a_text_mentions_words_however_they_are_inflected(text, words, mentioned
 
 def test_the_templates_of_a_sheet_have_a_time_in_which_they_must_be_done():
     clock = iter([0.0, 1.0, 61.0])
-    row = Row(line=2, cells={"kind": "mug"})
-    sheet = Sheet(columns=["kind"], rows=[row], reading=Reading(format=Format.CSV))
+    row = SheetRow(line=2, cells={"kind": "mug"})
+    sheet = Sheet(columns=["kind"], rows=[row], reading=Reading(format=SheetFormat.CSV))
     prompts = Prompts(sheet, template="a {{ kind }}", issues=Issues(), clock=lambda: next(clock))
     assert prompts.write(row) == "a mug"
     with pytest.raises(InvalidSheetError, match="60 seconds"):

@@ -3,7 +3,7 @@
 import pytest
 
 from catalogue.platforms.woocommerce_headers import english_header
-from catalogue.sheets.model import Hints, Source
+from catalogue.sheets.model import Hints, SheetSource
 from catalogue.sheets.readers import read_sheet
 from tests.unit.catalogue.orders import make_order
 
@@ -53,7 +53,7 @@ def test_an_export_is_read_in_its_administrators_language(limits, language):
         "4,simple,VAS,Vase,0,A > Deko,,Material,Oak,,\n"
     )
     sheet = read_sheet(text.encode(), name="export.csv", hints=Hints())
-    assert sheet.reading.source is Source.WOOCOMMERCE
+    assert sheet.reading.source is SheetSource.WOOCOMMERCE
     wanted = make_order(sheet, {}, limits).wanted
     assert [
         (one.sku, one.spec.prompt.removesuffix(" on a white background")) for one in wanted
@@ -92,7 +92,7 @@ def test_numbers_and_words_tell_an_attributes_columns():
 )
 def test_a_list_of_ones_own_in_another_language_is_no_export(header):
     text = f"{header}\n{','.join('x' for _ in header.split(','))}\n"
-    assert read_sheet(text.encode(), name="list.csv").reading.source is Source.PLAIN
+    assert read_sheet(text.encode(), name="list.csv").reading.source is SheetSource.PLAIN
 
 
 def test_columns_that_are_named_win_over_translated_headers(limits):
