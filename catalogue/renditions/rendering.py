@@ -169,10 +169,8 @@ def render(
     preset = channel.preset
     pixels: Pixels = np.asarray(open_rgb(original, most_pixels=MOST_PIXELS))
     height, width = pixels.shape[:2]
-    # Who keeps the picture as it was drawn need not know what is in it.
-    on_white = preset.ground is Ground.WHITE
-    scene = look(pixels) if preset.square or on_white else None
-    white = scene if on_white and scene and scene.white else None
+    scene = _scene(pixels, preset)
+    white = scene if scene and scene.white and preset.ground is Ground.WHITE else None
     box, shown = (scene.box, scene.shown) if scene else (None, None)
     framing = choose(width, height, box, preset, shown)
     body, framing = _fitted(pixels, white, framing, channel, credentials)
@@ -187,6 +185,11 @@ def render(
         fill=round(filled.longest / framing.frame.width, 2) if filled else None,
         unclear=white is not None and white.unclear,
     )
+
+
+def _scene(pixels: Pixels, preset: Preset) -> Scene | None:
+    """Look at a picture; who keeps it as it was drawn need not know what is in it."""
+    return look(pixels) if preset.square or preset.ground is Ground.WHITE else None
 
 
 def _fitted(

@@ -14,9 +14,9 @@ from core.db.models import Rendition
 from core.errors import NotFoundError
 from core.lifecycle import renditions as lifecycle
 from core.lifecycle import retention
+from ops import janitor as janitor_module
 from tests.integration.caches.conftest import HOUR
 from tests.pictures import png, product
-from worker import janitor as janitor_module
 
 
 @pytest.fixture
