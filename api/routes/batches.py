@@ -7,13 +7,10 @@ from uuid import UUID
 from fastapi import APIRouter, BackgroundTasks, Depends, Query, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 
-from api import reading
-from api.archive import stream_archive
 from api.dependencies import ServicesNow, SessionNow, Submitter, Tenant, get_caller
+from api.exports.archive import stream_archive
+from api.exports.results import BatchRows, stream_manifest, stream_results
 from api.problems import problems
-from api.reading import find_batch, view_batch
-from api.renditions import channel_named
-from api.results import BatchRows, stream_manifest, stream_results
 from api.routing import TransactionRoute
 from api.schemas import BatchPage, BatchView, JobPage
 from api.sheet_schemas import SheetReport
@@ -23,6 +20,9 @@ from api.submission.publish import follow_up, revoke
 from api.submission.retry import Retry, retry_batch
 from api.submission.submit import submit_batch
 from api.submission.upload import Upload, document_upload, read_request, receive_upload
+from api.views.batches import find_batch, list_batches, view_batch
+from api.views.jobs import list_jobs
+from api.views.renditions import channel_named
 from core.domain.states import JobState
 from core.lifecycle.cancellation import cancel_batch, messages_of
 from core.links import BATCHES, batch_path
@@ -78,7 +78,7 @@ def get_batches(
     tenant: Tenant, session: SessionNow, cursor: Cursor = None, limit: Limit = 50
 ) -> BatchPage:
     """List batches, newest first."""
-    return reading.list_batches(session, tenant, cursor=cursor, limit=limit)
+    return list_batches(session, tenant, cursor=cursor, limit=limit)
 
 
 @router.get("/{batch_id}", responses=problems(404))
@@ -98,7 +98,7 @@ def get_items(
 ) -> JobPage:
     """List a batch's images, in the order of its sheet."""
     find_batch(session, tenant, batch_id)
-    return reading.list_jobs(session, tenant, batch_id, state=state, cursor=cursor, limit=limit)
+    return list_jobs(session, tenant, batch_id, state=state, cursor=cursor, limit=limit)
 
 
 @router.post("/{batch_id}/retry", status_code=202, responses=problems(404, 409))

@@ -7,15 +7,15 @@ from fastapi import APIRouter, BackgroundTasks, Depends, Header, Query, Response
 from fastapi.responses import RedirectResponse
 
 from api.dependencies import ServicesNow, SessionNow, Submitter, Tenant, get_caller
-from api.images import etag_of, image_response, matches, ready_image
 from api.problems import problems
-from api.reading import find_job, show_job
 from api.routing import TransactionRoute
 from api.schemas import JobRequest, JobView
 from api.submission.context import context_of
 from api.submission.publish import follow_up, revoke
 from api.submission.recipes import use_recipe
 from api.submission.submit import submit_job
+from api.views.images import etag_of, image_response, matches, ready_image
+from api.views.jobs import find_job, show_job
 from core.lifecycle.cancellation import cancel_job, messages_of
 from core.links import job_path
 

@@ -8,11 +8,13 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Header, Response
 
 from api.dependencies import ServicesNow, SessionNow, Tenant, get_caller
-from api.images import etag_of, matches, ready_image
 from api.problems import problems
-from api.reading import find_job
 from api.rendition_schemas import RenditionList
-from api.renditions import (
+from api.routing import TransactionRoute
+from api.services import Services
+from api.views.images import etag_of, matches, ready_image
+from api.views.jobs import find_job
+from api.views.renditions import (
     PUBLIC,
     channel_named,
     file_name_of,
@@ -21,8 +23,6 @@ from api.renditions import (
     ready_rendition,
     rendition_body,
 )
-from api.routing import TransactionRoute
-from api.services import Services
 from catalogue.channels import Channel
 from core.db.models import Image
 from core.errors import NotFoundError

@@ -5,10 +5,11 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Response
 
-from api.cursors import read_cursor, write_cursor
 from api.dependencies import Admin, ServicesNow, SessionNow, ShownOnce, Tenant, get_caller
 from api.problems import problems
 from api.routing import TransactionRoute
+from api.views.cursors import read_cursor, write_cursor
+from api.views.webhooks import view_delivery, view_endpoint, view_secret
 from api.webhook_schemas import (
     CallbackSecretView,
     DeliveryPage,
@@ -21,7 +22,6 @@ from api.webhook_schemas import (
     ReplayRequest,
     ReplayResult,
 )
-from api.webhook_views import view_delivery, view_endpoint, view_secret
 from core.domain.states import DeliveryState
 from core.webhooks import endpoints, log
 from core.webhooks.event_types import EventType

@@ -5,10 +5,10 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 from sqlmodel import Session
 
-from api.reading import find_batch
 from api.schemas import LONGEST_DEADLINE
 from api.services import Services
 from api.submission.context import queued_limit
+from api.views.batches import find_batch
 from core.db.models import ApiKey
 from core.lifecycle.quota import room_for
 from core.lifecycle.retry import failed_jobs, retry_jobs

@@ -9,10 +9,10 @@ from sqlalchemy import func, select
 from sqlmodel import Session
 
 from api.bundle import Bundle
-from api.reading import JobRow, find_job
 from api.schemas import Fields, JobRequest
 from api.submission.context import RequestContext
 from api.submission.upload import SheetRequest
+from api.views.jobs import JobRow, find_job
 from catalogue.channels import Channel, find_channel
 from catalogue.checks import check_prompt, check_variants
 from catalogue.issues import Issues

@@ -10,8 +10,8 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 from PIL import Image
 
-from api.archive import MISSING, stream_archive
-from api.results import BatchRows, stream_manifest, stream_results
+from api.exports.archive import MISSING, stream_archive
+from api.exports.results import BatchRows, stream_manifest, stream_results
 from api.services import open_services
 from core.domain.lanes import Lane
 from core.errors import GenerationFailedError
@@ -111,7 +111,7 @@ def test_the_archive_is_sent_in_pieces_of_one_file(settings, shop, storage, work
 def test_files_of_a_batch_take_no_more_memory_however_many_images_it_has(
     settings, shop, worker, monkeypatch
 ):
-    monkeypatch.setattr("api.results.PAGE_ROWS", 10)
+    monkeypatch.setattr("api.exports.results.PAGE_ROWS", 10)
     few, many = (
         shop.want(*(f"{name} {number}" for number in range(count)), batch=True, lane=Lane.BULK)
         for name, count in (("cup", 20), ("mug", 120))

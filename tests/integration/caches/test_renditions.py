@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import event, text
 
-from api.renditions import public_image
+from api.views.renditions import public_image
 from catalogue.channels import find_channel
 from catalogue.renditions.store import Renditions, RenditionsBusyError
 from core.db.models import Rendition

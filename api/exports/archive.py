@@ -6,11 +6,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
-from api.images import gone, ready_image
-from api.reading import JobRow
-from api.renditions import file_name_of, rendition_body
-from api.results import BatchRows
+from api.exports.results import BatchRows
 from api.services import Services
+from api.views.images import gone, ready_image
+from api.views.jobs import JobRow
+from api.views.renditions import file_name_of, rendition_body
 from catalogue.channels import Channel
 from catalogue.naming import Names
 from core.db.engine import DATABASE_ERRORS

@@ -9,9 +9,9 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlmodel import Session, col
 
-from api.images import gone
 from api.rendition_schemas import RenditionLink, RenditionList, RenditionView
 from api.services import Services
+from api.views.images import gone
 from catalogue.channels import Channel, UnknownChannelError, find_channel, note_on, round_factor
 from catalogue.naming import Names
 from core.db.models import Image, Job, Rendition

@@ -5,9 +5,10 @@ from uuid import UUID
 
 from sqlmodel import Session, col
 
-from api.reading import JobRow, find_batch, jobs_of, seconds_of, view_error, view_job
-from api.renditions import Made, find_made, known_channels, link_to
 from api.schemas import ManifestEntry
+from api.views.batches import find_batch
+from api.views.jobs import JobRow, jobs_of, seconds_of, view_error, view_job
+from api.views.renditions import Made, find_made, known_channels, link_to
 from catalogue.channels import Channel
 from catalogue.results import ResultLine, format_header, format_lines
 from core.db.engine import Database

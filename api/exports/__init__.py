@@ -1,0 +1,1 @@
+"""A batch as files: any number of rows in little memory."""

@@ -1,0 +1,1 @@
+"""Rows as API documents, and images over HTTP."""
