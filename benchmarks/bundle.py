@@ -13,7 +13,7 @@ from pathlib import Path
 from modelkit.export.build import build
 source, target = map(Path, sys.argv[1:])
 if not source.exists():
-    from bundles.microscopic import save_microscopic
+    from tests.support.microscopic import save_microscopic
     save_microscopic(source)
 build(source, target)
 """

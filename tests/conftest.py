@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.made_once import MadeOnce
+
 if TYPE_CHECKING:
     import torch
 
@@ -45,11 +47,18 @@ def pytest_runtest_call(item: pytest.Item) -> None:
 
 
 @pytest.fixture(scope="session")
-def microscopic(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A whole diffusers folder of a few kilobytes."""
-    from bundles.microscopic import save_microscopic
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> MadeOnce:
+    """Make sources and bundles that all processes of this run share."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    return MadeOnce(folder / "made-once")
 
-    return save_microscopic(tmp_path_factory.mktemp("source") / "microscopic")
+
+@pytest.fixture(scope="session")
+def microscopic(made_once: MadeOnce) -> Path:
+    """A whole diffusers folder of a few kilobytes; copy it before changing anything."""
+    return made_once.source()
 
 
 @pytest.fixture

@@ -6,23 +6,13 @@ from pathlib import Path
 
 import pytest
 
-
-@pytest.fixture(scope="session")
-def microscopic(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A complete model in diffusers' layout."""
-    from bundles.microscopic import save_microscopic
-
-    return save_microscopic(tmp_path_factory.mktemp("source") / "tiny")
+from tests.support.made_once import MadeOnce
 
 
 @pytest.fixture(scope="session")
-def bundle(microscopic: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The bundle that packshot makes of it, with whole weights."""
-    from modelkit.export.build import build
-
-    target = tmp_path_factory.mktemp("bundles") / "tiny"
-    build(microscopic, target, precision="fp32")
-    return target
+def bundle(made_once: MadeOnce) -> Path:
+    """The bundle that packshot makes of the microscopic model, with whole weights."""
+    return made_once.bundle(precision="fp32")
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from diffusers import StableDiffusionPipeline, UNet2DConditionModel
 
-from bundles.microscopic import save_microscopic
+from tests.support.microscopic import save_microscopic
 
 VECTORS = {"<cat>": 4, "Sofa": 2, "<one>": 1}
 """Tokens of textual inversion, and how many vectors each has."""

@@ -9,7 +9,6 @@ import pytest
 
 from bundles.graphs import cut
 from bundles.manifest import TokenMergingPlan, load_manifest
-from bundles.microscopic import save_microscopic
 from core.errors import BundleError
 from modelkit.export.build import build
 from modelkit.export.unet import DEEP, deep_point
@@ -19,6 +18,7 @@ from modelkit.training.quantise import train_quantised
 from modelkit.training.quantised import trained_unet
 from modelkit.training.recipe import TrainingRecipe
 from tests.conftest import knowing_int8
+from tests.support.microscopic import save_microscopic
 from worker.model import StepInputs, stack
 from worker.pipeline import Pipeline
 

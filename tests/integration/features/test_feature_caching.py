@@ -11,7 +11,6 @@ import openvino as ov
 import pytest
 
 from bundles.manifest import BlockCache, DeepCache, TokenMergingPlan, load_manifest
-from bundles.microscopic import save_microscopic
 from bundles.plan import Plan
 from bundles.step_plan import step_plan
 from core.errors import BundleError
@@ -30,9 +29,9 @@ STEPS = 12
 
 
 @pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def source(microscopic: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The microscopic model, with steps enough."""
-    folder = save_microscopic(tmp_path_factory.mktemp("source") / "tiny")
+    folder = Path(shutil.copytree(microscopic, tmp_path_factory.mktemp("source") / "tiny"))
     profile = folder / "packshot.json"
     content = json.loads(profile.read_text())
     content["defaults"] |= {"steps": STEPS, "guidance_scale": 2.0}

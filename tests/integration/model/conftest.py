@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tests.specs import row_request
+from tests.support.made_once import MadeOnce
 from worker.rows import RowRequest
 
 PATIENCE = 300
@@ -17,14 +18,11 @@ SAME_IN_COMPANY_DB = 50.0
 
 
 @pytest.fixture(scope="session")
-def starter(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def starter(made_once: MadeOnce) -> Path:
     """A bundle of the shipped weights."""
-    from modelkit.export.build import build
     from starter import SOURCE
 
-    target = tmp_path_factory.mktemp("bundles") / "starter"
-    build(SOURCE, target, precision="fp16")
-    return target
+    return made_once.bundle(SOURCE, precision="fp16")
 
 
 @pytest.fixture(scope="session")

@@ -1,10 +1,7 @@
 """`packshot model evaluate`, from bundle to report, on the microscopic model."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,25 +11,15 @@ from PIL import Image
 from bundles.manifest import Defaults, load_manifest, save_manifest
 from cli.main import main
 from core.settings import get_settings
+from tests.support.made_once import MadeOnce
 
 Run = Callable[..., tuple[int, str, str]]
 
-MAKE = Path(__file__).parents[1] / "worker" / "tiny_bundle.py"
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("microscopic")
-    command = [sys.executable, str(MAKE), str(folder / "source"), str(folder / "bundle")]
-    root = Path(__file__).parents[3]
-    subprocess.run(command, check=True, env={**os.environ, "PYTHONPATH": str(root)}, timeout=300)
-    return folder / "bundle"
-
 
 @pytest.fixture
-def bundle(built: Path, tmp_path: Path) -> Path:
+def bundle(made_once: MadeOnce, tmp_path: Path) -> Path:
     """A bundle in a home of its own, under the name `tiny`."""
-    return Path(shutil.copytree(built, tmp_path / "home" / "bundles" / "tiny"))
+    return Path(shutil.copytree(made_once.bundle(), tmp_path / "home" / "bundles" / "tiny"))
 
 
 @pytest.fixture
@@ -83,16 +70,16 @@ def test_the_same_bundle_draws_the_same_again(run, bundle, tmp_path):
     assert load_manifest(bundle).scores == {"psnr": 100.0, "ssim": pytest.approx(1.0)}
 
 
-def test_a_bundle_is_compared_with_what_diffusers_draws_from_its_source(run, bundle, built):
-    code, out, err = run("tiny", "--against", built.parent / "source", "--prompts", 3)
+def test_a_bundle_is_compared_with_what_diffusers_draws_from_its_source(run, bundle, microscopic):
+    code, out, err = run("tiny", "--against", microscopic, "--prompts", 3)
     assert code == 0, err
     assert "(diffusers)" in out
     # The bundle's weights are rounded to halves.
     assert load_manifest(bundle).scores["psnr"] >= 35
 
 
-def test_a_source_without_weights_is_nothing_to_compare_with(run, bundle, built, tmp_path):
-    source = Path(shutil.copytree(built.parent / "source", tmp_path / "source"))
+def test_a_source_without_weights_is_nothing_to_compare_with(run, bundle, microscopic, tmp_path):
+    source = Path(shutil.copytree(microscopic, tmp_path / "source"))
     for weights in (source / "unet").glob("*.safetensors"):
         weights.unlink()
     code, _, err = run("tiny", "--against", source)

@@ -50,7 +50,7 @@ def train(source, out, recipe, *, plan=None, resume=False, say=None):
 
 def test_the_folder_says_what_it_is(trained, microscopic):
     record = load_record(trained)
-    assert record.source == "microscopic"
+    assert record.source == microscopic.name
     assert record.unet == content_hash(microscopic / "unet", {})
     assert record.token_merging == PLAN
     assert record.quantisation.method == "qat"

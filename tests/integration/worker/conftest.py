@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from prometheus_client import REGISTRY
 
+from tests.support.made_once import MadeOnce
+
 ROOT = Path(__file__).parents[3]
 
 PATIENCE_SECONDS = 300
@@ -19,16 +21,9 @@ PATIENCE_SECONDS = 300
 
 
 @pytest.fixture(scope="session")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def bundle(made_once: MadeOnce) -> Path:
     """The smallest model of Stable Diffusion's shape, with random weights, as a bundle."""
-    folder = tmp_path_factory.mktemp("bundle")
-    target = folder / "tiny"
-    subprocess.run(
-        [sys.executable, Path(__file__).with_name("tiny_bundle.py"), folder / "source", target],
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        check=True,
-    )
-    return target
+    return made_once.bundle()
 
 
 @pytest.fixture

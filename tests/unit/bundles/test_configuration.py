@@ -22,6 +22,7 @@ from modelkit.export.source import read_profile
 from modelkit.export.unet import convert_unet
 from modelkit.progress import Silent
 from modelkit.quantise.trajectories import Recorder, draw, pipeline_around
+from tests.support.made_once import MadeOnce
 from worker.pipeline import Pipeline
 
 EARLY_UNET = (
@@ -178,11 +179,9 @@ def test_what_no_class_takes_is_refused(
     assert not (tmp_path / "bundle").exists()
 
 
-@pytest.fixture(scope="module")
-def bundle(microscopic: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    target = tmp_path_factory.mktemp("bundles") / "tiny"
-    build(microscopic, target)
-    return target
+@pytest.fixture
+def bundle(made_once: MadeOnce) -> Path:
+    return made_once.bundle()
 
 
 @pytest.mark.parametrize(

@@ -20,10 +20,11 @@ from starter.data.tokenizer import build_tokenizer
 
 
 @pytest.fixture(scope="module")
-def bundle(microscopic, tmp_path_factory):
-    target = tmp_path_factory.mktemp("bundles") / "tiny"
-    build(microscopic, target, name="tiny")
-    return target
+def bundle(made_once, tmp_path_factory):
+    """One that a test may replace."""
+    return shutil.copytree(
+        made_once.bundle(name="tiny"), tmp_path_factory.mktemp("bundles") / "tiny"
+    )
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from bundles.manifest import Defaults, Quantisation
-from bundles.microscopic import save_microscopic
 from core.errors import BundleError
 from modelkit.export.source import PROFILE, Build, read_profile
 from modelkit.export.unet import convert_unet
@@ -44,9 +43,9 @@ class Listening(Silent):
 
 
 @pytest.fixture(scope="module")
-def source(tmp_path_factory):
+def source(microscopic, tmp_path_factory):
     """The microscopic model, with guidance so that a call has two rows."""
-    folder = save_microscopic(tmp_path_factory.mktemp("source") / "microscopic")
+    folder = shutil.copytree(microscopic, tmp_path_factory.mktemp("source") / "microscopic")
     profile = read_profile(folder)
     defaults = profile.defaults.model_copy(update={"guidance_scale": 3.0, "steps": STEPS})
     (folder / PROFILE).write_text(profile.model_copy(update={"defaults": defaults})

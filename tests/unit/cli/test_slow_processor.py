@@ -8,12 +8,11 @@ from pathlib import Path
 import pytest
 
 from bundles.manifest import Quantisation, load_manifest, save_manifest
-from bundles.microscopic import save_microscopic
 from bundles.processor import read_features
 from cli import build as build_command
 from cli import tune as tune_command
 from core.settings import get_settings
-from modelkit.export.build import build
+from tests.support.made_once import MadeOnce
 
 SLOW, NO_INT8 = "no AVX-512: every model runs", "no INT8 instructions"
 
@@ -33,19 +32,21 @@ def said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]
     get_settings.cache_clear()
 
 
-@pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_microscopic(tmp_path_factory.mktemp("source") / "microscopic")
+@pytest.fixture
+def source(microscopic: Path) -> Path:
+    return microscopic
 
 
-@pytest.fixture(scope="module")
-def bundle(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("bundles") / "tiny"
-    build(source, folder, name="tiny")
-    return folder
+@pytest.fixture
+def bundle(made_once: MadeOnce) -> Path:
+    return made_once.bundle()
 
 
-def test_a_build_says_what_is_lost_before_it_begins(source: Path, said: list[str]):
+def test_a_build_says_what_is_lost_before_it_begins(
+    bundle: Path, source: Path, said: list[str], monkeypatch: pytest.MonkeyPatch
+):
+    manifest = load_manifest(bundle)
+    monkeypatch.setattr("modelkit.export.build.build", lambda *arguments, **options: manifest)
     build_command.build(str(source), name="mine")
     assert SLOW in said[0]
     assert not [line for line in said if NO_INT8 in line]

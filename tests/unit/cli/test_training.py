@@ -27,11 +27,9 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     return call
 
 
-@pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from bundles.microscopic import save_microscopic
-
-    return save_microscopic(tmp_path_factory.mktemp("source") / "microscopic")
+@pytest.fixture
+def source(microscopic: Path) -> Path:
+    return microscopic
 
 
 @pytest.fixture

@@ -8,34 +8,31 @@ from pathlib import Path
 import pytest
 
 from bundles.manifest import Manifest, TokenMergingPlan, load_manifest
-from bundles.microscopic import save_microscopic
 from core.errors import BundleError
 from modelkit.evaluation.parity import check_parity
 from modelkit.export.build import build
 from modelkit.progress import Progress
+from tests.support.made_once import MadeOnce
+from tests.support.microscopic import save_microscopic
 
 Spoil = Callable[[Path], None]
 
 
-@pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_microscopic(tmp_path_factory.mktemp("source") / "tiny")
+@pytest.fixture
+def source(microscopic: Path) -> Path:
+    return microscopic
 
 
-@pytest.fixture(scope="module")
-def bundle(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture
+def bundle(made_once: MadeOnce) -> Path:
     """Its weights are halves."""
-    target = tmp_path_factory.mktemp("bundles") / "plain"
-    build(source, target)
-    return target
+    return made_once.bundle()
 
 
-@pytest.fixture(scope="module")
-def changed(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture
+def changed(made_once: MadeOnce) -> Path:
     """Tokens are merged, and the decoder is INT8: its images are others on purpose."""
-    target = tmp_path_factory.mktemp("bundles") / "changed"
-    build(source, target, vae="int8", token_merging=TokenMergingPlan(ratios=(0.5,)))
-    return target
+    return made_once.bundle(vae="int8", token_merging=TokenMergingPlan(ratios=(0.5,)))
 
 
 def edit(path: Path, **changes: object) -> None:

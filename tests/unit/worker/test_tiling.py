@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from bundles.microscopic import _autoencoder
+from tests.support.microscopic import _autoencoder
 from worker.tiling import decode_tiled
 
 TILE = 4
