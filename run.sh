@@ -3,7 +3,8 @@
 #
 #   ./run.sh demo          everything on this machine, and a first product sheet
 #   ./run.sh --help        all commands
-#   ./run.sh test [...]    the tests; arguments go to pytest
+#   ./run.sh test [...]    the tests but the slowest; arguments go to pytest
+#   ./run.sh test --all [...]    all tests
 #
 # It needs Linux (x86-64 or arm64) and Python 3.11 or newer; PYTHON=/path/to/python chooses one.
 set -euo pipefail
@@ -102,6 +103,7 @@ export PYTHONSAFEPATH=1 # a folder named "api" where the user stands is not ours
 if [ "${1:-}" = test ]; then
   shift
   cd -- "$root"
+  [ "${1:-}" = --all ] && shift || set -- -m "not slow" "$@"
   exec "$python" -m pytest "$@"
 fi
 exec "$python" -m cli "$@"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.costs import longest_first
 from tests.support.made_once import MadeOnce
 
 if TYPE_CHECKING:
@@ -28,6 +29,12 @@ def pytest_configure() -> None:
     # NNCF compiles its quantisers in C++ at their first use, for a minute and more. Without a
     # compiler it computes the same in PyTorch, fast enough for the tests' small models.
     os.environ["CXX"] = "false"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest, where several processes share them."""
+    if hasattr(config, "workerinput"):
+        longest_first(items)
 
 
 class SignalStack(ctypes.Structure):

@@ -72,6 +72,7 @@ def check_files(rows: list[dict[str, str]], folder: Path) -> None:
         assert sheet.height <= 1080
 
 
+@pytest.mark.slow
 def test_the_first_start_builds_the_starter_model(packshot: Packshot) -> None:
     del packshot.environment["PACKSHOT_BUNDLE"]
     sheet = packshot.folder / "one.csv"

@@ -62,6 +62,7 @@ def provide_bundle(compose, home: Path, bundle: str) -> subprocess.CompletedProc
     )
 
 
+@pytest.mark.slow
 def test_the_starter_is_built_into_an_empty_volume(compose, tmp_path: Path):
     bundle = compose["bundle"]["environment"]["PACKSHOT_BUNDLE"].replace(HOME, str(tmp_path))
     done = provide_bundle(compose, tmp_path, bundle)

@@ -14,7 +14,9 @@ DRAWN = (0, 3, 6, 7)
 
 
 @pytest.mark.parametrize(
-    "layout", [LAYOUTS[number] for number in DRAWN], ids=lambda layout: layout.name
+    "layout",
+    [pytest.param(LAYOUTS[number], marks=[pytest.mark.slow] if number else []) for number in DRAWN],
+    ids=lambda layout: layout.name,
 )
 def test_every_scheduler_draws_what_diffusers_draws(layout: RealLayout, tmp_path: Path):
     found = measure(layout, tmp_path)

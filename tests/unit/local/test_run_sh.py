@@ -150,10 +150,11 @@ def test_a_complete_venv_is_used_as_it_is(machine: Machine):
     assert result.stdout.splitlines() == [
         *(str(machine.folder), str(machine.checkout), "-m", "cli", "up", "--port", "80 80")
     ]
+    in_checkout = [str(machine.checkout), str(machine.checkout), "-m", "pytest"]
     result = machine.run("test", "-k", "one or two")
-    assert result.stdout.splitlines() == [
-        *(str(machine.checkout), str(machine.checkout), "-m", "pytest", "-k", "one or two")
-    ]
+    assert result.stdout.splitlines() == [*in_checkout, "-m", "not slow", "-k", "one or two"]
+    result = machine.run("test", "--all", "-k", "one or two")
+    assert result.stdout.splitlines() == [*in_checkout, "-k", "one or two"]
 
     with (machine.checkout / "requirements.lock").open("a") as lock:
         lock.write("# newer\n")
