@@ -30,7 +30,7 @@ PortSetting = Literal["worker_metrics_port", "housekeeping_metrics_port"]
 
 class _Silent(WSGIRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - wsgiref's name
-        """Say nothing: it is read every few seconds."""
+        """Log nothing: it is read every few seconds."""
 
 
 @contextmanager

@@ -60,7 +60,7 @@ class ClosedFlower(Flower):
 
 
 def is_admitted(header: str, logins: Iterable[str]) -> bool:
-    """Tell whether an Authorization header has one of the logins, each `user:password`."""
+    """Check whether an Authorization header has one of the logins, each `user:password`."""
     kind, _, sent = header.partition(" ")
     try:
         login = b64decode(sent, validate=True)

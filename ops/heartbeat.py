@@ -20,7 +20,7 @@ class Heartbeat:
         """When a pass of each work ended, in seconds since the epoch."""
 
     def watch(self, work: Callable[[], object]) -> Callable[[], None]:
-        """Give the same work, whose passes are heard from now on, whatever comes of them."""
+        """Return the same work, whose passes count from now on, whatever comes of them."""
         number = len(self._ended)
         self._beat(number)
 

@@ -103,5 +103,5 @@ class Janitor:
 
 
 def _is_coming(key: str, written: datetime) -> bool:
-    """Tell whether an object may get its row yet: a rendition is made of work that is over."""
+    """Check whether an object may get its row yet: a rendition is made of work that is over."""
     return key.startswith(RENDITIONS) and written > datetime.now(UTC) - UNRECORDED

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, func, select
 from sqlmodel import Session, col
 
-from core.db.models import Generation, WebhookDelivery
+from core.db.models import Generation, Image, WebhookDelivery
 
 
 def take_advisory_lock(session: Session, name: str) -> None:
@@ -57,6 +57,20 @@ def lock_deliveries(session: Session, *where: ColumnElement[bool]) -> list[UUID]
     Whoever locks endpoints too does that before.
     """
     return _lock(session, WebhookDelivery, where)
+
+
+def lock_images(
+    session: Session, *where: ColumnElement[bool], against_jobs: bool = False
+) -> list[UUID]:
+    """Lock the images that match, as `lock_generations` does.
+
+    Args:
+        session: An open transaction.
+        where: Conditions.
+        against_jobs: Also against jobs that come to name them; what is held is left out then,
+            instead of waited for.
+    """
+    return _lock(session, Image, where, skip_locked=against_jobs, joinable=not against_jobs)
 
 
 def _lock(

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, case, delete, func, null, select, update
+from sqlalchemy import ColumnElement, Integer, Uuid, and_, case, delete, func, null, select, update
 from sqlmodel import Session, col
 
-from core.db.arrays import among
-from core.db.locks import lock_generations
+from core.db.arrays import among, values_table
+from core.db.locks import lock_generations, lock_images
 from core.db.models import Generation, Image
 from core.domain.lanes import Lane
 from core.domain.states import IN_FLIGHT, GenerationState
@@ -219,3 +219,19 @@ def raise_lanes(session: Session, generation_ids: Collection[UUID], lane: Lane) 
     )
     moved = session.execute(statement).all()
     return [identity for identity, state in moved if state == GenerationState.QUEUED]
+
+
+def note_uses(session: Session, uses: Mapping[UUID, int]) -> None:
+    """Add to what the policies of eviction go by: how often an image answered, and when last."""
+    if not uses:
+        return
+    lock_images(session, among(Image.id, list(uses)))
+    given = values_table(
+        id=(Uuid(), list(uses)),
+        number=(Integer(), list(uses.values())),
+    )
+    session.execute(
+        update(Image)
+        .where(col(Image.id) == given.c.id)
+        .values(uses=col(Image.uses) + given.c.number, last_used_at=func.now())
+    )

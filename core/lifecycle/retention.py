@@ -12,12 +12,12 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Integer, Uuid, and_, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col
 
-from core.db.arrays import among, values_table
-from core.db.locks import lock_generations
+from core.db.arrays import among
+from core.db.locks import lock_generations, lock_images
 from core.db.models import Batch, Generation, Image, Job, Rendition
 from core.domain.states import IN_FLIGHT, BatchState
 from core.domain.texts import canonical_text
@@ -147,22 +147,8 @@ def _doom(session: Session, candidates: Sequence[UUID], limits: Limits) -> Count
         return Counter()
     # A request that is being answered with an image holds it until its job is committed. Only
     # after our lock can no further job name it, so only then is the question who does worth asking.
-    locked = _lock(session, among(Image.id, candidates), _stays(), against_jobs=True)
+    locked = lock_images(session, among(Image.id, candidates), _stays(), against_jobs=True)
     return _mark(session, [among(Image.id, locked), ~_named(limits.retention_seconds)])
-
-
-def _lock(session: Session, *where: ColumnElement[bool], against_jobs: bool = False) -> list[UUID]:
-    """Lock images by ascending id, so that nobody waits for each other in a circle.
-
-    Args:
-        session: An open transaction.
-        where: Which.
-        against_jobs: Also against jobs that come to name them; what is held is left out then,
-            instead of waited for.
-    """
-    statement = select(col(Image.id)).where(*where).order_by(col(Image.id))
-    locking = statement.with_for_update(skip_locked=against_jobs, key_share=not against_jobs)
-    return list(session.execute(locking).scalars())
 
 
 def _mark(session: Session, where: Collection[Any]) -> Counter[str]:
@@ -188,7 +174,7 @@ def purge(
     prompt: str | None = None,
     named: bool = False,
 ) -> Counter[str]:
-    """Let the images that match all of this answer no more; the janitor deletes them.
+    """Stop the images that match all of this from answering; the janitor deletes them.
 
     Work in flight that matches ends for those who wait, and its image answers nobody else.
 
@@ -210,7 +196,7 @@ def purge(
     session.execute(
         update(Generation).where(among(Generation.id, in_flight)).values(reusable=False)
     )
-    answering = _lock(session, among(Image.generation_id, work), and_(col(Image.reusable)))
+    answering = lock_images(session, among(Image.generation_id, work), and_(col(Image.reusable)))
     purged = session.execute(
         update(Image)
         .where(among(Image.id, answering))
@@ -245,7 +231,7 @@ def _matching(
 
 
 def doomed(session: Session) -> Sequence[Doomed]:
-    """Give marked images, at most `AT_ONCE`: delete their objects, then call `forget`."""
+    """Return marked images, at most `AT_ONCE`: delete their objects, then call `forget`."""
     other = aliased(Image)
     shares = select(col(other.id)).where(
         col(other.key) == col(Image.key),
@@ -286,7 +272,7 @@ def forget(session: Session, image_ids: Collection[UUID]) -> None:
 
 
 def orphans(session: Session, objects: Mapping[str, UUID]) -> list[str]:
-    """Tell which objects will never have a row.
+    """Return the keys of objects that will never have a row.
 
     Those are objects of work that is over, which it did not record: of a worker that died or was
     cancelled between storing and recording. Work that is not known here is another deployment's.
@@ -310,19 +296,3 @@ def orphans(session: Session, objects: Mapping[str, UUID]) -> list[str]:
     ).scalars()
     recorded = {*known, *made}
     return [key for key, work in objects.items() if work in ended and key not in recorded]
-
-
-def note_uses(session: Session, uses: Mapping[UUID, int]) -> None:
-    """Add to what the policies go by: how often an image answered, and when it last did."""
-    if not uses:
-        return
-    _lock(session, among(Image.id, list(uses)))
-    given = values_table(
-        id=(Uuid(), list(uses)),
-        number=(Integer(), list(uses.values())),
-    )
-    session.execute(
-        update(Image)
-        .where(col(Image.id) == given.c.id)
-        .values(uses=col(Image.uses) + given.c.number, last_used_at=func.now())
-    )

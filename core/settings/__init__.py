@@ -83,7 +83,7 @@ def _nearest(name: str) -> str | None:
 
 
 def describe_unknown_settings() -> Sequence[str]:
-    """Say of each variable of this process that is no setting which one may have been meant."""
+    """Describe each variable of this process that is no setting, with the one that may be meant."""
     return [
         f"{name} is no setting and is ignored"
         + (f"; did you mean {nearest}?" if nearest else "; docs/settings.md lists them.")
