@@ -22,12 +22,11 @@ from core.errors import BundleError, last_line
 from core.settings import Settings
 from worker.features import load_alignment
 from worker.finite import check_finite
-from worker.guidance import guidance_embedding
 from worker.model import HIDDEN_STATES, Array, Conditioning, Features, StepInputs, stack
 from worker.precision import inference_precision
 from worker.tiling import decode_tiled
 from worker.tokenizer import Tokenizer
-from worker.unet import Shape, UNet
+from worker.unet import Shape, UNet, guidance_embedding
 
 FeatureShapes = Mapping[Shape, Mapping[str, Sequence[int]]]
 """Of each feature, by the fixed shape of the call."""
