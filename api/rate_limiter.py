@@ -60,19 +60,14 @@ class RateLimiter:
 
     def __init__(self, settings: Settings) -> None:
         self._default = settings.requests_per_minute
-        url = settings.rate_limit_url or settings.broker_url
-        if not url.startswith(("redis", "valkey", "unix")):
-            # Another broker, and no Redis: each process counts its own.
-            storage = storage_from_string("memory://")
-        else:
-            patience = min(settings.connect_timeout, PATIENCE_SECONDS)
-            storage = storage_from_string(
-                url,
-                wrap_exceptions=True,
-                key_prefix="packshot:limits",
-                socket_connect_timeout=patience,
-                socket_timeout=patience,
-            )
+        patience = min(settings.connect_timeout, PATIENCE_SECONDS)
+        storage = storage_from_string(
+            settings.rate_limit_url or settings.broker_url,
+            wrap_exceptions=True,
+            key_prefix="packshot:limits",
+            socket_connect_timeout=patience,
+            socket_timeout=patience,
+        )
         self._limiter = SlidingWindowCounterRateLimiter(storage)
         self._paused_until = 0.0
 

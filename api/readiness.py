@@ -33,9 +33,7 @@ def checks_of(services: Services) -> Mapping[str, Check]:
         "postgres": Check(
             address=f"{url.host}:{url.port}/{url.database}", ask=lambda: check_database(services)
         ),
-        services.broker.name.lower(): Check(
-            address=services.broker.address, ask=services.broker.check, required=False
-        ),
+        "redis": Check(address=services.broker.address, ask=services.broker.check, required=False),
         "s3": Check(
             address=f"{services.storage.address}, bucket {services.storage.bucket}",
             ask=services.storage.check,

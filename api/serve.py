@@ -5,6 +5,8 @@ import os
 import socket
 import sys
 
+from pydantic import ValidationError
+
 from api.app import create_app
 from api.family import Family
 from api.readiness import require_all
@@ -13,7 +15,12 @@ from api.server_process import ServerProcess, SheetProcess
 from api.services import open_services
 from core import logs
 from core.errors import PackshotError
-from core.settings import Settings, describe_unknown_settings, get_settings
+from core.settings import (
+    Settings,
+    describe_invalid_settings,
+    describe_unknown_settings,
+    get_settings,
+)
 
 UNAVAILABLE = 3
 """Exit code when something that the API needs is not there at its start."""
@@ -25,7 +32,10 @@ logger = logging.getLogger("packshot.api")
 
 def serve() -> int:
     """Serve until a signal comes, which raises `KeyboardInterrupt`; give the exit code."""
-    settings = get_settings()
+    try:
+        settings = get_settings()
+    except ValidationError as error:
+        return _say(" ".join(describe_invalid_settings(error)))
     logs.configure(settings.log_level, settings.log_format)
     for sentence in describe_unknown_settings():
         logger.warning(sentence)

@@ -10,7 +10,7 @@ from api.rate_limiter import RateLimiter
 from api.result_memory import ResultMemory
 from catalogue.renditions.store import Renditions
 from core import cache_ledger
-from core.broker import Broker, open_broker
+from core.broker import Broker
 from core.db.engine import Database
 from core.egress.policy import EgressPolicy
 from core.flusher import Flusher
@@ -41,7 +41,7 @@ class Services:
 @contextmanager
 def open_services(settings: Settings) -> Iterator[Services]:
     """Make the clients; each connects when it is first used."""
-    database, storage, broker = Database(settings), Storage(settings), open_broker(settings)
+    database, storage, broker = Database(settings), Storage(settings), Broker(settings)
     celery, results = make_celery(settings), ResultMemory(settings)
     try:
         yield Services(

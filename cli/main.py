@@ -14,6 +14,7 @@ from cli.submit import fetch, submit
 from cli.tune import tune
 from cli.up import up
 from core.errors import PackshotError
+from core.settings import describe_invalid_settings
 
 app = typer.Typer(
     name="packshot",
@@ -39,9 +40,8 @@ def main() -> None:
         fail(error)
         sys.exit(getattr(error, "exit_code", 1))
     except ValidationError as error:
-        for problem in error.errors():
-            name = "_".join(str(part) for part in ("PACKSHOT", *problem["loc"])).upper()
-            fail(f"{name}: {problem['msg']}.")
+        for sentence in describe_invalid_settings(error):
+            fail(sentence)
         sys.exit(2)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""

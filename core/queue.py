@@ -1,4 +1,4 @@
-"""Celery on Redis or RabbitMQ, the wake-up: lanes, configuration and the publisher.
+"""Celery on Redis, the wake-up: lanes, configuration and the publisher.
 
 A message carries one generation's id and nothing else: Flower shows task arguments.
 """
@@ -95,19 +95,10 @@ class LaneOrder:
         return {"lane_share": self.share}
 
 
-def is_rabbitmq(broker_url: str) -> bool:
-    """Tell whether a broker's address is one of RabbitMQ; else it is one of Redis."""
-    return broker_url.startswith(("amqp://", "amqps://"))
-
-
 def _transport_options(settings: Settings) -> dict[str, Any]:
-    # A request never waits for the broker: the sweeper sends what could not be sent.
-    at_once = {"max_retries": 0}
-    if is_rabbitmq(settings.broker_url):
-        # RabbitMQ gives a dead connection's messages back by itself, and chooses the order in which
-        # it hands out the queues' messages. Without its confirmation a message may be lost unseen.
-        return at_once | {"confirm_publish": True}
-    return at_once | {
+    return {
+        # A request never waits for the broker: the sweeper sends what could not be sent.
+        "max_retries": 0,
         "visibility_timeout": settings.visibility_timeout,
         "unacked_restore_interval": 2,
         "unacked_restore_throttle": 1,
@@ -147,8 +138,7 @@ class Publisher:
         """Send messages.
 
         Raises:
-            kombu.exceptions.OperationalError: when the broker does not take one; RabbitMQ's own
-                errors too (`core.broker.BROKER_ERRORS`).
+            kombu.exceptions.OperationalError: when the broker does not take one.
         """
         with self.celery.producer_or_acquire() as producer:
             for identity, lane, first in messages:
@@ -162,8 +152,6 @@ class Publisher:
                     shadow=f"{GENERATE}.{lane.value}",
                     producer=producer,
                     retry=False,
-                    # RabbitMQ takes its time to refuse when its disk or memory is full.
-                    confirm_timeout=self.celery.conf.broker_connection_timeout,
                 )
 
     def revoke(self, generation_ids: Sequence[UUID]) -> None:
@@ -180,7 +168,6 @@ __all__ = [
     "LaneOrder",
     "OperationalError",
     "Publisher",
-    "is_rabbitmq",
     "make_celery",
     "queue_of",
 ]

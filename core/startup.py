@@ -10,7 +10,12 @@ from pydantic import ValidationError
 
 from core import logs
 from core.errors import BundleError, InvalidSettingError, ServiceDownError
-from core.settings import Settings, describe_unknown_settings, get_settings
+from core.settings import (
+    Settings,
+    describe_invalid_settings,
+    describe_unknown_settings,
+    get_settings,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -37,7 +42,7 @@ def run_or_explain(program: Callable[[Settings], int]) -> int:
     except (ServiceDownError, BundleError, InvalidSettingError) as error:
         print(error.detail, file=sys.stderr)
     except ValidationError as error:
-        print(f"The settings are not usable: {error}", file=sys.stderr)
+        print(*describe_invalid_settings(error), sep="\n", file=sys.stderr)
     except KeyboardInterrupt:
         return 130
     return EXIT_UNUSABLE

@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from core import cache_ledger, idempotency
-from core.broker import BROKER_ERRORS, open_broker
+from core.broker import BROKER_ERRORS, Broker
 from core.db.engine import Database
 from core.errors import first_line
 from core.metrics_server import serving_metrics
@@ -44,7 +44,7 @@ def run(settings: Settings) -> int:
 
 
 def _keep_house(settings: Settings) -> int:
-    database, broker, storage = Database(settings), open_broker(settings), Storage(settings)
+    database, broker, storage = Database(settings), Broker(settings), Storage(settings)
     wait_for_services([database.check], settings)
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

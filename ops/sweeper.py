@@ -99,7 +99,7 @@ class Sweeper:
             forgotten = recovery.forget_published(session)
         self._broker.mark()
         log.warning(
-            f"{self._broker.name} is empty: every queued image is published again",
+            "Redis is empty: every queued image is published again",
             images=forgotten,
         )
 
@@ -130,12 +130,12 @@ class Sweeper:
         except BROKER_ERRORS as error:
             if not self._broker_away:
                 log.warning(
-                    f"{self._broker.name} is away: images wait",
+                    "Redis is away: images wait",
                     address=self._broker.address,
                     reason=str(error),
                 )
             self._broker_away = True
         else:
             if self._broker_away:
-                log.info(f"{self._broker.name} is back", address=self._broker.address)
+                log.info("Redis is back", address=self._broker.address)
             self._broker_away = False

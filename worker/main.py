@@ -15,7 +15,7 @@ from bundles.plan import Plan
 from bundles.processor import read_features
 from catalogue.renditions.store import Renditions
 from core import cache_ledger
-from core.broker import open_broker
+from core.broker import Broker
 from core.cpus import usable_cpus
 from core.db.engine import DATABASE_ERRORS, Database
 from core.flusher import Flusher
@@ -79,7 +79,7 @@ def run(settings: Settings, *, load: Load) -> int:
 def _serve(settings: Settings, load: Load) -> int:
     credentials = credentials_of(settings)
     name = f"worker-{os.getpid()}-{secrets.token_hex(3)}@{socket.gethostname()}"
-    database, storage, broker = Database(settings), Storage(settings), open_broker(settings)
+    database, storage, broker = Database(settings), Storage(settings), Broker(settings)
     wait_for_services([database.check, broker.check, storage.check], settings)
     broker.close()
     bundle = load_manifest(settings.bundle)

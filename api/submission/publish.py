@@ -102,9 +102,8 @@ def publish(
     # Whatever it is: the answer is out, and the rows are safe.
     except Exception as error:
         logger.warning(
-            "%d images are queued, but %s at %s was not told (%s); the sweeper will do it.",
+            "%d images are queued, but Redis at %s was not told (%s); the sweeper will do it.",
             len(generations),
-            services.broker.name,
             services.broker.address,
             error,
         )
@@ -116,8 +115,7 @@ def revoke(services: Services, generation_ids: Sequence[UUID]) -> None:
         services.publisher.revoke(generation_ids)
     except BROKER_ERRORS as error:
         logger.warning(
-            "%s at %s was not told of %d cancellations (%s); workers see them in Postgres.",
-            services.broker.name,
+            "Redis at %s was not told of %d cancellations (%s); workers see them in Postgres.",
             services.broker.address,
             len(generation_ids),
             error,

@@ -10,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from dotenv import dotenv_values
+from pydantic import ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from core.settings.api import ApiSettings
@@ -47,7 +48,12 @@ class Settings(
     """The settings of every packshot process."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_file=ENV_FILE, extra="ignore", frozen=True
+        env_prefix=PREFIX,
+        env_file=ENV_FILE,
+        extra="ignore",
+        frozen=True,
+        # URLs have passwords in them.
+        hide_input_in_errors=True,
     )
 
 
@@ -88,6 +94,15 @@ def describe_unknown_settings() -> Sequence[str]:
         f"{name} is no setting and is ignored"
         + (f"; did you mean {nearest}?" if nearest else "; docs/settings.md lists them.")
         for name, nearest in unknown_settings(os.environ, Path(ENV_FILE)).items()
+    ]
+
+
+def describe_invalid_settings(error: ValidationError) -> Sequence[str]:
+    """Write a sentence for each setting that cannot be used."""
+    return [
+        f"{PREFIX}{'_'.join(str(part) for part in problem['loc']).upper()}: "
+        f"{problem['msg'].removeprefix('Value error, ').rstrip('.')}."
+        for problem in error.errors(include_url=False, include_input=False)
     ]
 
 

@@ -1,6 +1,10 @@
 """API."""
 
-from pydantic import BaseModel, Field, PositiveInt
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, Field, PositiveInt
+
+from core.settings.services import check_redis
 
 
 class ApiSettings(BaseModel):
@@ -38,10 +42,9 @@ class ApiSettings(BaseModel):
         ge=0,
         description="Most images of an API key that wait or are computed; 0 no limit.",
     )
-    rate_limit_url: str | None = Field(
+    rate_limit_url: Annotated[str | None, AfterValidator(check_redis)] = Field(
         default=None,
-        description="Where requests are counted, as redis://host/1; empty: the broker's Redis, "
-        "else each API process by itself.",
+        description="Where requests are counted, as redis://host/1; empty: the broker's Redis.",
     )
     idempotency_seconds: PositiveInt = Field(
         default=24 * 3600, description="How long the answer to an Idempotency-Key is kept."

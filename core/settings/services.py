@@ -1,8 +1,25 @@
 """Services."""
 
 from pathlib import Path
+from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, Field, PositiveFloat, PositiveInt
+from pydantic import AfterValidator, BaseModel, Field, PositiveFloat, PositiveInt
+
+Url = TypeVar("Url", str, str | None)
+
+
+def check_redis(url: Url) -> Url:
+    """Check that an address, if there is one, is one of Redis or Valkey.
+
+    Raises:
+        ValueError: It is of another kind of broker.
+    """
+    if url and not url.startswith(("redis://", "rediss://")):
+        raise ValueError(
+            "give the address of a Redis or Valkey as redis://host:port/0, or as "
+            "rediss://host:port/0 with TLS; there is no other broker"
+        )
+    return url
 
 
 class ServiceSettings(BaseModel):
@@ -19,15 +36,15 @@ class ServiceSettings(BaseModel):
     database_pool_size: int = Field(
         default=10, ge=3, description="Most Postgres connections that one process keeps open."
     )
-    broker_url: str = Field(
+    broker_url: Annotated[str, AfterValidator(check_redis)] = Field(
+        min_length=1,
         default="redis://127.0.0.1:6379/0",
-        description="What wakes the workers: Redis or Valkey, run with `noeviction`, or RabbitMQ "
-        "(`amqp://user:password@host:5672//`).",
+        description="What wakes the workers: Redis or Valkey, run with `noeviction`, as "
+        "redis://host or rediss://host.",
     )
     visibility_timeout: PositiveInt = Field(
         default=60,
-        description="Seconds until Redis offers a dead worker's messages again; RabbitMQ does so "
-        "at once.",
+        description="Seconds until Redis offers a dead worker's messages again.",
     )
     connect_timeout: PositiveFloat = Field(
         default=3.0, description="Seconds to wait for a connection to any service."

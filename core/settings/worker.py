@@ -42,8 +42,7 @@ class WorkerSettings(BaseModel):
         description="Resident memory in MiB above which a worker drains and exits; 0 never.",
     )
 
-    # Of the last of the three fields and not of the model: an error of the model quotes every
-    # setting, passwords included.
+    # Of the last of the three fields and not of the model, so that errors name it.
     @field_validator("watchdog_seconds")
     @classmethod
     def _leases_outlive_heartbeats(cls, watchdog: float, info: ValidationInfo) -> float:

@@ -13,7 +13,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import event
 
-from core.broker import RedisBroker
+from core.broker import Broker
 from core.db.engine import Database
 from core.db.models import Generation
 from core.domain.image_request import ImageRequest
@@ -147,8 +147,8 @@ def storage(settings: Settings) -> Iterator[Storage]:
 
 
 @pytest.fixture
-def broker(settings: Settings) -> Iterator[RedisBroker]:
-    broker = RedisBroker(settings)
+def broker(settings: Settings) -> Iterator[Broker]:
+    broker = Broker(settings)
     yield broker
     broker.close()
 

@@ -50,12 +50,6 @@ def test_without_redis_requests_are_let_through(serve, settings):
     assert UNCOUNTED._value.get() == before + 3
 
 
-def test_another_broker_counts_in_the_process(serve, settings):
-    limited = {"rate_limit_url": "memory://", "requests_per_minute": 1}
-    client = serve(settings.model_copy(update=limited))
-    assert [client.get("/v1/stats").status_code for _ in range(2)] == [200, 429]
-
-
 def test_a_key_has_as_many_images_waiting_as_it_may(serve, settings, send, worker, shop):
     client = serve(settings.model_copy(update={"queued_images": 3}))
     send(client, "sku,prompt\nA,a red mug\nB,a blue mug\n")

@@ -1,7 +1,7 @@
 """compose.yaml without containers: its commands with its variables, on services of this machine.
 
 Hosts, ports and folders are replaced, and what belongs to the API image sees its packages only;
-all else is as the file says. One deployment for each broker serves all tests here.
+all else is as the file says. One deployment serves all tests here.
 """
 
 import contextlib
@@ -28,7 +28,6 @@ from local.infrastructure import Infrastructure
 from local.ports import free_port
 from tests.integration import compose_file
 from tests.integration.compose_file import ROOT
-from tests.integration.rabbitmq import SERVER, RabbitMQ
 from tests.integration.shop import poll
 from tests.receiver import receiving
 
@@ -38,16 +37,6 @@ PORTS = {"api": "8000", "worker": "9100", "housekeeping": "9100", "flower": "555
 HEALTHY = (*PORTS, "webhooks")
 MEASURED = ("api", "worker", "housekeeping")
 """Those that Prometheus reads."""
-BROKERS = (
-    "valkey",
-    pytest.param(
-        "rabbitmq",
-        marks=pytest.mark.skipif(
-            not SERVER.exists(),
-            reason="RabbitMQ is not installed (Debian: apt-get install rabbitmq-server)",
-        ),
-    ),
-)
 TOKEN = "a-metrics-token"
 LOGIN = "watcher:a-flower-password"
 
@@ -174,18 +163,8 @@ class Deployment:
         return answer.text
 
 
-@pytest.fixture(scope="module", params=BROKERS)
-def broker_setting(request, tmp_path_factory) -> Iterator[dict[str, str]]:
-    """What `.env` says of the broker: nothing for the file's own."""
-    if request.param == "valkey":
-        yield {}
-        return
-    with RabbitMQ(tmp_path_factory.mktemp("rabbitmq")) as rabbitmq:
-        yield {"PACKSHOT_BROKER_URL": rabbitmq.url}
-
-
 @pytest.fixture(scope="module")
-def deployment(services, bundle, broker_setting, tmp_path_factory) -> Iterator[Deployment]:
+def deployment(services, bundle, tmp_path_factory) -> Iterator[Deployment]:
     services.postgres.create_database("compose")
     services.valkey.flush()
     receivers = {
@@ -193,7 +172,7 @@ def deployment(services, bundle, broker_setting, tmp_path_factory) -> Iterator[D
         "PACKSHOT_OUTBOUND_PORTS": "1024-65535",
     }
     folder = tmp_path_factory.mktemp("compose")
-    deployment = Deployment(services, bundle, folder, broker_setting | receivers)
+    deployment = Deployment(services, bundle, folder, receivers)
     for name in ONCE:
         done = deployment.run(name, deployment.services[name]["command"])
         assert done.returncode == 0, (name, done.stderr)

@@ -14,7 +14,7 @@ from flower.urls import handlers
 from sqlalchemy import func, update
 
 from bundles.manifest import load_manifest
-from core.broker import Broker, open_broker
+from core.broker import Broker
 from core.db.engine import Database
 from core.db.models import Generation
 from core.domain.lanes import Lane, Message
@@ -70,7 +70,7 @@ def factory(place):
         for name, value in place.items():
             patch.setenv(name, value)
         settings = Settings(_env_file=None)
-    database, broker = Database(settings), open_broker(settings)
+    database, broker = Database(settings), Broker(settings)
     factory = Factory(database, broker, settings)
     yield factory
     factory.publisher.celery.close()

@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
-from core.settings import Settings, unknown_settings
+from core.settings import Settings, describe_invalid_settings, unknown_settings
 
 ROOT = Path(__file__).parents[3]
 NAMES = [f"PACKSHOT_{name.upper()}" for name in Settings.model_fields]
@@ -181,3 +181,42 @@ def test_a_log_level_is_one_in_any_case(level: str):
 def test_a_log_level_that_does_not_exist_is_refused():
     with pytest.raises(ValidationError, match="log_level"):
         settings(log_level="VERBOSE")
+
+
+@pytest.mark.parametrize("name", ["broker_url", "rate_limit_url"])
+@pytest.mark.parametrize(
+    "url", ["amqp://shop:only-ours@rabbit:5672//", "memory://", "valkey://host", "host:6379"]
+)
+def test_another_broker_than_redis_is_refused_and_no_password_is_said(name: str, url: str):
+    with pytest.raises(ValidationError) as refused:
+        Settings(_env_file=None, **{name: url})  # type: ignore[call-arg, arg-type]
+    assert "only-ours" not in str(refused.value)
+    (sentence,) = describe_invalid_settings(refused.value)
+    assert sentence.startswith(f"PACKSHOT_{name.upper()}: give the address of a Redis or Valkey")
+    assert "only-ours" not in sentence
+
+
+@pytest.mark.parametrize("url", ["redis://127.0.0.1:6379/0", "rediss://:secret@broker/1"])
+def test_redis_and_valkey_are_accepted(url: str):
+    made = Settings(_env_file=None, broker_url=url, rate_limit_url=url)
+    assert made.broker_url == made.rate_limit_url == url
+
+
+@pytest.mark.parametrize("process", ["api", "ops.housekeeping"])
+def test_a_process_refuses_another_broker_in_a_sentence(process: str, tmp_path: Path):
+    environment = {"PYTHONPATH": str(ROOT), "PACKSHOT_BROKER_URL": "amqp://shop:secret@rabbit//"}
+    refused = subprocess.run(
+        [sys.executable, "-m", process],
+        cwd=tmp_path,
+        env={name: value for name, value in os.environ.items() if "PACKSHOT" not in name}
+        | environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert refused.returncode != 0
+    assert "PACKSHOT_BROKER_URL: give the address of a Redis or Valkey" in refused.stderr
+    assert "there is no other broker." in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert "secret" not in refused.stderr

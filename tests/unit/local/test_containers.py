@@ -63,7 +63,7 @@ def test_a_value_in_the_example_s_place_reaches_the_container():
     needed = dict.fromkeys(compose_file.NEEDED, "x")
     chosen = {
         "PACKSHOT_LOG_LEVEL": "DEBUG",
-        "PACKSHOT_BROKER_URL": "amqp://shop:secret@rabbit:5672//",
+        "PACKSHOT_BROKER_URL": "rediss://:secret@broker:6379/0",
         "PACKSHOT_DATABASE_URL": "postgresql+psycopg://shop@db/shop",
     }
     usual = compose_file.read(needed)["services"]["worker"]["environment"]
