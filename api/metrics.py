@@ -6,13 +6,14 @@ Every API process gives the same, so dashboards take the `max` of them, never th
 from collections.abc import Iterator, Mapping, Sequence
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from sqlmodel import Session
 
-from core import cache_ledger, queue_stats
+from core import cache_stats, queue_stats
 from core.broker import Broker
-from core.cache_ledger import LevelStats
+from core.cache_metrics import Level
+from core.cache_stats import Holding
 from core.domain.lanes import Lane
 from core.domain.states import GenerationState
 from core.errors import ServiceDownError
@@ -24,7 +25,7 @@ from core.webhooks.log import backlog
 def shared_metrics(session: Session, broker: Broker) -> CollectorRegistry:
     """Look once, and give what was found."""
     registry = CollectorRegistry()
-    registry.register(_Caches(cache_ledger.read(session)))
+    registry.register(_Caches(cache_stats.stored(session)))
     registry.register(_Queue(queue_stats.read(session), abandoned_images(session)))
     registry.register(_Webhooks(*backlog(session)))
     registry.register(_Broker(broker))
@@ -100,34 +101,16 @@ class _Broker(Collector):
 
 
 class _Caches(Collector):
-    def __init__(self, levels: Sequence[LevelStats]) -> None:
-        self._levels = levels
+    def __init__(self, stored: Mapping[Level, Holding]) -> None:
+        self._stored = stored
 
     def collect(self) -> Iterator[Metric]:
-        labels = ["level", "outcome"]
-        events = CounterMetricFamily(
-            "packshot_cache_events", "Look-ups and removals by level and outcome.", labels=labels
-        )
-        steps = CounterMetricFamily(
-            "packshot_cache_saved_steps", "UNet steps that were not computed.", labels=labels
-        )
-        seconds = CounterMetricFamily(
-            "packshot_cache_saved_seconds", "Seconds of computing that were saved.", labels=labels
-        )
-        for level in self._levels:
-            for outcome, amount in level.outcomes.items():
-                events.add_metric([level.level, outcome], amount.number)
-                steps.add_metric([level.level, outcome], amount.steps_saved)
-                seconds.add_metric([level.level, outcome], amount.seconds_saved)
-        yield from (events, steps, seconds)
-        places = ["level", "place"]
-        size = GaugeMetricFamily("packshot_cache_bytes", "Bytes that are held.", labels=places)
+        labels = ["level", "place"]
+        size = GaugeMetricFamily("packshot_cache_bytes", "Bytes that are stored.", labels=labels)
         entries = GaugeMetricFamily(
-            "packshot_cache_entries", "Entries that are held.", labels=places
+            "packshot_cache_entries", "Entries that are stored.", labels=labels
         )
-        for level in self._levels:
-            for place, holding in (("memory", level.held), ("store", level.stored)):
-                if holding:
-                    size.add_metric([level.level, place], holding.size)
-                    entries.add_metric([level.level, place], holding.entries)
+        for level, holding in self._stored.items():
+            size.add_metric([level.value, "store"], holding.size)
+            entries.add_metric([level.value, "store"], holding.entries)
         yield from (size, entries)

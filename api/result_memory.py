@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Mapping
 from uuid import UUID
 
-from core.cache_stats import Level, hold
+from core.cache_metrics import Level, hold
 from core.db.engine import Database
 from core.eviction import BoundedMap
 from core.lifecycle import lookup

@@ -298,18 +298,18 @@ class CacheHeld(BaseModel):
 
 
 class CacheLevel(BaseModel):
-    """What one cache did for your requests, since the beginning."""
+    """What one cache did for your jobs."""
 
-    level: str = Field(description="result, in_flight, embedding, approximate or features.")
-    outcomes: dict[str, OutcomeCount] = Field(
-        description="By hit, miss, skip, fallback, eviction, expiry and purge."
-    )
+    level: str = Field(description="result, in_flight or approximate.")
+    outcomes: dict[str, OutcomeCount] = Field(description="By hit and, where known, miss.")
     stored: CacheHeld | None = Field(description="null: it stores nothing.")
 
 
 class CacheStats(BaseModel):
-    """What the caches did, level by level."""
+    """What the caches did for your newest jobs, level by level."""
 
+    jobs: int = Field(description="Jobs of the last 30 days that are counted, the newest 100,000.")
+    since: datetime | None = Field(description="When the oldest of them was asked for.")
     levels: list[CacheLevel]
 
 

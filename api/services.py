@@ -9,7 +9,6 @@ from api.key_use import KeyUse
 from api.rate_limiter import RateLimiter
 from api.result_memory import ResultMemory
 from catalogue.renditions.store import Renditions
-from core import cache_ledger
 from core.broker import Broker
 from core.db.engine import Database
 from core.egress.policy import EgressPolicy
@@ -72,7 +71,6 @@ def flushing(services: Services) -> Iterator[None]:
     flusher = Flusher(
         [
             lambda: services.results.flush(services.database),
-            lambda: cache_ledger.flush(services.database),
             lambda: services.key_use.flush(services.database),
         ],
         seconds=services.settings.stats_seconds,

@@ -12,8 +12,7 @@ from cli.errors import UsageError
 from cli.services import service_settings
 
 if TYPE_CHECKING:
-    from core.cache_ledger import LevelStats
-    from core.cache_stats import Amount, Holding
+    from core.cache_stats import LevelStats
 
 app = typer.Typer(no_args_is_help=True, help="The caches.")
 app.command()(calibrate)
@@ -23,56 +22,42 @@ app.command()(calibrate)
 def stats(
     tenant: Annotated[str | None, typer.Option(help="Only this tenant's requests.")] = None,
 ) -> None:
-    """Show what each cache found, lost and saved since the beginning, in all processes."""
+    """Show what the caches did for the newest 100,000 jobs of the last 30 days."""
     # Takes half a second, which `packshot --help` need not wait.
-    from core import cache_ledger  # noqa: PLC0415
+    from core import cache_stats  # noqa: PLC0415
     from core.db.engine import Database  # noqa: PLC0415
 
     database = Database(service_settings())
     database.check()
     try:
         with database.session() as session:
-            levels = cache_ledger.read(session, tenant=tenant)
+            found = cache_stats.read(session, tenant=tenant)
     finally:
         database.close()
-    table = Table(*_COLUMNS, box=None)
+    table = Table("cache", "hits", "misses", "hit rate", "store", "steps saved", "seconds saved")
+    table.box = None
     for column in table.columns[1:]:
         column.justify = "right"
-    for level in levels:
+    for level in found.levels:
         table.add_row(*_cells(level))
     show(table)
-
-
-_COLUMNS = (
-    "cache", "hits", "misses", "hit rate", "removed", "fallbacks", "memory", "store",
-    "steps saved", "seconds saved",
-)  # fmt: skip
-_REMOVED = ("eviction", "expiry", "purge")
+    since = f", asked for since {found.since:%Y-%m-%d %H:%M}" if found.since else ""
+    say(f"Of {found.jobs:,} jobs{since}.")
 
 
 def _cells(level: "LevelStats") -> list[str]:
-    hits, misses = (_number(level.outcomes, name) for name in ("hit", "miss"))
-    amounts = level.outcomes.values()
+    hits, misses = level.hit.number, level.misses
     return [
         level.level,
         f"{hits:,}",
-        f"{misses:,}",
-        f"{hits / (hits + misses):.1%}" if hits + misses else "–",
-        f"{sum(_number(level.outcomes, name) for name in _REMOVED):,}",
-        f"{_number(level.outcomes, 'fallback'):,}",
-        _size(level.held),
-        _size(level.stored),
-        f"{sum(amount.steps_saved for amount in amounts):,.0f}",
-        f"{sum(amount.seconds_saved for amount in amounts):,.1f}",
+        "–" if misses is None else f"{misses:,}",
+        f"{hits / (hits + misses):.1%}" if misses is not None and hits + misses else "–",
+        f"{level.stored.entries:,} in {level.stored.size / 2**20:,.1f} MiB"
+        if level.stored
+        else "–",
+        f"{level.hit.steps_saved:,.0f}",
+        f"{level.hit.seconds_saved:,.1f}",
     ]
-
-
-def _number(outcomes: Mapping[str, "Amount"], name: str) -> int:
-    return outcomes[name].number if name in outcomes else 0
-
-
-def _size(holding: "Holding | None") -> str:
-    return f"{holding.entries:,} in {holding.size / 2**20:,.1f} MiB" if holding else "–"
 
 
 @app.command()
@@ -98,8 +83,6 @@ def purge(
         raise UsageError(
             "Say what to purge with --tenant, --revision and --prompt, or --all without them."
         )
-    from core import cache_ledger  # noqa: PLC0415
-    from core.cache_stats import Level, Outcome, count  # noqa: PLC0415
     from core.db.engine import Database  # noqa: PLC0415
     from core.lifecycle import approximation, retention  # noqa: PLC0415
     from core.storage import Storage  # noqa: PLC0415
@@ -116,9 +99,6 @@ def purge(
         with database.session() as session:
             images = retention.purge(session, **chosen, named=named)
             latents = approximation.purge(session, **chosen)
-        for owner, number in images.items():
-            count(Level.RESULT, Outcome.PURGE, tenant=owner, number=number)
-        cache_ledger.flush(database)
         # After the commit: nothing that can still be found lacks its object.
         storage.delete(latents)
     finally:

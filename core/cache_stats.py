@@ -1,53 +1,32 @@
-"""What the caches of this process did: counted in memory, written to Postgres in batches.
+"""What the caches did for a tenant's newest jobs, added up from the jobs themselves."""
 
-Counting costs a microsecond and touches nothing outside the process; `core.cache_ledger` writes
-what was counted every few seconds, so that `GET /v1/stats` adds up every process.
-"""
-
-import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
-EVERYBODY = ""
-"""The tenant of what belongs to none in particular."""
+from sqlalchemy import Float, case, cast, func, select
+from sqlmodel import Session, col
 
+from core.cache_metrics import Level
+from core.db.models import ApproximateEntry, ApproximateLatents, Generation, Image, Job
+from core.domain.states import CacheOutcome, JobState
 
-class Level(StrEnum):
-    """The caches, from the one that saves most."""
+WINDOW = timedelta(days=30)
+"""How far back jobs are counted."""
+MOST_JOBS = 100_000
+"""Most jobs that are counted, the newest: what bounds the cost of counting."""
 
-    RESULT = "result"
-    """A finished image answers a request."""
-    IN_FLIGHT = "in_flight"
-    """A request joins work that runs already."""
-    EMBEDDING = "embedding"
-    """A text is not encoded again."""
-    APPROXIMATE = "approximate"
-    """An image starts from the latents of a near one."""
-    FEATURES = "features"
-    """A step takes deep features of the UNet from an earlier step."""
-
-
-class Outcome(StrEnum):
-    """What can happen to an entry or a look-up."""
-
-    HIT = "hit"
-    """Found, and used."""
-    MISS = "miss"
-    """Looked for, and not there."""
-    SKIP = "skip"
-    """Not looked for, because it was thought hopeless, or because the request wanted none."""
-    FALLBACK = "fallback"
-    """Found but unusable (missing in S3, damaged, foreign): computed as if there were none."""
-    EVICTION = "eviction"
-    """Removed to keep a budget."""
-    EXPIRY = "expiry"
-    """Removed because its time was over."""
-    PURGE = "purge"
-    """Removed because somebody asked for it."""
+_SERVED = (
+    (Level.RESULT, CacheOutcome.EXACT),
+    (Level.IN_FLIGHT, CacheOutcome.COALESCED),
+    (Level.APPROXIMATE, CacheOutcome.APPROXIMATE),
+)
+"""In the order in which the levels are asked."""
+_READ = ("cache", "state", "steps", "generation_id", "image_id", "created_at")
 
 
-@dataclass(kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Amount:
     """How often, and what it saved."""
 
@@ -60,84 +39,129 @@ class Amount:
 
 @dataclass(frozen=True, kw_only=True)
 class Holding:
-    """What a cache in this process's memory holds at the moment."""
+    """What a cache has in S3."""
 
     size: int
     """Bytes."""
     entries: int
 
 
-Key = tuple[str, Level, Outcome]
-"""Tenant, level and outcome."""
+@dataclass(frozen=True, kw_only=True)
+class LevelStats:
+    """What one level did for the jobs."""
+
+    level: Level
+    hit: Amount
+    misses: int | None
+    """None: whether it was asked is not in the jobs."""
+    stored: Holding | None
+    """What lies in S3; None for a level that stores nothing."""
 
 
-class Counters:
-    """Counts of one process; every method may be called by any thread."""
+@dataclass(frozen=True, kw_only=True)
+class CacheSummary:
+    """What the caches did for some jobs."""
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._amounts: dict[Key, Amount] = {}
-        self._holdings: dict[Level, Holding] = {}
+    jobs: int
+    since: datetime | None
+    """When the oldest of them was asked for; None without any."""
+    levels: Sequence[LevelStats]
 
-    def count(
-        self,
-        level: Level,
-        outcome: Outcome,
-        *,
-        tenant: str = EVERYBODY,
-        number: int = 1,
-        steps_saved: float = 0.0,
-        seconds_saved: float = 0.0,
-    ) -> None:
-        """Add to a count.
 
-        Args:
-            level: Which cache.
-            outcome: What happened.
-            tenant: Whose request it was; whoever it belongs to sees it in `GET /v1/stats`.
-            number: How often; 0 where only what an earlier count saved is known now.
-            steps_saved: UNet steps that need not be computed for it.
-            seconds_saved: Seconds of computing that it saved, as far as known.
-        """
-        if not (number or steps_saved or seconds_saved):
-            return
-        with self._lock:
-            amount = self._amounts.setdefault((tenant, level, outcome), Amount())
-            amount.number += number
-            amount.steps_saved += steps_saved
-            amount.seconds_saved += seconds_saved
+def read(session: Session, *, tenant: str | None = None, most: int = MOST_JOBS) -> CacheSummary:
+    """Add up what the caches did for the newest jobs of `WINDOW`.
 
-    def hold(self, level: Level, *, size: int, entries: int) -> None:
-        """Note how many bytes and entries a cache in memory holds now."""
-        with self._lock:
-            self._holdings[level] = Holding(size=size, entries=entries)
-
-    def take(self) -> Mapping[Key, Amount]:
-        """Give what was counted since the last call, and begin anew."""
-        with self._lock:
-            taken, self._amounts = self._amounts, {}
-        return taken
-
-    def put_back(self, amounts: Mapping[Key, Amount]) -> None:
-        """Add what was taken and could not be written."""
-        for (tenant, level, outcome), amount in amounts.items():
-            self.count(
-                level,
-                outcome,
-                tenant=tenant,
-                number=amount.number,
-                steps_saved=amount.steps_saved,
-                seconds_saved=amount.seconds_saved,
+    Args:
+        session: An open transaction.
+        tenant: Only this tenant's jobs; None: everybody's.
+        most: Jobs that are looked at.
+    """
+    served, since = _served(session, tenant, most)
+    held = stored(session, tenant=tenant)
+    jobs = left = sum(amount.number for amount in served.values())
+    levels = []
+    for level, outcome in _SERVED:
+        hit = served.get(outcome, Amount())
+        left -= hit.number
+        levels.append(
+            LevelStats(
+                level=level,
+                hit=hit,
+                misses=None if level is Level.APPROXIMATE else left,
+                stored=held.get(level),
             )
-
-    def holdings(self) -> Mapping[Level, Holding]:
-        """Give what each cache in memory holds."""
-        with self._lock:
-            return dict(self._holdings)
+        )
+    return CacheSummary(jobs=jobs, since=since, levels=levels)
 
 
-COUNTERS = Counters()
-"""Those of this process, as a metrics library has them: one place for everybody to count in."""
+def _served(
+    session: Session, tenant: str | None, most: int
+) -> tuple[Mapping[CacheOutcome, Amount], datetime | None]:
+    newest = (
+        select(*(col(getattr(Job, name)) for name in _READ))
+        .where(col(Job.id) >= _oldest_id())
+        # Ids are UUIDv7, so this is the order of time, and an index's.
+        .order_by(col(Job.id).desc())
+        .limit(most)
+    )
+    if tenant is not None:
+        newest = newest.where(col(Job.tenant) == tenant)
+    job = newest.subquery()
+    ended = job.c.state == JobState.SUCCEEDED
+    near = job.c.cache == CacheOutcome.APPROXIMATE
+    spared = cast(col(Generation.approximation)["steps_spared"].astext, Float)
+    steps = case((~ended, 0), (near, spared), else_=job.c.steps)
+    seconds = case((~ended, 0), (near, 0), else_=col(Generation.seconds))
+    statement = (
+        select(
+            job.c.cache,
+            func.count(),
+            func.coalesce(func.sum(steps), 0),
+            func.coalesce(func.sum(seconds), 0),
+            func.min(job.c.created_at),
+        )
+        .select_from(job)
+        # What a stored image answered at once has no generation of its own.
+        .outerjoin(Image, (col(Image.id) == job.c.image_id) & job.c.generation_id.is_(None))
+        .outerjoin(
+            Generation,
+            (col(Generation.id) == func.coalesce(job.c.generation_id, col(Image.generation_id)))
+            & (job.c.cache != CacheOutcome.MISS),
+        )
+        .group_by(job.c.cache)
+    )
+    served: dict[CacheOutcome, Amount] = {}
+    oldest: list[datetime] = []
+    for outcome, number, *saved, first in session.execute(statement):
+        spares = outcome is not CacheOutcome.MISS
+        steps_saved, seconds_saved = saved if spares else (0.0, 0.0)
+        served[outcome] = Amount(
+            number=number, steps_saved=steps_saved, seconds_saved=seconds_saved
+        )
+        oldest.append(first)
+    return served, min(oldest, default=None)
 
-count = COUNTERS.count
-hold = COUNTERS.hold
+
+def _oldest_id() -> UUID:
+    """Return the least UUIDv7 (RFC 9562: milliseconds in its first 48 bits) of the window."""
+    since = datetime.now(UTC) - WINDOW
+    return UUID(int=int(since.timestamp() * 1000) << 80)
+
+
+def stored(session: Session, *, tenant: str | None = None) -> Mapping[Level, Holding]:
+    """Return what each level that stores anything has in S3, of a tenant or of everybody."""
+    images = select(func.count(), func.coalesce(func.sum(col(Image.size)), 0)).where(
+        col(Image.doomed_at).is_(None)
+    )
+    latents = select(func.count(), func.coalesce(func.sum(col(ApproximateLatents.size)), 0)).join(
+        ApproximateEntry,
+        col(ApproximateEntry.generation_id) == col(ApproximateLatents.generation_id),
+    )
+    if tenant is not None:
+        images = images.where(col(Image.tenant) == tenant)
+        latents = latents.where(col(ApproximateEntry.tenant) == tenant)
+    found = {}
+    for level, statement in ((Level.RESULT, images), (Level.APPROXIMATE, latents)):
+        entries, size = session.execute(statement).one()
+        found[level] = Holding(size=int(size), entries=int(entries))
+    return found

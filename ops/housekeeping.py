@@ -10,7 +10,7 @@ from functools import partial
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from core import cache_ledger, idempotency
+from core import idempotency
 from core.broker import BROKER_ERRORS, Broker
 from core.db.engine import Database
 from core.errors import first_line
@@ -81,7 +81,6 @@ def _keep_house(settings: Settings) -> int:
             (partial(feed, feeder), settings.feed_seconds),
             (images.clean, settings.janitor_seconds),
             (latents.clean, settings.janitor_seconds),
-            (partial(cache_ledger.flush, database), settings.stats_seconds),
             (
                 partial(prune_answers, database, settings.idempotency_seconds),
                 settings.janitor_seconds,

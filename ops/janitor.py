@@ -8,7 +8,7 @@ from itertools import chain, islice
 import structlog
 from sqlmodel import Session
 
-from core.cache_stats import Level, Outcome, count
+from core.cache_metrics import Level, Outcome, count
 from core.db.engine import Database
 from core.lifecycle import retention
 from core.lifecycle.retention import Limits
@@ -63,8 +63,7 @@ class Janitor:
             marked += found
             if not found:
                 break
-        for tenant, number in marked.items():
-            count(Level.RESULT, outcome, tenant=tenant, number=number)
+        count(Level.RESULT, outcome, number=marked.total())
         if marked:
             log.info("images go", why=outcome.value, images=marked.total())
 

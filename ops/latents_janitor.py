@@ -7,7 +7,7 @@ from itertools import islice
 
 import structlog
 
-from core.cache_stats import Level, Outcome, count
+from core.cache_metrics import Level, Outcome, count
 from core.db.engine import Database
 from core.lifecycle import approximation as rows
 from core.lifecycle.approximation import LATENTS

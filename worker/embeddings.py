@@ -6,11 +6,12 @@ from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
 
-from core.cache_stats import EVERYBODY, Level, Outcome, count, hold
+from core.cache_metrics import Level, Outcome, count, hold
 from core.domain.texts import canonical_text
 from core.eviction import BoundedMap, Policy
 from worker.finite import check_finite
 from worker.model import Conditioning
+from worker.rows import EVERYBODY
 
 Key = tuple[str, str]
 """Tenant and canonical text."""
@@ -114,20 +115,15 @@ class EmbeddingCache:
 
     def _count(self, keys: Sequence[Key], missing: Collection[Key]) -> None:
         """Count each look-up; of several for one missing text, all but the first are hits."""
-        first = set(missing)
         evicted = self._cache.evictions
         with self._lock:
             seconds = self._encoded_seconds / max(1, self._encoded_texts)
             gone, self._evicted = evicted - self._evicted, evicted
-        for key in keys:
-            tenant = key[0]
-            if key in first:
-                first.discard(key)
-                self.misses += 1
-                count(Level.EMBEDDING, Outcome.MISS, tenant=tenant)
-            else:
-                self.hits += 1
-                count(Level.EMBEDDING, Outcome.HIT, tenant=tenant, seconds_saved=seconds)
+        hits = len(keys) - len(missing)
+        self.misses += len(missing)
+        self.hits += hits
+        count(Level.EMBEDDING, Outcome.MISS, number=len(missing))
+        count(Level.EMBEDDING, Outcome.HIT, number=hits, seconds_saved=hits * seconds)
         count(Level.EMBEDDING, Outcome.EVICTION, number=gone)
         pinned = sum(map(_bytes, self._pinned.values()))
         hold(

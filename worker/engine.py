@@ -23,7 +23,6 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from core.cache_stats import EVERYBODY
 from core.domain.texts import canonical_text
 from worker.embeddings import EmbeddingCache
 from worker.features import CachingSchedules, RowFeatures
@@ -32,6 +31,7 @@ from worker.isolation import isolated, share_calls
 from worker.metrics import STAGE_SECONDS, UNET_BATCH_IMAGES, UNET_STEPS
 from worker.model import Conditioning, Model
 from worker.rows import (
+    EVERYBODY,
     RowCanceledError,
     RowError,
     RowExpiredError,

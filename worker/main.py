@@ -14,7 +14,6 @@ from bundles.manifest import Manifest, load_manifest
 from bundles.plan import Plan
 from bundles.processor import read_features
 from catalogue.renditions.store import Renditions
-from core import cache_ledger
 from core.broker import Broker
 from core.cpus import usable_cpus
 from core.db.engine import DATABASE_ERRORS, Database
@@ -121,7 +120,6 @@ def _serve(settings: Settings, load: Load) -> int:
     )
     shutdown = Shutdown(runner=runner, engine=engine, leases=leases, database=database)
     latents = Flusher([approximate.flush] if approximate else [], seconds=LATENTS_SECONDS)
-    counts = Flusher([partial(cache_ledger.flush, database)], seconds=settings.stats_seconds)
     presence = Flusher(
         [partial(_announce, database, name, bundle.revision)], seconds=ANNOUNCE_SECONDS
     )
@@ -132,7 +130,6 @@ def _serve(settings: Settings, load: Load) -> int:
     leases.start()
     guard.start()
     latents.start()
-    counts.start()
     presence.flush()
     presence.start()
     shutdown.install()
@@ -141,7 +138,6 @@ def _serve(settings: Settings, load: Load) -> int:
     leases.stop()
     engine.close()
     latents.stop()
-    counts.stop()
     presence.stop()
     _leave(database, name)
     database.close()

@@ -8,10 +8,12 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from core.cache_stats import EVERYBODY
 from core.domain.image_spec import ImageSpec
 from core.domain.lanes import Lane
 from worker.walk import NOISE, Begin
+
+EVERYBODY = ""
+"""The tenant of what belongs to none in particular."""
 
 
 class RowError(Exception):

@@ -18,7 +18,7 @@ from sqlalchemy import func
 from sqlmodel import Session, col
 
 from catalogue.renditions.store import Renditions
-from core.cache_stats import Level, Outcome, count
+from core.cache_metrics import Level, Outcome, count
 from core.db.engine import DATABASE_ERRORS, Database
 from core.db.models import Image, Job
 from core.domain.states import GenerationState
@@ -263,7 +263,7 @@ class Runner:
         plan = self._approximate.plan(claim) if self._approximate else NOTHING
         result = self._engine.submit(self._request(claim, plan)).result()
         lease.computed = True
-        _count_features(claim, result)
+        _count_features(result)
         body = encode_original(result.image, self._credentials)
         with STAGE_SECONDS.labels("store").time():
             image = _image(claim, plan, self._store(lease, body))
@@ -493,7 +493,6 @@ def _count_joined(claim: Claim, jobs: int, seconds: float) -> None:
     count(
         Level.IN_FLIGHT,
         Outcome.HIT,
-        tenant=claim.tenant,
         number=0,
         steps_saved=others * claim.spec.steps,
         seconds_saved=others * seconds,
@@ -517,15 +516,14 @@ def _image(claim: Claim, plan: StartPlan, stored: StoredObject) -> Image:
     )
 
 
-def _count_features(claim: Claim, result: RowResult) -> None:
+def _count_features(result: RowResult) -> None:
     """Count the steps that took features of earlier ones, beside the whole ones of that image."""
     if result.cheap_steps:
         whole = result.steps - result.cheap_steps
-        count(Level.FEATURES, Outcome.MISS, tenant=claim.tenant, number=whole)
+        count(Level.FEATURES, Outcome.MISS, number=whole)
         count(
             Level.FEATURES,
             Outcome.HIT,
-            tenant=claim.tenant,
             number=result.cheap_steps,
             steps_saved=result.steps_saved,
         )

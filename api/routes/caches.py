@@ -9,9 +9,9 @@ from api.dependencies import Admin, ServicesNow, SessionNow, Tenant, get_caller
 from api.problems import problems
 from api.routing import TransactionRoute
 from api.schemas import CacheHeld, CacheLevel, CacheStats, OutcomeCount, Purge, PurgeResult
-from core import cache_ledger
-from core.cache_ledger import LevelStats
-from core.cache_stats import Level, Outcome, count
+from core import cache_stats
+from core.cache_metrics import Level, Outcome, count
+from core.cache_stats import LevelStats
 from core.errors import InvalidRequestError
 from core.lifecycle import approximation, retention
 
@@ -26,16 +26,19 @@ router = APIRouter(
 
 @router.get("/stats")
 def get_stats(tenant: Tenant, session: SessionNow) -> CacheStats:
-    """Tell what each cache did for your requests; a few seconds late."""
-    return CacheStats(levels=[_view(one) for one in cache_ledger.read(session, tenant=tenant)])
+    """Return what the caches did for your newest 100,000 jobs of the last 30 days."""
+    found = cache_stats.read(session, tenant=tenant)
+    levels = [_view(one) for one in found.levels]
+    return CacheStats(jobs=found.jobs, since=found.since, levels=levels)
 
 
 def _view(level: LevelStats) -> CacheLevel:
+    outcomes = {"hit": OutcomeCount(**vars(level.hit))}
+    if level.misses is not None:
+        outcomes["miss"] = OutcomeCount(number=level.misses, steps_saved=0, seconds_saved=0)
     return CacheLevel(
         level=level.level,
-        outcomes={
-            name: OutcomeCount(**vars(amount)) for name, amount in sorted(level.outcomes.items())
-        },
+        outcomes=outcomes,
         stored=CacheHeld(**vars(level.stored)) if level.stored else None,
     )
 
@@ -63,5 +66,5 @@ def post_purge(
     keys = approximation.purge(session, **named)
     # After the commit: nothing that can still be found lacks its object.
     background.add_task(services.storage.delete, keys)
-    background.add_task(count, Level.RESULT, Outcome.PURGE, tenant=tenant, number=images)
+    background.add_task(count, Level.RESULT, Outcome.PURGE, number=images)
     return PurgeResult(images=images, latents=len(keys))

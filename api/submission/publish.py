@@ -14,7 +14,7 @@ from api.result_memory import ResultMemory
 from api.services import Services
 from api.submission.context import RequestContext
 from core.broker import BROKER_ERRORS
-from core.cache_stats import Level, Outcome, count
+from core.cache_metrics import Level, Outcome, count
 from core.db.bulk_insert import ANALYZED, analyze
 from core.domain.cache_mode import CacheMode
 from core.domain.lanes import Lane
@@ -55,7 +55,7 @@ def count_submission(memory: ResultMemory, context: RequestContext, submission: 
     What joining saved is counted by the worker, when the image is there: a request that is
     cancelled before that saved nothing.
     """
-    tenant, mode = context.tenant, context.cache
+    mode = context.cache
     exact = submission.outcomes.get(CacheOutcome.EXACT, 0)
     joined = submission.outcomes.get(CacheOutcome.COALESCED, 0)
     computed = sum(submission.outcomes.values()) - exact - joined
@@ -63,19 +63,18 @@ def count_submission(memory: ResultMemory, context: RequestContext, submission: 
         count(
             Level.RESULT,
             Outcome.HIT,
-            tenant=tenant,
             number=exact,
             steps_saved=submission.steps_saved,
             seconds_saved=submission.seconds_saved,
         )
-        count(Level.RESULT, Outcome.MISS, tenant=tenant, number=joined + computed)
+        count(Level.RESULT, Outcome.MISS, number=joined + computed)
     else:
-        count(Level.RESULT, Outcome.SKIP, tenant=tenant, number=joined + computed)
+        count(Level.RESULT, Outcome.SKIP, number=joined + computed)
     if mode is CacheMode.BYPASS:
-        count(Level.IN_FLIGHT, Outcome.SKIP, tenant=tenant, number=computed)
+        count(Level.IN_FLIGHT, Outcome.SKIP, number=computed)
     else:
-        count(Level.IN_FLIGHT, Outcome.HIT, tenant=tenant, number=joined)
-        count(Level.IN_FLIGHT, Outcome.MISS, tenant=tenant, number=computed)
+        count(Level.IN_FLIGHT, Outcome.HIT, number=joined)
+        count(Level.IN_FLIGHT, Outcome.MISS, number=computed)
     memory.used(submission.uses)
 
 

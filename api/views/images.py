@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from fastapi.responses import Response, StreamingResponse
 
 from api.services import Services
-from core.cache_stats import Level, Outcome, count
+from core.cache_metrics import Level, Outcome, count
 from core.db.models import Image, Job, Rendition
 from core.domain.states import OPEN_JOB, JobState
 from core.errors import ConflictError, NotFoundError, PackshotError
@@ -96,7 +96,7 @@ def image_response(services: Services, image: Image, headers: Mapping[str, str])
 def gone(services: Services, image: Image) -> GoneError:
     """Tell the janitor that S3 does not have an image, and make the answer."""
     logger.warning("%s is not in the bucket: its image answers no more requests.", image.key)
-    count(Level.RESULT, Outcome.FALLBACK, tenant=image.tenant)
+    count(Level.RESULT, Outcome.FALLBACK)
     # In a transaction of its own: the request's ends with an error.
     with services.database.session() as session:
         retention.lose(session, image.id)

@@ -63,5 +63,6 @@ class CacheSettings(BaseModel):
         default=30.0, description="Pause between two passes of the janitor over stored images."
     )
     stats_seconds: PositiveFloat = Field(
-        default=5.0, description="How often a process writes what its caches did to Postgres."
+        default=5.0,
+        description="How often an API process writes the last uses of images and keys to Postgres.",
     )

@@ -20,7 +20,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session
 
-from core.cache_stats import Level, Outcome, count
+from core.cache_metrics import Level, Outcome, count
 from core.db.engine import Database
 from core.db.models import ApproximateLatents
 from core.domain.approximation import Approximation, Threshold, kept_steps, most_steps
@@ -140,7 +140,7 @@ class ApproximateCache:
         if claim.approximate_scope is None or claim.attempt > 1:
             return NOTHING
         if claim.spec.scheduler in NOT_RESUMABLE:
-            self._count(claim, Outcome.SKIP)
+            count(Level.APPROXIMATE, Outcome.SKIP)
             return NOTHING
         try:
             conditioning = self._embed(claim.spec.prompt, claim.tenant).result()
@@ -150,7 +150,7 @@ class ApproximateCache:
         except RowHandedBackError:
             raise
         except Exception as error:  # the text encoder's, or ours: the row will meet it again
-            self._fall_back(claim, f"the prompt has no embedding: {error}")
+            self._fall_back(f"the prompt has no embedding: {error}")
             return NOTHING
         return self._begin(claim, embedding) or StartPlan(
             embedding=embedding, keep=kept_steps(claim.spec.steps)
@@ -181,19 +181,19 @@ class ApproximateCache:
         """Find the latents that spare most steps of those that are near enough."""
         scope = (claim.tenant, str(claim.approximate_scope))
         if self._clock() < self._paused_until or not self._predictor.worth(scope):
-            self._count(claim, Outcome.SKIP)
+            count(Level.APPROXIMATE, Outcome.SKIP)
             return None
         try:
             neighbour = self._lookups.run(
                 _Question(tenant=scope[0], scope=scope[1], embedding=embedding)
             )
         except SQLAlchemyError as error:
-            self._pause(claim, f"Postgres: {error}")
+            self._pause(f"Postgres: {error}")
             return None
         latents = self._usable(claim, neighbour)
         self._predictor.learn(scope, hit=latents is not None)
         if neighbour is None or latents is None:
-            self._count(claim, Outcome.MISS)
+            count(Level.APPROXIMATE, Outcome.MISS)
             return None
         return neighbour, latents
 
@@ -211,11 +211,11 @@ class ApproximateCache:
                 step=latents.step, latents=unpack(body, digest=latents.digest, shape=shape)
             )
         except (NotFoundError, DamagedLatentsError) as error:
-            self._fall_back(claim, f"the latents {latents.key} cannot be used: {error}")
+            self._fall_back(f"the latents {latents.key} cannot be used: {error}")
             with self._lock:
                 self._unusable.append((latents.generation_id, latents.step))
         except STORAGE_ERRORS as error:
-            self._pause(claim, f"S3 at {self._storage.address}: {error}")
+            self._pause(f"S3 at {self._storage.address}: {error}")
         return None
 
     # After the image
@@ -228,8 +228,8 @@ class ApproximateCache:
         """
         if plan.approximation is not None:
             spared = plan.approximation.steps_spared
-            self._count(
-                claim,
+            count(
+                Level.APPROXIMATE,
                 Outcome.HIT,
                 steps_saved=spared,
                 seconds_saved=result.unet_seconds / max(1, result.steps) * spared,
@@ -305,29 +305,13 @@ class ApproximateCache:
 
     # Counting
 
-    def _count(
-        self,
-        claim: Claim,
-        outcome: Outcome,
-        *,
-        steps_saved: float = 0.0,
-        seconds_saved: float = 0.0,
-    ) -> None:
-        count(
-            Level.APPROXIMATE,
-            outcome,
-            tenant=claim.tenant,
-            steps_saved=steps_saved,
-            seconds_saved=seconds_saved,
-        )
-
-    def _fall_back(self, claim: Claim, reason: str) -> None:
+    def _fall_back(self, reason: str) -> None:
         log.warning("computed from the first step on", reason=reason.partition("\n")[0])
-        self._count(claim, Outcome.FALLBACK)
+        count(Level.APPROXIMATE, Outcome.FALLBACK)
 
-    def _pause(self, claim: Claim, reason: str) -> None:
+    def _pause(self, reason: str) -> None:
         self._paused_until = self._clock() + PAUSE_SECONDS
-        self._fall_back(claim, reason)
+        self._fall_back(reason)
 
 
 def _find_all(session: Session, questions: Sequence[_Question]) -> Sequence[Neighbour | None]:

@@ -2,7 +2,6 @@
 
 from core.db.models.approximate import ApproximateEntry, ApproximateLatents
 from core.db.models.batch import Batch
-from core.db.models.cache_stat import CacheHolding, CacheStat
 from core.db.models.generation import NO_KEY, Generation
 from core.db.models.image import Image
 from core.db.models.job import Job
@@ -19,8 +18,6 @@ __all__ = [
     "ApproximateLatents",
     "Backlog",
     "Batch",
-    "CacheHolding",
-    "CacheStat",
     "CallbackSecret",
     "Generation",
     "IdempotencyRecord",

@@ -6,18 +6,17 @@ from contextlib import ExitStack
 import pytest
 from pydantic import SecretStr
 
-from core.cache_stats import COUNTERS
+from core.cache_metrics import Level, Outcome
 from core.db.models import Image
 from core.domain.cache_mode import CacheMode
 from core.keys import create_key
 from core.lifecycle import retention
+from tests.cache_counts import CacheCounts
 from tests.integration.api.conftest import PIXELS, api_process, connect, describe_bundle
 from tests.integration.shop import poll
 
-
-@pytest.fixture(autouse=True)
-def _uncounted():
-    COUNTERS.take()
+NOTHING = {"number": 0, "steps_saved": 0, "seconds_saved": 0}
+EMPTY = {"size": 0, "entries": 0}
 
 
 def ask(client, prompt="a red mug", **fields):
@@ -152,25 +151,38 @@ def test_a_purge_must_say_what_it_means(client, body):
 
 
 def test_stats_add_up_what_every_process_did_for_the_tenant(
-    serve, settings, worker, stranger, database
+    serve, settings, worker, stranger, client
 ):
-    often = settings.model_copy(update={"stats_seconds": 0.05})
-    one, other = serve(often), serve(often)
+    assert client.get("/v1/stats").json() == {
+        "jobs": 0,
+        "since": None,
+        "levels": [
+            {"level": "result", "outcomes": {"hit": NOTHING, "miss": NOTHING}, "stored": EMPTY},
+            {"level": "in_flight", "outcomes": {"hit": NOTHING, "miss": NOTHING}, "stored": None},
+            {"level": "approximate", "outcomes": {"hit": NOTHING}, "stored": EMPTY},
+        ],
+    }
+    one, other = serve(settings), serve(settings)
     job = ask(one, steps=7)
     ask(one, steps=7)
     worker.make(job["id"])
-    for client in (one, other, one):
-        ask(client, steps=7)
+    for process in (one, other, one):
+        ask(process, steps=7)
     ask(stranger)
-    poll(lambda: levels(one)["result"]["outcomes"].get("hit", {}).get("number") == 3)
+    stats = other.get("/v1/stats").json()
+    assert (stats["jobs"], stats["since"]) == (5, job["created_at"])
     result = levels(other)["result"]
+    assert result["outcomes"]["hit"]["number"] == 3
     assert result["outcomes"]["hit"]["steps_saved"] == 21
     assert result["outcomes"]["hit"]["seconds_saved"] == pytest.approx(4.5)
     assert result["outcomes"]["miss"]["number"] == 2
     assert result["stored"] == {"size": len(PIXELS), "entries": 1}
     in_flight = levels(other)["in_flight"]["outcomes"]
     assert (in_flight["hit"]["number"], in_flight["miss"]["number"]) == (1, 1)
-    assert levels(stranger)["result"]["outcomes"].keys() <= {"miss"}
+    assert in_flight["hit"]["steps_saved"] == 7
+    foreign = levels(stranger)
+    assert foreign["result"]["outcomes"]["hit"] == NOTHING
+    assert foreign["result"]["stored"] == EMPTY
 
 
 def test_uses_reach_postgres_in_batches(serve, settings, worker, shop):
@@ -182,8 +194,8 @@ def test_uses_reach_postgres_in_batches(serve, settings, worker, shop):
 
 
 def test_metrics_are_for_whoever_has_their_token(serve, settings, worker):
-    changes = {"metrics_token": SecretStr("t0ken"), "stats_seconds": 0.05}
-    client = serve(settings.model_copy(update=changes))
+    client = serve(settings.model_copy(update={"metrics_token": SecretStr("t0ken")}))
+    counts = CacheCounts()
     worker.make(ask(client)["id"])
     ask(client)
     assert client.get("/metrics").status_code == 401  # a tenant's key is not enough
@@ -193,7 +205,15 @@ def test_metrics_are_for_whoever_has_their_token(serve, settings, worker):
         assert answer.status_code == 200
         return answer.text
 
-    poll(lambda: 'packshot_cache_events_total{level="result",outcome="hit"} 1.0' in metrics())
+    taken = {}
+
+    def counted() -> bool:
+        taken.update(counts.take())
+        return (Level.RESULT, Outcome.HIT) in taken
+
+    poll(counted)  # after the answer
+    assert taken[Level.RESULT, Outcome.HIT].number == 1
+    assert 'packshot_cache_events_total{level="result",outcome="hit"}' in metrics()
     assert f'packshot_cache_bytes{{level="result",place="store"}} {len(PIXELS)}.0' in metrics()
 
 

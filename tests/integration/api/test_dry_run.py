@@ -8,7 +8,7 @@ from pathlib import Path
 from sqlalchemy import text
 
 from bundles.plan import Plan, TunedPlan, save_plan, this_machine
-from core.db.models import Batch, CacheStat, Generation, Job
+from core.db.models import Batch, Generation, Job
 from core.domain.cache_mode import CacheMode
 from core.domain.image_request import ImageRequest
 from core.domain.states import CacheOutcome
@@ -42,7 +42,7 @@ def test_a_sheet_is_checked_whole_and_nothing_is_kept_of_it(client, shop):
         ("B", 1, "a red mug"),
         ("A", 1, "a vase"),
     ]
-    for table in (Batch, Job, Generation, CacheStat):
+    for table in (Batch, Job, Generation):
         assert shop.all(table) == []
 
 

@@ -11,8 +11,7 @@ from botocore.exceptions import EndpointConnectionError
 from sqlalchemy import event, text
 from sqlalchemy.exc import OperationalError
 
-from core import cache_stats
-from core.cache_stats import Counters, Level, Outcome
+from core.cache_metrics import Level, Outcome
 from core.db.engine import Database
 from core.db.models import ApproximateEntry, ApproximateLatents
 from core.db.models.columns import new_id
@@ -21,6 +20,7 @@ from core.domain.lanes import Lane
 from core.lifecycle.claims import Claim
 from core.storage import Storage
 from ops.latents_janitor import ORPHAN_AGE, ORPHAN_SECONDS, ApproximateJanitor
+from tests.cache_counts import CacheCounts
 from tests.integration.shop import Shop
 from tests.specs import apart
 from worker.approximate import cache as module
@@ -83,17 +83,15 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def counters(monkeypatch: pytest.MonkeyPatch) -> Counters:
-    counters = Counters()
-    monkeypatch.setattr(module, "count", counters.count)
-    return counters
+def counters() -> CacheCounts:
+    return CacheCounts()
 
 
 Make = Callable[..., ApproximateCache]
 
 
 @pytest.fixture
-def make(database: Database, storage: Storage, clock: Clock, counters: Counters) -> Make:
+def make(database: Database, storage: Storage, clock: Clock, counters: CacheCounts) -> Make:
     def make(**changes: Any) -> ApproximateCache:
         values = {
             "database": database,
@@ -134,11 +132,13 @@ def fill(cache: ApproximateCache, **changes: Any) -> Claim:
     return one
 
 
-def counted(counters: Counters) -> dict[Outcome, int]:
-    return {key[2]: amount.number for key, amount in counters.take().items()}
+def counted(counters: CacheCounts) -> dict[Outcome, int]:
+    return {outcome: amount.number for (_, outcome), amount in counters.take().items()}
 
 
-def test_a_near_prompt_begins_where_the_first_one_was(cache: ApproximateCache, counters: Counters):
+def test_a_near_prompt_begins_where_the_first_one_was(
+    cache: ApproximateCache, counters: CacheCounts
+):
     first = fill(cache)
     plan = draw(cache, claim("crimson mug"))
     assert isinstance(plan.begin, Resume)
@@ -148,9 +148,9 @@ def test_a_near_prompt_begins_where_the_first_one_was(cache: ApproximateCache, c
     assert plan.approximation.similarity == pytest.approx(np.cos(0.2), abs=1e-3)
     assert plan.keep == (), "what began with another's latents leaves none"
     taken = counters.take()
-    hit = taken["shop", Level.APPROXIMATE, Outcome.HIT]
+    hit = taken[Level.APPROXIMATE, Outcome.HIT]
     assert (hit.number, hit.steps_saved, hit.seconds_saved) == (1, 10, 2.0)
-    assert taken["shop", Level.APPROXIMATE, Outcome.MISS].number == 1
+    assert taken[Level.APPROXIMATE, Outcome.MISS].number == 1
 
 
 @pytest.mark.parametrize(("prompt", "steps"), [("blue mug", 6), ("chair", 0)])
@@ -450,7 +450,3 @@ def test_objects_with_a_row_are_no_orphans(cache, janitor, storage, monkeypatch)
     monkeypatch.setattr("ops.latents_janitor.ORPHAN_AGE", -ORPHAN_AGE)
     assert janitor.collect_orphans() == 0
     assert len(objects(storage)) == 5
-
-
-def test_the_process_counts_where_everybody_counts():
-    assert module.count == cache_stats.count

@@ -5,18 +5,19 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from sqlalchemy import update
 from sqlmodel import col
 
-from core.cache_stats import COUNTERS, Level, Outcome
+from core.cache_metrics import Level, Outcome
 from core.db.models import Image
 from core.domain.states import CacheOutcome
 from core.eviction import BoundedMap, Policy
 from core.lifecycle import cancellation, lookup, retention
 from core.lifecycle.lookup import find_stored
+from tests.cache_counts import CacheCounts
 from tests.integration.caches.conftest import HOUR
 
 
 @pytest.fixture(autouse=True)
-def _uncounted():
-    COUNTERS.take()
+def counts():
+    return CacheCounts()
 
 
 def outcome(shop, product="red mug", **values):
@@ -24,7 +25,7 @@ def outcome(shop, product="red mug", **values):
     return shop.job(job).cache
 
 
-def test_an_image_leaves_s3_and_postgres_when_its_time_is_over(store, janitor, shop):
+def test_an_image_leaves_s3_and_postgres_when_its_time_is_over(store, janitor, shop, counts):
     old = store.make("red mug")
     store.age(hours=2)
     young = store.make("blue mug")
@@ -34,8 +35,7 @@ def test_an_image_leaves_s3_and_postgres_when_its_time_is_over(store, janitor, s
     assert store.has(young)
     (job,) = shop.jobs(generation_id=old.generation_id)
     assert job.image_id is None
-    counted = COUNTERS.take()
-    assert counted["shop", Level.RESULT, Outcome.EXPIRY].number == 1
+    assert counts.take()[Level.RESULT, Outcome.EXPIRY].number == 1
 
 
 def test_an_image_whose_time_is_over_answers_nobody_even_before_the_janitor_comes(store, shop):
@@ -108,7 +108,7 @@ def test_a_job_that_came_while_the_janitor_chose_keeps_its_image(store, shop, mo
 
 
 @pytest.mark.parametrize("budget", [{"max_images": 2}, {"max_bytes": 299}])
-def test_a_budget_pushes_out_what_the_policy_says(store, janitor, budget):
+def test_a_budget_pushes_out_what_the_policy_says(store, janitor, budget, counts):
     images = {}
     for product in ("a", "b", "c"):
         images[product] = store.make(product, size=100)
@@ -117,7 +117,7 @@ def test_a_budget_pushes_out_what_the_policy_says(store, janitor, budget):
         lookup.note_uses(session, {images["a"].id: 1})
     janitor(policy=Policy.LRU, retention_seconds=0, **budget).clean()
     assert store.rows() == {images["a"].id, images["c"].id}
-    assert COUNTERS.take()["shop", Level.RESULT, Outcome.EVICTION].number == 1
+    assert counts.take()[Level.RESULT, Outcome.EVICTION].number == 1
 
 
 @pytest.mark.parametrize("policy", [Policy.LRU, Policy.LFU, Policy.FIFO])

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event, text
 
+from core import cache_stats
 from core.domain.lanes import Lane
 from core.lifecycle import claims, feeding, loads, recovery, settlement
 from core.webhooks import attempts, deliveries, endpoints
@@ -53,7 +54,7 @@ def copies(table: str, **changes: str) -> str:
 
 
 COPY = {
-    "job": copies("job", generation_id="null"),
+    "job": copies("job", generation_id="null", cache="'exact'"),
     "generation": copies("generation", fingerprint="gen_random_uuid()"),
     "image": copies(
         "image", fingerprint="gen_random_uuid()", token="gen_random_uuid()", key="gen_random_uuid()"
@@ -146,6 +147,15 @@ def test_a_request_reads_by_indexes(filled, plans, shop):
         with shop.database.session() as session:
             loads.load_of_tenant(session, "shop", Lane.STANDARD, window=100)
     assert_indexed(found)
+
+
+@pytest.mark.parametrize("tenant", ["shop", None])
+def test_what_the_caches_did_is_read_by_indexes_and_no_further_than_it_is_counted(
+    filled, plans, shop, tenant
+):
+    with plans() as found, shop.database.session() as session:
+        assert cache_stats.read(session, tenant=tenant, most=100).jobs == 100
+    assert_indexed({asked: plan for asked, plan in found.items() if "FROM job" in asked})
 
 
 def test_shares_are_reckoned_by_indexes_where_most_of_the_table_is_queued(filled, plans, shop):

@@ -10,12 +10,13 @@ import structlog.testing
 from botocore.exceptions import EndpointConnectionError
 from sqlalchemy.exc import OperationalError
 
-from core.cache_stats import COUNTERS, Level, Outcome
+from core.cache_metrics import Level, Outcome
 from core.db.locks import lock_generations
 from core.db.models import Generation
 from core.domain.lanes import Lane
 from core.domain.states import GenerationState, JobState
 from core.lifecycle import backlogs, cancellation, feeding, serving, submission
+from tests.cache_counts import CacheCounts
 from tests.integration.shop import Shop, poll, wanted
 from worker.approximate.cache import NOTHING
 from worker.leases import Leases
@@ -129,15 +130,16 @@ def test_an_image_is_computed_stored_and_recorded(shop, run, engine, storage):
     assert (request.spec.prompt, request.solo, request.deadline) == ("red mug", False, None)
 
 
-def test_cheap_steps_are_counted_for_the_tenant(shop, run, engine):
-    COUNTERS.take()
+def test_cheap_steps_are_counted(shop, run, engine):
+    counts = CacheCounts()
     run(*shop.want("red mug").job_ids)
-    assert not [key for key in COUNTERS.take() if key[1] is Level.FEATURES]
+    assert not [key for key in counts.take() if key[0] is Level.FEATURES]
     engine.answer = replace(engine.answer, steps=20, cheap_steps=13, steps_saved=10.5)
     run(*shop.want("blue mug").job_ids)
-    counted = {key[2]: one for key, one in COUNTERS.take().items() if key[1] is Level.FEATURES}
-    assert (counted[Outcome.HIT].number, counted[Outcome.MISS].number) == (13, 7)
-    assert counted[Outcome.HIT].steps_saved == 10.5
+    counted = counts.take()
+    assert counted[Level.FEATURES, Outcome.MISS].number == 7
+    hit = counted[Level.FEATURES, Outcome.HIT]
+    assert (hit.number, hit.steps_saved) == (13, 10.5)
 
 
 def test_a_second_message_is_acked_and_computes_nothing(shop, run, engine):

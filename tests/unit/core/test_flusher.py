@@ -26,3 +26,11 @@ def test_one_writer_that_fails_does_not_keep_the_next_from_writing():
 
     Flusher([fail, lambda: written.append(1)], seconds=60).flush()
     assert written == [1]
+
+
+def test_the_rest_is_written_at_the_end():
+    written = []
+    flusher = Flusher([lambda: written.append(1)], seconds=3600)
+    flusher.start()
+    flusher.stop()
+    assert written == [1]

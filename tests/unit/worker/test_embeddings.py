@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 
 import numpy as np
+from prometheus_client import REGISTRY
 
-from core.cache_stats import COUNTERS, Level, Outcome
+from core.cache_metrics import Level, Outcome
+from tests.cache_counts import CacheCounts
 from worker.embeddings import EmbeddingCache
 from worker.model import HIDDEN_STATES, Conditioning
 
@@ -86,15 +88,17 @@ def test_the_negative_prompt_is_encoded_once_for_everybody_and_stays():
     assert texts.count("blurry") == texts.count("") == 1
 
 
-def test_look_ups_are_counted_by_tenant_with_what_they_saved():
-    COUNTERS.take()
+def test_look_ups_are_counted_with_what_they_saved():
+    counts = CacheCounts()
     cache = EmbeddingCache(Encoder(), budget=ENTRY)
     cache.get(["a", "b", "a"], ["shop"] * 3)
     cache.get(["b"], ["shop"])
-    counted = COUNTERS.take()
-    assert counted["shop", Level.EMBEDDING, Outcome.MISS].number == 2
-    hits = counted["shop", Level.EMBEDDING, Outcome.HIT]
+    counted = counts.take()
+    assert counted[Level.EMBEDDING, Outcome.MISS].number == 2
+    hits = counted[Level.EMBEDDING, Outcome.HIT]
     assert hits.number == 2
     assert hits.seconds_saved > 0
-    assert counted["", Level.EMBEDDING, Outcome.EVICTION].number == 1
-    assert COUNTERS.holdings()[Level.EMBEDDING].size == ENTRY
+    assert counted[Level.EMBEDDING, Outcome.EVICTION].number == 1
+    labels = {"level": "embedding"}
+    assert REGISTRY.get_sample_value("packshot_cache_memory_bytes", labels) == ENTRY
+    assert REGISTRY.get_sample_value("packshot_cache_memory_entries", labels) == 1
