@@ -1,6 +1,6 @@
 """What the result cache finds, and how quickly.
 
-`python -m benchmarks.caches --part trace [--requests 20000] [--plot caches.png]`: hit rate of every
+`python -m benchmarks.caches --part trace [--requests 20000]`: hit rate of every
 eviction policy on a replayed trace, beside Belady's optimum, which knows the future.
 
 `python -m benchmarks.caches --part hits [--hits 500]`: how long a hit takes in memory, and through
@@ -12,7 +12,6 @@ embedding from Redis.
 
 import argparse
 import statistics
-from pathlib import Path
 from typing import Any
 
 from benchmarks.report import show
@@ -30,7 +29,6 @@ def main() -> None:
     parser.add_argument("--part", choices=["trace", "hits", "embedding"], required=True)
     parser.add_argument("--requests", type=int, default=20_000)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--plot", type=Path)
     parser.add_argument("--hits", type=int, default=500)
     parser.add_argument("--rounds", type=int, default=60)
     arguments = parser.parse_args()
@@ -58,10 +56,6 @@ def replay_traces(arguments: argparse.Namespace) -> None:
         }
         for one in found
     ]
-    if arguments.plot:
-        from benchmarks.cache_chart import draw
-
-        draw(found).save(arguments.plot)
     result = {"requests": arguments.requests, "products": PRODUCTS, "seeds": arguments.seeds}
     show("caches: trace", rows, result | {"cases": found})
 

@@ -9,7 +9,6 @@ from rich.table import Table
 
 from bundles.manifest import load_manifest
 from cli.bundles import find_bundle
-from cli.calibration_chart import Point, draw
 from cli.console import say, show, stdout
 from cli.quiet import quieten
 from cli.stages import Stages
@@ -20,7 +19,7 @@ from core.settings import get_settings
 if TYPE_CHECKING:
     from modelkit.evaluation.calibration import MeasuredPair
 
-CHART, REPORT = "calibration.png", "calibration.json"
+REPORT = "calibration.json"
 
 
 def calibrate(
@@ -36,7 +35,7 @@ def calibrate(
     seed: Annotated[
         int, typer.Option(min=0, help="Seed of the first prompt; the next has the next.")
     ] = 1000,
-    out: Annotated[Path, typer.Option(help="Folder for the chart and the report.")] = Path(
+    out: Annotated[Path, typer.Option(help="Folder for the report.")] = Path(
         "packshot-calibration"
     ),
 ) -> None:
@@ -65,38 +64,17 @@ def calibrate(
         pairs = make_pairs(manifest, prompts, seed=seed)
         measured = measure(bench, manifest, pairs, first_seed=seed, say=stages)
     thresholds = choose_thresholds(measured, manifest.defaults.steps, tolerance=tolerance)
-    title = f"{manifest.name}, {manifest.defaults.steps} steps, {len(pairs)} pairs"
-    draw(_points(measured, tolerance), title=title).save(out / CHART)
     write_calibration(out / REPORT, manifest, measured, thresholds)
     record_thresholds(folder, thresholds)
     show(_table(measured, thresholds, manifest.defaults.steps))
+    show(_relations(measured, tolerance))
+    say("PSNR against the full run, dB; ✗: too many images went wrong.")
     if len(pairs) < WINDOW:
         say(
             f"{len(pairs)} pairs are too few to see one image in a hundred go wrong: "
             "give --prompts 15 or more before you rely on this."
         )
-    say(f"Quality against K: {out / CHART}")
     stdout.print(str(out / REPORT))
-
-
-def _points(measured: Sequence["MeasuredPair"], tolerance: float) -> list[Point]:
-    from modelkit.evaluation.calibration import summary  # noqa: PLC0415 - loads torch
-
-    relations = dict.fromkeys(one.pair.relation for one in measured)
-    steps = sorted({one.step for one in measured})
-    points = []
-    for relation in relations:
-        for step in steps:
-            mean = summary(measured, step, relation)
-            points.append(
-                Point(
-                    series=f"{relation} ({mean['similarity']:.2f})",
-                    step=step,
-                    psnr=mean["psnr"],
-                    good=mean["good_in_full"] - mean["good"] <= tolerance,
-                )
-            )
-    return points
 
 
 def _table(
@@ -116,4 +94,21 @@ def _table(
             f"{mean['psnr']:.1f} dB",
             f"{mean['ssim']:.3f}",
         )
+    return table
+
+
+def _relations(measured: Sequence["MeasuredPair"], tolerance: float) -> Table:
+    """Show likeness to the full run for each kind of pair, by K."""
+    from modelkit.evaluation.calibration import summary  # noqa: PLC0415 - loads torch
+
+    steps = sorted({one.step for one in measured})
+    table = Table("pairs", "similarity", *(f"K = {step}" for step in steps), box=None)
+    for relation in dict.fromkeys(one.pair.relation for one in measured):
+        means = [summary(measured, step, relation) for step in steps]
+        cells = [
+            f"{mean['psnr']:.1f}"
+            + ("" if mean["good_in_full"] - mean["good"] <= tolerance else " ✗")
+            for mean in means
+        ]
+        table.add_row(relation, f"{means[0]['similarity']:.2f}", *cells)
     return table

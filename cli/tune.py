@@ -21,7 +21,6 @@ from cli.console import say, show, stderr, stdout
 from cli.errors import UsageError
 from cli.quiet import quieten
 from cli.starter import bundle_folder
-from cli.tune_chart import Point, draw
 from core.cpus import usable_cpus
 from core.errors import BundleError, last_line
 from core.settings import Settings, get_settings
@@ -89,10 +88,7 @@ def tune(
             f"{tuned.image_seconds:.2f} s, was taken."
         )
     path = save_plan(home, tuned)
-    chart = path.with_suffix(".png")
-    title = f"{manifest.name}, {width}×{height}, {manifest.defaults.steps} steps"
-    draw(_points(results, chosen, price), title=title).save(chart)
-    say(f"Workers follow it from their next start. Curve: {chart}")
+    say("Workers follow it from their next start.")
     stdout.print(str(path))
 
 
@@ -234,22 +230,3 @@ def _table(results: Sequence["Result"], chosen: "Result", price: _Price) -> Tabl
             str(len(result.samples)),
         )
     return table
-
-
-def _points(results: Sequence["Result"], chosen: "Result", price: _Price) -> Sequence[Point]:
-    return [
-        Point(
-            series=_series(result),
-            x=result.candidate.streams * result.candidate.rows,
-            y=price.images_per_minute(result),
-            chosen=result is chosen,
-        )
-        for result in results
-    ]
-
-
-def _series(result: "Result") -> str:
-    one = result.candidate
-    streams = "1 stream" if one.streams == 1 else f"{one.streams} streams"
-    threads = f", {one.threads} threads" if one.threads else ""
-    return streams + threads + (", fixed batch" if one.fixed else "")

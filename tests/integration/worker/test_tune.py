@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
 from bundles.manifest import load_manifest
 from bundles.plan import Plan, TunedPlan, find_plan, save_plan, this_machine
@@ -48,8 +47,6 @@ def test_a_plan_is_measured_stored_and_followed(tune, bundle, tmp_path):
     assert tuned.steps_per_second > 0
     assert 0 < tuned.image_seconds < 600
     assert (tuned.width, tuned.height) == (32, 32)
-    with Image.open(next((tmp_path / "plans").glob("*.png"))) as chart:
-        chart.verify()
     assert not list(tmp_path.glob(".tune-*")), "what was compiled to be measured is gone"
 
     settings = Settings(_env_file=None, home=tmp_path, bundle=bundle)
