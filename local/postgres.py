@@ -8,14 +8,13 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from local.binaries import packaged
 from local.errors import ProcessFailedError
 from local.identity import give, unprivileged
 from local.launch import Identity
 from local.ports import LOOPBACK, remembered_port
 from local.processes import Command, Process, clean_environment
 from local.secret import remembered_secret, write_private
-from local.server import Server
+from local.server import Server, packaged
 
 USER = "packshot"
 INITDB_SECONDS = 180.0

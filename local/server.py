@@ -2,9 +2,12 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
+from importlib.util import find_spec
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from local.errors import StackError
 from local.processes import Process
 
 
@@ -66,3 +69,18 @@ def start_all(servers: Iterable[Server]) -> None:
         for server in reversed(servers):
             server.stop()
         raise
+
+
+def packaged(package: str, pattern: str) -> Path:
+    """Find a file of a package by a glob pattern, without importing the package.
+
+    Importing those packages starts things and makes folders that nothing here needs.
+    """
+    spec = find_spec(package)
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        for path in Path(folder).glob(pattern):
+            return path
+    raise StackError(
+        f"The package {package} has no {pattern} for this machine. "
+        "The embedded stack runs on Linux, x86-64 and arm64; install with ./run.sh."
+    )

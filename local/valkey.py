@@ -7,11 +7,10 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from local.binaries import packaged
 from local.ports import LOOPBACK, remembered_port
 from local.processes import Command, Process, clean_environment
 from local.secret import remembered_secret, write_private
-from local.server import Server
+from local.server import Server, packaged
 
 ONCE = Retry(NoBackoff(), 0)
 """The caller polls; redis-py's own pauses between attempts would only be added."""

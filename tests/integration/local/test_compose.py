@@ -11,11 +11,11 @@ import pytest
 import redis
 
 from bundles.manifest import load_manifest
-from local.binaries import packaged
 from local.identity import give, unprivileged
 from local.launch import launcher
 from local.ports import free_port
 from local.s3 import REGION, S3
+from local.server import packaged
 from tests.integration import compose_file
 from tests.integration.compose_file import ROOT
 from tests.integration.shop import poll
