@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 
-from api.schemas import Component, Readiness
+from api.schemas.operations import Component, Readiness
 from api.services import Services
 from core.errors import PackshotError, ServiceDownError
 

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from sqlmodel import Session, col
 
-from api.schemas import ManifestEntry
+from api.schemas.jobs import ManifestEntry
 from api.views.batches import find_batch
 from api.views.jobs import JobRow, jobs_of, seconds_of, view_error, view_job
 from api.views.renditions import Made, find_made, known_channels, link_to

@@ -12,8 +12,9 @@ from api.exports.archive import stream_archive
 from api.exports.results import BatchRows, stream_manifest, stream_results
 from api.problems import problems
 from api.routing import TransactionRoute
-from api.schemas import BatchPage, BatchView, JobPage
-from api.sheet_schemas import SheetReport
+from api.schemas.batches import BatchPage, BatchView
+from api.schemas.jobs import JobPage
+from api.schemas.sheets import SheetReport
 from api.submission.context import context_of
 from api.submission.dry_run import report
 from api.submission.publish import follow_up, revoke

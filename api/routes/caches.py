@@ -8,7 +8,14 @@ from fastapi import APIRouter, BackgroundTasks, Depends
 from api.dependencies import Admin, ServicesNow, SessionNow, Tenant, get_caller
 from api.problems import problems
 from api.routing import TransactionRoute
-from api.schemas import CacheHeld, CacheLevel, CacheStats, OutcomeCount, Purge, PurgeResult
+from api.schemas.operations import (
+    CacheHeld,
+    CacheLevel,
+    CacheStats,
+    OutcomeCount,
+    Purge,
+    PurgeResult,
+)
 from core import cache_stats
 from core.cache_metrics import Level, Outcome, count
 from core.cache_stats import LevelStats

@@ -4,7 +4,7 @@ from fastapi import APIRouter, Response
 
 from api.dependencies import ServicesNow
 from api.readiness import look
-from api.schemas import Health, Readiness
+from api.schemas.operations import Health, Readiness
 
 router = APIRouter(tags=["Health"])
 

@@ -9,7 +9,8 @@ from fastapi.responses import RedirectResponse
 from api.dependencies import ServicesNow, SessionNow, Submitter, Tenant, get_caller
 from api.problems import problems
 from api.routing import TransactionRoute
-from api.schemas import JobRequest, JobView
+from api.schemas.jobs import JobView
+from api.schemas.requests import JobRequest
 from api.submission.context import context_of
 from api.submission.publish import follow_up, revoke
 from api.submission.recipes import use_recipe

@@ -5,9 +5,9 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Response
 
 from api.dependencies import Admin, SessionNow, ShownOnce, get_caller
-from api.key_schemas import KeyList, KeyRequest, KeyView, NewKey, Rotation
 from api.problems import problems
 from api.routing import TransactionRoute
+from api.schemas.keys import KeyList, KeyRequest, KeyView, NewKey, Rotation
 from core import keys
 from core.db.models import ApiKey
 from core.errors import NotFoundError

@@ -7,8 +7,8 @@ from fastapi import Path as PathParameter
 
 from api.dependencies import ServicesNow, SessionNow, Submitter, Tenant, get_caller
 from api.problems import problems
-from api.recipe_schemas import RecipeName, RecipePage, RecipeRequest, RecipeView
 from api.routing import TransactionRoute
+from api.schemas.recipes import RecipeName, RecipePage, RecipeRequest, RecipeView
 from api.submission import recipes
 from core.recipes import Reference, find_recipe
 

@@ -8,9 +8,7 @@ from fastapi import APIRouter, Depends, Query, Response
 from api.dependencies import Admin, ServicesNow, SessionNow, ShownOnce, Tenant, get_caller
 from api.problems import problems
 from api.routing import TransactionRoute
-from api.views.cursors import read_cursor, write_cursor
-from api.views.webhooks import view_delivery, view_endpoint, view_secret
-from api.webhook_schemas import (
+from api.schemas.webhooks import (
     CallbackSecretView,
     DeliveryPage,
     DeliveryView,
@@ -22,6 +20,8 @@ from api.webhook_schemas import (
     ReplayRequest,
     ReplayResult,
 )
+from api.views.cursors import read_cursor, write_cursor
+from api.views.webhooks import view_delivery, view_endpoint, view_secret
 from core.domain.states import DeliveryState
 from core.webhooks import endpoints, log
 from core.webhooks.event_types import EventType

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from api.schemas import Fields
+from api.schemas.requests import Fields
 from core.db.models import ApiKey
 from core.domain.cache_mode import CacheMode
 from core.egress.policy import EgressPolicy

@@ -8,7 +8,7 @@ from typing import Any
 from sqlmodel import Session
 
 from api.bundle import Bundle
-from api.sheet_schemas import (
+from api.schemas.sheets import (
     Estimate,
     Forecast,
     PreviewImage,

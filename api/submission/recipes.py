@@ -6,8 +6,8 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from sqlmodel import Session
 
-from api.recipe_schemas import RecipePage, RecipeRequest, RecipeView
-from api.schemas import BatchFields, JobRequest, SheetFields
+from api.schemas.recipes import RecipePage, RecipeRequest, RecipeView
+from api.schemas.requests import BatchFields, JobRequest, SheetFields
 from api.views.cursors import read_cursor, write_cursor
 from catalogue.checks import RequestLimits
 from catalogue.prompts.templates import PromptTemplate, TemplateProblemError

@@ -5,7 +5,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 from sqlmodel import Session
 
-from api.schemas import LONGEST_DEADLINE
+from api.schemas.requests import LONGEST_DEADLINE
 from api.services import Services
 from api.submission.context import queued_limit
 from api.views.batches import find_batch

@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from sqlmodel import Session
 
 from api.bundle import Bundle
-from api.schemas import Fields, JobRequest
+from api.schemas.requests import Fields, JobRequest
 from api.submission.context import RequestContext
 from api.submission.upload import SheetRequest
 from api.views.jobs import JobRow, find_job

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from sqlmodel import Session
 from starlette.datastructures import UploadFile
 
-from api.schemas import BatchFields, BatchRequest
+from api.schemas.requests import BatchFields, BatchRequest
 from api.submission.recipes import use_recipe
 from catalogue.checks import check_line
 from catalogue.sheets.json_lines import parse_json

@@ -8,13 +8,8 @@ from uuid import UUID
 from sqlalchemy import func, select
 from sqlmodel import Session, col
 
-from api.schemas import (
-    BatchLinks,
-    BatchPage,
-    BatchView,
-    Counts,
-)
-from api.sheet_schemas import SheetReading, SheetWarning
+from api.schemas.batches import BatchLinks, BatchPage, BatchView, Counts
+from api.schemas.sheets import SheetReading, SheetWarning
 from api.views.cursors import read_cursor, write_cursor
 from core.db.arrays import among
 from core.db.models import Batch, Job

@@ -6,13 +6,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Select, String, Uuid, and_, bindparam, func, select
 from sqlmodel import Session, col
 
-from api.schemas import (
-    ApproximationView,
-    ImageView,
-    JobError,
-    JobPage,
-    JobView,
-)
+from api.schemas.jobs import ApproximationView, ImageView, JobError, JobPage, JobView
 from api.views.cursors import read_cursor, write_cursor
 from api.views.renditions import Made, find_made, links_of
 from core.db.models import Generation, Image, Job

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlmodel import Session, col
 
-from api.rendition_schemas import RenditionLink, RenditionList, RenditionView
+from api.schemas.renditions import RenditionLink, RenditionList, RenditionView
 from api.services import Services
 from api.views.images import gone
 from catalogue.channels import Channel, UnknownChannelError, find_channel, note_on, round_factor

@@ -1,6 +1,6 @@
 """Rows of webhooks to JSON."""
 
-from api.webhook_schemas import AttemptView, DeliveryView, EndpointView, EndpointWithSecret
+from api.schemas.webhooks import AttemptView, DeliveryView, EndpointView, EndpointWithSecret
 from core.db.models import WebhookDelivery, WebhookEndpoint, WebhookEvent
 from core.domain.states import DeliveryState
 from core.webhooks.endpoints import Shown

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from api.image_schemas import DecidedParameters, RequestedParameters
-from api.schemas import JobRequest, JobView, SheetFields
-from api.sheet_schemas import PreviewImage
+from api.schemas.jobs import JobView
+from api.schemas.parameters import DecidedParameters, RequestedParameters
+from api.schemas.requests import JobRequest, SheetFields
+from api.schemas.sheets import PreviewImage
 from bundles.manifest import Defaults
 from catalogue import mapping
 from catalogue.checks import CHECKS
@@ -122,7 +123,8 @@ class ImageSpec(before):
 image_spec.ImageSpec = ImageSpec
 image_spec.PARAMETERS = {one.name: one for one in fields(ImageSpec)}
 
-from api.schemas import BatchRequest, JobRequest, JobView
+from api.schemas.requests import BatchRequest, JobRequest
+from api.schemas.jobs import JobView
 from catalogue.mapping import PARAMETERS
 from core.lifecycle.claims import _READ
 from core.db.models import Generation, Job

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.image_schemas import Line
+from api.schemas.parameters import Line
 from core.domain.cache_mode import CacheMode
 from core.domain.scopes import Scope
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-from api.image_schemas import Line
+from api.schemas.parameters import Line
 from core.domain.states import DeliveryState
 from core.egress.url import LONGEST
 from core.webhooks.event_types import EventType

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 from fastapi import Path
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.image_schemas import Line
-from api.schemas import SheetFields
+from api.schemas.parameters import Line
+from api.schemas.requests import SheetFields
 from core.recipes import NAME
 
 RecipeName = Annotated[

@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, Field
 
-from api.image_schemas import DecidedParameters
+from api.schemas.parameters import DecidedParameters
 from catalogue.sheets.model import SheetFormat, SheetSource
 from core.domain.states import CacheOutcome
 

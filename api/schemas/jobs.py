@@ -1,0 +1,94 @@
+"""Jobs as they stand."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+
+from api.schemas.parameters import DecidedParameters
+from api.schemas.renditions import RenditionLink
+from core.domain.lanes import Lane
+from core.domain.states import CacheOutcome, JobState
+
+
+class JobError(BaseModel):
+    """Why there is no image."""
+
+    code: str
+    message: str
+    retry_helps: bool = Field(description="Whether asking for the same image again may succeed.")
+
+
+class ImageView(BaseModel):
+    """Where an image is."""
+
+    url: str = Field(description="Path on this server.")
+    content_type: str
+    digest: str = Field(description="SHA-256 of the bytes, hex; also the ETag.")
+    size: int = Field(description="Bytes.")
+    width: int
+    height: int
+
+
+class ApproximationView(BaseModel):
+    """What an image began with, if not with noise."""
+
+    steps_spared: int = Field(description="K: steps of its schedule that were not computed.")
+    similarity: float = Field(description="Cosine between the two prompts' embeddings.")
+    source_job: UUID | None = Field(description="A job that the other image was computed for.")
+
+
+class JobHead(BaseModel):
+    """Which image a job is about, and how that stands."""
+
+    id: UUID
+    batch_id: UUID | None
+    generation_id: UUID | None = Field(
+        description="What computes it, maybe for other jobs too: its task in Flower, and the "
+        "`generation` of the workers' log lines; null: it came from store."
+    )
+    sku: str
+    variant: int
+    line: int | None = Field(description="Line of the sheet.")
+    state: JobState
+    cache: CacheOutcome = Field(description="What served it.")
+    approximation: ApproximationView | None = Field(
+        description="The near prompt whose latents its image began with; null: with noise."
+    )
+
+
+class JobView(DecidedParameters, JobHead):
+    """One wanted image, as it stands."""
+
+    lane: Lane
+    warning: str | None
+    error: JobError | None
+    seconds: float | None = Field(
+        description="What computing the image took: its share of every model call that it was in, "
+        "where calls of several streams run at the same time. 0 from store, null while it is not "
+        "finished."
+    )
+    image: ImageView | None
+    file_name: str | None = Field(
+        description="What the image is called, where channels or names were asked for."
+    )
+    renditions: list[RenditionLink] = Field(
+        description="The image as the channels that were asked for want it."
+    )
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+class ManifestEntry(JobView):
+    """One line of a batch's manifest.jsonl."""
+
+    row: dict[str, Any] = Field(description="The sheet's cells; of a CSV those that are not empty.")
+
+
+class JobPage(BaseModel):
+    """Some jobs of a batch, in the order of its sheet."""
+
+    items: list[JobView]
+    next: str | None = Field(description="Cursor of the page that follows; null on the last.")

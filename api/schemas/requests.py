@@ -1,0 +1,139 @@
+"""What requests say: of one image, of a sheet, of a sheet's file."""
+
+from typing import Annotated, Any
+
+from pydantic import ConfigDict, Field
+
+from api.schemas.parameters import Line, RequestedParameters, Text, describe
+from api.schemas.renditions import Channels
+from api.schemas.sheet_fields import ColumnNames, Encoding, Separator
+from catalogue.mapping import PARAMETERS
+from catalogue.prompts.templates import LONGEST_TEMPLATE
+from catalogue.sheets.model import Hints, SheetSource
+from core.domain.cache_mode import CacheMode
+from core.domain.lanes import Lane
+from core.egress.url import LONGEST
+
+LONGEST_DEADLINE = 30 * 24 * 3600.0
+"""Seconds."""
+MOST_PREVIEWED = 10_000
+"""Images of a dry run."""
+RecipeReference = Annotated[
+    Line,
+    Field(
+        max_length=120,
+        description="A recipe, `name` or `name@version`, for what the request does not say.",
+    ),
+]
+
+
+class Fields(RequestedParameters):
+    """What every request may say about its images; the model's defaults fill the rest."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    deadline_seconds: float | None = Field(
+        None,
+        gt=0,
+        le=LONGEST_DEADLINE,
+        description="Images that are not ready after so many seconds fail.",
+    )
+
+    callback_url: str | None = Field(
+        None,
+        max_length=LONGEST,
+        description="Where the end of the job or batch is told, signed with the secret of "
+        "`POST /v1/callbacks/secret`.",
+    )
+
+    cache: CacheMode | None = Field(
+        None,
+        description="use: a stored image may answer; refresh: compute it anew and replace what is "
+        "stored; bypass: neither read nor answer anything. Without it the key or the server "
+        "decides.",
+    )
+    approximate: bool | None = Field(
+        None,
+        description="Whether an image may begin with the latents of a near prompt's, which spares "
+        "steps; without it the key or the server decides.",
+    )
+
+    channels: Channels | None = Field(
+        None,
+        description="What each image is wanted for, as in docs/channels.md: google_merchant, "
+        "amazon_secondary, walmart, ebay, shopify, web, thumbnail; web.avif for another format.",
+    )
+    file_name: Text | None = Field(
+        None,
+        max_length=LONGEST_TEMPLATE,
+        description="Jinja2 over sku, variant, number, line, channel and extension; names files.",
+    )
+
+    def parameters(self) -> dict[str, Any]:
+        """Give what the catalogue checks and fills up."""
+        return self.model_dump(include={*PARAMETERS, "template"})
+
+
+class JobRequest(Fields):
+    """One wanted image."""
+
+    prompt: Text = Field(description=describe("prompt"))
+    variant: int = Field(1, description="From 1; another variant is another image.")
+    sku: Line = Field("", max_length=200, description="The product, for your own use.")
+    lane: Lane = Field(Lane.INTERACTIVE, description="Queue.")
+    recipe: RecipeReference | None = None
+
+
+class SheetFields(Fields):
+    """What applies to every row of a sheet that does not say otherwise; a recipe can hold it."""
+
+    template: Text | None = Field(
+        None, description="Jinja2; makes the prompt of rows without one of their columns."
+    )
+    variants: int | None = Field(None, description="Images per row.")
+    lane: Lane = Field(Lane.STANDARD, description="Queue.")
+    source: SheetSource | None = Field(
+        None, description="Whose export the sheet is; without it that is found out."
+    )
+    encoding: Encoding | None = Field(
+        None, description="The file's encoding, such as windows-1252; without it, it is found out."
+    )
+    separator: Separator | None = Field(
+        None,
+        description="Between the cells of a line: a character, or comma, semicolon, tab or pipe; "
+        "without it, it is found out.",
+    )
+    columns: ColumnNames | None = Field(
+        None,
+        description="The sheet's column by what packshot shall take it for, where their names do "
+        'not say it: {"sku": "Artikel", "color": "Farbe"}. In a form as JSON.',
+    )
+
+    def hints(self) -> Hints:
+        """Give what the request knows about the file."""
+        return Hints(
+            source=self.source,
+            encoding=self.encoding,
+            separator=self.separator,
+            columns=self.columns or {},
+        )
+
+
+class BatchFields(SheetFields):
+    """What a request says beside its sheet."""
+
+    name: Line | None = Field(None, max_length=200, description="What to call the batch.")
+    recipe: RecipeReference | None = None
+    dry_run: bool = Field(
+        False,
+        description="Check the sheet and say what would become of it; nothing is stored or queued.",
+    )
+    preview: int = Field(
+        20, ge=0, le=MOST_PREVIEWED, description="How many images a dry run describes."
+    )
+
+
+class BatchRequest(BatchFields):
+    """Rows sent as JSON."""
+
+    rows: list[Any] = Field(description="One object per product, with at least `sku`.")
