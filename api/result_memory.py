@@ -12,7 +12,7 @@ from uuid import UUID
 from core.cache_metrics import Level, hold
 from core.db.engine import Database
 from core.eviction import BoundedMap
-from core.lifecycle import lookup
+from core.lifecycle import deduplication
 from core.settings import Settings
 
 LARGEST_SHARE = 8
@@ -61,7 +61,7 @@ class ResultMemory:
             uses, self._uses = self._uses, Counter()
         try:
             with database.session() as session:
-                lookup.note_uses(session, uses)
+                deduplication.note_uses(session, uses)
         except BaseException:
             self.used(uses)
             raise

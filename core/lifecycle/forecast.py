@@ -12,7 +12,7 @@ from core.domain.cache_mode import CacheMode
 from core.domain.image_request import ImageRequest
 from core.domain.image_spec import ImageSpec
 from core.domain.states import CacheOutcome
-from core.lifecycle.lookup import FOR_EVER, find_stored, in_flight
+from core.lifecycle.deduplication import FOR_EVER, find_stored, in_flight
 
 RECENT = 200
 """Images that the speed of the workers is taken from."""

@@ -22,7 +22,7 @@ from core.db.models import Batch, Generation, Image, Job, Rendition
 from core.domain.states import IN_FLIGHT, BatchState
 from core.domain.texts import canonical_text
 from core.eviction import Policy
-from core.lifecycle.lookup import FOR_EVER
+from core.lifecycle.deduplication import FOR_EVER
 
 AT_ONCE = 1000
 """Images that one transaction marks or deletes."""

@@ -17,7 +17,7 @@ from core.db.models.transitions import reopen
 from core.domain.states import BatchState, CacheOutcome, GenerationState, JobState
 from core.errors import ConflictError
 from core.lifecycle.backlogs import open_backlog
-from core.lifecycle.lookup import FOR_EVER, find_or_queue, raise_lanes
+from core.lifecycle.deduplication import FOR_EVER, find_or_queue, raise_lanes
 from core.lifecycle.settlement import settle_jobs
 
 _ITS_OWN = {

@@ -20,7 +20,7 @@ from core.domain.image_request import ImageRequest
 from core.domain.lanes import Lane
 from core.domain.states import BatchState, CacheOutcome, GenerationState, JobState
 from core.lifecycle.backlogs import open_backlog
-from core.lifecycle.lookup import FOR_EVER, Answers, find_or_queue, in_flight, raise_lanes
+from core.lifecycle.deduplication import FOR_EVER, Answers, find_or_queue, in_flight, raise_lanes
 from core.pictures.formats import ORIGINAL
 from core.webhooks import events
 from core.webhooks.events import BatchChange, JobChange

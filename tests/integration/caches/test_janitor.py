@@ -9,8 +9,8 @@ from core.cache_metrics import Level, Outcome
 from core.db.models import Image
 from core.domain.states import CacheOutcome
 from core.eviction import BoundedMap, Policy
-from core.lifecycle import cancellation, lookup, retention
-from core.lifecycle.lookup import find_stored
+from core.lifecycle import cancellation, deduplication, retention
+from core.lifecycle.deduplication import find_stored
 from tests.cache_counts import CacheCounts
 from tests.integration.caches.conftest import HOUR
 
@@ -114,7 +114,7 @@ def test_a_budget_pushes_out_what_the_policy_says(store, janitor, budget, counts
         images[product] = store.make(product, size=100)
         store.age(hours=1)
     with store.shop.database.session() as session:
-        lookup.note_uses(session, {images["a"].id: 1})
+        deduplication.note_uses(session, {images["a"].id: 1})
     janitor(policy=Policy.LRU, retention_seconds=0, **budget).clean()
     assert store.rows() == {images["a"].id, images["c"].id}
     assert counts.take()[Level.RESULT, Outcome.EVICTION].number == 1
@@ -130,7 +130,7 @@ def test_the_janitor_goes_by_the_order_of_the_map_in_memory(store, janitor, poli
         store.age(hours=0.01)
     for product in "ffaabdcdabe":
         with store.shop.database.session() as session:
-            lookup.note_uses(session, {images[product].id: 1})
+            deduplication.note_uses(session, {images[product].id: 1})
         memory.get(product)
         store.age(hours=0.01)
     janitor(policy=policy, retention_seconds=0, max_images=3).clean()
@@ -271,8 +271,8 @@ def test_uses_are_noted_in_one_go(store, now):
     image = store.make("red mug")
     store.age(hours=5)
     with store.shop.database.session() as session:
-        lookup.note_uses(session, {image.id: 3})
-        lookup.note_uses(session, {})
+        deduplication.note_uses(session, {image.id: 3})
+        deduplication.note_uses(session, {})
     (row,) = store.shop.images()
     assert row.uses == 3
     assert (now() - row.last_used_at).total_seconds() < 1000
