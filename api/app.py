@@ -9,30 +9,33 @@ from fastapi import FastAPI
 
 from api.body_limit import BodyLimitMiddleware
 from api.description import DESCRIPTION, Application
-from api.family import Family
 from api.problems import add_problem_handlers
 from api.rate_limits import RateLimitMiddleware
 from api.request_id import RequestIdMiddleware
 from api.request_metrics import RequestMetricsMiddleware
 from api.routes import batches, caches, health, jobs, keys, metrics, recipes, renditions, webhooks
 from api.services import flushing, open_services
-from api.sheet_forwarding import SheetForwardingMiddleware
+from api.sheet_proxy import SheetProxyMiddleware
 from core.settings import Settings
+from core.startup import freeze_gc
 
 
-def create_app(settings: Settings, *, family: Family | None = None, counts: bool = True) -> FastAPI:
+def create_app(settings: Settings, *, counts: bool = True, freeze: bool = False) -> FastAPI:
     """Make the application; it connects to nothing before it is started.
 
     Args:
-        settings: Of all that it connects to.
-        family: The processes that this one is of; None: it is alone, and reads sheets too.
+        settings: Of all that it connects to; without a `sheets_url` it reads sheets itself.
         counts: Whether it counts requests, for Prometheus.
+        freeze: Whether the process does nothing else: then the garbage collector leaves alone what
+            is in memory at its start.
     """
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
         with open_services(settings) as services, flushing(services):
-            yield {"services": services, "family": family}
+            if freeze:
+                freeze_gc()
+            yield {"services": services}
 
     app = Application(
         title="packshot", version=_version(), description=DESCRIPTION, lifespan=lifespan
@@ -49,9 +52,11 @@ def create_app(settings: Settings, *, family: Family | None = None, counts: bool
     app.include_router(metrics.router)
     add_problem_handlers(app)
     app.add_middleware(RateLimitMiddleware)
-    if family is not None:
+    if settings.sheets_url:
         # Outside of the limit, which is kept in the other process.
-        app.add_middleware(SheetForwardingMiddleware, port=family.sheets_port)
+        app.add_middleware(
+            SheetProxyMiddleware, url=settings.sheets_url, connect_timeout=settings.connect_timeout
+        )
     app.add_middleware(BodyLimitMiddleware, max_bytes=settings.max_upload_bytes)
     if counts:
         app.add_middleware(RequestMetricsMiddleware)

@@ -5,7 +5,7 @@
 For each size: requests are sent at a fixed rate from a process of its own, one POST of a new image
 in ten, the others GETs of a job; a sheet is sent meanwhile, and the requests go on for a while
 after it was accepted. Then the sheet drains alone. The resident memory of the API's processes that
-answer requests, together, and of its process for sheets, is read all the time. The drain rate at
+answer requests, together, and of the service for sheets, is read all the time. The drain rate at
 its start and its end is that of the images which finished after the requests ended: a tenth of the
 sheet each.
 
@@ -146,11 +146,9 @@ def _requests(client: httpx.Client, name: str, rate: float) -> Iterator[list[Sam
 
 
 def _api_processes(stack: Stack) -> tuple[Processes, Processes]:
-    """Give those that answer requests, and the one for sheets."""
-    first = psutil.Process(stack.processes()["api"])
-    others = first.children()
-    sheets = [one for one in others if "api.sheet_server" in one.cmdline()]
-    return [first, *(one for one in others if one not in sheets)], sheets
+    """Return those of the API that answer requests, and those of the service for sheets."""
+    api, sheets = (psutil.Process(stack.processes()[name]) for name in ("api", "sheets"))
+    return [api, *api.children(recursive=True)], [sheets, *sheets.children(recursive=True)]
 
 
 @contextmanager

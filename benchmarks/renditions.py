@@ -17,7 +17,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -115,12 +115,12 @@ def _measure_zip(images: int, channel: str | None) -> None:
             upgrade(services.environment["PACKSHOT_DATABASE_URL"])
             environment = dict(services.environment) | {"PACKSHOT_BUNDLE": str(folder / "bundle")}
             batch, key = _fill(environment, images)
-            with _api(environment) as (process, url):
+            with _api(environment) as (processes, url):
                 path = f"{url}/v1/batches/{batch}/images.zip"
                 headers = {"Authorization": f"Bearer {key}"}
-                found = [_download(process, path, headers, None)]
+                found = [_download(processes, path, headers, None)]
                 if channel:
-                    found += [_download(process, path, headers, channel) for _ in range(2)]
+                    found += [_download(processes, path, headers, channel) for _ in range(2)]
     show("renditions: zip", [_row(one) for one in found], {"images": images, "cases": found})
 
 
@@ -180,8 +180,8 @@ def _fill(environment: Mapping[str, str], images: int) -> tuple[UUID, str]:
 
 
 @contextmanager
-def _api(environment: Mapping[str, str]) -> Iterator[tuple[psutil.Process, str]]:
-    """Run an API process."""
+def _api(environment: Mapping[str, str]) -> Iterator[tuple[Sequence[psutil.Process], str]]:
+    """Run an API; yield its processes and its address."""
     from local.ports import free_port
 
     port = free_port()
@@ -200,22 +200,27 @@ def _api(environment: Mapping[str, str]) -> Iterator[tuple[psutil.Process, str]]
                 if popen.poll() is not None:
                     raise SystemExit("the API did not start") from error
                 time.sleep(0.1)
-        yield psutil.Process(popen.pid), f"http://127.0.0.1:{port}"
+        first = psutil.Process(popen.pid)
+        yield [first, *first.children(recursive=True)], f"http://127.0.0.1:{port}"
     finally:
         popen.terminate()
         popen.wait()
 
 
 def _download(
-    process: psutil.Process, path: str, headers: Mapping[str, str], channel: str | None
+    processes: Sequence[psutil.Process], path: str, headers: Mapping[str, str], channel: str | None
 ) -> dict[str, Any]:
     """Read the archive and throw it away, watching the API's memory."""
-    before = process.memory_info().rss
+
+    def resident() -> int:
+        return sum(one.memory_info().rss for one in processes)
+
+    before = resident()
     peaks, stop = [before], threading.Event()
 
     def watch() -> None:
         while not stop.wait(0.05):
-            peaks.append(process.memory_info().rss)
+            peaks.append(resident())
 
     watcher = threading.Thread(target=watch)
     watcher.start()

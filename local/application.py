@@ -5,11 +5,14 @@ from collections.abc import Callable, Mapping, Sequence
 from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
 
+from local.ports import LOOPBACK, free_port
 from local.service import Restart, Service
 
 HEALTH_PATH = "/healthz"
 WORKER_NICENESS = 10
 """It takes all cores for minutes; requests want them for milliseconds (decision 0020)."""
+SHEETS_NICENESS = 5
+"""Whoever waits for a single answer goes before whoever sends a sheet."""
 START_SECONDS = 180.0
 """A second or two on an idle machine; the model may be in training beside it."""
 
@@ -36,6 +39,7 @@ def application(
         flower_port: Port of Flower, on loopback; None: no Flower.
         flower_login: `user:password` that Flower asks for.
     """
+    sheets_port = free_port()
     services = []
     for number, environment in enumerate(workers, start=1):
         name = "worker" if len(workers) == 1 else f"worker-{number}"
@@ -57,10 +61,22 @@ def application(
             ready_seconds=START_SECONDS,
         ),
         Service(
+            name="sheets",
+            argv=_module("api.sheets"),
+            environment={"PACKSHOT_API_HOST": LOOPBACK, "PACKSHOT_API_PORT": str(sheets_port)},
+            stop_seconds=15,
+            niceness=SHEETS_NICENESS,
+        ),
+        Service(
             name="api",
             argv=_module("api"),
-            environment={"PACKSHOT_API_HOST": api_host, "PACKSHOT_API_PORT": str(api_port)},
-            ready=_answers(f"http://{reachable(api_host)}:{api_port}{HEALTH_PATH}"),
+            environment={
+                "PACKSHOT_API_HOST": api_host,
+                "PACKSHOT_API_PORT": str(api_port),
+                "PACKSHOT_SHEETS_URL": f"http://{LOOPBACK}:{sheets_port}",
+            },
+            # Both start at the same time, and the first request may be a sheet.
+            ready=_answer((reachable(api_host), api_port), (LOOPBACK, sheets_port)),
             ready_seconds=START_SECONDS,
             stop_seconds=15,
         ),
@@ -89,19 +105,20 @@ def _module(name: str, *arguments: str) -> list[str]:
 
 def reachable(host: str) -> str:
     """Return the address at which this machine reaches a server that listens on `host`."""
-    return "127.0.0.1" if host == "0.0.0.0" else host
+    return LOOPBACK if host == "0.0.0.0" else host
 
 
-def _answers(url: str) -> Callable[[], bool]:
-    """Make a readiness check: the URL answers 200."""
+def _answer(*addresses: tuple[str, int]) -> Callable[[], bool]:
+    """Make a readiness check: the servers at all of these hosts and ports say that they live."""
     # A company's proxy does not reach this machine's own ports.
     opener = build_opener(ProxyHandler({}))
 
     def ready() -> bool:
         try:
-            with opener.open(url, timeout=2) as response:
-                return bool(response.status == 200)
+            for host, port in addresses:
+                opener.open(f"http://{host}:{port}{HEALTH_PATH}", timeout=2).close()
         except URLError:
             return False
+        return True
 
     return ready

@@ -2,13 +2,13 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import APIRouter, Header, Response
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from api.dependencies import ServicesNow, SessionNow
 from api.metrics import shared_metrics
 from api.problems import problems
-from api.process_metrics import process_metrics
+from api.process.metrics import process_metrics
 from api.routing import TransactionRoute
 from core.errors import UnauthorizedError
 from core.metrics_server import HINT, opens_metrics
@@ -18,7 +18,6 @@ router = APIRouter(route_class=TransactionRoute, tags=["Health"])
 
 @router.get("/metrics", response_class=Response, responses=problems(401, 503))
 def get_metrics(
-    request: Request,
     services: ServicesNow,
     session: SessionNow,
     authorization: Annotated[str, Header()] = "",
@@ -31,5 +30,5 @@ def get_metrics(
     if not opens_metrics(authorization, services.settings.metrics_token):
         raise UnauthorizedError(HINT)
     shared = shared_metrics(session, services.broker)
-    own = process_metrics(request.state.family)
+    own = process_metrics()
     return Response(generate_latest(own) + generate_latest(shared), media_type=CONTENT_TYPE_LATEST)

@@ -15,8 +15,14 @@ class ApiSettings(BaseModel):
     api_processes: int = Field(
         default=2,
         ge=1,
-        description="Processes of the API that answer requests; one more reads sheets. Each has "
-        "connections and memory of its own.",
+        description="Processes of the API that answer requests. Each has connections and memory of "
+        "its own.",
+    )
+    sheets_url: str = Field(
+        default="",
+        pattern=r"^(https?://[^/?#]+(/[^?#]*)?)?$",
+        description="Service that reads sheets (`python -m api.sheets`), to which the API passes "
+        "`POST /v1/batches` on; empty: the API reads them itself.",
     )
     public_url: str = Field(
         default="",

@@ -20,7 +20,6 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 
 from api.app import create_app
-from api.family import Family
 from bundles.manifest import Defaults, Manifest, Sizes, save_manifest
 from core.db.engine import Database
 from core.db.models import Image, Job
@@ -65,10 +64,9 @@ def settings(settings: Settings, bundle: Path) -> Settings:
 
 
 @contextmanager
-def serving(settings: Settings, family: Family | None = None) -> Iterator[str]:
+def serving(settings: Settings) -> Iterator[str]:
     """Run the API in a thread of this process, and give its URL."""
-    app = create_app(settings, family=family)
-    config = uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=5)
+    config = uvicorn.Config(create_app(settings), log_config=None, timeout_graceful_shutdown=5)
     server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
@@ -86,10 +84,8 @@ def serve(database: Database) -> Iterator[Callable[..., httpx.Client]]:
     """Start the API with some settings, and open a client; without a tenant it has no key."""
     with ExitStack() as stack:
 
-        def serve(
-            settings: Settings, *, tenant: str | None = "shop", family: Family | None = None
-        ) -> httpx.Client:
-            url = stack.enter_context(serving(settings, family))
+        def serve(settings: Settings, *, tenant: str | None = "shop") -> httpx.Client:
+            url = stack.enter_context(serving(settings))
             client = connect(database, url, tenant)
             return stack.enter_context(client)
 
@@ -247,16 +243,20 @@ def things(client, database, send, worker) -> dict[str, str]:
 
 
 class ApiProcess:
-    """`python -m api`, which may not have started yet."""
+    """`python -m api` or `python -m api.sheets`, which may not have started yet."""
 
     def __init__(
-        self, environment: Mapping[str, str], bundle: Path, port: int | None = None
+        self,
+        environment: Mapping[str, str],
+        bundle: Path,
+        port: int | None = None,
+        module: str = "api",
     ) -> None:
         self.port = port or free_port()
         self._url = f"http://127.0.0.1:{self.port}"
         extra = {"PACKSHOT_API_PORT": str(self.port), "PACKSHOT_BUNDLE": str(bundle)}
         self.popen = subprocess.Popen(
-            [sys.executable, "-m", "api"],
+            [sys.executable, "-m", module],
             env=os.environ | {"PACKSHOT_LOG_LEVEL": "WARNING"} | environment | extra,
         )
 
@@ -272,11 +272,12 @@ class ApiProcess:
         except httpx.TransportError:
             return False
 
-
-def family_of(api: ApiProcess, module: str) -> Sequence[psutil.Process]:
-    """Give the further processes of an API that run a module."""
-    children = psutil.Process(api.popen.pid).children()
-    return [child for child in children if module in child.cmdline()]
+    @property
+    def workers(self) -> Sequence[psutil.Process]:
+        """Those of its processes that answer requests."""
+        first = psutil.Process(self.popen.pid)
+        started = [one for one in first.children() if "--multiprocessing-fork" in one.cmdline()]
+        return started or [first]
 
 
 def connections_at(process: psutil.Process, port: int) -> Sequence[Any]:
@@ -290,10 +291,10 @@ def connections_at(process: psutil.Process, port: int) -> Sequence[Any]:
 
 @contextmanager
 def api_process(
-    environment: Mapping[str, str], bundle: Path, port: int | None = None
+    environment: Mapping[str, str], bundle: Path, port: int | None = None, module: str = "api"
 ) -> Iterator[ApiProcess]:
-    """Run the API in processes of its own."""
-    process = ApiProcess(environment, bundle, port)
+    """Run the API, or its service for sheets, in processes of its own."""
+    process = ApiProcess(environment, bundle, port, module)
     try:
         yield process
     finally:

@@ -4,7 +4,6 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Sequence
 from contextlib import ExitStack
 
 import httpx
@@ -12,15 +11,15 @@ import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from api.server import MOMENT_SECONDS
 from local.ports import is_free
-from tests.integration.api.conftest import api_process, connect, connections_at, family_of
+from tests.integration.api.conftest import api_process, connect, connections_at
 from tests.integration.shop import poll
 
 pytestmark = pytest.mark.own_database
 
-MODULE = "api.request_server"
 PROCESSES = 2
+MOMENT_SECONDS = 3
+"""Longer than a process has to end in when it has nothing to do."""
 ASK = b"GET /healthz HTTP/1.1\r\nHost: packshot\r\n\r\n"
 
 
@@ -45,10 +44,6 @@ def client(api, database):
         yield client
 
 
-def processes_of(api) -> list[psutil.Process]:
-    return [psutil.Process(api.popen.pid), *family_of(api, MODULE)]
-
-
 def knock(api, stack: ExitStack) -> socket.socket:
     """Open a connection, which the next free process takes, and use it."""
     connection = socket.create_connection(("127.0.0.1", api.port), timeout=60)
@@ -69,7 +64,7 @@ def knock_until_each_has_answered(api, stack: ExitStack) -> int:
         nonlocal opened
         knock(api, stack)
         opened += 1
-        held = [len(connections_at(process, api.port)) for process in processes_of(api)]
+        held = [len(connections_at(process, api.port)) for process in api.workers]
         return len(held) == PROCESSES and all(held)
 
     poll(each_has_one)
@@ -107,43 +102,23 @@ def test_their_memory_is_counted_together(api, client):
     with ExitStack() as stack:
         knock_until_each_has_answered(api, stack)
         found = samples(client)
-    alone = psutil.Process(api.popen.pid).memory_info().rss
+        alone = max(process.memory_info().rss for process in api.workers)
     assert found["process_resident_memory_bytes",] > 1.5 * alone
     assert found["process_cpu_seconds_total",] > 0
 
 
 def test_a_killed_one_comes_back_and_the_others_go_on(api, client):
-    (child,) = poll_for_others(api)
+    child = a_worker(api)
     child.kill()
     child.wait()
     assert client.get("/v1/batches").status_code == 200
-    poll(lambda: child not in family_of(api, MODULE) and family_of(api, MODULE))
+    poll(lambda: child not in api.workers and len(api.workers) == PROCESSES)
     with ExitStack() as stack:
         knock_until_each_has_answered(api, stack)
-
-
-def test_sheets_reach_the_one_for_sheets_from_all_of_them(api, client):
-    with ExitStack() as stack:
-        knock_until_each_has_answered(api, stack)
-        (sheets,) = family_of(api, "api.sheet_server")
-        for process in processes_of(api):
-            other = next(one for one in processes_of(api) if one != process)
-            other.suspend()
-            try:
-                with connect_again(client) as another:
-                    answer = another.post("/v1/batches", files=form(process.pid))
-            finally:
-                other.resume()
-            assert (answer.status_code, answer.json()["total"]) == (202, 1)
-    assert sheets.is_running()
-
-
-def form(number: int) -> dict:
-    return {"file": ("mugs.csv", f"sku,prompt\nA,mug {number}\n", "text/csv")}
 
 
 def test_a_request_in_another_process_is_answered_before_all_end(api, client):
-    (child,) = poll_for_others(api)
+    child = a_worker(api)
     body = b'{"prompt": "a red mug"}'
     head = (
         f"POST /v1/jobs HTTP/1.1\r\nHost: packshot\r\nContent-Type: application/json\r\n"
@@ -154,17 +129,18 @@ def test_a_request_in_another_process_is_answered_before_all_end(api, client):
         connection.sendall(head + body[:5])
         time.sleep(0.2)
         api.popen.terminate()
-        # Longer than any process has to end in when it has nothing to do.
-        time.sleep(MOMENT_SECONDS + 1)
+        time.sleep(MOMENT_SECONDS)
         assert api.popen.poll() is None
+        with pytest.raises(ConnectionRefusedError):
+            knock(api, stack)
         connection.sendall(body[5:])
         assert connection.recv(65536).startswith(b"HTTP/1.1 202 ")
     assert api.popen.wait() == 0
 
 
-def poll_for_others(api) -> Sequence[psutil.Process]:
-    poll(lambda: len(family_of(api, MODULE)) == PROCESSES - 1)
-    return family_of(api, MODULE)
+def a_worker(api) -> psutil.Process:
+    poll(lambda: len(api.workers) == PROCESSES)
+    return api.workers[0]
 
 
 def knock_at(api, process, stack: ExitStack) -> socket.socket:
@@ -193,8 +169,8 @@ def runs(process: psutil.Process) -> bool:
 def test_all_end_with_the_first_and_leave_its_port(api, number):
     with ExitStack() as stack:
         knock_until_each_has_answered(api, stack)
-        others = processes_of(api)[1:] + list(family_of(api, "api.sheet_server"))
-        assert len(others) == PROCESSES
+        others = psutil.Process(api.popen.pid).children(recursive=True)
+        assert len(others) >= PROCESSES
         os.kill(api.popen.pid, number)
         assert api.popen.wait() == (-number if number == signal.SIGKILL else 0)
         poll(lambda: not any(runs(one) for one in others))

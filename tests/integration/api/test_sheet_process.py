@@ -1,20 +1,18 @@
-"""Sheets are read by a process of their own, and nobody who sends one notices."""
+"""Sheets are read by a service of their own, and nobody who sends one notices."""
 
-import os
-import signal
 import socket
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from urllib.parse import urlsplit
 
 import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from api import server_process
-from api.family import Family
-from api.server_process import SheetProcess
 from core.db.models import Batch
 from core.db.models.columns import new_id
-from tests.integration.api.conftest import api_process, connect, connections_at, family_of
+from local.ports import free_port
+from tests.integration.api.conftest import api_process, connect, connections_at
 from tests.integration.shop import poll
 
 pytestmark = pytest.mark.own_database
@@ -25,14 +23,30 @@ FORM = {"file": ("mugs.csv", SHEET, "text/csv")}
 
 
 @pytest.fixture
-def api(environment, bundle, database):
-    extra = {
+def environment(environment):
+    return environment | {
+        "PACKSHOT_API_PROCESSES": "1",
         "PACKSHOT_MAX_UPLOAD_BYTES": "100000",
         "PACKSHOT_METRICS_TOKEN": "t0ken",
         "PACKSHOT_REQUESTS_PER_MINUTE": "1000",
     }
-    with api_process(environment | extra, bundle) as process:
+
+
+@pytest.fixture
+def sheets(environment, bundle, database):
+    with api_process(environment, bundle, module="api.sheets") as process:
         yield process
+
+
+@pytest.fixture
+def api(environment, bundle, sheets):
+    with api_process(environment | at(sheets), bundle) as process:
+        sheets.url()
+        yield process
+
+
+def at(sheets) -> dict[str, str]:
+    return {"PACKSHOT_SHEETS_URL": f"http://127.0.0.1:{sheets.port}"}
 
 
 @pytest.fixture
@@ -41,20 +55,14 @@ def client(api, database):
         yield client
 
 
-def sheets_of(api) -> psutil.Process:
-    (child,) = family_of(api, "api.sheet_server")
-    return child
+def seconds_of(processes: Sequence[psutil.Process]) -> float:
+    times = [process.cpu_times() for process in processes]
+    return sum(one.user + one.system for one in times)
 
 
-def seconds_of(process) -> float:
-    times = process.cpu_times()
-    return times.user + times.system
-
-
-def test_a_sheet_is_read_there_and_answered_as_any_request(api, client, shop):
-    child = sheets_of(api)
+def test_a_sheet_is_read_there_and_answered_as_any_request(api, sheets, client, shop):
     client.post("/v1/batches", files=FORM)
-    ours, theirs = seconds_of(psutil.Process(api.popen.pid)), seconds_of(child)
+    ours, theirs = seconds_of(api.workers), seconds_of(sheets.workers)
     rows = [{"sku": f"S{number}", "prompt": f"mug {number}"} for number in range(1500)]
     answer = client.post("/v1/batches", json={"rows": rows}, headers={"X-Request-ID": "mine"})
     assert answer.status_code == 202, answer.text
@@ -69,7 +77,24 @@ def test_a_sheet_is_read_there_and_answered_as_any_request(api, client, shop):
         assert len(answer.headers.get_list(name)) == 1, name
     assert client.get(answer.headers["location"]).json()["total"] == 1500
     # No measure of speed: who did the work.
-    assert seconds_of(child) - theirs > 3 * (seconds_of(psutil.Process(api.popen.pid)) - ours)
+    assert seconds_of(sheets.workers) - theirs > 3 * (seconds_of(api.workers) - ours)
+
+
+def test_it_is_reached_from_all_processes_of_the_api(environment, bundle, database, sheets):
+    two = {"PACKSHOT_API_PROCESSES": "2"}
+    with api_process(environment | at(sheets) | two, bundle) as api:
+        url = api.url()
+        sheets.url()
+        poll(lambda: len(api.workers) == 2)
+        for process, other in (api.workers, api.workers[::-1]):
+            other.suspend()
+            try:
+                with connect(database, url, "shop") as client:
+                    form = {"file": ("mugs.csv", f"sku,prompt\nA,mug {process.pid}\n", "text/csv")}
+                    answer = client.post("/v1/batches", files=form)
+            finally:
+                other.resume()
+            assert (answer.status_code, answer.json()["total"]) == (202, 1)
 
 
 def test_refusals_are_the_same(client, shop):
@@ -123,58 +148,57 @@ def test_it_is_counted_under_its_route(client):
     assert counted == {("/v1/batches", "202"): 1}
 
 
-def begin_sheet(client) -> socket.socket:
-    """Send the half of a sheet."""
-    url = urlsplit(str(client.base_url))
-    connection = socket.create_connection((url.hostname, url.port), timeout=60)
+@contextmanager
+def half_a_sheet(client, sheets) -> Iterator[socket.socket]:
+    """Send the half of a sheet, which the service for sheets has begun to read."""
+    url, process = urlsplit(str(client.base_url)), psutil.Process(sheets.popen.pid)
+    poll(lambda: not connections_at(process, sheets.port))
     head = (
         f"POST /v1/batches HTTP/1.1\r\nHost: {url.netloc}\r\nContent-Type: application/json\r\n"
         f"Authorization: {client.headers['Authorization']}\r\nContent-Length: {LENGTH}\r\n\r\n"
     )
-    connection.sendall(head.encode() + HALF)
-    return connection
+    with socket.create_connection((url.hostname, url.port), timeout=60) as connection:
+        connection.sendall(head.encode() + HALF)
+        poll(lambda: connections_at(process, sheets.port))
+        yield connection
 
 
-def test_a_killed_one_is_said_to_be_and_comes_back(api, client, shop):
-    assert client.post("/v1/batches", files=FORM).status_code == 202
-    child = sheets_of(api)
-    (listening,) = (one for one in child.net_connections("tcp") if one.status == "LISTEN")
-    poll(lambda: not connections_at(child, listening.laddr.port))
-    with begin_sheet(client) as connection:
-        poll(lambda: connections_at(child, listening.laddr.port))
-        child.kill()
-        child.wait()
+def test_a_killed_service_is_said_to_be_and_its_sheet_is_taken_later(
+    environment, bundle, sheets, client, shop
+):
+    with half_a_sheet(client, sheets) as connection:
+        sheets.popen.kill()
+        sheets.popen.wait()
         connection.sendall(b" " * (LENGTH - len(HALF)))
         head, _, body = connection.recv(65536).partition(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 503 ")
         assert b"Send the sheet again" in (body or connection.recv(65536))
-    # Meanwhile too: it waits for the next one.
-    assert client.get("/v1/batches").status_code == 200
-    assert client.post("/v1/batches", files=FORM).status_code == 202
-    assert sheets_of(api).pid != child.pid
-    assert len(shop.all(Batch)) == 2
+    key = {"Idempotency-Key": str(new_id())}
+    refused = client.post("/v1/batches", files=FORM, headers=key)
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
+    assert refused.json()["retry_helps"]
+    assert client.get("/v1/batches").json()["items"] == []
+    with api_process(environment, bundle, port=sheets.port, module="api.sheets") as again:
+        again.url()
+        assert client.post("/v1/batches", files=FORM, headers=key).status_code == 202
+        repeated = client.post("/v1/batches", files=FORM, headers=key)
+    assert repeated.headers["idempotency-replayed"] == "true"
+    assert len(shop.all(Batch)) == 1
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_it_ends_with_the_api(api, client, number):
-    client.post("/v1/batches", files=FORM)
-    child = sheets_of(api)
-    os.kill(api.popen.pid, number)
-    api.popen.wait()
-    poll(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
-
-
-@pytest.mark.parametrize("executable", ["/bin/false", "/nowhere/python"])
-def test_one_that_cannot_start_is_said_so(monkeypatch, serve, settings, database, executable):
-    monkeypatch.setattr(server_process.sys, "executable", executable)
-    process = SheetProcess()
-    client = serve(settings, family=Family(first=os.getpid(), sheets_port=process.port))
-    process.start()
-    try:
+@pytest.mark.parametrize("listens", [False, True])
+def test_a_service_that_is_not_there_is_said_not_to_be(serve, settings, listens):
+    port = free_port()
+    with ExitStack() as stack:
+        if listens:
+            # It takes no connection, and its queue is full.
+            full = socket.create_server(("127.0.0.1", port), backlog=0)
+            stack.enter_context(full)
+            stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+        url = f"http://127.0.0.1:{port}"
+        client = serve(settings.model_copy(update={"sheets_url": url}))
         answer = client.post("/v1/batches", files=FORM)
-    finally:
-        process.end(2.0)
-    assert (answer.status_code, answer.json()["retry_helps"]) == (503, True)
-    assert "does not start" in answer.json()["detail"]
-    assert "log says why" in answer.json()["detail"]
-    assert client.get("/v1/batches").status_code == 200
+        assert (answer.status_code, answer.json()["retry_helps"]) == (503, True)
+        assert f"{url} does not answer" in answer.json()["detail"]
+        assert "its log says why" in answer.json()["detail"]
+        assert client.get("/v1/batches").status_code == 200

@@ -19,7 +19,7 @@ from core.db.models import Image
 from ops.webhooks.deliverer import LEASE_MARGIN
 
 ROWS, SHEETS = 60, 6
-SERVICES = ("worker", "api", "housekeeping", "webhooks")
+SERVICES = ("worker", "api", "sheets", "housekeeping", "webhooks")
 TERMS = Terms(seconds=16, every=8, outage=2, absence=1, seed=5)
 PATIENCE = 300
 """Until it gives up: machines that run tests are slow at times."""

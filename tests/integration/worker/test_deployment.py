@@ -33,9 +33,15 @@ from tests.receiver import receiving
 
 SECONDS = 300
 ONCE = ("migrate", "bucket", "bundle")
-PORTS = {"api": "8000", "worker": "9100", "housekeeping": "9100", "flower": "5555"}
+PORTS = {
+    "api": "8000",
+    "sheets": "8001",
+    "worker": "9100",
+    "housekeeping": "9100",
+    "flower": "5555",
+}
 HEALTHY = (*PORTS, "webhooks")
-MEASURED = ("api", "worker", "housekeeping")
+MEASURED = ("api", "sheets", "worker", "housekeeping")
 """Those that Prometheus reads."""
 TOKEN = "a-metrics-token"
 LOGIN = "watcher:a-flower-password"
@@ -67,6 +73,7 @@ class Deployment:
             "http://s3:8333": services.s3.endpoint_url,
         }
         self.ports = {name: str(free_port()) for name in PORTS}
+        self.places["http://sheets:8001"] = f"http://127.0.0.1:{self.ports['sheets']}"
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.healthy: set[str] = set()
 
@@ -77,12 +84,7 @@ class Deployment:
     def command(self, name: str, words: Sequence[str]) -> list[str]:
         """Turn a command of a service into one of this machine."""
         words = [self.moved(name, word) for word in words]
-        if words[0] != "python":
-            return words
-        if self.services[name]["build"]["target"] == "worker":
-            return [sys.executable, *words[1:]]
-        locked = ROOT / "tests" / "integration" / "only_locked.py"
-        return [sys.executable, str(locked), str(ROOT / "requirements-api.lock"), *words[1:]]
+        return [sys.executable, *words[1:]] if words[0] == "python" else words
 
     def moved(self, name: str, text: str) -> str:
         """Replace addresses and folders of containers by those of this machine."""
@@ -102,6 +104,9 @@ class Deployment:
             "PYTHONSAFEPATH": "1",
             "OMP_NUM_THREADS": "1",
         }
+        if self.services[name]["build"]["target"] == "api":
+            image["PYTHONPATH"] += f":{ROOT / 'tests' / 'integration' / 'only_locked'}"
+            image["ONLY_LOCKED"] = str(ROOT / "requirements-api.lock")
         return image | {key: self.moved(name, value) for key, value in values.items()}
 
     def run(self, name: str, words: Sequence[str]) -> subprocess.CompletedProcess[str]:
@@ -268,6 +273,18 @@ def shown(deployment: Deployment, generation: str, *, until: str) -> dict[str, A
 
     poll(lambda: ask()["state"] == until, seconds=SECONDS)
     return ask()
+
+
+def test_a_sheet_is_read_by_its_service(deployment):
+    deployment.wait_until_healthy("sheets")
+    with order_from(deployment) as (client, _):
+        form = {"file": ("sheet.csv", "sku,prompt\nA,a green gadget\n", "text/csv")}
+        identity = {"X-Request-ID": "sheet-66"}
+        answer = client.post("/v1/batches", files=form, data={"dry_run": "true"}, headers=identity)
+    assert answer.status_code == 200, answer.text
+    for name in ("api", "sheets"):
+        lines = [one for one in deployment.lines(name) if one.get("request_id") == "sheet-66"]
+        assert any("POST /v1/batches " in line["message"] for line in lines), name
 
 
 def test_metrics_add_up_what_an_image_took_and_its_repeat_saved(deployment):

@@ -1,11 +1,12 @@
-"""Runs Python as if only the packages of a lock were installed: `only_locked.py LOCK -m module`.
+"""Makes Python run as if only the packages of a lock were installed.
 
-What compose.yaml starts in the small API image is started through this, so that an import of a
-package that the image does not have fails here too.
+With this folder in PYTHONPATH and the lock's path in ONLY_LOCKED, for a process and all that it
+starts. What compose.yaml starts in the small API image is started so, that an import of a package
+that the image does not have fails here too.
 """
 
+import os
 import re
-import runpy
 import sys
 from importlib.abc import MetaPathFinder
 from importlib.metadata import packages_distributions
@@ -32,15 +33,4 @@ def _canonical(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def main() -> None:
-    lock, how, what, *arguments = sys.argv[1:]
-    sys.meta_path.insert(0, Missing(Path(lock)))
-    sys.argv = [what, *arguments]
-    if how == "-m":
-        runpy.run_module(what, run_name="__main__", alter_sys=True)
-    else:
-        exec(compile(what, "<command>", "exec"), {"__name__": "__main__"})
-
-
-if __name__ == "__main__":
-    main()
+sys.meta_path.insert(0, Missing(Path(os.environ["ONLY_LOCKED"])))

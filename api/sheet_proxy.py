@@ -1,4 +1,4 @@
-"""Sheets go to a process of their own: whole requests, and whole answers back."""
+"""A reverse proxy for `POST /v1/batches` to the service for sheets (`api.sheets`)."""
 
 from collections.abc import AsyncIterator, Sequence
 
@@ -19,12 +19,21 @@ _OF_ONE_CONNECTION = {b"connection", b"expect", b"keep-alive", b"te", b"trailer"
 _OURS = HEADER.lower().encode()
 
 
-class SheetForwardingMiddleware:
-    """Passes `POST /v1/batches` on to the process for sheets."""
+class SheetProxyMiddleware:
+    """Passes whole requests with sheets on, and whole answers back."""
 
-    def __init__(self, app: ASGIApp, *, port: int) -> None:
+    def __init__(self, app: ASGIApp, *, url: str, connect_timeout: float) -> None:
+        """Wrap an application.
+
+        Args:
+            app: What answers all other requests.
+            url: Of the service for sheets.
+            connect_timeout: Seconds until it must have taken the connection; reading a sheet may
+                take as long as it wants.
+        """
         self.app = app
-        self._port = port
+        self._url = url.rstrip("/")
+        self._timeout = {"connect": connect_timeout}
         # The name that the request is counted under.
         self._route = Route(BATCHES, endpoint=self._forward, methods=["POST"])
 
@@ -57,9 +66,10 @@ class SheetForwardingMiddleware:
                 httpcore.AsyncConnectionPool() as pool,
                 pool.stream(
                     "POST",
-                    self._url(scope),
+                    self._target(scope),
                     headers=_request_headers(scope),
                     content=_body(receive),
+                    extensions={"timeout": self._timeout},
                 ) as answer,
             ):
                 headers = _passed_on(answer.headers, without=_OURS)
@@ -67,16 +77,16 @@ class SheetForwardingMiddleware:
                 async for chunk in answer.aiter_stream():
                     await send({"type": "http.response.body", "body": chunk, "more_body": True})
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
-        except (httpcore.NetworkError, httpcore.ProtocolError) as error:
+        except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.ConnectTimeout) as error:
             raise ServiceDownError(
-                "The API's process for sheets ended while it had this one, or does not start; the "
-                "API's log says why. Send the sheet again, in parts if it is very large: memory "
-                "may have run out."
+                f"The service for sheets at {self._url} does not answer, or ended while it had "
+                "this one; its log says why. Send the sheet again, in parts if it is very large: "
+                "memory may have run out."
             ) from error
 
-    def _url(self, scope: Scope) -> bytes:
+    def _target(self, scope: Scope) -> bytes:
         query = b"?" + scope["query_string"] if scope["query_string"] else b""
-        return f"http://127.0.0.1:{self._port}{BATCHES}".encode() + query
+        return f"{self._url}{BATCHES}".encode() + query
 
 
 def _request_headers(scope: Scope) -> Headers:

@@ -1,5 +1,6 @@
 """What the processes of an API counted, all together, for Prometheus."""
 
+import os
 from collections.abc import Iterator
 
 import psutil
@@ -8,28 +9,26 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
-from api.family import Family
 
-
-def process_metrics(family: Family | None) -> CollectorRegistry:
-    """Give the counts of a family, whichever of its processes is asked; None: of this process."""
-    if family is None:
-        return REGISTRY
+def process_metrics() -> CollectorRegistry:
+    """Return the counts of all processes at this address, whichever is asked."""
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        return REGISTRY  # there is only this one
     registry = CollectorRegistry()
     MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    registry.register(_Processes(family.first))
+    registry.register(_Processes(os.getppid()))
     return registry
 
 
 class _Processes(Collector):
     """Prometheus' usual figures of a process, as sums: it has none for several at one address."""
 
-    def __init__(self, first: int) -> None:
-        self._first = psutil.Process(first)
+    def __init__(self, parent: int) -> None:
+        self._parent = psutil.Process(parent)
 
     def collect(self) -> Iterator[Metric]:
         memory, seconds = 0, 0.0
-        for process in (self._first, *self._first.children(recursive=True)):
+        for process in (self._parent, *self._parent.children(recursive=True)):
             try:
                 with process.oneshot():
                     memory += process.memory_info().rss
@@ -47,5 +46,5 @@ class _Processes(Collector):
         yield GaugeMetricFamily(
             "process_start_time_seconds",
             "When the first of them started, since the epoch.",
-            value=self._first.create_time(),
+            value=self._parent.create_time(),
         )

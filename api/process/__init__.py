@@ -1,0 +1,1 @@
+"""The API's processes: how they start, and what they count together."""

@@ -1,0 +1,171 @@
+"""How processes that answer requests are started, one or several at one address (decision 0031).
+
+It imports little: where there are several, the one that starts them answers nothing itself.
+"""
+
+import logging
+import multiprocessing
+import os
+import signal
+import socket
+import sys
+import tempfile
+import threading
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+from uvicorn.config import STARTUP_FAILURE
+from uvicorn.supervisors import Multiprocess
+
+from core import logs
+from core.errors import PackshotError
+from core.settings import Settings, get_settings
+from core.startup import run_or_explain
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+BACKLOG = 2048
+"""Connections that may wait to be taken: uvicorn's default."""
+GRACE_SECONDS = 8
+"""How long requests have to end: publishing that is not finished then is the sweeper's."""
+HUNG_SECONDS = 30
+"""How long a process may take to say that it lives; on a busy machine its start takes some."""
+
+logger = logging.getLogger("packshot.api")
+
+
+class Supervisor(Multiprocess):
+    """Uvicorn's supervisor, which refuses connections as soon as its processes are to end."""
+
+    def terminate_all(self) -> None:
+        """Let all processes finish their requests, and end."""
+        for listener in self.sockets:
+            listener.close()
+        super().terminate_all()
+
+
+def serve(application: str, *, processes: int | None = None, **options: Any) -> int:
+    """Serve until a signal comes; return the exit code.
+
+    Args:
+        application: What makes the application in each process, as `module:function`.
+        processes: How many answer requests, one is this process itself; None: as the settings say.
+        options: Further ones of `uvicorn.Config`.
+    """
+    # Until uvicorn listens to signals itself; and the one that it stopped for it sends again.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+    def program(settings: Settings) -> int:
+        try:
+            return _serve(settings, application, processes or settings.api_processes, options)
+        except KeyboardInterrupt:
+            logging.shutdown()
+            # The requests had their time: a thread that still waits for a service keeps nobody.
+            os._exit(0)
+
+    return run_or_explain(program)
+
+
+def _serve(settings: Settings, application: str, processes: int, options: Mapping[str, Any]) -> int:
+    answer = dependencies_answer if processes == 1 else _ask_apart
+    if not answer(settings):
+        return STARTUP_FAILURE
+    try:
+        listener = _listen(settings)
+    except OSError as error:
+        sys.stderr.write(
+            f"packshot api: cannot listen on {settings.api_host}, port {settings.api_port} "
+            f"({error.strerror}). Choose another address with PACKSHOT_API_HOST or "
+            "PACKSHOT_API_PORT.\n"
+        )
+        return STARTUP_FAILURE
+    logger.info("Listening on %s, port %s", settings.api_host, settings.api_port)
+    config = uvicorn.Config(
+        application,
+        factory=True,
+        workers=processes,
+        log_level=settings.log_level.lower(),
+        # Its lines look like all others.
+        log_config=None,
+        # Longer than proxies keep a connection that is not used (60 s is usual): who sends on one
+        # that is being closed gets no answer.
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+        timeout_worker_healthcheck=HUNG_SECONDS,
+        **options,
+    )
+    with listener:
+        if processes == 1:
+            uvicorn.Server(config).run(sockets=[listener])
+            return STARTUP_FAILURE  # nobody has stopped it
+        return _supervise(config, listener)
+
+
+def _supervise(config: uvicorn.Config, listener: socket.socket) -> int:
+    with tempfile.TemporaryDirectory(prefix="packshot-api-") as folder:
+        # Where all processes count together. prometheus_client reads it when it is imported.
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+        supervisor = Supervisor(config, sockets=[listener])
+        supervisor.run()
+    failed = any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes)
+    return STARTUP_FAILURE if failed else 0
+
+
+def dependencies_answer(settings: Settings) -> bool:
+    """Ask everything that the API needs for a sign of life; say what gives none."""
+    from api.readiness import require_all  # noqa: PLC0415
+    from api.services import open_services  # noqa: PLC0415
+
+    try:
+        with open_services(settings) as services:
+            require_all(services)
+    except PackshotError as error:
+        sys.stderr.write(f"packshot api: {error.detail}\n")
+        return False
+    return True
+
+
+def _ask_apart(settings: Settings) -> bool:
+    """Ask in a process of its own, so that what is loaded for it does not stay in memory."""
+
+    def ask() -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_DFL)
+        sys.exit(0 if dependencies_answer(settings) else 1)
+
+    process = multiprocessing.get_context("fork").Process(target=ask)
+    process.start()
+    process.join()
+    return process.exitcode == 0
+
+
+def application() -> "FastAPI":
+    """Make the application, in a process that answers requests."""
+    from api.app import create_app  # noqa: PLC0415
+
+    return create_app(start_worker(), freeze=True)
+
+
+def start_worker() -> Settings:
+    """Set up a process that answers requests; return the settings."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    settings = get_settings()
+    logs.configure(settings.log_level, settings.log_format)
+    return settings
+
+
+def _end_with_parent() -> None:
+    """End when the process that started this one has ended, however: the port becomes free."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _listen(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.api_host else socket.AF_INET
+    return socket.create_server(
+        (settings.api_host, settings.api_port), family=family, backlog=BACKLOG
+    )
