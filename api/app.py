@@ -7,15 +7,15 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from api.body_limit import BodyLimitMiddleware
 from api.description import DESCRIPTION, Application
+from api.middleware.body_limit import BodyLimitMiddleware
+from api.middleware.metrics import RequestMetricsMiddleware
+from api.middleware.rate_limit import RateLimitMiddleware
+from api.middleware.request_id import RequestIdMiddleware
+from api.middleware.sheet_proxy import SheetProxyMiddleware
 from api.problems import add_problem_handlers
-from api.rate_limits import RateLimitMiddleware
-from api.request_id import RequestIdMiddleware
-from api.request_metrics import RequestMetricsMiddleware
 from api.routes import batches, caches, health, jobs, keys, metrics, recipes, renditions, webhooks
 from api.services import flushing, open_services
-from api.sheet_proxy import SheetProxyMiddleware
 from core.settings import Settings
 from core.startup import freeze_gc
 

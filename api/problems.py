@@ -15,7 +15,7 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 
-from api.request_id import HEADER, request_id
+from api.middleware.request_id import HEADER, request_id
 from core.errors import (
     InvalidRequestError,
     PackshotError,

@@ -7,8 +7,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.middleware.request_id import HEADER, request_id
 from api.problems import answer_error
-from api.request_id import HEADER, request_id
 from core.errors import ServiceDownError
 from core.links import BATCHES
 
