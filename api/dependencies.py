@@ -11,7 +11,7 @@ from fastapi import Depends, Request, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlmodel import Session
 
-from api.callers import known_caller
+from api.auth.callers import known_caller
 from api.services import Services
 from core.db.models import ApiKey
 from core.domain.scopes import Scope

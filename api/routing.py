@@ -12,7 +12,7 @@ from fastapi.exceptions import ResponseValidationError
 from fastapi.routing import APIRoute
 from sqlmodel import Session
 
-from api.callers import known_caller
+from api.auth.callers import known_caller
 from api.dependencies import ServicesNow, SessionNow
 from api.idempotency import HEADER, DigestedRequest, answer_of, read_key, replay
 from core.idempotency import Attempt, begin, record

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from api.auth.key_use import KeyUse
+from api.auth.rate_limiter import RateLimiter
 from api.bundle import CurrentBundle
-from api.key_use import KeyUse
-from api.rate_limiter import RateLimiter
 from api.result_memory import ResultMemory
 from catalogue.renditions.store import Renditions
 from core.broker import Broker

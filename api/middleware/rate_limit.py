@@ -5,9 +5,9 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.callers import find_caller
+from api.auth.callers import find_caller
+from api.auth.rate_limiter import Standing
 from api.problems import answer_error, packshot_problem
-from api.rate_limiter import Standing
 from api.services import Services
 
 

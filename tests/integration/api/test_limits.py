@@ -2,7 +2,7 @@
 
 import pytest
 
-from api.rate_limiter import UNCOUNTED
+from api.auth.rate_limiter import UNCOUNTED
 from core.db.models import Job
 from core.keys import create_key
 

@@ -1,0 +1,1 @@
+"""Whose a request is, and how many a key may send."""
