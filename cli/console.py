@@ -1,5 +1,8 @@
 """What the command says: results on standard output, everything else on standard error."""
 
+import os
+import warnings
+
 from rich.console import Console
 from rich.table import Table
 
@@ -23,3 +26,11 @@ def fail(error: PackshotError | str) -> None:
 def show(table: Table) -> None:
     """Print a table as wide as it is: nothing is cut, so that everything can be copied."""
     Console(highlight=False, markup=False, width=1000).print(table, soft_wrap=True)
+
+
+def quieten() -> None:
+    """Keep the libraries' remarks about each other from the user, who can do nothing about them."""
+    warnings.simplefilter("ignore")
+    for library in ("TRANSFORMERS", "DIFFUSERS"):
+        os.environ.setdefault(f"{library}_VERBOSITY", "error")
+    os.environ.setdefault("TQDM_DISABLE", "1")

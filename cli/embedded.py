@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cli.client import Client
+from cli.bundles import build_service, bundle_folder
+from cli.client.http import Client
 from cli.console import say, stderr
 from cli.errors import UnreachableError
-from cli.starter import build_service, bundle_folder
 from core.settings import Settings, describe_unknown_settings
 from local.lock import running
 from local.ports import free_port, is_free, wanted_port
@@ -83,11 +83,10 @@ def running_stack(
     build = build_service(settings)
 
     def services(_: Mapping[str, str]) -> Sequence["Service"]:
-        first = [build] if build is not None else []
         if build is not None:
             say("Building the starter model: once, about 20 s on two free cores.")
         return [
-            *first,
+            *([build] if build is not None else []),
             *application(
                 api_host=host,
                 api_port=api_port,

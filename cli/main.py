@@ -5,14 +5,17 @@ import sys
 import typer
 from pydantic import ValidationError
 
-from cli import cache, keys, models, recipes, webhooks
+from cli.commands import cache, keys, recipes, webhooks
+from cli.commands.fetch import fetch, retry
+from cli.commands.model.build import build
+from cli.commands.model.evaluate import evaluate
+from cli.commands.model.listing import list_bundles
+from cli.commands.model.requeue import requeue
+from cli.commands.model.train import finetune, quantise_train, shrink
+from cli.commands.stack import demo, migrate, up
+from cli.commands.submit import submit
+from cli.commands.tune import tune
 from cli.console import fail
-from cli.demo import demo
-from cli.migrate import migrate
-from cli.retry import retry
-from cli.submit import fetch, submit
-from cli.tune import tune
-from cli.up import up
 from core.errors import PackshotError
 from core.settings import describe_invalid_settings
 
@@ -25,9 +28,13 @@ app = typer.Typer(
 )
 for command in (demo, up, submit, fetch, retry, tune, migrate):
     app.command()(command)
+model = typer.Typer(no_args_is_help=True, help="Model bundles.")
+for of_models in (build, finetune, quantise_train, shrink, evaluate, requeue):
+    model.command()(of_models)
+model.command("list")(list_bundles)
 app.add_typer(cache.app, name="cache")
 app.add_typer(keys.app, name="keys")
-app.add_typer(models.app, name="model")
+app.add_typer(model, name="model")
 app.add_typer(recipes.app, name="recipes")
 app.add_typer(webhooks.app, name="webhooks")
 

@@ -2,7 +2,7 @@
 
 from rich.console import Console
 
-from cli.calibrate import _relations
+from cli.commands.calibrate import _relations
 from modelkit.evaluation.calibration import MeasuredPair, Pair
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from cli.client import Client
+from cli.client.http import Client
 from cli.errors import RefusedError, UnreachableError, UsageError
 from tests.unit.cli.server import KEY, FakeServer, Job
 

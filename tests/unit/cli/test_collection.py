@@ -6,12 +6,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from cli.client import Client
-from cli.collection import Collection, Collector, prepare_folder
+from cli.client.collection import Collection, Collector, prepare_folder
+from cli.client.http import Client
+from cli.client.records import Batch
 from cli.errors import ImagesFailedError, UsageError
-from cli.order import require_all
-from cli.records import Batch
-from cli.results import write_results
+from cli.submission import require_all, write_results
 from tests.unit.cli.server import KEY, FakeServer, Job, png
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bundles.manifest import Manifest
-from cli.comparison_sheet import (
+from cli.pictures.comparison_sheet import (
     BLOCK_ROWS,
     LARGEST,
     MOST_ROWS,

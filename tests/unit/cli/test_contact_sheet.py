@@ -5,9 +5,15 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from cli.collection import Collection, Entry
-from cli.contact_sheet import MOST_IMAGES, SCREEN, arrange, draw_contact_sheet, write_contact_sheet
-from cli.records import Batch, Item
+from cli.client.collection import Collection, Entry
+from cli.client.records import Batch, Item
+from cli.pictures.contact_sheet import (
+    MOST_IMAGES,
+    SCREEN,
+    arrange,
+    draw_contact_sheet,
+    write_contact_sheet,
+)
 from tests.pictures import TRAINED, marks_of
 from tests.unit.cli.server import png
 

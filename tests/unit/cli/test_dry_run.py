@@ -2,7 +2,7 @@
 
 import pytest
 
-from cli.dry_run import describe, print_report
+from cli.client.reports import describe, print_report
 from cli.errors import SheetRefusedError
 
 DETECTED = {

@@ -5,12 +5,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from cli.archive import fetch_archive
-from cli.client import Client
-from cli.collection import Collection, Collector
+from cli.client.collection import Collection, Collector
+from cli.client.http import Client
+from cli.commands.fetch import known_channel
 from cli.errors import ImagesFailedError, UsageError
-from cli.order import fetch
-from cli.submit import known_channel
+from cli.submission import fetch, fetch_archive
 from tests.unit.cli.server import KEY, FakeServer, Job, png
 
 

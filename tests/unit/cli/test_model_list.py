@@ -16,7 +16,7 @@ from bundles.manifest import (
     save_manifest,
 )
 from bundles.plan import Plan, TunedPlan, save_plan, this_machine
-from cli.bundle_table import COLUMNS, list_bundles
+from cli.commands.model.listing import COLUMNS, list_bundles
 from core.settings import get_settings
 
 REVISION = "ab" * 32

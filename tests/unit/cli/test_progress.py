@@ -2,9 +2,9 @@
 
 import pytest
 
+from cli.client.records import Batch
 from cli.console import stderr
 from cli.progress import BatchProgress
-from cli.records import Batch
 
 SHEET = {"id": "b", "total": 3, "counts": {"queued": 3}}
 

@@ -6,11 +6,11 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
-from cli import recipes
-from cli.client import Client
+from cli.client.http import Client
+from cli.commands import recipes
 from cli.errors import UsageError
-from cli.fields import read_pairs, read_values
 from cli.main import app
+from cli.options import read_pairs, read_values
 
 KEPT = {
     "name": "studio",

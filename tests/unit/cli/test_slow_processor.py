@@ -9,8 +9,8 @@ import pytest
 
 from bundles.manifest import Quantisation, load_manifest, save_manifest
 from bundles.processor import read_features
-from cli import build as build_command
-from cli import tune as tune_command
+from cli.commands import tune as tune_command
+from cli.commands.model import build as build_command
 from core.settings import get_settings
 from tests.support.made_once import MadeOnce
 

@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from cli import stages as module
-from cli.stages import LINE_SECONDS, Stages
+from cli import progress as module
+from cli.progress import Stages
 
 
 class Clock:
@@ -47,7 +47,7 @@ def test_lines_come_now_and_then_however_many_pieces_there_are(clock, lines):
     with Stages() as stages:
         stages.stage("calibrate", 100)
         for _ in range(100):
-            clock.seconds += LINE_SECONDS / 10
+            clock.seconds += Stages.line_seconds / 10
             stages.advance()
     said = lines()[1:]
     assert len(said) == 10
@@ -61,7 +61,7 @@ def test_each_stage_begins_its_own_account(clock, lines):
         clock.seconds += 1000
         stages.advance()
         stages.stage("quick", 4)
-        clock.seconds += LINE_SECONDS
+        clock.seconds += Stages.line_seconds
         stages.advance()
     assert lines() == [
         "slow …", "slow: 1 of 2, about 1000 s left", "quick …", "quick: 1 of 4, about 90 s left",
@@ -71,7 +71,7 @@ def test_each_stage_begins_its_own_account(clock, lines):
 def test_a_stage_that_takes_more_pieces_than_announced_has_nothing_left(clock, lines):
     with Stages() as stages:
         stages.stage("search", 2)
-        clock.seconds += LINE_SECONDS
+        clock.seconds += Stages.line_seconds
         stages.advance(3)
     assert lines()[-1] == "search: 3 of 2, about 0 s left"
 
@@ -79,6 +79,6 @@ def test_a_stage_that_takes_more_pieces_than_announced_has_nothing_left(clock, l
 def test_nothing_is_foretold_of_a_stage_without_a_total(clock, lines):
     with Stages() as stages:
         stages.stage("download", None)
-        clock.seconds += LINE_SECONDS
+        clock.seconds += Stages.line_seconds
         stages.advance(5)
     assert lines() == ["download …", "download: 5"]

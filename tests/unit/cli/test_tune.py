@@ -3,8 +3,8 @@
 import pytest
 
 from bundles.manifest import Manifest, Sizes
+from cli.commands.tune import _size
 from cli.errors import UsageError
-from cli.tune import _size
 
 MANIFEST = Manifest(
     name="shoes", revision="a" * 64, source="shoes", sizes=Sizes(min=64, max=256, multiple_of=32)

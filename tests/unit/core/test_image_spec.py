@@ -18,7 +18,7 @@ from api.schemas.sheets import PreviewImage
 from bundles.manifest import Defaults
 from catalogue import mapping
 from catalogue.checks import CHECKS
-from cli.submit import submit
+from cli.commands.submit import submit
 from core.db.models import Generation, ImageParameters, Job
 from core.domain.image_request import ImageRequest
 from core.domain.image_spec import PARAMETERS, ImageSpec

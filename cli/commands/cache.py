@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from cli.calibrate import calibrate
+from cli.commands.calibrate import calibrate
+from cli.connection import service_settings
 from cli.console import say, show
 from cli.errors import UsageError
-from cli.services import service_settings
 
 if TYPE_CHECKING:
     from core.cache_stats import LevelStats

@@ -11,8 +11,7 @@ from rich.table import Table
 from cli.connection import connect
 from cli.console import say, show, stdout
 from cli.errors import UsageError
-from cli.fields import read_values
-from cli.options import Key, Url
+from cli.options import Key, Url, read_values
 
 app = typer.Typer(no_args_is_help=True, help="Recipes: presets for sheets.")
 

@@ -1,4 +1,4 @@
-"""`packshot demo`: the whole way with a first sheet."""
+"""`packshot up`, `demo` and `migrate`: everything on this machine."""
 
 import contextlib
 import time
@@ -8,17 +8,18 @@ from typing import Annotated
 
 import typer
 
-from cli.client import Client
-from cli.collection import Collection, prepare_folder
+from cli.client.collection import Collection, prepare_folder
+from cli.client.http import Client
+from cli.connection import service_settings
 from cli.console import say, stdout
-from cli.embedded import Ports, Server, find_server, running_stack
+from cli.embedded import FLOWER_USER, Ports, Server, find_server, running_stack
 from cli.errors import UsageError
-from cli.options import DEFAULT_OUT, FlowerPort, Out, Port
-from cli.order import fetch, pause, require_all, send
-from cli.up import CHECK_SECONDS, show
+from cli.options import DEFAULT_OUT, FlowerPort, Out, Port, Workers
+from cli.submission import fetch, pause, require_all, send
 from core.settings import get_settings
 
-EXAMPLE = Path(__file__).parents[1] / "examples" / "catalogue.csv"
+EXAMPLE = Path(__file__).parents[2] / "examples" / "catalogue.csv"
+CHECK_SECONDS = 0.2
 
 
 def demo(
@@ -66,10 +67,7 @@ def _stay(server: Server, collection: Collection, check: Callable[[], None]) -> 
     stdout.print(f"API docs       {server.docs}")
     stdout.print(f"Flower         {server.flower}")
     say("Still running, for sheets of your own: packshot submit SHEET. Ctrl-C stops it; data stay.")
-    with contextlib.suppress(KeyboardInterrupt):
-        while True:
-            check()
-            time.sleep(CHECK_SECONDS)
+    _wait(check)
 
 
 def _checking(check: Callable[[], None]) -> Callable[[], None]:
@@ -80,3 +78,50 @@ def _checking(check: Callable[[], None]) -> Callable[[], None]:
         time.sleep(CHECK_SECONDS)
 
     return look
+
+
+def up(port: Port = None, flower_port: FlowerPort = None, workers: Workers = None) -> None:
+    """Run everything on this machine, without Docker, until Ctrl-C.
+
+    Postgres, Valkey, S3, the API, workers, housekeeping and Flower. The data stay in PACKSHOT_HOME.
+    """
+    started = time.monotonic()
+    settings = get_settings()
+    ports = Ports(api=port, flower=flower_port)
+    with running_stack(settings, workers=workers, ports=ports) as (server, check):
+        show(server)
+        stdout.print(f"Key       {server.key}")
+        say(f"Ready after {time.monotonic() - started:.1f} s. Ctrl-C stops it; data stay.")
+        _wait(check)
+
+
+def _wait(check: Callable[[], None]) -> None:
+    """Look after our processes until Ctrl-C."""
+    with contextlib.suppress(KeyboardInterrupt):
+        while True:
+            check()
+            time.sleep(CHECK_SECONDS)
+
+
+def show(server: Server) -> None:
+    """Print where everything is."""
+    stdout.print(f"API       {server.url}")
+    stdout.print(f"API docs  {server.docs}")
+    stdout.print(
+        f"Flower    {server.flower} (user {FLOWER_USER}, password {server.flower_password})"
+    )
+
+
+def migrate() -> None:
+    """Bring the database to the schema of this version; safe to run again and side by side."""
+    from core.db.engine import Database  # noqa: PLC0415 - takes half a second to import
+    from migrations import upgrade  # noqa: PLC0415
+
+    settings = service_settings()
+    database = Database(settings)
+    try:
+        database.check()
+    finally:
+        database.close()
+    upgrade(settings.database_url)
+    say("The database has the schema of this version.")

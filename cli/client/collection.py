@@ -10,9 +10,9 @@ from tempfile import TemporaryFile
 
 from catalogue.channels import find_channel
 from catalogue.naming import Names
-from cli.client import Client
+from cli.client.http import Client
+from cli.client.records import Batch, Item
 from cli.errors import RefusedError, UsageError
-from cli.records import Batch, Item
 from core.pictures.formats import Format
 
 DOWNLOADS = 4

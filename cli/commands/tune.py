@@ -16,11 +16,9 @@ from rich.table import Table
 from bundles.manifest import Manifest, load_manifest
 from bundles.plan import TunedPlan, save_plan, this_machine
 from bundles.processor import read_features, shortcomings
-from cli.bundles import find_bundle
-from cli.console import say, show, stderr, stdout
+from cli.bundles import bundle_folder, find_bundle
+from cli.console import quieten, say, show, stderr, stdout
 from cli.errors import UsageError
-from cli.quiet import quieten
-from cli.starter import bundle_folder
 from core.cpus import usable_cpus
 from core.errors import BundleError, last_line
 from core.settings import Settings, get_settings

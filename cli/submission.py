@@ -1,23 +1,23 @@
 """One sheet, all the way: sent, waited for, downloaded, written down."""
 
+import csv
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cli.client import Client
-from cli.collection import Collection, Collector, Entry, prepare_folder
+from cli.client.collection import Collection, Collector, Entry, prepare_folder
+from cli.client.http import Client
+from cli.client.records import Batch
+from cli.client.reports import describe, print_notes, tell_notes
 from cli.console import say, stderr, stdout
-from cli.contact_sheet import write_contact_sheet
-from cli.dry_run import describe, print_notes
 from cli.errors import ImagesFailedError, UsageError
-from cli.notes import tell_notes
+from cli.pictures.contact_sheet import write_contact_sheet
 from cli.progress import BatchProgress
-from cli.records import Batch
-from cli.results import write_results
 
 SHOWN_FAILURES = 20
 LOOK_SECONDS = 1.0
+RESULTS = "results.csv"
 
 
 def pause() -> None:
@@ -135,3 +135,70 @@ def _summarise(collection: Collection) -> None:
         parts.append(f"{computed * 60 / working:.0f} images/min")
     waited = f" after {collection.waited:.1f} s for a worker" if collection.waited >= 1 else ""
     stdout.print(f"{made} images in {working:.1f} s{waited}: {', '.join(parts)}")
+
+
+def fetch_archive(
+    client: Client, batch: Batch, folder: Path, channel: str | None, *, pause: Callable[[], None]
+) -> Path:
+    """Wait for a batch, and bring its images as one file into `folder`.
+
+    Args:
+        client: The server.
+        batch: What to wait for.
+        folder: Where the file goes.
+        channel: As which channel wants the images; None: as the model drew them.
+        pause: Called between two looks.
+
+    Returns:
+        The file.
+
+    Raises:
+        ImagesFailedError: Some images failed; the others are there.
+    """
+    prepare_folder(folder)
+    with BatchProgress(batch) as progress:
+        while batch.finished < batch.total:
+            pause()
+            batch = client.batch(batch.id)
+            progress.update(batch)
+    target = folder / (f"images-{channel}.zip" if channel else "images.zip")
+    unfinished = target.with_name(target.name + ".part")
+    client.archive(batch.id, unfinished, channel)
+    unfinished.replace(target)
+    stdout.print(f"Images         {target}")
+    if channel:
+        tell_notes(client, batch, channel)
+    made = batch.counts.get("succeeded", 0)
+    if made < batch.total:
+        raise ImagesFailedError(
+            f"{batch.total - made} of {batch.total} images are missing; MISSING.txt in it says "
+            "which."
+        )
+    return target
+
+
+def write_results(client: Client, collection: Collection) -> Path:
+    """Download the batch's results.csv, its images named as they are here.
+
+    Returns:
+        The file.
+    """
+    target = collection.folder / RESULTS
+    fetched = target.with_name(target.name + ".part")
+    client.results(collection.batch.id, fetched)
+    names = [entry.file.name if entry.file else "" for entry in collection.entries]
+    _name_images(fetched, names)
+    fetched.replace(target)
+    return target
+
+
+def _name_images(file: Path, names: Sequence[str]) -> None:
+    """Replace the server's paths in the column `image`; rows and names have the same order."""
+    with file.open(encoding="utf-8-sig", newline="") as stream:
+        header, *rows = csv.reader(stream)
+    # The sheet may have a column of that name too; the server's own columns come last.
+    column = len(header) - 1 - header[::-1].index("image")
+    for row, name in zip(rows, names, strict=True):
+        row[column] = name
+    with file.open("w", encoding="utf-8", newline="") as stream:
+        csv.writer(stream).writerows([header, *rows])

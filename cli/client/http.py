@@ -9,8 +9,8 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
+from cli.client.records import Batch, Item, Page
 from cli.errors import RefusedError, UnreachableError, UsageError
-from cli.records import Batch, Item, Page
 
 PAGE_ITEMS = 100
 PATIENCE_SECONDS = 60.0

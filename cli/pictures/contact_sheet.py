@@ -7,8 +7,8 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-from cli.collection import Collection, Entry
-from cli.lettering import cut, font, readable, wrapped
+from cli.client.collection import Collection, Entry
+from cli.pictures.lettering import cut, font, readable, wrapped
 from core.pictures.encoding import encode
 from core.pictures.formats import Format
 from core.pictures.opening import open_rgb

@@ -10,9 +10,9 @@ from rich.table import Table
 
 from bundles.manifest import Manifest, load_manifest
 from cli.bundles import find_bundle
+from cli.connection import service_settings
 from cli.console import say, show
 from cli.errors import UsageError
-from cli.services import service_settings
 
 if TYPE_CHECKING:
     from core.db.engine import Database

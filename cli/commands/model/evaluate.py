@@ -10,10 +10,9 @@ from rich.table import Table
 from bundles.manifest import FILE_NAME, Manifest, load_manifest
 from bundles.records import INDEX
 from cli.bundles import find_bundle
-from cli.console import say, show, stdout
+from cli.console import quieten, say, show, stdout
 from cli.errors import UsageError
-from cli.quiet import quieten
-from cli.stages import Stages
+from cli.progress import Stages
 from core.errors import BundleError
 from core.pictures.encoding import encode
 from core.pictures.formats import Format
@@ -70,7 +69,7 @@ def evaluate(
     folder = find_bundle(bundle, settings)
     manifest = load_manifest(folder)
     reference_subject = None if against is None else _against(against, manifest, settings)
-    from cli.comparison_sheet import draw_comparison  # noqa: PLC0415
+    from cli.pictures.comparison_sheet import draw_comparison  # noqa: PLC0415
     from modelkit.evaluation.comparison import evaluate as judge  # noqa: PLC0415 - loads torch
     from modelkit.evaluation.comparison import record_scores, write_report  # noqa: PLC0415
 

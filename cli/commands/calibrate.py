@@ -8,11 +8,9 @@ import typer
 from rich.table import Table
 
 from bundles.manifest import load_manifest
-from cli.bundles import find_bundle
-from cli.console import say, show, stdout
-from cli.quiet import quieten
-from cli.stages import Stages
-from cli.starter import bundle_folder
+from cli.bundles import bundle_folder, find_bundle
+from cli.console import quieten, say, show, stdout
+from cli.progress import Stages
 from core.domain.approximation import Threshold
 from core.settings import get_settings
 

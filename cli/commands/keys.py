@@ -9,9 +9,9 @@ from uuid import UUID
 import typer
 from rich.table import Table
 
+from cli.connection import service_settings
 from cli.console import say, show, stdout
 from cli.errors import UsageError
-from cli.services import service_settings
 from core.domain.cache_mode import CacheMode
 from core.domain.scopes import Scope
 

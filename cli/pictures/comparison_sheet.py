@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw
 
-from cli.contact_sheet import FAINT, FRAME, GAP, INK, PAPER, TITLE_HEIGHT
-from cli.lettering import cut, font, readable, wrapped
+from cli.pictures.contact_sheet import FAINT, FRAME, GAP, INK, PAPER, TITLE_HEIGHT
+from cli.pictures.lettering import cut, font, readable, wrapped
 from modelkit.evaluation.comparison import Judged, Task
 from modelkit.evaluation.similarity import Pixels
 

@@ -1,19 +1,23 @@
-"""What the commands that train have in common."""
+"""Options of the commands that make UNets, and what training has in common."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from cli.build import INTERRUPTED
+from bundles.manifest import TokenMergingPlan
 from cli.console import say
-from cli.stages import Stages
+from cli.errors import UsageError
+from cli.progress import Stages
 
 if TYPE_CHECKING:
     from modelkit.training.device import Device
     from modelkit.training.recipe import TrainingRecipe
+
+INTERRUPTED = 130
+"""What a shell says of a command that Ctrl-C ended."""
 
 Source = Annotated[
     str, typer.Argument(help="A folder in diffusers' layout, or the id of one on the Hub.")
@@ -42,13 +46,15 @@ Resume = Annotated[bool, typer.Option("--resume", help="Go on with an interrupte
 
 
 @contextmanager
-def progress() -> Iterator[Stages]:
+def progress(
+    left: str = "The same command with --resume goes on.",
+) -> Iterator[Stages]:
     """Show progress; say what Ctrl-C leaves behind."""
     try:
         with Stages() as stages:
             yield stages
     except KeyboardInterrupt:
-        say("Interrupted. The same command with --resume goes on.")
+        say(f"Interrupted. {left}")
         raise typer.Exit(INTERRUPTED) from None
 
 
@@ -64,3 +70,40 @@ def device_of(name: str, *, mixed: bool | None) -> "Device":
     from modelkit.training.device import choose_device  # noqa: PLC0415 - loads torch
 
     return choose_device(name, mixed=mixed)
+
+
+Tome = Annotated[
+    str | None,
+    typer.Option(help="Share of tokens to merge at the finest resolution, or at two: 0.5,0.3."),
+]
+TomeMode = Annotated[
+    Literal["mean", "drop"],
+    typer.Option(help="Merged tokens are averaged, or dropped for the one that stays."),
+]
+TomeCrossAttention = Annotated[
+    bool, typer.Option("--tome-cross-attention", help="Merge before cross-attention too.")
+]
+TomeMlp = Annotated[
+    bool, typer.Option("--tome-mlp", help="Merge before the feed-forward layers too.")
+]
+
+
+def token_merging_plan(
+    ratios: str | None, *, mode: Literal["mean", "drop"], cross_attention: bool, mlp: bool
+) -> TokenMergingPlan | None:
+    """Read the options of token merging.
+
+    Raises:
+        UsageError: They make no plan.
+    """
+    if ratios is None:
+        if cross_attention or mlp:
+            raise UsageError("Merging needs a share of tokens: give --tome too, such as 0.5.")
+        return None
+    try:
+        shares = tuple(float(part) for part in ratios.split(","))
+    except ValueError:
+        shares = ()
+    if not 1 <= len(shares) <= 2:
+        raise UsageError(f"--tome is one share or two, such as 0.5 or 0.5,0.3, not {ratios!r}.")
+    return TokenMergingPlan(ratios=shares, mode=mode, cross_attention=cross_attention, mlp=mlp)

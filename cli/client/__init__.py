@@ -1,0 +1,1 @@
+"""A packshot server, as any client sees it."""

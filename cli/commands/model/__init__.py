@@ -1,0 +1,1 @@
+"""`packshot model`: the bundles that this machine has."""

@@ -1,0 +1,225 @@
+"""`packshot model build`: a model becomes a bundle."""
+
+import re
+from collections.abc import Collection
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from bundles.manifest import Manifest
+from bundles.processor import read_features, shortcomings
+from cli.bundles import bundles_folder
+from cli.commands.model.options import (
+    Tome,
+    TomeCrossAttention,
+    TomeMlp,
+    TomeMode,
+    progress,
+    token_merging_plan,
+)
+from cli.console import quieten, say, stdout
+from cli.errors import UsageError
+from core.domain.schedulers import SCHEDULERS
+from core.settings import get_settings
+from modelkit.export.source import read_profile
+from modelkit.features.order import BlockCacheOrder, CachingOrder, DeepCacheOrder
+from modelkit.progress import Progress
+
+Source = Annotated[
+    str,
+    typer.Argument(help="A folder in diffusers' layout or the Hub's OpenVINO layout, or a Hub id."),
+]
+Name = Annotated[str, typer.Option(help="What to call the bundle.")]
+Precision = Annotated[
+    Literal["fp32", "fp16", "bf16", "int8", "int8-qat"] | None,
+    typer.Option(
+        help="fp16 halves the weights (the default, unless the model's packshot.json says "
+        "otherwise); bf16 also computes in BF16; int8 is calibrated on the model's own images; "
+        "int8-qat takes a trained UNet.",
+    ),
+]
+DeepCache = Annotated[
+    int | None,
+    typer.Option(help="Run the deep part of the UNet at one step in so many (DeepCache)."),
+]
+DeepCacheBranch = Annotated[
+    int, typer.Option(help="How many skip connections the other steps reach down.")
+]
+DeepCacheSchedule = Annotated[
+    Literal["uniform", "centred"],
+    typer.Option(help="Full steps at equal distances, or closer in the first half."),
+]
+BlockCache = Annotated[
+    float | None,
+    typer.Option(
+        help="Reuse transformer blocks until they changed by this share (Block Cache), as 0.5."
+    ),
+]
+Height = Annotated[
+    int | None, typer.Option(help="Height that requests get which name none, in pixels.")
+]
+Width = Annotated[int | None, typer.Option(help="The same for the width.")]
+DefaultSteps = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Steps that requests get which name none; by default as the model's files say.",
+    ),
+]
+Guidance = Annotated[
+    float | None,
+    typer.Option(min=0, help="The same for the guidance scale; up to 1 is none."),
+]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(help=f"The same for the scheduler: {', '.join(SCHEDULERS)}."),
+]
+Vae = Annotated[
+    Literal["float", "int8"],
+    typer.Option(help="int8 calibrates the VAE decoder on what the model has drawn."),
+]
+Unet = Annotated[Path | None, typer.Option(help="For int8-qat: what `model quantise-train` wrote.")]
+
+
+def build(
+    source: Source,
+    name: Name,
+    precision: Precision = None,
+    tome: Tome = None,
+    tome_mode: TomeMode = "mean",
+    tome_cross_attention: TomeCrossAttention = False,
+    tome_mlp: TomeMlp = False,
+    deepcache: DeepCache = None,
+    deepcache_branch: DeepCacheBranch = 0,
+    deepcache_schedule: DeepCacheSchedule = "uniform",
+    blockcache: BlockCache = None,
+    height: Height = None,
+    width: Width = None,
+    steps: DefaultSteps = None,
+    guidance: Guidance = None,
+    scheduler: Scheduler = None,
+    vae: Vae = "float",
+    unet: Unet = None,
+) -> None:
+    """Make a bundle that API and workers can use, in PACKSHOT_HOME/bundles.
+
+    At the end a small image is compared with the one that diffusers draws with the same weights,
+    seed and scheduler; a bundle that differs too much is not published. Interrupted with Ctrl-C, it
+    keeps what is finished, and the same command goes on from there.
+    """
+    size = _check(name, scheduler, width, height)
+    plan = token_merging_plan(
+        tome, mode=tome_mode, cross_attention=tome_cross_attention, mlp=tome_mlp
+    )
+    caching = caching_order(
+        deepcache, branch=deepcache_branch, schedule=deepcache_schedule, blockcache=blockcache
+    )
+    quieten()
+    known = precision or _own_precision(source)
+    _say_shortcomings({known, vae} if known is not None else ())
+    from modelkit.export.build import build as build_bundle  # noqa: PLC0415 - loads torch
+    from modelkit.export.order import GivenDefaults  # noqa: PLC0415 - loads torch
+
+    folder = bundles_folder(get_settings()) / name
+    compared: list[str] = []
+    with progress("What is finished is kept; the same command goes on from there.") as stages:
+        manifest = build_bundle(
+            source,
+            folder,
+            name=name,
+            precision=precision,
+            token_merging=plan,
+            size=size,
+            unet=unet,
+            caching=caching,
+            vae=vae,
+            defaults=GivenDefaults(steps=steps, guidance_scale=guidance, scheduler=scheduler),
+            verify=partial(_verify, compared),
+            say=stages,
+        )
+    _say_shortcomings(manifest.precisions if known is None else ())
+    for sentence in (*compared, f"To use it, set PACKSHOT_BUNDLE={folder}"):
+        say(sentence)
+    stdout.print(str(folder))
+
+
+def _check(
+    name: str, scheduler: str | None, width: int | None, height: int | None
+) -> tuple[int, int] | None:
+    """Check what is written into the bundle; return the size, if there is one.
+
+    Raises:
+        UsageError: It cannot be used.
+    """
+    if not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", name):
+        raise UsageError(f"The name {name!r} cannot be used: lower case, digits, '.', '_', '-'.")
+    if scheduler is not None and scheduler not in SCHEDULERS:
+        raise UsageError(f"There is no scheduler {scheduler!r}: {', '.join(SCHEDULERS)}.")
+    if width is not None and height is not None:
+        return width, height
+    if width is not height:
+        raise UsageError("Give --width and --height together.")
+    return None
+
+
+def _verify(
+    compared: list[str], bundle: Path, manifest: Manifest, source: Path, stages: Progress
+) -> None:
+    """Compare a bundle with diffusers, and note what to say of it.
+
+    Raises:
+        BundleError: They differ.
+    """
+    from modelkit.evaluation.parity import check_parity  # noqa: PLC0415 - loads torch
+    from modelkit.evaluation.reference import has_weights  # noqa: PLC0415 - loads torch
+
+    if has_weights(source):
+        compared.append(
+            f"Compared with diffusers: {check_parity(bundle, manifest, source, stages)}."
+        )
+    else:
+        compared.append(
+            "Not compared with diffusers: the source has no PyTorch weights. Look at some images "
+            "before you use it."
+        )
+
+
+def _own_precision(source: str) -> str | None:
+    """Tell what a source becomes that nobody gives a precision.
+
+    None where only reading it tells: a model on the Hub, or one that is converted already.
+    """
+    from modelkit.export.adoption import is_converted  # noqa: PLC0415 - loads torch
+
+    folder = Path(source)
+    if not folder.is_dir() or is_converted(folder):
+        return None
+    return read_profile(folder).build.precision
+
+
+def _say_shortcomings(precisions: Collection[str]) -> None:
+    for sentence in shortcomings(read_features(), precisions):
+        say(sentence)
+
+
+def caching_order(
+    interval: int | None,
+    *,
+    branch: int,
+    schedule: Literal["uniform", "centred"],
+    blockcache: float | None,
+) -> CachingOrder | None:
+    """Read the options of feature caching.
+
+    Raises:
+        UsageError: They contradict each other.
+    """
+    if interval is not None and blockcache is not None:
+        raise UsageError("--deepcache and --blockcache exclude each other: give one of them.")
+    if interval is not None:
+        return DeepCacheOrder(interval=interval, branch=branch, schedule=schedule)
+    if branch or schedule != "uniform":
+        raise UsageError("Branch and schedule are DeepCache's: give --deepcache too, such as 3.")
+    return None if blockcache is None else BlockCacheOrder(threshold=blockcache)
