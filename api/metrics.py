@@ -26,13 +26,13 @@ def shared_metrics(session: Session, broker: Broker) -> CollectorRegistry:
     """Look once, and give what was found."""
     registry = CollectorRegistry()
     registry.register(_Caches(cache_stats.stored(session)))
-    registry.register(_Queue(queue_stats.read(session), abandoned_images(session)))
+    registry.register(_QueueMetrics(queue_stats.read(session), abandoned_images(session)))
     registry.register(_Webhooks(*backlog(session)))
     registry.register(_Broker(broker))
     return registry
 
 
-class _Queue(Collector):
+class _QueueMetrics(Collector):
     def __init__(self, lanes: Sequence[LaneStats], abandoned: Mapping[str, int]) -> None:
         self._lanes = lanes
         self._abandoned = abandoned
