@@ -26,8 +26,8 @@ from worker.walk import NOISE, Begin, Source, Walk
 
 SAME_AS_DIFFUSERS_DB = 60.0
 
-RUNGE_KUTTA_DB = 55.0
-"""The same for pndm, which makes 15 calls of 6 steps here, each with its rounding."""
+HALF_WAY = [name for name in SCHEDULERS if name != "pndm"]
+"""Schedulers that can begin half way: pndm's first steps are those of the whole schedule."""
 
 PATIENCE = 300
 SIDE = 64
@@ -139,20 +139,19 @@ def by_diffusers(reference, begin: Begin, seed: int, picture, hole) -> np.ndarra
     return np.asarray(drawing(**asked).images[0])
 
 
-@pytest.mark.parametrize("scheduler", SCHEDULERS)
+@pytest.mark.parametrize("scheduler", HALF_WAY)
 def test_rows_that_begin_differently_share_calls_and_are_what_diffusers_draws(
     pipeline: Counted, reference, begins, picture, hole, scheduler: str
 ):
     kind = getattr(diffusers, SCHEDULERS[scheduler])
     reference.scheduler = kind.from_config(dict(pipeline.scheduler_config))
-    least = RUNGE_KUTTA_DB if scheduler == "pndm" else SAME_AS_DIFFUSERS_DB
     pipeline.rows.clear()
     asked = [request(scheduler, seed, begin) for seed, begin in enumerate(begins.values())]
     ours = draw(pipeline, asked)
     assert pipeline.rows[0] == 2 * len(begins), "with guidance, all in one call"
     for (name, begin), one, result in zip(begins.items(), asked, ours, strict=True):
         theirs = by_diffusers(reference, begin, one.seed, picture, hole)
-        assert psnr(result.image, theirs) >= least, name
+        assert psnr(result.image, theirs) >= SAME_AS_DIFFUSERS_DB, name
 
 
 def test_what_is_left_of_a_picture_costs_fewer_steps(pipeline, begins):
