@@ -141,13 +141,13 @@ def test_requests_are_counted_by_the_pattern_of_their_path(client):
 
 
 def test_the_lines_of_a_request_name_it(client, monkeypatch):
-    from api import reading
+    from api.routes import batches
 
     def fail(*_: object, **__: object) -> None:
         logging.getLogger("deep.inside").warning("here")
         raise RuntimeError("no")
 
-    monkeypatch.setattr(reading, "list_batches", fail)
+    monkeypatch.setattr(batches, "list_batches", fail)
     lines = io.StringIO()
     handler = logging.StreamHandler(lines)
     handler.setFormatter(logs.formatter("json"))
