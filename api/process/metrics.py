@@ -1,23 +1,37 @@
 """What the processes of an API counted, all together, for Prometheus."""
 
+import contextlib
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
 from prometheus_client import REGISTRY, CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
 
 
 def process_metrics() -> CollectorRegistry:
     """Return the counts of all processes at this address, whichever is asked."""
-    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+    folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    if folder is None:
         return REGISTRY  # there is only this one
+    _forget_the_dead(Path(folder))
     registry = CollectorRegistry()
     MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     registry.register(_Processes(os.getppid()))
     return registry
+
+
+def _forget_the_dead(folder: Path) -> None:
+    """Leave out what a process that has ended held; what it counted stays."""
+    for file in folder.glob("gauge_live*_*.db"):
+        pid = int(file.stem.rpartition("_")[2])
+        if not psutil.pid_exists(pid):
+            # Another process may be asked at the same moment, and be first.
+            with contextlib.suppress(FileNotFoundError):
+                mark_process_dead(pid, str(folder))  # type: ignore[no-untyped-call]
 
 
 class _Processes(Collector):
