@@ -247,7 +247,7 @@ def test_the_results_are_the_sheet_with_what_became_of_each_image(client, send, 
 
 
 def test_results_of_more_than_one_page_are_whole(client, send, monkeypatch):
-    from api import results
+    from api.exports import results
 
     monkeypatch.setattr(results, "PAGE_ROWS", 2)
     batch = send(client, "sku,prompt\n" + "".join(f"S{n},mug {n}\n" for n in range(5)))

@@ -32,12 +32,12 @@ def test_every_error_is_a_problem_document(client, method, path, status, code):
 
 
 def test_a_mistake_of_ours_is_a_problem_without_its_details(client, monkeypatch):
-    from api import reading
+    from api.routes import batches
 
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("a secret of ours")
 
-    monkeypatch.setattr(reading, "list_batches", fail)
+    monkeypatch.setattr(batches, "list_batches", fail)
     answer = client.get("/v1/batches")
     assert answer.status_code == 500
     assert answer.headers["content-type"] == "application/problem+json"
