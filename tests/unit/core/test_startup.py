@@ -58,7 +58,7 @@ def test_a_wrong_setting_is_explained(monkeypatch, capsys):
     startup.get_settings.cache_clear()
     assert run_or_explain(lambda _: 0) == EXIT_UNUSABLE
     startup.get_settings.cache_clear()
-    assert "row_limit" in capsys.readouterr().err
+    assert "PACKSHOT_ROW_LIMIT" in capsys.readouterr().err
 
 
 def test_the_programs_own_exit_code_is_kept():
