@@ -9,13 +9,13 @@ from benchmarks.parity import measure
 
 SAME_AS_DIFFUSERS_DB = 40.0
 
-DRAWN = (0, 3, 6, 7)
-"""Stable Diffusion 1.5's early files, v-prediction, SDE in FP16 and three files, and SD-Turbo."""
-
 
 @pytest.mark.parametrize(
     "layout",
-    [pytest.param(LAYOUTS[number], marks=[pytest.mark.slow] if number else []) for number in DRAWN],
+    [
+        pytest.param(layout, marks=[pytest.mark.slow] if number else [])
+        for number, layout in enumerate(LAYOUTS)
+    ],
     ids=lambda layout: layout.name,
 )
 def test_every_scheduler_draws_what_diffusers_draws(layout: RealLayout, tmp_path: Path):
