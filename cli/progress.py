@@ -41,7 +41,7 @@ class _Shown:
         self._said = time.monotonic()
 
     def _line(self, text: str, *, at_once: bool = False) -> None:
-        """Say where the work stands, where there is no terminal and a line is due."""
+        """Report where the work stands, where there is no terminal and a line is due."""
         now = time.monotonic()
         if not stderr.is_terminal and (at_once or now - self._said >= self.line_seconds):
             say(text)

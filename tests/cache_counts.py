@@ -19,7 +19,7 @@ class CacheCounts:
         self._before = _read()
 
     def take(self) -> Counts:
-        """Give what was counted since the last time, without what was not."""
+        """Return what was counted since the last time, without what was not."""
         before, self._before = self._before, _read()
         grown = {
             key: tuple(now - then for now, then in zip(values, before[key], strict=True))

@@ -40,7 +40,7 @@ class Supervisor(Multiprocess):
     """Uvicorn's supervisor, which refuses connections as soon as its processes are to end."""
 
     def terminate_all(self) -> None:
-        """Let all processes finish their requests, and end."""
+        """Refuse connections, and end all processes when their requests are answered."""
         for listener in self.sockets:
             listener.close()
         super().terminate_all()

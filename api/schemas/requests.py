@@ -70,7 +70,7 @@ class Fields(RequestedParameters):
     )
 
     def parameters(self) -> dict[str, Any]:
-        """Give what the catalogue checks and fills up."""
+        """Return what the catalogue checks and fills up."""
         return self.model_dump(include={*PARAMETERS, "template"})
 
 
@@ -110,7 +110,7 @@ class SheetFields(Fields):
     )
 
     def hints(self) -> Hints:
-        """Give what the request knows about the file."""
+        """Return what the request knows about the file."""
         return Hints(
             source=self.source,
             encoding=self.encoding,

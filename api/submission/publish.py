@@ -109,7 +109,7 @@ def publish(
 
 
 def revoke(services: Services, generation_ids: Sequence[UUID]) -> None:
-    """Tell workers to drop messages; without it they drop them when they look at the row."""
+    """Revoke messages at the workers; without it they drop them when they look at the row."""
     try:
         services.publisher.revoke(generation_ids)
     except BROKER_ERRORS as error:

@@ -33,7 +33,7 @@ def find_batch(session: Session, tenant: str, batch_id: UUID) -> Batch:
 
 
 def list_batches(session: Session, tenant: str, *, cursor: str | None, limit: int) -> BatchPage:
-    """Give one page of the tenant's batches, newest first."""
+    """Return one page of the tenant's batches, newest first."""
     before = read_cursor(cursor, UUID)
     statement = select(Batch).where(col(Batch.tenant) == tenant)
     if before is not None:

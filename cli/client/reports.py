@@ -132,7 +132,7 @@ class Note:
 
 
 def tell_notes(client: Client, batch: Batch, channel: str | None) -> None:
-    """Say what the server notes about a finished batch's renditions.
+    """Report what the server notes about a finished batch's renditions.
 
     Args:
         client: The server.

@@ -28,9 +28,6 @@ class ModelInput:
     is; then it sees no negative prompt."""
 
 
-_UNTAUGHT = ModelInput()
-
-
 def _says(description: str) -> Mapping[str, str]:
     """Return the metadata of a field: what people are told of it, in the API's schema too."""
     return {"description": description}

@@ -61,9 +61,9 @@ def find_or_queue(
     """
 
     def stored(names: Iterable[str]) -> dict[str, Stored]:
-        wanted = {name: exact[name] for name in names}
         if ttl_seconds is None:
             return {}
+        wanted = {name: exact[name] for name in names}
         digests = wanted.keys() | wanted.values()
         found = find_stored(session, tenant, digests, ttl_seconds=ttl_seconds)
         # Who agrees to an approximate image is glad of an exact one.

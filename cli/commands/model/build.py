@@ -187,7 +187,7 @@ def _verify(
 
 
 def _own_precision(source: str) -> str | None:
-    """Tell what a source becomes that nobody gives a precision.
+    """Return what a source becomes that nobody gives a precision.
 
     None where only reading it tells: a model on the Hub, or one that is converted already.
     """
