@@ -30,10 +30,11 @@ class Bundle:
 
 
 class CurrentBundle:
-    """The bundle in `settings.bundle`, whichever it is at the moment."""
+    """The first model's bundle, whichever is in its folder at the moment."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.folder = next(iter(settings.models.values()))
         self._lock = Lock()
         self._read: tuple[tuple[int, ...], Bundle] | None = None
 
@@ -43,11 +44,10 @@ class CurrentBundle:
         Raises:
             BundleError: There is none, or it cannot be used.
         """
-        folder = self.settings.bundle
         with self._lock:
-            mark = _mark(folder / FILE_NAME)
+            mark = _mark(self.folder / FILE_NAME)
             if self._read is None or not mark or self._read[0] != mark:
-                self._read = mark, self._load(folder)
+                self._read = mark, self._load(self.folder)
             return self._read[1]
 
     def _load(self, folder: Path) -> Bundle:

@@ -38,7 +38,7 @@ def checks_of(services: Services) -> Mapping[str, Check]:
             address=f"{services.storage.address}, bucket {services.storage.bucket}",
             ask=services.storage.check,
         ),
-        "bundle": Check(address=str(services.settings.bundle), ask=services.bundle.get),
+        "bundle": Check(address=str(services.bundle.folder), ask=services.bundle.get),
     }
 
 

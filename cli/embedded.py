@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cli.bundles import build_service, bundle_folder
+from cli.bundles import build_service, describe_models
 from cli.client.http import Client
 from cli.console import say, stderr
 from cli.errors import UnreachableError
-from core.settings import Settings, describe_unknown_settings
+from core.settings import Settings, describe_unknown_settings, describe_unused_bundle
 from local.lock import running
 from local.ports import free_port, is_free, wanted_port
 from local.secret import remembered_secret, write_private
@@ -67,7 +67,7 @@ def running_stack(
     from local.application import application, reachable  # noqa: PLC0415
     from local.stack import Stack  # noqa: PLC0415
 
-    for sentence in describe_unknown_settings():
+    for sentence in (*describe_unknown_settings(), *describe_unused_bundle(settings)):
         say(sentence)
     home = settings.home.expanduser().resolve()
     home.mkdir(parents=True, exist_ok=True)
@@ -100,7 +100,7 @@ def running_stack(
     stack = Stack(
         home,
         services,
-        settings={"PACKSHOT_BUNDLE": str(bundle_folder(settings))},
+        settings=describe_models(settings),
         urls=urls,
         say=say,
     )

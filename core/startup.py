@@ -14,6 +14,7 @@ from core.settings import (
     Settings,
     describe_invalid_settings,
     describe_unknown_settings,
+    describe_unused_bundle,
     get_settings,
 )
 
@@ -37,7 +38,7 @@ def run_or_explain(program: Callable[[Settings], int]) -> int:
     try:
         settings = get_settings()
         logs.configure(settings.log_level, settings.log_format)
-        warn_of_unknown_settings()
+        warn_of_unread_settings(settings)
         return program(settings)
     except (ServiceDownError, BundleError, InvalidSettingError) as error:
         print(error.detail, file=sys.stderr)
@@ -48,9 +49,9 @@ def run_or_explain(program: Callable[[Settings], int]) -> int:
     return EXIT_UNUSABLE
 
 
-def warn_of_unknown_settings() -> None:
+def warn_of_unread_settings(settings: Settings) -> None:
     """Log the `PACKSHOT_*` variables that nothing reads: they are often misspelt."""
-    for sentence in describe_unknown_settings():
+    for sentence in (*describe_unknown_settings(), *describe_unused_bundle(settings)):
         log.warning(sentence)
 
 

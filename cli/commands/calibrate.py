@@ -22,7 +22,11 @@ REPORT = "calibration.json"
 
 def calibrate(
     bundle: Annotated[
-        str | None, typer.Argument(help="A bundle's folder or name; without it PACKSHOT_BUNDLE.")
+        str | None,
+        typer.Argument(
+            help="A model's name, or a bundle's folder or name; without it the first of "
+            "PACKSHOT_MODELS, else PACKSHOT_BUNDLE."
+        ),
     ] = None,
     prompts: Annotated[
         int, typer.Option(min=1, help="How many of the bundle's prompts are drawn at most.")

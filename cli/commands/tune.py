@@ -35,7 +35,11 @@ SLICE_SECONDS = (0.3, 20.0)
 
 def tune(
     bundle: Annotated[
-        str | None, typer.Argument(help="A bundle's folder or name; without it PACKSHOT_BUNDLE.")
+        str | None,
+        typer.Argument(
+            help="A model's name, or a bundle's folder or name; without it the first of "
+            "PACKSHOT_MODELS, else PACKSHOT_BUNDLE."
+        ),
     ] = None,
     minutes: Annotated[float, typer.Option(min=0.1, help="How long to measure.")] = 5.0,
     latency_bound: Annotated[

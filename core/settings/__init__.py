@@ -97,6 +97,18 @@ def describe_unknown_settings() -> Sequence[str]:
     ]
 
 
+def describe_unused_bundle(settings: Settings) -> Sequence[str]:
+    """Describe a `PACKSHOT_BUNDLE` that counts for nothing, as `PACKSHOT_MODELS` names others."""
+    named = "bundle" in settings.model_fields_set
+    folders = {folder.resolve() for folder in settings.models.values()}
+    if not named or settings.bundle.expanduser().resolve() in folders:
+        return []
+    return [
+        f"PACKSHOT_BUNDLE is ignored: PACKSHOT_MODELS says which models there are "
+        f"({', '.join(settings.models)})."
+    ]
+
+
 def describe_invalid_settings(error: ValidationError) -> Sequence[str]:
     """Write a sentence for each setting that cannot be used."""
     return [

@@ -1,17 +1,34 @@
 """Model."""
 
+import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, PositiveInt
+from pydantic import BaseModel, Field, PositiveInt, ValidationInfo, field_validator
+from pydantic_settings import NoDecode
+
+ONLY_MODEL = "default"
+"""The name of the model in `PACKSHOT_BUNDLE`, where there is no `PACKSHOT_MODELS`."""
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
 class ModelSettings(BaseModel):
-    """The model bundle, and how it is run."""
+    """The model bundles, and how they are run."""
 
     bundle: Path = Field(
         default=Path(".packshot/bundles/starter"),
-        description="Folder of the model bundle that API and workers use.",
+        description="Folder of the model bundle that API and workers use, where `PACKSHOT_MODELS` "
+        "names none.",
+    )
+    # The default is no mapping: it is written as people write it, and read like that.
+    models: Annotated[Mapping[str, Path], NoDecode] = Field(
+        default="",
+        validate_default=True,
+        description="Models by name, as in starter=/models/starter,catalogue=/models/our-lora; the "
+        "first is the one of requests that name none. Empty: the one in `PACKSHOT_BUNDLE`, called "
+        "default.",
     )
     device: str = Field(default="CPU", description="OpenVINO device that runs the model.")
     inference_precision: Literal["auto", "f32", "bf16"] = Field(
@@ -38,3 +55,37 @@ class ModelSettings(BaseModel):
         multiple_of=64,
         description="Larger images are decoded in tiles of this side, in pixels; 0 never.",
     )
+
+    @field_validator("models", mode="before")
+    @classmethod
+    def _read_models(cls, value: Any, info: ValidationInfo) -> Mapping[str, Path]:
+        """Read `name=folder,name=folder`; without any there is the one in `bundle`.
+
+        Raises:
+            ValueError: A part is none, or a name cannot be used or comes twice.
+        """
+        parts = [part.strip() for part in value.split(",")] if isinstance(value, str) else None
+        pairs = value.items() if parts is None else map(_pair, filter(None, parts))
+        models: dict[str, Path] = {}
+        for name, folder in pairs:
+            if not _NAME.fullmatch(name):
+                raise ValueError(
+                    f"{name!r} is no name of a model: it begins with a lower-case letter or a "
+                    "digit, and has up to 64 of these, dots, dashes and underscores."
+                )
+            if name in models:
+                raise ValueError(f"Two models are called {name!r}. Give each a name of its own.")
+            models[name] = Path(folder).expanduser()
+        # Without a bundle that one cannot be used itself, which is said.
+        bundle = info.data.get("bundle")
+        return models or ({ONLY_MODEL: bundle.expanduser()} if bundle else {})
+
+
+def _pair(part: str) -> tuple[str, str]:
+    name, equals, folder = (text.strip() for text in part.partition("="))
+    if not equals or not folder:
+        raise ValueError(
+            f"{part!r} names no model and its folder: write them like starter=/models/starter, "
+            "with commas between several."
+        )
+    return name, folder

@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from bundles.manifest import Manifest, load_manifest
-from cli.bundles import find_bundle
+from cli.bundles import bundle_folder, find_bundle
 from cli.connection import service_settings
 from cli.console import say, show
 from cli.errors import UsageError
@@ -35,7 +35,8 @@ def requeue(
     to: Annotated[
         str | None,
         typer.Option(
-            help="Bundle that shall make them: its name, or its folder; without it PACKSHOT_BUNDLE."
+            help="Model or bundle that shall make them, by name or folder; without it the first of "
+            "PACKSHOT_MODELS, else PACKSHOT_BUNDLE."
         ),
     ] = None,
     fail: Annotated[bool, typer.Option("--fail", help="Fail them instead.")] = False,
@@ -85,7 +86,7 @@ def _find(old: str, waiting: Sequence["Waiting"]) -> str:
 
 
 def _target(settings: "Settings", to: str | None) -> Manifest:
-    folder = settings.bundle if to is None else find_bundle(to, settings)
+    folder = bundle_folder(settings) if to is None else find_bundle(to, settings)
     return load_manifest(Path(folder))
 
 

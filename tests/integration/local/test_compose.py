@@ -55,7 +55,7 @@ def provide_bundle(compose, home: Path, bundle: str) -> subprocess.CompletedProc
         "PYTHONPATH": str(ROOT),
         "PYTHONSAFEPATH": "1",
         "PACKSHOT_HOME": str(home),
-        "PACKSHOT_BUNDLE": bundle,
+        "PACKSHOT_MODELS": f"shop={bundle}",
     }
     return subprocess.run(
         words, env=environment, cwd=home, text=True, capture_output=True, check=False
@@ -64,7 +64,8 @@ def provide_bundle(compose, home: Path, bundle: str) -> subprocess.CompletedProc
 
 @pytest.mark.slow
 def test_the_starter_is_built_into_an_empty_volume(compose, tmp_path: Path):
-    bundle = compose["bundle"]["environment"]["PACKSHOT_BUNDLE"].replace(HOME, str(tmp_path))
+    models = compose["bundle"]["environment"]["PACKSHOT_MODELS"]
+    bundle = models.removeprefix("default=").replace(HOME, str(tmp_path))
     done = provide_bundle(compose, tmp_path, bundle)
     assert done.returncode == 0, done.stderr
     assert load_manifest(Path(bundle)).name == "starter"
@@ -76,8 +77,8 @@ def test_a_bundle_that_is_not_there_is_refused(compose, tmp_path: Path):
     done = provide_bundle(compose, tmp_path, f"{tmp_path}/bundles/shop")
     assert done.returncode == 1
     assert done.stderr == (
-        f"There is no bundle at {tmp_path}/bundles/shop: build one, or leave PACKSHOT_BUNDLE out "
-        "for the starter.\n"
+        f"There is no bundle at {tmp_path}/bundles/shop: build one, or leave PACKSHOT_BUNDLE and "
+        "PACKSHOT_MODELS out for the starter.\n"
     )
     assert not list(tmp_path.iterdir())
 

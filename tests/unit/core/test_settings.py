@@ -10,7 +10,12 @@ import pytest
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
-from core.settings import Settings, describe_invalid_settings, unknown_settings
+from core.settings import (
+    Settings,
+    describe_invalid_settings,
+    describe_unused_bundle,
+    unknown_settings,
+)
 
 ROOT = Path(__file__).parents[3]
 NAMES = [f"PACKSHOT_{name.upper()}" for name in Settings.model_fields]
@@ -220,3 +225,46 @@ def test_a_process_refuses_another_broker_in_a_sentence(process: str, tmp_path: 
     assert "there is no other broker." in refused.stderr
     assert "Traceback" not in refused.stderr
     assert "secret" not in refused.stderr
+
+
+def read_models(**given):
+    return Settings(_env_file=None, **given).models
+
+
+def test_without_models_there_is_one_called_default():
+    assert read_models() == {"default": Path(".packshot/bundles/starter")}
+    assert read_models(bundle="/b") == {"default": Path("/b")}
+    assert read_models(bundle="/b", models=" , ") == {"default": Path("/b")}
+
+
+def test_models_keep_their_order_and_the_bundle_counts_for_nothing(monkeypatch):
+    monkeypatch.setenv("PACKSHOT_MODELS", "studio = /m/a=b, a.b-2_c=~/c,")
+    models = read_models(bundle="/b")
+    assert list(models.items()) == [
+        ("studio", Path("/m/a=b")),
+        ("a.b-2_c", Path("~/c").expanduser()),
+    ]
+    (sentence,) = describe_unused_bundle(Settings(_env_file=None, bundle="/b"))
+    assert "PACKSHOT_BUNDLE is ignored" in sentence
+    assert "studio, a.b-2_c" in sentence
+    assert not describe_unused_bundle(Settings(_env_file=None, bundle="/m/../m/a=b"))
+    assert not describe_unused_bundle(Settings(_env_file=None))
+
+
+@pytest.mark.parametrize(
+    ("written", "reason"),
+    [
+        ("/models/a", "names no model and its folder"),
+        ("a=", "names no model and its folder"),
+        ("Studio=/a", "'Studio' is no name of a model"),
+        ("=/a", "'' is no name of a model"),
+        (f"{'a' * 65}=/a", "up to 64"),
+        ("a=/a,b=/b,a=/c", "Two models are called 'a'"),
+    ],
+)
+def test_models_that_cannot_be_read_are_explained(written, reason):
+    with pytest.raises(ValidationError) as failed:
+        read_models(models=written)
+    (sentence,) = describe_invalid_settings(failed.value)
+    assert sentence.startswith("PACKSHOT_MODELS: ")
+    assert reason in sentence
