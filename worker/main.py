@@ -3,7 +3,7 @@
 import os
 import secrets
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from functools import partial
 
@@ -107,7 +107,7 @@ def _serve(settings: Settings, load: Load) -> int:
         engine=engine,
         leases=leases,
         max_attempts=settings.max_attempts,
-        bundle_revision=bundle.revision,
+        revisions={bundle.revision},
         guidance_interval=bundle.defaults.guidance_interval,
         approximate=approximate,
         renditions=Renditions(
@@ -121,7 +121,7 @@ def _serve(settings: Settings, load: Load) -> int:
     shutdown = Shutdown(runner=runner, engine=engine, leases=leases, database=database)
     latents = Flusher([approximate.flush] if approximate else [], seconds=LATENTS_SECONDS)
     presence = Flusher(
-        [partial(_announce, database, name, bundle.revision)], seconds=ANNOUNCE_SECONDS
+        [partial(_announce, database, name, {bundle.revision})], seconds=ANNOUNCE_SECONDS
     )
     guard = MemoryGuard(limit_mib=settings.worker_max_rss_mib, on_excess=shutdown.warm)
     process = _celery_worker(settings, runner, name, images=plan.rows * plan.streams)
@@ -146,9 +146,9 @@ def _serve(settings: Settings, load: Load) -> int:
     return int(process.exitcode or 0)
 
 
-def _announce(database: Database, name: str, bundle_revision: str) -> None:
+def _announce(database: Database, name: str, revisions: Collection[str]) -> None:
     with database.session() as session:
-        serving.announce(session, name, bundle_revision)
+        serving.announce(session, name, revisions)
 
 
 def _leave(database: Database, name: str) -> None:

@@ -6,7 +6,7 @@ it is back in the queue, or its lease runs out and the sweeper takes it back.
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol, TypeVar
@@ -107,7 +107,7 @@ class Runner:
         engine: RowEngine,
         leases: Leases,
         max_attempts: int,
-        bundle_revision: str | None = None,
+        revisions: Collection[str] | None = None,
         guidance_interval: tuple[float, float] = (0.0, 1.0),
         approximate: ApproximateCache | None = None,
         renditions: Renditions | None = None,
@@ -123,7 +123,7 @@ class Runner:
             engine: What computes them.
             leases: Those of this process.
             max_attempts: Times a generation is computed before it fails.
-            bundle_revision: The engine's bundle: what was promised from another one is left to a
+            revisions: The engine's models: what was promised from another one is left to a
                 worker that has it. None: whatever comes is computed.
             guidance_interval: The bundle's: shares of the schedule between which guidance is on.
             approximate: Where rows that agree to it may find a beginning; None: nowhere.
@@ -138,7 +138,7 @@ class Runner:
         self._engine = engine
         self._leases = leases
         self._max_attempts = max_attempts
-        self._bundle_revision = bundle_revision
+        self._revisions = revisions
         self._guidance_interval = guidance_interval
         self._approximate = approximate
         self._renditions = renditions
@@ -221,12 +221,12 @@ class Runner:
             ids,
             owner=owner,
             lease_seconds=lease_seconds,
-            bundle_revision=self._bundle_revision,
+            revisions=self._revisions,
             skip_locked=True,
         )
         others = [one for one in ids if one not in claimed]
         foreign = self._put_off_foreign(session, others)
-        locked = claims.claimable(session, others, self._bundle_revision)
+        locked = claims.claimable(session, others, self._revisions)
         found: dict[UUID, Claim | Locked | _Foreign] = {
             **dict.fromkeys(locked, LOCKED),
             **{identity: _Foreign(revision) for identity, revision in foreign.items()},
@@ -235,12 +235,12 @@ class Runner:
         return [found.get(identity) or claimed.pop(identity, None) for identity in ids]
 
     def _put_off_foreign(self, session: Session, ids: Sequence[UUID]) -> Mapping[UUID, str]:
-        if self._bundle_revision is None or not ids:
+        if self._revisions is None or not ids:
             return {}
         return claims.put_off_foreign(
             session,
             ids,
-            bundle_revision=self._bundle_revision,
+            revisions=self._revisions,
             delay_seconds=self._pause_seconds,
         )
 
@@ -252,7 +252,7 @@ class Runner:
                 "images left to workers with another bundle: start one that has it, or "
                 "`packshot model requeue`",
                 wanted=foreign.revision[:12],
-                ours=str(self._bundle_revision)[:12],
+                ours=", ".join(sorted(one[:12] for one in self._revisions or ())),
             )
         # While other workers take messages out of the same queue, this thread lets them.
         self._stopping.wait(self._pause_seconds / 8)

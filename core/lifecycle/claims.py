@@ -61,7 +61,7 @@ def claim(
     *,
     owner: str,
     lease_seconds: float,
-    bundle_revision: str | None = None,
+    revisions: Collection[str] | None = None,
     skip_locked: bool = False,
 ) -> dict[UUID, Claim]:
     """Take those of these generations that are queued.
@@ -74,14 +74,14 @@ def claim(
         generation_ids: Those that messages came for.
         owner: Who takes them.
         lease_seconds: How long they are its own.
-        bundle_revision: The owner's bundle: what was promised from another one is left alone.
-            None: whatever comes is taken.
+        revisions: Those of the models that the owner has: what was promised from another one is
+            left alone. None: whatever comes is taken.
         skip_locked: Leave out what another transaction is changing, instead of waiting: see
             `claimable`.
     """
     free = lock_generations(
         session,
-        *_claimable(generation_ids, bundle_revision),
+        *_claimable(generation_ids, revisions),
         skip_locked=skip_locked,
         joinable=True,
     )
@@ -132,14 +132,14 @@ def claim(
 
 
 def claimable(
-    session: Session, generation_ids: Collection[UUID], bundle_revision: str | None = None
+    session: Session, generation_ids: Collection[UUID], revisions: Collection[str] | None = None
 ) -> set[UUID]:
     """Return those of these generations that wait to be claimed.
 
     Of what `claim` left out, those are the ones that another transaction was changing: they can be
     asked for again.
     """
-    statement = select(col(Generation.id)).where(*_claimable(generation_ids, bundle_revision))
+    statement = select(col(Generation.id)).where(*_claimable(generation_ids, revisions))
     return set(session.execute(statement).scalars())
 
 
@@ -147,27 +147,33 @@ def put_off_foreign(
     session: Session,
     generation_ids: Collection[UUID],
     *,
-    bundle_revision: str,
+    revisions: Collection[str],
     delay_seconds: float,
 ) -> dict[UUID, str]:
-    """Have messages sent again later of those of these generations that want another bundle.
+    """Have messages sent again later of those of these generations that want another model.
 
-    They are left alone where they wait in a backlog already: nobody serves their bundle.
+    They are left alone where they wait in a backlog already: nobody serves their model.
+
+    Args:
+        session: An open transaction.
+        generation_ids: Those that messages came for.
+        revisions: The models that are not another.
+        delay_seconds: Until their messages may be sent again.
 
     Returns:
-        Their bundles' revisions.
+        Their models' revisions.
     """
     foreign = (
         among(Generation.id, generation_ids),
         col(Generation.state) == GenerationState.QUEUED,
-        col(Generation.bundle_revision) != bundle_revision,
+        col(Generation.bundle_revision).notin_(list(revisions)),
     )
-    revisions = dict(
+    wanted = dict(
         session.execute(
             select(col(Generation.id), col(Generation.bundle_revision)).where(*foreign)
         ).all()
     )
-    if revisions:
+    if wanted:
         # What is locked is being set aside, sent or cancelled this moment.
         waiting = lock_generations(
             session,
@@ -181,13 +187,13 @@ def put_off_foreign(
             .where(among(Generation.id, waiting))
             .values(published_at=None, not_before=func.now() + timedelta(seconds=delay_seconds))
         )
-    return revisions
+    return wanted
 
 
 def _claimable(
-    generation_ids: Collection[UUID], bundle_revision: str | None
+    generation_ids: Collection[UUID], revisions: Collection[str] | None
 ) -> tuple[ColumnElement[bool], ...]:
-    ours = () if bundle_revision is None else (col(Generation.bundle_revision) == bundle_revision,)
+    ours = () if revisions is None else (col(Generation.bundle_revision).in_(list(revisions)),)
     return (
         *ours,
         among(Generation.id, generation_ids),

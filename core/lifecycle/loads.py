@@ -8,7 +8,7 @@ from sqlalchemy import RowMapping, text
 from sqlmodel import Session
 
 from core.domain.lanes import FIRST, Lane
-from core.lifecycle.serving import ABANDONED
+from core.lifecycle.serving import abandoned_sql
 
 # Jumps from key to key through ix_generation_queued, whatever number of rows each has, adds those
 # that have backlogs of models that workers serve, and counts the rows of each only as far as it
@@ -88,10 +88,12 @@ DUE = "coalesce(not_before, created_at + make_interval(secs => :republish_second
 """Whether the housekeeping may send a row's message. One that was never claimed has no `not_before`
 where its own request publishes it."""
 
+_ABANDONED = abandoned_sql("backlog.bundle_revision")
+
 _EVERYBODY = text(
     _LOADS.format(
         queued=_QUEUED,
-        abandoned=ABANDONED,
+        abandoned=_ABANDONED,
         scope="",
         further="(lane, tenant, api_key_id) > (jumper.lane, jumper.tenant, jumper.api_key_id)",
         due=DUE,
@@ -100,7 +102,7 @@ _EVERYBODY = text(
 _TENANT = text(
     _LOADS.format(
         queued=_QUEUED,
-        abandoned=ABANDONED,
+        abandoned=_ABANDONED,
         scope="and lane = :lane and tenant = :tenant",
         # Beside equal ones a comparison of rows would be no place in the index to begin at.
         further="api_key_id > jumper.api_key_id",

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, delete, exists, func, select
+from sqlalchemy import ColumnElement, and_, delete, exists, func, literal_column, select
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Session, col
 
@@ -37,14 +38,25 @@ def _there() -> ColumnElement[bool]:
     return col(Worker.seen_at) > func.now() - timedelta(seconds=GONE_SECONDS)
 
 
-def announce(session: Session, name: str, bundle_revision: str) -> None:
-    """Note that a worker is there, and what it makes images from."""
-    statement = insert(Worker).values(
-        name=name, bundle_revision=bundle_revision, seen_at=func.now()
-    )
+def announce(session: Session, name: str, revisions: Collection[str]) -> None:
+    """Note that a worker is there, and all models that it makes images from, loaded or not."""
     session.execute(
-        statement.on_conflict_do_update(index_elements=["name"], set_={"seen_at": func.now()})
+        delete(Worker).where(
+            col(Worker.name) == name, col(Worker.bundle_revision).notin_(list(revisions))
+        )
     )
+    if revisions:
+        statement = insert(Worker).values(
+            [
+                {"name": name, "bundle_revision": revision, "seen_at": func.now()}
+                for revision in sorted(revisions)
+            ]
+        )
+        session.execute(
+            statement.on_conflict_do_update(
+                index_elements=["name", "bundle_revision"], set_={"seen_at": func.now()}
+            )
+        )
 
 
 def leave(session: Session, name: str) -> None:
@@ -58,16 +70,6 @@ def forget_gone(session: Session) -> None:
     session.execute(delete(Worker).where(col(Worker.seen_at) < long_ago))
 
 
-ABANDONED = """(
-    exists (select from worker where worker.seen_at > now() - interval '{gone} seconds')
-    and backlog.bundle_revision not in (
-        select worker.bundle_revision from worker
-        where worker.seen_at > now() - interval '{gone} seconds'
-    )
-)""".replace("{gone}", str(GONE_SECONDS))
-"""What `abandoned` says of a backlog's revision, where SQL is written by hand."""
-
-
 def abandoned(revision: Any) -> ColumnElement[bool]:
     """Match revisions that no worker serves, while there are workers that serve another one.
 
@@ -75,6 +77,15 @@ def abandoned(revision: Any) -> ColumnElement[bool]:
     """
     served = select(col(Worker.bundle_revision)).where(_there())
     return and_(exists().where(_there()), revision.notin_(served))
+
+
+def abandoned_sql(revision: str) -> str:
+    """Write `abandoned` for a column, where the SQL around it is written by hand."""
+    clause = abandoned(literal_column(revision)).compile(
+        dialect=postgresql.dialect(),  # type: ignore[no-untyped-call]
+        compile_kwargs={"literal_binds": True},
+    )
+    return f"({clause})"
 
 
 def abandoned_among(session: Session, revisions: Collection[str]) -> set[str]:

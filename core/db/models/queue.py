@@ -29,7 +29,7 @@ class Backlog(SQLModel, table=True):
 
 
 class Worker(SQLModel, table=True):
-    """One worker process, as it last announced itself."""
+    """A model that a worker process serves, as it last announced."""
 
     __tablename__ = "worker"
     # The feeder asks several times a second who is there.
@@ -37,7 +37,7 @@ class Worker(SQLModel, table=True):
 
     name: str = Field(primary_key=True)
     """Its node name in Celery, and the owner of its leases."""
-    bundle_revision: str
-    """The bundle that it makes images from."""
+    bundle_revision: str = Field(primary_key=True)
+    """A bundle that it makes images from, loaded or not: it has a row for each."""
     seen_at: datetime = created()
     """By Postgres's clock."""

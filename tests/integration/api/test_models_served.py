@@ -40,7 +40,7 @@ def waiting(client):
 def test_images_whose_model_was_replaced_are_counted(client, send, waiting, database, shop, bundle):
     def serve(name, revision):
         with database.session() as session:
-            serving.announce(session, name, revision)
+            serving.announce(session, name, {revision})
 
     batch = send(client, SHEET)
     assert batch["waiting_for_model"] == 0

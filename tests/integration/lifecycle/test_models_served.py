@@ -26,7 +26,7 @@ def new(database):
 def serve(shop):
     def serve(name, revision):
         with shop.database.session() as session:
-            serving.announce(session, name, revision)
+            serving.announce(session, name, {revision})
 
     return serve
 
@@ -72,7 +72,7 @@ def test_rows_of_a_replaced_model_neither_go_round_nor_starve_newer_ones(
     assert sweep() == []
 
     with shop.database.session() as session, statements() as seen:
-        assert claims.claim(session, old, owner="w", lease_seconds=9, bundle_revision="r2") == {}
+        assert claims.claim(session, old, owner="w", lease_seconds=9, revisions={"r2"}) == {}
         assert backlogs.set_aside(session) == 0
         assert feeding.take_waiting(session, window=WINDOW, republish_seconds=0) == []
     assert not [one for one in seen if one.lstrip().lower().startswith(("update", "insert"))]
@@ -115,7 +115,7 @@ def test_a_worker_that_is_silent_or_has_left_serves_nothing(shop, serve, sweep):
     with shop.database.session() as session:
         assert serving.abandoned_among(session, {"r1", "r2", "r3"}) == {"r3"}
     with shop.database.session() as session:
-        session.get_one(Worker, "w1").seen_at = datetime(2000, 1, 1, tzinfo=UTC)
+        session.get_one(Worker, ("w1", "r1")).seen_at = datetime(2000, 1, 1, tzinfo=UTC)
     shop.want("red mug")
     assert sweep() == []
     with shop.database.session() as session:
@@ -140,12 +140,42 @@ def test_a_message_of_another_model_is_sent_again_later(shop, serve, sweep):
     (row,) = generations(shop, shop.want("mug"))
     sweep()
     with shop.database.session() as session:
-        foreign = claims.put_off_foreign(session, [row], bundle_revision="r2", delay_seconds=3600)
+        foreign = claims.put_off_foreign(session, [row], revisions={"r2"}, delay_seconds=3600)
         assert foreign == {row: "r1"}
     assert (shop.generation(row).published_at, shop.generation(row).attempts) == (None, 0)
     assert sweep() == [], "not before its delay"
     with shop.database.session() as session:
-        assert claims.put_off_foreign(session, [row], bundle_revision="r1", delay_seconds=0) == {}
+        assert claims.put_off_foreign(session, [row], revisions={"r1"}, delay_seconds=0) == {}
+
+
+def test_a_worker_serves_each_model_that_it_announced_last(shop, new, serve):
+    old = generations(shop, shop.want("mug", "cup"))
+    (fresh,) = generations(new, new.want("mug"))
+    (foreign,) = generations(other := Shop(shop.database, bundle_revision="r3"), other.want("mug"))
+    with shop.database.session() as session:
+        serving.announce(session, "w", {"r1", "r2"})
+    serve("other", "r1")
+    with shop.database.session() as session:
+        assert serving.abandoned_among(session, {"r1", "r2", "r3"}) == {"r3"}
+        workers = {one.revision: one.workers for one in serving.waiting(session)}
+        assert workers == {"r1": 2, "r2": 1, "r3": 0}
+        every = [*old, fresh, foreign]
+        assert claims.claimable(session, every, {"r1", "r2"}) == {*old, fresh}
+        taken = claims.claim(session, every, owner="w", lease_seconds=9, revisions={"r1", "r2"})
+        assert {one: claim.bundle_revision for one, claim in taken.items()} == {
+            **dict.fromkeys(old, "r1"),
+            fresh: "r2",
+        }
+        assert claims.claim(session, every, owner="w", lease_seconds=9, revisions=()) == {}
+        wait = claims.put_off_foreign(session, every, revisions={"r1", "r2"}, delay_seconds=0)
+        assert wait == {foreign: "r3"}
+    with shop.database.session() as session:
+        serving.announce(session, "w", {"r2", "r3"})
+        assert serving.abandoned_among(session, {"r1", "r2", "r3"}) == set()
+        serving.leave(session, "other")
+        assert serving.abandoned_among(session, {"r1", "r2", "r3"}) == {"r1"}
+        serving.announce(session, "w", ())
+    assert shop.all(Worker) == []
 
 
 @pytest.mark.parametrize(

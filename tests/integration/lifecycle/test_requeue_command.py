@@ -40,7 +40,7 @@ def test_without_a_revision_it_lists_what_waits_and_for_whom(run, shop, database
     shop.want("mug", "cup")
     Shop(database, bundle_revision=NEW).want("mug")
     with database.session() as session:
-        serving.announce(session, "w", NEW)
+        serving.announce(session, "w", {NEW})
     code, out, _ = run()
     lines = [line.split() for line in out.splitlines()]
     assert code == 0

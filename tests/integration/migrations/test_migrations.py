@@ -68,6 +68,25 @@ def test_what_is_queued_when_keys_are_noted_stays_queued_both_ways(url: str):
     engine.dispose()
 
 
+def test_of_a_workers_models_the_one_announced_last_is_left_on_the_way_back(url: str):
+    config = migrations.configuration(url)
+    command.upgrade(config, "0017")
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "insert into worker (name, bundle_revision, seen_at) values"
+                " ('a', 'r1', now()), ('a', 'r2', now()), ('b', 'r9', now()),"
+                " ('b', 'r1', now() + interval '1 second')"
+            )
+        )
+    command.downgrade(config, "0016")
+    with engine.connect() as connection:
+        rows = connection.execute(text("select name, bundle_revision from worker order by name"))
+        assert rows.all() == [("a", "r2"), ("b", "r1")]
+    engine.dispose()
+
+
 QUEUED = text(
     "insert into generation (id, tenant, fingerprint, bundle_revision, lane, state, attempts,"
     " prompt, negative_prompt, width, height, steps, guidance_scale, scheduler, seed)"

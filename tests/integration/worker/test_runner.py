@@ -173,7 +173,7 @@ def other_worker(database, storage, engine, leases):
         engine=engine,
         leases=leases,
         max_attempts=3,
-        bundle_revision="r2",
+        revisions={"r2"},
         pause_seconds=0,
     )
 
@@ -205,14 +205,14 @@ def test_while_models_are_exchanged_each_worker_makes_its_own_images(
         engine=engine,
         leases=leases,
         max_attempts=3,
-        bundle_revision="r1",
+        revisions={"r1"},
         pause_seconds=0,
     )
     old = shop.want("red mug", "blue mug").job_ids
     new = Shop(database, bundle_revision="r2").want("red mug", "blue mug").job_ids
     for name, revision in (("w1", "r1"), ("w2", "r2")):
         with database.session() as session:
-            serving.announce(session, name, revision)
+            serving.announce(session, name, {revision})
 
     # The first message of each goes to the wrong one.
     for worker in (other_worker, runner, other_worker, runner):
@@ -238,7 +238,7 @@ def test_a_worker_computes_what_was_promised_from_its_bundle(
         engine=engine,
         leases=leases,
         max_attempts=3,
-        bundle_revision="r2",
+        revisions={"r2"},
         guidance_interval=(0.1, 0.8),
     )
     assert runner.run(shop.generation_of(job_id)) is Delivery.DONE

@@ -175,7 +175,7 @@ def test_what_no_worker_has_the_model_of_waits_in_postgres(shop, sweeper, broker
     assert take_messages(broker) == 2
     for revision, messages in (("r2", 0), ("r1", 2)):
         with database.session() as session:
-            serving.announce(session, f"worker of {revision}", revision)
+            serving.announce(session, f"worker of {revision}", {revision})
         for _ in range(2):
             sweeper.sweep()
         assert broker.depth(Lane.STANDARD) == messages
