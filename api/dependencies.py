@@ -11,11 +11,13 @@ from fastapi import Depends, Request, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlmodel import Session
 
-from api.auth.callers import known_caller
+from api.auth.callers import known_caller, sent_key
 from api.services import Services
 from core.db.models import ApiKey
+from core.domain.grants import Grant
 from core.domain.scopes import Scope
 from core.errors import ForbiddenError, UnauthorizedError
+from core.keys import grant_of
 
 _bearer = HTTPBearer(
     auto_error=False,
@@ -76,6 +78,14 @@ def require(scope: Scope) -> Callable[[ApiKey], Awaitable[ApiKey]]:
 Reader = Annotated[ApiKey, Depends(require(Scope.READ))]
 Submitter = Annotated[ApiKey, Depends(require(Scope.SUBMIT))]
 Admin = Annotated[ApiKey, Depends(require(Scope.ADMIN))]
+
+
+async def get_grant(request: Request, caller: Admin, services: ServicesNow) -> Grant:
+    """Return what the key that was sent may do, as the secret that it was sent with."""
+    return grant_of(caller, services.settings, sent=sent_key(request.scope))
+
+
+OwnGrant = Annotated[Grant, Depends(get_grant)]
 
 
 async def get_tenant(caller: Reader) -> str:

@@ -4,7 +4,7 @@ import hashlib
 import re
 import secrets
 from collections.abc import Collection, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, String, and_, bindparam, func, or_, select, update
@@ -13,8 +13,10 @@ from sqlmodel import Session, col
 from core.db.arrays import among
 from core.db.models import ApiKey
 from core.domain.cache_mode import CacheMode
+from core.domain.grants import Grant
 from core.domain.scopes import Scope
 from core.errors import InvalidRequestError
+from core.settings import Settings
 
 PREFIX = "psk_"
 """What every key begins with, so that scanners for leaked secrets can find it."""
@@ -40,6 +42,7 @@ def create_key(
     *,
     scopes: Collection[Scope] = tuple(Scope),
     expires_seconds: float | None = None,
+    expires_at: datetime | None = None,
     requests_per_minute: int | None = None,
     queued_images: int | None = None,
     approximate: bool | None = None,
@@ -52,7 +55,8 @@ def create_key(
         tenant: Whose images the key sees.
         name: What the key is for.
         scopes: What it may do; everything, if not given.
-        expires_seconds: How long it works; None: until it is revoked.
+        expires_seconds: How long it works; None: until `expires_at`.
+        expires_at: When it ends, where `expires_seconds` does not say; None: when it is revoked.
         requests_per_minute: Most requests in a minute; 0 no limit, None: the setting decides.
         queued_images: Most images that wait or are computed; the same.
         approximate: Whether its requests agree to approximate images; None: the setting decides.
@@ -75,6 +79,7 @@ def create_key(
         name=name,
         prefix=plain[:_SHOWN],
         digest=hash_key(plain),
+        expires_at=expires_at,
         scopes=[scope.value for scope in Scope if scope in scopes],
         requests_per_minute=requests_per_minute,
         queued_images=queued_images,
@@ -148,6 +153,37 @@ def revoke_key(session: Session, key_id: UUID, *, tenant: str | None = None) -> 
         .returning(col(ApiKey.id))
     )
     return session.execute(statement).first() is not None
+
+
+def request_limit(key: ApiKey, settings: Settings) -> int:
+    """Return the most requests of a key in a minute; 0: no limit."""
+    own = key.requests_per_minute
+    return settings.requests_per_minute if own is None else own
+
+
+def queued_limit(key: ApiKey, settings: Settings) -> int:
+    """Return the most images of a key that wait or are computed; 0: no limit."""
+    return settings.queued_images if key.queued_images is None else key.queued_images
+
+
+def grant_of(key: ApiKey, settings: Settings, *, sent: str | None = None) -> Grant:
+    """Return what a key may do.
+
+    Args:
+        key: The key.
+        settings: What decides where it says nothing itself.
+        sent: The secret that a request came with; that of before the last rotation ends sooner.
+    """
+    ends = [key.expires_at]
+    if sent is not None and hash_key(sent) != key.digest:
+        ends.append(key.previous_until)
+    return Grant(
+        tenant=key.tenant,
+        scopes=frozenset(Scope(scope) for scope in key.scopes),
+        expires_at=min((end for end in ends if end is not None), default=None),
+        requests_per_minute=request_limit(key, settings),
+        queued_images=queued_limit(key, settings),
+    )
 
 
 def note_use(session: Session, key_ids: Collection[UUID]) -> None:

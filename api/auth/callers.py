@@ -18,14 +18,20 @@ def find_caller(services: Services, scope: Scope) -> ApiKey | None:
     for each request, so that a revoked key is unknown to every process at once.
     """
     if _CALLER not in scope:
-        scheme, plain = get_authorization_scheme_param(Headers(scope=scope).get("authorization"))
-        if scheme.lower() != "bearer" or not plain:
+        plain = sent_key(scope)
+        if plain is None:
             return None
         with services.database.reader() as session:
             scope[_CALLER] = find_key(session, plain)
         if scope[_CALLER] is not None:
             services.key_use.note(scope[_CALLER].id)
     return known_caller(scope)
+
+
+def sent_key(scope: Scope) -> str | None:
+    """Return the key that a request came with, whether it works or not; None: it has none."""
+    scheme, plain = get_authorization_scheme_param(Headers(scope=scope).get("authorization"))
+    return plain if plain and scheme.lower() == "bearer" else None
 
 
 def known_caller(scope: Scope) -> ApiKey | None:

@@ -13,6 +13,7 @@ from prometheus_client import Counter
 
 from core.db.models import ApiKey
 from core.errors import RateLimitedError
+from core.keys import request_limit
 from core.settings import Settings
 
 WINDOW_SECONDS = 60
@@ -59,7 +60,7 @@ class RateLimiter:
     """Counts requests; lets them through while Redis is away."""
 
     def __init__(self, settings: Settings) -> None:
-        self._default = settings.requests_per_minute
+        self._settings = settings
         patience = min(settings.connect_timeout, PATIENCE_SECONDS)
         storage = storage_from_string(
             settings.rate_limit_url or settings.broker_url,
@@ -73,7 +74,7 @@ class RateLimiter:
 
     def count(self, key: ApiKey) -> Standing | None:
         """Count one request of a key; None: it has no limit, or Redis is away."""
-        quota = self._default if key.requests_per_minute is None else key.requests_per_minute
+        quota = request_limit(key, self._settings)
         if not quota:
             return None
         if time.monotonic() < self._paused_until:

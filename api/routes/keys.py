@@ -4,13 +4,15 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Response
 
-from api.dependencies import Admin, SessionNow, ShownOnce, get_caller
+from api.dependencies import Admin, OwnGrant, ServicesNow, SessionNow, ShownOnce, get_caller
 from api.problems import problems
 from api.routing import TransactionRoute
 from api.schemas.keys import KeyList, KeyRequest, KeyView, NewKey, Rotation
 from core import keys
 from core.db.models import ApiKey
-from core.errors import NotFoundError
+from core.domain.grants import Grant, exceeding
+from core.errors import ForbiddenError, NotFoundError
+from core.settings import Settings
 
 router = APIRouter(
     route_class=TransactionRoute,
@@ -22,9 +24,28 @@ router = APIRouter(
 
 
 @router.post("", status_code=201, dependencies=[ShownOnce])
-def post_key(request: KeyRequest, caller: Admin, session: SessionNow, response: Response) -> NewKey:
-    """Make a key for your own tenant; it is shown this once."""
-    row, plain = keys.create_key(session, caller.tenant, **dict(request))
+def post_key(
+    request: KeyRequest,
+    caller: Admin,
+    own: OwnGrant,
+    services: ServicesNow,
+    session: SessionNow,
+    response: Response,
+) -> NewKey:
+    """Make a key for your own tenant that may do no more than yours; it is shown this once.
+
+    Scopes, expiry and limits that are left out are those of your key.
+    """
+    wanted = {
+        "scopes": own.scopes,
+        "requests_per_minute": caller.requests_per_minute,
+        "queued_images": caller.queued_images,
+        **request.model_dump(exclude_unset=True),
+    }
+    if "expires_seconds" not in wanted:
+        wanted["expires_at"] = own.expires_at
+    row, plain = keys.create_key(session, caller.tenant, **wanted)
+    _check(row, own, services.settings)
     response.headers["Location"] = f"/v1/keys/{row.id}"
     return _new(row, plain)
 
@@ -36,13 +57,24 @@ def get_keys(caller: Admin, session: SessionNow) -> KeyList:
 
 
 @router.post("/{key_id}/rotate", responses=problems(404), dependencies=[ShownOnce])
-def post_rotate(key_id: UUID, rotation: Rotation, caller: Admin, session: SessionNow) -> NewKey:
-    """Give a key another secret; the one before works on for the overlap, or ends at once."""
+def post_rotate(
+    key_id: UUID,
+    rotation: Rotation,
+    caller: Admin,
+    own: OwnGrant,
+    services: ServicesNow,
+    session: SessionNow,
+) -> NewKey:
+    """Give a key that may do no more than yours another secret.
+
+    The one before works on for the overlap, or ends at once.
+    """
     found = keys.rotate_key(
         session, key_id, tenant=caller.tenant, overlap_seconds=rotation.overlap_seconds
     )
     if found is None:
         raise _missing(key_id)
+    _check(found[0], own, services.settings)
     return _new(*found)
 
 
@@ -51,6 +83,21 @@ def delete_key(key_id: UUID, caller: Admin, session: SessionNow) -> None:
     """Revoke a key: no request is answered with it from now on."""
     if not keys.revoke_key(session, key_id, tenant=caller.tenant):
         raise _missing(key_id)
+
+
+def _check(row: ApiKey, own: Grant, settings: Settings) -> None:
+    """Check that whoever gets a key's secret gets no more than they have; else nothing is kept.
+
+    Raises:
+        ForbiddenError: It may do more than the caller's key.
+    """
+    more = exceeding(keys.grant_of(row, settings), own)
+    if more:
+        raise ForbiddenError(
+            f"Your key gives nobody more than it has itself, and this is more: {', '.join(more)}. "
+            "Leave that out to give what your key has, ask for less, or run `packshot keys` on "
+            "the server."
+        )
 
 
 def _view(row: ApiKey) -> KeyView:

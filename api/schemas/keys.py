@@ -19,22 +19,32 @@ Limit = Annotated[int | None, Field(ge=0, le=10**9)]
 
 
 class KeyRequest(BaseModel):
-    """A key that is wanted."""
+    """A key that is wanted: no more than the one that it is made with."""
 
     model_config = ConfigDict(extra="forbid")
 
     name: Line = Field("", max_length=200, description="What the key is for.")
     scopes: list[Scope] = Field(
-        default_factory=lambda: list(Scope), min_length=1, max_length=8, description="What it may."
+        default_factory=lambda: list(Scope),
+        min_length=1,
+        max_length=8,
+        description="What it may; left out: what your key may.",
     )
     expires_seconds: int | None = Field(
-        None, ge=1, le=LONGEST_LIFE, description="How long it works; null: until it is revoked."
+        None,
+        ge=1,
+        le=LONGEST_LIFE,
+        description="How long it works; null: until it is revoked; left out: as long as yours.",
     )
     requests_per_minute: Limit = Field(
-        None, description="Most requests in a minute; 0 no limit, null: the server decides."
+        None,
+        description="Most requests in a minute; 0 no limit, null: the server decides, left out: "
+        "as your key.",
     )
     queued_images: Limit = Field(
-        None, description="Most images that wait or are computed; 0 no limit, null: the same."
+        None,
+        description="Most images that wait or are computed; 0 no limit, null: the server decides, "
+        "left out: as your key.",
     )
     cache: CacheMode | None = Field(
         None, description="What its requests want of stored images when they do not say."

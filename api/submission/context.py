@@ -7,6 +7,7 @@ from api.schemas.requests import Fields
 from core.db.models import ApiKey
 from core.domain.cache_mode import CacheMode
 from core.egress.policy import EgressPolicy
+from core.keys import queued_limit
 from core.settings import Settings
 
 
@@ -47,11 +48,6 @@ def context_of(
         queued_images=queued_limit(key, settings),
         callback_url=egress.judge(fields.callback_url).url if fields.callback_url else None,
     )
-
-
-def queued_limit(key: ApiKey, settings: Settings) -> int:
-    """Return the most images of a key that wait or are computed; 0: no limit."""
-    return settings.queued_images if key.queued_images is None else key.queued_images
 
 
 def _approximate(asked: bool | None, key: ApiKey, settings: Settings) -> bool:

@@ -7,9 +7,9 @@ from sqlmodel import Session
 
 from api.schemas.requests import LONGEST_DEADLINE
 from api.services import Services
-from api.submission.context import queued_limit
 from api.views.batches import find_batch
 from core.db.models import ApiKey
+from core.keys import queued_limit
 from core.lifecycle.quota import room_for
 from core.lifecycle.retry import failed_jobs, retry_jobs
 

@@ -1,5 +1,8 @@
 """Keys over HTTP: made, limited in time, rotated, revoked."""
 
+from datetime import datetime
+
+import httpx
 import pytest
 from sqlalchemy import text
 
@@ -106,3 +109,102 @@ def test_another_tenant_rotates_nothing(database):
         found = rotate_key(session, row.id, tenant="other")
         assert found is None
         assert find_key(session, plain).id == row.id
+
+
+LIMITED = {"requests_per_minute": 30, "queued_images": 2}
+
+
+@pytest.fixture
+def maker(client, database):
+    """Make a key on the server, as an operator does, and call `/v1/keys` with it."""
+
+    def maker(**values: object):
+        with database.session() as session:
+            row, plain = create_key(session, "shop", **values)
+
+        def call(body: dict, path: str = "") -> httpx.Response:
+            return client.post(f"/v1/keys{path}", json=body, headers=bearer(plain))
+
+        return row, call
+
+    return maker
+
+
+@pytest.mark.parametrize(
+    ("has", "asks", "more"),
+    [
+        (LIMITED, {"requests_per_minute": 0}, ["requests_per_minute"]),
+        (LIMITED, {"requests_per_minute": 31}, ["requests_per_minute"]),
+        (LIMITED, {"requests_per_minute": None}, ["requests_per_minute"]),
+        (LIMITED, {"queued_images": 3}, ["queued_images"]),
+        (LIMITED, {"requests_per_minute": 0, "queued_images": 0}, list(LIMITED)),
+        ({"scopes": ["admin"]}, {"scopes": ["admin", "read"]}, ["scopes"]),
+        ({"scopes": ["admin", "read"]}, {"scopes": ["submit"]}, ["scopes"]),
+        ({"expires_seconds": 3600}, {"expires_seconds": 3700}, ["expires_at"]),
+        ({"expires_seconds": 3600}, {"expires_seconds": None}, ["expires_at"]),
+    ],
+)
+def test_a_key_makes_none_that_may_more(client, maker, has, asks, more):
+    _, call = maker(**has)
+    before = client.get("/v1/keys").json()
+    refused = call(asks)
+    assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
+    assert all(name in refused.json()["detail"] for name in more)
+    assert [one["id"] for one in client.get("/v1/keys").json()["items"]] == [
+        one["id"] for one in before["items"]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("has", "asks"),
+    [
+        (LIMITED, {"requests_per_minute": 30, "queued_images": 1}),
+        ({"scopes": ["admin", "read"]}, {"scopes": ["read"]}),
+        ({"expires_seconds": 3600}, {"expires_seconds": 60}),
+        ({}, {"requests_per_minute": 0, "expires_seconds": None}),
+    ],
+)
+def test_a_key_makes_those_that_may_as_much_or_less(maker, has, asks):
+    _, call = maker(**has)
+    made = call(asks)
+    assert made.status_code == 201, made.text
+    assert (
+        made.json().items()
+        >= {name: value for name, value in asks.items() if name != "expires_seconds"}.items()
+    )
+
+
+def test_what_is_left_out_is_the_makers_also_in_the_next_hand(client, maker):
+    row, call = maker(scopes=["admin", "read"], expires_seconds=3600, **LIMITED)
+    first = call({"name": "mine"}).json()
+    second = client.post("/v1/keys", json={}, headers=bearer(first["key"])).json()
+    for made in (first, second):
+        assert made.items() >= LIMITED.items()
+        assert made["scopes"] == ["read", "admin"]
+        assert datetime.fromisoformat(made["expires_at"]) == row.expires_at
+    refused = client.post("/v1/keys", json={"queued_images": 3}, headers=bearer(second["key"]))
+    assert refused.status_code == 403
+
+
+@pytest.mark.parametrize("has", [LIMITED, {"scopes": ["admin"]}, {"expires_seconds": 3600}])
+def test_a_key_gets_no_secret_of_one_that_may_more(client, maker, database, has):
+    own, call = maker(**has)
+    with database.session() as session:
+        better, plain = create_key(session, "shop")
+    refused = call({"overlap_seconds": 60}, f"/{better.id}/rotate")
+    assert refused.status_code == 403
+    assert "key" not in refused.json()
+    assert works(client, plain), "and the one that may more goes on as before"
+    with database.session() as session:
+        assert find_key(session, plain).previous_digest is None
+    assert call({}, f"/{own.id}/rotate").status_code == 200
+
+
+def test_the_secret_before_a_rotation_makes_nothing_that_outlives_it(client, maker):
+    row, call = maker()
+    rotated = call({"overlap_seconds": 600}, f"/{row.id}/rotate").json()
+    until = datetime.fromisoformat(rotated["previous_until"])
+    assert call({"expires_seconds": 6000}).status_code == 403
+    assert call({}, f"/{row.id}/rotate").status_code == 403
+    assert datetime.fromisoformat(call({}).json()["expires_at"]) == until
+    assert works(client, rotated["key"])
