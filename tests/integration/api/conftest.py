@@ -60,7 +60,7 @@ def bundle(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def settings(settings: Settings, bundle: Path) -> Settings:
-    return settings.model_copy(update={"bundle": bundle, "connect_timeout": 1.0})
+    return settings.model_copy(update={"models": {"default": bundle}, "connect_timeout": 1.0})
 
 
 @contextmanager

@@ -31,7 +31,7 @@ def test_everything_is_there(client, settings):
     assert {name: part["ok"] for name, part in body["components"].items()} == {
         "postgres": True, "redis": True, "s3": True, "bundle": True,
     }  # fmt: skip
-    assert body["components"]["bundle"]["address"] == str(settings.bundle)
+    assert body["components"]["bundle"]["address"] == str(settings.models["default"])
 
 
 @pytest.mark.parametrize(
