@@ -139,7 +139,7 @@ def _fill(environment: Mapping[str, str], images: int) -> tuple[UUID, str]:
     from core.db.engine import Database
     from core.db.models import Job
     from core.keys import create_key
-    from core.lifecycle import claims, settlement
+    from core.lifecycle import claims, completion
     from core.settings import Settings
     from core.storage import Storage
     from tests.integration.shop import Shop, finished, image_of, wanted
@@ -170,7 +170,7 @@ def _fill(environment: Mapping[str, str], images: int) -> tuple[UUID, str]:
                 held = claims.claim(session, page, owner="benchmark", lease_seconds=600)
             done = list(pool.map(store, held.values()))
             with database.session() as session:
-                settlement.succeed(session, done)
+                completion.succeed(session, done)
     with database.session() as session:
         _, key = create_key(session, "shop")
     batch = shop.job(jobs[0]).batch_id

@@ -9,7 +9,7 @@ from core.broker import BROKER_ERRORS, Broker
 from core.db.engine import Database
 from core.errors import DeadlineExceededError, WorkerLostError
 from core.failures import count_failed
-from core.lifecycle import backlogs, recovery, serving
+from core.lifecycle import backlogs, rescue, serving
 from core.lifecycle.cancellation import messages_of
 from core.queue import Publisher
 from ops.feeder import Feeder
@@ -59,7 +59,7 @@ class Sweeper:
 
     def _recover(self) -> None:
         with self._database.session() as session:
-            recovered = recovery.recover_expired(session, max_attempts=self._max_attempts)
+            recovered = rescue.recover_expired(session, max_attempts=self._max_attempts)
         if recovered.queued:
             log.warning("leases ran out: queued again", images=len(recovered.queued))
         if recovered.failed:
@@ -68,7 +68,7 @@ class Sweeper:
 
     def _expire(self) -> None:
         with self._database.session() as session:
-            unwanted = recovery.expire_deadlines(session)
+            unwanted = rescue.expire_deadlines(session)
             sent = messages_of(session, unwanted)
         if unwanted:
             log.info("deadlines passed", images=len(unwanted))
@@ -96,7 +96,7 @@ class Sweeper:
         if self._broker.remembers():
             return
         with self._database.session() as session:
-            forgotten = recovery.forget_published(session)
+            forgotten = rescue.forget_published(session)
         self._broker.mark()
         log.warning(
             "Redis is empty: every queued image is published again",
@@ -106,7 +106,7 @@ class Sweeper:
     def _publish_lost(self) -> int:
         empty = self._broker.empty()
         with self._database.session() as session:
-            taken = recovery.take_lost(
+            taken = rescue.take_lost(
                 session,
                 empty_queues=empty,
                 republish_seconds=self._republish_seconds,

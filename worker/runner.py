@@ -30,9 +30,9 @@ from core.errors import (
     first_line,
 )
 from core.failures import count_failed
-from core.lifecycle import cancellation, claims, settlement
+from core.lifecycle import cancellation, claims, completion
 from core.lifecycle.claims import Claim
-from core.lifecycle.settlement import Finished
+from core.lifecycle.completion import Finished
 from core.pictures.credentials import Credentials
 from core.storage import STORAGE_ERRORS, Storage, StoredObject
 from worker.approximate.cache import NOTHING, ApproximateCache, StartPlan
@@ -372,7 +372,7 @@ class Runner:
             return self._leave(
                 claim,
                 Delivery.FAILED,
-                lambda session: settlement.fail(session, claim, failure),
+                lambda session: completion.fail(session, claim, failure),
                 error=type(failure),
             )
         delay_seconds = self._pause_seconds * 2 ** (claim.attempt - 1)
@@ -477,7 +477,7 @@ def _try_beside(failure: str, work: Callable[..., object], *arguments: object) -
 
 def _record_all(session: Session, finished: Sequence[Finished]) -> Sequence[int | Locked | None]:
     """Record images; give how many jobs got each, None where the claim was lost."""
-    recorded = settlement.succeed(session, finished, skip_locked=True)
+    recorded = completion.succeed(session, finished, skip_locked=True)
     others = [one.claim for one in finished if one.claim.generation_id not in recorded]
     # Those that still hold are being joined, or cancelled.
     locked = claims.holding(session, others)

@@ -12,7 +12,7 @@ from core.db.locks import lock_generations
 from core.db.models import Batch, Generation, Job
 from core.db.models.transitions import change
 from core.domain.states import IN_FLIGHT, OPEN_JOB, BatchState, GenerationState, JobState
-from core.lifecycle.settlement import settle_jobs
+from core.lifecycle.completion import settle_jobs
 from core.webhooks import events
 from core.webhooks.events import BatchChange
 

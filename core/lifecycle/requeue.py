@@ -17,8 +17,8 @@ from core.domain.image_request import ImageRequest
 from core.domain.states import OPEN_JOB, CacheOutcome, GenerationState, JobState
 from core.errors import ModelReplacedError
 from core.lifecycle.backlogs import Group, put_back
+from core.lifecycle.completion import fail_where, settle_jobs
 from core.lifecycle.deduplication import FOR_EVER, find_stored, join_in_flight, raise_lanes
-from core.lifecycle.settlement import fail_where, settle_jobs
 
 PORTION = 500
 """Rows of one transaction."""

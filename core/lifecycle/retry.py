@@ -17,8 +17,8 @@ from core.db.models.transitions import reopen
 from core.domain.states import BatchState, CacheOutcome, GenerationState, JobState
 from core.errors import ConflictError
 from core.lifecycle.backlogs import open_backlog
+from core.lifecycle.completion import settle_jobs
 from core.lifecycle.deduplication import FOR_EVER, find_or_queue, raise_lanes
-from core.lifecycle.settlement import settle_jobs
 
 _ITS_OWN = {
     *("id", "state", "attempts", "lease_owner", "lease_expires_at", "approximation", "seconds"),

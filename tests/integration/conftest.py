@@ -17,7 +17,7 @@ from core.broker import Broker
 from core.db.engine import Database
 from core.db.models import Generation
 from core.domain.image_request import ImageRequest
-from core.lifecycle import recovery
+from core.lifecycle import rescue
 from core.lifecycle.claims import Claim
 from core.settings import Settings
 from core.storage import Storage
@@ -173,7 +173,7 @@ def lose(shop: Shop) -> Callable[[Claim], None]:
                 2000, 1, 1, tzinfo=UTC
             )
         with shop.database.session() as session:
-            recovery.recover_expired(session, max_attempts=3)
+            rescue.recover_expired(session, max_attempts=3)
 
     return lose
 

@@ -13,9 +13,9 @@ from core.db.models import Batch, Generation, Image, Job
 from core.db.models.columns import new_id
 from core.domain.image_request import ImageRequest
 from core.domain.lanes import Lane
-from core.lifecycle import claims, settlement, submission
+from core.lifecycle import claims, completion, submission
 from core.lifecycle.claims import Claim
-from core.lifecycle.settlement import Finished
+from core.lifecycle.completion import Finished
 from core.lifecycle.submission import Submission
 from tests.specs import wanted
 
@@ -91,7 +91,7 @@ class Shop:
 
     def succeed(self, claim: Claim, image: Image | None = None) -> bool:
         with self.database.session() as session:
-            return claim.generation_id in settlement.succeed(session, [finished(claim, image)])
+            return claim.generation_id in completion.succeed(session, [finished(claim, image)])
 
     def job(self, job_id: UUID) -> Job:
         with self.database.session() as session:

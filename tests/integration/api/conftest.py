@@ -25,7 +25,7 @@ from core.db.engine import Database
 from core.db.models import Image, Job
 from core.domain.states import JobState
 from core.keys import create_key
-from core.lifecycle import settlement
+from core.lifecycle import completion
 from core.settings import Settings
 from core.storage import Storage
 from local.ports import free_port
@@ -182,13 +182,13 @@ class Worker:
         image = image_of(claim)
         image.key, image.digest, image.size = stored.key, stored.digest, stored.size
         with self.shop.database.session() as session:
-            assert settlement.succeed(session, [finished(claim, image)])
+            assert completion.succeed(session, [finished(claim, image)])
         return image
 
     def fail(self, job_id: str, error: Exception) -> None:
         claim = self.shop.start(self._job(job_id).id)
         with self.shop.database.session() as session:
-            assert settlement.fail(session, claim, error)
+            assert completion.fail(session, claim, error)
 
     def _job(self, job_id: str) -> Job:
         job = self.shop.job(job_id)

@@ -8,7 +8,7 @@ import pytest
 from core.db.models.columns import new_id
 from core.domain.approximation import Approximation
 from core.keys import create_key
-from core.lifecycle import settlement
+from core.lifecycle import completion
 from tests.integration.shop import finished
 
 
@@ -29,10 +29,10 @@ def finish_approximately(shop, job: dict) -> Approximation:
     )
     done = finished(shop.start(job["id"]))
     with shop.database.session() as session:
-        assert settlement.succeed(
+        assert completion.succeed(
             session,
             [
-                settlement.Finished(
+                completion.Finished(
                     claim=done.claim, image=done.image, seconds=1.0, approximation=began
                 )
             ],
@@ -79,7 +79,7 @@ def test_the_results_sheet_says_what_was_approximate(client, shop, send):
     items = client.get(batch["links"]["items"]).json()["items"]
     finish_approximately(shop, items[0])
     with shop.database.session() as session:
-        assert settlement.succeed(session, [finished(shop.start(items[1]["id"]))])
+        assert completion.succeed(session, [finished(shop.start(items[1]["id"]))])
     rows = csv.DictReader(io.StringIO(client.get(batch["links"]["results"]).text))
     assert [row["cache"] for row in rows] == ["approximate", "miss"]
 

@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 
 from bundles.manifest import SchedulerSupport, load_manifest, save_manifest
 from core.errors import GenerationFailedError
-from core.lifecycle import recovery
+from core.lifecycle import rescue
 from tests.integration.api.conftest import PIXELS
 from tests.integration.shop import poll
 
@@ -167,7 +167,7 @@ def test_an_image_that_is_not_ready_by_its_deadline_fails(client, database):
 
     def late():
         with database.session() as session:
-            return recovery.expire_deadlines(session)
+            return rescue.expire_deadlines(session)
 
     poll(late)
     failed = client.get(f"/v1/jobs/{job['id']}").json()

@@ -14,7 +14,7 @@ from core.db.models.columns import new_id
 from core.domain.approximation import Approximation
 from core.domain.seeds import derived_seed
 from core.domain.states import CacheOutcome
-from core.lifecycle import approximation, settlement
+from core.lifecycle import approximation, completion
 from core.lifecycle.approximation import NewEntry, find_nearest
 from tests.integration.shop import Shop, finished, image_of, wanted
 
@@ -215,9 +215,9 @@ def approximated(shop: Shop, job_id: UUID) -> Approximation:
     found = Approximation(
         steps_spared=2, similarity=0.96, source_generation=new_id(), source_job=new_id()
     )
-    one = settlement.Finished(claim=claim, image=image_of(claim), seconds=1.0, approximation=found)
+    one = completion.Finished(claim=claim, image=image_of(claim), seconds=1.0, approximation=found)
     with shop.database.session() as session:
-        assert settlement.succeed(session, [one])
+        assert completion.succeed(session, [one])
     return found
 
 
@@ -253,6 +253,6 @@ def test_an_entry_names_a_job_that_it_was_computed_for(shop: Shop, cache: Cache)
     first, _ = shop.want(willing(), willing(), batch=True).job_ids
     claim = shop.start(first)
     with shop.database.session() as session:
-        settlement.succeed(session, [finished(claim)])
+        completion.succeed(session, [finished(claim)])
     cache.add_entries([entry(generation_id=claim.generation_id)])
     assert cache.find(1).job_id == first

@@ -5,7 +5,7 @@ import pytest
 from core.domain.cache_mode import CacheMode
 from core.domain.lanes import Lane, Message
 from core.domain.states import CacheOutcome, GenerationState, JobState
-from core.lifecycle import cancellation, feeding, recovery, retention
+from core.lifecycle import cancellation, feeding, rescue, retention
 from tests.integration.caches.conftest import HOUR
 from tests.integration.shop import Shop, wanted
 
@@ -191,7 +191,7 @@ def test_a_late_waiter_fails_and_the_others_get_the_image(store, shop, at):
     (late,) = shop.want(wanted(deadline_at=at(seconds=-1))).job_ids
     (patient,) = shop.want("red mug").job_ids
     with shop.database.session() as session:
-        assert recovery.expire_deadlines(session) == []
+        assert rescue.expire_deadlines(session) == []
     store.finish(patient)
     assert shop.job(late).state is JobState.FAILED
     assert shop.job(patient).state is JobState.SUCCEEDED

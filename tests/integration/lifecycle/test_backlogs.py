@@ -10,11 +10,11 @@ from core.lifecycle import (
     backlogs,
     cancellation,
     claims,
+    completion,
     feeding,
     loads,
-    recovery,
+    rescue,
     retry,
-    settlement,
 )
 from core.lifecycle.submission import submit
 from tests.integration.shop import wanted
@@ -96,7 +96,7 @@ def test_what_a_message_reached_though_that_was_not_noted_is_not_lost_with_it(
     shop.claim(rows[1], lease_seconds=0)
     assert close() == 0
     with shop.database.session() as session:
-        assert recovery.recover_expired(session, max_attempts=3).queued == [rows[1]]
+        assert rescue.recover_expired(session, max_attempts=3).queued == [rows[1]]
     assert take(9) == [rows[1]]
 
 
@@ -121,7 +121,7 @@ def test_failed_rows_that_are_tried_again_wait_in_one(shop, sheet, take, close):
     assert close() == 0
     with shop.database.session() as session:
         for row in rows:
-            settlement.fail(session, shop.claim(row), GenerationFailedError())
+            completion.fail(session, shop.claim(row), GenerationFailedError())
     (job, *_) = shop.jobs(generation_id=rows[0])
     with shop.database.session() as session:
         batch = session.get_one(Batch, job.batch_id)

@@ -6,7 +6,7 @@ import pytest
 
 from core.domain.states import GenerationState, JobState
 from core.errors import GenerationFailedError
-from core.lifecycle import cancellation, claims, settlement
+from core.lifecycle import cancellation, claims, completion
 
 
 def test_a_claim_takes_the_generation_and_its_waiters(shop):
@@ -61,7 +61,7 @@ def test_a_lost_claim_writes_nothing(shop, lose):
 
     assert not shop.succeed(stale)
     with shop.database.session() as session:
-        assert not settlement.fail(session, stale, GenerationFailedError())
+        assert not completion.fail(session, stale, GenerationFailedError())
         assert not claims.hand_back(session, stale, published=True)
         assert not claims.retry_later(session, stale, delay_seconds=0)
     assert shop.images() == []

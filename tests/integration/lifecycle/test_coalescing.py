@@ -9,7 +9,7 @@ from core.db.locks import lock_generations
 from core.db.models import Generation
 from core.domain.states import BatchState, CacheOutcome, GenerationState, JobState
 from core.errors import GenerationFailedError
-from core.lifecycle import cancellation, settlement
+from core.lifecycle import cancellation, completion
 from tests.integration.shop import finished
 
 
@@ -76,7 +76,7 @@ def test_what_failed_or_was_cancelled_is_computed_anew(shop, ending):
     claim = shop.start(first)
     with shop.database.session() as session:
         if ending == "failed":
-            assert settlement.fail(session, claim, GenerationFailedError())
+            assert completion.fail(session, claim, GenerationFailedError())
         else:
             cancellation.cancel_job(session, first)
     submission = shop.want("red mug")
@@ -185,7 +185,7 @@ def test_a_join_waits_for_a_finish_that_is_not_committed(shop):
     claim = shop.start(first)
     with ThreadPoolExecutor(1) as pool:
         with shop.database.session() as session:
-            assert settlement.succeed(session, [finished(claim)])
+            assert completion.succeed(session, [finished(claim)])
             joined = pool.submit(shop.want, "red mug")
             shop.wait_for_lock_wait()
         (second,) = joined.result().job_ids

@@ -10,7 +10,7 @@ from core.db.models import Batch, Generation
 from core.domain.lanes import Lane
 from core.domain.states import GenerationState, JobState
 from core.errors import GenerationFailedError
-from core.lifecycle import cancellation, claims, feeding, settlement, submission
+from core.lifecycle import cancellation, claims, completion, feeding, submission
 from tests.integration.shop import finished, wanted
 
 
@@ -74,11 +74,11 @@ def test_images_are_recorded_beside_one_that_a_sheet_joins_and_that_one_after(sh
     joined, other = ids(shop, "red mug", "blue mug")
     both = [shop.claim(joined), shop.claim(other)]
     with uncommitted(shop, "red mug") as sheet, patient() as session:
-        done = settlement.succeed(session, [finished(one) for one in both], skip_locked=True)
+        done = completion.succeed(session, [finished(one) for one in both], skip_locked=True)
         assert done == {other: 1}
         assert claims.holding(session, both) == {joined}
     with patient() as session:
-        assert settlement.succeed(session, [finished(both[0])], skip_locked=True) == {joined: 2}
+        assert completion.succeed(session, [finished(both[0])], skip_locked=True) == {joined: 2}
     assert shop.job(sheet.job_ids[0]).state is JobState.SUCCEEDED
 
 
@@ -88,7 +88,7 @@ def test_a_failure_waits_for_those_who_join_and_fails_them_too(shop):
 
     def fail():
         with shop.database.session() as session:
-            return settlement.fail(session, claim, GenerationFailedError())
+            return completion.fail(session, claim, GenerationFailedError())
 
     with ThreadPoolExecutor(1) as pool:
         with uncommitted(shop, "red mug") as sheet:
@@ -125,7 +125,7 @@ def test_what_a_cancellation_has_locked_is_no_claim_afterwards(shop, patient):
             assert taken.keys() == {other}
         with patient() as others:
             assert claims.renew(others, "worker", [canceled[0]], lease_seconds=60) == []
-            assert settlement.succeed(others, [finished(running)], skip_locked=True) == {}
+            assert completion.succeed(others, [finished(running)], skip_locked=True) == {}
             assert claims.holding(others, [running]) == {canceled[0]}
     with patient() as session:
         assert claims.claimable(session, canceled) == set()

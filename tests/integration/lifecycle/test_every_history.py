@@ -24,7 +24,7 @@ from sqlalchemy import text
 from core.db.models import Batch, Generation, Job
 from core.domain.states import IN_FLIGHT, OPEN_JOB, BatchState, GenerationState, JobState, is_final
 from core.errors import GenerationFailedError
-from core.lifecycle import cancellation, claims, feeding, recovery, settlement
+from core.lifecycle import cancellation, claims, completion, feeding, rescue
 from tests.integration.shop import Shop
 
 PRODUCTS = st.sampled_from(["mug", "cup", "bowl"])
@@ -60,7 +60,7 @@ class History(RuleBasedStateMachine):
     @rule(claim=consumes(held))
     def fail(self, claim):
         with self.shop.database.session() as session:
-            settlement.fail(session, claim, GenerationFailedError())
+            completion.fail(session, claim, GenerationFailedError())
 
     @rule(claim=consumes(held), published=st.booleans())
     def hand_back(self, claim, published):
@@ -84,9 +84,9 @@ class History(RuleBasedStateMachine):
     @rule()
     def sweep(self):
         with self.shop.database.session() as session:
-            recovery.recover_expired(session, max_attempts=3)
+            rescue.recover_expired(session, max_attempts=3)
         with self.shop.database.session() as session:
-            recovery.take_lost(session, empty_queues=[], republish_seconds=0)
+            rescue.take_lost(session, empty_queues=[], republish_seconds=0)
             feeding.take_waiting(session, window=2, republish_seconds=0)
 
     @rule(job_id=jobs)
@@ -106,7 +106,7 @@ class History(RuleBasedStateMachine):
         with self.shop.database.session() as session:
             session.get_one(Job, job_id).deadline_at = datetime(2000, 1, 1, tzinfo=UTC)
         with self.shop.database.session() as session:
-            recovery.expire_deadlines(session)
+            rescue.expire_deadlines(session)
 
     @invariant()
     def the_books_are_right(self):
@@ -141,7 +141,7 @@ class History(RuleBasedStateMachine):
         with self.shop.database.session() as session:
             session.execute(text("update generation set lease_expires_at = 'epoch'"))
         with self.shop.database.session() as session:
-            recovery.recover_expired(session, max_attempts=3)
+            rescue.recover_expired(session, max_attempts=3)
         for row in self.shop.generations():
             if row.state is GenerationState.QUEUED:
                 claim = self.shop.claim(row.id)

@@ -9,7 +9,7 @@ from core.db.models import NO_KEY, Batch
 from core.db.models.columns import new_id
 from core.domain.lanes import FIRST, Lane
 from core.errors import GenerationFailedError
-from core.lifecycle import claims, feeding, recovery, retry, settlement
+from core.lifecycle import claims, completion, feeding, rescue, retry
 from core.queue import LaneCycle, Publisher, make_celery
 
 WINDOW = 16
@@ -243,7 +243,7 @@ class TestAKeyStays:
     def test_when_redis_is_lost(self, shop, feed, claim, key):
         with shop.database.session() as session:
             claims.hand_back(session, claim, published=True)
-            assert recovery.forget_published(session) == 1
+            assert rescue.forget_published(session) == 1
         self.check(shop, feed, claim, key)
 
     def test_when_its_message_is_lost(self, shop, claim, key):
@@ -251,7 +251,7 @@ class TestAKeyStays:
             claims.hand_back(session, claim, published=True)
         with shop.database.session() as session:
             empty = [(Lane.STANDARD, False)]
-            assert recovery.take_lost(session, empty_queues=empty, republish_seconds=-1)
+            assert rescue.take_lost(session, empty_queues=empty, republish_seconds=-1)
         assert shop.claim(claim.generation_id).api_key_id == key
 
     def test_when_its_batch_tries_it_again(self, shop, feed, claim, key, failing):
@@ -272,7 +272,7 @@ def failing(shop):
 
     def failing(claim) -> Batch:
         with shop.database.session() as session:
-            settlement.fail(session, claim, GenerationFailedError())
+            completion.fail(session, claim, GenerationFailedError())
         return shop.batch_of(claim.job_id)
 
     return failing

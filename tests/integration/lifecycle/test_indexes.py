@@ -9,7 +9,7 @@ from sqlalchemy import event, text
 
 from core import cache_stats
 from core.domain.lanes import Lane
-from core.lifecycle import claims, feeding, loads, recovery, settlement
+from core.lifecycle import claims, completion, feeding, loads, rescue
 from core.webhooks import attempts, deliveries, endpoints
 from core.webhooks.attempts import DeliveryAttempt, Verdict
 from tests.integration.shop import finished
@@ -109,11 +109,11 @@ def test_the_sweeper_reads_by_indexes(filled, plans, shop):
         shop.start(job_id, lease_seconds=-1)
     everything = [(lane, first) for lane in Lane for first in (True, False)]
     with plans() as found, shop.database.session() as session:
-        recovery.expire_deadlines(session)
-        assert len(recovery.recover_expired(session, max_attempts=3).queued) == 5
+        rescue.expire_deadlines(session)
+        assert len(rescue.recover_expired(session, max_attempts=3).queued) == 5
         assert feeding.take_waiting(session, window=10, republish_seconds=0)
-        recovery.take_lost(session, empty_queues=everything, republish_seconds=-1)
-        recovery.forget_published(session)
+        rescue.take_lost(session, empty_queues=everything, republish_seconds=-1)
+        rescue.forget_published(session)
     assert_indexed(found)
 
 
@@ -126,7 +126,7 @@ def test_a_workers_claims_and_records_read_by_indexes(filled, plans, shop):
         claims.renew(session, "worker", ids, lease_seconds=60)
         back, *rest = held.values()
         assert claims.hand_back(session, back, published=False)
-        assert len(settlement.succeed(session, [finished(one) for one in rest])) == 7
+        assert len(completion.succeed(session, [finished(one) for one in rest])) == 7
     assert_indexed(found)
 
 

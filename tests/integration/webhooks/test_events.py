@@ -8,7 +8,7 @@ from sqlalchemy import event, text
 from core.db import bulk_insert
 from core.db.models import Batch, Job
 from core.errors import GenerationFailedError
-from core.lifecycle import cancellation, recovery, settlement
+from core.lifecycle import cancellation, completion, rescue
 from core.webhooks import endpoints, payloads
 from core.webhooks.event_types import EventType
 from tests.integration.shop import wanted
@@ -54,7 +54,7 @@ def test_a_failed_image_is_told_with_its_reason(shop, listening):
     (job_id,) = shop.want("mug").job_ids
     claim = shop.start(job_id)
     with shop.database.session() as session:
-        settlement.fail(session, claim, GenerationFailedError("no " * 2000))
+        completion.fail(session, claim, GenerationFailedError("no " * 2000))
     (event,) = listening.events()
     assert event.type == "image.failed"
     assert event.data["error"]["code"] == "generation_failed"
@@ -69,7 +69,7 @@ def test_a_batch_is_told_in_the_order_of_its_sequence_numbers(shop, listening):
     shop.succeed(shop.start(jobs[0]))
     claim = shop.start(jobs[1])
     with shop.database.session() as session:
-        settlement.fail(session, claim, GenerationFailedError())
+        completion.fail(session, claim, GenerationFailedError())
     batch = shop.batch_of(jobs[0])
     assert listening.told(batch_id=batch.id) == [
         *("image.completed", "image.completed", "image.failed"),
@@ -127,7 +127,7 @@ def test_a_passed_deadline_is_told(shop, listening, at):
     listening.register(URL)
     (job_id,) = shop.want(wanted("mug", deadline_at=at(seconds=-1))).job_ids
     with shop.database.session() as session:
-        recovery.expire_deadlines(session)
+        rescue.expire_deadlines(session)
     (event,) = listening.events()
     assert (event.type, event.job_id) == ("image.failed", job_id)
     assert event.data["error"]["code"] == "deadline_exceeded"
@@ -223,7 +223,7 @@ def test_what_is_rolled_back_was_never_told(shop, listening):
     (job_id,) = shop.want("mug").job_ids
     claim = shop.start(job_id)
     with shop.database.session() as session:
-        settlement.fail(session, claim, GenerationFailedError())
+        completion.fail(session, claim, GenerationFailedError())
         session.rollback()
     assert listening.events() == []
     assert shop.job(job_id).state == "running"

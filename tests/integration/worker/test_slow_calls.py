@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from core.domain.states import GenerationState
-from core.lifecycle.recovery import recover_expired
+from core.lifecycle.rescue import recover_expired
 from tests.integration.shop import poll
 from tests.unit.worker.test_engine import PATIENCE, HeldModel, request
 from worker.engine import Engine

@@ -6,7 +6,7 @@ from structlog.testing import capture_logs
 
 from core.domain.lanes import Lane
 from core.domain.states import GenerationState
-from core.lifecycle import claims, recovery, serving
+from core.lifecycle import claims, rescue, serving
 from core.queue import Publisher, make_celery, queue_of
 from ops.feeder import Feeder
 from ops.sweeper import Sweeper
@@ -96,7 +96,7 @@ def test_a_loss_that_could_not_be_noted_is_noticed_by_the_next_pass(
     broker.client.flushall()
     broker.client.lpush(queue_of(Lane.STANDARD, first=True), "a newer message")
     with monkeypatch.context() as patch:
-        patch.setattr(recovery, "forget_published", lambda _: 1 / 0)
+        patch.setattr(rescue, "forget_published", lambda _: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             sweeper.sweep()
     sweeper.sweep()

@@ -16,8 +16,8 @@ from core.domain.lanes import Lane, Message
 from core.domain.states import GenerationState, JobState
 from core.errors import DeadlineExceededError, WorkerLostError
 from core.lifecycle.cancellation import detach_late
+from core.lifecycle.completion import fail_where
 from core.lifecycle.feeding import note_published
-from core.lifecycle.settlement import fail_where
 
 
 @dataclass(frozen=True, kw_only=True)

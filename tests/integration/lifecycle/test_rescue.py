@@ -7,14 +7,14 @@ from core.db.models import Generation
 from core.domain.lanes import Lane, Message
 from core.domain.states import BatchState, GenerationState, JobState
 from core.errors import WorkerLostError
-from core.lifecycle import claims, feeding, recovery
+from core.lifecycle import claims, feeding, rescue
 
 
 @pytest.fixture
 def recover(shop):
     def recover(max_attempts: int = 3):
         with shop.database.session() as session:
-            return recovery.recover_expired(session, max_attempts=max_attempts).queued
+            return rescue.recover_expired(session, max_attempts=max_attempts).queued
 
     return recover
 
@@ -23,7 +23,7 @@ def recover(shop):
 def take(shop):
     def take(*empty_lanes: Lane, republish_seconds: float = 0):
         with shop.database.session() as session:
-            lost = recovery.take_lost(
+            lost = rescue.take_lost(
                 session,
                 empty_queues=[(lane, first) for lane in empty_lanes for first in (True, False)],
                 republish_seconds=republish_seconds,
@@ -91,7 +91,7 @@ def test_a_poison_image_fails_after_its_last_attempt(shop, recover):
     claim = shop.start(jobs[0], lease_seconds=0)
 
     with shop.database.session() as session:
-        recovered = recovery.recover_expired(session, max_attempts=3)
+        recovered = rescue.recover_expired(session, max_attempts=3)
 
     assert (recovered.queued, recovered.failed) == ([], [claim.generation_id])
     generation = shop.generation(claim.generation_id)
@@ -108,7 +108,7 @@ def test_a_deadline_fails_only_the_late(shop, wanted, at):
     (patient,) = shop.want(wanted(deadline_at=at(hours=1))).job_ids
     claim = shop.start(late)
     with shop.database.session() as session:
-        assert recovery.expire_deadlines(session) == []
+        assert rescue.expire_deadlines(session) == []
     job = shop.job(late)
     assert (job.state, job.error_code) == (JobState.FAILED, "deadline_exceeded")
     assert shop.job(patient).state is JobState.RUNNING
@@ -119,7 +119,7 @@ def test_a_deadline_of_all_waiters_stops_the_work(shop, wanted, at):
     jobs = shop.want(wanted(deadline_at=at(seconds=-1)), batch=True).job_ids
     claim = shop.start(jobs[0])
     with shop.database.session() as session:
-        assert recovery.expire_deadlines(session) == [claim.generation_id]
+        assert rescue.expire_deadlines(session) == [claim.generation_id]
     assert shop.generation(claim.generation_id).state is GenerationState.CANCELED
     batch = shop.batch_of(jobs[0])
     assert (batch.state, batch.open_jobs) == (BatchState.COMPLETED, 0)
@@ -129,7 +129,7 @@ def test_a_finished_job_has_no_deadline_any_more(shop, wanted, at):
     (job_id,) = shop.want(wanted(deadline_at=at(seconds=-1))).job_ids
     shop.succeed(shop.start(job_id))
     with shop.database.session() as session:
-        assert recovery.expire_deadlines(session) == []
+        assert rescue.expire_deadlines(session) == []
     assert shop.job(job_id).state is JobState.SUCCEEDED
 
 
@@ -223,5 +223,5 @@ def test_an_emptied_redis_needs_every_message_again(shop, take, mark):
     mark(*ids)
     running = shop.start(submission.job_ids[0])
     with shop.database.session() as session:
-        assert recovery.forget_published(session) == 2
+        assert rescue.forget_published(session) == 2
     assert set(take(republish_seconds=3600)) == ids - {running.generation_id}
