@@ -97,7 +97,7 @@ Tenant = Annotated[str, Depends(get_tenant)]
 
 
 async def get_session(request: Request, services: ServicesNow) -> Session:
-    """Give the request's transaction, which its route commits (`api.routing`).
+    """Give the request's transaction, which its route commits (`api.transaction_route`).
 
     What only reads is no transaction: each statement stands alone, and spares Postgres two more.
     """

@@ -115,7 +115,7 @@ def _supervise(config: uvicorn.Config, listener: socket.socket) -> int:
 
 def dependencies_answer(settings: Settings) -> bool:
     """Ask everything that the API needs for a sign of life; say what gives none."""
-    from api.readiness import require_all  # noqa: PLC0415
+    from api.process.readiness import require_all  # noqa: PLC0415
     from api.services import open_services  # noqa: PLC0415
 
     try:

@@ -11,7 +11,6 @@ from api.dependencies import ServicesNow, SessionNow, Submitter, Tenant, get_cal
 from api.exports.archive import stream_archive
 from api.exports.results import BatchRows, stream_manifest, stream_results
 from api.problems import problems
-from api.routing import TransactionRoute
 from api.schemas.batches import BatchPage, BatchView
 from api.schemas.jobs import JobPage
 from api.schemas.sheets import SheetReport
@@ -21,6 +20,7 @@ from api.submission.publish import follow_up, revoke
 from api.submission.retry import Retry, retry_batch
 from api.submission.submit import submit_batch
 from api.submission.upload import Upload, document_upload, read_request, receive_upload
+from api.transaction_route import TransactionRoute
 from api.views.batches import find_batch, list_batches, view_batch
 from api.views.jobs import list_jobs
 from api.views.renditions import channel_named

@@ -7,7 +7,6 @@ from fastapi import APIRouter, BackgroundTasks, Depends
 
 from api.dependencies import Admin, ServicesNow, SessionNow, Tenant, get_caller
 from api.problems import problems
-from api.routing import TransactionRoute
 from api.schemas.operations import (
     CacheHeld,
     CacheLevel,
@@ -16,6 +15,7 @@ from api.schemas.operations import (
     Purge,
     PurgeResult,
 )
+from api.transaction_route import TransactionRoute
 from core import cache_stats
 from core.cache_metrics import Level, Outcome, count
 from core.cache_stats import LevelStats

@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Response
 
 from api.dependencies import ServicesNow
-from api.readiness import look
+from api.process.readiness import look
 from api.schemas.operations import Health, Readiness
 
 router = APIRouter(tags=["Health"])

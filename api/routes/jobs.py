@@ -8,13 +8,13 @@ from fastapi.responses import RedirectResponse
 
 from api.dependencies import ServicesNow, SessionNow, Submitter, Tenant, get_caller
 from api.problems import problems
-from api.routing import TransactionRoute
 from api.schemas.jobs import JobView
 from api.schemas.requests import JobRequest
 from api.submission.context import context_of
 from api.submission.publish import follow_up, revoke
 from api.submission.recipes import use_recipe
 from api.submission.submit import submit_job
+from api.transaction_route import TransactionRoute
 from api.views.images import etag_of, image_response, matches, ready_image
 from api.views.jobs import find_job, show_job
 from core.lifecycle.cancellation import cancel_job, messages_of

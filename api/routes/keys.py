@@ -6,8 +6,8 @@ from fastapi import APIRouter, Depends, Response
 
 from api.dependencies import Admin, OwnGrant, ServicesNow, SessionNow, ShownOnce, get_caller
 from api.problems import problems
-from api.routing import TransactionRoute
 from api.schemas.keys import KeyList, KeyRequest, KeyView, NewKey, Rotation
+from api.transaction_route import TransactionRoute
 from core import keys
 from core.db.models import ApiKey
 from core.domain.grants import Grant, exceeding

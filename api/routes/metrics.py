@@ -6,10 +6,10 @@ from fastapi import APIRouter, Header, Response
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from api.dependencies import ServicesNow, SessionNow
-from api.metrics import shared_metrics
 from api.problems import problems
 from api.process.metrics import process_metrics
-from api.routing import TransactionRoute
+from api.transaction_route import TransactionRoute
+from api.views.metrics import shared_metrics
 from core.errors import UnauthorizedError
 from core.metrics_server import HINT, opens_metrics
 

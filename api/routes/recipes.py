@@ -7,9 +7,9 @@ from fastapi import Path as PathParameter
 
 from api.dependencies import ServicesNow, SessionNow, Submitter, Tenant, get_caller
 from api.problems import problems
-from api.routing import TransactionRoute
 from api.schemas.recipes import RecipeName, RecipePage, RecipeRequest, RecipeView
 from api.submission import recipes
+from api.transaction_route import TransactionRoute
 from core.recipes import Reference, find_recipe
 
 router = APIRouter(

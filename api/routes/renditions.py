@@ -9,9 +9,9 @@ from fastapi import APIRouter, Depends, Header, Response
 
 from api.dependencies import ServicesNow, SessionNow, Tenant, get_caller
 from api.problems import problems
-from api.routing import TransactionRoute
 from api.schemas.renditions import RenditionList
 from api.services import Services
+from api.transaction_route import TransactionRoute
 from api.views.images import etag_of, matches, ready_image
 from api.views.jobs import find_job
 from api.views.renditions import (

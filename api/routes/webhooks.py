@@ -7,7 +7,6 @@ from fastapi import APIRouter, Depends, Query, Response
 
 from api.dependencies import Admin, ServicesNow, SessionNow, ShownOnce, Tenant, get_caller
 from api.problems import problems
-from api.routing import TransactionRoute
 from api.schemas.webhooks import (
     CallbackSecretView,
     DeliveryPage,
@@ -20,6 +19,7 @@ from api.schemas.webhooks import (
     ReplayRequest,
     ReplayResult,
 )
+from api.transaction_route import TransactionRoute
 from api.views.cursors import read_cursor, write_cursor
 from api.views.webhooks import view_delivery, view_endpoint, view_secret
 from core.domain.states import DeliveryState
