@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,19 @@ OUTCOME = (
 )
 """The columns that follow the sheet's own."""
 
-_FORMULA = tuple("=+-@\t\r\n＝＋－＠")
+_BLANK = r"\x00-\x08\v\f\x0e-\x20\x7f-\xa0\xad\u061c\u1680\u180e\u2000-\u200f\u2028-\u202f"
+_BLANK += r"\u205f-\u2069\u3000\ufeff"
+"""What spreadsheets skip or nobody sees: blanks, control and format characters, no ends of cells."""
+_ENDS = r"\t\r\n"
+_FORMULA = "[=+\\-@＝＋－＠]"
+_BEGINNING = (
+    rf"^%s(?='*[{_ENDS}]|[{_BLANK}{_ENDS}\"']*{_FORMULA})"
+    rf"|(?<=[;|{_ENDS}])%s(?=[{_BLANK}\"']*{_FORMULA})"
+)
+"""Where a formula would begin: at the start of a cell, or behind what ends one for a spreadsheet
+that separates at semicolons, pipes or tabs, and so does not see our quotes."""
+_TO_NEUTRALISE = re.compile(_BEGINNING % ("", ""))
+_NEUTRALISED = re.compile(_BEGINNING % ("'", "'"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,13 +52,17 @@ class ResultLine:
 
 
 def neutralise(text: str) -> str:
-    """Keep spreadsheets from taking a cell for a formula (CWE-1236): an apostrophe goes first."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    """Keep spreadsheets from taking a cell, or a part of it, for a formula (CWE-1236).
+
+    An apostrophe goes before whatever would begin one, also where the spreadsheet separates the
+    cells at another character than the comma.
+    """
+    return _TO_NEUTRALISE.sub("'", text)
 
 
 def restore(text: str) -> str:
-    """Take away the apostrophe that `neutralise` put there."""
-    return text[1:] if text[:1] == "'" and text[1:].startswith(_FORMULA) else text
+    """Take away the apostrophes that `neutralise` put there, and no other."""
+    return _NEUTRALISED.sub("", text)
 
 
 def format_header(columns: Sequence[str], further: Sequence[str] = ()) -> str:

@@ -48,7 +48,7 @@ def test_a_plain_name_is_never_one_of_windows_devices(sku: str, name: str) -> No
 
 
 DEVICES = {"con", "prn", "aux", "nul"} | {
-    f"{port}{n}" for port in ("com", "lpt") for n in range(10)
+    f"{port}{digit}" for port in ("com", "lpt") for digit in "0123456789¹²³"
 }
 
 

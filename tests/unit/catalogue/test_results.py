@@ -2,13 +2,15 @@
 
 import csv
 import io
+import re
 from dataclasses import replace
+from itertools import chain
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catalogue.results import OUTCOME, ResultLine, format_header, format_lines, neutralise
+from catalogue.results import OUTCOME, ResultLine, format_header, format_lines, neutralise, restore
 
 TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=20)
 
@@ -20,16 +22,55 @@ def outcome(**row: object) -> ResultLine:
     )  # fmt: skip
 
 
-@given(TEXT)
+RISKY = st.text(st.sampled_from("=+-@＝＋－＠;|,\t\r\n\v '\"\u00a0\u200b\ufeffa1"), max_size=12)
+BLANK = " \t\r\n\v\f\x00\x1f\x7f\u00a0\u2003\u200b\u202e\ufeff\""
+
+
+@given(TEXT | RISKY)
 def test_a_neutralised_cell_begins_no_formula_and_keeps_its_text(text):
     safe = neutralise(text)
-    assert not safe.startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
-    assert safe in (text, f"'{text}")
+    assert not safe.startswith(("\t", "\r", "\n"))
+    assert not safe.lstrip(BLANK).startswith(tuple("=+-@＝＋－＠"))
+    assert restore(safe) == text
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "＝1"])
-def test_what_a_spreadsheet_takes_for_a_formula_gets_an_apostrophe(text):
-    assert neutralise(text) == f"'{text}"
+@given(st.lists(TEXT | RISKY, min_size=1, max_size=3))
+@pytest.mark.parametrize("separator", ";|\t,")
+def test_no_separator_makes_a_formula_of_a_part(separator, cells):
+    columns = [f"column {number}" for number in range(len(cells))]
+    row = dict(zip(columns, cells, strict=True))
+    text = format_lines(["sku", *columns], [outcome(sku="A", **row)])
+    read = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator))
+    if separator != ",":
+        # Whatever a spreadsheet makes of quotes that are not where it expects them.
+        read += [line.split(separator) for line in re.split(r"[\r\n]", text)]
+    for cell in chain.from_iterable(read):
+        assert not cell.lstrip(BLANK).startswith(tuple("=+-@＝＋－＠")), cell
+
+
+@pytest.mark.parametrize(
+    ("text", "safe"),
+    [
+        ("=1+1", "'=1+1"),
+        ("+1", "'+1"),
+        ("-1", "'-1"),
+        ("@SUM(A1)", "'@SUM(A1)"),
+        ("\r=1", "'\r'=1"),
+        ("\t=1", "'\t'=1"),
+        ("＝1", "'＝1"),
+        (" =1", "' =1"),
+        ("\u200b=1", "'\u200b=1"),
+        ("'=1", "''=1"),
+        ("a;=1", "a;'=1"),
+        ("a\n-1", "a\n'-1"),
+        ('a;"=1"', "a;'\"=1\""),
+        ("a; b - c, -d", "a; b - c, -d"),
+        ("a=b", "a=b"),
+    ],
+)
+def test_what_a_spreadsheet_takes_for_a_formula_gets_an_apostrophe(text, safe):
+    assert neutralise(text) == safe
+    assert restore(safe) == text
 
 
 @given(st.lists(TEXT, min_size=1, max_size=4, unique=True), st.data())
