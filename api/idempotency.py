@@ -7,7 +7,10 @@ failed did nothing, and may be sent again with the same key.
 
 import hashlib
 import re
+from typing import TYPE_CHECKING
 
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -16,8 +19,14 @@ from starlette.types import Message, Scope
 from core.errors import AnswerNotKeptError, InvalidRequestError
 from core.idempotency import LARGEST_ANSWER, Answer
 
+if TYPE_CHECKING:
+    from python_multipart.multipart import MultipartCallbacks
+
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"
+
+_LONGEST_BOUNDARY = 256
+"""Bytes that the parser takes."""
 
 _KEY = re.compile(r'"([\x20-\x21\x23-\x5b\x5d-\x7e]{1,255})"|([\x21\x23-\x7e]{1,255})')
 
@@ -53,38 +62,72 @@ class DigestedRequest(Request):
 class _RequestDigest:
     """SHA-256 of a request's method, path, query and body.
 
-    The boundary of a form is left out: clients make a new one each time.
+    Of a form it is that of its parts: clients make a new boundary each time.
     """
 
     def __init__(self, scope: Scope) -> None:
-        content_type = Headers(scope=scope).get("content-type", "")
-        media_type, _, parameters = content_type.partition(";")
-        boundary = re.search(r'boundary="?([^";]+)', parameters)
-        self._boundary = boundary[1].strip().encode() if boundary else b""
-        self._rest = b""
+        media_type, options = parse_options_header(Headers(scope=scope).get("content-type", ""))
         head = (scope["method"], scope["path"], scope["query_string"].decode("latin-1"))
-        named = "\n".join((*head, media_type.strip().lower(), ""))
+        named = "\n".join((*head, media_type.decode("latin-1"), ""))
         self._hash = hashlib.sha256(named.encode(errors="surrogatepass"))
+        self._form: MultipartParser | None = None
+        boundary = options.get(b"boundary", b"")
+        if media_type == b"multipart/form-data" and 0 < len(boundary) <= _LONGEST_BOUNDARY:
+            self._form = MultipartParser(boundary, _PartsDigest(self._hash).callbacks())
 
     def update(self, chunk: bytes) -> None:
         """Add the next bytes of the body."""
-        if not self._boundary:
+        if self._form is not None:
+            try:
+                self._form.write(chunk)
+            except FormParserError:
+                # Whatever reads the form refuses it too.
+                self._form = None
+        if self._form is None:
             self._hash.update(chunk)
-            return
-        parts = (self._rest + chunk).split(self._boundary)
-        for part in parts[:-1]:
-            self._hash.update(part)
-        # The boundary may go on in the next chunk.
-        kept = len(self._boundary) - 1
-        last = parts[-1]
-        self._hash.update(last[: max(0, len(last) - kept)])
-        self._rest = last[max(0, len(last) - kept) :]
 
     def hex(self) -> str:
         """Return the digest of all that was added."""
-        whole = self._hash.copy()
-        whole.update(self._rest)
-        return whole.hexdigest()
+        return self._hash.hexdigest()
+
+
+class _PartsDigest:
+    """Adds a form's parts to a digest, each text with its length or as a digest of its own."""
+
+    def __init__(self, whole: "hashlib._Hash") -> None:
+        self._whole = whole
+        self._name = self._value = b""
+
+    def callbacks(self) -> "MultipartCallbacks":
+        """Return what a parser calls."""
+        return {
+            "on_part_begin": self._begin,
+            "on_header_field": self._add_name,
+            "on_header_value": self._add_value,
+            "on_header_end": self._end_header,
+            "on_part_data": self._add_data,
+            "on_part_end": self._end_part,
+        }
+
+    def _begin(self) -> None:
+        self._data = hashlib.sha256()
+
+    def _add_name(self, data: bytes, start: int, end: int) -> None:
+        self._name += data[start:end]
+
+    def _add_value(self, data: bytes, start: int, end: int) -> None:
+        self._value += data[start:end]
+
+    def _end_header(self) -> None:
+        for text in (self._name.lower(), self._value):
+            self._whole.update(b"%d:%b" % (len(text), text))
+        self._name = self._value = b""
+
+    def _add_data(self, data: bytes, start: int, end: int) -> None:
+        self._data.update(memoryview(data)[start:end])
+
+    def _end_part(self) -> None:
+        self._whole.update(b"=" + self._data.digest())
 
 
 def read_key(sent: str) -> str:

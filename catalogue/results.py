@@ -16,7 +16,7 @@ OUTCOME = (
 
 _BLANK = r"\x00-\x08\v\f\x0e-\x20\x7f-\xa0\xad\u061c\u1680\u180e\u2000-\u200f\u2028-\u202f"
 _BLANK += r"\u205f-\u2069\u3000\ufeff"
-"""What spreadsheets skip or nobody sees: blanks, control and format characters, no ends of cells."""
+"""What spreadsheets skip or nobody sees: blanks, control and format characters."""
 _ENDS = r"\t\r\n"
 _FORMULA = "[=+\\-@＝＋－＠]"
 _BEGINNING = (

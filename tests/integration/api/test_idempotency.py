@@ -142,6 +142,26 @@ def test_a_sheet_sent_again_with_another_boundary_is_the_same(client, shop):
     assert len(shop.all(Batch)) == 1
 
 
+def form(boundary: str, cell: str) -> dict:
+    head = 'Content-Disposition: form-data; name="file"; filename="a.csv"'
+    body = f"--{boundary}\r\n{head}\r\n\r\nsku,prompt\nA,{cell}\n\r\n--{boundary}--\r\n"
+    content_type = {"Content-Type": f'multipart/form-data; boundary="{boundary}"'}
+    return {"content": body.encode(), "headers": content_type}
+
+
+@pytest.mark.parametrize("other", ["a redQQ mug", "a QQred mug", "a red mugQQQQ", "a red mu", ""])
+def test_a_sheet_with_other_cells_is_another_even_if_they_hold_the_boundary(client, shop, other):
+    sent = key()
+    for cell, status in (("a red mug", 202), (other, 422)):
+        request = form("QQ", cell)
+        answer = client.post(
+            "/v1/batches", content=request["content"], headers=request["headers"] | sent
+        )
+        assert answer.status_code == status, answer.text
+    assert answer.json()["code"] == "idempotency_mismatch"
+    assert len(shop.all(Batch)) == 1
+
+
 def test_a_large_sheet_comes_whole_through_the_file_that_keeps_it(client, send):
     sheet = "sku,prompt\n" + "".join(f"S{n},a red mug {n}\n" for n in range(3000))
     rows = [{"sku": f"S{n}", "prompt": "a mug", "seed": n, "note": "x" * 500} for n in range(3000)]
@@ -189,11 +209,11 @@ def test_many_at_the_same_time_make_one_job(client, shop):
 
 def test_work_without_its_answer_is_undone(client, database, shop, monkeypatch):
     """As when the process dies between the two: they are one transaction."""
-    from api import routing
+    from api import transaction_route
 
     headers = key()
     with monkeypatch.context() as patch:
-        patch.setattr(routing, "record", lambda *_: 1 / 0)
+        patch.setattr(transaction_route, "record", lambda *_: 1 / 0)
         answer = client.post("/v1/jobs", json=MUG, headers=headers)
     assert answer.status_code == 500
     assert answer.json()["code"] == "internal_error"
@@ -207,7 +227,7 @@ def test_what_follows_work_that_was_undone_is_not_done(
     settings, database, storage, shop, monkeypatch
 ):
     """A purge deletes latents from S3 after its answer: not those that can still be found."""
-    from api import routing
+    from api import transaction_route
 
     latents = ApproximateLatents(generation_id=uuid4(), step=2, key="latents/a", digest="", size=1)
     entry = NewEntry(
@@ -223,7 +243,7 @@ def test_what_follows_work_that_was_undone_is_not_done(
         add_entries(session, [entry])
     storage.put("latents/a", b"x", content_type="application/octet-stream")
     with monkeypatch.context() as patch, serving(settings) as url:
-        patch.setattr(routing, "record", lambda *_: 1 / 0)
+        patch.setattr(transaction_route, "record", lambda *_: 1 / 0)
         with connect(database, url, "shop") as client:
             answer = client.post("/v1/cache/purge", json={"all": True}, headers=key())
         assert answer.json()["code"] == "internal_error"
