@@ -84,6 +84,14 @@ class NotFoundError(PackshotError):
     status = 404
 
 
+class StoredObjectLostError(NotFoundError):
+    """S3 does not have what was stored there any more, or has it damaged."""
+
+    code = "stored_object_lost"
+    status = 502
+    retry_helps = True
+
+
 class ConflictError(PackshotError):
     """The thing is not in a state that allows this."""
 
@@ -184,6 +192,13 @@ class ModelReplacedError(PackshotError):
     """The model that was to make this image was replaced; send it again for the new one."""
 
     code = "model_replaced"
+
+
+class ImageLostError(PackshotError):
+    """The stored image was lost or damaged. Ask for it again, or retry its batch, to remake it."""
+
+    code = "image_lost"
+    retry_helps = True
 
 
 class DeadlineExceededError(PackshotError):

@@ -6,14 +6,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from core.errors import NotFoundError, ServiceDownError
+from core.errors import ServiceDownError, StoredObjectLostError
 from core.settings import Settings
 
 CACHE_CONTROL = "public, max-age=31536000, immutable"
@@ -25,6 +25,11 @@ RENDITIONS = "renditions/"
 """What the keys of renditions begin with."""
 
 _OWNER = re.compile(r"-([0-9a-f]{32})-[0-9a-f]{16}\.\w+$")
+
+READS = 2
+"""Times that an object is read whole before it is called damaged: a bad wire is no bad disk."""
+
+_MISSING = {"NoSuchKey", "NotFound", "404"}
 
 AT_ONCE = 1000
 """The most objects that S3 deletes, and lists, in one request."""
@@ -42,6 +47,22 @@ class StoredObject:
     """SHA-256 of the bytes, hex."""
     size: int
     """Bytes."""
+
+
+class Stored(Protocol):
+    """What is known of an object, by its row or since it was written."""
+
+    @property
+    def key(self) -> str:
+        """Return its key in the bucket."""
+
+    @property
+    def digest(self) -> str:
+        """Return the SHA-256 of its bytes, hex."""
+
+    @property
+    def size(self) -> int:
+        """Return how many bytes it has."""
 
 
 class Storage:
@@ -116,34 +137,60 @@ class Storage:
             CacheControl=CACHE_CONTROL,
         )
 
-    def stream(self, key: str, *, chunk_bytes: int = 64 * 1024) -> Iterator[bytes]:
-        """Open an object and give its bytes in chunks.
+    def stream(self, stored: Stored, *, chunk_bytes: int = 64 * 1024) -> Iterator[bytes]:
+        """Open an object and return its bytes in chunks.
 
         Raises:
-            NotFoundError: before the first chunk, when it is gone.
+            StoredObjectLostError: It is missing, or of another size, which shows before the first
+                chunk; or it has other bytes, which shows before the last one.
         """
-        return self._open(key).iter_chunks(chunk_bytes)  # type: ignore[no-any-return]
+        return _checked(self._open(stored), stored, chunk_bytes)
 
-    def _open(self, key: str) -> Any:
+    def _open(self, stored: Stored) -> Any:
+        found = self._ask(stored, self.client.get_object)
+        return found["Body"]
+
+    def _ask(self, stored: Stored, operation: Any) -> Any:
+        """Ask S3 for an object that should be there, and compare its size."""
         try:
-            return self.client.get_object(Bucket=self.bucket, Key=key)["Body"]
+            found = operation(Bucket=self.bucket, Key=stored.key)
         except ClientError as error:
-            if error.response["Error"]["Code"] in {"NoSuchKey", "404"}:
-                raise NotFoundError(f"The object {key} is not in the bucket any more.") from error
+            if error.response["Error"]["Code"] in _MISSING:
+                raise StoredObjectLostError(f"{stored.key} is not in the bucket.") from error
             raise
+        if found["ContentLength"] != stored.size:
+            if body := found.get("Body"):
+                body.close()
+            raise StoredObjectLostError(
+                f"{stored.key} has {found['ContentLength']} bytes, not the {stored.size} that were "
+                "stored."
+            )
+        return found
+
+    def check_presence(self, stored: Stored) -> None:
+        """Check that an object is there and has its size, without reading it.
+
+        Raises:
+            StoredObjectLostError: It is not, or has another.
+        """
+        self._ask(stored, self.client.head_object)
 
     def put(self, key: str, body: bytes, *, content_type: str) -> None:
         """Store bytes that only packshot itself reads."""
         self.client.put_object(Bucket=self.bucket, Key=key, Body=body, ContentType=content_type)
 
-    def read(self, key: str, *, limit: int) -> bytes:
-        """Give an object's bytes, at most `limit` and one more of them.
+    def read(self, stored: Stored) -> bytes:
+        """Return an object's bytes, compared with their digest.
 
         Raises:
-            NotFoundError: It is gone.
+            StoredObjectLostError: It is missing, or has other bytes, however often it is read.
         """
-        with closing(self._open(key)) as body:
-            return bytes(body.read(limit + 1))
+        for _ in range(READS):
+            with closing(self._open(stored)) as body:
+                content = bytes(body.read())
+            if hashlib.sha256(content).hexdigest() == stored.digest:
+                return content
+        raise _damaged(stored)
 
     def delete(self, keys: Sequence[str]) -> None:
         """Delete objects; one that is not there is no error.
@@ -198,6 +245,24 @@ class Storage:
     def close(self) -> None:
         """Close the connections."""
         self.client.close()
+
+
+def _checked(body: Any, stored: Stored, chunk_bytes: int) -> Iterator[bytes]:
+    """Return an object's chunks; the last one when the digest of all is the stored one's."""
+    digest, held = hashlib.sha256(), b""
+    with closing(body):
+        for chunk in body.iter_chunks(chunk_bytes):
+            digest.update(chunk)
+            if held:
+                yield held
+            held = chunk
+    if digest.hexdigest() != stored.digest:
+        raise _damaged(stored)
+    yield held
+
+
+def _damaged(stored: Stored) -> StoredObjectLostError:
+    return StoredObjectLostError(f"{stored.key} has other bytes than were stored.")
 
 
 def generation_of(key: str) -> UUID | None:

@@ -15,7 +15,7 @@ from catalogue.channels import Channel
 from catalogue.naming import Names
 from core.db.engine import DATABASE_ERRORS
 from core.db.models import Image, Job
-from core.errors import NotFoundError, PackshotError, first_line
+from core.errors import PackshotError, StoredObjectLostError, first_line
 from core.pictures.formats import EXTENSIONS, ORIGINAL
 from core.storage import STORAGE_ERRORS
 
@@ -126,9 +126,9 @@ def _read(services: Services, row: JobRow, channel: Channel | None, name: str) -
 
 def _original(services: Services, image: Image) -> bytes:
     try:
-        return services.storage.read(image.key, limit=image.size)
-    except NotFoundError as error:
-        raise gone(services, image) from error
+        return services.storage.read(image)
+    except StoredObjectLostError as error:
+        raise gone(services, image, error) from error
 
 
 def _entry(name: str, image: Image) -> ZipInfo:

@@ -15,7 +15,7 @@ from api.submission.publish import follow_up, revoke
 from api.submission.recipes import use_recipe
 from api.submission.submit import submit_job
 from api.transaction_route import TransactionRoute
-from api.views.images import etag_of, image_response, matches, ready_image
+from api.views.images import etag_of, image_response, matches, presigned, ready_image
 from api.views.jobs import find_job, show_job
 from core.lifecycle.cancellation import cancel_job, messages_of
 from core.links import job_path
@@ -103,6 +103,6 @@ def get_image(
     if matches(if_none_match, image):
         return Response(status_code=304, headers=headers)
     if redirect:
-        url = services.storage.presign(image.key)
+        url = presigned(services, image)
         return RedirectResponse(url, status_code=307, headers={"Cache-Control": "no-store"})
     return image_response(services, image, headers)

@@ -1,7 +1,7 @@
 """A job's image over HTTP: whether it is there, and whether the client has it."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from fastapi.responses import Response, StreamingResponse
 
@@ -9,10 +9,13 @@ from api.services import Services
 from core.cache_metrics import Level, Outcome, count
 from core.db.models import Image, Job, Rendition
 from core.domain.states import OPEN_JOB, JobState
-from core.errors import ConflictError, NotFoundError, PackshotError
+from core.errors import ConflictError, NotFoundError, PackshotError, StoredObjectLostError
 from core.lifecycle import retention
 
 RETRY_SECONDS = 2
+
+WHOLE_BYTES = 8 * 2**20
+"""Up to this size an image is read and compared with its digest before its first byte is sent."""
 
 logger = logging.getLogger("packshot.api")
 
@@ -71,36 +74,66 @@ def matches(if_none_match: str | None, image: Image | Rendition) -> bool:
 def image_response(services: Services, image: Image, headers: Mapping[str, str]) -> Response:
     """Send an image's bytes: from this process's memory, else from S3.
 
+    A large one is sent while it is read: should it turn out to be damaged, the connection breaks
+    before its end.
+
     Raises:
-        GoneError: S3 does not have it, which the janitor is told: the next request for the same
-            image computes it.
+        GoneError: S3 does not have it, or has it damaged.
     """
     body = services.results.body(image.id)
     if body is not None:
         return Response(body, media_type=image.content_type, headers=dict(headers))
     try:
-        if image.size <= services.results.largest:
-            body = services.storage.read(image.key, limit=image.size)
+        if image.size <= max(WHOLE_BYTES, services.results.largest):
+            body = services.storage.read(image)
             services.results.keep_body(image.id, body)
             return Response(body, media_type=image.content_type, headers=dict(headers))
-        stream = services.storage.stream(image.key)
-    except NotFoundError as error:
-        raise gone(services, image) from error
+        stream = services.storage.stream(image)
+    except StoredObjectLostError as error:
+        raise gone(services, image, error) from error
     return StreamingResponse(
-        stream,
+        _break_if_damaged(services, image, stream),
         media_type=image.content_type,
         headers={**headers, "Content-Length": str(image.size)},
     )
 
 
-def gone(services: Services, image: Image) -> GoneError:
-    """Tell the janitor that S3 does not have an image, and make the answer."""
-    logger.warning("%s is not in the bucket: its image answers no more requests.", image.key)
+def _break_if_damaged(services: Services, image: Image, stream: Iterator[bytes]) -> Iterator[bytes]:
+    try:
+        yield from stream
+    except StoredObjectLostError:
+        try:
+            # Once more, as `Storage.read` does: it may have been the wire.
+            for _ in services.storage.stream(image):
+                pass
+        except StoredObjectLostError as error:
+            raise gone(services, image, error) from error
+        raise
+
+
+def presigned(services: Services, image: Image) -> str:
+    """Return a URL of the storage that needs no key.
+
+    S3 answers it: that the object is there and has its size is all that can be checked before.
+
+    Raises:
+        GoneError: S3 does not have it, or one of another size.
+    """
+    try:
+        services.storage.check_presence(image)
+    except StoredObjectLostError as error:
+        raise gone(services, image, error) from error
+    return services.storage.presign(image.key)
+
+
+def gone(services: Services, image: Image, error: NotFoundError) -> GoneError:
+    """Mark an image that S3 lost, so that the next request for it computes it; make the answer."""
+    logger.warning("Image %s answers no more requests: %s", image.id, error.detail)
     count(Level.RESULT, Outcome.FALLBACK)
     # In a transaction of its own: the request's ends with an error.
     with services.database.session() as session:
         retention.lose(session, image.id)
     return GoneError(
-        "The image is not in store any more: somebody deleted its object. Ask for it again, "
-        "and it is computed again."
+        "The image is not in store any more: its object is missing or damaged. Ask for it again, "
+        "or retry its batch, and it is computed again."
     )

@@ -15,7 +15,7 @@ from api.views.images import gone
 from catalogue.channels import Channel, UnknownChannelError, find_channel, note_on, round_factor
 from catalogue.naming import Names
 from core.db.models import Image, Job, Rendition
-from core.errors import NotFoundError
+from core.errors import NotFoundError, StoredObjectLostError
 from core.lifecycle import renditions
 from core.pictures.formats import ORIGINAL
 
@@ -168,7 +168,7 @@ def ready_rendition(services: Services, image: Image, channel: Channel, get: Get
     try:
         return get(image, channel)
     except NotFoundError as error:
-        raise gone(services, image) from error
+        raise gone(services, image, error) from error
 
 
 def rendition_body(
@@ -179,12 +179,12 @@ def rendition_body(
     Raises:
         GoneError: The image is not in store any more.
         RenditionError: It cannot be made into what the channel wants.
-        NotFoundError: Objects vanish as soon as they are written.
+        StoredObjectLostError: S3 loses what was written a moment ago.
     """
     rendition = ready_rendition(services, image, channel, get)
     try:
-        return rendition, services.storage.read(rendition.key, limit=rendition.size)
-    except NotFoundError:
+        return rendition, services.storage.read(rendition)
+    except StoredObjectLostError:
         services.renditions.lose(rendition)
     rendition = ready_rendition(services, image, channel, get)
-    return rendition, services.storage.read(rendition.key, limit=rendition.size)
+    return rendition, services.storage.read(rendition)

@@ -84,7 +84,7 @@ class Renditions:
             read: Gives the original's bytes; None: they are read from S3.
 
         Raises:
-            NotFoundError: The original is not in S3 any more, or about to leave.
+            NotFoundError: The original is missing in S3, damaged, or about to leave.
             RenditionError: The image cannot be made into what the channel wants.
         """
         found = self.find(image, channel)
@@ -98,7 +98,7 @@ class Renditions:
         # Brings NumPy: processes that never make one start without it.
         from catalogue.renditions.rendering import render  # noqa: PLC0415
 
-        original = read() if read else self._storage.read(image.key, limit=image.size)
+        original = read() if read else self._storage.read(image)
         made = render(original, channel, credentials=self._credentials)
         stored = self._storage.put_rendition(
             made.body,

@@ -132,8 +132,11 @@ REOPENED: Mapping[type[State], tuple[State, State]] = {
 }
 """What somebody may ask for once more: from which final state, to which.
 
-Apart from `LEGAL`: nothing but a request to retry ever leaves a final state.
+Apart from `LEGAL`: nothing else leaves a final state, but `LOST`.
 """
+
+LOST: tuple[JobState, JobState] = (JobState.SUCCEEDED, JobState.FAILED)
+"""What becomes of a job when S3 turns out to have lost its image: from which state, to which."""
 
 OPEN_JOB: tuple[JobState, ...] = (JobState.QUEUED, JobState.RUNNING)
 """A job in one of these still waits for its image."""

@@ -19,10 +19,14 @@ from sqlmodel import Session, col
 from core.db.arrays import among
 from core.db.locks import lock_generations, lock_images
 from core.db.models import Batch, Generation, Image, Job, Rendition
-from core.domain.states import IN_FLIGHT, BatchState
+from core.db.models.transitions import lose as fail_lost
+from core.domain.states import IN_FLIGHT, BatchState, JobState
 from core.domain.texts import canonical_text
+from core.errors import ImageLostError
 from core.eviction import Policy
 from core.lifecycle.deduplication import FOR_EVER
+from core.webhooks import events
+from core.webhooks.events import JobChange
 
 AT_ONCE = 1000
 """Images that one transaction marks or deletes."""
@@ -162,8 +166,26 @@ def _mark(session: Session, where: Collection[Any]) -> Counter[str]:
 
 
 def lose(session: Session, image_id: UUID) -> None:
-    """Mark an image whose object is not in S3 any more."""
-    _mark(session, [col(Image.id) == image_id])
+    """Mark an image whose object is missing or damaged, and fail the jobs that name it.
+
+    They can be retried; whoever hears of them is told. What is marked already stays as it is.
+    """
+    if not _mark(session, [col(Image.id) == image_id]):
+        return
+    made_by = select(col(Image.generation_id)).where(col(Image.id) == image_id).scalar_subquery()
+    changed = session.execute(
+        fail_lost(Job)
+        .where(col(Job.image_id) == image_id)
+        .values(
+            image_id=None,
+            # One that store answered has none; a retry makes the image as that one did.
+            generation_id=func.coalesce(col(Job.generation_id), made_by),
+            error_code=ImageLostError.code,
+            error_message=ImageLostError().detail,
+        )
+        .returning(*JobChange.columns(Job))
+    ).all()
+    events.record(session, state=JobState.FAILED, jobs=[JobChange.of(row) for row in changed])
 
 
 def purge(

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Uuid, func, select, update
+from sqlalchemy import Uuid, case, func, select, update
 from sqlmodel import Session, col
 
 from core.db.arrays import among, values_table
@@ -189,6 +189,10 @@ def _reopen_jobs(
             generation_id=given.c.generation_id,
             deadline_at=deadline,
             started_at=None,
+            # What store answered, and lost since then, is made for it now.
+            cache=case(
+                (col(Job.cache) == CacheOutcome.EXACT, CacheOutcome.MISS), else_=col(Job.cache)
+            ),
             error_code=None,
             error_message=None,
         )

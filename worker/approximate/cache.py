@@ -25,7 +25,7 @@ from core.db.engine import Database
 from core.db.models import ApproximateLatents
 from core.domain.approximation import Approximation, Threshold, kept_steps, most_steps
 from core.domain.schedulers import NOT_RESUMABLE
-from core.errors import NotFoundError
+from core.errors import StoredObjectLostError
 from core.lifecycle import approximation as rows
 from core.lifecycle.approximation import LATENTS, Neighbour, NewEntry
 from core.lifecycle.claims import Claim
@@ -206,11 +206,9 @@ class ApproximateCache:
     def _load(self, claim: Claim, latents: ApproximateLatents) -> Resume | None:
         shape = self._latent_shape(width=claim.spec.width, height=claim.spec.height)
         try:
-            body = self._storage.read(latents.key, limit=latents.size)
-            return Resume(
-                step=latents.step, latents=unpack(body, digest=latents.digest, shape=shape)
-            )
-        except (NotFoundError, DamagedLatentsError) as error:
+            body = self._storage.read(latents)
+            return Resume(step=latents.step, latents=unpack(body, shape=shape))
+        except (StoredObjectLostError, DamagedLatentsError) as error:
             self._fall_back(f"the latents {latents.key} cannot be used: {error}")
             with self._lock:
                 self._unusable.append((latents.generation_id, latents.step))

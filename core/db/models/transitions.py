@@ -7,7 +7,15 @@ from typing import Any
 
 from sqlalchemy import Update, func, update
 
-from core.domain.states import REOPENED, GenerationState, JobState, State, is_final, sources_of
+from core.domain.states import (
+    LOST,
+    REOPENED,
+    GenerationState,
+    JobState,
+    State,
+    is_final,
+    sources_of,
+)
 
 
 def change(table: type[Any], target: State) -> Update:
@@ -31,3 +39,9 @@ def reopen(table: type[Any]) -> Update:
     """
     source, target = REOPENED[table.state.type.enum_class]
     return update(table).where(table.state == source).values(state=target, finished_at=None)
+
+
+def lose(table: type[Any]) -> Update:
+    """Start the UPDATE that fails ended rows of `table` whose image S3 has lost."""
+    source, target = LOST
+    return update(table).where(table.state == source).values(state=target)

@@ -81,10 +81,10 @@ def test_lost_and_unreadable_images_break_nothing(client, sheet, shop, storage, 
     storage.delete([first.key])
     read = Storage.read
 
-    def away(self, key, *, limit):
-        if key == second.key:
+    def away(self, stored):
+        if stored.key == second.key:
             raise EndpointConnectionError(endpoint_url="http://s3")
-        return read(self, key, limit=limit)
+        return read(self, stored)
 
     monkeypatch.setattr(Storage, "read", away)
     archive = archive_of(client.get(batch["links"]["images"]))

@@ -21,4 +21,4 @@ def test_presigned_urls_lead_to_the_public_address(settings, storage):
     assert url.startswith(public)
     assert httpx.get(url).content == b"pixels"
     assert storage.presign(stored.key).startswith(settings.s3_endpoint_url)
-    assert b"".join(outside.stream(stored.key)) == b"pixels", "it reads at the inner address"
+    assert b"".join(outside.stream(stored)) == b"pixels", "it reads at the inner address"

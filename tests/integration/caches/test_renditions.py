@@ -128,7 +128,7 @@ def test_who_must_not_wait_is_told_to_come_again(store, renditions, storage, mak
     monkeypatch.setattr(renditions, "_hall", threading.BoundedSemaphore(1))
     told = []
 
-    def read(self, key, *, limit):
+    def read(self, stored):
         with pytest.raises(RenditionsBusyError) as caught:
             renditions.get_soon(second, channel)
         told.append(caught.value.retry_helps)

@@ -71,14 +71,14 @@ def test_what_is_known_to_be_wanted_is_made_with_the_image(shop, run, storage):
     assert set(made) == {"web", "walmart"}
     assert made["walmart"].width == 1500
     for row in made.values():
-        assert marks_of(storage.read(row.key, limit=row.size)) == {TRAINED}
+        assert marks_of(storage.read(row)) == {TRAINED}
 
 
 def test_the_stored_original_is_marked_too(shop, run, storage):
     (job,) = shop.want("red mug").job_ids
     run(job)
     (image,) = shop.images()
-    assert marks_of(storage.read(image.key, limit=image.size)) == {TRAINED}
+    assert marks_of(storage.read(image)) == {TRAINED}
     assert shop.all(Rendition) == []
 
 
@@ -89,7 +89,7 @@ def test_a_worker_with_a_certificate_signs_the_original_and_its_renditions(shop,
     stored = [*shop.images(), *shop.all(Rendition)]
     assert len(stored) == 3
     for row in stored:
-        body = storage.read(row.key, limit=row.size)
+        body = storage.read(row)
         assert verified(body, row.content_type, root)[0] == "Trusted"
         assert marks_of(body) == {TRAINED}
 

@@ -118,7 +118,7 @@ def test_an_image_is_computed_stored_and_recorded(shop, run, engine, storage):
     assert run(jobs[0]) is Delivery.DONE
 
     (image,) = shop.images()
-    assert b"".join(storage.stream(image.key)).startswith(b"\x89PNG")
+    assert b"".join(storage.stream(image)).startswith(b"\x89PNG")
     assert (image.content_type, image.width, image.seed) == (
         "image/png",
         64,
