@@ -20,7 +20,7 @@ SS_DISABLE = 2
 
 
 def pytest_configure() -> None:
-    """Let Ctrl-C reach the processes that tests start, and keep compilers out of them.
+    """Let Ctrl-C reach the processes that tests start, and keep compilers and threads out of them.
 
     A shell that starts the tests in the background has them ignore SIGINT, and so would every
     process of theirs.
@@ -29,6 +29,10 @@ def pytest_configure() -> None:
     # NNCF compiles its quantisers in C++ at their first use, for a minute and more. Without a
     # compiler it computes the same in PyTorch, fast enough for the tests' small models.
     os.environ["CXX"] = "false"
+    # A layer of a microscopic model takes PyTorch less time than waking a second thread for it:
+    # threads that wait for each other took ten times the processors' time that one thread takes.
+    # It is read where PyTorch is loaded, here and in the processes that tests start.
+    os.environ["OMP_NUM_THREADS"] = "1"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
