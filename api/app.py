@@ -16,11 +16,19 @@ from api.middleware.sheet_proxy import SheetProxyMiddleware
 from api.problems import add_problem_handlers
 from api.routes import batches, caches, health, jobs, keys, metrics, recipes, renditions, webhooks
 from api.services import flushing, open_services
+from api.sheets.pool import SheetPool, SheetPoolMiddleware
 from core.settings import Settings
 from core.startup import freeze_gc
 
 
-def create_app(settings: Settings, *, counts: bool = True, freeze: bool = False) -> FastAPI:
+def create_app(
+    settings: Settings,
+    *,
+    counts: bool = True,
+    freeze: bool = False,
+    sheets: SheetPool | None = None,
+    limits_requests: bool = True,
+) -> FastAPI:
     """Make the application; it connects to nothing before it is started.
 
     Args:
@@ -28,6 +36,8 @@ def create_app(settings: Settings, *, counts: bool = True, freeze: bool = False)
         counts: Whether it counts requests, for Prometheus.
         freeze: Whether the process does nothing else: then the garbage collector leaves alone what
             is in memory at its start.
+        sheets: Processes that read sheets; None: the application reads them itself.
+        limits_requests: Whether it counts a key's requests a minute; False: somebody did before.
     """
 
     @asynccontextmanager
@@ -35,7 +45,11 @@ def create_app(settings: Settings, *, counts: bool = True, freeze: bool = False)
         with open_services(settings) as services, flushing(services):
             if freeze:
                 freeze_gc()
+            if sheets is not None:
+                sheets.start()
             yield {"services": services}
+            if sheets is not None:
+                sheets.close()
 
     app = Application(
         title="packshot", version=_version(), description=DESCRIPTION, lifespan=lifespan
@@ -51,7 +65,9 @@ def create_app(settings: Settings, *, counts: bool = True, freeze: bool = False)
     app.include_router(health.router)
     app.include_router(metrics.router)
     add_problem_handlers(app)
-    app.add_middleware(RateLimitMiddleware)
+    if sheets is not None:
+        app.add_middleware(SheetPoolMiddleware, pool=sheets)
+    app.add_middleware(RateLimitMiddleware, counts=limits_requests)
     if settings.sheets_url:
         # Outside of the limit, which is kept in the other process.
         app.add_middleware(

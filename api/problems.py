@@ -199,6 +199,18 @@ def unexpected_problem(request: Request, error: Exception) -> Response:
     )
 
 
+def memory_problem(request: Request, _: MemoryError) -> Response:
+    """Answer to what needs more memory than its process may have."""
+    settings = request.state.services.settings
+    return packshot_problem(
+        request,
+        TooLargeError(
+            f"This takes more than {settings.sheet_memory_bytes:,} bytes of memory, which is the "
+            "most of one sheet (PACKSHOT_SHEET_MEMORY_BYTES). Split it."
+        ),
+    )
+
+
 HANDLERS: Mapping[type[Exception], Any] = {
     PackshotError: packshot_problem,
     HTTPException: http_problem,
@@ -208,6 +220,7 @@ HANDLERS: Mapping[type[Exception], Any] = {
     ProgrammingError: programming_problem,
     BotoCoreError: storage_problem,
     ClientError: storage_problem,
+    MemoryError: memory_problem,
     Exception: unexpected_problem,
 }
 """What answers to which error; the first that fits."""

@@ -137,6 +137,29 @@ class TooManyQueuedError(PackshotError):
     retry_helps = True
 
 
+class TooManySheetsError(PackshotError):
+    """As many sheets of yours are read or wait for it as may; send this one again in a moment."""
+
+    code = "too_many_sheets"
+    status = 429
+    retry_helps = True
+
+
+class SheetTooCostlyError(PackshotError):
+    """Reading the sheet takes more computing than one sheet may; make it simpler, or split it."""
+
+    code = "sheet_too_costly"
+    status = 422
+
+
+class SheetTimeoutError(PackshotError):
+    """The sheet took longer than it may; send it again when the server has less to do."""
+
+    code = "sheet_timeout"
+    status = 503
+    retry_helps = True
+
+
 class TooLargeError(PackshotError):
     """The request is larger than this server accepts."""
 

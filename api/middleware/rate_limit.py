@@ -14,8 +14,15 @@ from api.services import Services
 class RateLimitMiddleware:
     """Answers 429 to a key that sends too much, before anything of its request is read."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, counts: bool = True) -> None:
+        """Wrap an application.
+
+        Args:
+            app: What answers within the limit.
+            counts: Whether requests are counted; False: only the caller is looked up.
+        """
         self.app = app
+        self._counts = counts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -24,7 +31,7 @@ class RateLimitMiddleware:
             return
         request = Request(scope)
         try:
-            standing = await run_in_threadpool(_count, scope)
+            standing = await run_in_threadpool(self._count, scope)
         except Exception as error:
             await answer_error(request, error)(scope, receive, send)
             return
@@ -46,8 +53,7 @@ class RateLimitMiddleware:
             problem = packshot_problem(request, standing.error())
             await problem(scope, receive, send_with_standing)
 
-
-def _count(scope: Scope) -> Standing | None:
-    services: Services = scope["state"]["services"]
-    key = find_caller(services, scope)
-    return None if key is None else services.rate_limiter.count(key)
+    def _count(self, scope: Scope) -> Standing | None:
+        services: Services = scope["state"]["services"]
+        key = find_caller(services, scope)
+        return services.rate_limiter.count(key) if key and self._counts else None

@@ -1,5 +1,6 @@
 """A reverse proxy for `POST /v1/batches` to the service for sheets (`api.sheets`)."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 
 import httpcore
@@ -7,6 +8,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.middleware.disconnect import while_connected
 from api.middleware.request_id import HEADER, request_id
 from api.problems import answer_error
 from core.errors import ServiceDownError
@@ -50,8 +52,15 @@ class SheetProxyMiddleware:
             started = True
             await send(message)
 
+        sent = asyncio.Event()
+
+        async def receive_rest() -> Message:
+            await sent.wait()
+            return await receive()
+
         try:
-            await self._forward(scope, receive, send_and_note)
+            work = self._forward(scope, _body(receive, sent), send_and_note)
+            await while_connected(receive_rest, work, begun=lambda: started)
         except ClientDisconnect:
             return
         except Exception as error:
@@ -59,7 +68,7 @@ class SheetProxyMiddleware:
                 raise
             await answer_error(Request(scope), error)(scope, receive, send)
 
-    async def _forward(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _forward(self, scope: Scope, body: AsyncIterator[bytes], send: Send) -> None:
         try:
             # A connection of its own: a sheet is rare, and takes longer than connecting.
             async with (
@@ -68,7 +77,7 @@ class SheetProxyMiddleware:
                     "POST",
                     self._target(scope),
                     headers=_request_headers(scope),
-                    content=_body(receive),
+                    content=body,
                     extensions={"timeout": self._timeout},
                 ) as answer,
             ):
@@ -105,7 +114,7 @@ def _start(status: int, headers: Headers) -> Message:
     return {"type": "http.response.start", "status": status, "headers": own}
 
 
-async def _body(receive: Receive) -> AsyncIterator[bytes]:
+async def _body(receive: Receive, sent: asyncio.Event) -> AsyncIterator[bytes]:
     more = True
     while more:
         message = await receive()
@@ -113,3 +122,4 @@ async def _body(receive: Receive) -> AsyncIterator[bytes]:
             raise ClientDisconnect
         yield message.get("body", b"")
         more = message.get("more_body", False)
+    sent.set()

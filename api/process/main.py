@@ -11,7 +11,8 @@ import socket
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
@@ -46,20 +47,25 @@ class Supervisor(Multiprocess):
         super().terminate_all()
 
 
-def serve(application: str, *, processes: int | None = None, **options: Any) -> int:
+def serve(
+    application: str, *, processes: int | None = None, counts_together: bool = False, **options: Any
+) -> int:
     """Serve until a signal comes; return the exit code.
 
     Args:
         application: What makes the application in each process, as `module:function`.
         processes: How many answer requests, one is this process itself; None: as the settings say.
+        counts_together: Whether a single process has others that count with it.
         options: Further ones of `uvicorn.Config`.
     """
     # Until uvicorn listens to signals itself; and the one that it stopped for it sends again.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
     def program(settings: Settings) -> int:
+        number = processes or settings.api_processes
         try:
-            return _serve(settings, application, processes or settings.api_processes, options)
+            with _counting(together=number > 1 or counts_together):
+                return _serve(settings, application, number, options)
         except KeyboardInterrupt:
             logging.shutdown()
             # The requests had their time: a thread that still waits for a service keeps nobody.
@@ -103,12 +109,21 @@ def _serve(settings: Settings, application: str, processes: int, options: Mappin
         return _supervise(config, listener)
 
 
-def _supervise(config: uvicorn.Config, listener: socket.socket) -> int:
+@contextmanager
+def _counting(*, together: bool) -> Iterator[None]:
+    """Have all processes count together for Prometheus, or this one by itself."""
+    if not together:
+        yield
+        return
     with tempfile.TemporaryDirectory(prefix="packshot-api-") as folder:
-        # Where all processes count together. prometheus_client reads it when it is imported.
+        # prometheus_client reads it when it is imported.
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
-        supervisor = Supervisor(config, sockets=[listener])
-        supervisor.run()
+        yield
+
+
+def _supervise(config: uvicorn.Config, listener: socket.socket) -> int:
+    supervisor = Supervisor(config, sockets=[listener])
+    supervisor.run()
     failed = any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes)
     return STARTUP_FAILURE if failed else 0
 
@@ -150,13 +165,13 @@ def application() -> "FastAPI":
 
 def start_worker() -> Settings:
     """Set up a process that answers requests; return the settings."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=end_with_parent, daemon=True).start()
     settings = get_settings()
     logs.configure(settings.log_level, settings.log_format)
     return settings
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """End when the process that started this one has ended, however: the port becomes free."""
     parent = multiprocessing.parent_process()
     if parent is not None:

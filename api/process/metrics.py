@@ -1,6 +1,7 @@
 """What the processes of an API counted, all together, for Prometheus."""
 
 import contextlib
+import multiprocessing
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,15 +21,17 @@ def process_metrics() -> CollectorRegistry:
     _forget_the_dead(Path(folder))
     registry = CollectorRegistry()
     MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    registry.register(_Processes(os.getppid()))
+    is_one_of_several = multiprocessing.parent_process() is not None
+    registry.register(_Processes(os.getppid() if is_one_of_several else os.getpid()))
     return registry
 
 
 def _forget_the_dead(folder: Path) -> None:
     """Leave out what a process that has ended held; what it counted stays."""
     for file in folder.glob("gauge_live*_*.db"):
-        pid = int(file.stem.rpartition("_")[2])
-        if not psutil.pid_exists(pid):
+        name = file.stem.rpartition("_")[2]
+        # A process that reads sheets has a name, under which its successor counts on.
+        if name.isdigit() and not psutil.pid_exists(pid := int(name)):
             # Another process may be asked at the same moment, and be first.
             with contextlib.suppress(FileNotFoundError):
                 mark_process_dead(pid, str(folder))  # type: ignore[no-untyped-call]

@@ -38,6 +38,27 @@ class ApiSettings(BaseModel):
         default=64 * 2**20,
         description="Largest body of `POST /v1/batches`, in bytes; other requests have 1 MiB.",
     )
+    sheet_processes: int = Field(
+        default=3,
+        ge=2,
+        description="Sheets that the service for sheets reads at the same time, each in a process "
+        "of its own; a tenant has at most half of them.",
+    )
+    sheet_queue: int = Field(
+        default=64,
+        ge=2,
+        description="Sheets that are uploaded, wait or are read there at the same time; a tenant "
+        "has at most half of them.",
+    )
+    sheet_cpu_seconds: PositiveInt = Field(
+        default=120, description="Most seconds of computing that one sheet takes there."
+    )
+    sheet_seconds: PositiveInt = Field(
+        default=300, description="Most seconds that one sheet takes there, waiting not counted."
+    )
+    sheet_memory_bytes: PositiveInt = Field(
+        default=2**30, description="Most memory that one sheet takes there, in bytes."
+    )
     max_variants: PositiveInt = Field(default=16, description="Most variants of one row.")
     max_steps: PositiveInt = Field(default=150, description="Most denoising steps of one image.")
     requests_per_minute: int = Field(

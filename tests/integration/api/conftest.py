@@ -279,6 +279,13 @@ class ApiProcess:
         started = [one for one in first.children() if "--multiprocessing-fork" in one.cmdline()]
         return started or [first]
 
+    @property
+    def readers(self) -> Sequence[psutil.Process]:
+        """Those of its processes that read sheets."""
+        every = psutil.Process(self.popen.pid).children(recursive=True)
+        servers = {one.pid for one in every if "forkserver" in " ".join(one.cmdline())}
+        return [one for one in every if one.ppid() in servers]
+
 
 def connections_at(process: psutil.Process, port: int) -> Sequence[Any]:
     """Give the connections that a process has taken at a port of this machine."""

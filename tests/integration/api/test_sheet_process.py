@@ -62,7 +62,7 @@ def seconds_of(processes: Sequence[psutil.Process]) -> float:
 
 def test_a_sheet_is_read_there_and_answered_as_any_request(api, sheets, client, shop):
     client.post("/v1/batches", files=FORM)
-    ours, theirs = seconds_of(api.workers), seconds_of(sheets.workers)
+    ours, theirs = seconds_of(api.workers), seconds_of(sheets.readers)
     rows = [{"sku": f"S{number}", "prompt": f"mug {number}"} for number in range(1500)]
     answer = client.post("/v1/batches", json={"rows": rows}, headers={"X-Request-ID": "mine"})
     assert answer.status_code == 202, answer.text
@@ -77,7 +77,7 @@ def test_a_sheet_is_read_there_and_answered_as_any_request(api, sheets, client, 
         assert len(answer.headers.get_list(name)) == 1, name
     assert client.get(answer.headers["location"]).json()["total"] == 1500
     # No measure of speed: who did the work.
-    assert seconds_of(sheets.workers) - theirs > 3 * (seconds_of(api.workers) - ours)
+    assert seconds_of(sheets.readers) - theirs > 3 * (seconds_of(api.workers) - ours)
 
 
 def test_it_is_reached_from_all_processes_of_the_api(environment, bundle, database, sheets):

@@ -1,0 +1,190 @@
+"""Hands each sheet to a process that can be ended, in turns of the tenants."""
+
+import asyncio
+import logging
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from pathlib import Path
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.auth.callers import known_caller
+from api.middleware.disconnect import while_connected
+from api.middleware.request_id import HEADER, request_id
+from api.problems import answer_error
+from api.sheets.places import Places
+from api.sheets.process import SheetProcess
+from api.sheets.reader import SheetRequest
+from core.errors import ServiceDownError, SheetTimeoutError
+from core.links import BATCHES
+from core.settings import Settings
+
+_PASSED_ON = (
+    "type", "asgi", "http_version", "method", "scheme", "path", "raw_path", "query_string",
+    "root_path", "client", "server",
+)  # fmt: skip
+"""Of a request's scope, beside its headers; the rest belongs to this process."""
+_OURS = HEADER.lower().encode()
+_Answer = asyncio.Queue[Message | Exception | None]
+"""Messages as they come, or why there are none; None: that was all."""
+
+logger = logging.getLogger("packshot.api")
+
+
+class SheetPool:
+    """The processes that read sheets."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.places = Places(places=settings.sheet_processes, queue=settings.sheet_queue)
+        self._names = [f"sheets{number}" for number in range(settings.sheet_processes)]
+        self._idle: list[SheetProcess] = []
+        self._warming: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to start the first process, with what the others are forked from."""
+        self._warming = asyncio.create_task(self._warm())
+
+    async def _warm(self) -> None:
+        try:
+            async with self.places.place(""), self._process():
+                pass
+        except ServiceDownError as error:
+            logger.warning("%s", error.detail)
+
+    def close(self) -> None:
+        """Let the processes end that read nothing; those that do are killed."""
+        if self._warming is not None:
+            self._warming.cancel()
+        while self._idle:
+            self._idle.pop().forget()
+
+    async def read(self, tenant: str, request: SheetRequest, answer: _Answer) -> None:
+        """Have a sheet read when it is the tenant's turn, and pass its answer on as it comes.
+
+        Cancelled, it ends the process that reads.
+        """
+        seconds = self._settings.sheet_seconds
+        try:
+            async with self.places.place(tenant), self._process() as process:
+                async with asyncio.timeout(seconds):
+                    await process.read(request, answer.put_nowait)
+        except TimeoutError:
+            answer.put_nowait(
+                SheetTimeoutError(
+                    f"This sheet was not done after {seconds} seconds (PACKSHOT_SHEET_SECONDS) and "
+                    "was ended; nothing of it was queued. Send it again when the server has less "
+                    "to do, or split it."
+                )
+            )
+        except Exception as error:
+            answer.put_nowait(error)
+        answer.put_nowait(None)
+
+    @asynccontextmanager
+    async def _process(self) -> AsyncIterator[SheetProcess]:
+        """Lend a process, and kill it if it does not get done."""
+        process = self._idle.pop() if self._idle else None
+        if process is None or not process.lives:
+            name = process.name if process else self._names.pop()
+            process = SheetProcess(self._settings, name)
+        try:
+            if not process.lives:
+                await process.start()
+            yield process
+        finally:
+            if process.ends:
+                process.kill()
+                self._names.append(process.name)
+            else:
+                self._idle.append(process)
+
+
+class SheetPoolMiddleware:
+    """Answers `POST /v1/batches` by the processes of a pool, everything else by the application."""
+
+    def __init__(self, app: ASGIApp, *, pool: SheetPool) -> None:
+        self.app = app
+        self._pool = pool
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        is_sheet = scope["type"] == "http" and (scope["method"], scope["path"]) == ("POST", BATCHES)
+        caller = known_caller(scope) if is_sheet else None
+        if caller is None:
+            await self.app(scope, receive, send)
+            return
+        started = False
+
+        async def send_and_note(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            with self._pool.places.admit(caller.tenant), _body_file() as body:
+                await _save(receive, body)
+                request = SheetRequest(scope=_passed_on(scope), body=body)
+                work = self._answer(caller.tenant, request, send_and_note)
+                await while_connected(receive, work, begun=lambda: started)
+        except ClientDisconnect:
+            return
+        except Exception as error:
+            if started:
+                raise
+            await answer_error(Request(scope), error)(scope, receive, send)
+
+    async def _answer(self, tenant: str, request: SheetRequest, send: Send) -> None:
+        # Without a limit: a client that reads slowly keeps no process.
+        answer: _Answer = asyncio.Queue()
+        reading = asyncio.create_task(self._pool.read(tenant, request, answer))
+        try:
+            while (item := await answer.get()) is not None:
+                if isinstance(item, Exception):
+                    raise item
+                await send(item)
+        finally:
+            reading.cancel()
+            with suppress(asyncio.CancelledError):
+                await reading
+
+
+@contextmanager
+def _body_file() -> Iterator[Path]:
+    """Lend an empty file, in which a body waits for its turn."""
+    try:
+        file = tempfile.NamedTemporaryFile(prefix="packshot-sheet-")  # noqa: SIM115
+    except OSError as error:
+        raise _no_room(error) from error
+    with file:
+        yield Path(file.name)
+
+
+async def _save(receive: Receive, path: Path) -> None:
+    more = True
+    try:
+        with path.open("wb") as file:
+            while more:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientDisconnect
+                file.write(message.get("body", b""))
+                more = message.get("more_body", False)
+    except OSError as error:
+        raise _no_room(error) from error
+
+
+def _no_room(error: OSError) -> ServiceDownError:
+    return ServiceDownError(
+        f"The sheet cannot be kept until it is read ({error.strerror}). Send it again in a moment."
+    )
+
+
+def _passed_on(scope: Scope) -> dict[str, object]:
+    headers = [(name, value) for name, value in scope["headers"] if name.lower() != _OURS]
+    return {
+        **{name: scope[name] for name in _PASSED_ON if name in scope},
+        "headers": [*headers, (_OURS, request_id(scope).encode())],
+    }

@@ -1,0 +1,104 @@
+"""A process that reads sheets, as the one sees it that hands them out."""
+
+import asyncio
+import multiprocessing
+import signal
+from collections.abc import Callable
+from typing import Any
+
+from starlette.types import Message
+
+from api.sheets.reader import SheetDone, SheetRequest, run
+from core.errors import ServiceDownError, SheetTooCostlyError
+from core.settings import Settings
+
+_CONTEXT = multiprocessing.get_context("forkserver")
+# Forked from one that has imported all of it, a process starts at once and shares that memory.
+_CONTEXT.set_forkserver_preload(["api.app", "api.sheets.reader"])
+
+
+class SheetProcess:
+    """One of the processes that read sheets; it can be killed at any moment."""
+
+    def __init__(self, settings: Settings, name: str) -> None:
+        self.name = name
+        self._settings = settings
+        self._connection, theirs = _CONTEXT.Pipe()
+        self._theirs = theirs
+        self._process = _CONTEXT.Process(
+            target=run, args=(theirs, settings, name), name=name, daemon=True
+        )
+        self.ends = True
+        """Whether it is of no more use: it has not begun, is in the middle of a sheet, or grew."""
+
+    @property
+    def lives(self) -> bool:
+        """Check whether it runs."""
+        return self._process.pid is not None and self._process.is_alive()
+
+    async def start(self) -> None:
+        """Start it, and wait until it is ready.
+
+        Raises:
+            ServiceDownError: It ended before.
+        """
+        await asyncio.to_thread(self._start)
+        await self._relay(lambda _: None)
+
+    def _start(self) -> None:
+        self._process.start()
+        # Or its end would not be seen.
+        self._theirs.close()
+
+    async def read(self, request: SheetRequest, deliver: Callable[[Message], None]) -> None:
+        """Have a sheet read; each message of the answer is delivered as it comes.
+
+        Raises:
+            SheetTooCostlyError: It computed for as long as one sheet may.
+            ServiceDownError: The process ended.
+        """
+        self.ends = True
+        self._connection.send(request)
+        await self._relay(deliver)
+
+    async def _relay(self, deliver: Callable[[Message], None]) -> None:
+        try:
+            while not isinstance(message := await self._receive(), SheetDone):
+                deliver(message)
+        except (EOFError, OSError) as error:
+            raise await asyncio.to_thread(self._reason) from error
+        self.ends = message.ends
+
+    async def _receive(self) -> Any:
+        loop, descriptor = asyncio.get_running_loop(), self._connection.fileno()
+        readable = asyncio.Event()
+        loop.add_reader(descriptor, readable.set)
+        try:
+            await readable.wait()
+        finally:
+            loop.remove_reader(descriptor)
+        return self._connection.recv()
+
+    def _reason(self) -> SheetTooCostlyError | ServiceDownError:
+        """Return why the process ended."""
+        self._process.join(timeout=10)
+        if self._process.exitcode == -signal.SIGXCPU:
+            return SheetTooCostlyError(
+                f"This sheet took {self._settings.sheet_cpu_seconds} seconds of computing and was "
+                "not done, which is the most (PACKSHOT_SHEET_CPU_SECONDS); nothing of it was "
+                "queued. Make its templates simpler and its cells shorter, or split it."
+            )
+        return ServiceDownError(
+            "The process that read this sheet ended; the log of the service for sheets says why. "
+            "Send the sheet again, in parts if it is very large: memory may have run out."
+        )
+
+    def kill(self) -> None:
+        """End the process at once; what it had begun in a database ends with it."""
+        if self._process.pid is not None:
+            self._process.kill()
+        self._connection.close()
+
+    def forget(self) -> None:
+        """Let the process end by itself."""
+        self._connection.close()

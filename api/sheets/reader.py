@@ -1,0 +1,133 @@
+"""A process that reads sheets, one after the other, within its limits: what runs in it."""
+
+import asyncio
+import logging
+import resource
+import signal
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import values
+from starlette.types import ASGIApp, Message
+
+from api.process.main import end_with_parent
+from core import logs
+from core.errors import BundleError
+from core.settings import Settings
+
+_CHUNK = 2**20
+_GROWN = 128 * 2**20
+"""Bytes by which a process may grow before its memory is given back with it."""
+
+logger = logging.getLogger("packshot.api")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SheetRequest:
+    """A request that was received whole."""
+
+    scope: Mapping[str, Any]
+    """What its headers say, as ASGI has it."""
+    body: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class SheetDone:
+    """All of a request is done, what follows its answer too."""
+
+    ends: bool
+    """Whether the process ends, because it has grown."""
+
+
+def run(connection: Connection, settings: Settings, name: str) -> None:
+    """Read sheets until nobody sends any.
+
+    Args:
+        connection: To the process that hands sheets out: `SheetRequest`s come, ASGI messages of the
+            answer and then a `SheetDone` go. The first `SheetDone` says that the process is ready.
+        settings: Of the application.
+        name: Of the process; the one that takes its place counts on under it.
+    """
+    # Ctrl-C reaches every process of a terminal; whoever hands the sheets out ends this one.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    logs.configure(settings.log_level, settings.log_format)
+    if values.ValueClass._multiprocess:
+        values.ValueClass = values.MultiProcessValue(lambda: name)  # type: ignore[no-untyped-call]
+    with suppress(EOFError, BrokenPipeError):
+        asyncio.run(_read_sheets(connection, settings))
+
+
+async def _read_sheets(connection: Connection, settings: Settings) -> None:
+    # Not above: the application's modules import this one.
+    from api.app import create_app  # noqa: PLC0415
+
+    app = create_app(settings, counts=False, freeze=True, limits_requests=False)
+    async with app.router.lifespan_context(app) as given:
+        state = dict(given or {})
+        with suppress(BundleError):
+            state["services"].bundle.get()
+        _limit_memory(settings.sheet_memory_bytes)
+        before = _memory()
+        connection.send(SheetDone(ends=False))
+        ends = False
+        while not ends:
+            request = await asyncio.to_thread(connection.recv)
+            _allow_seconds(settings.sheet_cpu_seconds)
+            await _answer(app, state, request, connection)
+            ends = _memory() > before + _GROWN
+            connection.send(SheetDone(ends=ends))
+
+
+async def _answer(
+    app: ASGIApp, state: dict[str, Any], request: SheetRequest, connection: Connection
+) -> None:
+    with request.body.open("rb") as body:
+
+        async def receive() -> Message:
+            if chunk := body.read(_CHUNK):
+                return {"type": "http.request", "body": chunk, "more_body": True}
+            if not body.closed:
+                body.close()
+                return {"type": "http.request", "body": b"", "more_body": False}
+            # Whoever leaves ends this process.
+            await asyncio.Event().wait()
+            raise AssertionError
+
+        async def send(message: Message) -> None:
+            connection.send(message)
+
+        # The server's own error is answered already, and logged.
+        with suppress(Exception):
+            await app({**request.scope, "state": state}, receive, send)
+
+
+def _allow_seconds(seconds: int) -> None:
+    """Let the kernel end the process when it has computed for so long, whatever it is in then."""
+    _, most = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(resource.RLIMIT_CPU, (int(time.process_time()) + 1 + seconds, most))
+
+
+def _limit_memory(size: int) -> None:
+    """Have what needs so many bytes more than now fail, instead of the machine."""
+    if sys.platform == "linux":
+        _, most = resource.getrlimit(resource.RLIMIT_DATA)
+        resource.setrlimit(resource.RLIMIT_DATA, (_pages(5) + size, most))
+
+
+def _memory() -> int:
+    """Return the bytes of memory that the process holds."""
+    return _pages(1) if sys.platform == "linux" else 0
+
+
+def _pages(field: int) -> int:
+    # proc(5), statm: 1 is what is resident, 5 is data and stack.
+    pages = int(Path("/proc/self/statm").read_text().split()[field])
+    return pages * resource.getpagesize()

@@ -1,0 +1,155 @@
+"""What one sheet takes is bounded, ends with its client, and stands in nobody else's way."""
+
+import json
+import socket
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from urllib.parse import urlsplit
+
+import httpx
+import psutil
+import pytest
+
+from core.db.models import Batch, Job
+from tests.integration.api.conftest import api_process, connect
+from tests.integration.shop import poll
+
+pytestmark = pytest.mark.own_database
+
+SMALL = {"rows": [{"sku": "A", "prompt": "a red mug"}]}
+COSTLY = json.dumps(
+    {
+        "template": "a mug" + "{% if a is mentioning(b) %}!{% endif %}" * 100,
+        "rows": [{"sku": str(n), "a": f"w{n} x{n} " * 200, "b": f"y {n}"} for n in range(6_000)],
+    }
+)
+"""A minute of computing, or more, with which every other limit agrees."""
+
+
+@pytest.fixture
+def limits() -> Mapping[str, str]:
+    return {}
+
+
+@pytest.fixture
+def environment(environment, limits):
+    own = {"PROCESSES": "2", "QUEUE": "4", **limits}
+    named = {f"PACKSHOT_SHEET_{name}": value for name, value in own.items()}
+    return environment | {"PACKSHOT_API_PROCESSES": "1"} | named
+
+
+@pytest.fixture
+def sheets(environment, bundle, database):
+    with api_process(environment, bundle, module="api.sheets") as process:
+        yield process
+
+
+@pytest.fixture
+def api(environment, bundle, sheets):
+    at = {"PACKSHOT_SHEETS_URL": f"http://127.0.0.1:{sheets.port}"}
+    with api_process(environment | at, bundle) as process:
+        sheets.url()
+        yield process
+
+
+@pytest.fixture
+def flood(api, database):
+    with connect(database, api.url(), "flood") as client:
+        yield client
+
+
+@pytest.fixture
+def other(api, database):
+    with connect(database, api.url(), "other") as client:
+        yield client
+
+
+def post(client: httpx.Client, content: str) -> httpx.Response:
+    headers = {"Content-Type": "application/json"}
+    return client.post("/v1/batches", content=content, headers=headers, timeout=300)
+
+
+def seconds_of(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return times.user + times.system
+
+
+@contextmanager
+def halted(client: httpx.Client, sheets) -> Iterator[tuple[psutil.Process, socket.socket]]:
+    """Send a costly sheet, and halt the process that reads it in the middle of its work."""
+    # One that is idle is used, and has begun when the first answer is there.
+    assert client.post("/v1/batches", json=SMALL).status_code == 202
+    before = {one.pid: seconds_of(one) for one in sheets.readers}
+    url = urlsplit(str(client.base_url))
+    head = (
+        f"POST /v1/batches HTTP/1.1\r\nHost: {url.netloc}\r\nContent-Type: application/json\r\n"
+        f"Authorization: {client.headers['Authorization']}\r\nContent-Length: {len(COSTLY)}\r\n\r\n"
+    )
+
+    def working() -> list[psutil.Process]:
+        return [one for one in sheets.readers if seconds_of(one) > before.get(one.pid, 0) + 0.5]
+
+    with socket.create_connection((url.hostname, url.port), timeout=60) as connection:
+        connection.sendall((head + COSTLY).encode())
+        poll(working)
+        (reader,) = working()
+        reader.suspend()
+        try:
+            yield reader, connection
+        finally:
+            with suppress(psutil.NoSuchProcess):
+                reader.kill()
+
+
+@pytest.mark.parametrize("limits", [{"CPU_SECONDS": "2", "MEMORY_BYTES": str(100 * 2**20)}])
+def test_a_sheet_ends_at_its_limits_and_leaves_nothing(flood, shop):
+    costly = post(flood, COSTLY)
+    assert (costly.status_code, costly.json()["code"]) == (422, "sheet_too_costly")
+    assert "2 seconds of computing" in costly.json()["detail"]
+    assert not costly.json()["retry_helps"]
+    large = post(flood, json.dumps({"rows": [{"sku": "A", "prompt": "x" * 60_000_000}]}))
+    assert (large.status_code, large.json()["code"]) == (413, "too_large")
+    assert "PACKSHOT_SHEET_MEMORY_BYTES" in large.json()["detail"]
+    assert shop.all(Batch) == shop.all(Job) == []
+    assert flood.post("/v1/batches", json=SMALL).status_code == 202
+
+
+@pytest.mark.parametrize("limits", [{"CPU_SECONDS": "600", "SECONDS": "600"}])
+def test_a_client_that_leaves_ends_the_work(sheets, flood, shop):
+    with halted(flood, sheets) as (reader, connection):
+        connection.close()
+        # Long before its limits, and whatever it is in: it gets nowhere by itself.
+        poll(lambda: not reader.is_running())
+        assert flood.post("/v1/batches", json=SMALL).status_code == 202
+    assert [one.total_jobs for one in shop.all(Batch)] == [1, 1]
+
+
+@pytest.mark.parametrize("limits", [{"SECONDS": "30"}])
+def test_other_tenants_sheets_are_read_beside_one_that_does_not_end(sheets, flood, other, shop):
+    with halted(flood, sheets) as (reader, connection), ThreadPoolExecutor() as pool:
+        waiting = pool.submit(flood.post, "/v1/batches", json=SMALL, timeout=300)
+        for _ in range(3):
+            assert other.post("/v1/batches", json=SMALL).status_code == 202
+        # Two of the four that may be here are theirs: one is read, one waits.
+        refused = poll_refusal(flood)
+        assert (refused.status_code, refused.json()["code"]) == (429, "too_many_sheets")
+        assert int(refused.headers["retry-after"]) > 0
+        assert other.post("/v1/batches", json=SMALL).status_code == 202
+        # Its time is over, and its place the next one's.
+        assert waiting.result().status_code == 202
+        assert connection.recv(65536).startswith(b"HTTP/1.1 503 ")
+        assert not reader.is_running()
+
+
+def poll_refusal(client: httpx.Client) -> httpx.Response:
+    """Ask until the sheet that was sent before has come to wait."""
+    answers: list[httpx.Response] = []
+
+    def refused() -> bool:
+        with suppress(httpx.TimeoutException):
+            answers.append(client.post("/v1/batches", json=SMALL, timeout=1))
+        return bool(answers)
+
+    poll(refused)
+    return answers[-1]
