@@ -1,6 +1,7 @@
 """Whether a value can be used: each check gives the reason why not, or None."""
 
 import math
+import re
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -54,13 +55,14 @@ LARGEST_GUIDANCE = 30.0
 LARGEST_SEED = 2**63 - 1
 
 Reason = str | None
+_HALF = re.compile("[\ud800-\udfff]")
 
 
 def check_text(text: str) -> Reason:
     """Check that Postgres can store a text."""
     if "\x00" in text:
         return "It holds a NUL character, which is no text. Remove it."
-    if any("\ud800" <= letter <= "\udfff" for letter in text):
+    if _HALF.search(text):
         return "It holds half of a UTF-16 pair, which is no text. Write the character as UTF-8."
     return None
 

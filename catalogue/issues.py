@@ -34,11 +34,11 @@ class Issues:
         self.count = 0
         self._kept: list[Issue] = []
 
-    def add(self, message: str, *, line: int | None = None, column: str | None = None) -> None:
-        """Note one."""
+    def add(self, message: object, *, line: int | None = None, column: str | None = None) -> None:
+        """Note one; what costs something to say is given as what says it when it is kept."""
         self.count += 1
         if len(self._kept) < self.shown:
-            self._kept.append(Issue(line=line, column=column, message=message))
+            self._kept.append(Issue(line=line, column=column, message=str(message)))
 
     def extend(self, others: "Issues | Iterable[Issue]") -> None:
         """Note others, with those that another list has only counted."""

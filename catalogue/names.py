@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 _LONGEST_KEPT = 100
+_LONGEST_MEANT = 60
+"""Characters of a name that is compared with known ones; the comparison is quadratic in them."""
 _OTHER = re.compile(r"[^\w]+")
 
 
@@ -24,7 +26,9 @@ _canonical = lru_cache(maxsize=10_000)(_fold)
 
 def closest(name: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | None:
     """Find the known name that was most likely meant, as it is written in `known`."""
-    written = {canonical(one): one for one in known}
+    if len(name) > _LONGEST_MEANT:
+        return None
+    written = {canonical(one): one for one in known if len(one) <= _LONGEST_MEANT}
     found = difflib.get_close_matches(canonical(name), written, n=1, cutoff=cutoff)
     return written[found[0]] if found else None
 

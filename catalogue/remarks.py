@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -89,13 +89,26 @@ _IMAGE_FILE = re.compile(rf"[^<>]+{_EXTENSION}\s*", re.IGNORECASE)
 
 def note_photographs(sheet: Sheet) -> list[Issue]:
     """Report which columns hold photographs; nothing where none does."""
-    columns = [column for column in sheet.columns if _may_hold(column, sheet.rows)]
-    # Those named like photographs that turn out to hold something else, such as a position.
-    found = {column: count for column in columns if (count := _count(column, sheet.rows))}
+    columns = {
+        column: _says_so(column) for column in sheet.columns if _may_hold(column, sheet.rows)
+    }
+    holding, rows = set[str](), 0
+    # Of products once, whose cells many rows share.
+    products: dict[int, Set[str]] = {}
+    for row in sheet.rows:
+        product = products.get(id(row.product))
+        if product is None:
+            product = products[id(row.product)] = _holding(row.product, columns)
+        held = _holding(row.cells, columns)
+        # A cell of the row's own stands before its product's.
+        held |= {name for name in product if row.get(name) is row.product[name]}
+        holding |= held
+        rows += bool(held)
+    # Without those named like photographs that hold something else, such as a position.
+    found = [column for column in columns if column in holding]
     if not found:
         return []
-    rows = sum(any(_holds(column, row) for column in found) for row in sheet.rows)
-    shown = [repr(column) for column in list(found)[:SHOWN_COLUMNS]]
+    shown = [repr(column) for column in found[:SHOWN_COLUMNS]]
     if len(found) > SHOWN_COLUMNS:
         shown.append(f"{len(found) - SHOWN_COLUMNS} more")
     message = (
@@ -110,7 +123,8 @@ def note_photographs(sheet: Sheet) -> list[Issue]:
 def _may_hold(column: str, rows: Sequence[SheetRow]) -> bool:
     if _is_result(column):
         return False
-    return _says_so(column) or any(_holds(column, row) for row in rows[:LOOKED_AT])
+    says_so = _says_so(column)
+    return says_so or any(_holds(row.get(column), says_so) for row in rows[:LOOKED_AT])
 
 
 def _is_result(column: str) -> bool:
@@ -123,15 +137,14 @@ def _says_so(column: str) -> bool:
     return _SAYS_SO.search(canonical(column)) is not None
 
 
-def _count(column: str, rows: Sequence[SheetRow]) -> int:
-    return sum(_holds(column, row) for row in rows)
+def _holding(cells: Mapping[str, Any], columns: Mapping[str, bool]) -> set[str]:
+    """Return the columns whose cells name photographs, of some and whether their names say so."""
+    return {name for name, cell in cells.items() if name in columns and _holds(cell, columns[name])}
 
 
-def _holds(column: str, row: SheetRow) -> bool:
+def _holds(cell: Any, says_so: bool) -> bool:
     """Check whether a cell names a photograph; in JSON it may be a list."""
-    cell: Any = row.get(column)
     cells = cell if isinstance(cell, list) else [cell]
-    says_so = _says_so(column)
     return any(isinstance(one, str) and _names_image(one, says_so) for one in cells)
 
 
@@ -268,7 +281,8 @@ def _named(found: _Differing) -> str:
     parts = []
     for name, values in found.values.items():
         more = ", …" if len(values) > _SHOWN_VALUES else ""
-        parts.append(f"{name!r} ({', '.join(values[:_SHOWN_VALUES])}{more})")
+        shown = ", ".join(map(_shortened, values[:_SHOWN_VALUES]))
+        parts.append(f"{name!r} ({shown}{more})")
     return " and ".join(parts)
 
 

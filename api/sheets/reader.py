@@ -18,6 +18,7 @@ from prometheus_client import values
 from starlette.types import ASGIApp, Message
 
 from api.process.main import end_with_parent
+from api.services import Services
 from core import logs
 from core.errors import BundleError
 from core.settings import Settings
@@ -72,8 +73,9 @@ async def _read_sheets(connection: Connection, settings: Settings) -> None:
     app = create_app(settings, counts=False, freeze=True, limits_requests=False)
     async with app.router.lifespan_context(app) as given:
         state = dict(given or {})
+        services: Services = state["services"]
         with suppress(BundleError):
-            state["services"].bundle.get()
+            services.bundle.get()
         _limit_memory(settings.sheet_memory_bytes)
         before = _memory()
         connection.send(SheetDone(ends=False))

@@ -38,6 +38,9 @@ _OF_VARIANT = re.compile(
 _METAFIELD = re.compile(r"\(product\.metafields\.[\w-]+\.([\w-]+)\)\s*$", re.IGNORECASE)
 """What Shopify writes behind a metafield's name: its namespace and its key."""
 
+_MOST_METAFIELDS = 100
+"""Columns of a product's metafields that are read; each is looked at for every variant."""
+
 _NO_OPTION = "Default Title"
 """What Shopify writes for a product without options."""
 
@@ -277,6 +280,6 @@ def _of_product(columns: Columns) -> dict[str, str]:
         if metafield := _METAFIELD.search(column):
             key = metafield[1].replace("-", " ").replace("_", " ")
             meaning = meaning_of(key) or meaning_of(column[: metafield.start()])
-            if meaning:
+            if meaning and len(found) < _MOST_METAFIELDS:
                 found[column] = meaning
     return found

@@ -15,6 +15,8 @@ _PLURALS = (
     ("а", "ы"), ("я", "и"),
 )  # fmt: skip
 _LONGEST_KEPT = 300
+_LONGEST_ALIKE = 20
+"""Words of a phrase that is found inflected, too: each is compared with every word of a text."""
 _LONGEST_WORD = 60
 _SHORTEST_PART = 4
 """Letters of a word that is looked for inside of others: `Tassen` in `Kaffeetasse`."""
@@ -25,10 +27,18 @@ def mentions(text: str, words: str) -> bool:
 
     A word is also there in its plural (`Reading lamp`, `Lamps`), as the end of a longer one
     (`Kaffeetasse`, `Tassen`), and as a colour in whatever inflection and language (`Rote Tasse`,
-    `red`). `Tank top` does not mention `tan`.
+    `red`). `Tank top` does not mention `tan`. Of more than 20 words each stands there as it is.
     """
+    return _mentions(text, words)
+
+
+# A template may ask the same of a long text many times.
+@lru_cache(maxsize=256)
+def _mentions(text: str, words: str) -> bool:
     there, wanted = _words_of(text), _words_of(words)
     width = len(wanted)
+    if width > _LONGEST_ALIKE:
+        return f" {' '.join(wanted)} " in f" {' '.join(there)} "
     if any(
         all(map(_are_same, there[at : at + width], wanted)) for at in range(len(there) - width + 1)
     ):
@@ -62,7 +72,7 @@ def without_words(text: str, words: str) -> str:
 def _mended(kept: str, text: str) -> str:
     """Take away what stood between or around words: `Blue/White vase`, `Mug - red`, `Mug (red)`."""
     kept = re.sub(r"\(\W*\)|\[\W*\]", " ", kept)
-    kept = re.sub(r"^[\s/&,+|–—-]+|[\s/&,+|–—-]+$", "", kept)
+    kept = re.sub(r"^[\s/&,+|–—-]+|(?<![\s/&,+|–—-])[\s/&,+|–—-]++$", "", kept)
     kept = re.sub(r"\s+[/&,+|–—-]\s+(?=[/&,+|–—-]\s)", " ", kept)
     kept = " ".join(re.sub(r",\s*(?=,)", "", kept).split())
     return kept if _WORD.search(kept) else text

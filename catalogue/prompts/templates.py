@@ -7,10 +7,12 @@ those are bounded too.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
+from functools import lru_cache
 from typing import Any
 
 from jinja2 import StrictUndefined, TemplateSyntaxError, UndefinedError, nodes
+from jinja2.meta import find_undeclared_variables
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.visitor import NodeTransformer
 
@@ -44,6 +46,8 @@ _TESTS = ("defined", "undefined", "none", "string", "number", "true", "false", "
           "lower", "upper")  # fmt: skip
 _TOO_DEEP = "The template is nested too deeply."
 _JOIN = "join"
+ROW = "row"
+"""What templates call all of a row."""
 _OWN_NAMES = ("self", "super")
 """Names that Jinja2 keeps for itself."""
 
@@ -55,9 +59,17 @@ class TemplateProblemError(Exception):
 class UnknownColumnError(TemplateProblemError):
     """A template uses a column that the row does not have."""
 
-    def __init__(self, message: str, name: str) -> None:
-        super().__init__(message)
+    def __init__(self, name: str, columns: Sequence[str]) -> None:
+        super().__init__()
         self.name = name
+        self._columns = columns
+
+    def __str__(self) -> str:
+        # Only when somebody reads it: comparing names of columns takes longer than a rendering.
+        return (
+            f"The template uses {self.name!r}, which is no column; there are "
+            f"{', '.join(map(repr, self._columns))}.{suggestion(self.name, self._columns)}"
+        )
 
 
 class _Environment(ImmutableSandboxedEnvironment):
@@ -143,6 +155,7 @@ class PromptTemplate:
                 raise TemplateProblemError(
                     f"The template has {parts:,} parts; {MOST_PARTS:,} is the most. Shorten it."
                 )
+            self._names = find_undeclared_variables(tree)
             self._template = _ENVIRONMENT.from_string(_BoundedConcat().visit(tree))
         except TemplateSyntaxError as error:
             raise TemplateProblemError(
@@ -165,7 +178,7 @@ class PromptTemplate:
             TemplateProblemError: It cannot be rendered with these cells, or becomes too long.
         """
         try:
-            text = self._write(variables(cells))
+            text = self._write(variables(cells, self._names))
         except UndefinedError as error:
             raise _unknown(error, list(cells)) from error
         except TemplateProblemError:
@@ -196,10 +209,24 @@ class PromptTemplate:
         return "".join(pieces)
 
 
-def variables(cells: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a template can name: each column folded and as it is, and `row`."""
-    shown = {name: _seen(value) for name, value in cells.items()}
-    return {canonical(name): value for name, value in shown.items()} | shown | {"row": shown}
+def variables(cells: Mapping[str, Any], names: Set[str]) -> dict[str, Any]:
+    """Return what a template names: columns as they are or folded, and `row`, which has them all.
+
+    Nothing else of a row is looked at, which may have a thousand columns.
+    """
+    found = {name: _seen(cells[name]) for name in names if name in cells}
+    if ROW in names:
+        found[ROW] = {name: _seen(value) for name, value in cells.items()}
+    if others := names - found.keys():
+        written = _by_folded_name(tuple(cells))
+        found |= {name: _seen(cells[written[name]]) for name in others if name in written}
+    return found
+
+
+@lru_cache(maxsize=64)
+def _by_folded_name(columns: tuple[str, ...]) -> Mapping[str, str]:
+    # The rows of a sheet have the same columns, or nearly.
+    return {canonical(name): name for name in columns}
 
 
 def _seen(value: Any) -> Any:
@@ -250,8 +277,4 @@ def _unknown(error: UndefinedError, columns: Sequence[str]) -> TemplateProblemEr
     name = (found[1] or found[2]) if found else ""
     if not name:
         return TemplateProblemError(f"The template fails on this row: {error}.")
-    return UnknownColumnError(
-        f"The template uses {name!r}, which is no column; there are "
-        f"{', '.join(map(repr, columns))}.{suggestion(name, columns)}",
-        name,
-    )
+    return UnknownColumnError(name, columns)

@@ -14,6 +14,9 @@ from core.errors import BundleError
 _SPECIAL = 2
 """The start and end tokens, which count towards the model's limit."""
 
+_AT_ONCE = 256
+"""Prompts whose tokens are in memory at the same time."""
+
 
 class TokenLimit:
     """Finds what of a prompt is cut off."""
@@ -56,6 +59,14 @@ class TokenLimit:
         Tokens of several vectors are written out in that part, as the model reads them.
         """
         long = [prompt for prompt in dict.fromkeys(prompts) if self._may_be_long(prompt)]
+        # Some at a time: tokens take a hundred times the memory of their text.
+        return {
+            prompt: cut
+            for first in range(0, len(long), _AT_ONCE)
+            for prompt, cut in self._cut_off(long[first : first + _AT_ONCE]).items()
+        }
+
+    def _cut_off(self, long: Sequence[str]) -> Mapping[str, str]:
         texts = self._written_out(long)
         encodings = self._encode(texts)
         return {
@@ -86,8 +97,8 @@ _WORD = re.compile(r"\S+")
 _FEWEST_WORDS = 3
 """Of a title that are kept before other words give way."""
 _LOOSE_END = re.compile(
-    r"[\s,;:/|&+(–—-]+(?:(?:and|with|for|of|in|the|a|und|mit|für|et|avec|pour|de|y|con|para|e|per"
-    r"|en|met|voor|и|с|для)[\s,;:/|&+(–—-]*)?$|[\s,;:/|&+(–—-]+$",
+    r"(?<![\s,;:/|&+(–—-])[\s,;:/|&+(–—-]++(?:(?:and|with|for|of|in|the|a|und|mit|für|et|avec|pour|de|y|con|para|e|per"
+    r"|en|met|voor|и|с|для)[\s,;:/|&+(–—-]*+)?$",
     re.IGNORECASE,
 )
 
@@ -133,12 +144,15 @@ def _longest(render: Callable[[str], str], title: str, tokens: TokenLimit) -> st
     ends = [word.end() for word in _WORD.finditer(title)]
     # Chinese, Japanese and Thai write no blanks.
     for places in (ends, range(1, len(title) + 1)):
-        parts = [_LOOSE_END.sub("", title[:end]) for end in places]
-        low, high = 0, len(parts)
+        low, high = 0, len(places)
         while low < high:
             middle = (low + high) // 2
-            fits = tokens.count(render(parts[middle])) <= tokens.limit
+            fits = tokens.count(render(_beginning(title, places[middle]))) <= tokens.limit
             low, high = (middle + 1, high) if fits else (low, middle)
-        if low and parts[low - 1]:
-            return parts[low - 1]
+        if low and (part := _beginning(title, places[low - 1])):
+            return part
     return None
+
+
+def _beginning(title: str, end: int) -> str:
+    return _LOOSE_END.sub("", title[:end])

@@ -82,13 +82,13 @@ class Prompts:
             return self._checked(cell, row, "prompt")
         source = row.get(self.columns.get("template"))
         column = "template" if is_given(source) else None
+        self._check_time(row)
         try:
             template = self._own(source) if column else self._shared
             if template is None:
                 if not self._reported_for_all:
                     self._note(_NOTHING, row, "prompt")
                 return ""
-            self._check_time(row)
             values = self._shown(row, own=column is not None)
             if values is None:
                 return ""
@@ -196,12 +196,12 @@ class Prompts:
 
     def _note_unknown(self, error: UnknownColumnError, row: SheetRow, column: str | None) -> None:
         if column is not None or not self.fixed_columns:
-            self._note(str(error), row, column or "template")
+            self._note(error, row, column or "template")
         elif error.name not in self._reported:
             self._reported.add(error.name)
-            self.issues.add(str(error), column="template")
+            self.issues.add(error, column="template")
 
-    def _note(self, message: str, row: SheetRow, column: str) -> None:
+    def _note(self, message: object, row: SheetRow, column: str) -> None:
         self.issues.add(message, line=row.line, column=self.columns.get(column, column))
 
 

@@ -14,10 +14,10 @@ from charset_normalizer import CharsetMatch, from_bytes
 
 _SAMPLE = 16 * 1024
 """Bytes of lines with other bytes than ASCII that are looked at."""
-_LINE = re.compile(r"[^\r\n]*[\udc80-\udcff][^\r\n]*")
+_END = re.compile(r"[\r\n]|\Z")
 _STRAY = re.compile("[\udc80-\udcff]")
 _HALVES = re.compile(r"[^\x00-\x7f\udc80-\udcff]+")
-_WORD = re.compile(rb"[A-Za-z\x80-\xff]*[\x80-\xff][A-Za-z\x80-\xff]*")
+_WORD = re.compile(rb"(?<![A-Za-z\x80-\xff])[A-Za-z\x80-\xff]*[\x80-\xff][A-Za-z\x80-\xff]*")
 _ASCII = bytes(range(0x80))
 _LEAST = 0.6
 """The rating below which a reading is none."""
@@ -76,12 +76,15 @@ def _is_close(rated: Sequence[tuple[float, str]], sample: bytes, best: str) -> b
 
 def _lines(escaped: str) -> Iterator[str]:
     """Return the first lines with bytes that are no UTF-8."""
-    length = 0
-    for found in _LINE.finditer(escaped):
-        yield found[0][: _SAMPLE - length]
-        length += len(found[0])
-        if length >= _SAMPLE:
-            return
+    length, position = 0, 0
+    # From byte to byte: a line may be all of the file.
+    while length < _SAMPLE and (stray := _STRAY.search(escaped, position)):
+        begin = 1 + max(escaped.rfind(end, position, stray.start()) for end in "\r\n")
+        begin = begin or position
+        found = _END.search(escaped, stray.end())
+        position = found.start() if found else len(escaped)
+        yield escaped[begin:position][: _SAMPLE - length]
+        length += position - begin
 
 
 def _fits(content: bytes, encoding: str) -> bool:

@@ -323,7 +323,8 @@ def _shown_name(encoding: str) -> str:
 
 
 def _line_of(text: str, position: int) -> int:
-    return 1 + len(re.findall(r"\r\n|\r|\n", text[:position]))
+    ends = (text.count(end, 0, position) for end in ("\r", "\n"))
+    return 1 + sum(ends) - text.count("\r\n", 0, position)
 
 
 def _without_marks(decoded: Decoded) -> Decoded:
@@ -358,5 +359,5 @@ def _without_controls(decoded: Decoded) -> Decoded:
 
 
 def _line(content: bytes, position: int) -> int:
-    before = content[:position]
-    return 1 + len(re.findall(rb"\r\n|\r|\n", before))
+    ends = (content.count(end, 0, position) for end in (b"\r", b"\n"))
+    return 1 + sum(ends) - content.count(b"\r\n", 0, position)

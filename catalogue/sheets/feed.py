@@ -9,6 +9,7 @@ declaration, and prefixes that nothing declares.
 import re
 from collections.abc import Mapping, Sequence
 from xml.sax import SAXParseException
+from xml.sax.expatreader import ExpatParser
 from xml.sax.handler import ContentHandler, feature_namespaces
 from xml.sax.xmlreader import AttributesNSImpl, Locator
 
@@ -33,6 +34,7 @@ from catalogue.sheets.model import (
 DEEPEST = 20
 """Elements inside each other; feeds have five."""
 _CHUNK = 64 * 1024
+_LONGEST_CHUNK = 2**20
 _ITEMS = ("item", "entry")
 _GOOGLE = re.compile(r"https?://(?:www\.)?base\.google\.", re.IGNORECASE)
 """What Google's namespaces begin with, and what feeds make of it."""
@@ -69,8 +71,7 @@ def read_feed(content: bytes, hints: Hints | None = None, room: Room | None = No
     parser.forbid_dtd = True
     parser.setContentHandler(handler)
     try:
-        for start in range(0, len(text), _CHUNK):
-            parser.feed(text[start : start + _CHUNK])
+        _feed(parser, text)
         parser.close()
     except SAXParseException as error:
         line = error.getLineNumber()
@@ -96,6 +97,20 @@ def read_feed(content: bytes, hints: Hints | None = None, room: Room | None = No
         reading=Reading(format=SheetFormat.XML, encoding=decoded.encoding),
         warnings=(*decoded.warnings, *warnings),
     )
+
+
+def _feed(parser: ExpatParser, text: str) -> None:
+    """Parse a text in pieces, larger ones inside of a tag or comment that does not end.
+
+    The parser begins anew with it at each piece.
+    """
+    start, size = 0, _CHUNK
+    place: tuple[int | None, ...] = ()
+    while start < len(text):
+        parser.feed(text[start : start + size])
+        start += size
+        before, place = place, (parser.getLineNumber(), parser.getColumnNumber())
+        size = min(2 * size, _LONGEST_CHUNK) if place == before else _CHUNK
 
 
 def _without_late_declaration(text: str) -> str:

@@ -9,8 +9,8 @@ from catalogue.issues import Issue, Issues, refuse
 from catalogue.sheets.encoding import decode
 from catalogue.sheets.model import Hints, Reading, Room, Sheet, SheetFormat, SheetRow, check_names
 
-# Not splitlines(): it also splits at U+2028, which JSON text may hold.
-_LINE = re.compile(r"[^\n]*+\n|[^\n]++")
+# Not splitlines(): it also splits at U+2028, which JSON text may hold. Empty lines are passed over.
+_LINE = re.compile(r"\S[^\n]*+\n?")
 
 
 def read_json_lines(content: bytes, hints: Hints | None = None, room: Room | None = None) -> Sheet:
@@ -24,13 +24,14 @@ def read_json_lines(content: bytes, hints: Hints | None = None, room: Room | Non
     room.check_json(decoded.text)
     issues = Issues()
     rows = []
-    for number, found in enumerate(_LINE.finditer(decoded.text), start=1):
-        line = found[0]
-        if not line.strip():
-            continue
+    number, end = 1, 0
+    for found in _LINE.finditer(decoded.text):
+        number += decoded.text.count("\n", end, found.start())
+        line, end = found[0], found.start()
         try:
             rows.append(_row(number, parse_json(line), room))
         except (ValueError, RecursionError) as error:
+            room.take(0, line=number)
             issues.add(_reason(error, line), line=number)
     reading = Reading(format=SheetFormat.JSON_LINES, encoding=decoded.encoding)
     return _sheet(rows, reading, issues, decoded.warnings)
@@ -49,6 +50,7 @@ def take_rows(values: Iterable[Any], room: Room | None = None) -> Sheet:
         try:
             rows.append(_row(number, value, room))
         except ValueError as error:
+            room.take(0, line=number)
             issues.add(str(error), line=number)
     return _sheet(rows, Reading(format=SheetFormat.JSON), issues)
 

@@ -14,6 +14,8 @@ from catalogue.names import canonical
 TAB = "\t"
 MOST_SEPARATORS = 10**6
 """Of one record, those in its texts too: each may make a cell, before anything counts the cells."""
+MOST_LOOKED_AT = 10**6
+"""Characters of one line in which ends of quotes are looked for in vain."""
 _LINE = re.compile(r"[^\r\n]*+(?:\r\n?|\n)|[^\r\n]++")
 
 _ESCAPED = re.compile(r'(?<!\\)\\"')
@@ -59,6 +61,7 @@ def read_records(text: str, separator: str, *, skipped: int = 0) -> Iterator[Csv
     reader = csv.reader(lines, delimiter=separator, strict=True)
     escaping = csv.reader(map(_unescape, lines), delimiter=separator, strict=True)
     while True:
+        lines.skip_empty()
         begins = lines.begin()
         mended, problem = False, None
         try:
@@ -96,16 +99,23 @@ def split_loosely(line: str, separator: str) -> list[str] | None:
 
     A quote ends a cell only in front of a separator or at the line's end. In a cell without such a
     quote all are text, but for one in front of a number with its own: `"19" rack` is `19" rack`.
-    With tabs, a quote that is never closed is text too.
+    With tabs, a quote that is never closed is text too. Of a line of thousands of such cells it is
+    not found out where each ends.
     """
     mark = re.escape(separator)
     quoted = re.compile(
         rf'[^\S{mark}]*+"((?:[^"\\]|\\.|""|"(?![^\S{mark}]*+(?:{mark}|$)))*+)"[^\S{mark}]*+(?={mark}|$)'
     )
+    opens = re.compile(rf'[^\S{mark}]*+"')
     cells: list[str] = []
-    position = 0
+    position, looked_at = 0, 0
     while position <= len(line):
         found = quoted.match(line, position)
+        if not found and opens.match(line, position):
+            # It was looked for an end in all that follows.
+            looked_at += len(line) - position
+            if looked_at > len(line) + MOST_LOOKED_AT:
+                return None
         end = found.end() if found else line.find(separator, position) % (len(line) + 1)
         if found:
             cells.append(found[1].replace('\\"', '"').replace('""', '"'))
@@ -124,16 +134,29 @@ class _Lines:
     def __init__(self, text: str, separator: str, skipped: int) -> None:
         self._separator = separator
         self._separators = 0
-        self._rest = islice((found[0] for found in _LINE.finditer(text)), skipped, None)
+        self._text = text
+        self._position = 0
         self._again: deque[str] = deque()
-        self._number = skipped
+        self._number = 0
         self._taken: list[str] = []
+        mark = re.escape(separator)
+        self._empty = re.compile(
+            rf'(?:(?:[^\S\r\n]|{mark}|(?<![^\r\n{mark}])""(?=[\r\n{mark}]))'
+            rf"{{0,{MOST_SEPARATORS}}}+(?:\r\n?|\n))*+"
+        )
+        for _ in range(skipped):
+            next(self, None)
 
     def __iter__(self) -> Iterator[str]:
         return self
 
     def __next__(self) -> str:
-        line = self._again.popleft() if self._again else next(self._rest)
+        if self._again:
+            line = self._again.popleft()
+        elif found := _LINE.match(self._text, self._position):
+            line, self._position = found[0], found.end()
+        else:
+            raise StopIteration
         self._number += 1
         self._taken.append(line)
         self._separators += line.count(self._separator)
@@ -141,6 +164,16 @@ class _Lines:
             begins = self._number + 1 - len(self._taken)
             raise BrokenRecordError(begins, f"it has more than {MOST_SEPARATORS:,} separators")
         return line
+
+    def skip_empty(self) -> None:
+        """Pass over lines without any text: a file may be millions of them."""
+        if self._again:
+            return
+        end = self._empty.match(self._text, self._position).end()  # type: ignore[union-attr]
+        if end > self._position:
+            ends = (self._text.count(one, self._position, end) for one in ("\r", "\n"))
+            self._number += sum(ends) - self._text.count("\r\n", self._position, end)
+            self._position = end
 
     def begin(self) -> int:
         """Begin a record; give the number of its first line."""

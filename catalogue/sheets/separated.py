@@ -47,7 +47,8 @@ def read_csv(content: bytes, hints: Hints | None = None, room: Room | None = Non
     refuse_templates(decoded.text)
     layout = find_layout(decoded.text, hints.separator, set(hints.columns.values()))
     issues = Issues()
-    records = _whole(read_records(decoded.text, layout.separator, skipped=layout.skipped), issues)
+    every = read_records(decoded.text, layout.separator, skipped=layout.skipped)
+    records = _whole(every, issues, room)
     line, cells, *_ = next(records, CsvRecord(1, []))
     if not cells:
         issues.raise_if_any()
@@ -73,11 +74,12 @@ def read_csv(content: bytes, hints: Hints | None = None, room: Room | None = Non
     )
 
 
-def _whole(records: Iterator[CsvRecord], issues: Issues) -> Iterator[CsvRecord]:
+def _whole(records: Iterator[CsvRecord], issues: Issues, room: Room) -> Iterator[CsvRecord]:
     """Return the records that can be read; the others are noted."""
     try:
         for record in records:
             if record.problem:
+                room.take(0, line=record.line)
                 issues.add(_unreadable(record.line, record.problem), line=record.line)
             else:
                 yield record
@@ -121,6 +123,7 @@ class _CsvReader:
                 if record.mended and self._separator != TAB:
                     self._mended.append(record)
             elif record.mended:
+                self._room.take(0, line=record.line)
                 problem = f"it has {len(record.cells)} cells, and the header {width}"
                 self._issues.add(_unreadable(record.line, problem), line=record.line)
             else:
@@ -184,11 +187,9 @@ class _CsvReader:
         ]
         if not self._repeated:
             return dict(pairs)
-        filled: dict[str, list[str]] = {}
+        filled: dict[str, dict[str, None]] = {}
         for name, cell in pairs:
-            texts = filled.setdefault(name, [])
-            if cell not in texts:
-                texts.append(cell)
+            filled.setdefault(name, {})[cell] = None
         return {name: SEVERAL.join(texts) for name, texts in filled.items()}
 
     def _text(self, cell: str) -> str:
