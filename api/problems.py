@@ -94,7 +94,9 @@ def packshot_problem(request: Request, error: PackshotError) -> Response:
         headers["RateLimit-Policy"] = f'"queued-images";q={error.extensions["limit"]}'
         headers["RateLimit"] = f'"queued-images";r={error.extensions["remaining"]}'
     if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        logger.warning("%s: %s", request.url.path, error.detail)
+        # By its route: a path may name a file by its SKU.
+        route = request.scope.get("route")
+        logger.warning("%s: %s", getattr(route, "path", "request"), error.detail)
     return problem_response(
         request,
         code=error.code,

@@ -42,7 +42,12 @@ class Exchange:
         if caller is None or not isinstance(self.request, DigestedRequest):
             return None
         key = read_key(self.request.headers[HEADER])
-        return Attempt(api_key_id=caller.id, key=key, digest=await self.request.digest())
+        return Attempt(
+            api_key_id=caller.id,
+            key=key,
+            digest=await self.request.digest(),
+            path=self.request.url.path,
+        )
 
 
 async def get_exchange(

@@ -5,7 +5,7 @@ import sys
 import typer
 from pydantic import ValidationError
 
-from cli.commands import cache, keys, recipes, webhooks
+from cli.commands import cache, keys, recipes, tenants, webhooks
 from cli.commands.fetch import fetch, retry
 from cli.commands.model.build import build
 from cli.commands.model.evaluate import evaluate
@@ -36,6 +36,7 @@ app.add_typer(cache.app, name="cache")
 app.add_typer(keys.app, name="keys")
 app.add_typer(model, name="model")
 app.add_typer(recipes.app, name="recipes")
+app.add_typer(tenants.app, name="tenants")
 app.add_typer(webhooks.app, name="webhooks")
 
 

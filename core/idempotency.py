@@ -5,7 +5,7 @@ transaction of the work itself, so there is never one without the other; while t
 runs it holds an advisory lock, which Postgres lets go when the process dies.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
@@ -32,6 +32,8 @@ class Attempt:
     """The caller's Idempotency-Key."""
     digest: str
     """SHA-256 of the request, hex."""
+    path: str
+    """The request's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,12 +79,31 @@ def record(session: Session, attempt: Attempt, answer: Answer) -> None:
         "status": answer.status,
         "headers": [list(header) for header in answer.headers],
         "body": answer.body,
+        "resource": _resource(attempt, answer),
         "created_at": func.now(),
     }
     session.execute(
         upsert(IdempotencyRecord)
         .values(api_key_id=attempt.api_key_id, key=attempt.key, **values)
         .on_conflict_do_update(index_elements=["api_key_id", "key"], set_=values)
+    )
+
+
+def _resource(attempt: Attempt, answer: Answer) -> str:
+    """Return the path of what an answer speaks of: what was made, or what the request named."""
+    made = next((value for name, value in answer.headers if name.lower() == "location"), None)
+    return "/".join((made or attempt.path).split("/")[:_PARTS])
+
+
+_PARTS = len(["", "v1", "jobs", "id"])
+
+
+def forget(session: Session, resources: Collection[str]) -> None:
+    """Delete the answers that speak of these things: a repeat is a new request from then on."""
+    session.execute(
+        delete(IdempotencyRecord).where(
+            col(IdempotencyRecord.resource) == func.any(list(resources))
+        )
     )
 
 

@@ -7,7 +7,18 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, String, and_, bindparam, func, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    String,
+    and_,
+    bindparam,
+    delete,
+    func,
+    or_,
+    select,
+    update,
+)
 from sqlmodel import Session, col
 
 from core.db.arrays import among
@@ -184,6 +195,13 @@ def grant_of(key: ApiKey, settings: Settings, *, sent: str | None = None) -> Gra
         requests_per_minute=request_limit(key, settings),
         queued_images=queued_limit(key, settings),
     )
+
+
+def prune_keys(session: Session, *, seconds: float) -> int:
+    """Delete keys that were revoked or expired more than so many seconds ago; return how many."""
+    ended = func.least(col(ApiKey.revoked_at), col(ApiKey.expires_at))
+    gone = session.execute(delete(ApiKey).where(ended < func.now() - timedelta(seconds=seconds)))
+    return int(gone.rowcount)  # type: ignore[attr-defined]
 
 
 def note_use(session: Session, key_ids: Collection[UUID]) -> None:

@@ -21,6 +21,9 @@ TALKATIVE = (
     "httpx",
 )
 
+NAMING = ("/files/", "/v1/recipes/")
+"""Paths that go on with what people named: a file by its SKU, behind its secret token; a recipe."""
+
 SHARED: list[structlog.typing.Processor] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
@@ -28,6 +31,25 @@ SHARED: list[structlog.typing.Processor] = [
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 ]
 """What every line has, whoever writes it."""
+
+
+class PathFilter(logging.Filter):
+    """Cuts what people named, and the query, out of the path in uvicorn's line of a request."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Cut a record's path; every record passes."""
+        if isinstance(record.args, tuple) and len(record.args) == _ACCESS:
+            client, method, path, *rest = record.args
+            path = str(path).partition("?")[0]
+            start = next((one for one in NAMING if path.startswith(one)), None)
+            record.args = (client, method, f"{start}…" if start else path, *rest)
+        return True
+
+
+_ACCESS = 5
+"""Arguments of uvicorn's line: client, method, path with query, version, status."""
+
+_PATHS = PathFilter()
 
 
 def configure(level: str, layout: str = "auto") -> None:
@@ -41,6 +63,7 @@ def configure(level: str, layout: str = "auto") -> None:
     handler.setFormatter(formatter(layout))
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
     logging.captureWarnings(True)
+    logging.getLogger("uvicorn.access").addFilter(_PATHS)
     for names, least in ((CHATTY, logging.ERROR), (TALKATIVE, logging.WARNING)):
         for name in names:
             logging.getLogger(name).setLevel(least)

@@ -20,6 +20,7 @@ from core.settings import Settings
 from core.startup import run_or_explain, wait_for_services
 from core.storage import STORAGE_ERRORS, Storage
 from core.webhooks import log as delivery_log
+from ops.eraser import Eraser, RetentionLimits
 from ops.feeder import Feeder
 from ops.heartbeat import Heartbeat
 from ops.janitor import Janitor, limits_of
@@ -71,6 +72,7 @@ def _keep_house(settings: Settings) -> int:
         ttl_seconds=settings.approximate_ttl_seconds,
     )
     images = Janitor(database=database, storage=storage, limits=limits_of(settings))
+    eraser = Eraser(database=database, storage=storage, limits=RetentionLimits.of(settings))
     heartbeat = Heartbeat(settings.health_file)
     threads = [
         threading.Thread(
@@ -79,6 +81,8 @@ def _keep_house(settings: Settings) -> int:
         for work, seconds in (
             (sweeper.sweep, settings.sweep_seconds),
             (partial(feed, feeder), settings.feed_seconds),
+            # Before the images, whose objects and rows then go.
+            (eraser.clean, settings.janitor_seconds),
             (images.clean, settings.janitor_seconds),
             (latents.clean, settings.janitor_seconds),
             (

@@ -26,6 +26,7 @@ from api.views.jobs import list_jobs
 from api.views.renditions import channel_named
 from core.domain.states import JobState
 from core.lifecycle.cancellation import cancel_batch, messages_of
+from core.lifecycle.erasure import hide_batch
 from core.links import BATCHES, batch_path
 
 router = APIRouter(
@@ -128,6 +129,25 @@ def post_cancel(
     stopped = cancel_batch(session, batch_id)
     background.add_task(revoke, services, messages_of(session, stopped))
     return view_batch(session, find_batch(session, caller.tenant, batch_id))
+
+
+@router.delete("/{batch_id}", status_code=204, responses=problems(404))
+def delete_batch(
+    batch_id: UUID,
+    caller: Submitter,
+    services: ServicesNow,
+    session: SessionNow,
+    background: BackgroundTasks,
+) -> None:
+    """Erase a batch, cancelled first if it is not finished, with all that no other job uses.
+
+    Nobody sees it or its jobs any more. Its rows, prompts, events, images, renditions and latents
+    are deleted by and by: a thousand within a minute, and no webhook tells of it.
+    """
+    find_batch(session, caller.tenant, batch_id)
+    stopped = cancel_batch(session, batch_id)
+    background.add_task(revoke, services, messages_of(session, stopped))
+    hide_batch(session, batch_id)
 
 
 @router.get(

@@ -18,6 +18,7 @@ from api.transaction_route import TransactionRoute
 from api.views.images import etag_of, image_response, matches, presigned, ready_image
 from api.views.jobs import find_job, show_job
 from core.lifecycle.cancellation import cancel_job, messages_of
+from core.lifecycle.erasure import erase_job
 from core.links import job_path
 
 router = APIRouter(
@@ -70,6 +71,27 @@ def post_cancel(
     stopped = cancel_job(session, job_id)
     background.add_task(revoke, services, messages_of(session, stopped))
     return show_job(session, find_job(session, caller.tenant, job_id))
+
+
+@router.delete("/{job_id}", status_code=204, responses=problems(404))
+def delete_job(
+    job_id: UUID,
+    caller: Submitter,
+    services: ServicesNow,
+    session: SessionNow,
+    background: BackgroundTasks,
+) -> None:
+    """Erase a job, cancelled first if it is not finished, with all that no other job uses.
+
+    Its row of the sheet, its prompt, its events and answers are gone at once, what was on its way
+    to webhooks included; its image, renditions and latents within a minute.
+    """
+    find_job(session, caller.tenant, job_id)
+    stopped = cancel_job(session, job_id)
+    background.add_task(revoke, services, messages_of(session, stopped))
+    erased = erase_job(session, job_id)
+    # After the commit: nothing that can still be found lacks its object.
+    background.add_task(services.storage.delete, erased.latents)
 
 
 @router.get(

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 from sqlmodel import Session, col
 
 from api.schemas.batches import BatchLinks, BatchPage, BatchView, Counts
@@ -24,7 +24,7 @@ def find_batch(session: Session, tenant: str, batch_id: UUID) -> Batch:
     Raises:
         NotFoundError: The tenant has no such batch.
     """
-    statement = select(Batch).where(col(Batch.id) == batch_id, col(Batch.tenant) == tenant)
+    statement = _batches_of(tenant).where(col(Batch.id) == batch_id)
     statement = statement.execution_options(populate_existing=True)
     batch: Batch | None = session.execute(statement).scalar_one_or_none()
     if batch is None:
@@ -32,10 +32,14 @@ def find_batch(session: Session, tenant: str, batch_id: UUID) -> Batch:
     return batch
 
 
+def _batches_of(tenant: str) -> Select[Batch]:
+    return select(Batch).where(col(Batch.tenant) == tenant, col(Batch.deleted_at).is_(None))
+
+
 def list_batches(session: Session, tenant: str, *, cursor: str | None, limit: int) -> BatchPage:
     """Return one page of the tenant's batches, newest first."""
     before = read_cursor(cursor, UUID)
-    statement = select(Batch).where(col(Batch.tenant) == tenant)
+    statement = _batches_of(tenant)
     if before is not None:
         statement = statement.where(col(Batch.id) < before)
     statement = statement.order_by(col(Batch.id).desc()).limit(limit + 1)

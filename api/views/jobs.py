@@ -12,6 +12,7 @@ from api.views.renditions import Made, find_made, links_of
 from core.db.models import Generation, Image, Job
 from core.domain.states import CacheOutcome, JobState
 from core.errors import RETRY_HELPS, NotFoundError
+from core.lifecycle.erasure import visible
 from core.links import image_path
 from core.pictures.formats import ORIGINAL
 
@@ -32,7 +33,7 @@ def jobs_of(
             Generation,
             col(Generation.id) == func.coalesce(col(Job.generation_id), col(Image.generation_id)),
         )
-        .where(col(Job.tenant) == tenant)
+        .where(col(Job.tenant) == tenant, visible(Job.batch_id))
         # Rows are also changed by statements, which objects in the session do not see.
         .execution_options(populate_existing=True)
     )

@@ -17,6 +17,7 @@ from catalogue.naming import Names
 from core.db.models import Image, Job, Rendition
 from core.errors import NotFoundError, StoredObjectLostError
 from core.lifecycle import renditions
+from core.lifecycle.erasure import visible
 from core.pictures.formats import ORIGINAL
 
 PUBLIC = "/files"
@@ -143,7 +144,9 @@ def public_image(session: Session, token: UUID, channel: Channel) -> Image:
         NotFoundError: There is none, it was deleted, or no job asked for it on this channel.
     """
     asked = select(col(Job.id)).where(
-        col(Job.image_id) == col(Image.id), col(Job.files).op("?")(channel.name)
+        col(Job.image_id) == col(Image.id),
+        col(Job.files).op("?")(channel.name),
+        visible(Job.batch_id),
     )
     statement = select(Image).where(
         col(Image.token) == token, col(Image.doomed_at).is_(None), asked.exists()

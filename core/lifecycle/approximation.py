@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlmodel import Session, col
 
 from core.db.arrays import among
-from core.db.models import ApproximateEntry, ApproximateLatents, Job
+from core.db.models import ApproximateEntry, ApproximateLatents, Generation, Job
 from core.domain.texts import canonical_text
 
 LATENTS = "latents/"
@@ -81,7 +81,12 @@ def find_nearest(
 
 
 def add_entries(session: Session, entries: Collection[NewEntry]) -> None:
-    """Insert entries with their latents; one that is there already stays as it is."""
+    """Insert entries with their latents; one that is there already stays as it is.
+
+    What was erased since it was computed leaves none.
+    """
+    kept = _not_erased(session, [entry.generation_id for entry in entries])
+    entries = [entry for entry in entries if entry.generation_id in kept]
     if not entries:
         return
     jobs = _jobs_of(session, [entry.generation_id for entry in entries])
@@ -106,6 +111,17 @@ def add_entries(session: Session, entries: Collection[NewEntry]) -> None:
             for latents in entry.latents
         ],
     )
+
+
+def _not_erased(session: Session, generation_ids: Collection[UUID]) -> set[UUID]:
+    """Leave out the generations that were erased; the others are not until the commit."""
+    rows = session.execute(
+        select(col(Generation.id), col(Generation.fingerprint))
+        .where(among(Generation.id, generation_ids))
+        .order_by(col(Generation.id))
+        .with_for_update(read=True, key_share=True)
+    )
+    return set(generation_ids) - {identity for identity, fingerprint in rows if not fingerprint}
 
 
 def _jobs_of(session: Session, generation_ids: Collection[UUID]) -> dict[UUID, UUID]:
@@ -196,6 +212,15 @@ def purge(
         )
     )
     return _delete(session, col(ApproximateLatents.generation_id).in_(entries))
+
+
+def forget_generations(session: Session, generation_ids: Collection[UUID]) -> list[str]:
+    """Delete what these generations left; see `purge` for what is returned."""
+    keys = _delete(session, among(ApproximateLatents.generation_id, generation_ids))
+    session.execute(
+        delete(ApproximateEntry).where(among(ApproximateEntry.generation_id, generation_ids))
+    )
+    return keys
 
 
 def forget(session: Session, generation_id: UUID, step: int) -> list[str]:

@@ -35,6 +35,12 @@ def cancel_batch(session: Session, batch_id: UUID) -> list[UUID]:
     return _detach(session, [col(Job.batch_id) == batch_id], JobState.CANCELED, batch_id)
 
 
+def cancel_alone(session: Session, tenant: str) -> list[UUID]:
+    """Cancel a tenant's jobs that have no batch, as `cancel_job` does one of them."""
+    alone = (col(Job.tenant) == tenant, col(Job.batch_id).is_(None))
+    return _detach(session, alone, JobState.CANCELED)
+
+
 def detach_late(session: Session, where: Collection[Any], **values: Any) -> list[UUID]:
     """Fail the open jobs that match (a deadline that passed), and stop what only they wanted."""
     return _detach(session, where, JobState.FAILED, **values)

@@ -17,6 +17,7 @@ from core.settings.api import ApiSettings
 from core.settings.caches import CacheSettings
 from core.settings.model import ModelSettings
 from core.settings.queue import QueueSettings
+from core.settings.retention import RetentionSettings
 from core.settings.services import ServiceSettings
 from core.settings.storage import StorageSettings
 from core.settings.watching import WatchingSettings
@@ -41,6 +42,7 @@ class Settings(
     ModelSettings,
     WorkerSettings,
     CacheSettings,
+    RetentionSettings,
     WebhookSettings,
     WatchingSettings,
     BaseSettings,

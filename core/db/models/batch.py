@@ -21,6 +21,9 @@ class Batch(SQLModel, table=True):
         Index("ix_batch_tenant_id", "tenant", "id"),
         # How much a key has open.
         Index("ix_batch_open_key", "api_key_id", postgresql_where=text("state = 'running'")),
+        # What the eraser deletes next: what somebody deleted, and what is too old.
+        Index("ix_batch_deleted", "deleted_at", postgresql_where=text("deleted_at is not null")),
+        Index("ix_batch_finished", "finished_at", postgresql_where=text("finished_at is not null")),
     )
 
     id: UUID = identity()
@@ -58,3 +61,5 @@ class Batch(SQLModel, table=True):
     """When its progress was last told."""
     created_at: datetime = created()
     finished_at: Moment = moment()
+    deleted_at: Moment = moment()
+    """When somebody deleted it: nobody sees it from then on, and the eraser deletes its rows."""

@@ -27,6 +27,12 @@ class Job(ImageParameters, table=True):
             "deadline_at",
             postgresql_where=text("state in ('queued', 'running') and deadline_at is not null"),
         ),
+        # What the eraser deletes because it is too old; a batch goes with all of its jobs.
+        Index(
+            "ix_job_finished_alone",
+            "finished_at",
+            postgresql_where=text("batch_id is null and finished_at is not null"),
+        ),
         # How much a key has open beside its batches.
         Index(
             "ix_job_open_key",

@@ -75,8 +75,12 @@ class IdempotencyRecord(SQLModel, table=True):
     """One answer, to be given again when the same request comes again."""
 
     __tablename__ = "idempotency_record"
-    # What is too old.
-    __table_args__ = (Index("ix_idempotency_record_created_at", "created_at"),)
+    __table_args__ = (
+        # What is too old.
+        Index("ix_idempotency_record_created_at", "created_at"),
+        # What is erased with the thing that it speaks of.
+        Index("ix_idempotency_record_resource", "resource"),
+    )
 
     api_key_id: UUID = Field(primary_key=True)
     key: str = Field(primary_key=True)
@@ -88,4 +92,6 @@ class IdempotencyRecord(SQLModel, table=True):
     """Names and values."""
     body: bytes | None = None
     """Empty: it was too long, or a secret."""
+    resource: str | None = None
+    """Path of the batch, job or other thing that the answer speaks of."""
     created_at: datetime = created()

@@ -63,7 +63,16 @@ class WebhookEvent(SQLModel, table=True):
     """Something that happened and that somebody is told of; never changed."""
 
     __tablename__ = "webhook_event"
-    __table_args__ = (Index("ix_webhook_event_created_at", "created_at"),)
+    __table_args__ = (
+        Index("ix_webhook_event_created_at", "created_at"),
+        # What is erased with a batch, or with a job that has none.
+        Index("ix_webhook_event_batch", "batch_id", postgresql_where=text("batch_id is not null")),
+        Index(
+            "ix_webhook_event_job",
+            "job_id",
+            postgresql_where=text("batch_id is null and job_id is not null"),
+        ),
+    )
 
     id: UUID = identity()
     tenant: str

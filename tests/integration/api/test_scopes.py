@@ -16,6 +16,8 @@ SUBMIT = {
     ("POST", "/v1/batches/{batch_id}/cancel"),
     ("POST", "/v1/batches/{batch_id}/retry"),
     ("POST", "/v1/recipes"),
+    ("DELETE", "/v1/jobs/{job_id}"),
+    ("DELETE", "/v1/batches/{batch_id}"),
 }
 ADMIN = {
     ("POST", "/v1/cache/purge"),

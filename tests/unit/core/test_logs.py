@@ -65,3 +65,20 @@ def test_addresses_that_are_called_are_not_logged(capsys):
     with httpx.Client(transport=transport) as client:
         client.get("https://hooks.example/secret-path")
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("path", "written"),
+    [
+        ("/files/c0ffee/web/Jane-Doe-1.webp", "/files/…"),
+        ("/v1/recipes/for-jane-doe/versions/1", "/v1/recipes/…"),
+        ("/v1/recipes?cursor=for-jane-doe", "/v1/recipes"),
+        ("/v1/jobs/01a2", "/v1/jobs/01a2"),
+    ],
+)
+def test_no_name_that_people_gave_is_in_the_line_of_a_request(path, written, capsys):
+    logs.configure("INFO", "json")
+    line = '%s - "%s %s HTTP/%s" %d'
+    logging.getLogger("uvicorn.access").info(line, "127.0.0.1:1", "GET", path, "1.1", 200)
+    said = json.loads(capsys.readouterr().err)
+    assert said["message"] == f'127.0.0.1:1 - "GET {written} HTTP/1.1" 200'
