@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from fastapi import FastAPI
@@ -14,9 +13,21 @@ from api.middleware.rate_limit import RateLimitMiddleware
 from api.middleware.request_id import RequestIdMiddleware
 from api.middleware.sheet_proxy import SheetProxyMiddleware
 from api.problems import add_problem_handlers
-from api.routes import batches, caches, health, jobs, keys, metrics, recipes, renditions, webhooks
+from api.routes import (
+    batches,
+    caches,
+    docs,
+    health,
+    jobs,
+    keys,
+    metrics,
+    recipes,
+    renditions,
+    webhooks,
+)
 from api.services import flushing, open_services
 from api.sheets.pool import SheetPool, SheetPoolMiddleware
+from core import __version__
 from core.settings import Settings
 from core.startup import freeze_gc
 
@@ -52,7 +63,12 @@ def create_app(
                 sheets.close()
 
     app = Application(
-        title="packshot", version=_version(), description=DESCRIPTION, lifespan=lifespan
+        title="packshot",
+        version=__version__,
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        # Ours are in `api.routes.docs`: FastAPI's pages load scripts from elsewhere.
+        openapi_url=None,
     )
     app.include_router(batches.router)
     app.include_router(jobs.router)
@@ -62,6 +78,7 @@ def create_app(
     app.include_router(caches.router)
     app.include_router(keys.router)
     app.include_router(webhooks.router)
+    app.include_router(docs.router)
     app.include_router(health.router)
     app.include_router(metrics.router)
     add_problem_handlers(app)
@@ -79,10 +96,3 @@ def create_app(
     # Added last, so it is the outermost: every answer has an id.
     app.add_middleware(RequestIdMiddleware)
     return app
-
-
-def _version() -> str:
-    try:
-        return version("packshot")
-    except PackageNotFoundError:
-        return "0"

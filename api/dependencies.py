@@ -21,7 +21,7 @@ from core.keys import grant_of
 
 _bearer = HTTPBearer(
     auto_error=False,
-    scheme_name="API key",
+    scheme_name="ApiKey",
     description="`psk_…`, made with `packshot keys create`.",
 )
 

@@ -1,7 +1,7 @@
 """Errors as RFC 9457 problem documents."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -9,6 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from fastapi.routing import iter_route_contexts
 from psycopg.errors import UndefinedColumn, UndefinedTable
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.exc import OperationalError, ProgrammingError
@@ -19,6 +20,7 @@ from api.middleware.request_id import HEADER, request_id
 from core.errors import (
     InvalidRequestError,
     PackshotError,
+    RangeNotSatisfiableError,
     ServiceDownError,
     TooLargeError,
     TooManyQueuedError,
@@ -87,6 +89,8 @@ def packshot_problem(request: Request, error: PackshotError) -> Response:
         headers["WWW-Authenticate"] = 'Bearer realm="packshot"'
     if error.status == HTTPStatus.SERVICE_UNAVAILABLE and error.retry_helps:
         headers["Retry-After"] = "5"
+    if isinstance(error, RangeNotSatisfiableError):
+        headers["Content-Range"] = f"bytes */{error.extensions['size']}"
     if "retry_after" in error.extensions:
         headers["Retry-After"] = str(error.extensions["retry_after"])
     if isinstance(error, TooManyQueuedError):
@@ -113,6 +117,9 @@ def http_problem(request: Request, error: HTTPException) -> Response:
     """Answer with an error of the framework: no such route, no such method, no multipart."""
     if error.status_code == TooLargeError.status:
         return packshot_problem(request, TooLargeError(error.detail))
+    headers = error.headers
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers = {"Allow": ", ".join(_methods_at(request))}
     phrase = HTTPStatus(error.status_code).phrase
     detail = error.detail if error.detail != phrase else _HTTP_DETAILS.get(error.status_code)
     return problem_response(
@@ -121,8 +128,19 @@ def http_problem(request: Request, error: HTTPException) -> Response:
         title=phrase,
         status=error.status_code,
         detail=detail or f"{phrase}.",
-        headers=error.headers,
+        headers=headers,
     )
+
+
+def _methods_at(request: Request) -> Sequence[str]:
+    """Find the methods of all routes of a path: the router knows only the first one's."""
+    path = request.scope["path"]
+    routes = [
+        one
+        for one in iter_route_contexts(request.app.routes)
+        if one.methods and one.path_regex.match(path)
+    ]
+    return sorted({method for one in routes for method in one.methods or ()})
 
 
 _HTTP_DETAILS = {

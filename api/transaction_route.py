@@ -9,15 +9,13 @@ from typing import Annotated, Any
 from fastapi import Depends, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import ResponseValidationError
-from fastapi.routing import APIRoute
 from sqlmodel import Session
 
 from api.auth.callers import known_caller
 from api.dependencies import ServicesNow, SessionNow
 from api.idempotency import HEADER, DigestedRequest, answer_of, read_key, replay
+from api.strict_route import Endpoint, StrictRoute
 from core.idempotency import Attempt, begin, record
-
-Endpoint = Callable[..., Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +56,7 @@ async def get_exchange(
     return Exchange(request=request, response=response, session=session, ttl_seconds=ttl_seconds)
 
 
-class TransactionRoute(APIRoute):
+class TransactionRoute(StrictRoute):
     """A route that commits its session in the thread that used it.
 
     FastAPI runs a plain function in one thread, checks what it returns in another, and leaves

@@ -167,6 +167,20 @@ class TooLargeError(PackshotError):
     status = 413
 
 
+class UnsupportedMediaTypeError(PackshotError):
+    """The body is of a kind that is not taken here."""
+
+    code = "unsupported_media_type"
+    status = 415
+
+
+class RangeNotSatisfiableError(PackshotError):
+    """The Range begins behind the file's end; Content-Range says how many bytes it has."""
+
+    code = "range_not_satisfiable"
+    status = 416
+
+
 class ServiceDownError(PackshotError):
     """A service that packshot needs does not answer."""
 

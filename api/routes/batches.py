@@ -4,16 +4,18 @@ from collections.abc import Iterator
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, BackgroundTasks, Depends, Query, Response
+from fastapi import BackgroundTasks, Depends, Query, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 
 from api.dependencies import ServicesNow, SessionNow, Submitter, Tenant, get_caller
+from api.description import LOCATION, file_of
 from api.exports.archive import stream_archive
 from api.exports.results import BatchRows, stream_manifest, stream_results
 from api.problems import problems
 from api.schemas.batches import BatchPage, BatchView
 from api.schemas.jobs import JobPage
 from api.schemas.sheets import SheetReport
+from api.strict_route import Router
 from api.submission.context import context_of
 from api.submission.dry_run import report
 from api.submission.publish import follow_up, revoke
@@ -29,13 +31,12 @@ from core.lifecycle.cancellation import cancel_batch, messages_of
 from core.lifecycle.erasure import hide_batch
 from core.links import BATCHES, batch_path
 
-router = APIRouter(
+router = Router(
     route_class=TransactionRoute,
     prefix=BATCHES,
     tags=["Batches"],
     # First of all: without a key nobody's upload is read.
     dependencies=[Depends(get_caller)],
-    responses=problems(401, 403, 422, 503),
 )
 
 Cursor = Annotated[str | None, Query(description="`next` of the page before.", max_length=200)]
@@ -49,7 +50,8 @@ Limit = Annotated[int, Query(ge=1, le=500, description="Most items of the page."
     response_model=BatchView,
     responses={
         200: {"model": SheetReport, "description": "With `dry_run`: what would become of it."},
-        **problems(400, 404, 409, 413, 415),
+        202: LOCATION,
+        **problems(404),
     },
     openapi_extra=document_upload(),
 )
@@ -153,7 +155,7 @@ def delete_batch(
 @router.get(
     "/{batch_id}/results.csv",
     response_class=StreamingResponse,
-    responses={200: {"content": {"text/csv": {}}}, **problems(404)},
+    responses={200: file_of("text/csv"), **problems(404)},
 )
 def get_results(batch_id: UUID, tenant: Tenant, services: ServicesNow) -> StreamingResponse:
     """Download the sheet with what became of each image."""
@@ -165,7 +167,7 @@ def get_results(batch_id: UUID, tenant: Tenant, services: ServicesNow) -> Stream
 @router.get(
     "/{batch_id}/manifest.jsonl",
     response_class=StreamingResponse,
-    responses={200: {"content": {"application/x-ndjson": {}}}, **problems(404)},
+    responses={200: file_of("application/x-ndjson"), **problems(404)},
 )
 def get_manifest(batch_id: UUID, tenant: Tenant, services: ServicesNow) -> StreamingResponse:
     """Download what is known of each image, one JSON object in each line."""
@@ -177,7 +179,7 @@ def get_manifest(batch_id: UUID, tenant: Tenant, services: ServicesNow) -> Strea
 @router.get(
     "/{batch_id}/images.zip",
     response_class=StreamingResponse,
-    responses={200: {"content": {"application/zip": {}}}, **problems(404)},
+    responses={200: file_of("application/zip"), **problems(404)},
 )
 def get_archive(
     batch_id: UUID,

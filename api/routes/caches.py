@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from fastapi import APIRouter, BackgroundTasks, Depends
+from fastapi import BackgroundTasks, Depends
 
 from api.dependencies import Admin, ServicesNow, SessionNow, Tenant, get_caller
-from api.problems import problems
 from api.schemas.operations import (
     CacheHeld,
     CacheLevel,
@@ -15,6 +14,7 @@ from api.schemas.operations import (
     Purge,
     PurgeResult,
 )
+from api.strict_route import Router
 from api.transaction_route import TransactionRoute
 from core import cache_stats
 from core.cache_metrics import Level, Outcome, count
@@ -22,12 +22,11 @@ from core.cache_stats import LevelStats
 from core.errors import InvalidRequestError
 from core.lifecycle import approximation, retention
 
-router = APIRouter(
+router = Router(
     route_class=TransactionRoute,
     prefix="/v1",
     tags=["Caches"],
     dependencies=[Depends(get_caller)],
-    responses=problems(401, 403, 422, 503),
 )
 
 

@@ -1,12 +1,13 @@
 """For supervisors and load balancers: whether the process lives, whether it can serve."""
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 
 from api.dependencies import ServicesNow
 from api.process.readiness import look
 from api.schemas.operations import Health, Readiness
+from api.strict_route import Router, StrictRoute
 
-router = APIRouter(tags=["Health"])
+router = Router(route_class=StrictRoute, tags=["Health"])
 
 
 @router.get("/healthz")

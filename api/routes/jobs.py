@@ -3,34 +3,36 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, BackgroundTasks, Depends, Header, Query, Response
+from fastapi import BackgroundTasks, Depends, Query, Response
 from fastapi.responses import RedirectResponse
 
 from api.dependencies import ServicesNow, SessionNow, Submitter, Tenant, get_caller
+from api.description import IMAGE_FILE, LOCATION
 from api.problems import problems
 from api.schemas.jobs import JobView
 from api.schemas.requests import JobRequest
+from api.strict_route import Router
 from api.submission.context import context_of
 from api.submission.publish import follow_up, revoke
 from api.submission.recipes import use_recipe
 from api.submission.submit import submit_job
 from api.transaction_route import TransactionRoute
-from api.views.images import etag_of, image_response, matches, presigned, ready_image
+from api.views.conditions import ConditionsNow
+from api.views.images import etag_of, image_response, presigned, ready_image
 from api.views.jobs import find_job, show_job
 from core.lifecycle.cancellation import cancel_job, messages_of
 from core.lifecycle.erasure import erase_job
 from core.links import job_path
 
-router = APIRouter(
+router = Router(
     route_class=TransactionRoute,
     prefix="/v1/jobs",
     tags=["Jobs"],
     dependencies=[Depends(get_caller)],
-    responses=problems(401, 403, 422, 503),
 )
 
 
-@router.post("", status_code=202, responses=problems(404, 409, 413))
+@router.post("", status_code=202, responses={202: LOCATION, **problems(404)})
 def post_job(
     request: JobRequest,
     caller: Submitter,
@@ -98,9 +100,8 @@ def delete_job(
     "/{job_id}/image",
     response_class=Response,
     responses={
-        200: {"content": {"image/*": {}}},
-        304: {"description": "The client has it already."},
-        307: {"description": "With `redirect=1`: a URL that needs no key."},
+        **IMAGE_FILE,
+        307: {"description": "With `redirect=1`: a URL that needs no key, in `Location`."},
         **problems(404, 409, 410),
     },
 )
@@ -109,12 +110,12 @@ def get_image(
     tenant: Tenant,
     services: ServicesNow,
     session: SessionNow,
+    conditions: ConditionsNow,
     redirect: Annotated[
         bool, Query(description="Answer with a URL of the storage that needs no key.")
     ] = False,
-    if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
-    """Download a job's image."""
+    """Download a job's image, or a part of it."""
     job, image, *_ = find_job(session, tenant, job_id)
     image = ready_image(job, image)
     headers = {
@@ -122,9 +123,9 @@ def get_image(
         # Private: what is behind a key belongs in no shared cache.
         "Cache-Control": "private, max-age=31536000, immutable",
     }
-    if matches(if_none_match, image):
+    if conditions.met_by(headers["ETag"]):
         return Response(status_code=304, headers=headers)
     if redirect:
         url = presigned(services, image)
         return RedirectResponse(url, status_code=307, headers={"Cache-Control": "no-store"})
-    return image_response(services, image, headers)
+    return conditions.part_of(image_response(services, image, headers))

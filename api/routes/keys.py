@@ -2,11 +2,13 @@
 
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import Depends, Response
 
 from api.dependencies import Admin, OwnGrant, ServicesNow, SessionNow, ShownOnce, get_caller
+from api.description import LOCATION
 from api.problems import problems
 from api.schemas.keys import KeyList, KeyRequest, KeyView, NewKey, Rotation
+from api.strict_route import Router
 from api.transaction_route import TransactionRoute
 from core import keys
 from core.db.models import ApiKey
@@ -14,16 +16,15 @@ from core.domain.grants import Grant, exceeding
 from core.errors import ForbiddenError, NotFoundError
 from core.settings import Settings
 
-router = APIRouter(
+router = Router(
     route_class=TransactionRoute,
     prefix="/v1/keys",
     tags=["Keys"],
     dependencies=[Depends(get_caller)],
-    responses=problems(401, 403, 422, 503),
 )
 
 
-@router.post("", status_code=201, dependencies=[ShownOnce])
+@router.post("", status_code=201, responses={201: LOCATION}, dependencies=[ShownOnce])
 def post_key(
     request: KeyRequest,
     caller: Admin,

@@ -2,21 +2,27 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Response
+from fastapi import Header, Response
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from api.dependencies import ServicesNow, SessionNow
+from api.description import file_of
 from api.problems import problems
 from api.process.metrics import process_metrics
+from api.strict_route import Router
 from api.transaction_route import TransactionRoute
 from api.views.metrics import shared_metrics
 from core.errors import UnauthorizedError
 from core.metrics_server import HINT, opens_metrics
 
-router = APIRouter(route_class=TransactionRoute, tags=["Health"])
+router = Router(route_class=TransactionRoute, tags=["Health"])
 
 
-@router.get("/metrics", response_class=Response, responses=problems(401, 503))
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses={200: file_of("text/plain"), **problems(401, 503)},
+)
 def get_metrics(
     services: ServicesNow,
     session: SessionNow,

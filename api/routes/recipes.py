@@ -2,22 +2,23 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import Depends, Query, Response
 from fastapi import Path as PathParameter
 
 from api.dependencies import ServicesNow, SessionNow, Submitter, Tenant, get_caller
+from api.description import LOCATION
 from api.problems import problems
 from api.schemas.recipes import RecipeName, RecipePage, RecipeRequest, RecipeView
+from api.strict_route import Router
 from api.submission import recipes
 from api.transaction_route import TransactionRoute
 from core.recipes import Reference, find_recipe
 
-router = APIRouter(
+router = Router(
     route_class=TransactionRoute,
     prefix="/v1/recipes",
     tags=["Recipes"],
     dependencies=[Depends(get_caller)],
-    responses=problems(401, 403, 422, 503),
 )
 
 Cursor = Annotated[str | None, Query(description="`next` of the page before.", max_length=200)]
@@ -29,7 +30,7 @@ Limit = Annotated[int, Query(ge=1, le=500, description="Most items of the page."
     status_code=201,
     responses={
         200: {"model": RecipeView, "description": "Its newest version says the same already."},
-        **problems(413),
+        201: LOCATION,
     },
 )
 def post_recipe(

@@ -1,18 +1,20 @@
 """Images as channels want them: behind a key by job, and at public addresses."""
 
 from pathlib import PurePath
-from typing import Annotated, Any
 from urllib.parse import quote
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Header, Response
+from fastapi import Depends, Response
 
 from api.dependencies import ServicesNow, SessionNow, Tenant, get_caller
+from api.description import IMAGE_FILE
 from api.problems import problems
 from api.schemas.renditions import RenditionList
 from api.services import Services
+from api.strict_route import Router
 from api.transaction_route import TransactionRoute
-from api.views.images import etag_of, matches, ready_image
+from api.views.conditions import Conditions, ConditionsNow
+from api.views.images import etag_of, ready_image
 from api.views.jobs import find_job
 from api.views.renditions import (
     PUBLIC,
@@ -30,21 +32,21 @@ from core.errors import NotFoundError
 PUBLIC_SECONDS = 24 * 3600
 """How long caches may serve a public file without asking: after a deletion it is seen so long."""
 
-IfNoneMatch = Annotated[str | None, Header()]
 
-_FILE: dict[int | str, dict[str, Any]] = {
-    200: {"content": {"image/*": {}}},
-    304: {"description": "The client has it already."},
-}
+class PublicFileRoute(TransactionRoute):
+    """Asked by market-places and caches, which add parameters of their own to addresses."""
 
-router = APIRouter(
+    takes_any_query = True
+
+
+router = Router(
     route_class=TransactionRoute,
     prefix="/v1/jobs/{job_id}/renditions",
     tags=["Renditions"],
     dependencies=[Depends(get_caller)],
-    responses=problems(401, 403, 404, 422, 503),
+    responses=problems(404),
 )
-public_router = APIRouter(route_class=TransactionRoute, prefix=PUBLIC, tags=["Renditions"])
+public_router = Router(route_class=PublicFileRoute, prefix=PUBLIC, tags=["Renditions"])
 
 
 @router.get("")
@@ -56,13 +58,13 @@ def get_renditions(
     return list_renditions(session, job, image, services.settings.public_url)
 
 
-@router.get("/{channel}", response_class=Response, responses={**_FILE, **problems(409, 410)})
+@router.get("/{channel}", response_class=Response, responses={**IMAGE_FILE, **problems(409, 410)})
 def get_rendition(
     job_id: UUID,
     channel: str,
     tenant: Tenant,
     services: ServicesNow,
-    if_none_match: IfNoneMatch = None,
+    conditions: ConditionsNow,
 ) -> Response:
     """Download a job's image as a channel wants it; any channel, whether asked for or not."""
     wanted = channel_named(channel)
@@ -73,21 +75,20 @@ def get_rendition(
     name = file_name_of(job, wanted)
     # Private: what is behind a key belongs in no shared cache.
     cached = "private, max-age=86400"
-    return _answer(services, image, wanted, name, cached, if_none_match)
+    return _answer(services, image, wanted, name, cached, conditions)
 
 
-@public_router.head("/{token}/{channel}/{file_name}", include_in_schema=False)
 @public_router.get(
     "/{token}/{channel}/{file_name}",
     response_class=Response,
-    responses={**_FILE, **problems(404, 410, 422, 503)},
+    responses={**IMAGE_FILE, **problems(404, 410, 503)},
 )
 def get_public_file(
     token: str,
     channel: str,
     file_name: str,
     services: ServicesNow,
-    if_none_match: IfNoneMatch = None,
+    conditions: ConditionsNow,
 ) -> Response:
     """Download a rendition without a key, at the address that its job names."""
     wanted = channel_named(channel)
@@ -96,7 +97,7 @@ def get_public_file(
     with services.database.session() as session:
         image = public_image(session, _token(token), wanted)
     cached = f"public, max-age={PUBLIC_SECONDS}"
-    return _answer(services, image, wanted, file_name, cached, if_none_match)
+    return _answer(services, image, wanted, file_name, cached, conditions)
 
 
 def _token(text: str) -> UUID:
@@ -112,12 +113,12 @@ def _answer(
     channel: Channel,
     file_name: str,
     cached: str,
-    if_none_match: str | None,
+    conditions: Conditions,
 ) -> Response:
     get = services.renditions.get_soon
     rendition = ready_rendition(services, image, channel, get)
     headers = {"Cache-Control": cached, "ETag": etag_of(rendition)}
-    if matches(if_none_match, rendition):
+    if conditions.met_by(headers["ETag"]):
         return Response(status_code=304, headers=headers)
     rendition, body = rendition_body(services, image, channel, get)
     headers |= {
@@ -125,7 +126,8 @@ def _answer(
         "Content-Disposition": _inline(file_name),
         "X-Content-Type-Options": "nosniff",
     }
-    return Response(body, media_type=rendition.content_type, headers=headers)
+    response = Response(body, media_type=rendition.content_type, headers=headers)
+    return conditions.part_of(response)
 
 
 def _inline(file_name: str) -> str:

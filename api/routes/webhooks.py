@@ -3,9 +3,10 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import Depends, Query, Response
 
 from api.dependencies import Admin, ServicesNow, SessionNow, ShownOnce, Tenant, get_caller
+from api.description import LOCATION
 from api.problems import problems
 from api.schemas.webhooks import (
     CallbackSecretView,
@@ -19,6 +20,7 @@ from api.schemas.webhooks import (
     ReplayRequest,
     ReplayResult,
 )
+from api.strict_route import Router
 from api.transaction_route import TransactionRoute
 from api.views.cursors import read_cursor, write_cursor
 from api.views.webhooks import view_delivery, view_endpoint, view_secret
@@ -26,12 +28,11 @@ from core.domain.states import DeliveryState
 from core.webhooks import endpoints, log
 from core.webhooks.event_types import EventType
 
-router = APIRouter(
+router = Router(
     route_class=TransactionRoute,
     prefix="/v1",
     tags=["Webhooks"],
     dependencies=[Depends(get_caller)],
-    responses=problems(401, 403, 422, 503),
 )
 
 Cursor = Annotated[str | None, Query(description="`next` of the page before.", max_length=200)]
@@ -39,7 +40,10 @@ Limit = Annotated[int, Query(ge=1, le=500, description="Most items of the page."
 
 
 @router.post(
-    "/webhook-endpoints", status_code=201, responses=problems(409), dependencies=[ShownOnce]
+    "/webhook-endpoints",
+    status_code=201,
+    responses={201: LOCATION, **problems(409)},
+    dependencies=[ShownOnce],
 )
 def post_endpoint(
     request: EndpointRequest,

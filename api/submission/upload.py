@@ -16,18 +16,11 @@ from catalogue.checks import check_line
 from catalogue.sheets.json_lines import parse_json
 from catalogue.sheets.model import Room, Sheet
 from catalogue.sheets.readers import read_rows, read_sheet
-from core.errors import InvalidRequestError, PackshotError
+from core.errors import InvalidRequestError, UnsupportedMediaTypeError
 
 M = TypeVar("M", bound=BatchFields)
 
 MOST_FIELDS = 50
-
-
-class UnsupportedMediaTypeError(PackshotError):
-    """A batch is sent as `multipart/form-data` with a `file`, or as `application/json`."""
-
-    code = "unsupported_media_type"
-    status = 415
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""A job's image over HTTP: whether it is there, and whether the client has it."""
+"""A job's image over HTTP: whether it is there, and its bytes."""
 
 import logging
 from collections.abc import Iterator, Mapping
@@ -61,14 +61,6 @@ _ENDED = {"failed": "failed", "canceled": "was cancelled"}
 def etag_of(image: Image | Rendition) -> str:
     """Give the strong ETag: the digest of the bytes."""
     return f'"{image.digest}"'
-
-
-def matches(if_none_match: str | None, image: Image | Rendition) -> bool:
-    """Tell whether the client has the image (RFC 9110, 13.1.2: a weak comparison)."""
-    if if_none_match is None:
-        return False
-    tags = {tag.strip().removeprefix("W/") for tag in if_none_match.split(",")}
-    return "*" in tags or etag_of(image) in tags
 
 
 def image_response(services: Services, image: Image, headers: Mapping[str, str]) -> Response:

@@ -1,9 +1,18 @@
 """HTTP itself: problems, ids, limits, the description."""
 
+import hashlib
+import importlib
 import json
+import re
+import tomllib
 import uuid
+from base64 import b64encode
+from pathlib import Path
 
 import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator, validate
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.mark.parametrize(
@@ -43,6 +52,42 @@ def test_a_mistake_of_ours_is_a_problem_without_its_details(client, monkeypatch)
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["request_id"] == answer.headers["x-request-id"]
     assert "secret" not in answer.text
+
+
+def test_every_route_refuses_parameters_that_it_does_not_know(client, things):
+    paths = client.get("/openapi.json").json()["paths"]
+    named = [(method, path) for path, methods in paths.items() for method in methods]
+    named += [("get", "/docs"), ("get", "/openapi.json"), ("head", "/v1/batches")]
+    for method, path in named:
+        if path.startswith("/files/"):
+            continue
+        answer = client.request(method, path.format(**things), params={"limt": "5", "x": ""})
+        assert answer.status_code == 422, (method, path)
+        if method != "head":
+            assert [one["column"] for one in answer.json()["errors"]] == ["limt", "x"]
+    detail = client.get("/v1/batches?limt=5").json()["detail"]
+    assert detail == (
+        "There is no query parameter 'limt'; there are cursor, limit. Did you mean 'limit'?"
+    )
+    # Without a key nothing is said of the request.
+    client.headers.pop("Authorization")
+    assert client.get("/v1/batches?limt=5").status_code == 401
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", ""])
+@pytest.mark.parametrize("path", ["/v1/jobs", "/v1/recipes", "/v1/batches", "/v1/cache/purge"])
+def test_a_body_that_is_no_json_is_refused_as_that(client, path, content_type):
+    headers = {"Content-Type": content_type} if content_type else {}
+    answer = client.post(path, content=b'{"prompt": "a red mug"}', headers=headers)
+    assert answer.status_code == 415
+    assert answer.json()["code"] == "unsupported_media_type"
+    assert "application/json" in answer.json()["detail"]
+
+
+def test_json_may_be_called_by_a_name_of_its_own(client):
+    headers = {"Content-Type": "application/vnd.shop+json; charset=utf-8"}
+    answer = client.post("/v1/jobs", content=b'{"prompt": "a red mug"}', headers=headers)
+    assert answer.status_code == 202
 
 
 def test_a_request_id_is_sent_back_or_made(client):
@@ -134,7 +179,9 @@ def test_the_description_names_the_key_the_problems_and_both_bodies_of_a_batch(c
             assert operation["security"], (method, path)
             for status, response in operation["responses"].items():
                 if status[0] in "45":
-                    assert list(response["content"]) == ["application/problem+json"]
+                    assert response == {"$ref": f"#/components/responses/Problem{status}"}
+                    found = described["components"]["responses"][f"Problem{status}"]
+                    assert list(found["content"]) == ["application/problem+json"]
     bodies = described["paths"]["/v1/batches"]["post"]["requestBody"]["content"]
     assert set(bodies) == {"multipart/form-data", "application/json"}
     assert "file" in bodies["multipart/form-data"]["schema"]["properties"]
@@ -152,5 +199,71 @@ def test_every_reference_in_the_description_leads_somewhere(client):
         return []
 
     for reference in references(described):
-        assert reference.startswith("#/components/schemas/")
-        assert reference.rpartition("/")[2] in described["components"]["schemas"]
+        start, components, room, name = reference.split("/")
+        assert (start, components) == ("#", "components")
+        assert name in described["components"][room]
+
+
+def test_the_description_is_valid_and_names_the_version(client):
+    described = client.get("/openapi.json").json()
+    validate(described, cls=OpenAPIV31SpecValidator)
+    assert described["info"]["version"] == version_of_the_project()
+
+
+def version_of_the_project() -> str:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    attribute = project["tool"]["setuptools"]["dynamic"]["version"]["attr"]
+    module, _, name = attribute.rpartition(".")
+    return getattr(importlib.import_module(module), name)
+
+
+FILES = {
+    ("/v1/batches/{batch_id}/results.csv", "200"): {"text/csv"},
+    ("/v1/batches/{batch_id}/manifest.jsonl", "200"): {"application/x-ndjson"},
+    ("/v1/batches/{batch_id}/images.zip", "200"): {"application/zip"},
+    ("/metrics", "200"): {"text/plain"},
+} | {
+    (path, status): {f"image/{one}" for one in ("png", "jpeg", "webp", "avif")}
+    for path in (
+        "/v1/jobs/{job_id}/image",
+        "/v1/jobs/{job_id}/renditions/{channel}",
+        "/files/{token}/{channel}/{file_name}",
+    )
+    for status in ("200", "206")
+}
+
+
+def test_every_file_is_described_as_bytes(client):
+    found = {}
+    for path, methods in client.get("/openapi.json").json()["paths"].items():
+        for status, response in methods.get("get", {}).get("responses", {}).items():
+            files = {
+                media_type
+                for media_type, one in response.get("content", {}).items()
+                if one["schema"] == {"type": "string", "format": "binary"}
+            }
+            assert files in (set(), set(response.get("content", {})))
+            if files:
+                found[path, status] = files
+    assert found == FILES
+
+
+def test_the_page_needs_nothing_else(client):
+    client.headers.pop("Authorization")
+    page = client.get("/docs")
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    policy = page.headers["content-security-policy"]
+    (style,) = re.findall("<style>(.*?)</style>", page.text, re.DOTALL)
+    digest = b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert policy.startswith(f"default-src 'none'; style-src 'sha256-{digest}';")
+    assert not re.search(r"<script|<link|<img|<iframe|\son\w+=|\sstyle=|https?://", page.text)
+    described = client.get("/openapi.json").json()
+    for path, methods in described["paths"].items():
+        for method in methods:
+            assert f"<code>{method.upper()} {path}</code>" in page.text
+    for link in re.findall('href="([^"]*)"', page.text):
+        if link.startswith("#"):
+            assert f'id="{link[1:]}"' in page.text
+        else:
+            assert client.get(f"/{link}").status_code == 200
+    assert client.get("/redoc").status_code == 404

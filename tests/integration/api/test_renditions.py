@@ -71,6 +71,21 @@ def test_a_rendition_is_made_once_and_then_comes_from_store(client, ask, shop, s
     assert rendition(shop).digest == after["digest"]
 
 
+def test_a_part_of_a_rendition_is_sent(client, ask, anybody):
+    (link,) = ask("walmart")["renditions"]
+    (listed,) = client.get(link["url"].rpartition("/")[0]).json()["items"]
+    for who, url in ((client, link["url"]), (anybody, urlsplit(listed["public_url"]).path)):
+        whole = who.get(url)
+        part = who.get(url, headers={"Range": "bytes=10-19", "If-Range": whole.headers["etag"]})
+        assert (part.status_code, part.content) == (206, whole.content[10:20])
+        assert part.headers["content-disposition"] == whole.headers["content-disposition"]
+        head = who.head(url)
+        assert head.headers["content-length"] == str(len(whole.content))
+        assert who.get(url, headers={"Range": "bytes=99999999-"}).status_code == 416
+        # Market-places and caches add parameters of their own.
+        assert who.get(url, params={"v": "2"}).status_code == (422 if who is client else 200)
+
+
 def test_an_original_is_downloaded_with_its_mark(client, worker):
     job = client.post("/v1/jobs", json={"prompt": "a blue mug", "sku": "MUG 2"}).json()
     worker.make(job["id"], encode(product(), Format.PNG))
