@@ -152,13 +152,16 @@ _HTTP_DETAILS = {
 def validation_problem(request: Request, error: RequestValidationError) -> Response:
     """Answer with every value that does not fit the schema."""
     errors = [describe(one) for one in error.errors()]
-    named = "; ".join(
+    named = [
         f"{one['column']}: {one['message']}" if one["column"] else one["message"]
         for one in errors[:3]
-    )
-    more = f"; and {len(errors) - 3} more" if len(errors) > 3 else ""
+    ]
+    named += [f"and {len(errors) - 3} more"] if len(errors) > 3 else []
+    detail = "; ".join([one.removesuffix(".") for one in named[:-1]] + named[-1:])
+    full_stop = "" if detail.endswith((".", "?")) else "."
     return packshot_problem(
-        request, InvalidRequestError(f"The request is not valid: {named}{more}.", errors=errors)
+        request,
+        InvalidRequestError(f"The request is not valid: {detail}{full_stop}", errors=errors),
     )
 
 
@@ -167,7 +170,8 @@ def describe(error: Mapping[str, Any]) -> dict[str, Any]:
     place = [str(part) for part in error["loc"]]
     if place and place[0] in ("body", "query", "path", "header"):
         place = place[1:]
-    return {"line": None, "column": ".".join(place) or None, "message": error["msg"]}
+    message = error["msg"].removeprefix("Value error, ")
+    return {"line": None, "column": ".".join(place) or None, "message": message}
 
 
 def database_problem(request: Request, error: Exception) -> Response:

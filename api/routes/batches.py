@@ -14,6 +14,7 @@ from api.exports.results import BatchRows, stream_manifest, stream_results
 from api.problems import problems
 from api.schemas.batches import BatchPage, BatchView
 from api.schemas.jobs import JobPage
+from api.schemas.renditions import ChannelName
 from api.schemas.sheets import SheetReport
 from api.strict_route import Router
 from api.submission.context import context_of
@@ -24,6 +25,7 @@ from api.submission.submit import submit_batch
 from api.submission.upload import Upload, document_upload, read_request, receive_upload
 from api.transaction_route import TransactionRoute
 from api.views.batches import find_batch, list_batches, view_batch
+from api.views.cursors import Cursor, Limit
 from api.views.jobs import list_jobs
 from api.views.renditions import channel_named
 from core.domain.states import JobState
@@ -38,9 +40,6 @@ router = Router(
     # First of all: without a key nobody's upload is read.
     dependencies=[Depends(get_caller)],
 )
-
-Cursor = Annotated[str | None, Query(description="`next` of the page before.", max_length=200)]
-Limit = Annotated[int, Query(ge=1, le=500, description="Most items of the page.")]
 
 
 @router.post(
@@ -186,7 +185,8 @@ def get_archive(
     tenant: Tenant,
     services: ServicesNow,
     channel: Annotated[
-        str | None, Query(description="As this channel wants them; without it as the model drew.")
+        ChannelName | None,
+        Query(description="As this channel wants them; without it as the model drew."),
     ] = None,
 ) -> StreamingResponse:
     """Download the finished images as one archive; MISSING.txt in it names the others, and why."""

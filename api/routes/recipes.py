@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import Depends, Query, Response
+from fastapi import Depends, Response
 from fastapi import Path as PathParameter
 
 from api.dependencies import ServicesNow, SessionNow, Submitter, Tenant, get_caller
@@ -12,6 +12,7 @@ from api.schemas.recipes import RecipeName, RecipePage, RecipeRequest, RecipeVie
 from api.strict_route import Router
 from api.submission import recipes
 from api.transaction_route import TransactionRoute
+from api.views.cursors import Cursor, Limit
 from core.recipes import Reference, find_recipe
 
 router = Router(
@@ -20,9 +21,6 @@ router = Router(
     tags=["Recipes"],
     dependencies=[Depends(get_caller)],
 )
-
-Cursor = Annotated[str | None, Query(description="`next` of the page before.", max_length=200)]
-Limit = Annotated[int, Query(ge=1, le=500, description="Most items of the page.")]
 
 
 @router.post(

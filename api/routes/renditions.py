@@ -1,15 +1,17 @@
 """Images as channels want them: behind a key by job, and at public addresses."""
 
 from pathlib import PurePath
+from typing import Annotated
 from urllib.parse import quote
 from uuid import UUID
 
 from fastapi import Depends, Response
+from fastapi import Path as PathParameter
 
 from api.dependencies import ServicesNow, SessionNow, Tenant, get_caller
 from api.description import IMAGE_FILE
 from api.problems import problems
-from api.schemas.renditions import RenditionList
+from api.schemas.renditions import ChannelName, RenditionList
 from api.services import Services
 from api.strict_route import Router
 from api.transaction_route import TransactionRoute
@@ -61,7 +63,7 @@ def get_renditions(
 @router.get("/{channel}", response_class=Response, responses={**IMAGE_FILE, **problems(409, 410)})
 def get_rendition(
     job_id: UUID,
-    channel: str,
+    channel: ChannelName,
     tenant: Tenant,
     services: ServicesNow,
     conditions: ConditionsNow,
@@ -84,8 +86,8 @@ def get_rendition(
     responses={**IMAGE_FILE, **problems(404, 410, 503)},
 )
 def get_public_file(
-    token: str,
-    channel: str,
+    token: Annotated[str, PathParameter(json_schema_extra={"pattern": "^[0-9a-f]{32}$"})],
+    channel: ChannelName,
     file_name: str,
     services: ServicesNow,
     conditions: ConditionsNow,

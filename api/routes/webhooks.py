@@ -1,9 +1,8 @@
 """Webhook endpoints, callbacks, and what became of what they were told."""
 
-from typing import Annotated
 from uuid import UUID
 
-from fastapi import Depends, Query, Response
+from fastapi import Depends, Response
 
 from api.dependencies import Admin, ServicesNow, SessionNow, ShownOnce, Tenant, get_caller
 from api.description import LOCATION
@@ -22,7 +21,7 @@ from api.schemas.webhooks import (
 )
 from api.strict_route import Router
 from api.transaction_route import TransactionRoute
-from api.views.cursors import read_cursor, write_cursor
+from api.views.cursors import Cursor, Limit, read_cursor, write_cursor
 from api.views.webhooks import view_delivery, view_endpoint, view_secret
 from core.domain.states import DeliveryState
 from core.webhooks import endpoints, log
@@ -34,9 +33,6 @@ router = Router(
     tags=["Webhooks"],
     dependencies=[Depends(get_caller)],
 )
-
-Cursor = Annotated[str | None, Query(description="`next` of the page before.", max_length=200)]
-Limit = Annotated[int, Query(ge=1, le=500, description="Most items of the page.")]
 
 
 @router.post(

@@ -4,9 +4,10 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from api.schemas.parameters import Line
+from api.schemas.strict import StrictModel
 from core.domain.cache_mode import CacheMode
 from core.domain.scopes import Scope
 
@@ -18,10 +19,8 @@ LONGEST_OVERLAP = 30 * 24 * 3600
 Limit = Annotated[int | None, Field(ge=0, le=10**9)]
 
 
-class KeyRequest(BaseModel):
+class KeyRequest(StrictModel):
     """A key that is wanted: no more than the one that it is made with."""
-
-    model_config = ConfigDict(extra="forbid")
 
     name: Line = Field("", max_length=200, description="What the key is for.")
     scopes: list[Scope] = Field(
@@ -54,10 +53,8 @@ class KeyRequest(BaseModel):
     )
 
 
-class Rotation(BaseModel):
+class Rotation(StrictModel):
     """How a key gets another secret."""
-
-    model_config = ConfigDict(extra="forbid")
 
     overlap_seconds: int = Field(
         0, ge=0, le=LONGEST_OVERLAP, description="How long the secret before still works."

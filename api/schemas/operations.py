@@ -2,9 +2,10 @@
 
 from datetime import datetime
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from api.schemas.parameters import Line, Text
+from api.schemas.strict import StrictModel
 
 
 class OutcomeCount(BaseModel):
@@ -40,10 +41,8 @@ class CacheStats(BaseModel):
     levels: list[CacheLevel]
 
 
-class Purge(BaseModel):
+class Purge(StrictModel):
     """Which stored images to let go; all that match what is given."""
-
-    model_config = ConfigDict(extra="forbid")
 
     prompt: Text | None = Field(None, description="Of this prompt.")
     bundle_revision: Line | None = Field(None, description="Made by this model bundle.")

@@ -1,10 +1,23 @@
 """What decides an image, in JSON: a field of each field of `core.domain.image_spec.ImageSpec`."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, Field, create_model
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    Field,
+    WithJsonSchema,
+    computed_field,
+    create_model,
+)
 
-from catalogue.checks import check_line, check_text
+from catalogue.checks import (
+    LARGEST_GUIDANCE,
+    LARGEST_SEED,
+    LONGEST_PROMPT,
+    check_line,
+    check_text,
+)
 from core.domain.image_spec import PARAMETERS
 from core.domain.seeds import SeedRule
 
@@ -27,18 +40,64 @@ def _line(value: str) -> str:
     return value.strip()
 
 
-Text = Annotated[str, AfterValidator(_text)]
-Line = Annotated[str, AfterValidator(_line)]
+Text = Annotated[str, AfterValidator(_text), Field(json_schema_extra={"pattern": r"^[^\u0000]*$"})]
+Line = Annotated[
+    str,
+    AfterValidator(_line),
+    Field(json_schema_extra={"pattern": r"^[^\u0000-\u001f\u007f-\u009f]*$"}),
+]
+Prompt = Annotated[
+    Text, Field(json_schema_extra={"minLength": 1, "maxLength": LONGEST_PROMPT, "pattern": r"\S"})
+]
+Seed = Annotated[
+    int | SeedRule,
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 0, "maximum": LARGEST_SEED},
+                {"type": "string", "pattern": r"^[0-9]{1,19}$", "description": "The same as text."},
+                {"type": "string", "enum": list(SeedRule)},
+            ]
+        }
+    ),
+]
+"""Text too: JavaScript has no whole numbers above 2**53."""
+
+
+class _SeedText(BaseModel):
+    seed: int
+
+    @computed_field(  # type: ignore[prop-decorator]
+        description="The seed as text: JavaScript rounds numbers above 2**53."
+    )
+    @property
+    def seed_text(self) -> str:
+        """Return all its digits."""
+        return str(self.seed)
+
+
+def _bounded(kind: Any, **schema: Any) -> Any:
+    """Describe bounds that the catalogue checks, with reasons that name what the model takes."""
+    return Annotated[kind, Field(json_schema_extra=schema)]
+
 
 if TYPE_CHECKING:
 
     class RequestedParameters(BaseModel):
         """What a request may say about its images; the model's defaults fill the rest."""
 
-    class DecidedParameters(BaseModel):
+    class DecidedParameters(_SeedText):
         """What decided an image, its seed included."""
 else:
-    _REQUESTED = {"seed": int | SeedRule, "scheduler": Line}
+    _REQUESTED = {
+        "seed": Seed,
+        "scheduler": Line,
+        "negative_prompt": _bounded(Text, maxLength=LONGEST_PROMPT),
+        "width": _bounded(int, minimum=8, multipleOf=8),
+        "height": _bounded(int, minimum=8, multipleOf=8),
+        "steps": _bounded(int, minimum=1),
+        "guidance_scale": _bounded(float, minimum=0, maximum=LARGEST_GUIDANCE),
+    }
     RequestedParameters = create_model(
         "RequestedParameters",
         **{
@@ -53,5 +112,6 @@ else:
     )
     DecidedParameters = create_model(
         "DecidedParameters",
+        __base__=_SeedText,
         **{name: (int if name == "seed" else one.type, ...) for name, one in PARAMETERS.items()},
     )

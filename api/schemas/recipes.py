@@ -4,10 +4,11 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import Path
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from api.schemas.parameters import Line
 from api.schemas.requests import SheetFields
+from api.schemas.strict import StrictModel
 from core.recipes import NAME
 
 RecipeName = Annotated[
@@ -15,10 +16,8 @@ RecipeName = Annotated[
 ]
 
 
-class RecipeRequest(BaseModel):
+class RecipeRequest(StrictModel):
     """A recipe's next version."""
-
-    model_config = ConfigDict(extra="forbid")
 
     name: str = Field(
         pattern=rf"^{NAME}$",

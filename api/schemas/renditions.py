@@ -2,9 +2,9 @@
 
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, WithJsonSchema
 
-from catalogue.channels import UnknownChannelError, find_channel
+from catalogue.channels import PRESETS, UnknownChannelError, find_channel
 
 
 def _listed(value: Any) -> Any:
@@ -20,8 +20,19 @@ def _known(names: list[str]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-Channels = Annotated[list[str], BeforeValidator(_listed), AfterValidator(_known)]
+_NAMES = [
+    name
+    for base, preset in PRESETS.items()
+    for name in (base, *(f"{base}.{one}" for one in preset.formats))
+]
+Channels = Annotated[
+    list[str],
+    BeforeValidator(_listed),
+    AfterValidator(_known),
+    WithJsonSchema({"type": "array", "items": {"type": "string", "enum": _NAMES}}),
+]
 """Names of channels, each once."""
+ChannelName = Annotated[str, WithJsonSchema({"type": "string", "enum": _NAMES})]
 
 
 class RenditionLink(BaseModel):

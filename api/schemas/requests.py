@@ -2,17 +2,19 @@
 
 from typing import Annotated, Any
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
-from api.schemas.parameters import Line, RequestedParameters, Text, describe
+from api.schemas.addresses import Address
+from api.schemas.parameters import Line, Prompt, RequestedParameters, Text, describe
 from api.schemas.renditions import Channels
 from api.schemas.sheet_fields import ColumnNames, Encoding, Separator
+from api.schemas.strict import StrictModel
 from catalogue.mapping import PARAMETERS
 from catalogue.prompts.templates import LONGEST_TEMPLATE
 from catalogue.sheets.model import Hints, SheetSource
 from core.domain.cache_mode import CacheMode
 from core.domain.lanes import Lane
-from core.egress.url import LONGEST
+from core.recipes import NAME
 
 LONGEST_DEADLINE = 30 * 24 * 3600.0
 """Seconds."""
@@ -22,15 +24,14 @@ RecipeReference = Annotated[
     Line,
     Field(
         max_length=120,
+        json_schema_extra={"pattern": rf"^{NAME}(@[1-9][0-9]{{0,8}})?$"},
         description="A recipe, `name` or `name@version`, for what the request does not say.",
     ),
 ]
 
 
-class Fields(RequestedParameters):
+class Fields(RequestedParameters, StrictModel):
     """What every request may say about its images; the model's defaults fill the rest."""
-
-    model_config = ConfigDict(extra="forbid")
 
     deadline_seconds: float | None = Field(
         None,
@@ -39,9 +40,8 @@ class Fields(RequestedParameters):
         description="Images that are not ready after so many seconds fail.",
     )
 
-    callback_url: str | None = Field(
+    callback_url: Address | None = Field(
         None,
-        max_length=LONGEST,
         description="Where the end of the job or batch is told, signed with the secret of "
         "`POST /v1/callbacks/secret`.",
     )
@@ -77,8 +77,10 @@ class Fields(RequestedParameters):
 class JobRequest(Fields):
     """One wanted image."""
 
-    prompt: Text = Field(description=describe("prompt"))
-    variant: int = Field(1, description="From 1; another variant is another image.")
+    prompt: Prompt = Field(description=describe("prompt"))
+    variant: int = Field(
+        1, json_schema_extra={"minimum": 1}, description="From 1; another variant is another image."
+    )
     sku: Line = Field("", max_length=200, description="The product, for your own use.")
     lane: Lane = Field(Lane.INTERACTIVE, description="Queue.")
     recipe: RecipeReference | None = None
@@ -90,7 +92,9 @@ class SheetFields(Fields):
     template: Text | None = Field(
         None, description="Jinja2; makes the prompt of rows without one of their columns."
     )
-    variants: int | None = Field(None, description="Images per row.")
+    variants: Annotated[int, Field(json_schema_extra={"minimum": 1})] | None = Field(
+        None, description="Images per row."
+    )
     lane: Lane = Field(Lane.STANDARD, description="Queue.")
     source: SheetSource | None = Field(
         None, description="Whose export the sheet is; without it that is found out."

@@ -4,11 +4,13 @@ from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, BaseModel, Field, model_validator
+from pydantic.json_schema import SkipJsonSchema
 
+from api.schemas.addresses import Address
 from api.schemas.parameters import Line
+from api.schemas.strict import StrictModel
 from core.domain.states import DeliveryState
-from core.egress.url import LONGEST
 from core.webhooks.event_types import EventType
 
 Filter = Annotated[
@@ -24,28 +26,25 @@ Filter = Annotated[
     ],
     Field(min_length=1, max_length=20),
 ]
-Address = Annotated[str, Field(max_length=LONGEST, description="http or https, a public host.")]
 
 
-class EndpointRequest(BaseModel):
+class EndpointRequest(StrictModel):
     """An endpoint to be made."""
-
-    model_config = ConfigDict(extra="forbid")
 
     url: Address
     description: Line = Field("", max_length=200, description="For you.")
     events: Filter | None = Field(None, description="Types of events; null: all.")
 
 
-class EndpointChange(BaseModel):
+class EndpointChange(StrictModel):
     """What is to be changed; the rest stays."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    url: Address | None = None
-    description: Line | None = Field(None, max_length=200)
+    url: Address | SkipJsonSchema[None] = None
+    description: Line | SkipJsonSchema[None] = Field(None, max_length=200)
     events: Filter | None = Field(None, description="Types of events; null: all.")
-    disabled: bool | None = Field(None, description="true: tell it nothing; false: tell it again.")
+    disabled: bool | SkipJsonSchema[None] = Field(
+        None, description="true: tell it nothing; false: tell it again."
+    )
 
     @model_validator(mode="after")
     def _nothing_is_no_change(self) -> Self:
@@ -131,10 +130,8 @@ class DeliveryPage(BaseModel):
     next: str | None = Field(description="Cursor of the page that follows; null on the last.")
 
 
-class ReplayRequest(BaseModel):
+class ReplayRequest(StrictModel):
     """What is to be sent once more."""
-
-    model_config = ConfigDict(extra="forbid")
 
     since: AwareDatetime = Field(description="All events from this moment on.")
     failed_only: bool = Field(False, description="Leave out what was delivered.")

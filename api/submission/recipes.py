@@ -1,6 +1,7 @@
 """Recipes in requests: checked when they are stored, put under a request's own fields when used."""
 
-from typing import TypeVar
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
@@ -16,6 +17,8 @@ from core import recipes
 from core.db.models import Recipe
 from core.errors import InvalidRequestError, NotFoundError
 from core.recipes import Reference, find_recipe, written
+
+LARGEST_OF_JAVASCRIPT = 2**53 - 1
 
 F = TypeVar("F", BatchFields, JobRequest)
 
@@ -98,9 +101,16 @@ def view_recipe(recipe: Recipe) -> RecipeView:
         version=recipe.version,
         reference=written(recipe),
         note=recipe.note,
-        fields=recipe.fields,
+        fields=_for_javascript(recipe.fields),
         created_at=recipe.created_at,
     )
+
+
+def _for_javascript(fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Write a seed that JavaScript would round as text, which requests take too."""
+    seed = fields.get("seed")
+    large = isinstance(seed, int) and seed > LARGEST_OF_JAVASCRIPT
+    return {**fields, "seed": str(seed)} if large else fields
 
 
 def recipe_path(recipe: RecipeView) -> str:

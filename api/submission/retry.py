@@ -2,10 +2,11 @@
 
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from sqlmodel import Session
 
 from api.schemas.requests import LONGEST_DEADLINE
+from api.schemas.strict import StrictModel
 from api.services import Services
 from api.views.batches import find_batch
 from core.db.models import ApiKey
@@ -14,10 +15,8 @@ from core.lifecycle.quota import room_for
 from core.lifecycle.retry import failed_jobs, retry_jobs
 
 
-class Retry(BaseModel):
+class Retry(StrictModel):
     """How failed images are tried again."""
-
-    model_config = ConfigDict(extra="forbid")
 
     deadline_seconds: float | None = Field(
         None,

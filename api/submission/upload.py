@@ -1,5 +1,6 @@
 """The body of a new batch: a sheet as a file with fields beside it, or rows as JSON."""
 
+import re
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -142,6 +143,8 @@ def document_upload() -> dict[str, Any]:
     json_schema = _schema(BatchRequest)
     json_schema["properties"]["rows"]["items"] = {"type": "object"}
     form_schema = _schema(BatchFields)
+    for field in form_schema["properties"].values():
+        _describe_in_form(field)
     form_schema["properties"]["file"] = {
         "type": "string",
         "format": "binary",
@@ -154,6 +157,22 @@ def document_upload() -> dict[str, Any]:
         "application/json": {"schema": json_schema},
     }
     return {"requestBody": {"required": True, "content": content}}
+
+
+def _describe_in_form(field: dict[str, Any]) -> None:
+    """Leave out what a form cannot say: null, lists and objects are texts there."""
+    kinds = [one for one in field.pop("anyOf", [field]) if one.get("type") != "null"]
+    field.pop("default", None)
+    if len(kinds) > 1:
+        field["anyOf"] = kinds
+    else:
+        field |= kinds[0]
+    if field.get("type") == "array":
+        pattern = "|".join(map(re.escape, field.pop("items")["enum"]))
+        field |= {"type": "string", "pattern": f"^({pattern})(,({pattern}))*$"}
+    elif field.get("type") == "object":
+        field.pop("additionalProperties")
+        field |= {"type": "string", "contentMediaType": "application/json"}
 
 
 def _schema(model: type[BatchFields]) -> dict[str, Any]:

@@ -2,11 +2,24 @@
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Annotated, TypeVar
+
+from fastapi import Query
 
 from core.errors import InvalidRequestError
 
 T = TypeVar("T")
+
+Cursor = Annotated[
+    str | None,
+    Query(
+        description="`next` of the page before.",
+        min_length=1,
+        max_length=200,
+        pattern="^[A-Za-z0-9_-]+$",
+    ),
+]
+Limit = Annotated[int, Query(ge=1, le=500, description="Most items of the page.")]
 
 
 def write_cursor(last: object) -> str:

@@ -74,6 +74,53 @@ def test_every_route_refuses_parameters_that_it_does_not_know(client, things):
     assert client.get("/v1/batches?limt=5").status_code == 401
 
 
+def test_a_field_that_is_not_known_is_named_with_the_nearest(client):
+    detail = "The request is not valid: stepps: There is no such field. Did you mean 'steps'?"
+    batch = {"rows": [{"sku": "A", "prompt": "a red mug"}], "stepps": 4}
+    form = {"files": {"file": ("a.csv", "sku,prompt\nA,a red mug\n")}, "data": {"stepps": "4"}}
+    for path, sent in (
+        ("/v1/jobs", {"json": {"prompt": "a red mug", "stepps": 4}}),
+        ("/v1/batches", {"json": batch}),
+        ("/v1/batches", form),
+    ):
+        answer = client.post(path, **sent)
+        assert (answer.status_code, answer.json()["detail"]) == (422, detail)
+        assert [one["column"] for one in answer.json()["errors"]] == ["stepps"]
+
+
+def test_an_empty_callback_address_is_refused_but_left_out_where_a_form_has_it_empty(client):
+    for path, sent in (
+        ("/v1/jobs", {"prompt": "a red mug", "callback_url": ""}),
+        ("/v1/batches", {"rows": [{"sku": "A", "prompt": "a mug"}], "callback_url": ""}),
+        ("/v1/recipes", {"name": "summer", "fields": {"callback_url": ""}}),
+        ("/v1/webhook-endpoints", {"url": ""}),
+    ):
+        answer = client.post(path, json=sent)
+        assert answer.status_code == 422, path
+        assert "It is empty. Give an address" in answer.json()["detail"]
+    form = {"file": ("a.csv", "sku,prompt\nA,a red mug\n")}
+    answer = client.post("/v1/batches", files=form, data={"callback_url": "", "steps": ""})
+    assert answer.status_code == 202
+
+
+@pytest.mark.parametrize("seed", [2**53 - 1, 2**53 + 1, 2**63 - 1])
+def test_any_seed_comes_back_as_text(client, seed):
+    """JavaScript has no whole numbers above 2**53: it would ask for another image."""
+    asked = {"prompt": "a red mug", "seed": str(seed)}
+    job = client.post("/v1/jobs", json=asked).json()
+    assert (job["seed"], job["seed_text"]) == (seed, str(seed))
+    again = client.post("/v1/jobs", json=asked | {"seed": job["seed_text"]}).json()
+    assert again["seed"] == seed
+    rows = {"rows": [{"sku": "A", "prompt": "a red mug", "seed": job["seed_text"]}]}
+    report = client.post("/v1/batches", json=rows | {"dry_run": True}).json()
+    assert report["preview"][0]["seed_text"] == str(seed)
+    recipe = client.post("/v1/recipes", json={"name": "lucky", "fields": {"seed": str(seed)}})
+    kept = recipe.json()["fields"]["seed"]
+    assert kept == (seed if seed < 2**53 else str(seed))
+    used = client.post("/v1/jobs", json={"prompt": "a red mug", "recipe": "lucky"}).json()
+    assert used["seed"] == seed
+
+
 @pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", ""])
 @pytest.mark.parametrize("path", ["/v1/jobs", "/v1/recipes", "/v1/batches", "/v1/cache/purge"])
 def test_a_body_that_is_no_json_is_refused_as_that(client, path, content_type):
