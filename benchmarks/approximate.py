@@ -44,6 +44,7 @@ from starter.data.attributes import Background, Colour, Kind, Pattern, Product
 from starter.data.captions import canonical_caption
 from starter.data.chance import seeded
 from worker.approximate.cache import ApproximateCache, StartPlan
+from worker.loaded import LoadedModel
 
 WAVE = 8
 """Products that are drawn at the same time, as in a batch."""
@@ -251,22 +252,16 @@ def replay(
         migrations.upgrade(settings.database_url)
         database, storage = Database(settings), Storage(settings)
         try:
-            cache = ApproximateCache(
-                database=database,
-                storage=storage,
-                embed=bench.engine.embed,
-                end=bench.end,
-                latent_shape=bench.engine.model.latent_shape,
-                thresholds=thresholds,
-            )
-            return run(bench, cache, claims)
+            cache = ApproximateCache(database=database, storage=storage, embed=bench.engine.embed)
+            model = LoadedModel(bench.engine.models[""].model, thresholds=thresholds, end=bench.end)
+            return run(bench, cache, model, claims)
         finally:
             database.close()
             storage.close()
 
 
 def run(
-    bench: Trial, cache: ApproximateCache, claims: Sequence[Claim]
+    bench: Trial, cache: ApproximateCache, model: LoadedModel, claims: Sequence[Claim]
 ) -> tuple[list[Pixels], dict[str, Any]]:
     """Draw wave by wave, as a full worker would."""
     images: list[Pixels] = []
@@ -278,7 +273,7 @@ def run(
         for claim in wave:
             bench.embed([claim.spec.prompt])  # the row needs it in any case
             start = time.perf_counter()
-            plans.append(cache.plan(claim))
+            plans.append(cache.plan(claim, model))
             seconds.append(time.perf_counter() - start)
         drawings = [
             Drawing(

@@ -73,7 +73,7 @@ def packshot(bundle: Path, row_limit: int, precision: str, **plan: Any) -> Conte
 
     followed = Plan(rows=row_limit, **plan)
     pipeline = Pipeline(bundle, precision=precision, plan=followed)
-    engine = Engine(pipeline, row_limit=row_limit, streams=followed.streams)
+    engine = Engine.of_one(pipeline, row_limit=row_limit, streams=followed.streams)
     engine.start()
 
     def run(requests: Sequence[ImageSpec]) -> Moments:

@@ -239,6 +239,15 @@ def load_manifest(folder: Path) -> Manifest:
     )
 
 
+def read_mark(folder: Path) -> tuple[int, ...]:
+    """Return what changes when a bundle's manifest is replaced; nothing where it has none."""
+    try:
+        status = (folder / FILE_NAME).stat()
+    except OSError:
+        return ()
+    return status.st_mtime_ns, status.st_ino, status.st_size
+
+
 def _no_bundle(folder: Path) -> str:
     if (folder / "model_index.json").is_file():
         return (

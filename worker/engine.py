@@ -16,18 +16,18 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.domain.texts import canonical_text
-from worker.embeddings import EmbeddingCache
-from worker.features import CachingSchedules, RowFeatures
+from worker.features import RowFeatures
 from worker.finite import ImpossibleError
 from worker.isolation import isolated, share_calls
+from worker.loaded import LoadedModel, Models
 from worker.metrics import STAGE_SECONDS, UNET_BATCH_IMAGES, UNET_STEPS
 from worker.model import Conditioning, Model
 from worker.rows import (
@@ -51,44 +51,44 @@ log = logging.getLogger(__name__)
 
 Value = TypeVar("Value")
 
-_Text = tuple[str, str, "Future[Conditioning]"]
-"""A text to encode, whose it is, and where what it conditions the UNet with is waited for."""
+
+@dataclass(frozen=True, kw_only=True)
+class _Text:
+    """A text to encode."""
+
+    text: str
+    tenant: str
+    """Whose it is."""
+    revision: str
+    """The model's."""
+    future: "Future[Conditioning]"
+    """Where what it conditions the UNet with is waited for."""
 
 
 class Engine:
-    """Owns the compiled model, and runs rows through it until it is closed."""
+    """Runs rows through their compiled models until it is closed."""
 
     def __init__(
         self,
-        model: Model,
+        models: Models,
         *,
         row_limit: int,
         streams: int = 1,
-        embedding_budget: int = 64 * 2**20,
-        negative_prompt: str = "",
         watchdog: Watchdog | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         """Make an engine.
 
         Args:
-            model: What it runs; its `predict` is called by as many threads as there are streams.
-            row_limit: Most images that share a UNet call.
-            streams: UNet calls that run at the same time.
-            embedding_budget: Memory for text embeddings, in bytes.
-            negative_prompt: The bundle's own; its embedding is computed once, and so is that of
-                the empty text.
+            models: What it runs; a model's `predict` is called by as many threads as its plan has
+                streams.
+            row_limit: Most images that share a UNet call, whatever their model's plan says.
+            streams: UNet calls that run at the same time, of all models together.
             watchdog: Ends the process when a model call never returns.
             clock: Seconds, read before and after each model call by the thread that makes it.
         """
-        self.model = model
+        self.models = models
         self.row_limit = row_limit
-        self.embeddings = EmbeddingCache(
-            model.encode,
-            budget=embedding_budget,
-            pinned=("", negative_prompt),
-            canonical=partial(canonical_text, taught=model.taught),
-        )
         self.ticks = 0
         """Model calls that have ended; it grows as long as the engine is alive and has work. A call
         may take longer than a lease: see `computing`."""
@@ -98,8 +98,6 @@ class Engine:
         # All of these are read and written under the condition's lock.
         self._incoming: deque[Ticket] = deque()
         self._texts: deque[_Text] = deque()
-        caching = model.feature_caching
-        self._schedules = CachingSchedules(caching, model.alignment) if caching else None
         self._scheduler = RowScheduler(row_limit=row_limit, streams=streams)
         self._rows: dict[UUID, Row] = {}
         self._finished: deque[Row] = deque()
@@ -117,6 +115,11 @@ class Engine:
                 ("engine-decode", self._decode_turn),
             )
         ]
+
+    @classmethod
+    def of_one(cls, model: Model, **options: Any) -> "Engine":
+        """Make an engine of one model, which rows need not name."""
+        return cls({"": LoadedModel(model)}, **options)
 
     # What other threads call
 
@@ -137,8 +140,10 @@ class Engine:
                 self._changed.notify_all()
         return ticket
 
-    def embed(self, text: str, tenant: str = EVERYBODY) -> "Future[Conditioning]":
-        """Encode a text; a row of the same tenant and text finds it computed.
+    def embed(
+        self, text: str, tenant: str = EVERYBODY, revision: str = ""
+    ) -> "Future[Conditioning]":
+        """Encode a text; a row of the same model, tenant and text finds it computed.
 
         The future breaks with RowHandedBackError when the engine is stopping, and with whatever
         the text encoder raises.
@@ -148,7 +153,9 @@ class Engine:
             if self._draining:
                 future.set_exception(RowHandedBackError("the engine is stopping"))
             else:
-                self._texts.append((text, tenant, future))
+                self._texts.append(
+                    _Text(text=text, tenant=tenant, revision=revision, future=future)
+                )
                 self._changed.notify_all()
         return future
 
@@ -169,8 +176,9 @@ class Engine:
             while self._incoming:
                 self._incoming.popleft().fail(RowHandedBackError("the engine is stopping"))
             while self._texts:
-                *_, future = self._texts.popleft()
-                future.set_exception(RowHandedBackError("the engine is stopping"))
+                self._texts.popleft().future.set_exception(
+                    RowHandedBackError("the engine is stopping")
+                )
             for identity, row in self._rows.items():
                 if not self._scheduler.busy(identity) and not row.sampler.taken:
                     error = RowHandedBackError("the engine is stopping")
@@ -210,9 +218,14 @@ class Engine:
             self._changed.wait_for(lambda: self._incoming or self._texts or self._closed)
             tickets = [self._incoming.popleft() for _ in range(len(self._incoming))]
             texts = [self._texts.popleft() for _ in range(len(self._texts))]
-        for (*_, future), embedding in isolated(texts, self._embed, _break):
-            future.set_result(embedding)
-        for group in share_calls(tickets, lambda ticket: ticket.request.solo):
+        for asked in share_calls(texts, model=lambda text: text.revision):
+            for one, embedding in isolated(asked, self._embed, _break):
+                one.future.set_result(embedding)
+        for group in share_calls(
+            tickets,
+            model=lambda ticket: ticket.request.revision,
+            solo=lambda ticket: ticket.request.solo,
+        ):
             prepared = isolated(group, self._prepare, _fail)
             with self._changed:
                 for _, row in prepared:
@@ -267,70 +280,40 @@ class Engine:
 
     # Encoding
 
-    def _embed(self, texts: Sequence["_Text"]) -> list[Conditioning]:
+    def _embed(self, texts: Sequence[_Text]) -> list[Conditioning]:
         embeddings, _ = self._embeddings(
-            [text for text, *_ in texts], [tenant for _, tenant, _ in texts]
+            self.models[texts[0].revision],
+            [one.text for one in texts],
+            [one.tenant for one in texts],
         )
         return embeddings
 
     def _embeddings(
-        self, texts: Sequence[str], tenants: Sequence[str]
+        self, model: LoadedModel, texts: Sequence[str], tenants: Sequence[str]
     ) -> tuple[list[Conditioning], float]:
-        return self._timed("text encoder", "encode", lambda: self.embeddings.get(texts, tenants))
+        return self._timed("text encoder", "encode", lambda: model.embeddings.get(texts, tenants))
 
     def _prepare(self, tickets: Sequence[Ticket]) -> list[Row]:
+        """Encode the texts of rows of one model, and begin them."""
         requests = [ticket.request for ticket in tickets]
-        guided = [self._is_guided(request) for request in requests]
+        model = self.models[requests[0].revision]
+        guided = [request.spec.guided and not model.model.embeds_guidance for request in requests]
         negatives = [request for request, two in zip(requests, guided, strict=True) if two]
         embeddings, seconds = self._embeddings(
+            model,
             [r.spec.prompt for r in requests] + [r.spec.negative_prompt for r in negatives],
             [r.tenant for r in (*requests, *negatives)],
         )
         prompts, rest = embeddings[: len(requests)], iter(embeddings[len(requests) :])
         share = seconds / len(embeddings)
         return [
-            self._row(ticket, prompt, next(rest) if two else None, share)
+            _row(model, ticket, prompt, next(rest) if two else None, share)
             for ticket, prompt, two in zip(tickets, prompts, guided, strict=True)
         ]
-
-    def _row(
-        self,
-        ticket: Ticket,
-        prompt: Conditioning,
-        negative: Conditioning | None,
-        text_seconds: float,
-    ) -> Row:
-        sampler = self._sampler(ticket.request, negative is not None)
-        beside = self.model.conditioning(guidance_scale=ticket.request.spec.guidance_scale)
-        return Row(
-            ticket=ticket,
-            sampler=sampler,
-            prompt={**prompt, **beside},
-            negative=None if negative is None else {**negative, **beside},
-            features=RowFeatures(self._schedules.of(sampler.calls)) if self._schedules else None,
-            precision=self.model.precision,
-            encode_seconds=text_seconds * (1 if negative is None else 2),
-        )
 
     def _tick(self) -> None:
         with self._changed:
             self.ticks += 1
-
-    def _is_guided(self, request: RowRequest) -> bool:
-        return request.spec.guided and not self.model.embeds_guidance
-
-    def _sampler(self, request: RowRequest, guided: bool) -> Sampler:
-        return Sampler(
-            scheduler=request.spec.scheduler,
-            config=self.model.scheduler_config,
-            steps=request.spec.steps,
-            guidance_scale=request.spec.guidance_scale if guided else 1.0,
-            guidance_interval=request.guidance_interval,
-            seed=request.spec.noise_seed,
-            shape=self.model.latent_shape(width=request.spec.width, height=request.spec.height),
-            begin=request.begin,
-            keep=request.keep,
-        )
 
     def _enqueue(self, row: Row) -> None:
         request = row.ticket.request
@@ -344,7 +327,9 @@ class Engine:
         self._scheduler.add(
             Candidate(
                 identity=request.identity,
-                shape=(request.spec.height, request.spec.width),
+                model=request.revision,
+                limits=row.model.limits,
+                shape=row.sampler.shape,
                 lane=request.lane,
                 tenant=request.tenant,
                 key=request.api_key_id,
@@ -373,7 +358,7 @@ class Engine:
         """Run the UNet for every row: with the prompt, and without it where guidance is on."""
         call = Call(rows)
         inputs = call.inputs()
-        (predicted, left), seconds = self._timed("UNet", "unet", lambda: self.model.predict(inputs))
+        (predicted, left), seconds = self._timed("UNet", "unet", lambda: call.model.predict(inputs))
         call.charge(seconds)
         UNET_BATCH_IMAGES.observe(len(rows))
         UNET_STEPS.inc(len(rows))
@@ -414,19 +399,55 @@ class Engine:
     # Decoding
 
     def _take_finished(self) -> list[Row]:
-        """Take the finished rows that can be decoded in one call, at most a batch."""
-        rows: list[Row] = []
-        while self._finished and len(rows) < self.row_limit:
-            if rows and not rows[0].can_be_decoded_with(self._finished[0]):
-                break
-            rows.append(self._finished.popleft())
+        """Take the finished rows that can be decoded with the first of them, at most a batch."""
+        if not self._finished:
+            return []
+        first = self._finished.popleft()
+        limits = first.model.limits
+        most = min(self.row_limit, limits.row_limit) if limits else self.row_limit
+        rows = [first, *(row for row in self._finished if first.can_be_decoded_with(row))][:most]
+        for row in rows[1:]:
+            self._finished.remove(row)
         return rows
 
     def _decode(self, rows: Sequence[Row]) -> list[tuple[NDArray[np.uint8], float]]:
         """Decode rows in one call; give each its image and its share of the call's seconds."""
         latents = np.stack([row.sampler.latents for row in rows])
-        images, seconds = self._timed("VAE decoder", "decode", lambda: self.model.decode(latents))
+        model = rows[0].model.model
+        images, seconds = self._timed("VAE decoder", "decode", lambda: model.decode(latents))
         return [(image, seconds / len(rows)) for image in images]
+
+
+def _row(
+    model: LoadedModel,
+    ticket: Ticket,
+    prompt: Conditioning,
+    negative: Conditioning | None,
+    text_seconds: float,
+) -> Row:
+    request, guided = ticket.request, negative is not None
+    spec, compiled = request.spec, model.model
+    sampler = Sampler(
+        scheduler=spec.scheduler,
+        config=compiled.scheduler_config,
+        steps=spec.steps,
+        guidance_scale=spec.guidance_scale if guided else 1.0,
+        guidance_interval=request.guidance_interval,
+        seed=spec.noise_seed,
+        shape=model.latent_shape(width=spec.width, height=spec.height),
+        begin=request.begin,
+        keep=request.keep,
+    )
+    beside = compiled.conditioning(guidance_scale=spec.guidance_scale)
+    return Row(
+        ticket=ticket,
+        model=model,
+        sampler=sampler,
+        prompt={**prompt, **beside},
+        negative=None if negative is None else {**negative, **beside},
+        features=RowFeatures(model.schedules.of(sampler.calls)) if model.schedules else None,
+        encode_seconds=text_seconds * (2 if guided else 1),
+    )
 
 
 def _advance(rows: Sequence[Row], prediction: Prediction) -> Sequence[None]:
@@ -435,9 +456,8 @@ def _advance(rows: Sequence[Row], prediction: Prediction) -> Sequence[None]:
     return [None]
 
 
-def _break(asked: "_Text", error: Exception) -> None:
-    *_, future = asked
-    future.set_exception(error)
+def _break(asked: _Text, error: Exception) -> None:
+    asked.future.set_exception(error)
 
 
 def _fail_row(row: Row, error: Exception) -> None:

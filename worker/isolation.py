@@ -1,6 +1,6 @@
 """One bad row must not fail the rows beside it."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -33,12 +33,21 @@ def isolated(
     return [pair for item in items for pair in isolated([item], work, on_failure)]
 
 
-def share_calls(items: Sequence[Item], solo: Callable[[Item], bool]) -> list[list[Item]]:
-    """Divide items into model calls: one for all that may share it, one for each of the others.
+def share_calls(
+    items: Sequence[Item],
+    *,
+    model: Callable[[Item], Hashable],
+    solo: Callable[[Item], bool] = lambda _: False,
+) -> list[list[Item]]:
+    """Divide items into model calls: one of a model for all that may share it, one for each other.
 
     Args:
         items: In order; it is kept.
+        model: Names an item's model.
         solo: Whether an item may share no call.
     """
-    together = [item for item in items if not solo(item)]
-    return [*([together] if together else []), *([item] for item in items if solo(item))]
+    together: dict[Hashable, list[Item]] = {}
+    for item in items:
+        if not solo(item):
+            together.setdefault(model(item), []).append(item)
+    return [*together.values(), *([item] for item in items if solo(item))]

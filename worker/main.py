@@ -3,14 +3,15 @@
 import os
 import secrets
 import socket
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 
 import structlog
 from celery import Celery, signals
 
-from bundles.manifest import Manifest, load_manifest
+from bundles.manifest import Manifest
 from bundles.plan import Plan
 from bundles.processor import read_features
 from catalogue.renditions.store import Renditions
@@ -27,13 +28,17 @@ from core.startup import run_or_explain, wait_for_services
 from core.storage import Storage
 from worker.approximate.cache import ApproximateCache
 from worker.consumer import Consumer, WorkerProcess
+from worker.embeddings import EmbeddingStore
 from worker.engine import Engine
 from worker.leases import Leases
-from worker.memory import MemoryGuard
+from worker.loaded import LoadedModel
+from worker.memory import MemoryGuard, usable_memory
 from worker.model import Model
 from worker.pipeline import load_pipeline
 from worker.plan import plan_for
+from worker.registry import Registry
 from worker.runner import Runner
+from worker.scheduler import CallLimits
 from worker.shutdown import Shutdown
 from worker.tasks import register
 from worker.tokenizer import Tokenizer
@@ -44,20 +49,20 @@ log = structlog.get_logger(__name__)
 
 
 ANNOUNCE_SECONDS = 10.0
-"""Between two announcements of the model that this worker serves."""
+"""Between two announcements of the models that this worker serves."""
 
 LATENTS_SECONDS = 1.0
 """Between two writings of latents that near prompts may begin with."""
 
-Load = Callable[[Settings, Plan], Model]
-"""Gives the model of the settings, compiled as planned."""
+Load = Callable[[Path, Settings, Plan], Model]
+"""Gives the model of a bundle's folder, compiled as planned."""
 
 
 def main(load: Load = load_pipeline) -> int:
     """Run a worker until it is told to stop; give the exit code.
 
     Args:
-        load: Gives the model; the benchmarks have one of their own.
+        load: Gives a model; the benchmarks have one of their own.
     """
     return run_or_explain(partial(run, load=load))
 
@@ -67,7 +72,7 @@ def run(settings: Settings, *, load: Load) -> int:
 
     Raises:
         ServiceDownError: Postgres, Redis or S3 stays away.
-        BundleError: The model cannot be used.
+        BundleError: The default model cannot be used.
         InvalidSettingError: This machine does not have the CPUs or the port that were named.
     """
     settle(settings)
@@ -81,19 +86,19 @@ def _serve(settings: Settings, load: Load) -> int:
     database, storage, broker = Database(settings), Storage(settings), Broker(settings)
     wait_for_services([database.check, broker.check, storage.check], settings)
     broker.close()
-    bundle = load_manifest(settings.bundle)
-    warn_of_processor(read_features(), bundle.precisions)
-    plan = plan_for(settings, bundle)
-    log.info("plan", **plan.model_dump())
+    watchdog = Watchdog(limit_seconds=settings.watchdog_seconds)
+    models = _registry(settings, load, watchdog)
+    models.load_default()
+    plans = [plan_for(settings, manifest) for manifest in models.manifests()]
     engine = Engine(
-        load(settings, plan),
-        row_limit=plan.rows,
-        streams=plan.streams,
-        embedding_budget=settings.embedding_cache_bytes,
-        negative_prompt=bundle.defaults.negative_prompt,
-        watchdog=Watchdog(limit_seconds=settings.watchdog_seconds),
+        models,
+        row_limit=max(plan.rows for plan in plans),
+        streams=max(plan.streams for plan in plans),
+        watchdog=watchdog,
     )
-    approximate = _approximate_cache(settings, bundle, database, storage, engine)
+    approximate = None
+    if settings.approximate_budget_bytes:
+        approximate = ApproximateCache(database=database, storage=storage, embed=engine.embed)
     leases = Leases(
         database=database,
         engine=engine,
@@ -105,10 +110,9 @@ def _serve(settings: Settings, load: Load) -> int:
         database=database,
         storage=storage,
         engine=engine,
+        models=models,
         leases=leases,
         max_attempts=settings.max_attempts,
-        revisions={bundle.revision},
-        guidance_interval=bundle.defaults.guidance_interval,
         approximate=approximate,
         renditions=Renditions(
             database=database,
@@ -121,10 +125,13 @@ def _serve(settings: Settings, load: Load) -> int:
     shutdown = Shutdown(runner=runner, engine=engine, leases=leases, database=database)
     latents = Flusher([approximate.flush] if approximate else [], seconds=LATENTS_SECONDS)
     presence = Flusher(
-        [partial(_announce, database, name, {bundle.revision})], seconds=ANNOUNCE_SECONDS
+        [models.refresh, partial(_announce, database, name, models)], seconds=ANNOUNCE_SECONDS
     )
-    guard = MemoryGuard(limit_mib=settings.worker_max_rss_mib, on_excess=shutdown.warm)
-    process = _celery_worker(settings, runner, name, images=plan.rows * plan.streams)
+    guard = MemoryGuard(
+        limit_mib=settings.worker_max_rss_mib, on_excess=shutdown.warm, relieve=models.relieve
+    )
+    images = max(plan.rows * plan.streams for plan in plans)
+    process = _celery_worker(settings, runner, name, images=images)
 
     engine.start()
     leases.start()
@@ -132,8 +139,10 @@ def _serve(settings: Settings, load: Load) -> int:
     latents.start()
     presence.flush()
     presence.start()
+    models.start()
     shutdown.install()
     process.start()  # returns when the running images are stored and their messages acked
+    loading = not models.stop()
     guard.stop()
     leases.stop()
     engine.close()
@@ -143,33 +152,49 @@ def _serve(settings: Settings, load: Load) -> int:
     database.close()
     storage.close()
     log.info("stopped")
-    return int(process.exitcode or 0)
+    code = int(process.exitcode or 0)
+    if loading:
+        # A model is being loaded, which cannot be interrupted and must not outlive Python.
+        os._exit(code)
+    return code
 
 
-def _announce(database: Database, name: str, revisions: Collection[str]) -> None:
+def _registry(settings: Settings, load: Load, watchdog: Watchdog) -> Registry:
+    texts = EmbeddingStore(settings.embedding_cache_bytes)
+
+    def load_model(folder: Path, manifest: Manifest) -> LoadedModel:
+        warn_of_processor(read_features(), manifest.precisions)
+        plan = plan_for(settings, manifest)
+        log.info("plan", model=manifest.name, **plan.model_dump())
+        return LoadedModel(
+            load(folder, settings, plan),
+            revision=manifest.revision,
+            limits=CallLimits(row_limit=plan.rows, streams=plan.streams),
+            guidance_interval=manifest.defaults.guidance_interval,
+            negative_prompt=manifest.defaults.negative_prompt,
+            thresholds=manifest.approximate_thresholds,
+            end=Tokenizer(folder).end if settings.approximate_budget_bytes else None,
+            texts=texts,
+        )
+
+    return Registry(
+        settings.models,
+        load_model,
+        budget_bytes=settings.models_memory_mib * 2**20 or usable_memory() // 2,
+        idle_seconds=settings.models_idle_seconds,
+        watch=partial(watchdog.watch, limit_seconds=settings.model_load_seconds),
+    )
+
+
+def _announce(database: Database, name: str, models: Registry) -> None:
     with database.session() as session:
-        serving.announce(session, name, revisions)
+        serving.announce(session, name, models.served())
 
 
 def _leave(database: Database, name: str) -> None:
     """Say that this worker ends; where Postgres is away, its silence says so a minute later."""
     with suppress(*DATABASE_ERRORS), database.session() as session:
         serving.leave(session, name)
-
-
-def _approximate_cache(
-    settings: Settings, bundle: Manifest, database: Database, storage: Storage, engine: Engine
-) -> ApproximateCache | None:
-    if not settings.approximate_budget_bytes:
-        return None
-    return ApproximateCache(
-        database=database,
-        storage=storage,
-        embed=engine.embed,
-        end=Tokenizer(settings.bundle).end,
-        latent_shape=engine.model.latent_shape,
-        thresholds=bundle.approximate_thresholds,
-    )
 
 
 def _celery_worker(settings: Settings, runner: Runner, name: str, *, images: int) -> WorkerProcess:

@@ -2,28 +2,48 @@
 
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import psutil
 import structlog
 
+LIMIT = Path("/sys/fs/cgroup/memory.max")
+"""Where a container sees its own limit (cgroup v2)."""
+
 log = structlog.get_logger(__name__)
+
+
+def usable_memory(limit: Path = LIMIT) -> int:
+    """Return the bytes of memory that the machine has, or the container where it has less."""
+    total = int(psutil.virtual_memory().total)
+    try:
+        return min(total, int(limit.read_text()))
+    except (OSError, ValueError):  # there is no container, or no limit
+        return total
 
 
 class MemoryGuard:
     """Calls for a shutdown once this process holds too much memory."""
 
     def __init__(
-        self, *, limit_mib: int, on_excess: Callable[[], None], interval_seconds: float = 5.0
+        self,
+        *,
+        limit_mib: int,
+        on_excess: Callable[[], None],
+        relieve: Callable[[], bool] = lambda: False,
+        interval_seconds: float = 5.0,
     ) -> None:
         """Make a guard.
 
         Args:
             limit_mib: Resident memory in MiB; 0 means any amount.
             on_excess: Called once, from the guard's thread.
+            relieve: Frees memory, if it can, before that: it is measured again afterwards.
             interval_seconds: Pause between two looks.
         """
         self._limit_mib = limit_mib
         self._on_excess = on_excess
+        self._relieve = relieve
         self._interval_seconds = interval_seconds
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="memory-guard", daemon=True)
@@ -41,7 +61,7 @@ class MemoryGuard:
         process = psutil.Process()
         while not self._stopped.wait(self._interval_seconds):
             used_mib = process.memory_info().rss / 2**20
-            if used_mib > self._limit_mib:
+            if used_mib > self._limit_mib and not self._relieve():
                 log.warning(
                     "memory limit reached: stopping after the running images",
                     used_mib=round(used_mib),

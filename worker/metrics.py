@@ -3,7 +3,7 @@
 Label values are few and known beforehand: never a tenant, a prompt or an id.
 """
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 from core.domain.lanes import Lane
 
@@ -46,6 +46,29 @@ IMAGE_LATENCY_SECONDS = Histogram(
     buckets=(0.1, 0.3, 1, 3, 10, 30, 60, 120, 300, 600, 1800),
 )
 
+MODELS = Gauge("packshot_models_loaded", "Models in memory.")
+
+MODEL_BYTES = Gauge("packshot_models_bytes", "What the models in memory take of the budget.")
+
+MODEL_LOADS = Counter(
+    "packshot_model_loads",
+    "Models that were loaded, or could not be: loaded or failed.",
+    ["outcome"],
+)
+
+MODEL_UNLOADS = Counter(
+    "packshot_model_unloads",
+    "Models that were unloaded, by why: budget for another one's room, idle after their time "
+    "without use, memory for the limit of the process.",
+    ["reason"],
+)
+
+MODEL_LOAD_SECONDS = Histogram(
+    "packshot_model_load_seconds",
+    "Seconds from a bundle's folder to a model that is ready.",
+    buckets=(0.3, 1, 3, 10, 30, 60, 120, 300, 600, 1800),
+)
+
 # There from the start, so that a rate over the first image is no gap.
 for _lane in Lane:
     IMAGE_SECONDS.labels(_lane.value)
@@ -53,3 +76,9 @@ for _lane in Lane:
 
 for _stage in ("encode", "unet", "decode", "store", "record"):
     STAGE_SECONDS.labels(_stage)
+
+for _outcome in ("loaded", "failed"):
+    MODEL_LOADS.labels(_outcome)
+
+for _why in ("budget", "idle", "memory"):
+    MODEL_UNLOADS.labels(_why)

@@ -290,19 +290,19 @@ def to_pixels(decoded: Array) -> NDArray[np.uint8]:
     return np.round(scaled).astype(np.uint8).transpose(0, 2, 3, 1)
 
 
-def load_pipeline(settings: Settings, plan: Plan) -> Pipeline:
-    """Load the bundle of the settings, compiled as planned, and warm.
+def load_pipeline(folder: Path, settings: Settings, plan: Plan) -> Pipeline:
+    """Load a bundle, compiled as planned, and warm.
 
     Raises:
         BundleError: when there is none or it cannot be used.
     """
-    manifest = load_manifest(settings.bundle)
+    manifest = load_manifest(folder)
     pipeline = Pipeline(
-        settings.bundle,
+        folder,
         device=settings.device,
         cache=settings.home.expanduser() / "compiled",
         plan=plan,
-        precision=inference_precision(settings, manifest),
+        precision=inference_precision(settings, manifest, folder),
         pinning=settings.inference_pinning,
         decode_tile=settings.decode_tile,
         revision=manifest.revision,

@@ -50,7 +50,7 @@ Measure = Callable[[Collection[str]], Mapping[str, Measured]]
 """Measures a UNet in some precisions, of which the first is f32."""
 
 
-def inference_precision(settings: Settings, bundle: Manifest, *, folder: Path | None = None) -> str:
+def inference_precision(settings: Settings, bundle: Manifest, folder: Path) -> str:
     """Return the precision of the UNet and the decoder: `f32`, `bf16` or `f16`.
 
     What the settings name is taken; else what the bundle was built for. fp16 and int8 say how
@@ -62,7 +62,7 @@ def inference_precision(settings: Settings, bundle: Manifest, *, folder: Path | 
     Args:
         settings: The worker's.
         bundle: Its model's manifest.
-        folder: Where the model is; None: where the settings say.
+        folder: Where the model is.
 
     Raises:
         BundleError: Its UNet cannot be read.
@@ -75,7 +75,7 @@ def inference_precision(settings: Settings, bundle: Manifest, *, folder: Path | 
         abilities,
         home=settings.home.expanduser(),
         kernels=f"{settings.device} {this_machine().kernels}",
-        measure=lambda precisions: _measure(folder or settings.bundle, settings, precisions),
+        measure=lambda precisions: _measure(folder, settings, precisions),
     )
 
 

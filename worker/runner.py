@@ -7,6 +7,7 @@ it is back in the queue, or its lease runs out and the sweeper takes it back.
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol, TypeVar
@@ -39,7 +40,9 @@ from worker.approximate.cache import NOTHING, ApproximateCache, StartPlan
 from worker.encoding import ORIGINAL, encode_original
 from worker.group_commit import LOCKED, GroupCommit, Locked
 from worker.leases import Lease, Leases
+from worker.loaded import LoadedModel
 from worker.metrics import ATTEMPTS, IMAGE_LATENCY_SECONDS, IMAGE_SECONDS, STAGE_SECONDS
+from worker.registry import ModelNotLoadedError
 from worker.renditions import make_known
 from worker.rows import (
     RowCanceledError,
@@ -84,9 +87,26 @@ for _delivery in Delivery:
 
 @dataclass(frozen=True)
 class _Foreign:
-    """A generation that was promised from another bundle."""
+    """A generation that was promised from a model that is not in memory."""
 
     revision: str
+
+
+class RowModels(Protocol):
+    """What the runner needs of the worker's models."""
+
+    def claimable(self) -> Collection[str]:
+        """Return the revisions of which rows can begin now."""
+
+    def want(self, revision: str) -> bool:
+        """Have a model loaded that a row asks for; return whether this worker serves it."""
+
+    def using(self, revision: str) -> AbstractContextManager[LoadedModel]:
+        """Keep a model in memory while the block runs.
+
+        Raises:
+            ModelNotLoadedError: It is not there.
+        """
 
 
 class RowEngine(Protocol):
@@ -105,10 +125,9 @@ class Runner:
         database: Database,
         storage: Storage,
         engine: RowEngine,
+        models: RowModels,
         leases: Leases,
         max_attempts: int,
-        revisions: Collection[str] | None = None,
-        guidance_interval: tuple[float, float] = (0.0, 1.0),
         approximate: ApproximateCache | None = None,
         renditions: Renditions | None = None,
         credentials: Credentials | None = None,
@@ -121,11 +140,10 @@ class Runner:
             database: Where generations are claimed and recorded.
             storage: Where images go.
             engine: What computes them.
+            models: The engine's: what was promised from another one is left to a worker that has
+                it, what was promised from one that is not in memory waits until it is.
             leases: Those of this process.
             max_attempts: Times a generation is computed before it fails.
-            revisions: The engine's models: what was promised from another one is left to a
-                worker that has it. None: whatever comes is computed.
-            guidance_interval: The bundle's: shares of the schedule between which guidance is on.
             approximate: Where rows that agree to it may find a beginning; None: nowhere.
             renditions: Makes what channels want of an image; None: somebody else does.
             credentials: What signs images; None: they are not signed.
@@ -138,8 +156,7 @@ class Runner:
         self._engine = engine
         self._leases = leases
         self._max_attempts = max_attempts
-        self._revisions = revisions
-        self._guidance_interval = guidance_interval
+        self._models = models
         self._approximate = approximate
         self._renditions = renditions
         self._credentials = credentials
@@ -189,7 +206,7 @@ class Runner:
         claim = lease.claim
         try:
             return self._compute_and_record(lease)
-        except (RowHandedBackError, RowCanceledError) as error:
+        except (RowHandedBackError, RowCanceledError, ModelNotLoadedError) as error:
             log.info("left the engine", reason=str(error))
             # A cancelled row, or one that another worker has, is not ours to hand back. If the
             # claim holds after all (an earlier claim of the same image was meant), it goes on.
@@ -216,17 +233,23 @@ class Runner:
         self, session: Session, ids: Sequence[UUID]
     ) -> Sequence[Claim | Locked | _Foreign | None]:
         owner, lease_seconds = self._leases.owner, self._leases.lease_seconds
+        revisions = self._models.claimable()
         claimed = claims.claim(
             session,
             ids,
             owner=owner,
             lease_seconds=lease_seconds,
-            revisions=self._revisions,
+            revisions=revisions,
             skip_locked=True,
         )
         others = [one for one in ids if one not in claimed]
-        foreign = self._put_off_foreign(session, others)
-        locked = claims.claimable(session, others, self._revisions)
+        foreign: Mapping[UUID, str] = {}
+        locked: Collection[UUID] = ()
+        if others:
+            foreign = claims.put_off_foreign(
+                session, others, revisions=revisions, delay_seconds=self._pause_seconds
+            )
+            locked = claims.claimable(session, others, revisions)
         found: dict[UUID, Claim | Locked | _Foreign] = {
             **dict.fromkeys(locked, LOCKED),
             **{identity: _Foreign(revision) for identity, revision in foreign.items()},
@@ -234,25 +257,17 @@ class Runner:
         # Of two messages for one generation, one gets the claim.
         return [found.get(identity) or claimed.pop(identity, None) for identity in ids]
 
-    def _put_off_foreign(self, session: Session, ids: Sequence[UUID]) -> Mapping[UUID, str]:
-        if self._revisions is None or not ids:
-            return {}
-        return claims.put_off_foreign(
-            session,
-            ids,
-            revisions=self._revisions,
-            delay_seconds=self._pause_seconds,
-        )
-
     def _leave_foreign(self, foreign: _Foreign) -> Delivery:
-        """Leave an image to a worker that has the bundle that it was promised from."""
+        """Leave an image to a worker that has its model, or to this one when it is loaded."""
+        if self._models.want(foreign.revision):
+            return Delivery.LATER
         if foreign.revision not in self._foreign:
             self._foreign.add(foreign.revision)
             log.warning(
-                "images left to workers with another bundle: start one that has it, or "
+                "images left to workers with another model: start one that has it, or "
                 "`packshot model requeue`",
                 wanted=foreign.revision[:12],
-                ours=", ".join(sorted(one[:12] for one in self._revisions or ())),
+                ours=", ".join(sorted(one[:12] for one in self._models.claimable())),
             )
         # While other workers take messages out of the same queue, this thread lets them.
         self._stopping.wait(self._pause_seconds / 8)
@@ -260,8 +275,9 @@ class Runner:
 
     def _compute_and_record(self, lease: Lease) -> Delivery:
         claim = lease.claim
-        plan = self._approximate.plan(claim) if self._approximate else NOTHING
-        result = self._engine.submit(self._request(claim, plan)).result()
+        with self._models.using(claim.bundle_revision) as model:
+            plan = self._approximate.plan(claim, model) if self._approximate else NOTHING
+            result = self._engine.submit(_request(claim, model, plan)).result()
         lease.computed = True
         _count_features(result)
         body = encode_original(result.image, self._credentials)
@@ -289,26 +305,6 @@ class Runner:
                 "renditions not made", make_known, self._renditions, image, claim.channels, body
             )
         return Delivery.DONE
-
-    def _request(self, claim: Claim, plan: StartPlan) -> RowRequest:
-        deadline = None
-        if claim.deadline_at is not None:
-            # The time left by Postgres's clock, counted from now by ours: never early.
-            left = (claim.deadline_at - claim.claimed_at).total_seconds()
-            deadline = time.monotonic() + left
-        return RowRequest(
-            identity=claim.generation_id,
-            spec=claim.spec,
-            lane=claim.lane,
-            tenant=claim.tenant,
-            api_key_id=claim.api_key_id,
-            guidance_interval=self._guidance_interval,
-            # It may be what broke its batch.
-            solo=claim.attempt > 1,
-            deadline=deadline,
-            begin=plan.begin,
-            keep=plan.keep,
-        )
 
     def _store(self, lease: Lease, body: bytes) -> StoredObject:
         """Store the image; while S3 is away it is kept in memory, and tried again."""
@@ -459,6 +455,28 @@ _STANDS = {
     GenerationState.FAILED: Delivery.FAILED,
     GenerationState.CANCELED: Delivery.CANCELED,
 }
+
+
+def _request(claim: Claim, model: LoadedModel, plan: StartPlan) -> RowRequest:
+    deadline = None
+    if claim.deadline_at is not None:
+        # The time left by Postgres's clock, counted from now by ours: never early.
+        left = (claim.deadline_at - claim.claimed_at).total_seconds()
+        deadline = time.monotonic() + left
+    return RowRequest(
+        identity=claim.generation_id,
+        spec=claim.spec,
+        lane=claim.lane,
+        revision=model.revision,
+        tenant=claim.tenant,
+        api_key_id=claim.api_key_id,
+        guidance_interval=model.guidance_interval,
+        # It may be what broke its batch.
+        solo=claim.attempt > 1,
+        deadline=deadline,
+        begin=plan.begin,
+        keep=plan.keep,
+    )
 
 
 def _names(claim: Claim) -> dict[str, str]:

@@ -20,12 +20,17 @@ steps, take every second place beside a newcomer's, and the lightest lane always
 Where several streams step at the same time, a group's rows are shared out among them anew at each
 call: a stream takes at most its even share of the rows that no other stream has.
 
+Rows of several models are never in one group: a model is a part of the key, so models take turns as
+sizes do. A model's plan may allow fewer rows in a call, or fewer calls at the same time, than the
+engine has; its groups then stand back while so many of its calls run.
+
 Where features are kept between steps, a row is in a *phase*: the index of the UNet's variant that
 its next step runs. Only rows of one phase share a call: those that are in the phase of the row
 whose turn is first. The others wait for it, and so they meet and stay together.
 """
 
 import math
+from collections import Counter
 from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -38,9 +43,19 @@ WEIGHT: Mapping[Lane, float] = {Lane.INTERACTIVE: 16.0, Lane.STANDARD: 4.0, Lane
 while one with bulk rows only has one."""
 
 
+class CallLimits(NamedTuple):
+    """What a model's plan allows."""
+
+    row_limit: int
+    """Most rows that share a call."""
+    streams: int
+    """Most calls that run at the same time."""
+
+
 class GroupKey(NamedTuple):
     """What rows that can share a call have in common."""
 
+    model: Hashable
     shape: Hashable
     alone: UUID | None
     """The row that the group is, where it shares no call."""
@@ -53,6 +68,10 @@ class Candidate:
     identity: UUID
     shape: Hashable
     """Rows with equal shapes can share a UNet call."""
+    model: Hashable = None
+    """Whose UNet that is: rows of several models share none."""
+    limits: CallLimits | None = None
+    """The model's; None: whatever the engine has."""
     lane: Lane
     arrived: float
     """Seconds, by any clock that never goes back."""
@@ -66,7 +85,9 @@ class Candidate:
     @property
     def group(self) -> GroupKey:
         """The rows it can share a call with."""
-        return GroupKey(shape=self.shape, alone=self.identity if self.solo else None)
+        return GroupKey(
+            model=self.model, shape=self.shape, alone=self.identity if self.solo else None
+        )
 
     @property
     def rank(self) -> tuple[float, float]:
@@ -132,6 +153,7 @@ class Group:
     """Rows that may share a call."""
 
     virtual_time: float
+    limits: CallLimits
     rows: dict[UUID, Candidate] = field(default_factory=dict)
     idle: dict[UUID, Candidate] = field(default_factory=dict)
     """Those in no stream's call."""
@@ -183,6 +205,8 @@ class RowScheduler:
         self._groups: dict[GroupKey, Group] = {}
         self._keys: dict[UUID, GroupKey] = {}
         self._calls: dict[int, dict[UUID, Group]] = {stream: {} for stream in range(streams)}
+        self._models: dict[int, Hashable] = {}
+        """Whose call each stream runs."""
         self._virtual_time = 0.0
 
     def __len__(self) -> int:
@@ -191,7 +215,7 @@ class RowScheduler:
     @property
     def ready(self) -> bool:
         """Whether a stream without a call would find rows for one."""
-        return any(group.idle for group in self._groups.values())
+        return bool(self._ready())
 
     def busy(self, identity: UUID) -> bool:
         """Check whether a row is in a stream's call."""
@@ -203,7 +227,9 @@ class RowScheduler:
             raise ValueError(f"row {row.identity} is here already")
         self._keys[row.identity] = row.group
         # A new group starts level with the others: it cannot catch up on the past.
-        group = self._groups.setdefault(row.group, Group(virtual_time=self._virtual_time))
+        group = self._groups.setdefault(
+            row.group, Group(virtual_time=self._virtual_time, limits=self._limits(row))
+        )
         group.rows[row.identity] = group.idle[row.identity] = row
 
     def remove(self, identity: UUID) -> bool:
@@ -226,17 +252,19 @@ class RowScheduler:
         The stream's call before is over: its rows can be picked again.
         """
         self.release(stream)
-        ready = [key for key, group in self._groups.items() if group.idle]
+        ready = self._ready()
         if not ready:
             return []
         key = min(ready, key=self._order)
         group = self._groups[key]
         self._virtual_time = min(group.virtual_time for group in self._groups.values())
-        rows = group.take(min(self.row_limit, math.ceil(len(group.rows) / self.streams)))
+        limits = group.limits
+        rows = group.take(min(limits.row_limit, math.ceil(len(group.rows) / limits.streams)))
         # Once for a full call of each stream, or for all of its rows where they are fewer.
-        round_of = min(len(group.rows), self.row_limit * self.streams)
+        round_of = min(len(group.rows), limits.row_limit * limits.streams)
         group.virtual_time += len(rows) / round_of / self._weight(key)
         self._calls[stream] = dict.fromkeys(rows, group)
+        self._models[stream] = key.model
         return rows
 
     def set_phase(self, identity: UUID, phase: int) -> None:
@@ -250,6 +278,20 @@ class RowScheduler:
         for identity, group in self._calls[stream].items():
             group.idle[identity] = group.rows[identity]
         self._calls[stream] = {}
+        self._models.pop(stream, None)
+
+    def _limits(self, row: Candidate) -> CallLimits:
+        own = CallLimits(self.row_limit, self.streams)
+        return CallLimits(*map(min, own, row.limits)) if row.limits else own
+
+    def _ready(self) -> list[GroupKey]:
+        """List the groups that have rows for a call, of models that may run another one."""
+        running = Counter(self._models.values())
+        return [
+            key
+            for key, group in self._groups.items()
+            if group.idle and running[key.model] < group.limits.streams
+        ]
 
     def _order(self, key: GroupKey) -> tuple[float, float]:
         """Return the sort key of a group: the least advanced first, then the more urgent."""
@@ -263,7 +305,7 @@ class RowScheduler:
             return group.weight
         sharing = [
             other.weight
-            for (shape, alone), other in self._groups.items()
-            if alone is not None and shape == key.shape
+            for other_key, other in self._groups.items()
+            if other_key.alone is not None and other_key[:2] == key[:2]
         ]
         return max(sharing) * group.weight / sum(sharing)

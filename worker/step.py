@@ -9,6 +9,7 @@ import numpy as np
 from bundles.step_plan import FULL
 from worker.features import RowFeatures, Side
 from worker.finite import check_finite
+from worker.loaded import LoadedModel
 from worker.model import Array, Conditioning, Features, StepInputs, stack
 from worker.rows import Ticket
 from worker.sampler import Sampler
@@ -40,12 +41,11 @@ class Row:
     ticket: Ticket
     sampler: Sampler
     prompt: Conditioning
+    model: LoadedModel
     negative: Conditioning | None
     """None without guidance: the row then costs one UNet row instead of two."""
     features: RowFeatures | None = None
     """None where nothing is kept between steps."""
-    precision: str = "f32"
-    """What the UNet computes in."""
     encode_seconds: float = 0.0
     """Its share of the text encoder's call."""
     unet_seconds: float = 0.0
@@ -71,7 +71,11 @@ class Row:
     def can_be_decoded_with(self, other: "Row") -> bool:
         """Whether the decoder can have both in one call."""
         solo = self.ticket.request.solo or other.ticket.request.solo
-        return not solo and self.sampler.latents.shape == other.sampler.latents.shape
+        return (
+            not solo
+            and self.model is other.model
+            and self.sampler.latents.shape == other.sampler.latents.shape
+        )
 
     def take(self, side: Side, variant: int) -> Features:
         """Return what its next step takes from an earlier one."""
@@ -89,23 +93,21 @@ class Row:
                 are not finite; nothing of them is kept.
         """
         call = f"in call {self.sampler.position + 1} of {self.sampler.calls}"
+        precision = self.model.model.precision
         left = [feature for features in prediction.left.values() for feature in features.values()]
-        check_finite(
-            f"the UNet's output {call}", *prediction.outputs, *left, precision=self.precision
-        )
+        check_finite(f"the UNet's output {call}", *prediction.outputs, *left, precision=precision)
         if self.features:
             self.features.leave(self.sampler.position, prediction.variant, prediction.left)
         self.sampler.step(prediction.guess, prediction.unconditional)
-        check_finite(
-            f"what the scheduler made {call}", self.sampler.latents, precision=self.precision
-        )
+        check_finite(f"what the scheduler made {call}", self.sampler.latents, precision=precision)
 
 
 class Call:
     """One UNet call: first every row with its prompt, then the guided ones without it."""
 
     def __init__(self, rows: Sequence[Row]) -> None:
-        """Put rows together; the scheduler gives only such as run the same variant."""
+        """Put rows together: of one model, and at the same variant of its UNet."""
+        self.model = rows[0].model.model
         self._variant = rows[0].variant
         self._rows = rows
         self._guided = [row for row in rows if row.guided]

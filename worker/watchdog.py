@@ -34,7 +34,8 @@ class Watchdog:
         self._limit = limit_seconds
         self._on_bite = on_bite
         self._lock = threading.Lock()
-        self._calls: dict[int, tuple[str, float]] = {}
+        self._calls: dict[int, tuple[str, float, float]] = {}
+        """By thread: what runs, since when, and how long it may."""
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
 
@@ -48,11 +49,16 @@ class Watchdog:
         self._stopped.set()
 
     @contextmanager
-    def watch(self, name: str) -> Iterator[None]:
-        """Watch the call inside the block, by this thread."""
-        key = threading.get_ident()
+    def watch(self, name: str, limit_seconds: float | None = None) -> Iterator[None]:
+        """Watch the call inside the block, by this thread.
+
+        Args:
+            name: What runs, for people.
+            limit_seconds: How long it may; None: as long as any call.
+        """
+        key, limit = threading.get_ident(), self._limit if limit_seconds is None else limit_seconds
         with self._lock:
-            self._calls[key] = (name, time.monotonic())
+            self._calls[key] = (name, time.monotonic(), limit)
         try:
             yield
         finally:
@@ -76,9 +82,10 @@ class Watchdog:
             with self._lock:
                 late = self._late(now)
             if late:
-                self.bite(f"the {late[0]} has not answered for {self._limit:.0f} s")
+                name, limit = late[0]
+                self.bite(f"the {name} has not answered for {limit:.0f} s")
                 return
 
-    def _late(self, now: float) -> list[str]:
-        """Name the calls that have taken longer than the limit; the caller holds the lock."""
-        return [name for name, since in self._calls.values() if now - since > self._limit]
+    def _late(self, now: float) -> list[tuple[str, float]]:
+        """Name the calls that have taken longer than they may, which the caller's lock keeps."""
+        return [(name, limit) for name, since, limit in self._calls.values() if now - since > limit]

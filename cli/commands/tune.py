@@ -157,7 +157,7 @@ def _bench(
             folder,
             device=settings.device,
             cache=cache,
-            precision=inference_precision(settings, manifest, folder=folder),
+            precision=inference_precision(settings, manifest, folder),
             pinning=settings.inference_pinning,
             decode_tile=settings.decode_tile,
         )

@@ -36,10 +36,27 @@ class WorkerSettings(BaseModel):
         description="A model call that takes longer ends the worker process. At least "
         "`PACKSHOT_HEARTBEAT_SECONDS`.",
     )
+    model_load_seconds: PositiveFloat = Field(
+        default=1800.0,
+        allow_inf_nan=False,
+        description="A model that takes longer to load beside others ends the worker process.",
+    )
+    models_memory_mib: int = Field(
+        default=0,
+        ge=0,
+        description="Memory in MiB for the models of a worker that are loaded at the same time, "
+        "one of which may take more; 0 is half of what the machine, or its container, has.",
+    )
+    models_idle_seconds: PositiveFloat = Field(
+        default=900.0,
+        description="A model that no image has used for so long is unloaded, unless it is the "
+        "first one.",
+    )
     worker_max_rss_mib: int = Field(
         default=0,
         ge=0,
-        description="Resident memory in MiB above which a worker drains and exits; 0 never.",
+        description="Resident memory in MiB above which a worker unloads models that it can do "
+        "without, then drains and exits; 0 never.",
     )
 
     # Of the last of the three fields and not of the model, so that errors name it.

@@ -100,8 +100,8 @@ def trial(folder: Path, manifest: Manifest, settings: Settings) -> Iterator[Tria
         BundleError: It cannot be loaded.
     """
     plan = plan_for(settings, manifest)
-    pipeline = load_pipeline(settings.model_copy(update={"bundle": folder}), plan)
-    engine = Engine(pipeline, row_limit=plan.rows, streams=plan.streams)
+    pipeline = load_pipeline(folder, settings, plan)
+    engine = Engine.of_one(pipeline, row_limit=plan.rows, streams=plan.streams)
     engine.start()
     try:
         yield Trial(engine, manifest, folder, at_once=AHEAD * plan.rows * plan.streams)

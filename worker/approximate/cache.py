@@ -34,6 +34,7 @@ from worker.approximate.blob import CONTENT_TYPE, DamagedLatentsError, digest_of
 from worker.approximate.pooling import pool
 from worker.approximate.predictor import Predictor
 from worker.group_commit import GroupCommit
+from worker.loaded import LoadedModel
 from worker.model import HIDDEN_STATES, Conditioning
 from worker.rows import RowHandedBackError, RowResult
 from worker.walk import NOISE, Begin, Resume
@@ -94,10 +95,7 @@ class ApproximateCache:
         *,
         database: Database,
         storage: Storage,
-        embed: Callable[[str, str], "Future[Conditioning]"],
-        end: Callable[[str], int],
-        latent_shape: Callable[..., tuple[int, int, int]],
-        thresholds: Sequence[Threshold],
+        embed: Callable[[str, str, str], "Future[Conditioning]"],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Wire it.
@@ -105,24 +103,16 @@ class ApproximateCache:
         Args:
             database: Where the index is.
             storage: Where the latents are.
-            embed: Encodes a prompt of a tenant; `Engine.embed`.
-            end: Gives the place of a prompt's end token; called by one thread at a time.
-            latent_shape: Gives (channels, height, width) of a width and height in pixels.
-            thresholds: The bundle's.
+            embed: Encodes a prompt of a tenant with the model of a revision; `Engine.embed`.
             clock: Seconds that never go back.
         """
         self._database = database
         self._storage = storage
         self._embed = embed
-        self._end = end
-        self._latent_shape = latent_shape
-        self._thresholds = thresholds
         self._clock = clock
         self._predictor = Predictor()
         self._paused_until = float("-inf")
         self._lookups: GroupCommit[_Question, Neighbour | None] = GroupCommit(database, _find_all)
-        # Tokenizers change their settings as they go.
-        self._tokenizing = threading.Lock()
         self._lock = threading.Lock()
         self._kept: deque[_Kept] = deque()
         self._hits: Counter[tuple[UUID, int]] = Counter()
@@ -130,8 +120,12 @@ class ApproximateCache:
 
     # Before the image
 
-    def plan(self, claim: Claim) -> StartPlan:
+    def plan(self, claim: Claim, model: LoadedModel) -> StartPlan:
         """Decide what a row begins with.
+
+        Args:
+            claim: The row's.
+            model: What computes it.
 
         Raises:
             RowHandedBackError: The engine is stopping.
@@ -143,25 +137,26 @@ class ApproximateCache:
             count(Level.APPROXIMATE, Outcome.SKIP)
             return NOTHING
         try:
-            conditioning = self._embed(claim.spec.prompt, claim.tenant).result()
-            with self._tokenizing:
-                end = self._end(claim.spec.prompt)
-            embedding = pool(conditioning[HIDDEN_STATES], end)
+            prompt = claim.spec.prompt
+            conditioning = self._embed(prompt, claim.tenant, model.revision).result()
+            embedding = pool(conditioning[HIDDEN_STATES], model.end(prompt))
         except RowHandedBackError:
             raise
         except Exception as error:  # the text encoder's, or ours: the row will meet it again
             self._fall_back(f"the prompt has no embedding: {error}")
             return NOTHING
-        return self._begin(claim, embedding) or StartPlan(
+        return self._begin(claim, model, embedding) or StartPlan(
             embedding=embedding, keep=kept_steps(claim.spec.steps)
         )
 
-    def _begin(self, claim: Claim, embedding: NDArray[np.float32]) -> StartPlan | None:
-        found = self._look_up(claim, embedding)
+    def _begin(
+        self, claim: Claim, model: LoadedModel, embedding: NDArray[np.float32]
+    ) -> StartPlan | None:
+        found = self._look_up(claim, model, embedding)
         if found is None:
             return None
         neighbour, latents = found
-        begin = self._load(claim, latents)
+        begin = self._load(claim, model, latents)
         if begin is None:
             return None
         return StartPlan(
@@ -176,7 +171,7 @@ class ApproximateCache:
         )
 
     def _look_up(
-        self, claim: Claim, embedding: NDArray[np.float32]
+        self, claim: Claim, model: LoadedModel, embedding: NDArray[np.float32]
     ) -> tuple[Neighbour, ApproximateLatents] | None:
         """Find the latents that spare most steps of those that are near enough."""
         scope = (claim.tenant, str(claim.approximate_scope))
@@ -190,21 +185,15 @@ class ApproximateCache:
         except SQLAlchemyError as error:
             self._pause(f"Postgres: {error}")
             return None
-        latents = self._usable(claim, neighbour)
+        latents = _usable(claim, neighbour, model.thresholds)
         self._predictor.learn(scope, hit=latents is not None)
         if neighbour is None or latents is None:
             count(Level.APPROXIMATE, Outcome.MISS)
             return None
         return neighbour, latents
 
-    def _usable(self, claim: Claim, neighbour: Neighbour | None) -> ApproximateLatents | None:
-        if neighbour is None:
-            return None
-        most = most_steps(neighbour.similarity, claim.spec.steps, self._thresholds)
-        return next((one for one in neighbour.latents if one.step <= most), None)
-
-    def _load(self, claim: Claim, latents: ApproximateLatents) -> Resume | None:
-        shape = self._latent_shape(width=claim.spec.width, height=claim.spec.height)
+    def _load(self, claim: Claim, model: LoadedModel, latents: ApproximateLatents) -> Resume | None:
+        shape = model.latent_shape(width=claim.spec.width, height=claim.spec.height)
         try:
             body = self._storage.read(latents)
             return Resume(step=latents.step, latents=unpack(body, shape=shape))
@@ -310,6 +299,15 @@ class ApproximateCache:
     def _pause(self, reason: str) -> None:
         self._paused_until = self._clock() + PAUSE_SECONDS
         self._fall_back(reason)
+
+
+def _usable(
+    claim: Claim, neighbour: Neighbour | None, thresholds: Sequence[Threshold]
+) -> ApproximateLatents | None:
+    if neighbour is None:
+        return None
+    most = most_steps(neighbour.similarity, claim.spec.steps, thresholds)
+    return next((one for one in neighbour.latents if one.step <= most), None)
 
 
 def _find_all(session: Session, questions: Sequence[_Question]) -> Sequence[Neighbour | None]:

@@ -65,7 +65,7 @@ def test_a_converted_model_becomes_a_bundle_of_the_same_models(converted: Path, 
 def test_a_worker_loads_what_was_adopted(converted: Path, bundle: Path, tmp_path: Path):
     """And it computes what the same model computes that packshot converted itself."""
     build(converted, tmp_path / "adopted")
-    adopted = load_pipeline(Settings(home=tmp_path / "home", bundle=tmp_path / "adopted"), Plan())
+    adopted = load_pipeline(tmp_path / "adopted", Settings(home=tmp_path / "home"), Plan())
     assert adopted.revision == load_manifest(tmp_path / "adopted").revision
     assert adopted.per_row_timesteps
     plain, own = Pipeline(converted, precision="f32"), Pipeline(bundle, precision="f32")
@@ -84,7 +84,7 @@ def test_a_worker_loads_what_was_adopted(converted: Path, bundle: Path, tmp_path
 
 def test_without_a_manifest_it_is_said_how_to_get_one(converted: Path, tmp_path: Path):
     with pytest.raises(BundleError, match=rf"`packshot model build {converted} --name NAME`"):
-        load_pipeline(Settings(home=tmp_path, bundle=converted), Plan())
+        load_pipeline(converted, Settings(home=tmp_path), Plan())
 
 
 def test_an_adopted_model_that_came_in_links_is_no_link(converted: Path, tmp_path: Path):

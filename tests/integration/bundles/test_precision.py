@@ -37,7 +37,7 @@ def compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Compiled:
 
     def load(bundle: Path, **settings: str) -> list[str]:
         seen.clear()
-        load_pipeline(Settings(home=tmp_path / "home", bundle=bundle, **settings), Plan())
+        load_pipeline(bundle, Settings(home=tmp_path / "home", **settings), Plan())
         return seen.copy()
 
     return load
@@ -92,6 +92,6 @@ def test_compiled_models_are_kept_in_the_home_folder_wherever_that_is(
 ):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    load_pipeline(Settings(home=Path("~/packshot"), bundle=bundle), Plan())
+    load_pipeline(bundle, Settings(home=Path("~/packshot")), Plan())
     assert [path.name for path in tmp_path.iterdir()] == ["packshot"]
     assert list((tmp_path / "packshot" / "compiled").glob("*.blob"))

@@ -99,7 +99,7 @@ def made(model: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def engine(made: Path) -> Iterator[Engine]:
-    engine = Engine(Pipeline(made), row_limit=8)
+    engine = Engine.of_one(Pipeline(made), row_limit=8)
     engine.start()
     yield engine
     engine.close()

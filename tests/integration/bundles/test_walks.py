@@ -111,7 +111,7 @@ def request(scheduler: str, seed: int, begin: Begin) -> RowRequest:
 
 def draw(pipeline: Pipeline, requests: list[RowRequest]) -> list[RowResult]:
     """Draw all at once."""
-    engine = Engine(pipeline, row_limit=8)
+    engine = Engine.of_one(pipeline, row_limit=8)
     tickets = [engine.submit(one) for one in requests]
     engine.start()
     try:
@@ -163,7 +163,7 @@ def test_a_picture_that_does_not_fit_or_has_no_step_left_fails_alone(pipeline, b
     picture = begins["picture"]
     small = Source(mean=picture.mean[:, 1:], deviation=picture.deviation[:, 1:], strength=0.5)
     weak = Source(mean=picture.mean, deviation=picture.deviation, strength=0.1)
-    engine = Engine(pipeline, row_limit=8)
+    engine = Engine.of_one(pipeline, row_limit=8)
     tickets = [engine.submit(request("euler", 1, begin)) for begin in (small, weak, picture)]
     engine.start()
     try:

@@ -16,7 +16,6 @@ from core.cache_metrics import Level, Outcome
 from core.db.engine import Database
 from core.db.models import ApproximateEntry, ApproximateLatents
 from core.db.models.columns import new_id
-from core.domain.approximation import NIRVANA
 from core.domain.lanes import Lane
 from core.lifecycle.claims import Claim
 from core.storage import Storage
@@ -27,6 +26,7 @@ from tests.specs import apart
 from worker.approximate import cache as module
 from worker.approximate.blob import digest_of, pack
 from worker.approximate.cache import NOTHING, PAUSE_SECONDS, ApproximateCache, StartPlan
+from worker.loaded import LoadedModel
 from worker.model import HIDDEN_STATES, Conditioning
 from worker.rows import RowHandedBackError, RowResult
 from worker.walk import NOISE, Resume
@@ -37,11 +37,25 @@ ANGLES = {"red mug": 0.0, "crimson mug": 0.2, "blue mug": 0.5, "chair": 1.5}
 """Prompts as directions in a plane, in radians: the cosine of the difference is the similarity."""
 
 
-def embed(prompt: str, _tenant: str) -> "Future[Conditioning]":
+def embed(prompt: str, _tenant: str, _revision: str) -> "Future[Conditioning]":
     future: Future[Conditioning] = Future()
     angle = ANGLES[prompt]
     future.set_result({HIDDEN_STATES: np.array([[np.cos(angle), np.sin(angle)]], np.float32)})
     return future
+
+
+class Compiled:
+    """A model that has a shape of latents and nothing else."""
+
+    taught = ()
+    feature_caching = None
+    encode = None
+
+    def latent_shape(self, *, width: int, height: int) -> tuple[int, int, int]:
+        return 4, height // 8, width // 8
+
+
+MODEL = LoadedModel(Compiled(), end=lambda prompt: 0)  # type: ignore[arg-type]
 
 
 def claim(prompt: str = "red mug", **changes: Any) -> Claim:
@@ -98,9 +112,6 @@ def make(database: Database, storage: Storage, clock: Clock, counters: CacheCoun
             "database": database,
             "storage": storage,
             "embed": embed,
-            "end": lambda prompt: 0,
-            "latent_shape": lambda *, width, height: (4, height // 8, width // 8),
-            "thresholds": NIRVANA,
             "clock": clock,
         }
         return ApproximateCache(**values | changes)
@@ -115,7 +126,7 @@ def cache(make: Make) -> ApproximateCache:
 
 def draw(cache: ApproximateCache, one: Claim) -> StartPlan:
     """Do what the runner does with a claim, with an engine that draws at once."""
-    plan = cache.plan(one)
+    plan = cache.plan(one, MODEL)
     kept = {step: np.full(SHAPE, step, np.float16) for step in plan.keep}
     steps = one.spec.steps - (plan.begin.step if isinstance(plan.begin, Resume) else 0)
     image = np.zeros((64, 64, 3), np.uint8)
@@ -157,7 +168,7 @@ def test_a_near_prompt_begins_where_the_first_one_was(
 @pytest.mark.parametrize(("prompt", "steps"), [("blue mug", 6), ("chair", 0)])
 def test_the_farther_the_prompt_the_less_is_spared(cache, prompt: str, steps: int):
     fill(cache)
-    plan = cache.plan(claim(prompt))
+    plan = cache.plan(claim(prompt), MODEL)
     assert (plan.begin.step if isinstance(plan.begin, Resume) else 0) == steps
 
 
@@ -165,7 +176,7 @@ def test_what_was_evicted_is_made_up_for_by_fewer_steps(cache, database: Databas
     fill(cache)
     with database.session() as session:
         session.execute(text("delete from approximate_latents where step = 10"))
-    assert cache.plan(claim("crimson mug")).begin.step == 8
+    assert cache.plan(claim("crimson mug"), MODEL).begin.step == 8
 
 
 def test_hits_are_counted_in_the_row_of_the_latents(cache, shop: Shop):
@@ -192,14 +203,14 @@ def test_some_images_are_none_of_its_business(cache, shop: Shop, changes: dict[s
 
 def test_an_image_that_was_cancelled_leaves_nothing(cache, shop: Shop, storage: Storage):
     """The runner tells the cache of recorded images alone."""
-    cache.plan(claim())
+    cache.plan(claim(), MODEL)
     cache.flush()
     assert shop.all(ApproximateEntry) == []
 
 
 def test_a_replaced_bundle_finds_nothing_of_the_old_one(cache):
     fill(cache, approximate_scope="scope of r1")
-    assert cache.plan(claim(approximate_scope="scope of r2")).begin is NOISE
+    assert cache.plan(claim(approximate_scope="scope of r2"), MODEL).begin is NOISE
 
 
 def key_of(one: Claim, step: int) -> str:
@@ -219,14 +230,14 @@ def test_damaged_latents_are_not_used_and_go(cache, shop, storage, counters, bod
     first = fill(cache)
     counters.take()
     storage.put(key_of(first, 10), body, content_type="application/octet-stream")
-    plan = cache.plan(claim("crimson mug"))
+    plan = cache.plan(claim("crimson mug"), MODEL)
     assert plan.begin is NOISE
     assert plan.keep, "it is computed as any other, and leaves latents of its own"
     assert counted(counters) == {Outcome.FALLBACK: 1}
     assert "cannot be used" in capsys.readouterr().out
     cache.flush()
     assert 10 not in [one.step for one in shop.all(ApproximateLatents)]
-    assert cache.plan(claim("crimson mug")).begin.step == 8
+    assert cache.plan(claim("crimson mug"), MODEL).begin.step == 8
 
 
 @pytest.mark.parametrize("shape", [(4, 4, 4), (4, 8, 16)])
@@ -241,14 +252,14 @@ def test_latents_of_another_shape_are_refused_even_if_the_row_vouches_for_them(
             text("update approximate_latents set digest = :digest, size = :size"),
             {"digest": digest_of(body), "size": len(body)},
         )
-    assert cache.plan(claim("crimson mug")).begin is NOISE
+    assert cache.plan(claim("crimson mug"), MODEL).begin is NOISE
 
 
 def test_a_row_without_its_object_is_a_warning_and_a_miss(cache, storage, counters):
     first = fill(cache)
     counters.take()
     storage.delete([key_of(first, 10)])
-    assert cache.plan(claim("crimson mug")).begin is NOISE
+    assert cache.plan(claim("crimson mug"), MODEL).begin is NOISE
     assert counted(counters) == {Outcome.FALLBACK: 1}
 
 
@@ -257,7 +268,7 @@ def test_an_object_that_is_far_too_large_is_not_read_whole(cache, storage, monke
     storage.put(key_of(first, 10), b"x" * 2**20, content_type="application/octet-stream")
     # Its size shows before its first byte is read.
     monkeypatch.setattr(StreamingBody, "read", lambda *_: pytest.fail("it is read"))
-    assert cache.plan(claim("crimson mug")).begin is NOISE
+    assert cache.plan(claim("crimson mug"), MODEL).begin is NOISE
 
 
 class Away:
@@ -299,7 +310,7 @@ def test_s3_gone_for_a_minute_costs_one_failure_and_no_image(make, bucket, clock
     assert counted(counters) == {Outcome.FALLBACK: 1, Outcome.SKIP: 4}
     bucket.away = False
     clock.now += PAUSE_SECONDS + 1
-    assert cache.plan(claim("crimson mug")).begin is not NOISE
+    assert cache.plan(claim("crimson mug"), MODEL).begin is not NOISE
 
 
 def test_postgres_gone_for_a_minute_costs_one_failure_and_no_image(make, postgres, clock, counters):
@@ -312,7 +323,7 @@ def test_postgres_gone_for_a_minute_costs_one_failure_and_no_image(make, postgre
     assert counted(counters) == {Outcome.FALLBACK: 1, Outcome.SKIP: 4}
     postgres.away = False
     clock.now += PAUSE_SECONDS + 1
-    assert cache.plan(claim("crimson mug")).begin is not NOISE
+    assert cache.plan(claim("crimson mug"), MODEL).begin is not NOISE
 
 
 def test_what_cannot_be_written_now_is_written_later(make, bucket, postgres, shop: Shop):
@@ -343,7 +354,7 @@ def test_a_prompt_that_cannot_be_encoded_is_the_rows_affair(make, counters):
         future.set_exception(RuntimeError("no such word"))
         return future
 
-    assert make(embed=broken).plan(claim()) is NOTHING
+    assert make(embed=broken).plan(claim(), MODEL) is NOTHING
     assert counted(counters) == {Outcome.FALLBACK: 1}
 
 
@@ -354,7 +365,7 @@ def test_an_engine_that_stops_hands_the_image_back(make):
         return future
 
     with pytest.raises(RowHandedBackError):
-        make(embed=stopping).plan(claim())
+        make(embed=stopping).plan(claim(), MODEL)
 
 
 class Watched:
@@ -383,7 +394,7 @@ def test_a_tenant_can_neither_hit_nor_time_anothers_entries(make, database, buck
 
     def look(tenant: str) -> tuple[StartPlan, list[str], int]:
         with Watched(database, bucket) as watched:
-            plan = cache.plan(claim(tenant=tenant))
+            plan = cache.plan(claim(tenant=tenant), MODEL)
         return plan, watched.statements, bucket.calls
 
     _, before, objects_before = look("stranger")
@@ -422,7 +433,7 @@ def test_what_exceeds_the_budget_leaves_postgres_and_s3(cache, janitor, shop, st
     janitor.clean()
     assert shop.all(ApproximateEntry) == []
     assert objects(storage) == []
-    assert cache.plan(claim("crimson mug")).begin is NOISE
+    assert cache.plan(claim("crimson mug"), MODEL).begin is NOISE
 
 
 def test_a_crash_between_row_and_object_leaves_an_orphan_that_goes_later(

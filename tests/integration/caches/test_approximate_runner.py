@@ -2,13 +2,14 @@
 
 import pytest
 
-from core.domain.approximation import NIRVANA
 from core.domain.states import CacheOutcome, JobState
 from tests.integration.shop import wanted
+from tests.support.served import ServedModels
 from tests.unit.worker.test_engine import ArithmeticModel
 from worker.approximate.cache import ApproximateCache
 from worker.engine import Engine
 from worker.leases import Leases
+from worker.loaded import LoadedModel
 from worker.runner import Delivery, Runner
 
 
@@ -20,7 +21,7 @@ def model() -> ArithmeticModel:
 
 @pytest.fixture
 def engine(model):
-    engine = Engine(model, row_limit=4)
+    engine = Engine({"": LoadedModel(model, end=lambda prompt: 0)}, row_limit=4)
     engine.start()
     yield engine
     engine.close()
@@ -32,9 +33,6 @@ def cache(database, storage, engine) -> ApproximateCache:
         database=database,
         storage=storage,
         embed=engine.embed,
-        end=lambda prompt: 0,
-        latent_shape=engine.model.latent_shape,
-        thresholds=NIRVANA,
     )
 
 
@@ -48,6 +46,7 @@ def run(database, storage, engine, cache, shop):
         database=database,
         storage=storage,
         engine=engine,
+        models=ServedModels("r1", model=engine.models[""]),
         leases=leases,
         max_attempts=3,
         approximate=cache,

@@ -63,8 +63,8 @@ def plain(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def start(bundle: Path, plan: Plan) -> Engine:
-    settings = Settings(home=bundle.parent / "home", bundle=bundle)
-    engine = Engine(load_pipeline(settings, plan), row_limit=plan.rows, streams=plan.streams)
+    pipeline = load_pipeline(bundle, Settings(home=bundle.parent / "home"), plan)
+    engine = Engine.of_one(pipeline, row_limit=plan.rows, streams=plan.streams)
     engine.start()
     return engine
 
@@ -150,7 +150,7 @@ def test_streams_and_fixed_shapes_do_not_change_an_image(bundle: Path, engine: E
 
 
 def test_a_result_says_how_many_steps_were_cheap_and_what_they_saved(engine: Engine):
-    caching = engine.model.feature_caching
+    caching = engine.models[""].model.feature_caching
     assert caching is not None
     (result,) = draw(engine, request())
     plan = step_plan(caching, STEPS)

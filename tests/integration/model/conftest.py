@@ -36,7 +36,7 @@ def pipeline(starter: Path):
 def engine(pipeline) -> Iterator[Any]:
     from worker.engine import Engine
 
-    engine = Engine(pipeline, row_limit=8)
+    engine = Engine.of_one(pipeline, row_limit=8)
     engine.start()
     yield engine
     engine.close()

@@ -38,7 +38,7 @@ def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Engi
     for name, options in BUILDS.items():
         target = tmp_path_factory.mktemp("built") / "bundle"
         build(SOURCE, target, **options)
-        engines[name] = Engine(Pipeline(target), row_limit=8)
+        engines[name] = Engine.of_one(Pipeline(target), row_limit=8)
         engines[name].start()
     yield engines
     for engine in engines.values():

@@ -20,8 +20,10 @@ from tests.integration.model.conftest import (
     alone_and_together,
     psnr,
 )
+from worker.embeddings import EmbeddingStore
 from worker.engine import Engine
 from worker.finite import NotFiniteError
+from worker.loaded import LoadedModel
 from worker.pipeline import Pipeline
 
 SAME_AS_DIFFUSERS_DB = 40.0
@@ -103,7 +105,7 @@ def test_streams_and_fixed_shapes_do_not_change_an_image(starter, engine, make):
     planned = Pipeline(
         starter, plan=Plan(streams=2, rows=2, batches=(4,), size=(128, 128)), decode_tile=256
     )
-    two_streams = Engine(planned, row_limit=2, streams=2)
+    two_streams = Engine.of_one(planned, row_limit=2, streams=2)
     two_streams.start()
     requests = [
         make(seed=1, steps=5),
@@ -156,7 +158,8 @@ def test_a_striped_red_mug_comes_out_as_one(engine, make):
 
 def test_memory_does_not_grow_with_the_number_of_images(pipeline, make):
     """Of many sizes, prompts and batches; what one image leaves behind would be seen of all."""
-    engine = Engine(pipeline, row_limit=8, embedding_budget=2**20)
+    model = LoadedModel(pipeline, texts=EmbeddingStore(2**20))
+    engine = Engine({"": model}, row_limit=8)
     engine.start()
 
     def draw(first: int, count: int) -> int:

@@ -14,6 +14,7 @@ from core.storage import Storage
 from tests.certificates import make_chain, verified
 from tests.integration.shop import wanted
 from tests.pictures import TRAINED, marks_of, product
+from tests.support.served import ServedModels
 from worker.leases import Leases
 from worker.rows import RowResult, Ticket
 from worker.runner import Delivery, Runner
@@ -47,6 +48,7 @@ def make_run(database, storage, shop):
             database=database,
             storage=storage,
             engine=engine,
+            models=ServedModels("r1"),
             leases=Leases(
                 database=database, engine=engine, owner="me", lease_seconds=60, heartbeat_seconds=1
             ),

@@ -18,6 +18,7 @@ from core.domain.states import GenerationState, JobState
 from core.lifecycle import backlogs, cancellation, feeding, serving, submission
 from tests.cache_counts import CacheCounts
 from tests.integration.shop import Shop, poll, wanted
+from tests.support.served import ServedModels
 from worker.approximate.cache import NOTHING
 from worker.leases import Leases
 from worker.rows import (
@@ -93,6 +94,7 @@ def runner(database, storage, engine, leases):
         database=database,
         storage=storage,
         engine=engine,
+        models=ServedModels("r1"),
         leases=leases,
         max_attempts=3,
         patience_seconds=5,
@@ -173,7 +175,7 @@ def other_worker(database, storage, engine, leases):
         engine=engine,
         leases=leases,
         max_attempts=3,
-        revisions={"r2"},
+        models=ServedModels("r2"),
         pause_seconds=0,
     )
 
@@ -189,7 +191,7 @@ def test_an_image_of_another_bundle_is_left_to_a_worker_that_has_it(
     assert (generation.state, generation.attempts) == (GenerationState.QUEUED, 0)
     assert generation.published_at is None, "the sweeper sends it again"
     said = capsys.readouterr().out
-    assert said.count("images left to workers with another bundle") == 1, "once, not each time"
+    assert said.count("images left to workers with another model") == 1, "once, not each time"
     assert "wanted=r1" in said
 
     run(job_id)
@@ -205,7 +207,7 @@ def test_while_models_are_exchanged_each_worker_makes_its_own_images(
         engine=engine,
         leases=leases,
         max_attempts=3,
-        revisions={"r1"},
+        models=ServedModels("r1"),
         pause_seconds=0,
     )
     old = shop.want("red mug", "blue mug").job_ids
@@ -232,18 +234,71 @@ def test_a_worker_computes_what_was_promised_from_its_bundle(
 ):
     shop.bundle_revision = "r2"
     (job_id,) = shop.want("red mug").job_ids
+    models = ServedModels("r2")
+    models.model.guidance_interval = (0.1, 0.8)
+    models.model.revision = "r2"
     runner = Runner(
         database=database,
         storage=storage,
         engine=engine,
         leases=leases,
         max_attempts=3,
-        revisions={"r2"},
-        guidance_interval=(0.1, 0.8),
+        models=models,
     )
     assert runner.run(shop.generation_of(job_id)) is Delivery.DONE
     (request,) = engine.requests
-    assert request.guidance_interval == (0.1, 0.8)
+    assert (request.revision, request.guidance_interval) == ("r2", (0.1, 0.8))
+
+
+def test_an_image_whose_model_is_not_in_memory_yet_waits_in_the_queue_and_costs_no_attempt(
+    shop, database, storage, engine, leases, capsys
+):
+    models = ServedModels("r2", wanted={"r1"})
+    runner = Runner(
+        database=database,
+        storage=storage,
+        engine=engine,
+        models=models,
+        leases=leases,
+        max_attempts=3,
+        pause_seconds=0,
+    )
+    (job_id, other) = shop.want("red mug", "blue mug").job_ids
+    for _ in range(4):
+        assert runner.run(shop.generation_of(job_id)) is Delivery.LATER
+    assert models.asked == ["r1"] * 4, "each asks for the model to be loaded"
+    generation = shop.generation(shop.generation_of(job_id))
+    assert (generation.state, generation.attempts) == (GenerationState.QUEUED, 0)
+    assert generation.published_at is None, "its message is sent again"
+    assert "another model" not in capsys.readouterr().out, "it is this worker's own"
+
+    with shop.database.session() as session:
+        cancellation.cancel_job(session, other)
+    models.revisions.add("r1")
+    assert runner.run(shop.generation_of(other)) is Delivery.CANCELED
+    assert runner.run(shop.generation_of(job_id)) is Delivery.DONE
+
+
+def test_an_image_whose_model_was_unloaded_since_its_claim_goes_back_without_an_attempt(
+    shop, database, storage, engine, leases
+):
+    class Unloaded(ServedModels):
+        def claimable(self):
+            return {"r1"}
+
+    runner = Runner(
+        database=database,
+        storage=storage,
+        engine=engine,
+        models=Unloaded(),
+        leases=leases,
+        max_attempts=3,
+    )
+    (job_id,) = shop.want("red mug").job_ids
+    assert runner.run(shop.generation_of(job_id)) is Delivery.AGAIN
+    generation = shop.generation(shop.generation_of(job_id))
+    assert (generation.state, generation.attempts) == (GenerationState.QUEUED, 0)
+    assert engine.requests == leases.held() == []
 
 
 def test_what_the_engine_hands_back_is_queued_before_its_message_returns(shop, run, engine):
@@ -313,7 +368,7 @@ def test_what_can_never_succeed_is_tried_once(shop, run, engine, failed):
 class Approximate:
     """Begins nothing with other latents, and cannot keep any."""
 
-    def plan(self, claim):
+    def plan(self, claim, model):
         return NOTHING
 
     def learn(self, claim, plan, result):
@@ -328,6 +383,7 @@ def test_what_fails_after_the_recording_is_no_failed_attempt(
         database=database,
         storage=storage,
         engine=engine,
+        models=ServedModels("r1"),
         leases=leases,
         max_attempts=1,
         approximate=Approximate(),

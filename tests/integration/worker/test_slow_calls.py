@@ -24,7 +24,7 @@ def work(database, shop):
 
     def work(stage, **limits):
         model = HeldModel(stage)
-        engine = Engine(model, row_limit=4, **limits)
+        engine = Engine.of_one(model, row_limit=4, **limits)
         engine.start()
         running.append((engine, model))
         leases = Leases(

@@ -113,7 +113,7 @@ def streams(request: pytest.FixtureRequest) -> int:
 
 @pytest.fixture
 def engine(model: ArithmeticModel, streams: int):
-    engine = Engine(model, row_limit=4, streams=streams)
+    engine = Engine.of_one(model, row_limit=4, streams=streams)
     engine.start()
     yield engine
     model.gate.set()
@@ -131,7 +131,7 @@ def wait_until(condition) -> None:
 def test_rows_with_nothing_in_common_but_their_size_share_calls(engine, model):
     model.gate.clear()
     first = engine.submit(request(steps=6))
-    wait_until(lambda: engine.embeddings.misses)
+    wait_until(lambda: engine.models[""].embeddings.misses)
     others = [
         engine.submit(request(prompt="a lamp", scheduler="euler", seed=2)),
         engine.submit(request(prompt="a chair", scheduler="dpmpp_2m", steps=9)),
@@ -287,7 +287,7 @@ class HeldModel(ArithmeticModel):
 @pytest.mark.parametrize("stage", ["encode", "predict", "decode"])
 def test_rows_that_run_alone_share_no_call_of_any_stage(stage, streams):
     model = HeldModel(stage)
-    engine = Engine(model, row_limit=8, streams=streams)
+    engine = Engine.of_one(model, row_limit=8, streams=streams)
     engine.start()
     ahead = engine.submit(request(prompt="ahead", seed=0, solo=True))
     wait_until(model.entered.is_set)
@@ -330,7 +330,7 @@ def test_a_scheduler_that_cannot_read_the_models_configuration_is_not_tried_agai
     model, changes, wanted
 ):
     model.scheduler_config = ArithmeticModel.scheduler_config | changes
-    engine = Engine(model, row_limit=4)
+    engine = Engine.of_one(model, row_limit=4)
     engine.start()
     try:
         bad, good = engine.submit(request(**wanted)), engine.submit(request(scheduler="unipc"))
@@ -359,7 +359,7 @@ def test_draining_finishes_what_runs_and_hands_the_rest_back(engine, model):
 
 
 def test_draining_finishes_what_stood_back_for_more_urgent_rows(model):
-    engine = Engine(model, row_limit=1)
+    engine = Engine.of_one(model, row_limit=1)
     engine.start()
     model.gate.clear()
     begun = engine.submit(request(steps=5, lane=Lane.BULK))
@@ -377,7 +377,7 @@ def test_draining_finishes_what_stood_back_for_more_urgent_rows(model):
 
 
 def test_closing_leaves_no_ticket_open(model, streams):
-    engine = Engine(model, row_limit=2, streams=streams)
+    engine = Engine.of_one(model, row_limit=2, streams=streams)
     engine.start()
     tickets = [engine.submit(request(steps=900, seed=seed)) for seed in range(5)]
     wait_until(lambda: model.calls)
@@ -390,7 +390,7 @@ def test_closing_leaves_no_ticket_open(model, streams):
 def test_the_watchdog_bites_when_a_call_never_returns(model):
     reasons: list[str] = []
     watchdog = Watchdog(limit_seconds=0.05, on_bite=reasons.append)
-    engine = Engine(model, row_limit=2, watchdog=watchdog)
+    engine = Engine.of_one(model, row_limit=2, watchdog=watchdog)
     engine.start()
     model.gate.clear()
     engine.submit(request())
@@ -444,7 +444,7 @@ class CostlyModel(HeldModel):
 @pytest.fixture
 def costly(streams: int):
     model = CostlyModel()
-    engine = Engine(model, row_limit=4, streams=streams, clock=model.clock)
+    engine = Engine.of_one(model, row_limit=4, streams=streams, clock=model.clock)
     engine.start()
     yield engine, model
     model.released.set()

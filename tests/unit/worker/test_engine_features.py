@@ -48,7 +48,7 @@ def model() -> CachingModel:
 
 @pytest.fixture
 def engine(model):
-    engine = Engine(model, row_limit=4)
+    engine = Engine.of_one(model, row_limit=4)
     engine.start()
     yield engine
     model.gate.set()

@@ -7,7 +7,7 @@ import pytest
 
 from bundles.manifest import DeepCache, FeatureVariant
 from tests.unit.worker.test_engine import PATIENCE, ArithmeticModel, request, wait_until
-from worker.embeddings import EmbeddingCache
+from worker.embeddings import EmbeddingCache, EmbeddingStore
 from worker.engine import Engine
 from worker.finite import NotFiniteError, check_finite
 from worker.model import HIDDEN_STATES, Conditioning
@@ -67,7 +67,7 @@ class BreakingFeatures(BreakingModel):
 
 
 def run(model: ArithmeticModel) -> Iterator[Engine]:
-    engine = Engine(model, row_limit=4)
+    engine = Engine.of_one(model, row_limit=4)
     engine.start()
     yield engine
     model.gate.set()
@@ -167,7 +167,7 @@ def test_an_embedding_that_is_not_finite_is_not_kept(value: float, pinned):
             states[0, 1, 2] = value
         return [{HIDDEN_STATES: one} for one in states]
 
-    cache = EmbeddingCache(encode, budget=10_000, pinned=pinned)
+    cache = EmbeddingCache(encode, store=EmbeddingStore(10_000), pinned=pinned)
     with pytest.raises(NotFiniteError, match="text encoder"):
         cache.get([BAD, "mug"])
     assert all(np.isfinite(one[HIDDEN_STATES]).all() for one in cache.get(["mug", BAD]))

@@ -39,11 +39,15 @@ def test_nothing_to_do_is_not_a_call():
     assert isolated([], halves, lambda *_: None) == []
 
 
-@given(st.lists(st.tuples(st.integers(), st.booleans())))
-def test_what_runs_alone_shares_no_call_and_the_rest_one(items: list[tuple[int, bool]]):
-    calls = share_calls(items, lambda item: item[1])
+@given(st.lists(st.tuples(st.integers(), st.booleans(), st.sampled_from("ab"))))
+def test_what_runs_alone_shares_no_call_and_the_rest_of_a_model_one(
+    items: list[tuple[int, bool, str]],
+):
+    calls = share_calls(items, model=lambda item: item[2], solo=lambda item: item[1])
     assert Counter(item for call in calls for item in call) == Counter(items)
-    assert all(len(call) == 1 for call in calls if any(solo for _, solo in call))
+    assert all(len(call) == 1 for call in calls if any(solo for _, solo, _ in call))
     together = [call for call in calls if not call[0][1]]
-    assert together == ([[item for item in items if not item[1]]] if together else [])
+    assert len(together) == len({model for _, solo, model in items if not solo})
+    for call in together:
+        assert call == [item for item in items if not item[1] and item[2] == call[0][2]]
     assert all(calls)

@@ -91,7 +91,7 @@ def model() -> ArithmeticModel:
 
 @pytest.fixture
 def engine(model: ArithmeticModel):
-    engine = Engine(model, row_limit=4)
+    engine = Engine.of_one(model, row_limit=4)
     engine.start()
     yield engine
     engine.close()
@@ -133,7 +133,7 @@ def test_a_text_is_embedded_once_for_the_look_up_and_the_row(engine):
     conditioning = engine.embed("red mug").result(PATIENCE)
     assert conditioning[HIDDEN_STATES].shape == (2, 3)
     engine.submit(request(prompt="Red  mug")).result(PATIENCE)
-    assert (engine.embeddings.hits, engine.embeddings.misses) == (1, 1)
+    assert (engine.models[""].embeddings.hits, engine.models[""].embeddings.misses) == (1, 1)
 
 
 def test_a_text_that_cannot_be_encoded_breaks_its_future_alone(engine, model, monkeypatch):
@@ -142,7 +142,7 @@ def test_a_text_that_cannot_be_encoded_breaks_its_future_alone(engine, model, mo
             raise RuntimeError("poisoned")
         return ArithmeticModel.encode(model, texts)
 
-    monkeypatch.setattr(engine.embeddings, "_encode", encode)
+    monkeypatch.setattr(engine.models[""].embeddings, "_encode", encode)
     bad, good = engine.embed("poison"), engine.embed("mug")
     with pytest.raises(RuntimeError, match="poisoned"):
         bad.result(PATIENCE)

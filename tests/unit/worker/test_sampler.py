@@ -83,7 +83,7 @@ def test_a_row_that_begins_half_way_draws_the_same_noise_from_there_on(case):
 def test_drawn_noise_is_a_rows_own_in_any_company(streams):
     model = ArithmeticModel()
     model.scheduler_config = config(**SDE)
-    engine = Engine(model, row_limit=4, streams=streams)
+    engine = Engine.of_one(model, row_limit=4, streams=streams)
     engine.start()
     wanted = [
         {"scheduler": name, "seed": seed, "steps": 4 + seed % 3}

@@ -1,6 +1,7 @@
 """The row scheduler: which rows share the next call."""
 
 from collections import Counter
+from collections.abc import Hashable
 from uuid import UUID, uuid4
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from core.domain.lanes import Lane
-from worker.scheduler import WEIGHT, Candidate, GroupKey, RowScheduler
+from worker.scheduler import WEIGHT, CallLimits, Candidate, GroupKey, RowScheduler
 
 
 def candidate(
@@ -474,6 +475,10 @@ def test_rows_of_any_phases_wait_for_older_ones_at_most(plans: list[list[int]], 
                 assert waited[identity] <= streams * (1 + sum(map(len, plans[:number])))
 
 
+LIMITS = {"free": None, "narrow": CallLimits(1, 2), "single": CallLimits(5, 1)}
+"""Plans of models by name."""
+
+
 class StreamsMachine(RuleBasedStateMachine):
     """Any sequence of arrivals, departures and calls of several streams."""
 
@@ -486,12 +491,25 @@ class StreamsMachine(RuleBasedStateMachine):
         self.rows: dict[UUID, Candidate] = {}
         self.calls: dict[int, set[UUID]] = {stream: set() for stream in range(self.streams)}
         self.phases: dict[UUID, int] = {}
+        self.models: dict[int, Hashable] = {}
+        """Whose call each stream runs, though all of its rows may have left."""
 
-    @rule(shape=st.sampled_from(["a", "b"]), solo=st.booleans(), name=st.integers(1, 20))
-    def arrive(self, shape: str, solo: bool, name: int) -> None:
+    @rule(
+        shape=st.sampled_from(["a", "b"]),
+        model=st.sampled_from(sorted(LIMITS)),
+        solo=st.booleans(),
+        name=st.integers(1, 20),
+    )
+    def arrive(self, shape: str, model: str, solo: bool, name: int) -> None:
         # Few names, so that a row comes again that left in the middle of a call.
         row = Candidate(
-            identity=UUID(int=name), shape=shape, lane=Lane.BULK, arrived=0.0, solo=solo
+            identity=UUID(int=name),
+            shape=shape,
+            model=model,
+            limits=LIMITS[model],
+            lane=Lane.BULK,
+            arrived=0.0,
+            solo=solo,
         )
         if row.identity not in self.rows:
             self.rows[row.identity] = row
@@ -510,6 +528,11 @@ class StreamsMachine(RuleBasedStateMachine):
         assert len({self.phases.get(identity, 0) for identity in call}) <= 1
         assert not call & set().union(*self.calls.values()), "a row is in one call at a time"
         self.calls[stream] = call
+        self.models[stream] = next((self.rows[one].model for one in call), None)
+        for model, limits in LIMITS.items():
+            if limits is not None:
+                assert list(self.models.values()).count(model) <= limits.streams
+                assert self.models[stream] != model or len(call) <= limits.row_limit
 
     @rule(stream=st.integers(0, streams - 1), phase=st.integers(0, 2))
     def finish(self, stream: int, phase: int) -> None:
@@ -518,6 +541,7 @@ class StreamsMachine(RuleBasedStateMachine):
             self.phases[identity] = phase
         self.scheduler.release(stream)
         self.calls[stream] = set()
+        self.models[stream] = None
 
     @precondition(lambda self: self.rows)
     @rule(data=st.data())

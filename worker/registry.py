@@ -1,0 +1,392 @@
+"""The models of a worker: which it can serve, and which of them are in memory.
+
+A model is served as long as its bundle can be loaded, or is in memory. It is loaded when a row asks
+for it, in a thread of its own, one model after another: rows of a model that is not there yet stay
+in the queue, where they cost nothing and can be cancelled, and those of the others go on. What is
+in memory stays within a budget: the least recently used model without rows makes room. Where all of
+them have rows, the one that was loaded first takes no more of them, so that models that do not
+fit together take turns.
+"""
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import structlog
+
+from bundles.manifest import Manifest, load_manifest, read_mark
+from core.errors import BundleError, first_line
+from worker.loaded import LoadedModel
+from worker.metrics import MODEL_BYTES, MODEL_LOAD_SECONDS, MODEL_LOADS, MODEL_UNLOADS, MODELS
+
+log = structlog.get_logger(__name__)
+
+STAY_SECONDS = 30.0
+"""How long a model stays in memory at least before it has to make room for another one."""
+
+STAY_LOADS = 4
+"""The same in multiples of what loading it took: at most a fifth of the time goes into turns."""
+
+WANT_SECONDS = 30.0
+"""A model that no row has asked for within this time is not loaded any more."""
+
+RETRY_SECONDS = 300.0
+"""After which a bundle that could not be loaded is tried again; one that is replaced, at once."""
+
+LOOK_SECONDS = 1.0
+"""Between two looks for models that are used no more."""
+
+Load = Callable[[Path, Manifest], LoadedModel]
+"""Loads the bundle in a folder."""
+
+
+class ModelNotLoadedError(Exception):
+    """The model is not in memory now."""
+
+
+@dataclass(kw_only=True)
+class _Bundle:
+    """A configured model, as its folder was when it was last looked at."""
+
+    name: str
+    folder: Path
+    mark: tuple[int, ...] | None = None
+    manifest: Manifest | None = None
+    """None: it cannot be read."""
+    weight: int = 0
+    """Bytes of its weights."""
+    failed_at: float = float("-inf")
+    """When it could not be loaded."""
+
+
+@dataclass(kw_only=True)
+class _Resident:
+    """A model in memory."""
+
+    model: LoadedModel
+    size: int
+    loaded_at: float
+    load_seconds: float
+    used_at: float
+    users: int = 0
+    leaving: bool = False
+    """Takes no more rows, to make room."""
+
+
+class Registry:
+    """The models of one worker; any thread may call it."""
+
+    def __init__(
+        self,
+        folders: Mapping[str, Path],
+        load: Load,
+        *,
+        budget_bytes: int,
+        idle_seconds: float,
+        stay_seconds: float = STAY_SECONDS,
+        watch: Callable[[str], AbstractContextManager[None]] = lambda _: nullcontext(),
+        clock: Callable[[], float] = time.monotonic,
+        resident_bytes: Callable[[], int] = lambda: int(psutil.Process().memory_info().rss),
+    ) -> None:
+        """Make one, with nothing in memory.
+
+        Args:
+            folders: Of the bundles, by the names of the models; the first is the default.
+            load: Loads one.
+            budget_bytes: Of all models in memory together; a single one may take more.
+            idle_seconds: After which a model without rows is unloaded, unless it is the default.
+            stay_seconds: For which a model is in memory at least.
+            watch: Watches a model's loading.
+            clock: Seconds that never go back.
+            resident_bytes: Measures what this process holds.
+        """
+        self._bundles = [_Bundle(name=name, folder=one) for name, one in folders.items()]
+        self._load_model = load
+        self._budget = budget_bytes
+        self._idle_seconds = idle_seconds
+        self._stay_seconds = stay_seconds
+        self._watch = watch
+        self._clock = clock
+        self._resident_bytes = resident_bytes
+        self._lock = threading.Lock()
+        self._residents: dict[str, _Resident] = {}
+        self._wanted: dict[str, float] = {}
+        """When a row last asked for a model that is not in memory, in the order of the first."""
+        self._sizes: dict[str, int] = {}
+        """What models took that were in memory once."""
+        self._wake = threading.Event()
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="models", daemon=True)
+        self._loader = ThreadPoolExecutor(1, "loader", initializer=_block_signals)
+
+    # What other threads call
+
+    def load_default(self) -> None:
+        """Load the first model, in this thread.
+
+        Raises:
+            BundleError: It cannot be used.
+        """
+        self.refresh()
+        default = self._bundles[0]
+        if default.manifest is None:
+            load_manifest(default.folder)  # raises what is wrong with it
+        else:
+            self._load(default, default.manifest, default.mark)
+
+    def start(self) -> None:
+        """Start the thread that loads and unloads."""
+        self._thread.start()
+
+    def stop(self) -> bool:
+        """Load nothing more; return whether nothing is being loaded."""
+        self._stopped.set()
+        self._wake.set()
+        self._thread.join(LOOK_SECONDS)
+        loading = self._thread.is_alive()
+        self._loader.shutdown(wait=not loading)
+        return not loading
+
+    def refresh(self) -> None:
+        """Read the manifests of bundles that were replaced."""
+        for bundle in self._bundles:
+            mark = read_mark(bundle.folder)
+            if mark == bundle.mark and (mark or bundle.manifest):
+                continue
+            manifest = None
+            try:
+                manifest = load_manifest(bundle.folder)
+            except BundleError as error:
+                if mark != bundle.mark:
+                    log.error("model not served", model=bundle.name, reason=error.detail)
+            with self._lock:
+                bundle.mark, bundle.manifest = mark, manifest
+                bundle.weight = _weight(bundle.folder)
+                bundle.failed_at = float("-inf")
+
+    def manifests(self) -> list[Manifest]:
+        """List those of the bundles that can be read."""
+        return [one.manifest for one in self._bundles if one.manifest is not None]
+
+    def served(self) -> set[str]:
+        """Return the revisions that this worker can make images from, loaded or not."""
+        with self._lock:
+            return {*self._residents, *self._loadable()}
+
+    def claimable(self) -> set[str]:
+        """Return the revisions of which rows can begin now."""
+        with self._lock:
+            return {revision for revision, one in self._residents.items() if not one.leaving}
+
+    def want(self, revision: str) -> bool:
+        """Have a model loaded that a row asks for; return whether this worker serves it."""
+        with self._lock:
+            served = revision in self._residents or revision in self._loadable()
+            if served:
+                self._wanted[revision] = self._clock()
+                self._wake.set()
+            return served
+
+    @contextmanager
+    def using(self, revision: str) -> Iterator[LoadedModel]:
+        """Keep a model in memory while the block runs.
+
+        Raises:
+            ModelNotLoadedError: It is not there; a row of it goes back to the queue.
+        """
+        with self._lock:
+            one = self._residents.get(revision)
+            if one is None:
+                raise ModelNotLoadedError(f"the model {revision[:12]} is not in memory")
+            one.users += 1
+        try:
+            yield one.model
+        finally:
+            with self._lock:
+                one.users -= 1
+                one.used_at = self._clock()
+            if one.leaving:
+                self._wake.set()
+
+    def __getitem__(self, revision: str) -> LoadedModel:
+        """Return a model that is in memory."""
+        return self._residents[revision].model
+
+    def relieve(self) -> bool:
+        """Unload the least recently used model without rows; return whether there was one."""
+        with self._lock:
+            idle = self._idle() if len(self._residents) > 1 else []
+            gone = {one: self._residents.pop(one) for one in idle[:1]}
+        self._say_unloaded(gone, "memory")
+        return bool(gone)
+
+    # The thread
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
+            self._wake.clear()
+            if not self.turn():
+                self._wake.wait(LOOK_SECONDS)
+
+    def turn(self) -> bool:
+        """Unload what is to go and load what is wanted most; return whether one was loaded."""
+        now = self._clock()
+        with self._lock:
+            old = {one: self._residents.pop(one) for one in self._unused(now)}
+            bundle = self._next(now)
+            crowded = {one: self._residents.pop(one) for one in self._in_the_way(bundle, now)}
+            manifest, mark = (bundle.manifest, bundle.mark) if bundle else (None, None)
+            fits = bundle is not None and self._fits(bundle)
+        self._say_unloaded(old, "idle")
+        self._say_unloaded(crowded, "budget")
+        # Their memory, before another model's is taken.
+        del old, crowded
+        if bundle is None or manifest is None or not fits:
+            return False
+        try:
+            self._load(bundle, manifest, mark)
+        except Exception as error:  # whatever its libraries raise: the others are served
+            with self._lock:
+                # What was replaced meanwhile may be good.
+                if bundle.mark == mark:
+                    bundle.failed_at = self._clock()
+                self._wanted.pop(manifest.revision, None)
+            MODEL_LOADS.labels("failed").inc()
+            log.error(
+                "model not loaded: its images wait, or other workers make them",
+                model=bundle.name,
+                revision=manifest.revision[:12],
+                reason=error.detail if isinstance(error, BundleError) else first_line(error),
+                exc_info=None if isinstance(error, BundleError) else error,
+            )
+            return False
+        return True
+
+    def _load(self, bundle: _Bundle, manifest: Manifest, mark: tuple[int, ...] | None) -> None:
+        began, before = self._clock(), self._resident_bytes()
+        with self._watch(f"loading of {bundle.name}"):
+            model = self._loader.submit(self._load_model, bundle.folder, manifest).result()
+        if read_mark(bundle.folder) != mark:
+            raise BundleError(f"{bundle.folder} was replaced while it was loaded")
+        now, revision = self._clock(), manifest.revision
+        # Of what other threads took and gave back meanwhile nothing is known.
+        size = max(self._resident_bytes() - before, bundle.weight)
+        with self._lock:
+            self._sizes[revision] = size
+            self._wanted.pop(revision, None)
+            self._residents[revision] = _Resident(
+                model=model, size=size, loaded_at=now, load_seconds=now - began, used_at=now
+            )
+        MODEL_LOADS.labels("loaded").inc()
+        MODEL_LOAD_SECONDS.observe(now - began)
+        self._gauge()
+        log.info(
+            "model loaded",
+            model=bundle.name,
+            revision=revision[:12],
+            seconds=round(now - began, 1),
+            mib=size // 2**20,
+        )
+
+    # What is chosen, under the lock
+
+    def _loadable(self) -> dict[str, _Bundle]:
+        """Return the bundles that can be loaded, by revision."""
+        since = self._clock() - RETRY_SECONDS
+        return {
+            one.manifest.revision: one
+            for one in reversed(self._bundles)
+            if one.manifest is not None and one.failed_at <= since
+        }
+
+    def _idle(self) -> list[str]:
+        """List the models without rows, the least recently used first."""
+        idle = [revision for revision, one in self._residents.items() if not one.users]
+        return sorted(idle, key=lambda revision: self._residents[revision].used_at)
+
+    def _unused(self, now: float) -> list[str]:
+        default = self._bundles[0].manifest
+        return [
+            revision
+            for revision in self._idle()
+            if now - self._residents[revision].used_at > self._idle_seconds
+            and (default is None or revision != default.revision)
+            and len(self._residents) > 1
+        ]
+
+    def _next(self, now: float) -> _Bundle | None:
+        """Choose what is loaded next: what has been wanted for longest, and still is."""
+        loadable = self._loadable()
+        for revision, asked_at in list(self._wanted.items()):
+            there = self._residents.get(revision)
+            if (there and not there.leaving) or now - asked_at > WANT_SECONDS:
+                del self._wanted[revision]
+        missing = [one for one in self._wanted if one in loadable and one not in self._residents]
+        return loadable[missing[0]] if missing else None
+
+    def _fits(self, bundle: _Bundle) -> bool:
+        return not self._residents or self._total + self._expected(bundle) <= self._budget
+
+    @property
+    def _total(self) -> int:
+        return sum(one.size for one in self._residents.values())
+
+    def _expected(self, bundle: _Bundle) -> int:
+        """Return what a model will take: what it took once, or the bytes of its weights."""
+        revision = bundle.manifest.revision if bundle.manifest else ""
+        return self._sizes.get(revision, bundle.weight)
+
+    def _in_the_way(self, bundle: _Bundle | None, now: float) -> list[str]:
+        """List what is unloaded to make room, for the next model or for those that are there."""
+        needed = self._total + (self._expected(bundle) if bundle else 0) - self._budget
+        gone: list[str] = []
+        for revision in self._idle():
+            one = self._residents[revision]
+            if needed > 0 and (one.leaving or self._had_its_time(one, now)):
+                gone.append(revision)
+                needed -= one.size
+        busy = [one for revision, one in self._residents.items() if revision not in gone]
+        if bundle is None or needed <= 0 or not busy:
+            for one in busy:
+                one.leaving = False
+        elif not any(one.leaving for one in busy):
+            oldest = min(busy, key=lambda one: one.loaded_at)
+            oldest.leaving = self._had_its_time(oldest, now)
+        return gone
+
+    def _had_its_time(self, one: _Resident, now: float) -> bool:
+        return now - one.loaded_at >= max(self._stay_seconds, STAY_LOADS * one.load_seconds)
+
+    def _say_unloaded(self, gone: Mapping[str, _Resident], reason: str) -> None:
+        for revision, one in gone.items():
+            MODEL_UNLOADS.labels(reason).inc()
+            log.info("model unloaded", revision=revision[:12], reason=reason, mib=one.size // 2**20)
+        if gone:
+            self._gauge()
+
+    def _gauge(self) -> None:
+        with self._lock:
+            MODELS.set(len(self._residents))
+            MODEL_BYTES.set(self._total)
+
+
+def _block_signals() -> None:
+    """Have signals handled by other threads than the one that loads models.
+
+    OpenVINO gives a thread that loads its CPU plugin a stack for signals, and frees it with the
+    model, in whatever thread that happens: the next signal to that thread would end the process.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+
+
+def _weight(folder: Path) -> int:
+    try:
+        return sum(path.stat().st_size for path in folder.glob("*/*.bin"))
+    except OSError:  # it is being replaced, and read again
+        return 0
