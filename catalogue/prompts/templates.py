@@ -7,8 +7,9 @@ those are bounded too.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence, Set
-from functools import lru_cache
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from functools import lru_cache, wraps
 from typing import Any
 
 from jinja2 import StrictUndefined, TemplateSyntaxError, UndefinedError, nodes
@@ -28,6 +29,8 @@ LONGEST_TEXT = 100_000
 put together."""
 LONGEST_SEEN = 20_000
 """Characters of a cell that a template sees: several times what a prompt may have."""
+MOST_WORK = 2_000_000
+"""Characters that the filters and tests of one rendering may look at, all together."""
 MOST_PARTS = 1000
 """Texts, names, filters and conditions of one template."""
 DEEPEST = 30
@@ -94,6 +97,7 @@ def _replace(value: Any, old: str, new: str) -> str:
 
 def _join(values: Any, separator: str = "") -> str:
     texts = [str(value) for value in values]
+    _WORK.take(*texts)
     if sum(map(len, texts)) + len(texts) * len(separator) > LONGEST_TEXT:
         raise TemplateProblemError(
             f"`join` and `~` would make more than {LONGEST_TEXT:,} characters."
@@ -109,15 +113,49 @@ def _mentions(text: Any, words: Any) -> bool:
     return mentions(str(text), str(words))
 
 
+class _Work(threading.local):
+    """What is left of the work of this thread's rendering."""
+
+    left = MOST_WORK
+
+    def begin(self) -> None:
+        self.left = MOST_WORK
+
+    def take(self, *values: Any) -> None:
+        self.left -= 1 + sum(len(value) for value in values if isinstance(value, str))
+        if self.left < 0:
+            raise TemplateProblemError(
+                f"The template's filters and tests look at more than {MOST_WORK:,} characters of "
+                "this row. Use fewer of them, or shorter cells."
+            )
+
+
+_WORK = _Work()
+
+
+def _counted(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Count the characters that a filter or test looks at before it does."""
+
+    # With the attributes by which Jinja2 knows what to hand it.
+    @wraps(function)
+    def count(*given: Any, **named: Any) -> Any:
+        _WORK.take(*given, *named.values())
+        return function(*given, **named)
+
+    return count
+
+
 def _make_environment() -> _Environment:
     environment = _Environment(undefined=StrictUndefined, autoescape=False, cache_size=0)
     environment.globals.clear()
-    kept = {name: environment.filters[name] for name in _FILTERS}
+    kept: dict[str, Any] = {name: environment.filters[name] for name in _FILTERS}
     environment.filters.clear()
-    environment.filters.update(kept, replace=_replace, join=_join, striptags=_strip_tags)
-    tests = {name: environment.tests[name] for name in _TESTS}
+    filters = kept | {"replace": _replace, "join": _join, "striptags": _strip_tags}
+    environment.filters.update({name: _counted(one) for name, one in filters.items()})
+    tests: dict[str, Any] = {name: environment.tests[name] for name in _TESTS}
     environment.tests.clear()
-    environment.tests.update(tests, mentioning=_mentions)
+    tests |= {"mentioning": _mentions}
+    environment.tests.update({name: _counted(one) for name, one in tests.items()})
     return environment
 
 
@@ -156,6 +194,7 @@ class PromptTemplate:
                     f"The template has {parts:,} parts; {MOST_PARTS:,} is the most. Shorten it."
                 )
             self._names = find_undeclared_variables(tree)
+            _WORK.begin()
             self._template = _ENVIRONMENT.from_string(_BoundedConcat().visit(tree))
         except TemplateSyntaxError as error:
             raise TemplateProblemError(
@@ -198,6 +237,7 @@ class PromptTemplate:
     def _write(self, values: Mapping[str, Any]) -> str:
         """Render piece by piece, and stop when there is too much."""
         pieces, length = [], 0
+        _WORK.begin()
         for piece in self._template.generate(values):
             length += len(piece)
             if length > LONGEST_TEXT:

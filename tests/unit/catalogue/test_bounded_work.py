@@ -3,12 +3,14 @@
 import json
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
 from catalogue.checks import RequestLimits
 from catalogue.prompts.mentions import mentions
+from catalogue.prompts.templates import PromptTemplate, TemplateProblemError
 from catalogue.sheets.model import Room
 from catalogue.sheets.readers import read_rows, read_sheet
 from catalogue.validate import validate
@@ -183,3 +185,28 @@ def test_words_that_are_many_are_found_as_they_are():
     assert mentions(text, " ".join(words[10:60]))
     assert not mentions(text, " ".join([*words[10:59], "other"]))
     assert not mentions(text, " ".join([*words[10:59], "word5"]))
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "t|striptags", "t|replace('a', 'b')", "t|upper", "t is mentioning('q')", "t is upper",
+        "(t ~ t)|length", "[t, t]|join", "t|truncate(9)|length", "t in t|lower",
+    ],
+)  # fmt: skip
+def test_what_one_rendering_looks_at_is_bounded(part):
+    few = PromptTemplate(f"ok {{% if {part} %}}x{{% endif %}}")
+    assert few.render({"t": "a" * 20_000}).startswith("ok")
+    many = PromptTemplate("ok" + f"{{% if {part} %}}x{{% endif %}}" * 105)
+    assert many.render({"t": "a" * 200}).startswith("ok")
+    with pytest.raises(TemplateProblemError, match="2,000,000 characters"):
+        many.render({"t": "a" * 20_000})
+    # Of each rendering anew.
+    assert few.render({"t": "a" * 20_000}).startswith("ok")
+
+
+def test_constants_are_no_way_around_it():
+    constant = "'" + "a" * 90 + "'" + "|replace('a', 'aaaaaaaaaa')" * 3
+    template = "ok" + f"{{% if {constant}|striptags == 'b' %}}x{{% endif %}}" * 70
+    with suppress(TemplateProblemError):
+        assert PromptTemplate(template).render({}) == "ok"
