@@ -99,18 +99,24 @@ def packshot_problem(request: Request, error: PackshotError) -> Response:
         headers["RateLimit"] = f'"queued-images";r={error.extensions["remaining"]}'
     if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         # By its route: a path may name a file by its SKU.
-        route = request.scope.get("route")
-        logger.warning("%s: %s", getattr(route, "path", "request"), error.detail)
+        route = getattr(request.scope.get("route"), "path", "a route")
+        logger.warning("request %s to %s: %s", request_id(request.scope), route, error.detail)
+    title = (type(error).__doc__ or "").strip().splitlines()[0]
     return problem_response(
         request,
         code=error.code,
-        title=(type(error).__doc__ or "").strip().splitlines()[0],
+        title=title,
         status=error.status,
-        detail=error.detail,
+        detail=f"{title} {reason_in_log(request)}" if error.is_internal else error.detail,
         retry_helps=error.retry_helps,
         headers=headers,
         extensions=error.extensions,
     )
+
+
+def reason_in_log(request: Request) -> str:
+    """Say where an operator finds what callers are not told: folders and addresses."""
+    return f"The server's log says why, under the request id {request_id(request.scope)}."
 
 
 def http_problem(request: Request, error: HTTPException) -> Response:

@@ -11,6 +11,8 @@ class PackshotError(Exception):
     status: ClassVar[int] = 500
     retry_helps: ClassVar[bool] = False
     """Whether sending the same request again can succeed."""
+    is_internal: ClassVar[bool] = False
+    """Whether its detail is for operators: it may name folders and addresses of the server."""
 
     def __init__(self, detail: str | None = None, **extensions: Any) -> None:
         self.detail = detail or (type(self).__doc__ or "").strip().splitlines()[0]
@@ -182,11 +184,18 @@ class RangeNotSatisfiableError(PackshotError):
 
 
 class ServiceDownError(PackshotError):
-    """A service that packshot needs does not answer."""
+    """A service that packshot needs does not answer; try again in a moment."""
 
     code = "service_down"
     status = 503
     retry_helps = True
+    is_internal = True
+
+
+class BusyError(ServiceDownError):
+    """Too much is being done at the moment; send the request again in a moment."""
+
+    is_internal = False
 
 
 class InvalidSettingError(PackshotError):
@@ -200,6 +209,7 @@ class BundleError(PackshotError):
 
     code = "bundle_unusable"
     status = 503
+    is_internal = True
 
 
 # Why a job or generation failed: stored in its row, shown in results.csv.

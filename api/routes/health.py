@@ -1,11 +1,16 @@
 """For supervisors and load balancers: whether the process lives, whether it can serve."""
 
-from fastapi import Response
+import logging
+
+from fastapi import Request, Response
 
 from api.dependencies import ServicesNow
+from api.problems import reason_in_log
 from api.process.readiness import look
 from api.schemas.operations import Health, Readiness
 from api.strict_route import Router, StrictRoute
+
+logger = logging.getLogger("packshot.api")
 
 router = Router(route_class=StrictRoute, tags=["Health"])
 
@@ -17,12 +22,16 @@ async def get_health() -> Health:
 
 
 @router.get("/readyz", responses={503: {"model": Readiness}})
-def get_readiness(services: ServicesNow, response: Response) -> Readiness:
+def get_readiness(request: Request, services: ServicesNow, response: Response) -> Readiness:
     """Tell what is there and what is missing; 503 when requests would be refused.
 
     Without Redis requests are still accepted: their images start when it is back.
     """
     readiness = look(services)
+    for name, part in readiness.components.items():
+        if not part.ok:
+            logger.warning("%s at %s is missing: %s", name, part.address, part.detail)
+            part.detail = reason_in_log(request)
     if readiness.status == "unavailable":
         response.status_code = 503
     return readiness

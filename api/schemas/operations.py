@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from pydantic import BaseModel, Field
+from pydantic.json_schema import SkipJsonSchema
 
 from api.schemas.parameters import Line, Text
 from api.schemas.strict import StrictModel
@@ -72,8 +73,9 @@ class Component(BaseModel):
 
     ok: bool
     required: bool = Field(description="Whether requests are refused without it.")
-    address: str
-    detail: str | None = Field(description="Why it is not there, and what to do.")
+    address: SkipJsonSchema[str] = Field(exclude=True)
+    """For operators: it is in the log."""
+    detail: str | None = Field(description="Where the log says why it is not there.")
 
 
 class Readiness(BaseModel):

@@ -5,7 +5,7 @@ from collections import Counter, OrderedDict, deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
-from core.errors import ServiceDownError, TooManySheetsError
+from core.errors import BusyError, TooManySheetsError
 
 RETRY_SECONDS = 10
 """When whoever was refused may ask again."""
@@ -40,7 +40,7 @@ class Places:
 
         Raises:
             TooManySheetsError: The tenant has as many here as it may.
-            ServiceDownError: All tenants together have.
+            BusyError: All tenants together have.
         """
         if self._here[tenant] >= self._queue_share:
             raise TooManySheetsError(
@@ -49,7 +49,7 @@ class Places:
                 retry_after=RETRY_SECONDS,
             )
         if self._here.total() >= self._queue:
-            raise ServiceDownError(
+            raise BusyError(
                 f"{self._queue} sheets are read or wait for it, which is the most "
                 "(PACKSHOT_SHEET_QUEUE). Send this one again in a moment.",
                 retry_after=RETRY_SECONDS,

@@ -17,7 +17,7 @@ from api.problems import answer_error
 from api.sheets.places import Places
 from api.sheets.process import SheetProcess
 from api.sheets.reader import SheetRequest
-from core.errors import ServiceDownError, SheetTimeoutError
+from core.errors import BusyError, SheetTimeoutError
 from core.links import BATCHES
 from core.settings import Settings
 
@@ -51,7 +51,7 @@ class SheetPool:
         try:
             async with self.places.place(""), self._process():
                 pass
-        except ServiceDownError as error:
+        except BusyError as error:
             logger.warning("%s", error.detail)
 
     def close(self) -> None:
@@ -176,8 +176,8 @@ async def _save(receive: Receive, path: Path) -> None:
         raise _no_room(error) from error
 
 
-def _no_room(error: OSError) -> ServiceDownError:
-    return ServiceDownError(
+def _no_room(error: OSError) -> BusyError:
+    return BusyError(
         f"The sheet cannot be kept until it is read ({error.strerror}). Send it again in a moment."
     )
 

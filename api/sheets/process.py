@@ -9,7 +9,7 @@ from typing import Any
 from starlette.types import Message
 
 from api.sheets.reader import SheetDone, SheetRequest, run
-from core.errors import ServiceDownError, SheetTooCostlyError
+from core.errors import BusyError, SheetTooCostlyError
 from core.settings import Settings
 
 _CONTEXT = multiprocessing.get_context("forkserver")
@@ -40,7 +40,7 @@ class SheetProcess:
         """Start it, and wait until it is ready.
 
         Raises:
-            ServiceDownError: It ended before.
+            BusyError: It ended before.
         """
         await asyncio.to_thread(self._start)
         await self._relay(lambda _: None)
@@ -55,7 +55,7 @@ class SheetProcess:
 
         Raises:
             SheetTooCostlyError: It computed for as long as one sheet may.
-            ServiceDownError: The process ended.
+            BusyError: The process ended.
         """
         self.ends = True
         self._connection.send(request)
@@ -79,7 +79,7 @@ class SheetProcess:
             loop.remove_reader(descriptor)
         return self._connection.recv()
 
-    def _reason(self) -> SheetTooCostlyError | ServiceDownError:
+    def _reason(self) -> SheetTooCostlyError | BusyError:
         """Return why the process ended."""
         self._process.join(timeout=10)
         if self._process.exitcode == -signal.SIGXCPU:
@@ -88,7 +88,7 @@ class SheetProcess:
                 "not done, which is the most (PACKSHOT_SHEET_CPU_SECONDS); nothing of it was "
                 "queued. Make its templates simpler and its cells shorter, or split it."
             )
-        return ServiceDownError(
+        return BusyError(
             "The process that read this sheet ended; the log of the service for sheets says why. "
             "Send the sheet again, in parts if it is very large: memory may have run out."
         )
