@@ -1,6 +1,7 @@
 """The HTTP client for callers' URLs."""
 
 import asyncio
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
@@ -8,6 +9,7 @@ from typing import Self
 import httpcore
 
 from core.egress.addresses import Address, read_address
+from core.egress.bounded_stream import AnswerTooLongError, BoundedStream
 from core.egress.policy import EgressPolicy
 from core.egress.pools import OriginPools
 from core.egress.resolver import Resolve
@@ -66,9 +68,10 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         addresses = await self._addresses(host, port)
         for number, address in enumerate(addresses, start=1):
             try:
-                return await self._network.connect_tcp(
+                stream = await self._network.connect_tcp(
                     str(address), port, timeout, local_address, socket_options
                 )
+                return BoundedStream(stream)
             except (httpcore.ConnectError, httpcore.ConnectTimeout):
                 if number == len(addresses):
                     raise
@@ -160,11 +163,13 @@ class EgressClient:
 async def _read(response: httpcore.Response) -> bytes:
     """Read the beginning of a body; leaving the stream closes a connection that has more."""
     parts, size = [], 0
-    async for part in response.aiter_stream():
-        parts.append(part[: MOST_BYTES - size])
-        size += len(parts[-1])
-        if size >= MOST_BYTES:
-            break
+    # What has come may be less than that, in many chunks: it is the beginning, too.
+    with contextlib.suppress(AnswerTooLongError):
+        async for part in response.aiter_stream():
+            parts.append(part[: MOST_BYTES - size])
+            size += len(parts[-1])
+            if size >= MOST_BYTES:
+                break
     return b"".join(parts)
 
 
@@ -174,6 +179,7 @@ def _describe(error: Exception) -> str:
     if len(reason) > _MOST_REASON:
         reason = f"{reason[:_MOST_REASON]}…"
     kinds = {
+        AnswerTooLongError: reason,
         httpcore.ConnectTimeout: "The host cannot be connected to in time.",
         httpcore.ConnectError: f"The host cannot be connected to ({reason}).",
         httpcore.ProtocolError: f"The answer is no HTTP ({reason}).",

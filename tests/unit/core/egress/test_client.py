@@ -1,6 +1,7 @@
 """Requests reach the address that was judged, and nothing else."""
 
 import asyncio
+import contextlib
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -176,6 +177,54 @@ def test_a_server_does_not_decide_how_long_an_error_is(post: Post):
             post(f"http://{HERE}:{listener.getsockname()[1]}/")
         server.join()
     assert len(str(caught.value)) <= 300
+
+
+def flood(begin: bytes, part: bytes) -> Callable[[socket.socket], None]:
+    """Make a server that answers without end, until it is hung up on."""
+
+    def answer(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection, contextlib.suppress(OSError):
+            connection.recv(65536)
+            connection.sendall(begin)
+            while True:
+                connection.sendall(part * (65536 // len(part)))
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("begin", "part", "outcome"),
+    [
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n", "longer than"),
+        (b"", b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n", "longer than"),
+        (b"HTTP/1.1 200 OK\r\n", b"X-A: b\r\n", "no HTTP"),
+        (b"HTTP/1.1 200 OK\r\nX-A: ", b"a", "no HTTP"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\na\r\n", 200),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;", b"a", "no HTTP"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: ", b"a", "no HTTP"),
+        (b"HTTP/1.1 200 OK\r\n\r\n", b"a", 200),
+    ],
+)
+def test_an_answer_without_end_is_not_read_for_ever(post: Post, begin, part, outcome):
+    with socket.create_server((HERE, 0)) as listener:
+        server = threading.Thread(target=flood(begin, part), args=(listener,))
+        server.start()
+        # So long that only a bound of bytes can end it.
+        url = f"http://{HERE}:{listener.getsockname()[1]}/"
+        if outcome == 200:
+            answer = post(url, seconds=3600)
+            assert (answer.status, len(answer.body) > 0) == (200, True)
+            assert len(answer.body) <= MOST_BYTES
+        else:
+            with pytest.raises(EgressError, match=outcome):
+                post(url, seconds=3600)
+        server.join()
+
+
+def test_a_kept_connection_has_as_much_room_for_each_answer(receiver: Receiver, post: Post):
+    receiver.reply = lambda _: Reply(status=200, body=b"x" * (MOST_BYTES - 1))
+    assert len(post(receiver.url, times=8).body) == MOST_BYTES - 1
 
 
 def test_silence_ends_after_the_timeout(receiver: Receiver, post: Post):
