@@ -7,9 +7,10 @@ from typing import Any
 from fastapi import FastAPI
 
 from api.description import DESCRIPTION, Application
+from api.middleware.authentication import AuthenticationMiddleware
 from api.middleware.body_limit import BodyLimitMiddleware
+from api.middleware.client_left import ClientLeftMiddleware
 from api.middleware.metrics import RequestMetricsMiddleware
-from api.middleware.rate_limit import RateLimitMiddleware
 from api.middleware.request_id import RequestIdMiddleware
 from api.middleware.sheet_proxy import SheetProxyMiddleware
 from api.problems import add_problem_handlers
@@ -38,17 +39,16 @@ def create_app(
     counts: bool = True,
     freeze: bool = False,
     sheets: SheetPool | None = None,
-    limits_requests: bool = True,
 ) -> FastAPI:
     """Make the application; it connects to nothing before it is started.
 
     Args:
         settings: Of all that it connects to; without a `sheets_url` it reads sheets itself.
-        counts: Whether it counts requests, for Prometheus.
+        counts: Whether it counts requests, for Prometheus and for the limits of keys; whoever
+            passes them on to it has done so.
         freeze: Whether the process does nothing else: then the garbage collector leaves alone what
             is in memory at its start.
         sheets: Processes that read sheets; None: the application reads them itself.
-        limits_requests: Whether it counts a key's requests a minute; False: somebody did before.
     """
 
     @asynccontextmanager
@@ -84,15 +84,16 @@ def create_app(
     add_problem_handlers(app)
     if sheets is not None:
         app.add_middleware(SheetPoolMiddleware, pool=sheets)
-    app.add_middleware(RateLimitMiddleware, counts=limits_requests)
     if settings.sheets_url:
-        # Outside of the limit, which is kept in the other process.
         app.add_middleware(
             SheetProxyMiddleware, url=settings.sheets_url, connect_timeout=settings.connect_timeout
         )
+    # Outside of the proxy, which would read a sheet to pass it on.
+    app.add_middleware(AuthenticationMiddleware, counts=counts)
     app.add_middleware(BodyLimitMiddleware, max_bytes=settings.max_upload_bytes)
     if counts:
         app.add_middleware(RequestMetricsMiddleware)
+    app.add_middleware(ClientLeftMiddleware)
     # Added last, so it is the outermost: every answer has an id.
     app.add_middleware(RequestIdMiddleware)
     return app

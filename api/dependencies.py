@@ -8,15 +8,15 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 from fastapi import Depends, Request, Response
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.security import HTTPBearer
 from sqlmodel import Session
 
-from api.auth.callers import known_caller, sent_key
+from api.auth.callers import check_scope, known_caller, sent_key
 from api.services import Services
 from core.db.models import ApiKey
 from core.domain.grants import Grant
 from core.domain.scopes import Scope
-from core.errors import ForbiddenError, UnauthorizedError
+from core.errors import UnauthorizedError
 from core.keys import grant_of
 
 _bearer = HTTPBearer(
@@ -35,22 +35,16 @@ async def get_services(request: Request) -> Services:
 ServicesNow = Annotated[Services, Depends(get_services)]
 
 
-async def get_caller(
-    request: Request,
-    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
-) -> ApiKey:
-    """Give the key that was sent.
+# The scheme is named for OpenAPI's sake.
+async def get_caller(request: Request, _: Annotated[object, Depends(_bearer)]) -> ApiKey:
+    """Return the key that was sent, which a middleware has found before the body was read.
 
     Raises:
-        UnauthorizedError: There is no key, or it is unknown, revoked or expired.
+        UnauthorizedError: The route is not under /v1, where that asks for none.
     """
-    if credentials is None:
-        raise UnauthorizedError
     key = known_caller(request.scope)
     if key is None:
-        raise UnauthorizedError(
-            "This API key is unknown, revoked or expired. Make another: `packshot keys create`."
-        )
+        raise UnauthorizedError
     return key
 
 
@@ -64,12 +58,7 @@ def require(scope: Scope) -> Callable[[ApiKey], Awaitable[ApiKey]]:
     """
 
     async def check(caller: Caller) -> ApiKey:
-        if scope not in caller.scopes:
-            has = ", ".join(caller.scopes) or "nothing"
-            raise ForbiddenError(
-                f"This needs a key with the scope {scope.value}; yours has {has}. Make one with "
-                f"`packshot keys create --scope {scope.value}`."
-            )
+        check_scope(caller, scope)
         return caller
 
     return check

@@ -29,6 +29,9 @@ PortSetting = Literal["worker_metrics_port", "housekeeping_metrics_port"]
 
 
 class _Silent(WSGIRequestHandler):
+    timeout = 10
+    """Seconds that a caller may send nothing, or read nothing: it keeps a thread."""
+
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - wsgiref's name
         """Log nothing: it is read every few seconds."""
 

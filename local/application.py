@@ -1,5 +1,6 @@
 """packshot's own processes, as the stack runs them."""
 
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from urllib.error import URLError
@@ -63,7 +64,11 @@ def application(
         Service(
             name="sheets",
             argv=_module("api.sheets"),
-            environment={"PACKSHOT_API_HOST": LOOPBACK, "PACKSHOT_API_PORT": str(sheets_port)},
+            environment={
+                "PACKSHOT_API_HOST": LOOPBACK,
+                "PACKSHOT_API_PORT": str(sheets_port),
+                **_drain(),
+            },
             stop_seconds=15,
             niceness=SHEETS_NICENESS,
         ),
@@ -74,6 +79,7 @@ def application(
                 "PACKSHOT_API_HOST": api_host,
                 "PACKSHOT_API_PORT": str(api_port),
                 "PACKSHOT_SHEETS_URL": f"http://{LOOPBACK}:{sheets_port}",
+                **_drain(),
             },
             # Both start at the same time, and the first request may be a sheet.
             ready=_answer((reachable(api_host), api_port), (LOOPBACK, sheets_port)),
@@ -97,6 +103,11 @@ def _flower(port: int, login: str | None) -> Service:
         environment={"FLOWER_BASIC_AUTH": login} if login else {},
         stop_seconds=5,
     )
+
+
+def _drain() -> Mapping[str, str]:
+    """Return how long the API goes on after SIGTERM: no longer than one look at it takes here."""
+    return {} if "PACKSHOT_DRAIN_SECONDS" in os.environ else {"PACKSHOT_DRAIN_SECONDS": "0.5"}
 
 
 def _module(name: str, *arguments: str) -> list[str]:

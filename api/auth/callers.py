@@ -6,26 +6,34 @@ from starlette.types import Scope
 
 from api.services import Services
 from core.db.models import ApiKey
+from core.domain import scopes
+from core.errors import ForbiddenError, UnauthorizedError
 from core.keys import find_key
 
 _CALLER = "packshot.caller"
 
 
-def find_caller(services: Services, scope: Scope) -> ApiKey | None:
-    """Find the key that a request came with; None: there is none that works.
+def require_caller(services: Services, scope: Scope) -> ApiKey:
+    """Find the key that a request came with.
 
     In a session of its own: a slow upload does not keep a connection while it is read. Asked anew
     for each request, so that a revoked key is unknown to every process at once.
+
+    Raises:
+        UnauthorizedError: There is no key, or it is unknown, revoked or expired.
     """
-    if _CALLER not in scope:
-        plain = sent_key(scope)
-        if plain is None:
-            return None
-        with services.database.reader() as session:
-            scope[_CALLER] = find_key(session, plain)
-        if scope[_CALLER] is not None:
-            services.key_use.note(scope[_CALLER].id)
-    return known_caller(scope)
+    plain = sent_key(scope)
+    if plain is None:
+        raise UnauthorizedError
+    with services.database.reader() as session:
+        found = find_key(session, plain)
+    if found is None:
+        raise UnauthorizedError(
+            "This API key is unknown, revoked or expired. Make another: `packshot keys create`."
+        )
+    services.key_use.note(found.id)
+    scope[_CALLER] = found
+    return found
 
 
 def sent_key(scope: Scope) -> str | None:
@@ -35,9 +43,20 @@ def sent_key(scope: Scope) -> str | None:
 
 
 def known_caller(scope: Scope) -> ApiKey | None:
-    """Give the key that `find_caller` found for this request; None: there is none that works.
-
-    Every request under /v1 is counted for its key before anything else, so it was looked for.
-    """
+    """Return the key that `require_caller` found; None outside of /v1, where none is asked for."""
     found: ApiKey | None = scope.get(_CALLER)
     return found
+
+
+def check_scope(caller: ApiKey, needed: scopes.Scope) -> None:
+    """Check what a key may do.
+
+    Raises:
+        ForbiddenError: It lacks the scope.
+    """
+    if needed not in caller.scopes:
+        has = ", ".join(caller.scopes) or "nothing"
+        raise ForbiddenError(
+            f"This needs a key with the scope {needed.value}; yours has {has}. Make one with "
+            f"`packshot keys create --scope {needed.value}`."
+        )

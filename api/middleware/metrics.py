@@ -5,6 +5,8 @@ import time
 from prometheus_client import Counter, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.middleware import client_left
+
 REQUESTS = Counter("packshot_http_requests", "Answered requests.", ["method", "route", "status"])
 REQUEST_SECONDS = Histogram(
     "packshot_http_request_seconds",
@@ -42,5 +44,7 @@ class RequestMetricsMiddleware:
         finally:
             method = scope["method"] if scope["method"] in METHODS else OTHER
             route = getattr(scope.get("route"), "path", OTHER)
+            if client_left.client_left(scope):
+                status = client_left.STATUS
             REQUESTS.labels(method, route, str(status)).inc()
             REQUEST_SECONDS.labels(method, route).observe(time.perf_counter() - begun)

@@ -8,10 +8,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.auth.callers import check_scope, known_caller
 from api.middleware.disconnect import while_connected
 from api.middleware.request_id import HEADER, request_id
 from api.problems import answer_error
-from core.errors import ServiceDownError
+from core.domain import scopes
+from core.errors import ServiceDownError, UnauthorizedError
 from core.links import BATCHES
 
 Headers = Sequence[tuple[bytes, bytes]]
@@ -59,6 +61,11 @@ class SheetProxyMiddleware:
             return await receive()
 
         try:
+            caller = known_caller(scope)
+            if caller is None:
+                raise UnauthorizedError
+            # Here, too: the other process could refuse only a sheet that has been sent to it.
+            check_scope(caller, scopes.Scope.SUBMIT)
             work = self._forward(scope, _body(receive, sent), send_and_note)
             await while_connected(receive_rest, work, begun=lambda: started)
         except ClientDisconnect:

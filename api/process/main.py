@@ -4,21 +4,25 @@ It imports little: where there are several, the one that starts them answers not
 """
 
 import logging
+import math
 import multiprocessing
 import os
+import resource
 import signal
 import socket
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
+from api.process.drain import drain_before_end
+from api.process.folder import locked_folder
 from core import logs
 from core.errors import PackshotError
 from core.settings import Settings, get_settings
@@ -26,6 +30,9 @@ from core.startup import run_or_explain
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
+
+    from api.process.connection import Connection
+    from api.process.connections import Connections
 
 BACKLOG = 2048
 """Connections that may wait to be taken: uvicorn's default."""
@@ -95,9 +102,11 @@ def _serve(settings: Settings, application: str, processes: int, options: Mappin
         log_level=settings.log_level.lower(),
         # Its lines look like all others.
         log_config=None,
-        # Longer than proxies keep a connection that is not used (60 s is usual): who sends on one
-        # that is being closed gets no answer.
-        timeout_keep_alive=75,
+        # By name, as what it counts is counted in the processes that answer.
+        http="api.process.main:connection",
+        # There are none here.
+        ws="none",
+        timeout_keep_alive=math.ceil(settings.keep_alive_seconds),
         timeout_graceful_shutdown=GRACE_SECONDS,
         timeout_worker_healthcheck=HUNG_SECONDS,
         **options,
@@ -115,9 +124,9 @@ def _counting(*, together: bool) -> Iterator[None]:
     if not together:
         yield
         return
-    with tempfile.TemporaryDirectory(prefix="packshot-api-") as folder:
+    with locked_folder() as folder:
         # prometheus_client reads it when it is imported.
-        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
         yield
 
 
@@ -168,7 +177,24 @@ def start_worker() -> Settings:
     threading.Thread(target=end_with_parent, daemon=True).start()
     settings = get_settings()
     logs.configure(settings.log_level, settings.log_format)
+    drain_before_end(settings.drain_seconds)
+    # Each connection is a file, and shells allow 1024.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     return settings
+
+
+def connection(**state: Any) -> "Connection":
+    """Make one of the connections of a process that answers requests."""
+    return _connections()(**state)
+
+
+@lru_cache(maxsize=1)
+def _connections() -> "Connections":
+    from api.process.connection import Limits  # noqa: PLC0415
+    from api.process.connections import Connections  # noqa: PLC0415
+
+    return Connections(Limits.of(get_settings()))
 
 
 def end_with_parent() -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 
+from api.process.drain import draining
 from api.schemas.operations import Component, Readiness
 from api.services import Services
 from core.errors import PackshotError, ServiceDownError
@@ -66,7 +67,9 @@ def look(services: Services) -> Readiness:
     with ThreadPoolExecutor(len(checks)) as pool:
         found = dict(zip(checks, pool.map(_ask, checks.values()), strict=True))
     missing = [component for component in found.values() if not component.ok]
-    if any(component.required for component in missing):
+    if draining.is_set():
+        status = "draining"
+    elif any(component.required for component in missing):
         status = "unavailable"
     else:
         status = "degraded" if missing else "ready"

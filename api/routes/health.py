@@ -23,7 +23,7 @@ async def get_health() -> Health:
 
 @router.get("/readyz", responses={503: {"model": Readiness}})
 def get_readiness(request: Request, services: ServicesNow, response: Response) -> Readiness:
-    """Tell what is there and what is missing; 503 when requests would be refused.
+    """Tell what is there and what is missing; 503 when requests would be refused or soon will be.
 
     Without Redis requests are still accepted: their images start when it is back.
     """
@@ -32,6 +32,6 @@ def get_readiness(request: Request, services: ServicesNow, response: Response) -
         if not part.ok:
             logger.warning("%s at %s is missing: %s", name, part.address, part.detail)
             part.detail = reason_in_log(request)
-    if readiness.status == "unavailable":
+    if readiness.status in ("unavailable", "draining"):
         response.status_code = 503
     return readiness

@@ -81,5 +81,7 @@ class Component(BaseModel):
 class Readiness(BaseModel):
     """Whether requests can be served."""
 
-    status: str = Field(description="ready, degraded (still accepting) or unavailable.")
+    status: str = Field(
+        description="ready, degraded (still accepting), unavailable, or draining (about to end)."
+    )
     components: dict[str, Component]

@@ -70,7 +70,7 @@ async def _read_sheets(connection: Connection, settings: Settings) -> None:
     # Not above: the application's modules import this one.
     from api.app import create_app  # noqa: PLC0415
 
-    app = create_app(settings, counts=False, freeze=True, limits_requests=False)
+    app = create_app(settings, counts=False, freeze=True)
     async with app.router.lifespan_context(app) as given:
         state = dict(given or {})
         services: Services = state["services"]

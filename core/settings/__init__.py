@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from core.settings.api import ApiSettings
 from core.settings.caches import CacheSettings
+from core.settings.connections import ConnectionSettings
 from core.settings.model import ModelSettings
 from core.settings.queue import QueueSettings
 from core.settings.retention import RetentionSettings
@@ -39,6 +40,7 @@ class Settings(
     QueueSettings,
     StorageSettings,
     ApiSettings,
+    ConnectionSettings,
     ModelSettings,
     WorkerSettings,
     CacheSettings,

@@ -20,6 +20,8 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 
 from api.app import create_app
+from api.process.connection import Limits
+from api.process.connections import Connections
 from bundles.manifest import Defaults, Manifest, Sizes, save_manifest
 from core.db.engine import Database
 from core.db.models import Image, Job
@@ -66,7 +68,12 @@ def settings(settings: Settings, bundle: Path) -> Settings:
 @contextmanager
 def serving(settings: Settings) -> Iterator[str]:
     """Run the API in a thread of this process, and give its URL."""
-    config = uvicorn.Config(create_app(settings), log_config=None, timeout_graceful_shutdown=5)
+    config = uvicorn.Config(
+        create_app(settings),
+        http=Connections(Limits.of(settings)),
+        log_config=None,
+        timeout_graceful_shutdown=5,
+    )
     server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
@@ -107,8 +114,10 @@ class SharedServer:
     """
 
     def __init__(self, listener: socket.socket) -> None:
-        app = create_app(Settings(_env_file=None))
-        self.server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off"))
+        settings = Settings(_env_file=None)
+        http = Connections(Limits.of(settings))
+        config = uvicorn.Config(create_app(settings), http=http, log_config=None, lifespan="off")
+        self.server = uvicorn.Server(config)
         self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         self.thread = threading.Thread(target=self.server.run, kwargs={"sockets": [listener]})
         self.thread.start()
@@ -257,7 +266,10 @@ class ApiProcess:
         extra = {"PACKSHOT_API_PORT": str(self.port), "PACKSHOT_BUNDLE": str(bundle)}
         self.popen = subprocess.Popen(
             [sys.executable, "-m", module],
-            env=os.environ | {"PACKSHOT_LOG_LEVEL": "WARNING"} | environment | extra,
+            env=os.environ
+            | {"PACKSHOT_LOG_LEVEL": "WARNING", "PACKSHOT_DRAIN_SECONDS": "0"}
+            | environment
+            | extra,
         )
 
     def url(self) -> str:

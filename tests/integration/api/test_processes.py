@@ -185,3 +185,47 @@ def test_a_port_that_is_taken_is_said_with_what_to_change(environment, bundle, d
     said = capfd.readouterr().err
     assert f"cannot listen on 127.0.0.1, port {first.port}" in said
     assert "PACKSHOT_API_PORT" in said
+
+
+def test_readiness_ends_before_connections_do(environment, bundle, database):
+    with api_process(environment | {"PACKSHOT_DRAIN_SECONDS": "6"}, bundle) as api:
+        url = api.url()
+        with connect(database, url, "shop") as client, ExitStack() as stack:
+            knock_until_each_has_answered(api, stack)
+            assert client.get("/readyz").status_code == 200
+            api.popen.terminate()
+            poll(lambda: client.get("/readyz").status_code == 503)
+            assert client.get("/readyz").json()["status"] == "draining"
+            assert client.get("/healthz").status_code == 200
+            # Who does not know yet is served as before, and asked to come on a new connection.
+            answer = client.get("/v1/batches")
+            assert (answer.status_code, answer.headers["connection"]) == (200, "close")
+            assert api.popen.poll() is None
+            poll(lambda: refuses(api))
+        assert api.popen.wait() == 0
+
+
+def refuses(api) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", api.port), timeout=60).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+def test_what_a_killed_api_leaves_is_removed_at_the_next_start(
+    environment, bundle, database, tmp_path
+):
+    there = environment | {"TMPDIR": str(tmp_path)}
+    for _ in range(2):
+        with api_process(there, bundle) as api:
+            api.url()
+            (folder,) = tmp_path.glob("packshot-*")
+            os.kill(api.popen.pid, signal.SIGKILL)
+            api.popen.wait()
+            assert folder.exists()
+    with api_process(there, bundle) as first, api_process(there, bundle) as second:
+        first.url()
+        second.url()
+        assert len(list(tmp_path.glob("packshot-*"))) == 2, "none of one that lives"
+    assert list(tmp_path.glob("packshot-*")) == []

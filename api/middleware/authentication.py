@@ -1,25 +1,25 @@
-"""Requests per minute: counted before anything of a request is read."""
+"""Whose a request is, and whether its key may send it: found out before anything of it is read."""
 
 from fastapi.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.auth.callers import find_caller
+from api.auth.callers import require_caller
 from api.auth.rate_limiter import Standing
 from api.problems import answer_error, packshot_problem
 from api.services import Services
 
 
-class RateLimitMiddleware:
-    """Answers 429 to a key that sends too much, before anything of its request is read."""
+class AuthenticationMiddleware:
+    """Answers 401 without a key that works, and 429 to one that sends too much."""
 
-    def __init__(self, app: ASGIApp, *, counts: bool = True) -> None:
+    def __init__(self, app: ASGIApp, *, counts: bool) -> None:
         """Wrap an application.
 
         Args:
-            app: What answers within the limit.
-            counts: Whether requests are counted; False: only the caller is looked up.
+            app: What answers requests with keys, and those outside of /v1.
+            counts: Whether requests count for their key's limit here.
         """
         self.app = app
         self._counts = counts
@@ -55,5 +55,5 @@ class RateLimitMiddleware:
 
     def _count(self, scope: Scope) -> Standing | None:
         services: Services = scope["state"]["services"]
-        key = find_caller(services, scope)
-        return services.rate_limiter.count(key) if key and self._counts else None
+        key = require_caller(services, scope)
+        return services.rate_limiter.count(key) if self._counts else None

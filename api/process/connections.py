@@ -1,0 +1,63 @@
+"""All connections of a server: how many, and which have taken too long (decision 0042)."""
+
+import asyncio
+from http import HTTPStatus
+from typing import Any
+
+from uvicorn.config import Config
+from uvicorn.server import ServerState
+
+from api.process.connection import CUT, Connection, Limits
+
+CHECK_SECONDS = 1.0
+"""Pause between two looks at all connections: one timer, where each would need several."""
+
+
+class Connections:
+    """All connections of one server: makes them, as its `http` protocol, and looks after them."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.waiting: dict[Connection, None] = {}
+        """Those without a request that is not answered, those that have waited longest first."""
+        self._held: set[Connection] = set()
+        self._checking = False
+
+    def __call__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> Connection:
+        """Make a connection that is not made yet."""
+        return Connection(config, server_state, app_state, _loop, connections=self)
+
+    def admit(self, connection: Connection) -> None:
+        """Take a new connection in place of the one that has waited longest."""
+        self._held.add(connection)
+        if len(self._held) > self.limits.connections:
+            oldest = next(iter(self.waiting), None)
+            if oldest is None:
+                connection.refuse(HTTPStatus.SERVICE_UNAVAILABLE)
+                connection.transport.close()
+                return
+            del self.waiting[oldest]
+            CUT.labels("Too many").inc()
+            oldest.transport.close()
+        self.waiting[connection] = None
+        if not self._checking:
+            self._check(connection.loop)
+
+    def forget(self, connection: Connection) -> None:
+        """Let a connection go that was closed."""
+        self._held.discard(connection)
+        self.waiting.pop(connection, None)
+
+    def _check(self, loop: asyncio.AbstractEventLoop) -> None:
+        now = loop.time()
+        for connection in list(self._held):
+            connection.check(now)
+        self._checking = bool(self._held)
+        if self._checking:
+            loop.call_later(CHECK_SECONDS, self._check, loop)

@@ -1,0 +1,39 @@
+"""On SIGTERM load balancers are told first, and connections are closed later."""
+
+import logging
+import signal
+import threading
+from types import FrameType
+
+draining = threading.Event()
+"""Whether this process is about to end: it answers, but wants no further requests."""
+
+logger = logging.getLogger("packshot.api")
+
+
+def drain_before_end(seconds: float) -> None:
+    """Let the server go on for a while after SIGTERM, and say meanwhile that it is not ready.
+
+    Call it in the main thread, when the server handles signals already. A second SIGTERM ends the
+    process as the first one did before.
+    """
+    end = signal.getsignal(signal.SIGTERM)
+    if not seconds or not callable(end):
+        return
+
+    def finish(number: int) -> None:
+        # Here, because a handler may interrupt the logging of another line.
+        logger.info("SIGTERM: not ready from now on, and ending in %g s", seconds)
+        if not ended.wait(seconds):
+            end(number, None)
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if draining.is_set():
+            ended.set()
+            end(number, frame)
+            return
+        draining.set()
+        threading.Thread(target=finish, args=(number,), daemon=True).start()
+
+    ended = threading.Event()
+    signal.signal(signal.SIGTERM, handle)
