@@ -53,7 +53,7 @@ class Postgres(Server):
         if not data.exists():
             self._initialise(data, identity)
         give(data, identity)
-        if self.keep_open:
+        if self.keep_open and self.process is None:
             # All of an earlier server's processes inherited the stack's lock, so they are gone. A
             # machine or container that was cut off leaves the file, and may give its number to
             # another process, which Postgres would take for that server.

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import threading
@@ -68,8 +69,7 @@ class Process:
         """Run the command in a session of its own, so that Ctrl-C reaches only the supervisor."""
         command = self.command
         command.log.parent.mkdir(parents=True, exist_ok=True)
-        if command.log.exists() and command.log.stat().st_size > LOG_BYTES:
-            command.log.replace(command.log.with_suffix(".log.1"))
+        self.rotate_log()
         with command.log.open("ab") as log:
             self._log_start = log.tell()
             try:
@@ -85,6 +85,19 @@ class Process:
                 )
             except OSError as error:
                 raise ProcessFailedError(f"{command.name} cannot be started: {error}") from error
+
+    def rotate_log(self) -> None:
+        """Put a log aside that has become large, also while the process writes to it.
+
+        It is copied and emptied, as programs keep it open and write at its end, wherever that is;
+        what they write in the moment between the two is lost.
+        """
+        log = self.command.log
+        with contextlib.suppress(FileNotFoundError):
+            if log.stat().st_size > LOG_BYTES:
+                shutil.copyfile(log, log.with_suffix(".log.1"))
+                os.truncate(log, 0)
+                self._log_start = 0
 
     def _launcher(self) -> list[str]:
         command = self.command

@@ -15,6 +15,8 @@ class Server(ABC):
     """A service of the stack: launched, ready, stopped; also a context manager."""
 
     process: Process | None = None
+    port: int = 0
+    """Where it listens, from its launch on."""
     ready_seconds: float = 60.0
 
     @abstractmethod

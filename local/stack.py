@@ -9,10 +9,10 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Self
 
-from local.errors import ProcessFailedError
 from local.infrastructure import Infrastructure
 from local.lock import HomeLock
 from local.processes import Process
+from local.server_watch import ServerWatch
 from local.service import Service
 from local.supervisor import Supervisor
 
@@ -64,6 +64,7 @@ class Stack:
         self._say = say
         self._lock = HomeLock(self.home)
         self._infrastructure: Infrastructure | None = None
+        self._watches: Sequence[ServerWatch] = ()
         self._supervisor: Supervisor | None = None
         self._hurry = threading.Event()
         self._handlers: dict[signal.Signals, Any] = {}
@@ -79,6 +80,9 @@ class Stack:
         try:
             self._infrastructure = Infrastructure(self.home, keep_open=keep_open)
             self._infrastructure.start()
+            self._watches = [
+                ServerWatch(server, self._say) for server in self._infrastructure.servers
+            ]
             self.environment = {
                 **_python_variables(),
                 **self._infrastructure.environment,
@@ -101,11 +105,13 @@ class Stack:
         """Look after the processes once; call it often while doing other things.
 
         Raises:
-            ProcessFailedError: A process ended that must not; its name and log are in the message.
+            ProcessFailedError: A process ended that must not, or a server keeps ending; its name
+                and log are in the message.
         """
+        for watch in self._watches:
+            watch.check()
         for process in self._infrastructure_processes():
-            if process.exit_code() is not None:
-                raise ProcessFailedError(process.last_words())
+            process.rotate_log()
         if self._supervisor is not None:
             self._supervisor.check()
 

@@ -11,6 +11,7 @@ from local.processes import Command, Process
 from local.service import Restart, Service
 
 SHORT_LIFE_SECONDS = 5.0
+FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
 
 
@@ -45,7 +46,7 @@ class Watched:
         """Decide when to start it again: at once, or ever later if it ends as soon as it starts."""
         now = time.monotonic()
         if now - self.started < SHORT_LIFE_SECONDS:
-            self.pause = min(max(2 * self.pause, 0.5), LONGEST_PAUSE_SECONDS)
+            self.pause = min(max(2 * self.pause, FIRST_PAUSE_SECONDS), LONGEST_PAUSE_SECONDS)
         else:
             self.pause = 0.0
         self.due = now + self.pause
@@ -101,6 +102,7 @@ class Supervisor:
                     watched.start()
             elif watched.process.exit_code() is not None:
                 self._ended(watched)
+            watched.process.rotate_log()
 
     def _ended(self, watched: Watched) -> None:
         if watched.service.restart is Restart.NEVER:
@@ -109,7 +111,11 @@ class Supervisor:
         watched.schedule()
         code = watched.process.exit_code()
         when = f"in {watched.pause:g} s" if watched.pause else "now"
-        self.say(f"{watched.service.name} ended (exit code {code}); starting it again {when}")
+        name = watched.service.name
+        words = ""
+        if code and watched.pause == FIRST_PAUSE_SECONDS:  # not again at each further end
+            words = f"{watched.process.last_words()}\n"
+        self.say(f"{words}{name} ended (exit code {code}); starting it again {when}")
 
     def stop(self, hurry: threading.Event | None = None) -> None:
         """Stop all; `hurry` cuts the waiting short."""

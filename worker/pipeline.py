@@ -18,7 +18,7 @@ from bundles.model_input import read_model_input
 from bundles.plan import Plan
 from bundles.step_plan import FULL
 from core.cpus import quota_threads
-from core.errors import BundleError, last_line
+from core.errors import BundleError, InvalidSettingError, last_line
 from core.settings import Settings
 from worker.features import load_alignment
 from worker.finite import check_finite
@@ -269,8 +269,15 @@ def _alone_in(cache: Path | None) -> Iterator[None]:
     if cache is None:
         yield
         return
-    cache.mkdir(parents=True, exist_ok=True)
-    with (cache / "lock").open("w") as file:
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        file = (cache / "lock").open("w")
+    except OSError as error:
+        raise InvalidSettingError(
+            f"Compiled models cannot be kept in {cache} ({error.strerror}). Move away what is "
+            "there, or make it a folder that this user may write to; it is filled anew."
+        ) from error
+    with file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 

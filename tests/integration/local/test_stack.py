@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+import redis
 
 from local.errors import AlreadyRunningError, ProcessFailedError
 from local.lock import running
@@ -170,9 +171,34 @@ def test_a_recycled_worker_comes_back_and_a_dead_service_is_named(home: Path):
         eventually(worker_was_back)
         assert "/bundles/starter redis://" in (home / "logs" / "worker.log").read_text()
 
-        os.kill(stack.processes()["valkey"], signal.SIGKILL)
-        with pytest.raises(ProcessFailedError, match=r"valkey ended \(signal SIGKILL\)"):
-            stack.wait()
+    assert processes_in(home) == []
+
+
+def test_a_server_that_died_comes_back_with_its_data_at_its_address(home: Path):
+    said: list[str] = []
+    with Stack(home, say=said.append) as stack:
+        url = stack.environment["PACKSHOT_DATABASE_URL"].replace("+psycopg", "")
+        broker = stack.environment["PACKSHOT_BROKER_URL"]
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("CREATE TABLE kept AS SELECT 1 AS number")
+        redis.Redis.from_url(broker).set("kept", "1")
+        before = stack.processes()
+        for name in before:
+            os.kill(before[name], signal.SIGKILL)
+
+        def all_are_back() -> bool:
+            stack.check()
+            if set(before.values()) & set(stack.processes().values()):
+                return False
+            try:
+                with psycopg.connect(url, connect_timeout=2) as connection:
+                    found = connection.execute("SELECT number FROM kept").fetchone()
+                return found == (1,) and redis.Redis.from_url(broker).get("kept") == b"1"
+            except (psycopg.Error, redis.RedisError):
+                return False
+
+        eventually(all_are_back, seconds=180)
+    assert any("valkey ended (signal SIGKILL)" in line for line in said)
     assert processes_in(home) == []
 
 

@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import sys
+import textwrap
 import threading
 import time
 from pathlib import Path
@@ -159,3 +160,29 @@ def test_a_large_log_is_put_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     process.stop()
     assert (tmp_path / "child.log").read_text() == "new\n"
     assert (tmp_path / "child.log.1").read_text() == "much of an earlier run"
+
+
+def test_a_log_that_becomes_large_is_put_aside_while_it_is_written(tmp_path, monkeypatch):
+    monkeypatch.setattr("local.processes.LOG_BYTES", 1000)
+    log, aside = tmp_path / "child.log", tmp_path / "child.log.1"
+    code = """
+        import sys, time
+        for number in range(10_000_000):
+            print(f"line {number}", flush=True)
+            time.sleep(0.001)
+    """
+    process = python(tmp_path, textwrap.dedent(code))
+    process.start()
+    try:
+        for _ in range(3):
+            before = aside.read_text() if aside.exists() else ""
+            eventually(lambda: log.stat().st_size > 1500)
+            process.rotate_log()
+            eventually(lambda: log.stat().st_size > 0)
+            # It goes on at the beginning of the file: no hole, and nothing of before.
+            assert log.read_bytes().lstrip(b"\0") == log.read_bytes()
+            assert log.stat().st_size < 1500
+            assert aside.read_text() != before
+    finally:
+        process.stop()
+    assert "line " in process.last_words()
