@@ -22,6 +22,7 @@ from api.routes import (
     jobs,
     keys,
     metrics,
+    models,
     recipes,
     renditions,
     webhooks,
@@ -74,6 +75,7 @@ def create_app(
     app.include_router(jobs.router)
     app.include_router(renditions.router)
     app.include_router(renditions.public_router)
+    app.include_router(models.router)
     app.include_router(recipes.router)
     app.include_router(caches.router)
     app.include_router(keys.router)

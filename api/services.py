@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from api.auth.key_use import KeyUse
 from api.auth.rate_limiter import RateLimiter
-from api.bundle import CurrentBundle
+from api.models import Models
 from api.result_memory import ResultMemory
 from catalogue.renditions.store import Renditions
 from core.broker import Broker
@@ -28,7 +28,7 @@ class Services:
     storage: Storage
     broker: Broker
     publisher: Publisher
-    bundle: CurrentBundle
+    models: Models
     results: ResultMemory
     renditions: Renditions
     rate_limiter: RateLimiter
@@ -49,7 +49,7 @@ def open_services(settings: Settings) -> Iterator[Services]:
             storage=storage,
             broker=broker,
             publisher=Publisher(celery),
-            bundle=CurrentBundle(settings),
+            models=Models(settings),
             results=results,
             renditions=Renditions(
                 database=database, storage=storage, credentials=credentials_of(settings)

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from catalogue.names import suggestion
-from core.domain.image_spec import ModelInput
 from core.domain.schedulers import KNOWN, SCHEDULERS, StepLimits, step_limits
 from core.domain.seeds import SeedRule
 
@@ -35,8 +34,8 @@ class RequestLimits:
     """The schedulers that the model works with, and the steps that each can take."""
     unsuited: Mapping[str, str] = field(default_factory=dict)
     """The other schedulers, and why the model does not work with each."""
-    reads: ModelInput = field(default_factory=ModelInput)
-    """What of a request the model sees."""
+    model: str = "this model"
+    """What messages call it: its name is in it where there are several."""
 
     @property
     def step_of_size(self) -> int:
@@ -143,8 +142,8 @@ def check_size(pixels: int, limits: RequestLimits) -> Reason:
     high = limits.largest // step * step
     nearest = min(max(round(pixels / step) * step, low), high)
     return (
-        f"{pixels} does not suit the model: it makes {low} to {high} pixels in steps of {step}. "
-        f"The nearest is {nearest}."
+        f"{pixels} does not suit {limits.model}: it makes {low} to {high} pixels in steps of "
+        f"{step}. The nearest is {nearest}."
     )
 
 
@@ -177,8 +176,8 @@ def check_scheduler(name: str, limits: RequestLimits) -> Reason:
     offered = ", ".join(limits.schedulers)
     if name in limits.unsuited:
         return (
-            f"This model does not work with the scheduler {name!r} ({limits.unsuited[name]}); "
-            f"it does with {offered}."
+            f"{limits.model.capitalize()} does not work with the scheduler {name!r} "
+            f"({limits.unsuited[name]}); it does with {offered}."
         )
     return f"There is no scheduler {name!r}; there are {offered}.{suggestion(name, SCHEDULERS)}"
 
@@ -191,8 +190,8 @@ def check_schedule(steps: int | None, scheduler: Any, limits: RequestLimits) -> 
     others = [name for name, one in limits.schedulers.items() if one.allows(steps)]
     way_out = f", or another scheduler: {', '.join(others)}" if others else ""
     return (
-        f"The scheduler {scheduler} {own.describe()} with this model, and {steps} were asked for. "
-        f"Ask for {'fewer' if steps > own.least else 'more'} steps{way_out}."
+        f"The scheduler {scheduler} {own.describe()} with {limits.model}, and {steps} were asked "
+        f"for. Ask for {'fewer' if steps > own.least else 'more'} steps{way_out}."
     )
 
 

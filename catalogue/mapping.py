@@ -6,16 +6,10 @@ from typing import Any
 
 from catalogue.checks import (
     CHECKS,
-    LONGEST_CELL,
     Reason,
     RequestLimits,
-    check_extent,
-    check_schedule,
-    check_value,
 )
-from catalogue.issues import Issues
 from catalogue.names import canonical
-from catalogue.sheets.model import SheetRow
 from core.domain import image_spec
 from core.domain.seeds import SeedRule
 
@@ -98,6 +92,7 @@ TEXTS: Mapping[str, Reader] = {
     "sku": (_text, "a text"),
     "prompt": (_text, "a text"),
     "template": (_text, "a text"),
+    "model": (_name, "a text"),
 }
 """What only a row gives, or a request in its own way."""
 
@@ -119,77 +114,26 @@ def is_given(value: Any) -> bool:
     return value is not None and value != ""
 
 
+def parse_value(name: str, value: Any) -> tuple[Any, Reason]:
+    """Read one value; see `read_value`."""
+    read, kind = KNOWN[name]
+    try:
+        return read(value), None
+    except (ValueError, OverflowError):
+        return None, f"{_shown(value)} is not {kind}."
+
+
 def read_value(name: str, value: Any, limits: RequestLimits) -> tuple[Any, Reason]:
     """Read and check one value.
 
     Returns:
         The value and None, or anything and the reason why it cannot be used.
     """
-    read, kind = KNOWN[name]
-    try:
-        result = read(value)
-    except (ValueError, OverflowError):
-        return None, f"{_shown(value)} is not {kind}."
+    result, reason = parse_value(name, value)
     check = CHECKS.get(name)
-    return result, check(result, limits) if check else None
+    return result, reason or (check(result, limits) if check else None)
 
 
 def _shown(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
-
-
-def note_schedule(
-    values: Mapping[str, Any], limits: RequestLimits, issues: Issues, line: int | None = None
-) -> None:
-    """Note when the scheduler cannot take the steps, wherever each of them comes from."""
-    reason = check_schedule(values.get("steps"), values.get("scheduler"), limits)
-    if reason:
-        issues.add(reason, line=line, column="steps")
-
-
-class RowReader:
-    """Reads the values of one sheet's rows."""
-
-    def __init__(
-        self,
-        base: Mapping[str, Any],
-        columns: Mapping[str, str],
-        limits: RequestLimits,
-        issues: Issues,
-    ) -> None:
-        self.base = base
-        self.named = {name: column for name, column in columns.items() if name in PARAMETERS}
-        if "sku" in columns:
-            self.named["sku"] = columns["sku"]
-        self.limits = limits
-        self.issues = issues
-        self._schedules = bool({"steps", "scheduler"} & set(self.named))
-
-    def check(self, row: SheetRow) -> bool:
-        """Note the cells that cannot be kept; tell whether all can be looked at further."""
-        fit = True
-        for column, cell in row.cells.items():
-            # Nearly every cell is a short text: a sheet has a million of them.
-            if isinstance(cell, str) and len(cell) <= LONGEST_CELL:
-                endless, reason = None, check_value(cell)
-            else:
-                endless = check_extent(cell)
-                reason = endless or check_value(cell)
-            if reason:
-                self.issues.add(reason, line=row.line, column=column)
-            fit = fit and endless is None
-        return fit
-
-    def read(self, row: SheetRow) -> dict[str, Any]:
-        """Return a row's values; what is wrong with them is noted."""
-        values = dict(self.base)
-        for name, column in self.named.items():
-            cell = row.fields[name] if name in row.fields else row.get(column)
-            if is_given(cell) or name == "sku":
-                values[name], reason = read_value(name, "" if cell is None else cell, self.limits)
-                if reason:
-                    self.issues.add(reason, line=row.line, column=column)
-        if self._schedules:
-            note_schedule(values, self.limits, self.issues, row.line)
-        return values

@@ -10,7 +10,7 @@ from typing import Any
 
 OUTCOME = (
     *("variant", "status", "error", "error_code", "retry_helps"),
-    *("image", "seed", "cache", "seconds", "warning"),
+    *("image", "seed", "cache", "seconds", "warning", "model", "revision"),
 )
 """The columns that follow the sheet's own."""
 
@@ -47,6 +47,10 @@ class ResultLine:
     cache: str
     seconds: float | None
     warning: str | None
+    model: str | None
+    """The name of what made it."""
+    revision: str | None
+    """Of that model's bundle."""
     files: Sequence[str | None] = ()
     """What the further columns say of its files."""
 

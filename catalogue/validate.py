@@ -6,20 +6,17 @@ from typing import Any
 
 from catalogue.checks import RequestLimits, check_value
 from catalogue.issues import Issues, refuse
-from catalogue.mapping import PARAMETERS, RowReader, is_given, note_schedule, read_value
+from catalogue.mapping import PARAMETERS
+from catalogue.models import Model
 from catalogue.names import canonical, closest, suggestion
 from catalogue.platforms.fields import LOOK, note
-from catalogue.prompts.tokens import TokenLimit
-from catalogue.prompts.writer import (
-    Prompts,
-    cut_off_warning,
-    missing_columns,
-    shortened_title,
-)
+from catalogue.prompts.fit import fit_prompts
+from catalogue.prompts.writer import Prompts, missing_columns
 from catalogue.remarks import find_destroyed, note_photographs, tell_lookalikes
+from catalogue.rows import GoodRow, RowReader, base_values, note_schedule
 from catalogue.sheets.model import Sheet, SheetRow, SheetSource
 from core.domain.image_request import ImageRequest
-from core.domain.image_spec import ImageSpec, ModelInput
+from core.domain.image_spec import ImageSpec
 from core.domain.seeds import SeedRule, sku_seed
 
 
@@ -37,17 +34,16 @@ class ValidatedSheet:
 
 
 def validate(
-    sheet: Sheet, fields: Mapping[str, Any], limits: RequestLimits, tokens: TokenLimit | None = None
+    sheet: Sheet, fields: Mapping[str, Any], models: Mapping[str, Model]
 ) -> tuple[ValidatedSheet, Issues]:
     """Check every row, and give the images that the good ones ask for with what is wrong.
 
-    A row's own cell wins over the request's field, which wins over the model's default.
+    A row's own cell wins over the request's field, which wins over the default of the row's model.
 
     Args:
         sheet: The file as it was read.
-        fields: The request's `template` and values of `catalogue.mapping.PARAMETERS`.
-        limits: What may be asked for.
-        tokens: The model's tokenizer; None leaves the length of prompts unchecked.
+        fields: The request's `template`, `model` and values of `catalogue.mapping.PARAMETERS`.
+        models: By name, what may be asked of each; the first is the one of rows that name none.
 
     Returns:
         The images of good rows, none where all rows lack something, and everything that is wrong:
@@ -61,10 +57,7 @@ def validate(
     columns = sheet.reading.columns
     template = fields.get("template") or None
     before = issues.count
-    base = _base(fields, limits, issues)
-    if not {"steps", "scheduler"} & set(columns):
-        # Of all rows at once; where rows say either, each is checked.
-        note_schedule(base, limits, issues)
+    reader = RowReader(fields, columns, models, issues)
     _check_columns(sheet, columns, template, issues)
     prompts = Prompts(sheet, template=template, issues=issues)
     concerns_all = issues.count > before
@@ -72,19 +65,16 @@ def validate(
     _warn_of_unused(sheet, columns, warnings)
     warnings.extend(note_photographs(sheet))
 
-    reader = RowReader(base, columns, limits, issues)
     rows = _read(sheet.rows, reader, prompts, issues)
     if concerns_all:
         rows = []
-    _check_count(sum(values["variants"] for _, values, _ in rows), len(rows), limits)
+    _check_count(rows)
     if not template and sheet.reading.source is SheetSource.PLAIN and sheet.reading.template:
         notes.add(_made_of(columns))
-    rows, remarks = _fit(rows, prompts, tokens, warnings=warnings, notes=notes)
+    rows, remarks = fit_prompts(rows, prompts, warnings=warnings, notes=notes)
     _remark(rows, prompts, warnings=warnings, notes=notes)
     wanted = [
-        one
-        for (row, values, prompt), remark in zip(rows, remarks, strict=True)
-        for one in _expand(row, values, prompt, remark, limits.reads)
+        one for row, remark in zip(rows, remarks, strict=True) for one in _expand(row, remark)
     ]
     listed, told = _listed(warnings), _listed(notes)
     return ValidatedSheet(columns=sheet.columns, wanted=wanted, warnings=listed, notes=told), issues
@@ -95,7 +85,7 @@ def check_parameters(
 ) -> tuple[dict[str, Any], Issues]:
     """Check one request's values, and add the model's defaults for what is not given."""
     issues = Issues()
-    base = _base(values, limits, issues)
+    base = base_values(values, limits, issues)
     note_schedule(base, limits, issues)
     return base, issues
 
@@ -110,23 +100,10 @@ def seed_of(seed: int | SeedRule | None, sku: str) -> int | None:
 _WORDS = ("weight", "variant", "sheet", "step", "weights", "freight", "widths")
 """Words of their own, and not misspelt names of parameters."""
 
-_Read = tuple[SheetRow, dict[str, Any], str]
-
-
-def _base(fields: Mapping[str, Any], limits: RequestLimits, issues: Issues) -> dict[str, Any]:
-    """Read what the request says for every row, over the model's defaults."""
-    base: dict[str, Any] = {"seed": None, "variants": 1} | dict(limits.defaults)
-    for name in PARAMETERS:
-        if is_given(fields.get(name)):
-            base[name], reason = read_value(name, fields[name], limits)
-            if reason:
-                issues.add(reason, column=name)
-    return base
-
 
 def _read(
     rows: Sequence[SheetRow], reader: RowReader, prompts: Prompts, issues: Issues
-) -> list[_Read]:
+) -> list[GoodRow]:
     """Read every row, and keep the good ones."""
     good = []
     for row in rows:
@@ -134,9 +111,10 @@ def _read(
         # Templates are not let near cells that have no end.
         if not reader.check(row):
             continue
-        values, prompt = reader.read(row), prompts.write(row)
-        if prompt and issues.count == before:
-            good.append((row, values, prompt))
+        read, prompt = reader.read(row), prompts.write(row)
+        if read and prompt and issues.count == before:
+            model, values = read
+            good.append(GoodRow(row, model, values, prompt))
     return good
 
 
@@ -159,11 +137,13 @@ def _check_columns(
         )
 
 
-def _check_count(images: int, rows: int, limits: RequestLimits) -> None:
-    if images > limits.max_images:
+def _check_count(rows: Sequence[GoodRow]) -> None:
+    images = sum(one.values["variants"] for one in rows)
+    # The server's, whatever the model.
+    if rows and images > (most := rows[0].model.limits.max_images):
         refuse(
-            f"The sheet asks for {images:,} images ({rows:,} rows); {limits.max_images:,} is the "
-            "most of one sheet. Split it."
+            f"The sheet asks for {images:,} images ({len(rows):,} rows); {most:,} is the most of "
+            "one sheet. Split it."
         )
 
 
@@ -191,11 +171,11 @@ def _made_of(columns: Mapping[str, str]) -> str:
     )
 
 
-def _remark(rows: Sequence[_Read], prompts: Prompts, *, warnings: Issues, notes: Issues) -> None:
+def _remark(rows: Sequence[GoodRow], prompts: Prompts, *, warnings: Issues, notes: Issues) -> None:
     """Report what looks wrong with good rows as a whole."""
     columns = prompts.columns
     tell_lookalikes(
-        ((row, prompt) for row, _, prompt in rows),
+        ((one.row, one.prompt) for one in rows),
         title=columns.get("title"),
         warnings=warnings,
         notes=notes,
@@ -207,68 +187,21 @@ def _remark(rows: Sequence[_Read], prompts: Prompts, *, warnings: Issues, notes:
             "{number} titles name no product, and prompts are made of them: give the rows prompts",
         )
     )
-    skus = ((row.line, values["sku"]) for row, values, _ in rows)
+    skus = ((one.row.line, one.values["sku"]) for one in rows)
     warnings.extend(find_destroyed(skus, columns.get("sku", "sku")))
 
 
-def _fit(
-    rows: Sequence[_Read],
-    prompts: Prompts,
-    tokens: TokenLimit | None,
-    *,
-    warnings: Issues,
-    notes: Issues,
-) -> tuple[list[_Read], list[str | None]]:
-    """Shorten titles in prompts that are too long for the model, and remark on all of these.
-
-    Returns:
-        The rows, and each one's remark.
-    """
-    if tokens is None:
-        return list(rows), [None] * len(rows)
-    cuts = tokens.cut_off(prompt for _, _, prompt in rows)
-    fitted: dict[str, tuple[str, str] | None] = {}
-    good: list[_Read] = []
-    remarks: list[str | None] = []
-    shortened = []
-    for row, values, prompt in rows:
-        remark = None
-        if prompt in cuts:
-            if prompt not in fitted:
-                fitted[prompt] = prompts.shorten(row, tokens)
-            shorter = fitted[prompt]
-            if shorter:
-                remark = shortened_title(shorter[1], tokens.limit)
-                shortened.append(row.line)
-            else:
-                remark = cut_off_warning(cuts[prompt], tokens.limit)
-                column = prompts.columns.get("prompt", "prompt")
-                warnings.add(remark, line=row.line, column=column)
-            prompt = shorter[0] if shorter else prompt  # noqa: PLW2901
-        good.append((row, values, prompt))
-        remarks.append(remark)
-    notes.extend(
-        note(
-            shortened,
-            f"The title was shortened: the model reads {tokens.limit} tokens of a prompt",
-            f"{{number}} titles were shortened: the model reads {tokens.limit} tokens of a prompt",
-        )
-    )
-    return good, remarks
-
-
-def _expand(
-    row: SheetRow, values: dict[str, Any], prompt: str, remark: str | None, reads: ModelInput
-) -> list[ImageRequest]:
+def _expand(one: GoodRow, remark: str | None) -> list[ImageRequest]:
+    values, cells = one.values, dict(one.row.cells)
     seed = seed_of(values["seed"], values["sku"])
-    spec, cells = ImageSpec.of(values | {"prompt": prompt, "seed": seed}), dict(row.cells)
+    spec = ImageSpec.of({**values, "prompt": one.prompt, "seed": seed})
     return [
         ImageRequest(
             spec=spec,
-            reads=reads,
+            model=one.model.made_by,
             sku=values["sku"],
             variant=variant,
-            line=row.line,
+            line=one.row.line,
             row=cells,
             warning=remark,
         )

@@ -1,12 +1,13 @@
 """Which bundle a command means, and how the starter is built at the first start."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from bundles.manifest import FILE_NAME, load_manifest
 from bundles.workshop import recover
-from core.settings import Settings
+from core.settings import Settings, get_settings
 from core.settings.model import ONLY_MODEL
 from local.service import Restart, Service
 from starter import SOURCE
@@ -36,6 +37,19 @@ def served_models(settings: Settings) -> Mapping[str, Path]:
     if models == unset and "bundle" not in settings.model_fields_set:
         return {ONLY_MODEL: bundles_folder(settings) / NAME}
     return models
+
+
+def with_models(named: Sequence[str] | None) -> Settings:
+    """Return the settings, with models that an option names as `name=folder` if there are any.
+
+    Raises:
+        pydantic.ValidationError: One is not written so, or a name cannot be used.
+    """
+    settings = get_settings()
+    if not named:
+        return settings
+    written: dict[str, Any] = {"models": ",".join(named)}
+    return type(settings)(**written)
 
 
 def bundle_folder(settings: Settings) -> Path:

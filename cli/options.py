@@ -27,6 +27,15 @@ Workers = Annotated[
         help="Worker processes, each with the model; without it one on each NUMA node: mostly one.",
     ),
 ]
+Models = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--model",
+        metavar="NAME=FOLDER",
+        help="A model and its bundle; may be given several times, the first is the default. "
+        "Without it PACKSHOT_MODELS, PACKSHOT_BUNDLE or the starter.",
+    ),
+]
 Url = Annotated[
     str | None,
     typer.Option(

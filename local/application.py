@@ -41,19 +41,7 @@ def application(
         flower_login: `user:password` that Flower asks for.
     """
     sheets_port = free_port()
-    services = []
-    for number, environment in enumerate(workers, start=1):
-        name = "worker" if len(workers) == 1 else f"worker-{number}"
-        own = {"PACKSHOT_WORKER_METRICS_PORT": str(metrics_port and metrics_port + number - 1)}
-        services.append(
-            Service(
-                name=name,
-                argv=_module("worker"),
-                environment={**own, **environment},
-                stop_seconds=60,
-                niceness=WORKER_NICENESS,
-            )
-        )
+    services = _workers(workers, metrics_port)
     services += [
         Service(
             name="migrate",
@@ -92,6 +80,22 @@ def application(
     ]
     if flower_port is not None:
         services.append(_flower(flower_port, flower_login))
+    return services
+
+
+def _workers(environments: Sequence[Mapping[str, str]], metrics_port: int) -> list[Service]:
+    services = []
+    for number, environment in enumerate(environments, start=1):
+        own = {"PACKSHOT_WORKER_METRICS_PORT": str(metrics_port and metrics_port + number - 1)}
+        services.append(
+            Service(
+                name="worker" if len(environments) == 1 else f"worker-{number}",
+                argv=_module("worker"),
+                environment={**own, **environment},
+                stop_seconds=60,
+                niceness=WORKER_NICENESS,
+            )
+        )
     return services
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
 
-from core.domain.image_request import ImageRequest
+from core.domain.image_request import ImageRequest, ModelRevision
 from core.domain.image_spec import PARAMETERS, ImageSpec
 from core.domain.lanes import Lane
 
@@ -28,7 +28,12 @@ def apart(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def wanted(product: str = "red mug", **values: Any) -> ImageRequest:
     """Make a wanted image; the same product means the same image."""
-    return ImageRequest(**apart({"prompt": product} | values))
+    return ImageRequest(**apart({"prompt": product, "model": made_by("r1")} | values))
+
+
+def made_by(revision: str, **values: Any) -> ModelRevision:
+    """Name a model by its revision alone."""
+    return ModelRevision(**{"name": "default", "revision": revision} | values)
 
 
 def row_request(**values: Any) -> Any:

@@ -110,5 +110,7 @@ def _outcome(row: JobRow, channels: Sequence[Channel], base: str, made: Made) ->
         cache=job.cache.value,
         seconds=None if took is None else round(took, 3),
         warning=job.warning,
+        model=job.model,
+        revision=job.bundle_revision,
         files=files,
     )

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
@@ -39,7 +40,13 @@ def checks_of(services: Services) -> Mapping[str, Check]:
             address=f"{services.storage.address}, bucket {services.storage.bucket}",
             ask=services.storage.check,
         ),
-        "bundle": Check(address=str(services.bundle.folder), ask=services.bundle.get),
+        **{
+            # Requests that name no model need the first one.
+            f"bundle {name}" if number else "bundle": Check(
+                address=str(folder), ask=partial(services.models.get, name), required=not number
+            )
+            for number, (name, folder) in enumerate(services.models.folders.items())
+        },
     }
 
 

@@ -63,13 +63,15 @@ def post_batch(
     response: Response,
 ) -> BatchView | JSONResponse:
     """Send a sheet: one product per row. Every bad row is named at once, or all are queued."""
-    bundle, settings = services.bundle.get(), services.settings
-    request = read_request(session, caller.tenant, upload, max_rows=settings.max_sheet_rows)
+    models, settings = services.models, services.settings
+    request = read_request(
+        session, caller.tenant, upload, list(models), max_rows=settings.max_sheet_rows
+    )
     context = context_of(request.fields, caller, settings, services.egress)
     if request.fields.dry_run:
-        found = report(session, bundle, context, request, home=settings.home)
+        found = report(session, models, context, request, home=settings.home)
         return JSONResponse(found.model_dump(mode="json"))
-    batch, submission = submit_batch(session, bundle, context, request)
+    batch, submission = submit_batch(session, models, context, request)
     named = {"batch": str(batch.id), "images": batch.total_jobs}
     background.add_task(follow_up, services, context, submission, **named)
     response.headers["Location"] = batch_path(batch.id)

@@ -44,7 +44,7 @@ def post_job(
     """Ask for one image; when the same one is in store, it is there at once."""
     request, _ = use_recipe(session, caller.tenant, request)
     context = context_of(request, caller, services.settings, services.egress)
-    row, submission = submit_job(session, services.bundle.get(), context, request)
+    row, submission = submit_job(session, services.models, context, request)
     view = show_job(session, row)
     # What comes from store has no generation.
     named = {"generation": str(view.generation_id)} if view.generation_id else {}

@@ -39,9 +39,7 @@ def post_recipe(
     response: Response,
 ) -> RecipeView:
     """Store a recipe, as the next version of its name."""
-    recipe, is_new = recipes.add_recipe(
-        session, caller.tenant, request, services.bundle.get().limits
-    )
+    recipe, is_new = recipes.add_recipe(session, caller.tenant, request, services.models)
     response.headers["Location"] = recipes.recipe_path(recipe)
     if not is_new:
         response.status_code = 200

@@ -32,6 +32,14 @@ class BatchLinks(BaseModel):
     retry: str
 
 
+class BatchModel(BaseModel):
+    """A model that makes images of a batch."""
+
+    name: str | None = Field(description="null: the batch is older than names.")
+    revision: str = Field(description="Of its bundle.")
+    images: int
+
+
 class BatchView(BaseModel):
     """One sheet, as it stands."""
 
@@ -41,6 +49,7 @@ class BatchView(BaseModel):
     lane: Lane
     total: int = Field(description="Images.")
     counts: Counts
+    models: list[BatchModel] = Field(description="What makes its images, most of them first.")
     waiting_for_model: int = Field(
         description="Queued images whose model no worker serves, while workers serve another one: "
         "they wait until one does, or the operator moves them (`packshot model requeue`)."

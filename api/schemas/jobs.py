@@ -52,6 +52,10 @@ class JobHead(BaseModel):
     variant: int
     line: int | None = Field(description="Line of the sheet.")
     state: JobState
+    model: str | None = Field(description="What requests call the model that makes it.")
+    revision: str | None = Field(
+        description="Of that model's bundle; null, as `model`, in jobs that are older than names."
+    )
     cache: CacheOutcome = Field(description="What served it.")
     approximation: ApproximationView | None = Field(
         description="The near prompt whose latents its image began with; null: with noise."

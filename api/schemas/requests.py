@@ -1,8 +1,9 @@
 """What requests say: of one image, of a sheet, of a sheet's file."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from api.schemas.addresses import Address
 from api.schemas.parameters import Line, Prompt, RequestedParameters, Text, describe
@@ -30,9 +31,21 @@ RecipeReference = Annotated[
 ]
 
 
+ModelName = Annotated[
+    Line,
+    AfterValidator(str.lower),
+    Field(
+        max_length=64,
+        description="Which model makes the images: a name of `GET /v1/models`, whose first is the "
+        "one without it. A sheet's column `model` names one for a row.",
+    ),
+]
+
+
 class Fields(RequestedParameters, StrictModel):
     """What every request may say about its images; the model's defaults fill the rest."""
 
+    model: ModelName | None = None
     deadline_seconds: float | None = Field(
         None,
         gt=0,
@@ -71,7 +84,7 @@ class Fields(RequestedParameters, StrictModel):
 
     def parameters(self) -> dict[str, Any]:
         """Return what the catalogue checks and fills up."""
-        return self.model_dump(include={*PARAMETERS, "template"})
+        return self.model_dump(include={*PARAMETERS, "template", "model"})
 
 
 class JobRequest(Fields):
@@ -113,9 +126,10 @@ class SheetFields(Fields):
         'not say it: {"sku": "Artikel", "color": "Farbe"}. In a form as JSON.',
     )
 
-    def hints(self) -> Hints:
-        """Return what the request knows about the file."""
+    def hints(self, models: Sequence[str]) -> Hints:
+        """Return what is known about the file: what the request says, and the models there are."""
         return Hints(
+            models=models,
             source=self.source,
             encoding=self.encoding,
             separator=self.separator,

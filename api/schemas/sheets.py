@@ -47,6 +47,8 @@ class PreviewImage(DecidedParameters, PreviewHead):
     files: dict[str, str] = Field(
         description="File names by channel, where somebody asks for channels or names."
     )
+    model: str = Field(description="Which makes it.")
+    revision: str = Field(description="Of that model's bundle.")
     cache: CacheOutcome = Field(description="What would serve it now.")
     warning: str | None
 

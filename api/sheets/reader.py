@@ -20,7 +20,6 @@ from starlette.types import ASGIApp, Message
 from api.process.main import end_with_parent
 from api.services import Services
 from core import logs
-from core.errors import BundleError
 from core.settings import Settings
 
 _CHUNK = 2**20
@@ -74,8 +73,8 @@ async def _read_sheets(connection: Connection, settings: Settings) -> None:
     async with app.router.lifespan_context(app) as given:
         state = dict(given or {})
         services: Services = state["services"]
-        with suppress(BundleError):
-            services.bundle.get()
+        # Tokenizers take a moment to read.
+        list(services.models.usable())
         _limit_memory(settings.sheet_memory_bytes)
         before = _memory()
         connection.send(SheetDone(ends=False))

@@ -2,12 +2,13 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sqlmodel import Session
 
-from api.bundle import Bundle
+from api.models import Bundle, Models
 from api.schemas.sheets import (
     Estimate,
     Forecast,
@@ -31,13 +32,13 @@ SHOWN_LINES = 10
 
 
 def report(
-    session: Session, bundle: Bundle, context: RequestContext, request: SheetRequest, *, home: Path
+    session: Session, models: Models, context: RequestContext, request: SheetRequest, *, home: Path
 ) -> SheetReport:
     """Check a sheet, and say what would become of it. Nothing is stored, queued or counted.
 
     Args:
         session: An open transaction; it is only read in.
-        bundle: What the sheet is checked against.
+        models: What the sheet is checked against.
         context: Whose it is, and what it wants of the caches.
         request: The sheet, and what was sent with it.
         home: Where plans of machines are kept.
@@ -46,20 +47,19 @@ def report(
         InvalidSheetError: The sheet asks for too many images, or its templates take too long.
         ConflictError: It has a callback, and the tenant no secret to sign it with.
     """
-    checked, sheet = check_sheet(session, bundle, context, request), request.sheet
-    wanted, revision = checked.wanted, bundle.manifest.revision
+    checked, sheet = check_sheet(session, models, context, request), request.sheet
+    wanted = checked.wanted
     outcomes = foresee(
         session,
         wanted,
         tenant=context.tenant,
-        bundle_revision=revision,
         cache=context.cache,
         ttl_seconds=context.ttl_seconds,
     )
     images = list(zip(wanted, outcomes, strict=True))
     computed = [one for one, outcome in images if outcome is CacheOutcome.MISS]
     served = Counter(outcomes)
-    digests = [one.fingerprint(revision) for one in wanted]
+    digests = [one.fingerprint() for one in wanted]
     return SheetReport(
         valid=not checked.issues,
         detected=SheetReading(**sheet.reading.document()),
@@ -73,7 +73,7 @@ def report(
             shared=served[CacheOutcome.COALESCED],
             computed=served[CacheOutcome.MISS],
         ),
-        estimate=estimate(session, bundle, computed, home),
+        estimate=estimate(session, models, computed, home),
         preview=[
             _preview(one, digest, outcome)
             for (one, outcome), digest in zip(
@@ -88,42 +88,66 @@ def report(
 
 
 def estimate(
-    session: Session, bundle: Bundle, wanted: Sequence[ImageRequest], home: Path
+    session: Session, models: Models, wanted: Sequence[ImageRequest], home: Path
 ) -> Estimate:
-    """Tell how long images would take: by the machine's measured plan, else by recent images.
+    """Estimate how long images take: by their model's measured plan, else by its recent images.
 
     Args:
         session: An open transaction; it is only read in.
-        bundle: The model that makes them.
+        models: Those that make them.
         wanted: Those that would be computed.
         home: Where plans of machines are kept.
     """
-    manifest = bundle.manifest
-    total = sum(work(one.spec) for one in wanted)
-    plan = newest_plan(home.expanduser(), manifest.revision)
-    if plan is not None and plan.images_per_minute > 0:
-        spec = manifest.defaults.spec(prompt="", seed=0, width=plan.width, height=plan.height)
-        speed = work(spec) * plan.images_per_minute / 60
-        basis = (
-            f"One worker with the plan that `packshot tune` measured on {plan.machine.cpu}: "
-            f"{plan.images_per_minute:.1f} images a minute at {plan.width}x{plan.height} pixels "
-            f"and {manifest.defaults.steps} steps."
-        )
-    elif recent := recent_speed(session, manifest.revision):
-        speed = recent.work_per_second
-        basis = f"As all workers together made the last {recent.images} images of this model."
-    else:
-        return Estimate(
-            seconds=None,
-            images_per_minute=None,
-            basis="This machine's speed with this model is not known yet: run `packshot tune`, or "
-            f"ask again when {FEWEST} images were made.",
-        )
-    seconds = total / speed
+    by_model: dict[str, list[ImageRequest]] = defaultdict(list)
+    for one in wanted:
+        by_model[one.model.name].append(one)
+    named = [models[name] for name in by_model or [next(iter(models))]]
+    speeds = [_speed(session, bundle, home) for bundle in named]
+    basis = " ".join(
+        f"{bundle.made_by.name}: {speed.basis}" if len(named) > 1 else speed.basis
+        for bundle, speed in zip(named, speeds, strict=True)
+    )
+    seconds = 0.0
+    for bundle, speed in zip(named, speeds, strict=True):
+        if speed.work_per_second is None:
+            return Estimate(seconds=None, images_per_minute=None, basis=basis)
+        images = by_model[bundle.made_by.name]
+        seconds += sum(work(one.spec, one.model.reads) for one in images) / speed.work_per_second
     return Estimate(
         seconds=round(seconds, 1),
         images_per_minute=round(60 * len(wanted) / seconds, 1) if seconds else None,
         basis=basis,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Speed:
+    """How quickly a model makes images, and how that is known."""
+
+    work_per_second: float | None
+    basis: str
+
+
+def _speed(session: Session, bundle: Bundle, home: Path) -> _Speed:
+    manifest, model = bundle.manifest, bundle.made_by
+    plan = newest_plan(home.expanduser(), manifest.revision)
+    if plan is not None and plan.images_per_minute > 0:
+        spec = manifest.defaults.spec(prompt="", seed=0, width=plan.width, height=plan.height)
+        return _Speed(
+            work_per_second=work(spec, model.reads) * plan.images_per_minute / 60,
+            basis=f"One worker with the plan that `packshot tune` measured on {plan.machine.cpu}: "
+            f"{plan.images_per_minute:.1f} images a minute at {plan.width}x{plan.height} pixels "
+            f"and {manifest.defaults.steps} steps.",
+        )
+    if recent := recent_speed(session, model):
+        return _Speed(
+            work_per_second=recent.work_per_second,
+            basis=f"As all workers together made the last {recent.images} images of this model.",
+        )
+    return _Speed(
+        work_per_second=None,
+        basis="This machine's speed with this model is not known yet: run `packshot tune`, or "
+        f"ask again when {FEWEST} images were made.",
     )
 
 
@@ -146,6 +170,8 @@ def _preview(wanted: ImageRequest, digest: str, outcome: CacheOutcome) -> Previe
         sku=wanted.sku,
         variant=wanted.variant,
         files=wanted.files,
+        model=wanted.model.name,
+        revision=wanted.model.revision,
         cache=outcome,
         warning=wanted.warning,
     )

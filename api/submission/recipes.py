@@ -7,10 +7,12 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from sqlmodel import Session
 
+from api.models import Models
 from api.schemas.recipes import RecipePage, RecipeRequest, RecipeView
 from api.schemas.requests import BatchFields, JobRequest, SheetFields
 from api.views.cursors import read_cursor, write_cursor
-from catalogue.checks import RequestLimits
+from catalogue.issues import Issues
+from catalogue.models import check_model
 from catalogue.prompts.templates import PromptTemplate, TemplateProblemError
 from catalogue.validate import check_parameters
 from core import recipes
@@ -24,7 +26,7 @@ F = TypeVar("F", BatchFields, JobRequest)
 
 
 def add_recipe(
-    session: Session, tenant: str, request: RecipeRequest, limits: RequestLimits
+    session: Session, tenant: str, request: RecipeRequest, models: Models
 ) -> tuple[RecipeView, bool]:
     """Check a recipe and store it as its next version, unless its newest says the same.
 
@@ -34,7 +36,7 @@ def add_recipe(
     fields = request.fields.model_dump(mode="json", exclude_unset=True, exclude_none=True)
     if not fields:
         raise InvalidRequestError("The recipe says nothing: give it at least one of `fields`.")
-    _check(request.fields, limits)
+    _check(request.fields, models)
     recipe, is_new = recipes.add_version(session, tenant, request.name, fields, request.note)
     return view_recipe(recipe), is_new
 
@@ -122,8 +124,8 @@ def _name(text: str) -> str:
     return Reference.parse(text).name
 
 
-def _check(fields: SheetFields, limits: RequestLimits) -> None:
-    _, issues = check_parameters(fields.parameters(), limits)
+def _check(fields: SheetFields, models: Models) -> None:
+    issues = _check_parameters(fields, models)
     for column in ("template", "file_name"):
         template = getattr(fields, column)
         try:
@@ -135,3 +137,18 @@ def _check(fields: SheetFields, limits: RequestLimits) -> None:
         raise InvalidRequestError(
             f"The recipe cannot be used: {named}", errors=list(issues.documents())
         )
+
+
+def _check_parameters(fields: SheetFields, models: Models) -> Issues:
+    """Check values against the recipe's model; without one, some model has to take them."""
+    found = Issues()
+    if fields.model and (reason := check_model(fields.model, models)):
+        found.add(reason, column="model")
+        return found
+    for name in [fields.model] if fields.model else models:
+        _, issues = check_parameters(fields.parameters(), models[name].limits)
+        if not issues:
+            return issues
+        # Of the first: the others need not be tried by whoever names none.
+        found = found or issues
+    return found

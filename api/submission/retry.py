@@ -34,7 +34,7 @@ def retry_batch(
 
     Raises:
         NotFoundError: The caller has no such batch.
-        ConflictError: It was cancelled, or another model was to make its images.
+        ConflictError: It was cancelled, or a model that was to make its images was replaced.
         TooManyQueuedError: The key that sent the batch has too many waiting already.
     """
     batch = find_batch(session, caller.tenant, batch_id)
@@ -48,7 +48,7 @@ def retry_batch(
             session,
             batch,
             failed,
-            bundle_revision=services.bundle.get().manifest.revision,
+            revisions=[one.made_by.revision for one in services.models.usable()],
             ttl_seconds=services.settings.result_ttl_seconds,
             deadline_seconds=retry.deadline_seconds,
         )

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlmodel import Session
 
-from api.bundle import Bundle
+from api.models import Bundle, Models
 from api.schemas.requests import Fields, JobRequest
 from api.submission.context import RequestContext
 from api.submission.upload import SheetRequest
@@ -45,7 +45,7 @@ class CheckedSheet:
 
 
 def check_sheet(
-    session: Session, bundle: Bundle, context: RequestContext, request: SheetRequest
+    session: Session, models: Models, context: RequestContext, request: SheetRequest
 ) -> CheckedSheet:
     """Check a sheet whole.
 
@@ -55,7 +55,7 @@ def check_sheet(
     """
     _check_callback(session, context)
     fields = request.fields
-    order, issues = validate(request.sheet, fields.parameters(), bundle.limits, bundle.tokens)
+    order, issues = validate(request.sheet, fields.parameters(), models)
     named = name_files(order.wanted, _channels(fields), fields.file_name, issues)
     # A template's names are its own.
     renamed = tell_renamed(named) if fields.file_name is None else ()
@@ -69,13 +69,13 @@ def check_sheet(
 
 
 def submit_batch(
-    session: Session, bundle: Bundle, context: RequestContext, request: SheetRequest
+    session: Session, models: Models, context: RequestContext, request: SheetRequest
 ) -> tuple[Batch, Submission]:
     """Check a sheet and insert all of it.
 
     Args:
         session: An open transaction.
-        bundle: What it is checked against.
+        models: What it is checked against.
         context: Whose it is, and what it wants of the caches.
         request: The sheet, and what was sent with it.
 
@@ -84,7 +84,7 @@ def submit_batch(
         ConflictError: It has a callback, and the tenant no secret to sign it with.
         TooManyQueuedError: The key would have too many images waiting.
     """
-    checked, fields = check_sheet(session, bundle, context, request), request.fields
+    checked, fields = check_sheet(session, models, context, request), request.fields
     checked.issues.raise_if_any()
     batch = Batch(
         tenant=context.tenant,
@@ -108,7 +108,6 @@ def submit_batch(
             wanted,
             tenant=context.tenant,
             lane=fields.lane,
-            bundle_revision=bundle.manifest.revision,
             batch=batch,
             cache=context.cache,
             ttl_seconds=context.ttl_seconds,
@@ -119,13 +118,13 @@ def submit_batch(
 
 
 def submit_job(
-    session: Session, bundle: Bundle, context: RequestContext, request: JobRequest
+    session: Session, models: Models, context: RequestContext, request: JobRequest
 ) -> tuple[JobRow, Submission]:
     """Check one request and insert its job.
 
     Args:
         session: An open transaction.
-        bundle: What it is checked against.
+        models: What it is checked against.
         context: Whose it is, and what it wants of the caches.
         request: What it asks for.
 
@@ -135,12 +134,12 @@ def submit_job(
         TooManyQueuedError: The key has too many images waiting, and this one is not in store.
     """
     _check_callback(session, context)
+    wanted = _wanted(models.meant(request.model), context, request)
     submission = submit(
         session,
-        _with_deadline(session, _wanted(bundle, context, request), request.deadline_seconds),
+        _with_deadline(session, [wanted], request.deadline_seconds),
         tenant=context.tenant,
         lane=request.lane,
-        bundle_revision=bundle.manifest.revision,
         cache=context.cache,
         ttl_seconds=context.ttl_seconds,
         api_key_id=context.api_key_id,
@@ -150,7 +149,7 @@ def submit_job(
     return find_job(session, context.tenant, submission.job_ids[0]), submission
 
 
-def _wanted(bundle: Bundle, context: RequestContext, request: JobRequest) -> Sequence[ImageRequest]:
+def _wanted(bundle: Bundle, context: RequestContext, request: JobRequest) -> ImageRequest:
     """Return the one image that a request asks for, checked."""
     values, issues = check_parameters(request.parameters(), bundle.limits)
     _check_own(request, values, bundle, issues)
@@ -158,14 +157,14 @@ def _wanted(bundle: Bundle, context: RequestContext, request: JobRequest) -> Seq
     seed, prompt = seed_of(values["seed"], request.sku), request.prompt.strip()
     wanted = ImageRequest(
         spec=ImageSpec.of(values | {"prompt": prompt, "seed": seed}),
+        model=bundle.made_by,
         variant=request.variant,
         sku=request.sku,
         warning=_warning(prompt, bundle),
         approximate=context.approximate,
         callback_url=context.callback_url,
-        reads=bundle.limits.reads,
     )
-    named = name_files([wanted], _channels(request), request.file_name, issues)
+    (named,) = name_files([wanted], _channels(request), request.file_name, issues)
     _refuse_if_any(issues)
     return named
 

@@ -1,6 +1,7 @@
 """The body of a new batch: a sheet as a file with fields beside it, or rows as JSON."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -46,13 +47,18 @@ class Upload:
             return _validate(BatchRequest, self._json())
         return _validate(BatchFields, self.fields)
 
-    def read_sheet(self, fields: BatchFields, *, max_rows: int) -> Sheet:
+    def read_sheet(self, fields: BatchFields, models: Sequence[str], *, max_rows: int) -> Sheet:
         """Read the sheet, as the fields say; lines that cannot be read are in its `issues`.
+
+        Args:
+            fields: What came with it.
+            models: Names of the models that there are.
+            max_rows: Most of its rows.
 
         Raises:
             InvalidSheetError: Nothing of it can be read, or it is too large.
         """
-        hints, room = fields.hints(), Room(max_rows=max_rows)
+        hints, room = fields.hints(models), Room(max_rows=max_rows)
         if isinstance(fields, BatchRequest):
             return read_rows(fields.rows, hints, room)
         return read_sheet(
@@ -81,7 +87,9 @@ class SheetRequest:
     """The recipe's `name@version`."""
 
 
-def read_request(session: Session, tenant: str, upload: Upload, *, max_rows: int) -> SheetRequest:
+def read_request(
+    session: Session, tenant: str, upload: Upload, models: Sequence[str], *, max_rows: int
+) -> SheetRequest:
     """Read what was uploaded, with the recipe that it names.
 
     Raises:
@@ -90,7 +98,7 @@ def read_request(session: Session, tenant: str, upload: Upload, *, max_rows: int
         InvalidSheetError: Nothing of the sheet can be read, or it is too large.
     """
     fields, recipe = use_recipe(session, tenant, upload.read_fields())
-    sheet = upload.read_sheet(fields, max_rows=max_rows)
+    sheet = upload.read_sheet(fields, models, max_rows=max_rows)
     return SheetRequest(sheet=sheet, fields=fields, name=fields.name or upload.name, recipe=recipe)
 
 

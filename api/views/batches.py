@@ -1,18 +1,20 @@
 """Batches as API documents, one tenant's only."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Select, func, select
 from sqlmodel import Session, col
 
-from api.schemas.batches import BatchLinks, BatchPage, BatchView, Counts
+from api.schemas.batches import BatchLinks, BatchModel, BatchPage, BatchView, Counts
 from api.schemas.sheets import SheetReading, SheetWarning
 from api.views.cursors import read_cursor, write_cursor
 from core.db.arrays import among
 from core.db.models import Batch, Job
+from core.domain.states import JobState
 from core.errors import NotFoundError
 from core.lifecycle.serving import abandoned_among
 from core.links import batch_path, results_path
@@ -59,28 +61,60 @@ def view_batch(session: Session, batch: Batch) -> BatchView:
 def view_batches(session: Session, batches: Sequence[Batch]) -> list[BatchView]:
     """Write batches, with the counts of all of them in one query."""
     counts = _count(session, [batch.id for batch in batches])
-    revisions = {batch.bundle_revision for batch in batches if counts[batch.id].queued}
-    lacking = abandoned_among(session, {one for one in revisions if one is not None})
+    queued = {
+        one.revision
+        for found in counts.values()
+        for one in found
+        if one.state is JobState.QUEUED and one.revision is not None
+    }
+    lacking = abandoned_among(session, queued)
+    return [_view(batch, counts.get(batch.id, ()), lacking) for batch in batches]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Count:
+    """How many jobs of a batch are in a state, by their model."""
+
+    state: JobState
+    model: str | None
+    revision: str | None
+    number: int
+
+
+def _count(session: Session, batch_ids: Iterable[UUID]) -> Mapping[UUID, Sequence[_Count]]:
+    grouped = (col(Job.batch_id), col(Job.state), col(Job.model), col(Job.bundle_revision))
+    statement = (
+        select(*grouped, func.count())
+        .where(among(Job.batch_id, list(batch_ids)))
+        .group_by(*grouped)
+    )
+    counts: dict[UUID, list[_Count]] = defaultdict(list)
+    for batch_id, state, model, revision, number in session.execute(statement):
+        if batch_id is not None:
+            one = _Count(state=state, model=model, revision=revision, number=number)
+            counts[batch_id].append(one)
+    return counts
+
+
+def _states(found: Iterable[_Count]) -> Counts:
+    states: Counter[str] = Counter()
+    for one in found:
+        states[one.state.value] += one.number
+    return Counts(**states)
+
+
+def _models(found: Iterable[_Count]) -> list[BatchModel]:
+    images: Counter[tuple[str | None, str]] = Counter()
+    for one in found:
+        if one.revision is not None:
+            images[one.model, one.revision] += one.number
     return [
-        _view(batch, counts[batch.id], lacks_worker=batch.bundle_revision in lacking)
-        for batch in batches
+        BatchModel(name=name, revision=revision, images=number)
+        for (name, revision), number in images.most_common()
     ]
 
 
-def _count(session: Session, batch_ids: Iterable[UUID]) -> dict[UUID, Counts]:
-    statement = (
-        select(col(Job.batch_id), col(Job.state), func.count())
-        .where(among(Job.batch_id, list(batch_ids)))
-        .group_by(col(Job.batch_id), col(Job.state))
-    )
-    counts: dict[UUID, dict[str, int]] = defaultdict(dict)
-    for batch_id, state, number in session.execute(statement):
-        if batch_id is not None:
-            counts[batch_id][state.value] = number
-    return defaultdict(Counts, {batch_id: Counts(**found) for batch_id, found in counts.items()})
-
-
-def _view(batch: Batch, counts: Counts, *, lacks_worker: bool) -> BatchView:
+def _view(batch: Batch, found: Sequence[_Count], lacking: Collection[str]) -> BatchView:
     path = batch_path(batch.id)
     values: dict[str, Any] = {
         name: getattr(batch, name)
@@ -89,8 +123,11 @@ def _view(batch: Batch, counts: Counts, *, lacks_worker: bool) -> BatchView:
     return BatchView(
         **values,
         total=batch.total_jobs,
-        counts=counts,
-        waiting_for_model=counts.queued if lacks_worker else 0,
+        counts=_states(found),
+        models=_models(found),
+        waiting_for_model=sum(
+            one.number for one in found if one.state is JobState.QUEUED and one.revision in lacking
+        ),
         detected=SheetReading(**batch.reading) if batch.reading else None,
         warnings=[SheetWarning(**one) for one in batch.warnings if not one.get("note")],
         notes=[SheetWarning(**one) for one in batch.warnings if one.get("note")],

@@ -104,6 +104,7 @@ def view_job(
     """
     return JobView(
         **{name: getattr(job, name) for name in _SAME},
+        revision=job.bundle_revision,
         error=view_error(job),
         seconds=seconds_of(job, seconds),
         approximation=view_approximation(approximation),
@@ -115,7 +116,10 @@ def view_job(
     )
 
 
-_DERIVED = {"error", "seconds", "image", "approximation", "file_name", "renditions"}
+_DERIVED = {
+    *("error", "seconds", "image", "approximation", "file_name", "renditions"),
+    "revision",
+}
 _SAME = tuple(name for name in JobView.model_fields if name not in _DERIVED)
 _IMAGE = tuple(name for name in ImageView.model_fields if name != "url")
 

@@ -85,7 +85,7 @@ def recognise(sheet: Sheet, hints: Hints) -> Sheet:
     rows, strange = settle_titles(adapted.rows)
     known = find_columns(sheet.columns) | dict(adapted.columns) | dict(hints.columns)
     sheet = replace(sheet, reading=replace(sheet.reading, source=source))
-    known, taken = drop_measures(sheet, known, hints.columns)
+    known, taken = drop_measures(sheet, known, hints.columns, hints.models)
     return replace(
         sheet,
         rows=rows,
@@ -114,7 +114,7 @@ def _detect(sheet: Sheet) -> SheetSource:
 def _plain(sheet: Sheet, hints: Hints) -> Sheet:
     """Take columns for what they are called, and those that the caller named for that."""
     columns, taken = drop_measures(
-        sheet, find_columns(sheet.columns) | dict(hints.columns), hints.columns
+        sheet, find_columns(sheet.columns) | dict(hints.columns), hints.columns, hints.models
     )
     foreign = () if hints.source else note_foreign(sheet, columns)
     titled = {} if foreign else titled_columns(sheet.columns, columns)

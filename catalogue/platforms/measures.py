@@ -1,11 +1,12 @@
 """Columns that say something of the product, though packshot has a parameter of their name.
 
-A shop's Width and Height are a product's, its Steps a ladder's. Sizes that no image has are not
-taken for an image's; what may be meant either way is taken, and said.
+A shop's Width, Height and Model are a product's, its Steps a ladder's. Sizes that no image has are
+not taken for an image's, nor are names that no model of ours has; what may be meant either way is
+taken, and said.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from catalogue.issues import Issue
@@ -43,14 +44,18 @@ _CLEARLY_PIXELS = 200
 
 
 def drop_measures(
-    sheet: Sheet, columns: Mapping[str, str], named: Mapping[str, str]
+    sheet: Sheet,
+    columns: Mapping[str, str],
+    named: Mapping[str, str],
+    models: Collection[str],
 ) -> tuple[dict[str, str], Sequence[Issue]]:
-    """Leave out columns that are a product's width and height, and warn of others that may be its.
+    """Leave out columns that are a product's size or model, and warn of others that may be its.
 
     Args:
         sheet: The rows.
         columns: The sheet's column by packshot's name of it.
         named: Those that the caller named, which are what he says; the empty text: there is none.
+        models: Names of packshot's models.
 
     Returns:
         The columns that are left, and what is to be said of them.
@@ -60,6 +65,8 @@ def drop_measures(
     if sizes := _sizes_of_product(sheet, left, named):
         issues.append(_say_dropped(sheet, [left[name] for name in sizes]))
         left = {name: column for name, column in left.items() if name not in sizes}
+    if "model" in left and "model" not in named and not _names_models(sheet, left, models):
+        issues.append(_say_no_model(sheet, left.pop("model"), models))
     issues += [_say_taken(sheet, name, left[name]) for name in _doubtful(sheet, left, named)]
     return left, issues
 
@@ -85,6 +92,17 @@ def _doubtful(sheet: Sheet, left: Mapping[str, str], named: Mapping[str, str]) -
     for name in (one for one in _TAKEN if one in left and one not in named):
         if left[name] != name or (is_shops and name not in plain):
             yield name
+
+
+def _names_models(sheet: Sheet, left: Mapping[str, str], models: Collection[str]) -> bool:
+    """Check whether a column of models is packshot's: in a sheet written for it, or by a name.
+
+    Elsewhere it is mostly the product's: a maker's number, or a car's.
+    """
+    if "prompt" in left or "template" in left:
+        return True
+    cells = (row.cells.get(left["model"]) for row in sheet.rows)
+    return any(isinstance(one, str) and one.strip().lower() in models for one in cells)
 
 
 def _others(sheet: Sheet, left: Mapping[str, str]) -> set[str]:
@@ -142,6 +160,15 @@ def _say_taken(sheet: Sheet, name: str, column: str) -> Issue:
     message = (
         f"{column!r} was taken for {_TAKEN[name]}. If it says something of the product, say that "
         f'no column does: `columns` {{"{name}": ""}} (--column {name}=).'
+    )
+    return Issue(line=_line(sheet), column=column, message=message)
+
+
+def _say_no_model(sheet: Sheet, column: str, models: Collection[str]) -> Issue:
+    message = (
+        f"{column!r} names none of the models that make images ({', '.join(models)}), and was "
+        "taken for the product's. If it is meant to, say so with `columns` "
+        f"(--column model={column})."
     )
     return Issue(line=_line(sheet), column=column, message=message)
 

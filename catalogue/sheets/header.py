@@ -18,7 +18,10 @@ from catalogue.sheets.model import check_names
 from catalogue.sheets.records import CsvRecord
 
 _INVISIBLE = "\ufeff\u200b\u200c\u200d\u2060"
-_SINGLE = {*KNOWN, "id", "title", "handle", "url_handle", "variant_sku", "name", "type"}
+_SINGLE = {*KNOWN, "id", "title", "handle", "url_handle", "variant_sku", "name", "type"} - {
+    # Two of it are the products', and joined like any others.
+    "model",
+}
 """Columns whose texts cannot be joined where a sheet has two of a name."""
 _FILES = re.compile(r"file_name|[\w.]+_(?:file|url|note)")
 """Columns of results.csv that say something of files."""

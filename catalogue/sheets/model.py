@@ -53,6 +53,8 @@ class Hints:
     """One character."""
     columns: Mapping[str, str] = field(default_factory=dict)
     """The sheet's column by packshot's name of it (`sku`, `title`, `color`, `prompt`, …)."""
+    models: Sequence[str] = ()
+    """Names of the models that make images here."""
 
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})

@@ -8,15 +8,15 @@ from typing import Annotated
 
 import typer
 
+from cli.bundles import with_models
 from cli.client.collection import Collection, prepare_folder
 from cli.client.http import Client
 from cli.connection import service_settings
 from cli.console import say, stdout
 from cli.embedded import FLOWER_USER, Ports, Server, find_server, running_stack
 from cli.errors import UsageError
-from cli.options import DEFAULT_OUT, FlowerPort, Out, Port, Workers
+from cli.options import DEFAULT_OUT, FlowerPort, Models, Out, Port, Workers
 from cli.submission import fetch, pause, require_all, send
-from core.settings import get_settings
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "catalogue.csv"
 CHECK_SECONDS = 0.2
@@ -30,6 +30,7 @@ def demo(
     ] = False,
     port: Port = None,
     flower_port: FlowerPort = None,
+    model: Models = None,
 ) -> None:
     """Run everything, make the images of a sheet, and stay up until Ctrl-C.
 
@@ -39,7 +40,7 @@ def demo(
     if not sheet.is_file():
         raise UsageError(f"There is no sheet {sheet}.")
     prepare_folder(out)
-    settings = get_settings()
+    settings = with_models(model)
     server = find_server(settings.home)
     if server is not None:
         say(f"packshot already runs here; using {server.url}")
@@ -80,13 +81,18 @@ def _checking(check: Callable[[], None]) -> Callable[[], None]:
     return look
 
 
-def up(port: Port = None, flower_port: FlowerPort = None, workers: Workers = None) -> None:
+def up(
+    port: Port = None,
+    flower_port: FlowerPort = None,
+    workers: Workers = None,
+    model: Models = None,
+) -> None:
     """Run everything on this machine, without Docker, until Ctrl-C.
 
     Postgres, Valkey, S3, the API, workers, housekeeping and Flower. The data stay in PACKSHOT_HOME.
     """
     started = time.monotonic()
-    settings = get_settings()
+    settings = with_models(model)
     ports = Ports(api=port, flower=flower_port)
     with running_stack(settings, workers=workers, ports=ports) as (server, check):
         show(server)

@@ -21,6 +21,10 @@ Sheet = Annotated[
     typer.Argument(help="CSV or JSONL; or an export of Shopify, WooCommerce or Google Merchant."),
 ]
 Detach = Annotated[bool, typer.Option("--detach", help="Only send it, and print the batch's id.")]
+Model = Annotated[
+    str | None,
+    typer.Option(help="Model of rows that name none themselves; without it the server's first."),
+]
 Template = Annotated[
     str | None,
     typer.Option(help='Prompt of rows without one, for example "a {{color}} {{kind}}".'),
@@ -76,9 +80,9 @@ Preview = Annotated[
 ]
 
 FIELDS = (
-    "template", "negative_prompt", "variants", "seed", "steps", "guidance_scale", "scheduler",
-    "width", "height", "lane", "deadline_seconds", "name", "file_name", "recipe", "source",
-    "encoding", "separator", "preview", "callback_url",
+    "model", "template", "negative_prompt", "variants", "seed", "steps", "guidance_scale",
+    "scheduler", "width", "height", "lane", "deadline_seconds", "name", "file_name", "recipe",
+    "source", "encoding", "separator", "preview", "callback_url",
 )  # fmt: skip
 """Options that are fields of the request, under the same names."""
 
@@ -89,6 +93,7 @@ def submit(
     key: Key = None,
     out: Out = DEFAULT_OUT,
     detach: Detach = False,
+    model: Model = None,
     template: Template = None,
     negative_prompt: NegativePrompt = None,
     variants: Variants = None,

@@ -1,4 +1,4 @@
-"""One image that a caller asks for: its spec, and what is no part of it."""
+"""One image that a caller asks for: its spec, its model, and what is no part of it."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -8,11 +8,24 @@ from core.domain.image_spec import ImageSpec, ModelInput
 
 
 @dataclass(frozen=True, kw_only=True)
+class ModelRevision:
+    """The model that makes an image, as its bundle is at the moment."""
+
+    name: str
+    """What requests call it; no part of what the image is."""
+    revision: str
+    """Of its bundle; a new one never serves an old one's images."""
+    reads: ModelInput = field(default_factory=ModelInput)
+    """What of a request it sees."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ImageRequest:
     """One image that a caller asks for, validated."""
 
     spec: ImageSpec
     """Its seed as the caller gave it."""
+    model: ModelRevision
     variant: int = 1
     sku: str = ""
     line: int | None = None
@@ -25,22 +38,22 @@ class ImageRequest:
     """Whether it may begin with the latents of a near prompt's image."""
     callback_url: str | None = None
     """Where its end is told; no part of what it is."""
-    reads: ModelInput = field(default_factory=ModelInput)
-    """What of it the bundle's model sees."""
 
-    def fingerprint(self, bundle_revision: str) -> str:
+    def fingerprint(self) -> str:
         """Digest what decides this image, computed from the first step on."""
-        return self.spec.fingerprint(bundle_revision, variant=self.variant, reads=self.reads)
-
-    def approximate_fingerprint(self, bundle_revision: str) -> str:
-        """Digest what decides it when it may begin with another's latents."""
         return self.spec.fingerprint(
-            bundle_revision, variant=self.variant, reads=self.reads, approximate=True
+            self.model.revision, variant=self.variant, reads=self.model.reads
         )
 
-    def scope(self, bundle_revision: str) -> str:
+    def approximate_fingerprint(self) -> str:
+        """Digest what decides it when it may begin with another's latents."""
+        return self.spec.fingerprint(
+            self.model.revision, variant=self.variant, reads=self.model.reads, approximate=True
+        )
+
+    def scope(self) -> str:
         """Digest what it must share with an image whose latents it begins with."""
-        return self.spec.scope(bundle_revision, variant=self.variant, reads=self.reads)
+        return self.spec.scope(self.model.revision, variant=self.variant, reads=self.model.reads)
 
     def decided(self, digest: str) -> ImageSpec:
         """Return the spec with its seed, decided by what `fingerprint` returns."""
@@ -50,4 +63,5 @@ class ImageRequest:
         """Return the columns of `core.db.models.Job` that say what is wanted; see `decided`."""
         shown = ("line", "row", "sku", "variant", "files", "warning")
         named = (*shown, "deadline_at", "callback_url")
-        return self.decided(digest).document() | {name: getattr(self, name) for name in named}
+        columns = self.decided(digest).document() | {name: getattr(self, name) for name in named}
+        return columns | {"model": self.model.name, "bundle_revision": self.model.revision}

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Integer, Uuid, and_, case, delete, func, null, select, update
@@ -38,6 +39,10 @@ class Answers:
     joined: list[UUID] = field(default_factory=list)
     """Generations that were in flight already."""
 
+    def without(self, names: Sequence[str]) -> list[str]:
+        """Return those of these names that nothing answers yet."""
+        return [one for one in names if one not in self.images and one not in self.generations]
+
 
 def find_or_queue(
     session: Session,
@@ -59,23 +64,13 @@ def find_or_queue(
         ttl_seconds: The age from which a stored image answers no more, `FOR_EVER` for none; None:
             no stored image answers.
     """
-
-    def stored(names: Iterable[str]) -> dict[str, Stored]:
-        if ttl_seconds is None:
-            return {}
-        wanted = {name: exact[name] for name in names}
-        digests = wanted.keys() | wanted.values()
-        found = find_stored(session, tenant, digests, ttl_seconds=ttl_seconds)
-        # Who agrees to an approximate image is glad of an exact one.
-        images = ((name, found.get(one) or found.get(name)) for name, one in wanted.items())
-        return {name: image for name, image in images if image is not None}
-
-    answers = Answers(images=stored(exact))
-    missing = [name for name in exact if name not in answers.images]
+    look = partial(_look_up, session, tenant, exact, ttl_seconds=ttl_seconds)
+    answers = Answers(images=look(exact))
+    missing = answers.without(list(exact))
     while missing:
         new = dict(queue(missing))
         # A generation that finished between the look-up and the insert left its image behind.
-        finished = stored(new)
+        finished = look(new)
         if finished:
             discarded = [new.pop(name) for name in finished]
             session.execute(delete(Generation).where(among(Generation.id, discarded)))
@@ -84,11 +79,29 @@ def find_or_queue(
         answers.generations |= new | joined
         answers.joined += joined.values()
         answers.created += [name for name in missing if name in new]
-        missing = [n for n in missing if n not in answers.generations and n not in answers.images]
+        missing = answers.without(missing)
         # What was running a moment ago and is not now has ended: look again.
-        answers.images |= stored(missing)
-        missing = [name for name in missing if name not in answers.images]
+        answers.images |= look(missing)
+        missing = answers.without(missing)
     return answers
+
+
+def _look_up(
+    session: Session,
+    tenant: str,
+    exact: Mapping[str, str],
+    names: Iterable[str],
+    *,
+    ttl_seconds: float | None,
+) -> dict[str, Stored]:
+    """Find the stored images that answer some of these names: see `find_or_queue`."""
+    if ttl_seconds is None:
+        return {}
+    wanted = {name: exact[name] for name in names}
+    found = find_stored(session, tenant, wanted.keys() | wanted.values(), ttl_seconds=ttl_seconds)
+    # Who agrees to an approximate image is glad of an exact one.
+    images = ((name, found.get(one) or found.get(name)) for name, one in wanted.items())
+    return {name: image for name, image in images if image is not None}
 
 
 def _usable(ttl_seconds: float) -> ColumnElement[bool]:

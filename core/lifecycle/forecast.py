@@ -9,8 +9,8 @@ from sqlmodel import Session, col
 
 from core.db.models import Generation, Image
 from core.domain.cache_mode import CacheMode
-from core.domain.image_request import ImageRequest
-from core.domain.image_spec import ImageSpec
+from core.domain.image_request import ImageRequest, ModelRevision
+from core.domain.image_spec import ImageSpec, ModelInput
 from core.domain.states import CacheOutcome
 from core.lifecycle.deduplication import FOR_EVER, find_stored, in_flight
 
@@ -25,15 +25,14 @@ def foresee(
     wanted: Sequence[ImageRequest],
     *,
     tenant: str,
-    bundle_revision: str,
     cache: CacheMode = CacheMode.USE,
     ttl_seconds: float = FOR_EVER,
 ) -> Sequence[CacheOutcome]:
-    """Tell what would serve each image, in the order of the wanted images.
+    """Foresee what would serve each image, in the order of the wanted images.
 
     Takes no locks: what is in store now may be gone when the sheet is really sent.
     """
-    names = [_names(one, bundle_revision, cache) for one in wanted]
+    names = [_names(one, cache) for one in wanted]
     if cache is CacheMode.BYPASS:
         return [CacheOutcome.MISS] * len(names)
     everything = {digest for digests in names for digest in digests}
@@ -53,18 +52,18 @@ def foresee(
     return outcomes
 
 
-def _names(wanted: ImageRequest, revision: str, cache: CacheMode) -> Sequence[str]:
+def _names(wanted: ImageRequest, cache: CacheMode) -> Sequence[str]:
     """Give by what an image is found; the last is what equal ones of a sheet share."""
-    exact = wanted.fingerprint(revision)
+    exact = wanted.fingerprint()
     if cache is CacheMode.USE and wanted.approximate:
-        return exact, wanted.approximate_fingerprint(revision)
+        return exact, wanted.approximate_fingerprint()
     return (exact,)
 
 
-def work(spec: ImageSpec) -> float:
-    """Measure an image's computing: UNet rows times pixels."""
-    calls = 2 if spec.guided else 1
-    return float(spec.steps * calls * spec.width * spec.height)
+def work(spec: ImageSpec, reads: ModelInput) -> float:
+    """Measure an image's computing by a model that reads so much: UNet rows times pixels."""
+    rows = 2 if spec.guided and not reads.embeds_guidance else 1
+    return float(spec.steps * rows * spec.width * spec.height)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,8 +75,8 @@ class Speed:
     """From how many that is known."""
 
 
-def recent_speed(session: Session, bundle_revision: str) -> Speed | None:
-    """Tell how quickly all workers together made the newest images; None when too few are known.
+def recent_speed(session: Session, model: ModelRevision) -> Speed | None:
+    """Measure how quickly all workers together made the newest images; None when too few are known.
 
     By the clock, whatever was computed at the same time: an image's seconds of computing are its
     share of calls, of which other streams and workers make others meanwhile. Times when nothing
@@ -96,10 +95,10 @@ def recent_speed(session: Session, bundle_revision: str) -> Speed | None:
     )
     edge = ended.pop(0)[0] if len(ended) > RECENT else None
     made = [
-        (began, end, work(one.spec))
+        (began, end, work(one.spec, model.reads))
         for end, began, one in ended
         # What began with another's latents took less than its steps.
-        if one.bundle_revision == bundle_revision and one.approximation is None
+        if one.bundle_revision == model.revision and one.approximation is None
     ]
     busy = _busy_seconds(((began, end) for began, end, _ in made), edge)
     if len(made) < FEWEST or busy <= 0:

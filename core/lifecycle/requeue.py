@@ -11,9 +11,9 @@ from sqlmodel import Session, col
 
 from core.db.arrays import among
 from core.db.locks import lock_generations
-from core.db.models import Batch, Generation, Job
+from core.db.models import Generation, Job
 from core.db.models.transitions import change
-from core.domain.image_request import ImageRequest
+from core.domain.image_request import ImageRequest, ModelRevision
 from core.domain.states import OPEN_JOB, CacheOutcome, GenerationState, JobState
 from core.errors import ModelReplacedError
 from core.lifecycle.backlogs import Group, put_back
@@ -43,17 +43,14 @@ class _Target:
 
     row: Generation
     wanted: ImageRequest
-    revision: str
 
     @property
     def exact(self) -> str:
-        return self.wanted.fingerprint(self.revision)
+        return self.wanted.fingerprint()
 
     @property
     def fingerprint(self) -> str:
-        if self.wanted.approximate:
-            return self.wanted.approximate_fingerprint(self.revision)
-        return self.exact
+        return self.wanted.approximate_fingerprint() if self.wanted.approximate else self.exact
 
 
 def fail_some(
@@ -72,7 +69,7 @@ def move_some(
     session: Session,
     revision: str,
     *,
-    to: str,
+    to: ModelRevision,
     fits: Callable[[int, int], bool],
     ttl_seconds: float = FOR_EVER,
     limit: int = PORTION,
@@ -108,9 +105,8 @@ def move_some(
         .all()
     )
     misfits = [row.id for row in rows if not fits(row.spec.width, row.spec.height)]
-    fail_where(session, [among(Generation.id, misfits)], _too_large_or_small(to))
+    fail_where(session, [among(Generation.id, misfits)], _too_large_or_small(to.revision))
     targets = _targets(session, [row for row in rows if row.id not in misfits], to)
-    _note_batches(session, targets, to)
     outcomes = Counter({RequeueOutcome.FAILED: len(misfits)})
     for tenant in sorted({one.row.tenant for one in targets}):
         outcomes += _move(
@@ -133,7 +129,7 @@ def _too_large_or_small(revision: str) -> ModelReplacedError:
     )
 
 
-def _targets(session: Session, rows: Sequence[Generation], to: str) -> list[_Target]:
+def _targets(session: Session, rows: Sequence[Generation], to: ModelRevision) -> list[_Target]:
     variants: dict[UUID, int] = {}
     jobs = select(col(Job.generation_id), col(Job.variant)).where(
         among(Job.generation_id, [row.id for row in rows]), col(Job.state).in_(OPEN_JOB)
@@ -141,50 +137,45 @@ def _targets(session: Session, rows: Sequence[Generation], to: str) -> list[_Tar
     for generation_id, variant in session.execute(jobs):
         if generation_id is not None:
             variants.setdefault(generation_id, variant)
-    return [
-        _Target(row=row, wanted=_wanted(row, variants.get(row.id, 1)), revision=to) for row in rows
-    ]
+    return [_Target(row=row, wanted=_wanted(row, variants.get(row.id, 1), to)) for row in rows]
 
 
-def _wanted(row: Generation, variant: int) -> ImageRequest:
+def _wanted(row: Generation, variant: int, to: ModelRevision) -> ImageRequest:
     """Return what was asked for: whether with a seed of the caller's, a fingerprint says."""
-    spec, approximate = row.spec, row.approximate_scope is not None
-    derived = ImageRequest(spec=replace(spec, seed=None), variant=variant, approximate=approximate)
-    if derived.fingerprint(row.bundle_revision) == (row.exact_fingerprint or row.fingerprint):
-        return derived
-    return replace(derived, spec=replace(spec, seed=(spec.noise_seed - (variant - 1)) % 2**63))
-
-
-def _note_batches(session: Session, targets: Sequence[_Target], to: str) -> None:
-    batches = select(col(Job.batch_id)).where(
-        among(Job.generation_id, [one.row.id for one in targets]), col(Job.state).in_(OPEN_JOB)
+    derived = ImageRequest(
+        spec=replace(row.spec, seed=None),
+        model=replace(to, revision=row.bundle_revision),
+        variant=variant,
+        approximate=row.approximate_scope is not None,
     )
-    session.execute(update(Batch).where(col(Batch.id).in_(batches)).values(bundle_revision=to))
+    if derived.fingerprint() == (row.exact_fingerprint or row.fingerprint):
+        return replace(derived, model=to)
+    seed = (row.spec.noise_seed - (variant - 1)) % 2**63
+    return replace(derived, spec=replace(row.spec, seed=seed), model=to)
 
 
 def _move(
     session: Session, tenant: str, targets: Sequence[_Target], ttl_seconds: float
 ) -> Counter[RequeueOutcome]:
+    alone = [one for one in targets if not one.row.reusable]
     shared = [one for one in targets if one.row.reusable]
     digests = {digest for one in shared for digest in (one.exact, one.fingerprint)}
     stored = find_stored(session, tenant, digests, ttl_seconds=ttl_seconds)
     flying = join_in_flight(session, tenant, sorted({one.fingerprint for one in shared}))
     outcomes: Counter[RequeueOutcome] = Counter()
-    moved: list[_Target] = []
-    for one in targets:
-        image = (stored.get(one.exact) or stored.get(one.fingerprint)) if one.row.reusable else None
-        other = flying.get(one.fingerprint) if one.row.reusable else None
+    moved = alone
+    for one in shared:
+        image = stored.get(one.exact) or stored.get(one.fingerprint)
         if image is not None:
             _answer(session, one, image.image_id)
             outcomes[RequeueOutcome.STORED] += 1
-        elif other is not None:
-            _join(session, one, other)
+        elif one.fingerprint in flying:
+            _join(session, one, flying[one.fingerprint])
             outcomes[RequeueOutcome.JOINED] += 1
         else:
             moved.append(one)
-            if one.row.reusable:
-                # Two that differed for the old model may be the same for this one.
-                flying[one.fingerprint] = one.row.id
+            # Two that differed for the old model may be the same for this one.
+            flying[one.fingerprint] = one.row.id
     _queue(session, moved)
     outcomes[RequeueOutcome.MOVED] += len(moved)
     return outcomes
@@ -220,18 +211,17 @@ def _queue(session: Session, targets: Iterable[_Target]) -> None:
             update(Generation)
             .where(col(Generation.id) == row.id)
             .values(
-                bundle_revision=one.revision,
+                bundle_revision=one.wanted.model.revision,
                 fingerprint=one.fingerprint,
                 seed=one.wanted.decided(one.exact).noise_seed,
-                approximate_scope=one.wanted.scope(one.revision)
-                if one.wanted.approximate
-                else None,
+                approximate_scope=one.wanted.scope() if one.wanted.approximate else None,
                 exact_fingerprint=one.exact if one.wanted.approximate else None,
                 attempts=0,
             )
         )
         _rename_jobs(session, one, {})
-        groups[row.lane, row.tenant, row.api_key_id, one.revision].append(row.id)
+        group = (row.lane, row.tenant, row.api_key_id, one.wanted.model.revision)
+        groups[group].append(row.id)
     for group, ids in groups.items():
         put_back(session, group, ids)
 
@@ -243,6 +233,8 @@ def _rename_jobs(session: Session, target: _Target, values: Mapping[str, object]
         .where(col(Job.generation_id) == target.row.id, col(Job.state).in_(OPEN_JOB))
         .values(
             fingerprint=target.fingerprint,
+            model=target.wanted.model.name,
+            bundle_revision=target.wanted.model.revision,
             seed=target.wanted.decided(target.exact).noise_seed,
             **values,
         )

@@ -1,31 +1,22 @@
 """Failed rows of a batch once more: each joins, is answered from store, or is computed anew."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Uuid, case, func, select, update
 from sqlmodel import Session, col
 
 from core.db.arrays import among, values_table
-from core.db.bulk_insert import insert_new
 from core.db.locks import take_advisory_lock
 from core.db.models import NO_KEY, Batch, Generation, Job
 from core.db.models.columns import new_id
 from core.db.models.transitions import reopen
-from core.domain.states import BatchState, CacheOutcome, GenerationState, JobState
+from core.domain.states import BatchState, CacheOutcome, JobState
 from core.errors import ConflictError
-from core.lifecycle.backlogs import open_backlog
 from core.lifecycle.completion import settle_jobs
 from core.lifecycle.deduplication import FOR_EVER, find_or_queue, raise_lanes
-
-_ITS_OWN = {
-    *("id", "state", "attempts", "lease_owner", "lease_expires_at", "approximation", "seconds"),
-    *("not_before", "published_at", "published_first", "backlog_id"),
-    *("error_code", "error_message", "created_at", "started_at", "finished_at"),
-}
-"""What a generation does not hand on to the one that is tried in its place."""
+from core.lifecycle.queueing import Backlogs, NewGeneration, insert_shared
 
 
 def failed_jobs(session: Session, batch_id: UUID) -> Sequence[tuple[UUID, UUID]]:
@@ -52,7 +43,7 @@ def retry_jobs(
     batch: Batch,
     failed: Sequence[tuple[UUID, UUID]],
     *,
-    bundle_revision: str,
+    revisions: Collection[str],
     ttl_seconds: float = FOR_EVER,
     deadline_seconds: float | None = None,
 ) -> None:
@@ -62,12 +53,12 @@ def retry_jobs(
         session: An open transaction.
         batch: Theirs.
         failed: What `failed_jobs` gave in this transaction.
-        bundle_revision: The model that makes images now.
+        revisions: Of the models that there are now.
         ttl_seconds: The age, in seconds, from which a stored image answers no more.
         deadline_seconds: How long they may take from now on; None: as long as it takes.
 
     Raises:
-        ConflictError: The batch was cancelled, or another model was to make its images.
+        ConflictError: The batch was cancelled, or a model that was to make its images was replaced.
     """
     if not failed:
         return
@@ -77,7 +68,7 @@ def retry_jobs(
         .order_by(col(Generation.id))
     ).scalars()
     old = {row.id: row for row in rows}
-    _require_model(old.values(), bundle_revision)
+    _require_models(old.values(), revisions)
     images, generations, joined = _resolve(session, batch, old, ttl_seconds)
     jobs_of: dict[UUID, list[UUID]] = {}
     for job_id, generation_id in failed:
@@ -96,12 +87,12 @@ def retry_jobs(
     raise_lanes(session, joined, batch.lane)
 
 
-def _require_model(old: Any, bundle_revision: str) -> None:
-    others = {row.bundle_revision[:12] for row in old} - {bundle_revision[:12]}
-    if others:
+def _require_models(old: Iterable[Generation], revisions: Collection[str]) -> None:
+    missing = {row.bundle_revision[:12] for row in old if row.bundle_revision not in revisions}
+    if missing:
         raise ConflictError(
-            f"These images were to be made by the model bundle {', '.join(sorted(others))}; this "
-            f"server has {bundle_revision[:12]} now. Send the sheet again."
+            f"These images were to be made by the model bundle {', '.join(sorted(missing))}; this "
+            f"server has {', '.join(one[:12] for one in revisions)} now. Send the sheet again."
         )
 
 
@@ -118,7 +109,7 @@ def _resolve(
     shared = {row.fingerprint: row for row in old.values() if row.reusable}
 
     def queue(names: Sequence[str]) -> Mapping[str, UUID]:
-        made = _insert(session, batch, [shared[name] for name in sorted(names)])
+        made = _insert(session, batch, [shared[name] for name in names])
         return {name: made[shared[name].id] for name in names if shared[name].id in made}
 
     exact = {name: row.exact_fingerprint or name for name, row in shared.items()}
@@ -133,39 +124,30 @@ def _resolve(
 
 
 def _insert(session: Session, batch: Batch, rows: Sequence[Generation]) -> dict[UUID, UUID]:
-    """Queue generations like these; give the new ids by the old, of those that are not in flight.
-
-    The caller sorts them by fingerprint: others may insert the same.
-    """
+    """Queue generations like these; return the new ids by the old, of those not in flight."""
     if not rows:
         return {}
     key = batch.api_key_id or NO_KEY
-    backlog = open_backlog(
-        session,
-        lane=batch.lane,
-        tenant=batch.tenant,
-        api_key_id=key,
-        bundle_revision=rows[0].bundle_revision,
-    )
+    backlogs = Backlogs(session, lane=batch.lane, tenant=batch.tenant, api_key_id=key)
     ids = {row.id: new_id() for row in rows}
     values = [
-        row.model_dump(exclude=_ITS_OWN)
-        | {
-            "id": ids[row.id],
+        NewGeneration(
+            lane=batch.lane,
+            tenant=batch.tenant,
+            id=ids[row.id],
             # It may have been another's that the batch had joined.
-            "api_key_id": key,
-            "lane": batch.lane,
-            "state": GenerationState.QUEUED,
-            "attempts": 0,
-            "backlog_id": backlog,
-        }
+            api_key_id=key,
+            backlog_id=backlogs.of(row.bundle_revision),
+            fingerprint=row.fingerprint,
+            bundle_revision=row.bundle_revision,
+            reusable=row.reusable,
+            channels=row.channels,
+            approximate_scope=row.approximate_scope,
+            exact_fingerprint=row.exact_fingerprint,
+        ).row(row.spec)
         for row in rows
     ]
-    table = Generation.__table__  # type: ignore[attr-defined]
-    if insert_new(session, table, values) == len(values):
-        return ids
-    made = select(table.c.id).where(among(table.c.id, list(ids.values())))
-    inserted = set(session.execute(made).scalars())
+    inserted = insert_shared(session, values)
     return {old: new for old, new in ids.items() if new in inserted}
 
 

@@ -109,21 +109,33 @@ def abandoned_images(session: Session) -> dict[str, int]:
     return dict(session.execute(statement).all())
 
 
-def waiting(session: Session) -> list[Waiting]:
-    """Count what is queued for each revision, and the workers that serve it."""
-    serving = session.execute(
+def workers_serving(session: Session) -> dict[str, int]:
+    """Count the workers that serve each revision now."""
+    serving = (
         select(col(Worker.bundle_revision), func.count())
         .where(_there())
         .group_by(col(Worker.bundle_revision))
     )
-    workers: dict[str, int] = dict(serving.all())
-    queued = session.execute(
+    return dict(session.execute(serving).all())
+
+
+def queued_images(session: Session, *, tenant: str | None = None) -> dict[str, int]:
+    """Count what is queued for each revision, by it; of one tenant, or of all."""
+    queued = (
         select(col(Generation.bundle_revision), func.count())
         .where(col(Generation.state) == GenerationState.QUEUED)
         .group_by(col(Generation.bundle_revision))
         .order_by(col(Generation.bundle_revision))
     )
+    if tenant is not None:
+        queued = queued.where(col(Generation.tenant) == tenant)
+    return dict(session.execute(queued).all())
+
+
+def waiting(session: Session) -> list[Waiting]:
+    """Count what is queued for each revision, and the workers that serve it."""
+    workers = workers_serving(session)
     return [
         Waiting(revision=revision, images=images, workers=workers.get(revision, 0))
-        for revision, images in queued
+        for revision, images in queued_images(session).items()
     ]

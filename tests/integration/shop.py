@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -17,7 +18,7 @@ from core.lifecycle import claims, completion, submission
 from core.lifecycle.claims import Claim
 from core.lifecycle.completion import Finished
 from core.lifecycle.submission import Submission
-from tests.specs import wanted
+from tests.specs import made_by, wanted
 
 Row = TypeVar("Row", bound=SQLModel)
 
@@ -27,7 +28,7 @@ class Shop:
 
     def __init__(self, database: Database, *, bundle_revision: str = "r1") -> None:
         self.database = database
-        self.bundle_revision = bundle_revision
+        self.model = made_by(bundle_revision)
 
     def want(
         self,
@@ -45,10 +46,9 @@ class Shop:
         with self.database.session() as session:
             return submission.submit(
                 session,
-                images,
+                [replace(one, model=self.model) for one in images],
                 tenant=tenant,
                 lane=lane,
-                bundle_revision=self.bundle_revision,
                 batch=sheet,
                 **values,
             )

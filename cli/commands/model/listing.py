@@ -7,14 +7,14 @@ from rich.table import Table
 from bundles.manifest import FILE_NAME, Manifest, load_manifest
 from bundles.plan import newest_plan
 from bundles.workshop import recover
-from cli.bundles import bundles_folder
+from cli.bundles import bundles_folder, served_models
 from cli.console import fail, say, show
 from core.errors import BundleError
 from core.settings import Settings, get_settings
 
 COLUMNS = (
-    "name", "size", "precision", "merging", "features", "scores", "speed", "disk", "licence",
-    "revision", "folder",
+    "model", "name", "size", "precision", "merging", "features", "scores", "speed", "disk",
+    "licence", "revision", "folder",
 )  # fmt: skip
 
 SHORT = {
@@ -27,7 +27,7 @@ SHORT = {
 
 
 def list_bundles() -> None:
-    """List the bundles in PACKSHOT_HOME/bundles.
+    """List the bundles in PACKSHOT_HOME/bundles, and those that models serve from elsewhere.
 
     Scores are those of `packshot model evaluate`; the speed is what `packshot tune` measured last.
     """
@@ -35,13 +35,18 @@ def list_bundles() -> None:
     folder = bundles_folder(settings)
     recover(folder)
     table = Table(*COLUMNS, box=None)
-    for file in sorted(folder.glob(f"*/{FILE_NAME}")):
+    names: dict[Path, list[str]] = {one.parent: [] for one in sorted(folder.glob(f"*/{FILE_NAME}"))}
+    for name, served in served_models(settings).items():
+        # The starter is built at the first start.
+        if served in names or served.parent != folder:
+            names.setdefault(served, []).append(name)
+    for bundle, called in names.items():
         try:
-            manifest = load_manifest(file.parent)
+            manifest = load_manifest(bundle)
         except BundleError as error:
             fail(error)
             continue
-        table.add_row(*_cells(manifest, file.parent, settings))
+        table.add_row(", ".join(called), *_cells(manifest, bundle, settings))
     if table.row_count:
         show(table)
     else:

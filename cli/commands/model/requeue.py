@@ -2,17 +2,21 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
-from bundles.manifest import Manifest, load_manifest
-from cli.bundles import bundle_folder, find_bundle
+from bundles.manifest import Sizes, load_manifest
+from bundles.model_input import read_model_input
+from cli.bundles import bundle_folder, find_bundle, served_models
 from cli.connection import service_settings
 from cli.console import say, show
 from cli.errors import UsageError
+from core.domain.image_request import ModelRevision
+from core.errors import BundleError
 
 if TYPE_CHECKING:
     from core.db.engine import Database
@@ -58,7 +62,7 @@ def requeue(
         with database.session() as session:
             waiting = serving.waiting(session)
         if old is None:
-            _list(waiting)
+            _list(waiting, settings)
             return
         revision = _find(old, waiting)
         if fail:
@@ -69,10 +73,16 @@ def requeue(
         database.close()
 
 
-def _list(waiting: Sequence["Waiting"]) -> None:
-    table = Table("revision", "queued images", "workers", box=None)
+def _list(waiting: Sequence["Waiting"], settings: "Settings") -> None:
+    models: dict[str, list[str]] = {}
+    for name, folder in served_models(settings).items():
+        # A bundle that cannot be read has no revision to tell.
+        with suppress(BundleError):
+            models.setdefault(load_manifest(folder).revision, []).append(name)
+    table = Table("revision", "model", "queued images", "workers", box=None)
     for one in waiting:
-        table.add_row(one.revision[:16], f"{one.images:,}", f"{one.workers:,}")
+        names = ", ".join(models.get(one.revision, ())) or "–"
+        table.add_row(one.revision[:16], names, f"{one.images:,}", f"{one.workers:,}")
     show(table)
 
 
@@ -85,19 +95,33 @@ def _find(old: str, waiting: Sequence["Waiting"]) -> str:
     raise UsageError(f"Of the revisions that images wait for, {what} begin with {old}: {there}.")
 
 
-def _target(settings: "Settings", to: str | None) -> Manifest:
+@dataclass(frozen=True, kw_only=True)
+class _Target:
+    """The model that shall make the images."""
+
+    model: ModelRevision
+    sizes: Sizes
+
+
+def _target(settings: "Settings", to: str | None) -> _Target:
     folder = bundle_folder(settings) if to is None else find_bundle(to, settings)
-    return load_manifest(Path(folder))
+    manifest, names = load_manifest(folder), served_models(settings).items()
+    name = next((one for one, other in names if other == folder.resolve()), manifest.name)
+    reads = read_model_input(folder)
+    return _Target(
+        model=ModelRevision(name=name, revision=manifest.revision, reads=reads),
+        sizes=manifest.sizes,
+    )
 
 
 def _move(
-    database: "Database", settings: "Settings", revision: str, target: Manifest
+    database: "Database", settings: "Settings", revision: str, target: _Target
 ) -> Counter["RequeueOutcome"]:
     from sqlalchemy.exc import IntegrityError  # noqa: PLC0415
 
     from core.lifecycle.requeue import move_some  # noqa: PLC0415
 
-    if target.revision == revision:
+    if target.model.revision == revision:
         raise UsageError(f"The images wait for {revision[:16]} already: name another bundle.")
     sizes = target.sizes
 
@@ -115,7 +139,7 @@ def _move(
                 moved = move_some(
                     session,
                     revision,
-                    to=target.revision,
+                    to=target.model,
                     fits=fits,
                     ttl_seconds=settings.result_ttl_seconds,
                 )

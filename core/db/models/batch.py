@@ -48,8 +48,6 @@ class Batch(SQLModel, table=True):
     """How its sheet was read: see `catalogue.sheets.model.Reading`. Empty: before that was kept."""
     recipe: str | None = None
     """The recipe that it was made with: `name@version`."""
-    bundle_revision: str | None = None
-    """The model that makes its images; empty: it ended before that was kept."""
     total_jobs: int
     open_jobs: int
     """Jobs that are not finished; the change that makes it 0 completes the batch."""

@@ -59,6 +59,10 @@ class Job(ImageParameters, table=True):
     variant: int = 1
     """From 1."""
     fingerprint: str
+    model: str | None = None
+    """What requests call the model that makes its image; empty: it is older than names."""
+    bundle_revision: str | None = None
+    """Of that model's bundle; empty: it ended before that was kept."""
     lane: Lane = Field(sa_type=enum_type(Lane))
     state: JobState = Field(
         default=JobState.QUEUED,

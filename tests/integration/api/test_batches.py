@@ -233,7 +233,8 @@ def test_the_results_are_the_sheet_with_what_became_of_each_image(client, send, 
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"
     header = answer.text.partition("\r\n")[0]
     assert header == (
-        "prompt,sku,note,variant,status,error,error_code,retry_helps,image,seed,cache,seconds,warning"
+        "prompt,sku,note,variant,status,error,error_code,retry_helps,image,seed,cache,seconds,warning,"
+        "model,revision"
     )
     first, second = read_csv(answer.text)
     assert first["note"] == 'one; "two"\nthree'

@@ -28,6 +28,8 @@ GOOD = {
     "file": b"sku,prompt\nA,a red mug\n",
     "rows": [{"sku": "A", "prompt": "a red mug"}],
     "prompt": "a green mug",
+    "model": "default",
+    "fields": {"steps": 4},
 }
 """What bodies need, as it can be made into images: no description of types says that."""
 

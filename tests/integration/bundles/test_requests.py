@@ -21,7 +21,7 @@ from core.domain.texts import canonical_text, write_out
 from modelkit.export.build import build
 from tests.integration.bundles.kinds import embed_guidance, load, save_loud, teach
 from tests.integration.model.conftest import psnr
-from tests.specs import apart
+from tests.specs import apart, made_by
 from worker.engine import Engine
 from worker.pipeline import Pipeline
 from worker.rows import RowRequest
@@ -113,19 +113,19 @@ def theirs(model: Path) -> StableDiffusionPipeline:
 def draw(engine: Engine, **changes: Any) -> Any:
     """Begin an image, as a worker begins what was wanted."""
     one = wanted(**changes)
-    spec = one.decided(one.fingerprint("r1"))
+    spec = one.decided(one.fingerprint())
     return engine.submit(RowRequest(identity=uuid4(), lane=Lane.STANDARD, spec=spec))
 
 
 def wanted(reads: ModelInput | None = None, **changes: Any) -> ImageRequest:
-    return ImageRequest(**apart(BASE | changes), reads=reads or ModelInput())
+    return ImageRequest(**apart(BASE | changes), model=made_by("r1", reads=reads or ModelInput()))
 
 
 def test_requests_have_one_fingerprint_where_they_have_one_image_and_nowhere_else(engine, made):
     reads = read_model_input(made)
     tickets = [draw(engine, **changes) for changes in ALIKE_SOMEWHERE]
     images = [ticket.result(PATIENCE).image for ticket in tickets]
-    digests = [wanted(reads, **changes).fingerprint("r1") for changes in ALIKE_SOMEWHERE]
+    digests = [wanted(reads, **changes).fingerprint() for changes in ALIKE_SOMEWHERE]
     for one, other in combinations(range(len(images)), 2):
         alike = np.array_equal(images[one], images[other])
         asked = ALIKE_SOMEWHERE[one], ALIKE_SOMEWHERE[other]

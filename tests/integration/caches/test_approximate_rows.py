@@ -17,6 +17,7 @@ from core.domain.states import CacheOutcome
 from core.lifecycle import approximation, completion
 from core.lifecycle.approximation import NewEntry, find_nearest
 from tests.integration.shop import Shop, finished, image_of, wanted
+from tests.specs import made_by
 
 
 def direction(*angles: float) -> list[float]:
@@ -195,8 +196,8 @@ def test_who_agrees_gets_the_same_seed_as_who_does_not(shop: Shop):
 
 
 def test_the_scope_is_all_but_the_prompt():
-    scope = willing().scope("r1")
-    assert willing("blue mug").scope("r1") == scope
+    scope = willing().scope()
+    assert willing("blue mug").scope() == scope
     for change in (
         {"width": 128},
         {"steps": 5},
@@ -205,8 +206,8 @@ def test_the_scope_is_all_but_the_prompt():
         {"seed": 7},
         {"variant": 2},
     ):
-        assert willing(**change).scope("r1") != scope
-    assert willing().scope("r2") != scope
+        assert willing(**change).scope() != scope
+    assert willing(model=made_by("r2")).scope() != scope
 
 
 def approximated(shop: Shop, job_id: UUID) -> Approximation:

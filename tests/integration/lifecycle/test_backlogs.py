@@ -126,7 +126,7 @@ def test_failed_rows_that_are_tried_again_wait_in_one(shop, sheet, take, close):
     with shop.database.session() as session:
         batch = session.get_one(Batch, job.batch_id)
         failed = retry.failed_jobs(session, batch.id)
-        retry.retry_jobs(session, batch, failed, bundle_revision=shop.bundle_revision)
+        retry.retry_jobs(session, batch, failed, revisions=[shop.model.revision])
     assert close() == 1
     assert len(take(9)) == 2
     assert close() == 0
@@ -137,7 +137,7 @@ def test_nobody_looks_at_the_rows_of_a_sheet_that_comes_in(shop, sheet):
     before = _pages(shop)
     with shop.database.session() as session:
         products = [wanted(f"cup {number}") for number in range(ROWS)]
-        comes_in = {"tenant": "shop", "lane": Lane.STANDARD, "bundle_revision": "r1"}
+        comes_in = {"tenant": "shop", "lane": Lane.STANDARD}
         submit(session, products, **comes_in, publishes=1)
         during = _pages(shop)
         session.rollback()

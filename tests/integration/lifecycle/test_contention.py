@@ -36,7 +36,6 @@ def uncommitted(shop, *products, lane=Lane.STANDARD):
             [wanted(product) for product in products],
             tenant="shop",
             lane=lane,
-            bundle_revision=shop.bundle_revision,
             batch=Batch(tenant="shop", lane=lane, total_jobs=0, open_jobs=0),
         )
 

@@ -258,9 +258,7 @@ class TestAKeyStays:
         batch = failing(claim)
         with shop.database.session() as session:
             failed = retry.failed_jobs(session, batch.id)
-            retry.retry_jobs(
-                session, session.get_one(Batch, batch.id), failed, bundle_revision="r1"
-            )
+            retry.retry_jobs(session, session.get_one(Batch, batch.id), failed, revisions=["r1"])
         (message,) = feed()
         assert message.generation_id != claim.generation_id
         assert shop.generation(message.generation_id).api_key_id == key

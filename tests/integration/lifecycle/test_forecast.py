@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from core.db.models import Generation
+from core.domain.image_spec import ModelInput
 from core.lifecycle import forecast
 from core.lifecycle.forecast import recent_speed, work
 from tests.integration.shop import wanted
@@ -32,16 +33,16 @@ def test_the_speed_does_not_depend_on_how_many_images_are_in_work_at_once(
     # One a second, however long each is in a worker.
     made_at(shop, [(end - at_once, end) for end in range(50, 80)])
     with shop.database.session() as session:
-        speed = recent_speed(session, shop.bundle_revision)
+        speed = recent_speed(session, shop.model)
     assert speed is not None
     assert speed.images == 20
-    assert speed.work_per_second == pytest.approx(work(wanted("mug").spec))
+    assert speed.work_per_second == pytest.approx(work(wanted("mug").spec, ModelInput()))
 
 
 def test_a_pause_before_the_images_that_are_looked_at_does_not_count(shop, monkeypatch):
     monkeypatch.setattr(forecast, "RECENT", 12)
     made_at(shop, [(0, 4), *((1000 + 2 * n, 1002 + 2 * n) for n in range(12))])
     with shop.database.session() as session:
-        speed = recent_speed(session, shop.bundle_revision)
+        speed = recent_speed(session, shop.model)
     assert speed is not None
-    assert speed.work_per_second == pytest.approx(work(wanted("mug").spec) / 2)
+    assert speed.work_per_second == pytest.approx(work(wanted("mug").spec, ModelInput()) / 2)

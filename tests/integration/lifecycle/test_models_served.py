@@ -12,6 +12,7 @@ from core.errors import ModelReplacedError
 from core.lifecycle import backlogs, claims, feeding, requeue, serving
 from core.lifecycle.requeue import RequeueOutcome
 from tests.integration.shop import Shop, wanted
+from tests.specs import made_by
 
 WINDOW = 8
 
@@ -51,7 +52,7 @@ def sweep(shop):
 def move(shop):
     def move(old="r1", to="r2", fits=lambda *_: True, **values):
         with shop.database.session() as session:
-            return dict(requeue.move_some(session, old, to=to, fits=fits, **values))
+            return dict(requeue.move_some(session, old, to=made_by(to), fits=fits, **values))
 
     return move
 
@@ -203,7 +204,7 @@ def test_what_is_moved_is_what_the_new_model_would_have_been_asked_for(
     assert (moved.fingerprint, moved.seed) == (asked.fingerprint, asked.seed)
     row = shop.generation(moved.generation_id)
     assert (row.bundle_revision, row.seed) == ("r2", asked.seed)
-    assert shop.batch_of(moved.id).bundle_revision == "r2"
+    assert (moved.model, moved.bundle_revision) == ("default", "r2")
     serve("w2", "r2")
     assert sweep() == [row.id]
     claim = shop.claim(row.id)
@@ -215,10 +216,10 @@ def test_what_is_moved_looks_for_the_new_models_near_images_only(shop, new, move
     (job,) = shop.want(wanted("mug", approximate=True)).job_ids
     old = shop.generation(shop.generation_of(job))
     move()
-    row = shop.generation(old.id)
-    assert row.approximate_scope == wanted("mug").scope("r2") != old.approximate_scope
-    assert row.exact_fingerprint == wanted("mug").fingerprint("r2")
-    assert row.fingerprint == wanted("mug").approximate_fingerprint("r2")
+    row, asked = shop.generation(old.id), wanted("mug", model=new.model)
+    assert row.approximate_scope == asked.scope() != old.approximate_scope
+    assert row.exact_fingerprint == asked.fingerprint()
+    assert row.fingerprint == asked.approximate_fingerprint()
 
 
 def test_an_image_that_the_new_model_made_before_answers(shop, new, move):

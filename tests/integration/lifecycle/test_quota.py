@@ -19,7 +19,6 @@ def insert(session, product: str, key) -> None:
         [wanted(product)],
         tenant="shop",
         lane=Lane.STANDARD,
-        bundle_revision="r1",
         api_key_id=key,
     )
 

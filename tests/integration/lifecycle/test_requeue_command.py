@@ -44,8 +44,8 @@ def test_without_a_revision_it_lists_what_waits_and_for_whom(run, shop, database
     code, out, _ = run()
     lines = [line.split() for line in out.splitlines()]
     assert code == 0
-    assert [OLD[:16], "2", "0"] in lines
-    assert [NEW[:16], "1", "1"] in lines
+    assert [OLD[:16], "–", "2", "0"] in lines
+    assert [NEW[:16], "default", "1", "1"] in lines
 
 
 def test_it_queues_for_the_bundle_of_the_settings(run, shop):

@@ -93,3 +93,35 @@ QUEUED = text(
     " values (gen_random_uuid(), 't', 'f', 'r', 'standard', 'queued', 0,"
     " '', '', 64, 64, 4, 1.0, 'ddim', 1)"
 )
+
+
+def test_the_model_of_a_batch_goes_to_its_open_jobs_and_back(url: str):
+    config = migrations.configuration(url)
+    command.upgrade(config, "0017")
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(QUEUED)
+        connection.execute(BATCH)
+        connection.execute(JOBS)
+    command.upgrade(config, "0018")
+    with engine.connect() as connection:
+        rows = connection.execute(text("select state, bundle_revision from job order by state"))
+        assert rows.all() == [("queued", "r"), ("succeeded", None)]
+    command.downgrade(config, "0017")
+    with engine.connect() as connection:
+        assert connection.execute(text("select bundle_revision from batch")).scalar() == "r"
+    engine.dispose()
+
+
+BATCH = text(
+    "insert into batch (id, tenant, name, lane, state, columns, warnings, total_jobs, open_jobs)"
+    " values (gen_random_uuid(), 't', '', 'standard', 'running', '[]', '[]', 2, 1)"
+)
+JOBS = text(
+    "insert into job (id, tenant, batch_id, generation_id, position, row, sku, variant,"
+    " fingerprint, lane, state, cache, prompt, negative_prompt, width, height, steps,"
+    " guidance_scale, scheduler, seed)"
+    " select gen_random_uuid(), 't', batch.id, generation.id, 0, '{}', 's', 1, 'f', 'standard',"
+    " states.one, 'miss', '', '', 64, 64, 4, 1.0, 'ddim', 1"
+    " from batch, generation, unnest(array['queued', 'succeeded']) as states(one)"
+)

@@ -80,7 +80,9 @@ def factory(place):
 
 class Factory(Shop):
     def __init__(self, database: Database, broker: Broker, settings: Settings) -> None:
-        super().__init__(database, bundle_revision=load_manifest(settings.bundle).revision)
+        super().__init__(
+            database, bundle_revision=load_manifest(next(iter(settings.models.values()))).revision
+        )
         self.publisher = Publisher(make_celery(settings))
         self.sweeper = Sweeper(
             database=database,

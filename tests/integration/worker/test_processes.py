@@ -45,7 +45,9 @@ class Factory(Shop):
     """A shop whose images real workers make."""
 
     def __init__(self, database: Database, settings: Settings) -> None:
-        super().__init__(database, bundle_revision=load_manifest(settings.bundle).revision)
+        super().__init__(
+            database, bundle_revision=load_manifest(next(iter(settings.models.values()))).revision
+        )
         self.settings = settings
         self.publisher = Publisher(make_celery(settings))
 
@@ -181,7 +183,7 @@ def test_sigterm_finishes_what_runs_and_hands_the_rest_back(factory, crew):
     ids = factory.order(5 * ROWS, steps=300)
     # More than its batch holds: some run, some wait in its engine.
     poll(lambda: len(factory.running(ids, owner_of(leaving))) > ROWS, seconds=SECONDS)
-    assert factory.serving(leaving) == [factory.bundle_revision]
+    assert factory.serving(leaving) == [factory.model.revision]
 
     leaving.send(signal.SIGTERM)
 

@@ -18,6 +18,7 @@ from core.domain.states import GenerationState, JobState
 from core.lifecycle import backlogs, cancellation, feeding, serving, submission
 from tests.cache_counts import CacheCounts
 from tests.integration.shop import Shop, poll, wanted
+from tests.specs import made_by
 from tests.support.served import ServedModels
 from worker.approximate.cache import NOTHING
 from worker.leases import Leases
@@ -232,7 +233,7 @@ def test_while_models_are_exchanged_each_worker_makes_its_own_images(
 def test_a_worker_computes_what_was_promised_from_its_bundle(
     shop, database, storage, engine, leases
 ):
-    shop.bundle_revision = "r2"
+    shop.model = made_by("r2")
     (job_id,) = shop.want("red mug").job_ids
     models = ServedModels("r2")
     models.model.guidance_interval = (0.1, 0.8)
@@ -594,7 +595,6 @@ def test_an_image_that_a_sheet_joins_is_recorded_after_it_and_holds_up_no_other(
                 [wanted("red mug")],
                 tenant="shop",
                 lane=Lane.STANDARD,
-                bundle_revision=shop.bundle_revision,
             ).job_ids
             engine.gate.set()
             assert runner.run(other) is Delivery.DONE

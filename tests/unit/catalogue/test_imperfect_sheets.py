@@ -7,6 +7,7 @@ from catalogue.sheets.model import Hints
 from catalogue.sheets.readers import read_sheet
 from catalogue.validate import validate
 from core.errors import InvalidSheetError
+from tests.unit.catalogue.models import only
 
 
 def read(text, name="sheet.csv", **hints):
@@ -97,7 +98,7 @@ def test_columns_that_nobody_reads_may_be_called_alike(header, row, columns, fou
 def test_a_template_finds_each_of_two_columns_that_differ_in_signs(limits):
     sheet = read("sku,Price (€),Price ($)\nA,9,10\n")
     template = "{{ row['Price (€)'] }} or {{ row['Price ($)'] }}"
-    order, _ = validate(sheet, {"template": template}, limits)
+    order, _ = validate(sheet, {"template": template}, only(limits))
     assert order.wanted[0].spec.prompt == "9 or 10"
 
 
@@ -112,7 +113,8 @@ def outcome(row, variant):
     return ResultLine(
         row=row, variant=variant, status="failed", error="The worker was lost.",
         error_code="worker_lost", retry_helps=True, image=None, seed=5, cache="miss",
-        seconds=None, warning=None, files=["A.png", "A.jpg", "", ""],
+        seconds=None, warning=None, model="default", revision="1",
+        files=["A.png", "A.jpg", "", ""],
     )  # fmt: skip
 
 
@@ -126,7 +128,7 @@ def test_a_sheets_results_can_be_sent_again(limits):
     text += format_lines(columns, [outcome(row, variant) for row in rows for variant in (1, 2)])
     assert cells(text) == [["=A", "a mug", "active", "7"], ["-B", "a vase", "'x", ""]]
     assert "results.csv" in said(text)
-    order, issues = validate(read(text), {}, limits)
+    order, issues = validate(read(text), {}, only(limits))
     assert not issues.count
     assert [(one.sku, one.spec.seed) for one in order.wanted] == [("=A", 7), ("-B", None)]
 

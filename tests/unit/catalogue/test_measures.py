@@ -5,6 +5,7 @@ import pytest
 from catalogue.sheets.model import Hints, SheetSource
 from catalogue.sheets.readers import read_rows, read_sheet
 from catalogue.validate import validate
+from tests.unit.catalogue.models import only
 
 
 def read(text, **hints):
@@ -29,7 +30,7 @@ def said(sheet):
 )  # fmt: skip
 def test_a_products_size_is_not_its_images(limits, text):
     sheet = read(text)
-    order, issues = validate(sheet, {}, limits)
+    order, issues = validate(sheet, {}, only(limits))
     assert not issues.count
     assert {(one.spec.width, one.spec.height) for one in order.wanted} == {(64, 64)}
     (warning,) = said(sheet)
@@ -39,7 +40,7 @@ def test_a_products_size_is_not_its_images(limits, text):
 
 def test_a_side_that_is_a_fraction_is_the_products(limits):
     sheet = read("sku,prompt,Width\nA,a,8.5\n")
-    assert not validate(sheet, {}, limits)[1].count
+    assert not validate(sheet, {}, only(limits))[1].count
     assert "'Width' is a size of the product" in said(sheet)[0]
 
 
@@ -55,25 +56,25 @@ def test_sizes_that_images_may_have_are_theirs_with_a_warning_where_they_may_not
     limits, text, size, warnings
 ):
     sheet = read(text)
-    (one,) = validate(sheet, {}, limits)[0].wanted
+    (one,) = validate(sheet, {}, only(limits))[0].wanted
     assert (one.spec.width, one.spec.height) == size
     assert sum("was taken for the" in one for one in said(sheet)) == warnings
 
 
 def test_sizes_meant_as_pixels_that_the_model_does_not_make_stay_mistakes(limits):
     text = "sku,prompt,width,height\nA,a,500,500\n"
-    assert validate(read(text), {}, limits)[1].count == 2
+    assert validate(read(text), {}, only(limits))[1].count == 2
     text = "sku,prompt,width,height\nA,a,64,72\nB,b,64,64\n"
-    assert [issue.column for issue in validate(read(text), {}, limits)[1]] == ["height"]
+    assert [issue.column for issue in validate(read(text), {}, only(limits))[1]] == ["height"]
 
 
 def test_the_caller_says_that_a_column_is_the_images_size_or_that_none_is(limits):
     text = "sku,prompt,Width,Height,Depth\nA,a,64,96,5\n"
     sheet = read(text, columns={"width": "Width", "height": "Height"})
-    (one,) = validate(sheet, {}, limits)[0].wanted
+    (one,) = validate(sheet, {}, only(limits))[0].wanted
     assert (one.spec.width, one.spec.height, said(sheet)) == (64, 96, [])
     sheet = read("sku,prompt,Steps\nA,a,7\n", columns={"steps": ""})
-    assert validate(sheet, {}, limits)[0].wanted[0].spec.steps == 4
+    assert validate(sheet, {}, only(limits))[0].wanted[0].spec.steps == 4
     assert (said(sheet), sheet.reading.columns) == ([], {"sku": "sku", "prompt": "prompt"})
 
 
@@ -94,13 +95,13 @@ def test_a_column_that_may_be_the_products_is_taken_with_a_warning(column, words
 
 def test_a_sheet_that_was_written_for_packshot_has_images_variants_and_seeds(limits):
     sheet = read("sku,title,prompt,variants,seed\nA,Mug,a mug,2,7\n")
-    assert len(validate(sheet, {}, limits)[0].wanted) == 2
+    assert len(validate(sheet, {}, only(limits))[0].wanted) == 2
     assert not said(sheet)
 
 
 def test_rows_of_json_are_looked_at_too(limits):
     sheet = read_rows([{"sku": "A", "prompt": "a", "width": 8.5, "height": 10**400}])
-    assert not validate(sheet, {}, limits)[1].count
+    assert not validate(sheet, {}, only(limits))[1].count
 
 
 @pytest.mark.parametrize(
@@ -120,7 +121,7 @@ def test_exports_of_other_shops_are_named_with_what_to_say(limits, header, shop,
     assert shop in warning
     if title != "Title":
         assert f'--column "title={title}"' in warning
-    order, issues = validate(sheet, {}, limits)
+    order, issues = validate(sheet, {}, only(limits))
     assert not [one for one in order.warnings if "'height' is meant" in one["message"]]
     assert {issue.column for issue in issues} <= {"sku", "prompt"}
     assert said(read("sku,prompt,handleId,fieldType\nA,a,b,c\n")) == []

@@ -15,6 +15,7 @@ from catalogue.validate import validate
 from core.domain.schedulers import StepLimits
 from core.domain.seeds import sku_seed
 from core.errors import BundleError, InvalidSheetError
+from tests.unit.catalogue.models import only
 from tests.unit.catalogue.orders import make_order
 
 
@@ -236,7 +237,7 @@ def test_seeds_are_numbers_or_rules_and_a_cell_wins(limits):
 
 def test_good_rows_of_a_bad_sheet_are_found_with_what_is_wrong(limits):
     sheet = read_sheet(b"sku,prompt,steps\nA,a,\n,b,\nC,,0\nD,d,2\n")
-    found, issues = validate(sheet, {}, limits)
+    found, issues = validate(sheet, {}, only(limits))
     assert [one.sku for one in found.wanted] == ["A", "D"]
     assert [(issue.line, issue.column) for issue in issues] == [
         (3, "sku"),

@@ -7,6 +7,7 @@ import pytest
 from catalogue.remarks import note_photographs
 from catalogue.sheets.readers import read_rows, read_sheet
 from catalogue.validate import validate
+from tests.unit.catalogue.models import only
 
 EXAMPLES = Path(__file__).parents[3] / "examples" / "platforms"
 URL = "https://cdn.example.com/mug.jpg"
@@ -83,7 +84,7 @@ def test_rows_of_json_may_list_them():
 
 def test_the_note_is_one_of_the_sheets_warnings(limits):
     sheet = sheet_of("sku,prompt,images\n" + f"A,a mug,{URL}\n" * 50)
-    order, issues = validate(sheet, {}, limits)
+    order, issues = validate(sheet, {}, only(limits))
     assert not issues
     (warning,) = order.warnings
     assert "50 rows have one, in 'images'" in warning["message"]

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from catalogue.sheets.readers import read_sheet
 from catalogue.validate import validate
 from core.errors import InvalidSheetError
+from tests.unit.catalogue.models import only
 
 CELLS = st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=20)
 
@@ -138,7 +139,7 @@ def test_rows_that_do_not_fit_the_header_are_all_named():
 
 def test_lines_that_cannot_be_read_do_not_hide_what_is_wrong_with_others(limits):
     sheet = read_sheet(b"sku,prompt,steps\nA,a,0\nB,b\n,c,4\nD,d,4\n")
-    found, issues = validate(sheet, {"template": "{{ promt", "width": 1}, limits)
+    found, issues = validate(sheet, {"template": "{{ promt", "width": 1}, only(limits))
     assert found.wanted == []
     assert [(one["line"], one["column"]) for one in issues.documents()] == [
         (None, "width"),
@@ -150,7 +151,7 @@ def test_lines_that_cannot_be_read_do_not_hide_what_is_wrong_with_others(limits)
 
 
 def test_a_column_that_is_missing_is_named_once_beside_what_is_wrong_with_rows(limits):
-    _, issues = validate(read_sheet(b"article,steps\nA,4\nB,x\n"), {}, limits)
+    _, issues = validate(read_sheet(b"article,steps\nA,4\nB,x\n"), {}, only(limits))
     assert [(one["line"], one["column"]) for one in issues.documents()] == [
         (1, "sku"),
         (1, "prompt"),

@@ -8,6 +8,7 @@ import starter
 from catalogue.prompts.tokens import TokenLimit
 from catalogue.sheets.readers import read_sheet
 from catalogue.validate import validate
+from tests.unit.catalogue.models import only
 
 FEED = "id\ttitle\tproduct_type\tcolor\tprice\tavailability\n"
 KETTLE = (
@@ -24,7 +25,7 @@ def tokens() -> TokenLimit:
 
 
 def made(limits, tokens, text, name="feed.tsv", **fields):
-    order, issues = validate(read_sheet(text.encode(), name=name), fields, limits, tokens)
+    order, issues = validate(read_sheet(text.encode(), name=name), fields, only(limits, tokens))
     assert not issues
     return order
 

@@ -4,6 +4,7 @@ import pytest
 
 from catalogue.sheets.readers import read_sheet
 from catalogue.validate import validate
+from tests.unit.catalogue.models import only
 
 
 @pytest.mark.parametrize(
@@ -21,7 +22,7 @@ def test_skus_that_a_spreadsheet_destroyed_are_told(limits, skus, words, shown):
     sheet = read_sheet(
         b"sku;prompt\n" + "".join(f"{sku};a mug\n" for sku in skus).encode(), name="a.csv"
     )
-    order, issues = validate(sheet, {}, limits)
+    order, issues = validate(sheet, {}, only(limits))
     assert not issues.count
     (warning,) = order.warnings
     assert (warning["line"], warning["column"]) == (2, "sku")
@@ -34,4 +35,4 @@ def test_skus_that_a_spreadsheet_destroyed_are_told(limits, skus, words, shown):
 )
 def test_ordinary_skus_are_not_warned_of(limits, sku):
     sheet = read_sheet(f"sku;prompt\n{sku};a mug\n".encode(), name="a.csv")
-    assert validate(sheet, {}, limits)[0].warnings == []
+    assert validate(sheet, {}, only(limits))[0].warnings == []

@@ -1,0 +1,134 @@
+"""The models as the API sees them: manifests and tokenizers, read again when they change."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+
+from bundles.manifest import (
+    FILE_NAME,
+    Manifest,
+    SchedulerSupport,
+    load_manifest,
+    scheduler_support,
+)
+from bundles.model_input import read_model_input
+from catalogue.checks import RequestLimits
+from catalogue.models import Model, check_model, model_named
+from catalogue.prompts.tokens import TokenLimit
+from core.domain.image_request import ModelRevision
+from core.domain.image_spec import PARAMETERS
+from core.errors import BundleError, InvalidRequestError
+from core.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bundle(Model):
+    """A model with what its bundle says of itself."""
+
+    manifest: Manifest
+
+
+class Models(Mapping[str, Bundle]):
+    """The bundles in `settings.models` by name and in their order, as they are at the moment."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.folders = settings.models
+        self._lock = Lock()
+        self._read: dict[str, tuple[tuple[int, ...], Bundle]] = {}
+
+    def __getitem__(self, name: str) -> Bundle:
+        """Return a model's bundle; it is read again when its manifest was replaced.
+
+        Raises:
+            KeyError: There is no such model.
+            BundleError: It has no bundle, or one that cannot be used.
+        """
+        folder = self.folders[name]
+        with self._lock:
+            mark = _mark(folder / FILE_NAME)
+            known = self._read.get(name)
+            if known is None or not mark or known[0] != mark:
+                known = self._read[name] = mark, self._load(name, folder)
+            return known[1]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.folders
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.folders)
+
+    def __len__(self) -> int:
+        return len(self.folders)
+
+    def meant(self, name: str | None) -> Bundle:
+        """Return the bundle that a request means: without a name, the first one's.
+
+        Raises:
+            InvalidRequestError: There is no such model.
+            BundleError: It has no bundle, or one that cannot be used.
+        """
+        if reason := check_model(model_named(name, self), self):
+            issue = {"line": None, "column": "model", "message": reason}
+            raise InvalidRequestError(f"The request is not valid: model: {reason}", errors=[issue])
+        return self[model_named(name, self)]
+
+    def usable(self) -> Iterator[Bundle]:
+        """Yield the bundles that can be used at the moment."""
+        for name in self:
+            with suppress(BundleError):
+                yield self[name]
+
+    def _load(self, name: str, folder: Path) -> Bundle:
+        manifest = load_manifest(folder)
+        tokenizer = folder / "tokenizer"
+        schedulers = scheduler_support(manifest, folder)
+        return Bundle(
+            made_by=ModelRevision(
+                name=name, revision=manifest.revision, reads=read_model_input(folder)
+            ),
+            manifest=manifest,
+            limits=limits_of(
+                manifest,
+                self._settings,
+                schedulers,
+                called=f"the model {name!r}" if len(self) > 1 else "this model",
+            ),
+            tokens=TokenLimit(tokenizer, max_tokens=manifest.max_tokens)
+            if (tokenizer / "tokenizer.json").is_file()
+            else None,
+        )
+
+
+def limits_of(
+    manifest: Manifest,
+    settings: Settings,
+    schedulers: Mapping[str, SchedulerSupport],
+    *,
+    called: str,
+) -> RequestLimits:
+    """Put together what the model can and what the server allows."""
+    return RequestLimits(
+        model=called,
+        smallest=manifest.sizes.min,
+        largest=manifest.sizes.max,
+        multiple_of=manifest.sizes.multiple_of,
+        max_steps=settings.max_steps,
+        max_variants=settings.max_variants,
+        max_images=settings.max_sheet_rows,
+        # The guidance interval is the model's alone: no request names it, no row stores it.
+        defaults=manifest.defaults.model_dump(include=set(PARAMETERS)),
+        schedulers={name: one.limits for name, one in schedulers.items() if one.works},
+        unsuited={name: one.reason for name, one in schedulers.items() if not one.works},
+    )
+
+
+def _mark(path: Path) -> tuple[int, ...]:
+    """Return what changes when a file is replaced; nothing when there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return ()
+    return status.st_mtime_ns, status.st_ino, status.st_size

@@ -1,0 +1,69 @@
+"""The JSON of models."""
+
+from pydantic import BaseModel, Field
+
+from api.schemas.parameters import describe
+
+
+class ModelSizes(BaseModel):
+    """Widths and heights that a model makes, in pixels."""
+
+    min: int
+    max: int
+    multiple_of: int
+
+
+class ModelDefaults(BaseModel):
+    """What an image has that a request does not say otherwise."""
+
+    negative_prompt: str = Field(description=describe("negative_prompt"))
+    width: int = Field(description=describe("width"))
+    height: int = Field(description=describe("height"))
+    steps: int = Field(description=describe("steps"))
+    guidance_scale: float = Field(description=describe("guidance_scale"))
+    scheduler: str = Field(description="Name of the sampling method.")
+
+
+class ModelScheduler(BaseModel):
+    """A sampling method that a model works with."""
+
+    name: str
+    least_steps: int
+    most_steps: int = Field(description="The server's own limit may be lower.")
+
+
+class ModelView(BaseModel):
+    """A model that requests can name, as it is at the moment."""
+
+    name: str = Field(description="What requests, rows and recipes call it.")
+    default: bool = Field(description="Whether it makes the images of requests that name none.")
+    problem: str | None = Field(
+        description="Why its bundle cannot be used, and what to do; then the rest is null."
+    )
+    revision: str | None = Field(description="Of its bundle.")
+    sizes: ModelSizes | None
+    defaults: ModelDefaults | None
+    schedulers: list[ModelScheduler] | None
+    max_tokens: int | None = Field(
+        description="What it reads of a prompt, the start and end tokens included."
+    )
+    workers: int = Field(description="Those that serve this revision now.")
+    waiting_images: int = Field(description="Your images that are queued for this revision.")
+
+
+class OtherRevision(BaseModel):
+    """A revision that images of yours wait for, and that no model has any more."""
+
+    revision: str
+    workers: int = Field(description="Those that still serve it.")
+    waiting_images: int
+
+
+class ModelList(BaseModel):
+    """The models in their order, the default first."""
+
+    items: list[ModelView]
+    others: list[OtherRevision] = Field(
+        description="Replaced revisions for which images of yours are queued: the operator brings "
+        "them back, or moves or fails the images (`packshot model requeue`)."
+    )

@@ -1,0 +1,59 @@
+"""Models as API documents: what requests may ask of each, and who serves it."""
+
+from typing import Any
+
+from sqlmodel import Session
+
+from api.models import Bundle, Models
+from api.schemas.models import ModelList, ModelScheduler, ModelView, OtherRevision
+from core.errors import BundleError
+from core.lifecycle.serving import queued_images, workers_serving
+
+_LACKING = dict.fromkeys(("revision", "sizes", "defaults", "schedulers", "max_tokens"))
+
+
+def list_models(session: Session, models: Models, tenant: str) -> ModelList:
+    """Describe every model, and the other revisions that a tenant's images wait for."""
+    workers, waiting = workers_serving(session), queued_images(session, tenant=tenant)
+
+    def counts(revision: Any) -> dict[str, int]:
+        return {
+            "workers": workers.get(revision, 0),
+            "waiting_images": waiting.get(revision, 0),
+        }
+
+    items = []
+    for number, name in enumerate(models):
+        said = _describe(models, name)
+        items.append(ModelView(name=name, default=number == 0, **said, **counts(said["revision"])))
+    here = {one.revision for one in items}
+    others = sorted(revision for revision in waiting if revision not in here)
+    return ModelList(
+        items=items, others=[OtherRevision(revision=one, **counts(one)) for one in others]
+    )
+
+
+def _describe(models: Models, name: str) -> dict[str, Any]:
+    try:
+        return _describe_bundle(models[name])
+    except BundleError as error:
+        return {"problem": error.detail, **_LACKING}
+
+
+def _describe_bundle(bundle: Bundle) -> dict[str, Any]:
+    limits, manifest = bundle.limits, bundle.manifest
+    return {
+        "problem": None,
+        "revision": bundle.made_by.revision,
+        "sizes": {
+            "min": limits.smallest,
+            "max": limits.largest,
+            "multiple_of": limits.step_of_size,
+        },
+        "defaults": dict(limits.defaults),
+        "schedulers": [
+            ModelScheduler(name=name, least_steps=one.least, most_steps=one.most)
+            for name, one in limits.schedulers.items()
+        ],
+        "max_tokens": manifest.max_tokens,
+    }
