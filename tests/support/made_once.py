@@ -15,15 +15,15 @@ class MadeOnce:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def source(self, *, seed: int = 0) -> Path:
-        """Return the microscopic model in diffusers' layout."""
+    def source(self, *, seed: int = 0, levels: int = 4) -> Path:
+        """Return the microscopic model in diffusers' layout; `levels` is its autoencoder's."""
 
         def make(folder: Path) -> None:
             from tests.support.microscopic import save_microscopic
 
-            save_microscopic(folder, seed=seed)
+            save_microscopic(folder, seed=seed, levels=levels)
 
-        return self.folder(f"source {seed}", make)
+        return self.folder(f"source {seed} {levels}", make)
 
     def bundle(self, source: Path | None = None, **options: Any) -> Path:
         """Return a bundle of a source, or of the microscopic model, built with these options."""

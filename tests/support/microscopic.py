@@ -23,12 +23,15 @@ _WIDTH = 16
 """Features of the text encoder, and channels of everything else, in halves of it."""
 
 
-def save_microscopic(folder: Path, *, seed: int = 0) -> Path:
-    """Write the model to `folder` in the diffusers layout; the same seed gives the same bytes."""
+def save_microscopic(folder: Path, *, seed: int = 0, levels: int = 4) -> Path:
+    """Write the model to `folder` in the diffusers layout; the same seed gives the same bytes.
+
+    Its latents have a pixel for each square of 2 ** (levels - 1) pixels' side.
+    """
     torch.manual_seed(seed)
     tokenizer = build_tokenizer()
     StableDiffusionPipeline(
-        vae=_autoencoder(),
+        vae=_autoencoder(levels),
         text_encoder=_text_encoder(),
         tokenizer=tokenizer,
         unet=_unet(),
@@ -55,11 +58,11 @@ def save_microscopic(folder: Path, *, seed: int = 0) -> Path:
     return folder
 
 
-def _autoencoder() -> AutoencoderKL:
+def _autoencoder(levels: int) -> AutoencoderKL:
     return AutoencoderKL(
-        down_block_types=("DownEncoderBlock2D",) * 4,
-        up_block_types=("UpDecoderBlock2D",) * 4,
-        block_out_channels=(_WIDTH // 2,) * 4,
+        down_block_types=("DownEncoderBlock2D",) * levels,
+        up_block_types=("UpDecoderBlock2D",) * levels,
+        block_out_channels=(_WIDTH // 2,) * levels,
         norm_num_groups=4,
         mid_block_add_attention=False,
         scaling_factor=1.0,
