@@ -11,7 +11,7 @@ import structlog
 
 from core.db.engine import Database
 from core.errors import first_line
-from core.lifecycle import claims
+from core.lifecycle import holds
 from core.lifecycle.claims import Claim
 
 log = structlog.get_logger(__name__)
@@ -109,10 +109,10 @@ class Leases:
         ids = [lease.claim.generation_id for lease in leases]
         renewed = [lease.claim.generation_id for lease in leases if progress or lease.computed]
         with self._database.session() as session:
-            attempts = claims.held(session, self.owner, ids)
+            attempts = holds.held(session, self.owner, ids)
             extended: Sequence[UUID] = ()
             if due:
-                extended = claims.renew(
+                extended = holds.renew(
                     session, self.owner, renewed, lease_seconds=self.lease_seconds
                 )
         # What another transaction was changing is due again at the next beat.

@@ -31,7 +31,7 @@ from core.errors import (
     first_line,
 )
 from core.failures import count_failed
-from core.lifecycle import cancellation, claims, completion
+from core.lifecycle import cancellation, claims, completion, holds
 from core.lifecycle.claims import Claim
 from core.lifecycle.completion import Finished
 from core.pictures.credentials import Credentials
@@ -327,7 +327,7 @@ class Runner:
     def _hand_back(self, claim: Claim) -> Delivery:
         """Queue it again, untouched, with the same message."""
         return self._leave(
-            claim, Delivery.AGAIN, lambda session: claims.hand_back(session, claim, published=True)
+            claim, Delivery.AGAIN, lambda session: holds.hand_back(session, claim, published=True)
         )
 
     def _postpone(self, claim: Claim, reason: str) -> Delivery:
@@ -337,7 +337,7 @@ class Runner:
         return self._leave(
             claim,
             Delivery.LATER,
-            lambda session: claims.hand_back(
+            lambda session: holds.hand_back(
                 session, claim, published=False, delay_seconds=delay_seconds
             ),
         )
@@ -353,7 +353,7 @@ class Runner:
             unwanted = cancellation.detach_late(
                 session, late, error_code=error.code, error_message=error.detail
             )
-            return claims.hand_back(session, claim, published=True)
+            return holds.hand_back(session, claim, published=True)
 
         delivery = self._leave(claim, Delivery.AGAIN, expire)
         if unwanted and delivery is Delivery.CANCELED:
@@ -375,7 +375,7 @@ class Runner:
         return self._leave(
             claim,
             Delivery.LATER,
-            lambda session: claims.retry_later(session, claim, delay_seconds=delay_seconds),
+            lambda session: holds.retry_later(session, claim, delay_seconds=delay_seconds),
         )
 
     def _final(self, claim: Claim, error: Exception) -> PackshotError | None:
@@ -417,7 +417,7 @@ class Runner:
         """Say how a generation stands that is not ours."""
         try:
             with self._database.session() as session:
-                state = claims.state_of(session, generation_id)
+                state = holds.state_of(session, generation_id)
         except DATABASE_ERRORS as error:
             log.info("not looked at", reason=_reason(error))
             return Delivery.ELSEWHERE
@@ -498,7 +498,7 @@ def _record_all(session: Session, finished: Sequence[Finished]) -> Sequence[int 
     recorded = completion.succeed(session, finished, skip_locked=True)
     others = [one.claim for one in finished if one.claim.generation_id not in recorded]
     # Those that still hold are being joined, or cancelled.
-    locked = claims.holding(session, others)
+    locked = holds.holding(session, others)
     return [
         LOCKED if one.claim.generation_id in locked else recorded.get(one.claim.generation_id)
         for one in finished

@@ -11,7 +11,7 @@ from celery.worker import state
 from kombu.asynchronous import get_event_loop
 
 from core.db.engine import Database
-from core.lifecycle import claims
+from core.lifecycle import holds
 from worker.leases import Leases
 from worker.runner import Runner
 
@@ -78,7 +78,7 @@ class Shutdown:
         with self._database.session() as session:
             for claim in self._leases.held():
                 # Its message stays with this dead consumer: the sweeper sends another one.
-                claims.hand_back(session, claim, published=False)
+                holds.hand_back(session, claim, published=False)
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         self._signals += 1

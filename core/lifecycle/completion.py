@@ -43,7 +43,7 @@ def succeed(
         session: An open transaction.
         finished: Images that are stored.
         skip_locked: Leave out what another transaction is changing or joining, instead of waiting:
-            its claim still holds then (`core.lifecycle.claims.holding`).
+            its claim still holds then (`core.lifecycle.holds.holding`).
 
     Returns:
         How many jobs got the image, by the generation that is finished by this; for the others

@@ -9,9 +9,9 @@ from core.errors import GenerationFailedError
 from core.lifecycle import (
     backlogs,
     cancellation,
-    claims,
     completion,
     feeding,
+    holds,
     loads,
     rescue,
     retry,
@@ -65,7 +65,7 @@ def sheet(shop):
 def test_the_rows_come_in_their_order_after_what_came_back(shop, sheet, take):
     rows = sheet(6)
     with shop.database.session() as session:
-        claims.retry_later(session, shop.claim(rows[0]), delay_seconds=0)
+        holds.retry_later(session, shop.claim(rows[0]), delay_seconds=0)
     assert take(3) == rows[:3]
     assert take(6) == rows[3:]
 

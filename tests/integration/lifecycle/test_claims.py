@@ -6,7 +6,7 @@ import pytest
 
 from core.domain.states import GenerationState, JobState
 from core.errors import GenerationFailedError
-from core.lifecycle import cancellation, claims, completion
+from core.lifecycle import cancellation, completion, holds
 
 
 def test_a_claim_takes_the_generation_and_its_waiters(shop):
@@ -62,8 +62,8 @@ def test_a_lost_claim_writes_nothing(shop, lose):
     assert not shop.succeed(stale)
     with shop.database.session() as session:
         assert not completion.fail(session, stale, GenerationFailedError())
-        assert not claims.hand_back(session, stale, published=True)
-        assert not claims.retry_later(session, stale, delay_seconds=0)
+        assert not holds.hand_back(session, stale, published=True)
+        assert not holds.retry_later(session, stale, delay_seconds=0)
     assert shop.images() == []
     assert shop.generation(current.generation_id).lease_owner == "w2"
 
@@ -84,7 +84,7 @@ def test_handing_back_does_not_count_the_attempt(shop):
     (job_id,) = shop.want("red mug").job_ids
     claim = shop.start(job_id)
     with shop.database.session() as session:
-        assert claims.hand_back(session, claim, published=True)
+        assert holds.hand_back(session, claim, published=True)
 
     generation = shop.generation(claim.generation_id)
     assert (generation.state, generation.attempts) == (GenerationState.QUEUED, 0)
@@ -97,7 +97,7 @@ def test_a_retry_counts_the_attempt_and_waits(shop):
     (job_id,) = shop.want("red mug").job_ids
     claim = shop.start(job_id)
     with shop.database.session() as session:
-        assert claims.retry_later(session, claim, delay_seconds=3600)
+        assert holds.retry_later(session, claim, delay_seconds=3600)
 
     generation = shop.generation(claim.generation_id)
     assert (generation.attempts, generation.published_at) == (1, None)
@@ -108,7 +108,7 @@ def test_a_hand_back_can_wait(shop):
     (job_id,) = shop.want("red mug").job_ids
     claim = shop.start(job_id)
     with shop.database.session() as session:
-        claims.hand_back(session, claim, published=False, delay_seconds=3600)
+        holds.hand_back(session, claim, published=False, delay_seconds=3600)
     assert shop.claim(claim.generation_id) is None
 
 
@@ -138,8 +138,8 @@ def test_held_names_only_ones_own_running_claims(shop, lose):
     with shop.database.session() as session:
         cancellation.cancel_job(session, jobs[3])
     with shop.database.session() as session:
-        assert claims.held(session, "w1", ids) == {mine.generation_id: 1}
-        assert claims.held(session, "w1", []) == {}
+        assert holds.held(session, "w1", ids) == {mine.generation_id: 1}
+        assert holds.held(session, "w1", []) == {}
 
 
 @pytest.mark.parametrize("owner", ["w1", "w2"])
@@ -148,6 +148,6 @@ def test_only_the_owner_renews(shop, owner):
     claim = shop.start(job_id, owner="w1", lease_seconds=10)
     before = shop.generation(claim.generation_id).lease_expires_at
     with shop.database.session() as session:
-        claims.renew(session, owner, [claim.generation_id], lease_seconds=3600)
+        holds.renew(session, owner, [claim.generation_id], lease_seconds=3600)
     after = shop.generation(claim.generation_id).lease_expires_at
     assert (after > before) == (owner == "w1")

@@ -10,7 +10,7 @@ from core.db.models import Batch, Generation
 from core.domain.lanes import Lane
 from core.domain.states import GenerationState, JobState
 from core.errors import GenerationFailedError
-from core.lifecycle import cancellation, claims, completion, feeding, submission
+from core.lifecycle import cancellation, claims, completion, feeding, holds, submission
 from tests.integration.shop import finished, wanted
 
 
@@ -53,10 +53,10 @@ def test_what_a_sheet_joins_is_claimed_and_renewed_before_its_commit(shop, patie
         assert taken.keys() == {joined, other}
         before = shop.generation(joined).lease_expires_at
         with patient() as session:
-            assert claims.renew(session, "w", [joined], lease_seconds=60) == [joined]
+            assert holds.renew(session, "w", [joined], lease_seconds=60) == [joined]
         assert shop.generation(joined).lease_expires_at > before
         with patient() as session:
-            assert claims.hand_back(session, taken[joined], published=False)
+            assert holds.hand_back(session, taken[joined], published=False)
 
 
 def test_what_a_sheet_joins_gets_its_message_before_its_commit(shop, patient):
@@ -75,7 +75,7 @@ def test_images_are_recorded_beside_one_that_a_sheet_joins_and_that_one_after(sh
     with uncommitted(shop, "red mug") as sheet, patient() as session:
         done = completion.succeed(session, [finished(one) for one in both], skip_locked=True)
         assert done == {other: 1}
-        assert claims.holding(session, both) == {joined}
+        assert holds.holding(session, both) == {joined}
     with patient() as session:
         assert completion.succeed(session, [finished(both[0])], skip_locked=True) == {joined: 2}
     assert shop.job(sheet.job_ids[0]).state is JobState.SUCCEEDED
@@ -123,12 +123,12 @@ def test_what_a_cancellation_has_locked_is_no_claim_afterwards(shop, patient):
             )
             assert taken.keys() == {other}
         with patient() as others:
-            assert claims.renew(others, "worker", [canceled[0]], lease_seconds=60) == []
+            assert holds.renew(others, "worker", [canceled[0]], lease_seconds=60) == []
             assert completion.succeed(others, [finished(running)], skip_locked=True) == {}
-            assert claims.holding(others, [running]) == {canceled[0]}
+            assert holds.holding(others, [running]) == {canceled[0]}
     with patient() as session:
         assert claims.claimable(session, canceled) == set()
-        assert claims.holding(session, [running]) == set()
+        assert holds.holding(session, [running]) == set()
 
 
 def test_two_requests_that_move_the_same_work_do_not_deadlock(shop):

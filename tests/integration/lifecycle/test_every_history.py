@@ -24,7 +24,7 @@ from sqlalchemy import text
 from core.db.models import Batch, Generation, Job
 from core.domain.states import IN_FLIGHT, OPEN_JOB, BatchState, GenerationState, JobState, is_final
 from core.errors import GenerationFailedError
-from core.lifecycle import cancellation, claims, completion, feeding, rescue
+from core.lifecycle import cancellation, completion, feeding, holds, rescue
 from tests.integration.shop import Shop
 
 PRODUCTS = st.sampled_from(["mug", "cup", "bowl"])
@@ -65,12 +65,12 @@ class History(RuleBasedStateMachine):
     @rule(claim=consumes(held), published=st.booleans())
     def hand_back(self, claim, published):
         with self.shop.database.session() as session:
-            claims.hand_back(session, claim, published=published)
+            holds.hand_back(session, claim, published=published)
 
     @rule(claim=consumes(held))
     def retry(self, claim):
         with self.shop.database.session() as session:
-            claims.retry_later(session, claim, delay_seconds=0)
+            holds.retry_later(session, claim, delay_seconds=0)
 
     @rule(claim=held)
     def lose(self, claim):

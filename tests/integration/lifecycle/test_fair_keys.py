@@ -9,7 +9,7 @@ from core.db.models import NO_KEY, Batch
 from core.db.models.columns import new_id
 from core.domain.lanes import FIRST, Lane
 from core.errors import GenerationFailedError
-from core.lifecycle import claims, completion, feeding, rescue, retry
+from core.lifecycle import completion, feeding, holds, rescue, retry
 from core.queue import LaneCycle, Publisher, make_celery
 
 WINDOW = 16
@@ -228,12 +228,12 @@ class TestAKeyStays:
 
     def test_when_it_is_tried_again(self, shop, feed, claim, key):
         with shop.database.session() as session:
-            assert claims.retry_later(session, claim, delay_seconds=0)
+            assert holds.retry_later(session, claim, delay_seconds=0)
         self.check(shop, feed, claim, key)
 
     def test_when_it_is_handed_back(self, shop, feed, claim, key):
         with shop.database.session() as session:
-            assert claims.hand_back(session, claim, published=False)
+            assert holds.hand_back(session, claim, published=False)
         self.check(shop, feed, claim, key)
 
     def test_when_its_worker_is_lost(self, shop, feed, lose, claim, key):
@@ -242,13 +242,13 @@ class TestAKeyStays:
 
     def test_when_redis_is_lost(self, shop, feed, claim, key):
         with shop.database.session() as session:
-            claims.hand_back(session, claim, published=True)
+            holds.hand_back(session, claim, published=True)
             assert rescue.forget_published(session) == 1
         self.check(shop, feed, claim, key)
 
     def test_when_its_message_is_lost(self, shop, claim, key):
         with shop.database.session() as session:
-            claims.hand_back(session, claim, published=True)
+            holds.hand_back(session, claim, published=True)
         with shop.database.session() as session:
             empty = [(Lane.STANDARD, False)]
             assert rescue.take_lost(session, empty_queues=empty, republish_seconds=-1)

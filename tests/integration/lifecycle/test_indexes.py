@@ -9,7 +9,7 @@ from sqlalchemy import event, text
 
 from core import cache_stats
 from core.domain.lanes import Lane
-from core.lifecycle import claims, completion, feeding, loads, rescue
+from core.lifecycle import claims, completion, feeding, holds, loads, rescue
 from core.webhooks import attempts, deliveries, endpoints
 from core.webhooks.attempts import DeliveryAttempt, Verdict
 from tests.integration.shop import finished
@@ -122,10 +122,10 @@ def test_a_workers_claims_and_records_read_by_indexes(filled, plans, shop):
     with plans() as found, shop.database.session() as session:
         held = claims.claim(session, ids, owner="worker", lease_seconds=60)
         assert len(held) == 8
-        assert len(claims.held(session, "worker", ids)) == 8
-        claims.renew(session, "worker", ids, lease_seconds=60)
+        assert len(holds.held(session, "worker", ids)) == 8
+        holds.renew(session, "worker", ids, lease_seconds=60)
         back, *rest = held.values()
-        assert claims.hand_back(session, back, published=False)
+        assert holds.hand_back(session, back, published=False)
         assert len(completion.succeed(session, [finished(one) for one in rest])) == 7
     assert_indexed(found)
 

@@ -7,7 +7,7 @@ from core.db.models import Generation
 from core.domain.lanes import Lane, Message
 from core.domain.states import BatchState, GenerationState, JobState
 from core.errors import WorkerLostError
-from core.lifecycle import claims, feeding, rescue
+from core.lifecycle import feeding, holds, rescue
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def test_a_renewed_lease_is_not_recovered(shop, recover):
     (job_id,) = shop.want("mug").job_ids
     claim = shop.start(job_id, lease_seconds=0)
     with shop.database.session() as session:
-        claims.renew(session, claim.owner, [claim.generation_id], lease_seconds=60)
+        holds.renew(session, claim.owner, [claim.generation_id], lease_seconds=60)
     assert recover() == []
 
 
@@ -76,7 +76,7 @@ def test_what_is_being_finished_is_not_recovered(shop, recover):
     (job_id,) = shop.want("mug").job_ids
     claim = shop.start(job_id, lease_seconds=0)
     with shop.database.session() as session:
-        assert claims.held(session, claim.owner, [claim.generation_id])
+        assert holds.held(session, claim.owner, [claim.generation_id])
         lock_generations(session, Generation.id == claim.generation_id)
         assert recover() == []
     assert shop.succeed(claim), "an expired lease still finishes if nobody took it"
@@ -172,7 +172,7 @@ def test_an_image_that_came_back_overtakes_nobody(shop, take, mark):
     waiting = shop.want("waiting").published[0][0]
     mark(waiting)
     with shop.database.session() as session:
-        claims.hand_back(session, shop.start(first), published=True)
+        holds.hand_back(session, shop.start(first), published=True)
     shop.start(first)
     assert take() == []
 
@@ -181,7 +181,7 @@ def test_a_delayed_row_is_not_sent_before_its_time(shop, take):
     (job_id,) = shop.want("mug").job_ids
     claim = shop.start(job_id)
     with shop.database.session() as session:
-        claims.retry_later(session, claim, delay_seconds=3600)
+        holds.retry_later(session, claim, delay_seconds=3600)
     assert take(Lane.STANDARD) == []
 
 
@@ -190,7 +190,7 @@ def test_a_late_note_of_the_request_does_not_hide_a_retry(shop, take, mark):
     (job_id,) = shop.want("mug").job_ids
     claim = shop.start(job_id)
     with shop.database.session() as session:
-        claims.retry_later(session, claim, delay_seconds=0)
+        holds.retry_later(session, claim, delay_seconds=0)
     mark(claim.generation_id)
     assert take() == [claim.generation_id]
 

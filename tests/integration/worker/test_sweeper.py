@@ -6,7 +6,7 @@ from structlog.testing import capture_logs
 
 from core.domain.lanes import Lane
 from core.domain.states import GenerationState
-from core.lifecycle import claims, rescue, serving
+from core.lifecycle import holds, rescue, serving
 from core.queue import Publisher, make_celery, queue_of
 from ops.feeder import Feeder
 from ops.sweeper import Sweeper
@@ -114,7 +114,7 @@ def test_a_delay_keeps_the_message_back(shop, sweeper, broker):
     (job_id,) = shop.want("mug").job_ids
     claim = shop.start(job_id)
     with shop.database.session() as session:
-        claims.retry_later(session, claim, delay_seconds=3600)
+        holds.retry_later(session, claim, delay_seconds=3600)
     sweeper.sweep()
     assert broker.depth(Lane.STANDARD) == 0
 
