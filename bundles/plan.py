@@ -16,10 +16,12 @@ from typing import Any
 import structlog
 from pydantic import Field, ValidationError
 
+from bundles.manifest import Manifest
 from bundles.processor import read_instruction_sets
 from bundles.records import Record
 from core.cpus import cpu_quota, usable_cpus
 from core.errors import first_line
+from core.settings import Settings
 
 log = structlog.get_logger(__name__)
 
@@ -142,6 +144,32 @@ def newest_plan(home: Path, revision: str) -> TunedPlan | None:
     found = map(_read, (home / "plans").glob(f"{revision[:16]}-*.json"))
     plans = [plan for plan in found if plan is not None and plan.revision == revision]
     return max(plans, key=lambda plan: plan.tuned_at, default=None)
+
+
+def plan_for(settings: Settings, bundle: Manifest, machine: Machine | None = None) -> Plan:
+    """Give the plan that a worker follows.
+
+    What settings say explicitly wins over the stored plan, and that over what the bundle proposes.
+
+    Args:
+        settings: The worker's.
+        bundle: Its model.
+        machine: Where it runs; None: here.
+    """
+    named = {"rows": "row_limit", "streams": "inference_streams", "threads": "inference_threads"}
+    given = {field: getattr(settings, name) for field, name in named.items()}
+    explicit = {
+        field: value for field, value in given.items() if named[field] in settings.model_fields_set
+    }
+    machine = machine or this_machine()
+    tuned = find_plan(settings.home.expanduser(), bundle.revision, machine)
+    if tuned is None:
+        streams = min(bundle.streams, machine.threads)
+        return Plan.model_validate(given | {"streams": streams} | explicit)
+    plan = Plan.model_validate(tuned.plan.model_dump() | explicit)
+    # Shapes that no call has any more would be compiled for nothing.
+    batches = tuple(batch for batch in plan.batches if batch <= 2 * plan.rows)
+    return plan.model_copy(update={"batches": batches})
 
 
 def _read(path: Path) -> TunedPlan | None:

@@ -12,7 +12,7 @@ import structlog
 from celery import Celery, signals
 
 from bundles.manifest import Manifest
-from bundles.plan import Plan
+from bundles.plan import Plan, plan_for
 from bundles.processor import read_features
 from catalogue.renditions.store import Renditions
 from core.broker import Broker
@@ -35,7 +35,6 @@ from worker.loaded import LoadedModel
 from worker.memory import MemoryGuard, usable_memory
 from worker.model import Model
 from worker.pipeline import load_pipeline
-from worker.plan import plan_for
 from worker.registry import Registry
 from worker.runner import Runner
 from worker.scheduler import CallLimits

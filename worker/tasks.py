@@ -13,7 +13,8 @@ from celery.exceptions import Ignore, Reject, Retry
 from celery.worker.request import Request
 
 from core.queue import GENERATE
-from worker.runner import Delivery, Runner
+from worker.endings import Delivery
+from worker.runner import Runner
 
 
 class GenerationFailed(Exception):  # noqa: N818 - monitors show the name, beside the state FAILURE

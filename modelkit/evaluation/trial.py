@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bundles.manifest import Manifest
+from bundles.plan import plan_for
 from core.domain.approximation import kept_steps
 from core.domain.lanes import Lane
 from core.domain.schedulers import NOT_RESUMABLE
@@ -23,7 +24,6 @@ from worker.approximate.pooling import pool
 from worker.engine import Engine
 from worker.model import HIDDEN_STATES
 from worker.pipeline import load_pipeline
-from worker.plan import plan_for
 from worker.rows import RowError, RowRequest, RowResult, Ticket
 from worker.tokenizer import Tokenizer
 from worker.walk import NOISE, Begin, Resume

@@ -7,10 +7,11 @@ from tests.integration.shop import wanted
 from tests.support.served import ServedModels
 from tests.unit.worker.test_engine import ArithmeticModel
 from worker.approximate.cache import ApproximateCache
+from worker.endings import Delivery
 from worker.engine import Engine
 from worker.leases import Leases
 from worker.loaded import LoadedModel
-from worker.runner import Delivery, Runner
+from worker.runner import Runner
 
 
 @pytest.fixture

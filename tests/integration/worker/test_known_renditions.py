@@ -15,9 +15,10 @@ from tests.certificates import make_chain, verified
 from tests.integration.shop import wanted
 from tests.pictures import TRAINED, marks_of, product
 from tests.support.served import ServedModels
+from worker.endings import Delivery
 from worker.leases import Leases
 from worker.rows import RowResult, Ticket
-from worker.runner import Delivery, Runner
+from worker.runner import Runner
 
 FILES = {"original": "A.png", "web": "A.webp", "walmart": "A.jpg", "of-yesterday": "A.tga"}
 

@@ -22,12 +22,13 @@ from modelkit.evaluation.similarity import psnr
 from tests.integration.shop import Shop, poll, wanted
 from tests.specs import row_request
 from tests.support.made_once import MadeOnce
+from worker.endings import Delivery
 from worker.engine import Engine
 from worker.leases import Leases
 from worker.loaded import LoadedModel
 from worker.pipeline import load_pipeline
 from worker.registry import Registry
-from worker.runner import Delivery, Runner
+from worker.runner import Runner
 from worker.scheduler import CallLimits
 
 TOLERANCE_DB = 50.0

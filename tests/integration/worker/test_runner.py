@@ -21,6 +21,7 @@ from tests.integration.shop import Shop, poll, wanted
 from tests.specs import made_by
 from tests.support.served import ServedModels
 from worker.approximate.cache import NOTHING
+from worker.endings import Delivery
 from worker.leases import Leases
 from worker.rows import (
     RowCanceledError,
@@ -31,7 +32,7 @@ from worker.rows import (
     RowResult,
     Ticket,
 )
-from worker.runner import Delivery, Runner
+from worker.runner import Runner
 
 
 class Engine:

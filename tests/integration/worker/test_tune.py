@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 
 from bundles.manifest import load_manifest
-from bundles.plan import Plan, TunedPlan, find_plan, save_plan, this_machine
+from bundles.plan import Plan, TunedPlan, find_plan, plan_for, save_plan, this_machine
 from core.settings import Settings
-from worker.plan import plan_for
 
 pytestmark = pytest.mark.own_database
 

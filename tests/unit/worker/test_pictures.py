@@ -3,7 +3,7 @@ from io import BytesIO
 import numpy as np
 from PIL import Image
 
-from worker.encoding import encode_original
+from worker.pictures import encode_original
 
 
 def test_png_keeps_every_pixel():

@@ -8,9 +8,17 @@ import pytest
 from structlog.testing import capture_logs
 
 from bundles.manifest import Manifest
-from bundles.plan import Machine, Plan, TunedPlan, find_plan, newest_plan, save_plan, this_machine
+from bundles.plan import (
+    Machine,
+    Plan,
+    TunedPlan,
+    find_plan,
+    newest_plan,
+    plan_for,
+    save_plan,
+    this_machine,
+)
 from core.settings import Settings
-from worker.plan import plan_for
 
 REVISION = "a" * 64
 BUNDLE = Manifest(name="mug", revision=REVISION, source="mug")
