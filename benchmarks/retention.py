@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.report import show
+from core.logs import configure
 
 TABLES = ("batch", "job", "generation", "image", "webhook_event", "webhook_delivery")
 SHEET = 1000
@@ -29,7 +30,7 @@ FILL = (
     """,
     """
     insert into generation select made.* from generation as old, generate_series(1, :jobs) as n,
-        lateral jsonb_populate_record(old, jsonb_build_object('id', gen_random_uuid(),
+        lateral jsonb_populate_record(old, jsonb_build_object('n', n, 'id', gen_random_uuid(),
             'fingerprint', gen_random_uuid(), 'finished_at', now(), 'created_at', now())) as made
     where old.id = :generation
     """,
@@ -59,7 +60,10 @@ FILL = (
     from job where created_at = now() and batch_id is not null
     """,
 )
-"""A month of work, all of it in one transaction: its `now()` tells the rows apart."""
+"""A month of work, all of it in one transaction: its `now()` tells the rows apart.
+
+What is built of a copied row names something of the copy, `n` if nothing else: each is another one.
+"""
 
 
 def main() -> None:
@@ -69,6 +73,7 @@ def main() -> None:
     parser.add_argument("--months", type=int, default=15)
     parser.add_argument("--kept-days", type=float, default=90.0)
     arguments = parser.parse_args()
+    configure("WARNING")
     with tempfile.TemporaryDirectory() as folder:
         # The embedded Postgres runs as another user when this is root.
         Path(folder).chmod(0o755)
@@ -130,7 +135,16 @@ def _seed(database: Any) -> dict[str, Any]:
     from core.lifecycle import claims, completion, submission
     from core.lifecycle.completion import Finished
 
-    spec = ImageSpec.of({"prompt": "a red mug", "width": 512, "height": 512, "steps": 4})
+    spec = ImageSpec(
+        prompt="a red mug",
+        negative_prompt="",
+        width=512,
+        height=512,
+        steps=4,
+        guidance_scale=1.0,
+        scheduler="ddim",
+        seed=None,
+    )
     wanted = ImageRequest(spec=spec, sku="MUG", row={"sku": "MUG", "prompt": "a red mug"})
     with database.session() as session:
         made = submission.submit(
@@ -162,6 +176,7 @@ def _month(
 ) -> dict[str, Any]:
     from sqlalchemy import event, text
 
+    from core.lifecycle.erasure import GENERATIONS
     from core.webhooks import log as delivery_log
     from ops.eraser import Eraser, RetentionLimits
     from ops.janitor import Janitor, limits_of
@@ -173,18 +188,18 @@ def _month(
     before = _count(database)
     eraser = Eraser(database=database, storage=storage, limits=RetentionLimits.of(settings))
     janitor = Janitor(database=database, storage=storage, limits=limits_of(settings))
-    longest, passes, began = _Longest(), 0, time.perf_counter()
+    longest, passes, quiet, began = _Longest(), 0, 0, time.perf_counter()
     event.listen(database.engine, "begin", longest.begin)
     event.listen(database.engine, "commit", longest.end)
-    while True:
+    # One look through the records of computations is so many passes.
+    while quiet <= before["generation"] // GENERATIONS + 1:
         passes += 1
         left = _count(database)
         with database.session() as session:
             delivery_log.prune(session, seconds=settings.webhook_retention_seconds)
         eraser.clean()
         janitor.clean()
-        if _count(database) == left:
-            break
+        quiet = quiet + 1 if _count(database) == left else 0
     event.remove(database.engine, "begin", longest.begin)
     event.remove(database.engine, "commit", longest.end)
     return {

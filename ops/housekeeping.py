@@ -23,6 +23,7 @@ from core.webhooks import log as delivery_log
 from ops.eraser import Eraser, RetentionLimits
 from ops.feeder import Feeder
 from ops.heartbeat import Heartbeat
+from ops.inspector import Inspector
 from ops.janitor import Janitor, limits_of
 from ops.latents_janitor import ApproximateJanitor
 from ops.sweeper import Sweeper
@@ -73,6 +74,9 @@ def _keep_house(settings: Settings) -> int:
     )
     images = Janitor(database=database, storage=storage, limits=limits_of(settings))
     eraser = Eraser(database=database, storage=storage, limits=RetentionLimits.of(settings))
+    inspector = Inspector(
+        database=database, storage=storage, bytes_per_pass=settings.inspection_bytes
+    )
     heartbeat = Heartbeat(settings.health_file)
     threads = [
         threading.Thread(
@@ -85,6 +89,7 @@ def _keep_house(settings: Settings) -> int:
             (eraser.clean, settings.janitor_seconds),
             (images.clean, settings.janitor_seconds),
             (latents.clean, settings.janitor_seconds),
+            (inspector.inspect, settings.janitor_seconds),
             (
                 partial(prune_answers, database, settings.idempotency_seconds),
                 settings.janitor_seconds,

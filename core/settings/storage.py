@@ -24,6 +24,12 @@ class StorageSettings(BaseModel):
     presigned_url_seconds: PositiveInt = Field(
         default=3600, description="Life of a presigned image URL, in seconds."
     )
+    inspection_bytes: int = Field(
+        default=16 * 2**20,
+        ge=0,
+        description="Bytes of stored images and renditions that the housekeeping reads in each "
+        "pass (`PACKSHOT_JANITOR_SECONDS`) to find damaged ones; 0 none.",
+    )
     c2pa_certificate: str = Field(
         default="",
         description="PEM file of the certificates that sign images (C2PA); empty: no signature.",
