@@ -43,9 +43,13 @@ def header(description: str, *, always: bool = False, **schema: Any) -> dict[str
 
 
 def file_of(*media_types: str) -> dict[str, Any]:
-    """Describe an answer that is a file: bytes, whatever its type."""
-    schema = {"schema": {"type": "string", "format": "binary"}}
-    return {"content": dict.fromkeys(media_types, schema)}
+    """Describe an answer that is a file: text where its type says so, else bytes."""
+    text, binary = {"type": "string"}, {"type": "string", "format": "binary"}
+    return {
+        "content": {
+            one: {"schema": text if one.startswith("text/") else binary} for one in media_types
+        }
+    }
 
 
 LOCATION = {"headers": {"Location": header("Path of what was made.", always=True)}}

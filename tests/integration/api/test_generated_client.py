@@ -1,0 +1,91 @@
+"""A client that another project's generator makes of our description drives a whole batch."""
+
+import csv
+import importlib
+import io
+import json
+import subprocess
+import sys
+import zipfile
+from uuid import UUID
+
+import pytest
+
+from tests.integration.api.conftest import PIXELS
+
+BYTES = ["image/png", "image/jpeg", "image/webp", "image/avif", "application/zip",
+         "application/x-ndjson"]  # fmt: skip
+"""What the generator must be told to be bytes: it knows no other type of files by itself."""
+
+
+@pytest.fixture
+def generated(client, tmp_path, monkeypatch):
+    """The package that the generator makes of what the server serves."""
+    (tmp_path / "openapi.json").write_bytes(client.get("/openapi.json").content)
+    overrides = dict.fromkeys(BYTES, "application/octet-stream")
+    config = {"content_type_overrides": overrides, "post_hooks": []}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    made = subprocess.run(
+        [sys.executable, "-m", "openapi_python_client", "generate", "--meta", "none",
+         "--path", "openapi.json", "--config", "config.json", "--output-path", "shop_client",
+         "--fail-on-warning"],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert made.returncode == 0, made.stdout + made.stderr
+    monkeypatch.syspath_prepend(tmp_path)
+    yield importlib.import_module("shop_client")
+    for name in [one for one in sys.modules if one.partition(".")[0] == "shop_client"]:
+        del sys.modules[name]
+
+
+def operation(tag: str, name: str):
+    return importlib.import_module(f"shop_client.api.{tag}.{name}")
+
+
+def test_a_generated_client_drives_a_batch_to_its_files(client, generated, worker):
+    models = importlib.import_module("shop_client.models")
+    types = importlib.import_module("shop_client.types")
+    token = client.headers["Authorization"].removeprefix("Bearer ")
+    with generated.AuthenticatedClient(base_url=str(client.base_url), token=token) as shop:
+        drive(shop, models, types, worker)
+
+
+def drive(shop, models, types, worker):
+    post = operation("batches", "post_batch_v1_batches_post")
+
+    sheet = io.BytesIO(b"sku,prompt,seed\nMUG,a red mug,9007199254740993\n")
+    form = models.PostBatchV1BatchesPostFilesBatchFields(
+        file=types.File(payload=sheet, file_name="mugs.csv", mime_type="text/csv"), steps=4
+    )
+    batch = post.sync(client=shop, body=form, idempotency_key="mugs-1")
+    assert isinstance(batch, models.BatchView)
+    assert (batch.total, batch.name) == (1, "mugs.csv")
+    again = post.sync(client=shop, body=form, idempotency_key="mugs-1")
+    assert again == batch
+
+    items = operation("batches", "get_items_v1_batches_batch_id_items_get")
+    (job,) = items.sync(batch.id, client=shop).items
+    assert (job.state, job.seed_text, job.steps) == ("queued", "9007199254740993", 4)
+    worker.make(str(job.id))
+
+    image = operation("jobs", "get_image_v1_jobs_job_id_image_get")
+    assert image.sync(job.id, client=shop).payload.read() == PIXELS
+    assert image.sync(job.id, client=shop, range_="bytes=0-3").payload.read() == PIXELS[:4]
+    archive = operation("batches", "get_archive_v1_batches_batch_id_images_zip_get")
+    with zipfile.ZipFile(archive.sync(batch.id, client=shop).payload) as images:
+        assert [images.read(name) for name in images.namelist()] == [PIXELS]
+    manifest = operation("batches", "get_manifest_v1_batches_batch_id_manifest_jsonl_get")
+    (line,) = manifest.sync(batch.id, client=shop).payload.read().splitlines()
+    assert json.loads(line)["sku"] == "MUG"
+    results = operation("batches", "get_results_v1_batches_batch_id_results_csv_get")
+    (row,) = csv.DictReader(io.StringIO(results.sync(batch.id, client=shop)))
+    assert (row["status"], row["seed"]) == ("succeeded", "9007199254740993")
+
+    missing = operation("batches", "get_batch_v1_batches_batch_id_get").sync(
+        UUID(int=1), client=shop
+    )
+    assert isinstance(missing, models.Problem)
+    assert (missing.status, missing.code) == (404, "not_found")
+    body = models.PostBatchV1BatchesPostJsonBatchRequest(rows=[], steps=0)
+    refused = post.sync(client=shop, body=body)
+    assert (refused.status, refused.code) == (422, "invalid_sheet")
