@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from api.auth.key_use import KeyUse
 from api.auth.rate_limiter import RateLimiter
+from api.downloads import Downloads
 from api.models import Models
+from api.process.readiness import ReadinessChecks
 from api.result_memory import ResultMemory
 from catalogue.renditions.store import Renditions
 from core.broker import Broker
@@ -17,6 +19,11 @@ from core.pictures.credentials import credentials_of
 from core.queue import Publisher, make_celery
 from core.settings import Settings
 from core.storage import Storage
+
+SILENCE_SECONDS = 5.0
+"""How long S3 may be silent where somebody waits for the answer."""
+PAUSE_SECONDS = 5.0
+"""How long nothing is published after the broker took nothing; the sweeper does it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +40,8 @@ class Services:
     renditions: Renditions
     rate_limiter: RateLimiter
     key_use: KeyUse
+    downloads: Downloads
+    readiness: ReadinessChecks
     egress: EgressPolicy
     """Where callers' URLs may lead."""
 
@@ -40,15 +49,21 @@ class Services:
 @contextmanager
 def open_services(settings: Settings) -> Iterator[Services]:
     """Make the clients; each connects when it is first used."""
-    database, storage, broker = Database(settings), Storage(settings), Broker(settings)
-    celery, results = make_celery(settings), ResultMemory(settings)
+    database = Database(
+        settings,
+        statement_seconds=settings.statement_timeout,
+        pool_seconds=settings.connect_timeout,
+    )
+    storage = Storage(settings, silence_seconds=min(settings.s3_timeout, SILENCE_SECONDS))
+    broker, celery, results = Broker(settings), make_celery(settings), ResultMemory(settings)
+    readiness, downloads = ReadinessChecks(), Downloads(settings.downloads)
     try:
         yield Services(
             settings=settings,
             database=database,
             storage=storage,
             broker=broker,
-            publisher=Publisher(celery),
+            publisher=Publisher(celery, pause_seconds=PAUSE_SECONDS),
             models=Models(settings),
             results=results,
             renditions=Renditions(
@@ -56,9 +71,13 @@ def open_services(settings: Settings) -> Iterator[Services]:
             ),
             rate_limiter=RateLimiter(settings),
             key_use=KeyUse(),
+            downloads=downloads,
+            readiness=readiness,
             egress=EgressPolicy.of(settings),
         )
     finally:
+        readiness.close()
+        downloads.close()
         celery.close()
         broker.close()
         storage.close()

@@ -1,13 +1,12 @@
 """Routes that take what they describe, and refuse the rest in a sentence."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Request
 from fastapi.dependencies.utils import get_flat_params
 from fastapi.params import Query
-from fastapi.responses import StreamingResponse
 from fastapi.routing import APIRoute
 from fastapi.types import DecoratedCallable
 
@@ -40,20 +39,6 @@ class StrictRoute(APIRoute):
         # Behind the router's own: without a key nothing is said of the request.
         checks = [*(options.pop("dependencies", None) or ()), Depends(self._check)]
         super().__init__(path, endpoint, dependencies=checks, **options)
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return what handles a request; a HEAD begins no body."""
-        handle = super().get_route_handler()
-
-        async def handle_head(request: Request) -> Response:
-            response = await handle(request)
-            if request.method != "HEAD" or not isinstance(response, StreamingResponse):
-                return response
-            head = Response(status_code=response.status_code, background=response.background)
-            head.raw_headers = response.raw_headers
-            return head
-
-        return handle_head
 
     @cached_property
     def _query_names(self) -> frozenset[str]:

@@ -6,6 +6,8 @@ from urllib.parse import urlsplit
 
 import redis
 from kombu.exceptions import KombuError
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from core.domain.lanes import Lane
 from core.errors import ServiceDownError
@@ -13,6 +15,12 @@ from core.queue import queue_of
 from core.settings import Settings
 
 _MARKER = "packshot:marker"
+_PROBE, _PROBE_SECONDS = "packshot:probe", 60
+
+_REFUSALS = {
+    redis.exceptions.OutOfMemoryError: "refuses writes: its memory is full",
+    redis.exceptions.ReadOnlyError: "refuses writes: it is a replica",
+}
 
 BROKER_ERRORS = (ServiceDownError, KombuError, redis.RedisError, OSError)
 """What asking the broker, or sending through Celery, raises while it is away."""
@@ -29,10 +37,13 @@ class Broker:
     def __init__(self, settings: Settings) -> None:
         parts = urlsplit(settings.broker_url)
         self.address = f"{parts.hostname}:{parts.port or 6379}"
+        self._patience = settings.connect_timeout
         self.client = redis.Redis.from_url(
             settings.broker_url,
             socket_connect_timeout=settings.connect_timeout,
             socket_timeout=settings.connect_timeout,
+            # Once more where a restart broke the connection; not where it has been waited for.
+            retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
         )
 
     def depth(self, lane: Lane) -> int:
@@ -56,6 +67,10 @@ class Broker:
         """Ping."""
         self._ask(self.client.ping)
 
+    def check_writes(self) -> None:
+        """Write something: a full memory, or a replica, answers and takes no message."""
+        self._ask(lambda: self.client.set(_PROBE, "1", ex=_PROBE_SECONDS))
+
     def remembers(self) -> bool:
         """Return whether the broker still has what it had when `mark` was called."""
         return self._ask(lambda: bool(self.client.exists(_MARKER)))
@@ -75,8 +90,17 @@ class Broker:
     def _ask(self, question: Callable[[], Answer]) -> Answer:
         try:
             return question()
+        except redis.ResponseError as error:
+            raise ServiceDownError(
+                f"Redis at {self.address} refuses ({error}). Give it memory, or name one that "
+                "takes writes in PACKSHOT_BROKER_URL.",
+                reason=_REFUSALS.get(type(error), "refuses writes"),
+            ) from error
         except redis.RedisError as error:
             raise ServiceDownError(
                 f"Redis at {self.address} does not answer ({error}). "
-                "Start it, or correct PACKSHOT_BROKER_URL."
+                "Start it, or correct PACKSHOT_BROKER_URL.",
+                reason=f"no answer in {self._patience:g} s"
+                if isinstance(error, redis.TimeoutError)
+                else "does not answer",
             ) from error

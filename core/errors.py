@@ -197,6 +197,13 @@ class BusyError(ServiceDownError):
 
     is_internal = False
 
+    def __init__(
+        self, detail: str | None = None, *, reason: str = "does not answer", **extensions: Any
+    ) -> None:
+        super().__init__(detail, **extensions)
+        self.reason = reason
+        """What is wrong in a few words, for everybody: no address, no name of a machine."""
+
 
 class InvalidSettingError(PackshotError):
     """A setting does not fit this machine."""

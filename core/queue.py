@@ -3,7 +3,9 @@
 A message carries one generation's id and nothing else: Flower shows task arguments.
 """
 
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -106,6 +108,8 @@ def _transport_options(settings: Settings) -> dict[str, Any]:
         # One Redis list per queue, instead of one per queue and message priority.
         "priority_steps": [0],
         "socket_connect_timeout": settings.connect_timeout,
+        # A broker that is stopped takes what it is sent and says nothing.
+        "socket_timeout": settings.connect_timeout,
     }
 
 
@@ -131,15 +135,38 @@ def make_celery(settings: Settings) -> Celery:
 class Publisher:
     """Sends the messages that wake workers up."""
 
-    def __init__(self, celery: Celery) -> None:
+    def __init__(self, celery: Celery, *, pause_seconds: float = 0.0) -> None:
+        """Make it; it connects when it first sends.
+
+        Args:
+            celery: What it sends with.
+            pause_seconds: How long nothing is tried after the broker took nothing: each try may
+                cost the broker's timeout.
+        """
         self.celery = celery
+        self._pause_seconds = pause_seconds
+        self._paused_until = 0.0
 
     def publish(self, messages: Iterable[Message]) -> None:
         """Send messages.
 
         Raises:
-            kombu.exceptions.OperationalError: when the broker does not take one.
+            kombu.exceptions.OperationalError: The broker does not take one, or has just not.
         """
+        with self._pausing():
+            self._send(messages)
+
+    @contextmanager
+    def _pausing(self) -> Iterator[None]:
+        if time.monotonic() < self._paused_until:
+            raise OperationalError("it took nothing a moment ago")
+        try:
+            yield
+        except Exception:
+            self._paused_until = time.monotonic() + self._pause_seconds
+            raise
+
+    def _send(self, messages: Iterable[Message]) -> None:
         with self.celery.producer_or_acquire() as producer:
             for identity, lane, first in messages:
                 self.celery.send_task(
@@ -156,7 +183,9 @@ class Publisher:
 
     def revoke(self, generation_ids: Sequence[UUID]) -> None:
         """Tell workers to drop messages that they have not begun; best effort."""
-        if generation_ids:
+        if not generation_ids:
+            return
+        with self._pausing():
             self.celery.control.revoke([str(identity) for identity in generation_ids])
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -23,6 +24,10 @@ IMAGES = "images/"
 
 RENDITIONS = "renditions/"
 """What the keys of renditions begin with."""
+
+PROBE = "probe"
+"""The key of an empty object, written to see whether S3 takes one."""
+PROBE_SECONDS = 30.0
 
 _OWNER = re.compile(r"-([0-9a-f]{32})-[0-9a-f]{16}\.\w+$")
 
@@ -68,14 +73,22 @@ class Stored(Protocol):
 class Storage:
     """One bucket of any S3-compatible service."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, silence_seconds: float | None = None) -> None:
+        """Make it; it connects when it is first used.
+
+        Args:
+            settings: Where S3 is.
+            silence_seconds: How long it may be silent in an answer; None: as the settings say.
+        """
+        silence_seconds = silence_seconds or settings.s3_timeout
         self.bucket = settings.s3_bucket
         self.address = settings.s3_endpoint_url or f"AWS S3 in {settings.s3_region}"
         self.presigned_url_seconds = settings.presigned_url_seconds
-        self.client = _client(settings, settings.s3_endpoint_url)
+        self.client = _client(settings, settings.s3_endpoint_url, silence_seconds)
+        self._writes_until = float("-inf")
         self._signer = self.client
         if settings.s3_public_url:
-            self._signer = _client(settings, settings.s3_public_url)
+            self._signer = _client(settings, settings.s3_public_url, silence_seconds)
 
     def put_image(
         self,
@@ -239,8 +252,30 @@ class Storage:
             raise ServiceDownError(
                 f"S3 at {self.address}, bucket {self.bucket!r}, does not answer ({error}). "
                 "Start it and make the bucket, or correct PACKSHOT_S3_ENDPOINT_URL and "
-                "PACKSHOT_S3_BUCKET."
+                "PACKSHOT_S3_BUCKET.",
+                reason="refuses" if isinstance(error, ClientError) else "does not answer",
             ) from error
+
+    def check_writes(self) -> None:
+        """Write an empty object: storage whose disk is full still answers.
+
+        What was written lately is not written again: services that charge for it charge for this.
+
+        Raises:
+            ServiceDownError: S3 does not take it, or does not answer.
+        """
+        self.check()
+        if time.monotonic() < self._writes_until:
+            return
+        try:
+            self.put(PROBE, b"", content_type="application/octet-stream")
+        except STORAGE_ERRORS as error:
+            raise ServiceDownError(
+                f"S3 at {self.address}, bucket {self.bucket!r}, takes no object ({error}). Make "
+                "room for it, or let its key write.",
+                reason="refuses writes" if isinstance(error, ClientError) else "does not answer",
+            ) from error
+        self._writes_until = time.monotonic() + PROBE_SECONDS
 
     def close(self) -> None:
         """Close the connections."""
@@ -271,7 +306,7 @@ def generation_of(key: str) -> UUID | None:
     return UUID(found[1]) if found else None
 
 
-def _client(settings: Settings, endpoint: str | None) -> Any:
+def _client(settings: Settings, endpoint: str | None, silence_seconds: float) -> Any:
     secret = settings.s3_secret_access_key
     return boto3.session.Session().client(
         "s3",
@@ -281,8 +316,9 @@ def _client(settings: Settings, endpoint: str | None) -> Any:
         aws_secret_access_key=secret.get_secret_value() if secret else None,
         config=Config(
             connect_timeout=settings.connect_timeout,
-            read_timeout=30,
-            retries={"mode": "standard", "max_attempts": 3},
+            read_timeout=silence_seconds,
+            # Once more where a connection that was kept had ended; who can wait tries again itself.
+            retries={"mode": "standard", "total_max_attempts": 2},
             # Every pool thread stores its own image.
             max_pool_connections=64,
             signature_version="s3v4",

@@ -1,6 +1,10 @@
 """The feeder: sends the messages of images whose turn has come."""
 
+from collections.abc import Collection
+
+from core.broker import Broker
 from core.db.engine import Database
+from core.domain.lanes import Message
 from core.lifecycle import feeding
 from core.queue import Publisher
 
@@ -12,11 +16,13 @@ class Feeder:
         self,
         *,
         database: Database,
+        broker: Broker,
         publisher: Publisher,
         window: int,
         republish_seconds: float,
     ) -> None:
         self._database = database
+        self._broker = broker
         self._publisher = publisher
         self._window = window
         self._republish_seconds = republish_seconds
@@ -25,12 +31,27 @@ class Feeder:
         """Make one pass.
 
         Raises:
-            sqlalchemy.exc.OperationalError: when Postgres is away.
-            kombu.exceptions.OperationalError: when Redis is away; what was begun is undone.
+            sqlalchemy.exc.OperationalError: Postgres is away.
+            ServiceDownError: Redis is away, or takes nothing; nothing was begun.
+            kombu.exceptions.OperationalError: Redis went away; what was begun is undone.
         """
+        # Else each pass would mark a thousand rows, and take that back.
+        self._broker.check_writes()
         with self._database.session() as session:
             messages = feeding.take_waiting(
                 session, window=self._window, republish_seconds=self._republish_seconds
             )
-            # Before the commit: when Redis does not take them, the rollback keeps them.
+        self.send(messages)
+
+    def send(self, messages: Collection[Message]) -> None:
+        """Send messages that were marked as sent: no transaction is open while Redis is written to.
+
+        Raises:
+            kombu.exceptions.OperationalError: Redis does not take them; they are marked no more.
+        """
+        try:
             self._publisher.publish(messages)
+        except Exception:
+            with self._database.session() as session:
+                feeding.unmark_published(session, messages)
+            raise

@@ -54,6 +54,7 @@ def _keep_house(settings: Settings) -> int:
     publisher = Publisher(make_celery(settings))
     feeder = Feeder(
         database=database,
+        broker=broker,
         publisher=publisher,
         window=settings.queue_window,
         republish_seconds=settings.republish_seconds,
@@ -64,6 +65,7 @@ def _keep_house(settings: Settings) -> int:
         publisher=publisher,
         feeder=feeder,
         max_attempts=settings.max_attempts,
+        sweep_seconds=settings.sweep_seconds,
         republish_seconds=settings.republish_seconds,
     )
     latents = ApproximateJanitor(

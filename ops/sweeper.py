@@ -1,9 +1,12 @@
 """The sweeper: brings back what a lost worker, a lost message or a lost broker left behind."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import structlog
+from sqlalchemy import select
+from sqlmodel import Session
 
 from core.broker import BROKER_ERRORS, Broker
 from core.db.engine import Database
@@ -18,6 +21,10 @@ log = structlog.get_logger(__name__)
 
 BATCH = 1000
 """Rows published in one transaction."""
+SILENT_SECONDS = 5.0
+"""How much longer than its pause the time between two passes is where Postgres was silent."""
+GRACE_SECONDS = 10.0
+"""How long leases have to be renewed after that: workers connect again, and beat each second."""
 
 
 class Sweeper:
@@ -32,6 +39,7 @@ class Sweeper:
         feeder: Feeder,
         max_attempts: int,
         republish_seconds: float,
+        sweep_seconds: float,
     ) -> None:
         self._database = database
         self._broker = broker
@@ -39,7 +47,14 @@ class Sweeper:
         self._feeder = feeder
         self._max_attempts = max_attempts
         self._republish_seconds = republish_seconds
+        self._sweep_seconds = sweep_seconds
         self._broker_away = False
+        self._answered_at: float | None = None
+        """When Postgres answered last, by the monotonic clock."""
+        self._rescue_at = float("-inf")
+        """From when on leases that ran out count as lost."""
+        self._rescued = True
+        """Whether they did in the last pass."""
 
     def sweep(self) -> None:
         """Make one pass.
@@ -59,12 +74,31 @@ class Sweeper:
 
     def _recover(self) -> None:
         with self._database.session() as session:
+            if not self._may_rescue(session):
+                return
             recovered = rescue.recover_expired(session, max_attempts=self._max_attempts)
         if recovered.queued:
             log.warning("leases ran out: queued again", images=len(recovered.queued))
         if recovered.failed:
             log.error("workers were lost too often: given up", images=len(recovered.failed))
             count_failed(WorkerLostError, len(recovered.failed))
+
+    def _may_rescue(self, session: Session) -> bool:
+        """Check whether whoever holds a lease could have renewed it.
+
+        While Postgres was silent nobody could, and each would lose an attempt. The transaction's
+        moment, by which leases run out, is that of this question.
+        """
+        session.execute(select(1))
+        now = time.monotonic()
+        before, self._answered_at = self._answered_at, now
+        silent = before is not None and now - before > self._sweep_seconds + SILENT_SECONDS
+        # Once: passes that take this long themselves do not put it off for ever.
+        if silent and self._rescued:
+            self._rescue_at = now + GRACE_SECONDS
+            log.info("Postgres was silent: leases have time to be renewed", seconds=GRACE_SECONDS)
+        self._rescued = now >= self._rescue_at
+        return self._rescued
 
     def _expire(self) -> None:
         with self._database.session() as session:
@@ -112,8 +146,7 @@ class Sweeper:
                 republish_seconds=self._republish_seconds,
                 limit=BATCH,
             )
-            # Before the commit: when Redis does not take them, the rollback keeps them.
-            self._publisher.publish(taken)
+        self._feeder.send(taken)
         if taken:
             log.info("lost messages sent again", images=len(taken))
         return len(taken)

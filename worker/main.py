@@ -82,7 +82,8 @@ def run(settings: Settings, *, load: Load) -> int:
 def _serve(settings: Settings, load: Load) -> int:
     credentials = credentials_of(settings)
     name = f"worker-{os.getpid()}-{secrets.token_hex(3)}@{socket.gethostname()}"
-    database, storage, broker = Database(settings), Storage(settings), Broker(settings)
+    database = Database(settings, statement_seconds=settings.statement_timeout)
+    storage, broker = Storage(settings), Broker(settings)
     wait_for_services([database.check, broker.check, storage.check], settings)
     broker.close()
     watchdog = Watchdog(limit_seconds=settings.watchdog_seconds)

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 
 from limits import RateLimitItemPerMinute
 from limits.errors import StorageError
-from limits.storage import storage_from_string
+from limits.storage import RedisStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 from prometheus_client import Counter
+from redis import ConnectionPool
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from core.db.models import ApiKey
 from core.errors import RateLimitedError
@@ -62,12 +65,15 @@ class RateLimiter:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         patience = min(settings.connect_timeout, PATIENCE_SECONDS)
-        storage = storage_from_string(
-            settings.rate_limit_url or settings.broker_url,
-            wrap_exceptions=True,
-            key_prefix="packshot:limits",
+        url = settings.rate_limit_url or settings.broker_url
+        pool = ConnectionPool.from_url(
+            url,
             socket_connect_timeout=patience,
             socket_timeout=patience,
+            retry=Retry(NoBackoff(), 0),
+        )
+        storage = RedisStorage(
+            url, connection_pool=pool, wrap_exceptions=True, key_prefix="packshot:limits"
         )
         self._limiter = SlidingWindowCounterRateLimiter(storage)
         self._paused_until = 0.0

@@ -1,11 +1,12 @@
 """images.zip of a batch: written while it is sent, whatever its size, in little memory."""
 
 from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from uuid import UUID
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
+from api.downloads import Opened
 from api.exports.results import BatchRows
 from api.services import Services
 from api.views.images import gone, ready_image
@@ -19,8 +20,12 @@ from core.errors import PackshotError, StoredObjectLostError, first_line
 from core.pictures.formats import EXTENSIONS, ORIGINAL
 from core.storage import STORAGE_ERRORS
 
-READERS, AHEAD = 4, 8
-"""Files that are read at the same time, and that wait for their turn in memory."""
+AT_ONCE = 4
+"""Files that are read at the same time, and are in memory until the reader has taken them."""
+PAGE_ROWS = 100
+"""Rows whose images are to be read that are in memory at the same time."""
+LARGE_IMAGES = 100
+"""A batch with more is a large download."""
 
 MISSING = "MISSING.txt"
 """What says which images are not in the archive, and why."""
@@ -55,46 +60,59 @@ class Sink:
         return taken
 
 
-def stream_archive(services: Services, rows: BatchRows, channel: Channel | None) -> Iterator[bytes]:
-    """Write a batch's finished images as a ZIP, in the order of its sheet.
+def open_archive(
+    services: Services, tenant: str, batch_id: UUID, channel: Channel | None
+) -> Opened:
+    """Open a batch's finished images as a ZIP, in the order of its sheet.
 
     What is not there is named in MISSING.txt, and breaks nothing: the archive was begun before
     anybody knew.
 
     Args:
         services: Where images are.
-        rows: The batch.
+        tenant: Whose batch it is.
+        batch_id: The batch.
         channel: As which channel wants them; None: as the model made them.
+
+    Raises:
+        NotFoundError: The tenant has no such batch.
     """
-    sink, missing = Sink(), []
+    rows = BatchRows(services.database, tenant, batch_id)
+    suffix = f"-{channel.name}" if channel else ""
+    return Opened(
+        headers=rows.attachment(f"images-{batch_id}{suffix}.zip", "application/zip"),
+        chunks=_archive(services, rows, channel),
+        counted_for=tenant if rows.batch.total_jobs > LARGE_IMAGES else None,
+    )
+
+
+def _archive(services: Services, rows: BatchRows, channel: Channel | None) -> Iterator[bytes]:
+    sink, missing, names = Sink(), [], Names()
     with ZipFile(sink, "w", ZIP_STORED) as archive:  # type: ignore[call-overload]
-        for job, file in _files(services, rows, channel):
-            if isinstance(file, File):
-                archive.writestr(_entry(file.name, file.image), file.body)
-            else:
-                missing.append(f"{_place(job)}: {file}\n")
-            yield sink.take()
+        while page := rows.next_page(PAGE_ROWS):
+            ahead = deque((row, _name(row, channel, names)) for row in page)
+            del page
+            while ahead:
+                for job, file in _read_some(services, ahead, channel):
+                    if isinstance(file, File):
+                        archive.writestr(_entry(file.name, file.image), file.body)
+                    else:
+                        missing.append(f"{_place(job)}: {file}\n")
+                    yield sink.take()
         if missing:
             archive.writestr(MISSING, "".join(missing))
     yield sink.take()
 
 
-def _files(
-    services: Services, rows: BatchRows, channel: Channel | None
-) -> Iterator[tuple[Job, File | str]]:
-    """Read files, some ahead of their turn; give the reason where there is none."""
-    names = Names()
-    ahead: deque[tuple[Job, Future[File | str]]] = deque()
-    with ThreadPoolExecutor(READERS) as pool:
-        for page in rows.pages():
-            for row in page:
-                name = _name(row, channel, names)
-                ahead.append((row[0], pool.submit(_read, services, row, channel, name)))
-                if len(ahead) > AHEAD:
-                    job, coming = ahead.popleft()
-                    yield job, coming.result()
-        for job, coming in ahead:
-            yield job, coming.result()
+def _read_some(
+    services: Services, ahead: deque[tuple[JobRow, str]], channel: Channel | None
+) -> Sequence[tuple[Job, File | str]]:
+    """Read the next files at the same time; of each that is not there, the reason."""
+    taken = [ahead.popleft() for _ in range(min(AT_ONCE, len(ahead)))]
+    read = services.downloads.readers.map(
+        lambda one: _read(services, one[0], channel, one[1]), taken
+    )
+    return [(row[0], file) for (row, _), file in zip(taken, read, strict=True)]
 
 
 def _name(row: JobRow, channel: Channel | None, names: Names) -> str:

@@ -1,11 +1,15 @@
 """A batch's jobs as results.csv and manifest.jsonl: any number of rows in little memory."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from uuid import UUID
 
-from sqlmodel import Session, col
+from sqlalchemy import Select
+from sqlmodel import col
 
+from api.downloads import Opened
 from api.schemas.jobs import ManifestEntry
+from api.services import Services
 from api.views.batches import find_batch
 from api.views.jobs import JobRow, jobs_of, seconds_of, view_error, view_job
 from api.views.renditions import Made, find_made, known_channels, link_to
@@ -16,74 +20,113 @@ from core.db.models import Batch, Job
 from core.links import image_path
 from core.pictures.formats import ORIGINAL
 
-PAGE_ROWS = 1000
+PAGE_ROWS = 250
+"""Rows that are in memory at the same time: of each download that reads, and of none that waits."""
+LARGE_ROWS = 1000
+"""A batch with more is a large download."""
 
 
 class BatchRows:
     """The jobs of one batch, in the order of its sheet.
 
-    Each page is read in a session of its own: a slow client keeps no connection.
+    Each page is read in a session of its own: a slow reader keeps no connection. Drop a page before
+    what was made of it is sent: a thousand rows take ten megabytes.
     """
 
     def __init__(self, database: Database, tenant: str, batch_id: UUID) -> None:
-        """Find the batch, and read the first page.
+        """Find the batch.
 
         Raises:
             NotFoundError: The tenant has no such batch.
         """
         self._database = database
         self._tenant = tenant
+        self._after = -1
         with database.session() as session:
             self.batch: Batch = find_batch(session, tenant, batch_id)
-            self.first = self._page(session, after=-1)
+            first = session.execute(self._statement(1)).first()
+        self.files: Mapping[str, str] = first[0].files if first else {}
+        """The names of the first job's files: all of a batch are wanted for the same channels."""
 
-    def pages(self) -> Iterator[Sequence[JobRow]]:
-        """Return one page after the other."""
-        page = self.first
-        while page:
-            yield page
-            with self._database.session() as session:
-                page = self._page(session, after=page[-1][0].position)
+    def next_page(self, rows: int) -> Sequence[JobRow]:
+        """Read the next page; an empty one behind the last."""
+        with self._database.session() as session:
+            page = session.execute(self._statement(rows)).all()
+        if page:
+            self._after = page[-1][0].position
+        return page
 
     def made(self, page: Sequence[JobRow]) -> Made:
         """Find the renditions of a page's images."""
         with self._database.session() as session:
             return find_made(session, [(job, image) for job, image, *_ in page])
 
-    def _page(self, session: Session, *, after: int) -> Sequence[JobRow]:
-        statement = (
+    def attachment(self, name: str, content_type: str) -> Mapping[str, str]:
+        """Return the headers of a file that is made of them."""
+        return {
+            "Content-Disposition": f'attachment; filename="{name}"',
+            "Content-Type": content_type,
+        }
+
+    def _statement(self, rows: int) -> Select[*JobRow]:
+        return (
             jobs_of(self._tenant)
-            .where(col(Job.batch_id) == self.batch.id, col(Job.position) > after)
+            .where(col(Job.batch_id) == self.batch.id, col(Job.position) > self._after)
             .order_by(col(Job.position))
-            .limit(PAGE_ROWS)
+            .limit(rows)
         )
-        return session.execute(statement).all()
 
 
-def stream_results(rows: BatchRows, base: str) -> Iterator[str]:
-    """Write the lines of results.csv.
+def open_results(services: Services, tenant: str, batch_id: UUID) -> Opened:
+    """Open results.csv.
 
-    Args:
-        rows: The batch.
-        base: The API's public address, or the empty text.
+    Raises:
+        NotFoundError: The tenant has no such batch.
     """
-    columns = rows.batch.columns
-    # All of a batch are wanted for the same channels.
-    files = rows.first[0][0].files if rows.first else {}
-    channels = known_channels(files)
-    named = ["file_name"] if ORIGINAL in files else []
+    rows = BatchRows(services.database, tenant, batch_id)
+    lines = _results(rows, services.settings.public_url)
+    return _opened(rows, lines, f"results-{batch_id}.csv", "text/csv; charset=utf-8")
+
+
+def open_manifest(services: Services, tenant: str, batch_id: UUID) -> Opened:
+    """Open manifest.jsonl: what the API says of each job, and its row.
+
+    Raises:
+        NotFoundError: The tenant has no such batch.
+    """
+    rows = BatchRows(services.database, tenant, batch_id)
+    lines = iter(partial(_entries, rows, services.settings.public_url), "")
+    return _opened(rows, lines, f"manifest-{batch_id}.jsonl", "application/x-ndjson")
+
+
+def _opened(rows: BatchRows, lines: Iterator[str], name: str, content_type: str) -> Opened:
+    large = rows.batch.total_jobs > LARGE_ROWS
+    return Opened(
+        headers=rows.attachment(name, content_type),
+        chunks=map(str.encode, lines),
+        counted_for=rows.batch.tenant if large else None,
+    )
+
+
+def _results(rows: BatchRows, base: str) -> Iterator[str]:
+    channels = known_channels(rows.files)
+    named = ["file_name"] if ORIGINAL in rows.files else []
     named += [f"{one.name}_{what}" for one in channels for what in ("file", "url", "note")]
-    yield format_header(columns, named)
-    for page in rows.pages():
-        made = rows.made(page) if channels else {}
-        yield format_lines(columns, (_outcome(row, channels, base, made) for row in page))
+    yield format_header(rows.batch.columns, named)
+    yield from iter(partial(_lines, rows, channels, base), "")
 
 
-def stream_manifest(rows: BatchRows, base: str) -> Iterator[str]:
-    """Write the lines of manifest.jsonl: what the API says of each job, and its row."""
-    for page in rows.pages():
-        made = rows.made(page)
-        yield "".join(f"{_entry(row, base, made)}\n" for row in page)
+def _lines(rows: BatchRows, channels: Sequence[Channel], base: str) -> str:
+    """Write the next page's lines; the empty text behind the last."""
+    page = rows.next_page(PAGE_ROWS)
+    made = rows.made(page) if channels else {}
+    return format_lines(rows.batch.columns, (_outcome(row, channels, base, made) for row in page))
+
+
+def _entries(rows: BatchRows, base: str) -> str:
+    page = rows.next_page(PAGE_ROWS)
+    made = rows.made(page) if page else {}
+    return "".join(f"{_entry(row, base, made)}\n" for row in page)
 
 
 def _entry(row: JobRow, base: str, made: Made) -> str:

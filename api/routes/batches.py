@@ -1,16 +1,17 @@
 """Sheets: sent, listed, read, cancelled."""
 
-from collections.abc import Iterator
+from functools import partial
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import BackgroundTasks, Depends, Query, Response
-from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi.responses import JSONResponse
 
 from api.dependencies import ServicesNow, SessionNow, Submitter, Tenant, get_caller
 from api.description import LOCATION, file_of
-from api.exports.archive import stream_archive
-from api.exports.results import BatchRows, stream_manifest, stream_results
+from api.downloads import DownloadResponse
+from api.exports.archive import open_archive
+from api.exports.results import open_manifest, open_results
 from api.problems import problems
 from api.schemas.batches import BatchPage, BatchView
 from api.schemas.jobs import JobPage
@@ -155,32 +156,30 @@ def delete_batch(
 
 @router.get(
     "/{batch_id}/results.csv",
-    response_class=StreamingResponse,
-    responses={200: file_of("text/csv"), **problems(404)},
+    response_class=Response,
+    responses={200: file_of("text/csv"), **problems(404, 429)},
 )
-def get_results(batch_id: UUID, tenant: Tenant, services: ServicesNow) -> StreamingResponse:
+def get_results(batch_id: UUID, tenant: Tenant, services: ServicesNow) -> Response:
     """Download the sheet with what became of each image."""
-    rows = BatchRows(services.database, tenant, batch_id)
-    lines = stream_results(rows, services.settings.public_url)
-    return _file(lines, "text/csv; charset=utf-8", f"results-{batch_id}.csv")
+    open_ = partial(open_results, services, tenant, batch_id)
+    return DownloadResponse(services.downloads, services.downloads.tables, open_)
 
 
 @router.get(
     "/{batch_id}/manifest.jsonl",
-    response_class=StreamingResponse,
-    responses={200: file_of("application/x-ndjson"), **problems(404)},
+    response_class=Response,
+    responses={200: file_of("application/x-ndjson"), **problems(404, 429)},
 )
-def get_manifest(batch_id: UUID, tenant: Tenant, services: ServicesNow) -> StreamingResponse:
+def get_manifest(batch_id: UUID, tenant: Tenant, services: ServicesNow) -> Response:
     """Download what is known of each image, one JSON object in each line."""
-    rows = BatchRows(services.database, tenant, batch_id)
-    lines = stream_manifest(rows, services.settings.public_url)
-    return _file(lines, "application/x-ndjson", f"manifest-{batch_id}.jsonl")
+    open_ = partial(open_manifest, services, tenant, batch_id)
+    return DownloadResponse(services.downloads, services.downloads.tables, open_)
 
 
 @router.get(
     "/{batch_id}/images.zip",
-    response_class=StreamingResponse,
-    responses={200: file_of("application/zip"), **problems(404)},
+    response_class=Response,
+    responses={200: file_of("application/zip"), **problems(404, 429)},
 )
 def get_archive(
     batch_id: UUID,
@@ -190,17 +189,8 @@ def get_archive(
         ChannelName | None,
         Query(description="As this channel wants them; without it as the model drew."),
     ] = None,
-) -> StreamingResponse:
+) -> Response:
     """Download the finished images as one archive; MISSING.txt in it names the others, and why."""
     wanted = channel_named(channel) if channel else None
-    rows = BatchRows(services.database, tenant, batch_id)
-    archive = stream_archive(services, rows, wanted)
-    suffix = f"-{wanted.name}" if wanted else ""
-    return _file(archive, "application/zip", f"images-{batch_id}{suffix}.zip")
-
-
-def _file(
-    content: Iterator[str] | Iterator[bytes], media_type: str, name: str
-) -> StreamingResponse:
-    disposition = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return StreamingResponse(content, media_type=media_type, headers=disposition)
+    open_ = partial(open_archive, services, tenant, batch_id, wanted)
+    return DownloadResponse(services.downloads, services.downloads.archives, open_)

@@ -6,7 +6,6 @@ from fastapi import Request, Response
 
 from api.dependencies import ServicesNow
 from api.problems import reason_in_log
-from api.process.readiness import look
 from api.schemas.operations import Health, Readiness
 from api.strict_route import Router, StrictRoute
 
@@ -22,12 +21,12 @@ async def get_health() -> Health:
 
 
 @router.get("/readyz", responses={503: {"model": Readiness}})
-def get_readiness(request: Request, services: ServicesNow, response: Response) -> Readiness:
-    """Tell what is there and what is missing; 503 when requests would be refused or soon will be.
+async def get_readiness(request: Request, services: ServicesNow, response: Response) -> Readiness:
+    """Return in two seconds what is there; 503 when requests would be refused or soon will be.
 
     Without Redis requests are still accepted: their images start when it is back.
     """
-    readiness = look(services)
+    readiness = await services.readiness.look(services)
     for name, part in readiness.components.items():
         if not part.ok:
             logger.warning("%s at %s is missing: %s", name, part.address, part.detail)

@@ -1,25 +1,29 @@
 """Single images: asked for, read, cancelled, downloaded."""
 
+from collections.abc import Mapping
+from functools import partial
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import BackgroundTasks, Depends, Query, Response
-from fastapi.responses import RedirectResponse
 
 from api.dependencies import ServicesNow, SessionNow, Submitter, Tenant, get_caller
 from api.description import IMAGE_FILE, LOCATION
+from api.downloads import DownloadResponse, Opened
 from api.problems import problems
 from api.schemas.jobs import JobView
 from api.schemas.requests import JobRequest
+from api.services import Services
 from api.strict_route import Router
 from api.submission.context import context_of
 from api.submission.publish import follow_up, revoke
 from api.submission.recipes import use_recipe
 from api.submission.submit import submit_job
 from api.transaction_route import TransactionRoute
-from api.views.conditions import ConditionsNow
-from api.views.images import etag_of, image_response, presigned, ready_image
+from api.views.conditions import Conditions, ConditionsNow
+from api.views.images import etag_of, open_image, open_presigned, ready_image
 from api.views.jobs import find_job, show_job
+from core.db.models import Image
 from core.lifecycle.cancellation import cancel_job, messages_of
 from core.lifecycle.erasure import erase_job
 from core.links import job_path
@@ -126,6 +130,13 @@ def get_image(
     if conditions.met_by(headers["ETag"]):
         return Response(status_code=304, headers=headers)
     if redirect:
-        url = presigned(services, image)
-        return RedirectResponse(url, status_code=307, headers={"Cache-Control": "no-store"})
-    return conditions.part_of(image_response(services, image, headers))
+        open_ = partial(open_presigned, services, image)
+    else:
+        open_ = partial(_open_part, services, image, headers, conditions)
+    return DownloadResponse(services.downloads, services.downloads.images, open_)
+
+
+def _open_part(
+    services: Services, image: Image, headers: Mapping[str, str], conditions: Conditions
+) -> Opened:
+    return conditions.part_of(open_image(services, image, headers))

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import Header, Response
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-from api.dependencies import ServicesNow, SessionNow
+from api.dependencies import ServicesNow
 from api.description import file_of
 from api.problems import problems
 from api.process.metrics import process_metrics
@@ -23,11 +23,7 @@ router = Router(route_class=TransactionRoute, tags=["Health"])
     response_class=Response,
     responses={200: file_of("text/plain"), **problems(401, 503)},
 )
-def get_metrics(
-    services: ServicesNow,
-    session: SessionNow,
-    authorization: Annotated[str, Header()] = "",
-) -> Response:
+def get_metrics(services: ServicesNow, authorization: Annotated[str, Header()] = "") -> Response:
     """Give the requests of this API, and the queue and the caches of all.
 
     With a token of its own (`PACKSHOT_METRICS_TOKEN`): a tenant's key must not show what other
@@ -35,6 +31,8 @@ def get_metrics(
     """
     if not opens_metrics(authorization, services.settings.metrics_token):
         raise UnauthorizedError(HINT)
-    shared = shared_metrics(session, services.broker)
+    # The broker is asked when they are written: no session is held then.
+    with services.database.reader() as session:
+        shared = shared_metrics(session, services.broker)
     own = process_metrics()
     return Response(generate_latest(own) + generate_latest(shared), media_type=CONTENT_TYPE_LATEST)

@@ -1,5 +1,6 @@
 """Images as channels want them: behind a key by job, and at public addresses."""
 
+from functools import partial
 from pathlib import PurePath
 from typing import Annotated
 from urllib.parse import quote
@@ -10,6 +11,7 @@ from fastapi import Path as PathParameter
 
 from api.dependencies import ServicesNow, SessionNow, Tenant, get_caller
 from api.description import IMAGE_FILE
+from api.downloads import DownloadResponse, Opened
 from api.problems import problems
 from api.schemas.renditions import ChannelName, RenditionList
 from api.services import Services
@@ -117,19 +119,32 @@ def _answer(
     cached: str,
     conditions: Conditions,
 ) -> Response:
+    open_ = partial(_open, services, image, channel, file_name, cached, conditions)
+    return DownloadResponse(services.downloads, services.downloads.images, open_)
+
+
+def _open(
+    services: Services,
+    image: Image,
+    channel: Channel,
+    file_name: str,
+    cached: str,
+    conditions: Conditions,
+) -> Opened:
     get = services.renditions.get_soon
     rendition = ready_rendition(services, image, channel, get)
     headers = {"Cache-Control": cached, "ETag": etag_of(rendition)}
     if conditions.met_by(headers["ETag"]):
-        return Response(status_code=304, headers=headers)
+        return Opened(status=304, headers=headers)
     rendition, body = rendition_body(services, image, channel, get)
     headers |= {
         "ETag": etag_of(rendition),
         "Content-Disposition": _inline(file_name),
+        "Content-Length": str(len(body)),
+        "Content-Type": rendition.content_type,
         "X-Content-Type-Options": "nosniff",
     }
-    response = Response(body, media_type=rendition.content_type, headers=headers)
-    return conditions.part_of(response)
+    return conditions.part_of(Opened(headers=headers, body=body))
 
 
 def _inline(file_name: str) -> str:

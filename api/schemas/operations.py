@@ -73,6 +73,7 @@ class Component(BaseModel):
 
     ok: bool
     required: bool = Field(description="Whether requests are refused without it.")
+    reason: str | None = Field(description="What is wrong, in a few words; null: nothing.")
     address: SkipJsonSchema[str] = Field(exclude=True)
     """For operators: it is in the log."""
     detail: str | None = Field(description="Where the log says why it is not there.")
@@ -83,5 +84,8 @@ class Readiness(BaseModel):
 
     status: str = Field(
         description="ready, degraded (still accepting), unavailable, or draining (about to end)."
+    )
+    problems: list[str] = Field(
+        description="What is wrong, each with its component: `postgres: no answer in 2 s`."
     )
     components: dict[str, Component]

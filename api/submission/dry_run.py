@@ -22,6 +22,7 @@ from api.submission.context import RequestContext
 from api.submission.submit import check_sheet
 from api.submission.upload import SheetRequest
 from bundles.plan import newest_plan
+from core.db.connections import allow_long_statements
 from core.domain.image_request import ImageRequest
 from core.domain.states import CacheOutcome
 from core.lifecycle.forecast import FEWEST, foresee, recent_speed, work
@@ -49,6 +50,7 @@ def report(
     """
     checked, sheet = check_sheet(session, models, context, request), request.sheet
     wanted = checked.wanted
+    allow_long_statements(session)
     outcomes = foresee(
         session,
         wanted,

@@ -5,6 +5,7 @@ Best effort: what fails here, the housekeeping makes good.
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from uuid import UUID
 
 import structlog
@@ -16,6 +17,7 @@ from api.submission.context import RequestContext
 from core.broker import BROKER_ERRORS
 from core.cache_metrics import Level, Outcome, count
 from core.db.bulk_insert import ANALYZED, analyze
+from core.db.engine import DATABASE_ERRORS
 from core.domain.cache_mode import CacheMode
 from core.domain.lanes import Lane
 from core.domain.states import CacheOutcome
@@ -46,7 +48,9 @@ def _follow_up(services: Services, context: RequestContext, submission: Submissi
     count_submission(services.results, context, submission)
     publish(services, context.tenant, context.api_key_id, submission.published)
     if len(submission.job_ids) >= ANALYZED:
-        analyze(services.database)
+        # Postgres does it by itself a minute later.
+        with suppress(*DATABASE_ERRORS):
+            analyze(services.database)
 
 
 def count_submission(memory: ResultMemory, context: RequestContext, submission: Submission) -> None:

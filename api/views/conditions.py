@@ -1,13 +1,13 @@
 """What a request for a file makes its answer depend on (RFC 9110, sections 13 and 14)."""
 
 import re
-from collections.abc import AsyncIterable, AsyncIterator
-from dataclasses import dataclass
-from typing import Annotated, Any
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Annotated
 
-from fastapi import Depends, Header, Request, Response
-from fastapi.responses import StreamingResponse
+from fastapi import Depends, Header, Request
 
+from api.downloads import Opened
 from core.errors import RangeNotSatisfiableError
 
 _RANGE = re.compile(
@@ -31,8 +31,8 @@ class Conditions:
         tags = {tag.strip().removeprefix("W/") for tag in self.if_none_match.split(",")}
         return "*" in tags or etag in tags
 
-    def part_of(self, response: Response) -> Response:
-        """Return the part of a file that was asked for, as 206, or the whole response.
+    def part_of(self, opened: Opened) -> Opened:
+        """Return the part of a file that was asked for, as 206, or the whole file.
 
         Several parts, other units than bytes and a Range that cannot be read get the whole, as
         does one that was of another file (13.1.5: a strong comparison).
@@ -40,35 +40,35 @@ class Conditions:
         Raises:
             RangeNotSatisfiableError: It begins behind the file's end.
         """
-        response.headers["Accept-Ranges"] = "bytes"
+        whole = replace(opened, headers={**opened.headers, "Accept-Ranges": "bytes"})
         found = _RANGE.fullmatch(self.range.strip()) if self.range else None
-        if found is None or self.if_range not in (None, response.headers["ETag"]):
-            return response
-        size = int(response.headers["Content-Length"])
+        if found is None or self.if_range not in (None, opened.headers["ETag"]):
+            return whole
+        size = int(opened.headers["Content-Length"])
         first, last, suffix = (None if text in (None, "") else int(text) for text in found.groups())
         if first is not None and last is not None and last < first:
-            return response
+            return whole
         start = max(0, size - suffix) if suffix is not None else first or 0
         stop = size if last is None else min(last + 1, size)
         if start >= size:
             raise RangeNotSatisfiableError(size=size)
-        return _cut(response, start, stop, size)
+        return _cut(whole, start, stop, size)
 
 
-def _cut(response: Response, start: int, stop: int, size: int) -> Response:
-    response.status_code = 206
-    response.headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
-    response.headers["Content-Length"] = str(stop - start)
-    if isinstance(response, StreamingResponse):
-        response.body_iterator = _bytes_of(response.body_iterator, start, stop)
-    else:
-        response.body = response.body[start:stop]
-    return response
+def _cut(whole: Opened, start: int, stop: int, size: int) -> Opened:
+    headers = {
+        **whole.headers,
+        "Content-Range": f"bytes {start}-{stop - 1}/{size}",
+        "Content-Length": str(stop - start),
+    }
+    # What is in memory comes whole; else there are chunks only.
+    body, chunks = whole.body[start:stop], _bytes_of(whole.chunks, start, stop)
+    return replace(whole, status=206, headers=headers, body=body, chunks=chunks)
 
 
-async def _bytes_of(chunks: AsyncIterable[Any], start: int, stop: int) -> AsyncIterator[bytes]:
+def _bytes_of(chunks: Iterator[bytes], start: int, stop: int) -> Iterator[bytes]:
     position = 0
-    async for chunk in chunks:
+    for chunk in chunks:
         if part := chunk[max(0, start - position) : max(0, stop - position)]:
             yield part
         position += len(chunk)

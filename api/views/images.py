@@ -3,8 +3,7 @@
 import logging
 from collections.abc import Iterator, Mapping
 
-from fastapi.responses import Response, StreamingResponse
-
+from api.downloads import Opened
 from api.services import Services
 from core.cache_metrics import Level, Outcome, count
 from core.db.models import Image, Job, Rendition
@@ -63,8 +62,8 @@ def etag_of(image: Image | Rendition) -> str:
     return f'"{image.digest}"'
 
 
-def image_response(services: Services, image: Image, headers: Mapping[str, str]) -> Response:
-    """Send an image's bytes: from this process's memory, else from S3.
+def open_image(services: Services, image: Image, headers: Mapping[str, str]) -> Opened:
+    """Open an image's bytes: from this process's memory, else from S3. Hold no session meanwhile.
 
     A large one is sent while it is read: should it turn out to be damaged, the connection breaks
     before its end.
@@ -72,22 +71,23 @@ def image_response(services: Services, image: Image, headers: Mapping[str, str])
     Raises:
         GoneError: S3 does not have it, or has it damaged.
     """
+    headers = {
+        **headers,
+        "Content-Type": image.content_type,
+        "Content-Length": str(image.size),
+    }
     body = services.results.body(image.id)
     if body is not None:
-        return Response(body, media_type=image.content_type, headers=dict(headers))
+        return Opened(headers=headers, body=body)
     try:
         if image.size <= max(WHOLE_BYTES, services.results.largest):
             body = services.storage.read(image)
             services.results.keep_body(image.id, body)
-            return Response(body, media_type=image.content_type, headers=dict(headers))
+            return Opened(headers=headers, body=body)
         stream = services.storage.stream(image)
     except StoredObjectLostError as error:
         raise gone(services, image, error) from error
-    return StreamingResponse(
-        _break_if_damaged(services, image, stream),
-        media_type=image.content_type,
-        headers={**headers, "Content-Length": str(image.size)},
-    )
+    return Opened(headers=headers, chunks=_break_if_damaged(services, image, stream))
 
 
 def _break_if_damaged(services: Services, image: Image, stream: Iterator[bytes]) -> Iterator[bytes]:
@@ -103,8 +103,8 @@ def _break_if_damaged(services: Services, image: Image, stream: Iterator[bytes])
         raise
 
 
-def presigned(services: Services, image: Image) -> str:
-    """Return a URL of the storage that needs no key.
+def open_presigned(services: Services, image: Image) -> Opened:
+    """Redirect to a URL of the storage that needs no key. Hold no session meanwhile.
 
     S3 answers it: that the object is there and has its size is all that can be checked before.
 
@@ -115,7 +115,8 @@ def presigned(services: Services, image: Image) -> str:
         services.storage.check_presence(image)
     except StoredObjectLostError as error:
         raise gone(services, image, error) from error
-    return services.storage.presign(image.key)
+    url = services.storage.presign(image.key)
+    return Opened(status=307, headers={"Location": url, "Cache-Control": "no-store"})
 
 
 def gone(services: Services, image: Image, error: NotFoundError) -> GoneError:

@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, select
 from sqlmodel import Session, col
 
 from core.db.arrays import among
+from core.db.connections import allow_long_statements
 from core.db.locks import lock_generations
 from core.db.models import Batch, Generation, Job
 from core.db.models.transitions import change
@@ -32,6 +33,7 @@ def cancel_batch(session: Session, batch_id: UUID) -> list[UUID]:
     Returns:
         The generations that nobody waits for any more.
     """
+    allow_long_statements(session)
     return _detach(session, [col(Job.batch_id) == batch_id], JobState.CANCELED, batch_id)
 
 

@@ -32,7 +32,7 @@ def take_waiting(
 ) -> Sequence[Message]:
     """Pick queued generations that have no message yet, and mark them published.
 
-    Publish them before the commit: when that fails, the rollback keeps them for the next pass.
+    Publish them after the commit, and where that fails call `unmark_published`.
 
     Args:
         session: An open transaction.
@@ -168,6 +168,25 @@ def mark_published(session: Session, messages: Collection[Message]) -> None:
         joinable=True,
     )
     note_published(session, [by_id[identity] for identity in fresh])
+
+
+def unmark_published(session: Session, messages: Collection[Message]) -> None:
+    """Leave generations to whoever feeds the queue: their messages were not sent, or not all.
+
+    Those that workers have claimed meanwhile got theirs. A process that dies before it says so
+    leaves rows that look published and have no messages: the sweeper misses them in the queue.
+    """
+    waiting = lock_generations(
+        session,
+        among(Generation.id, [message.generation_id for message in messages]),
+        col(Generation.state) == GenerationState.QUEUED,
+        joinable=True,
+    )
+    session.execute(
+        update(Generation)
+        .where(among(Generation.id, waiting))
+        .values(published_at=None, not_before=func.coalesce(col(Generation.not_before), func.now()))
+    )
 
 
 def note_published(session: Session, messages: Collection[Message]) -> None:

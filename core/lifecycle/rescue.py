@@ -80,7 +80,7 @@ def take_lost(
 ) -> Sequence[Message]:
     """Pick queued generations whose message was lost in Redis, and mark them published again.
 
-    Publish them before the commit: when that fails, the rollback keeps them for the next pass.
+    Publish them after the commit, and where that fails call `feeding.unmark_published`.
 
     Args:
         session: An open transaction.

@@ -17,6 +17,7 @@ from sqlalchemy.orm import aliased
 from sqlmodel import Session, col
 
 from core.db.arrays import among
+from core.db.connections import allow_long_statements
 from core.db.locks import lock_generations, lock_images
 from core.db.models import Batch, Generation, Image, Job, Rendition
 from core.db.models.transitions import lose as fail_lost
@@ -211,6 +212,7 @@ def purge(
     Returns:
         How many images answer no more because of this, by tenant.
     """
+    allow_long_statements(session)
     work = _matching(session, tenant, bundle_revision, prompt)
     in_flight = lock_generations(
         session, among(Generation.id, work), col(Generation.state).in_(IN_FLIGHT)

@@ -8,6 +8,7 @@ from sqlalchemy import Uuid, case, func, select, update
 from sqlmodel import Session, col
 
 from core.db.arrays import among, values_table
+from core.db.connections import allow_long_statements
 from core.db.locks import take_advisory_lock
 from core.db.models import NO_KEY, Batch, Generation, Job
 from core.db.models.columns import new_id
@@ -25,6 +26,7 @@ def failed_jobs(session: Session, batch_id: UUID) -> Sequence[tuple[UUID, UUID]]
     Until the transaction ends nobody else retries them.
     """
     # Not the batch's row: whoever finishes its images needs that one.
+    allow_long_statements(session)
     take_advisory_lock(session, f"retry {batch_id}")
     statement = (
         select(col(Job.id), col(Job.generation_id))

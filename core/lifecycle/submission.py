@@ -10,6 +10,7 @@ from sqlalchemy import func, select
 from sqlmodel import Session
 
 from core.db.bulk_insert import insert_rows
+from core.db.connections import allow_long_statements
 from core.db.models import Batch, Job
 from core.db.models.columns import new_id
 from core.domain.cache_mode import CacheMode
@@ -85,6 +86,8 @@ def submit(
         publishes: How many new generations the caller publishes at most; None: all of them.
         api_key_id: Whose request it is.
     """
+    if batch:
+        allow_long_statements(session)
     request = Request(
         session=session,
         tenant=tenant,

@@ -73,6 +73,11 @@ class ApiSettings(BaseModel):
         default=None,
         description="Where requests are counted, as redis://host/1; empty: the broker's Redis.",
     )
+    downloads: PositiveInt = Field(
+        default=16,
+        description="Large results, manifests and archives that one API process sends at the same "
+        "time; half of them for each tenant.",
+    )
     idempotency_seconds: PositiveInt = Field(
         default=24 * 3600, description="How long the answer to an Idempotency-Key is kept."
     )

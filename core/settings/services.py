@@ -36,6 +36,21 @@ class ServiceSettings(BaseModel):
     database_pool_size: int = Field(
         default=10, ge=3, description="Most Postgres connections that one process keeps open."
     )
+    database_pooler: bool = Field(
+        default=False,
+        description="Whether a pooler that hands out connections by transaction stands before "
+        "Postgres, such as PgBouncer.",
+    )
+    statement_timeout: PositiveFloat = Field(
+        default=10.0,
+        description="Seconds that a statement of a request, a worker or the webhook worker may "
+        "take.",
+    )
+    maintenance_timeout: PositiveFloat = Field(
+        default=120.0,
+        description="Seconds that a statement of housekeeping, a sheet's submission or a command "
+        "may take.",
+    )
     broker_url: Annotated[str, AfterValidator(check_redis)] = Field(
         min_length=1,
         default="redis://127.0.0.1:6379/0",

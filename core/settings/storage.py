@@ -1,6 +1,6 @@
 """Stored images."""
 
-from pydantic import BaseModel, Field, PositiveInt, SecretStr
+from pydantic import BaseModel, Field, PositiveFloat, PositiveInt, SecretStr
 
 
 class StorageSettings(BaseModel):
@@ -20,6 +20,10 @@ class StorageSettings(BaseModel):
     )
     s3_secret_access_key: SecretStr | None = Field(
         default=None, description="S3 secret key; empty for the machine's own credentials."
+    )
+    s3_timeout: PositiveFloat = Field(
+        default=10.0,
+        description="Seconds that S3 may be silent in an answer; the API waits for 5 at most.",
     )
     presigned_url_seconds: PositiveInt = Field(
         default=3600, description="Life of a presigned image URL, in seconds."

@@ -37,7 +37,8 @@ def run(settings: Settings) -> int:
         ServiceDownError: Postgres stays away at the start.
         InvalidSettingError: The allow-list cannot be read.
     """
-    policy, database = EgressPolicy.of(settings), Database(settings)
+    policy = EgressPolicy.of(settings)
+    database = Database(settings, statement_seconds=settings.statement_timeout)
     wait_for_services([database.check], settings)
     try:
         asyncio.run(_deliver(settings, policy, database))

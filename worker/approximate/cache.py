@@ -16,11 +16,11 @@ from uuid import UUID
 import numpy as np
 import structlog
 from numpy.typing import NDArray
-from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session
 
 from core.cache_metrics import Level, Outcome, count
+from core.db.connections import limit_statements
 from core.db.engine import Database
 from core.db.models import ApproximateLatents
 from core.domain.approximation import Approximation, Threshold, kept_steps, most_steps
@@ -41,7 +41,7 @@ from worker.walk import NOISE, Begin, Resume
 
 log = structlog.get_logger(__name__)
 
-LOOKUP_MILLISECONDS = 2000
+LOOKUP_SECONDS = 2.0
 """The most that Postgres may take; computing the image is not much slower."""
 
 PAUSE_SECONDS = 30.0
@@ -311,7 +311,7 @@ def _usable(
 
 
 def _find_all(session: Session, questions: Sequence[_Question]) -> Sequence[Neighbour | None]:
-    session.execute(text(f"set local statement_timeout = {LOOKUP_MILLISECONDS}"))
+    limit_statements(session, LOOKUP_SECONDS)
     return [
         rows.find_nearest(
             session, tenant=one.tenant, scope=one.scope, embedding=one.embedding.tolist()

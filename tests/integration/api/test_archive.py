@@ -10,8 +10,8 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 from PIL import Image
 
-from api.exports.archive import MISSING, stream_archive
-from api.exports.results import BatchRows, stream_manifest, stream_results
+from api.exports.archive import MISSING, open_archive
+from api.exports.results import open_manifest, open_results
 from api.services import open_services
 from core.domain.lanes import Lane
 from core.errors import GenerationFailedError
@@ -100,8 +100,7 @@ def test_the_archive_is_sent_in_pieces_of_one_file(settings, shop, storage, work
     for number, job in enumerate(jobs):
         worker.make(str(job), f"{number:0100000}".encode())
     with open_services(settings) as services:
-        rows = BatchRows(shop.database, "shop", shop.job(jobs[0]).batch_id)
-        pieces = list(stream_archive(services, rows, None))
+        pieces = list(open_archive(services, "shop", shop.job(jobs[0]).batch_id, None).chunks)
     assert max(map(len, pieces)) < 110_000
     with zipfile.ZipFile(io.BytesIO(b"".join(pieces))) as archive:
         assert len(archive.namelist()) == 30
@@ -112,6 +111,7 @@ def test_files_of_a_batch_take_no_more_memory_however_many_images_it_has(
     settings, shop, worker, monkeypatch
 ):
     monkeypatch.setattr("api.exports.results.PAGE_ROWS", 10)
+    monkeypatch.setattr("api.exports.archive.PAGE_ROWS", 10)
     few, many = (
         shop.want(*(f"{name} {number}" for number in range(count)), batch=True, lane=Lane.BULK)
         for name, count in (("cup", 20), ("mug", 120))
@@ -124,16 +124,16 @@ def test_files_of_a_batch_take_no_more_memory_however_many_images_it_has(
             batch = shop.job(submission.job_ids[0]).batch_id
             tracemalloc.start()
             try:
-                for _ in stream(BatchRows(shop.database, "shop", batch)):
+                for _ in stream(services, "shop", batch).chunks:
                     pass
                 return tracemalloc.get_traced_memory()[1]
             finally:
                 tracemalloc.stop()
 
         for stream in (
-            lambda rows: stream_archive(services, rows, None),
-            lambda rows: stream_results(rows, ""),
-            lambda rows: stream_manifest(rows, ""),
+            lambda *batch: open_archive(*batch, None),
+            open_results,
+            open_manifest,
         ):
             peak(few, stream)  # what is imported and compiled once
             # A ZIP's directory grows by its names: some hundred bytes for each image.

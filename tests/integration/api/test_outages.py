@@ -29,8 +29,9 @@ def test_everything_is_there(client, settings):
     assert answer.status_code == 200
     body = answer.json()
     assert body["status"] == "ready"
+    assert body["problems"] == []
     assert {name: part["ok"] for name, part in body["components"].items()} == {
-        "postgres": True, "redis": True, "s3": True, "bundle": True,
+        "postgres": True, "redis": True, "s3": True, "bundle": True, "disk": True,
     }  # fmt: skip
 
 
@@ -45,6 +46,7 @@ def test_what_is_missing_is_named_and_its_address_only_in_the_log(
     answer = client.get("/readyz")
     assert answer.status_code == status
     assert answer.json()["status"] == word
+    assert answer.json()["problems"] == [f"{name}: does not answer"]
     parts = answer.json()["components"]
     assert [part for part in parts if not parts[part]["ok"]] == [name]
     log = reason_in_the_log(answer, caplog, parts[name]["detail"])
@@ -100,6 +102,8 @@ def test_without_tables_the_way_out_is_in_the_log(serve, settings, services, cap
     url = settings.database_url.rpartition("/")[0] + "/empty"
     client = serve(settings.model_copy(update={"database_url": url}), tenant=None)
     ready = client.get("/readyz")
+    (problem,) = ready.json()["problems"]
+    assert problem.startswith("postgres: has no tables")
     part = ready.json()["components"]["postgres"]
     assert "packshot migrate" in reason_in_the_log(ready, caplog, part["detail"])
     answer = client.get("/v1/batches", headers={"Authorization": "Bearer psk_any"})

@@ -89,10 +89,15 @@ class Factory(Shop):
             broker=broker,
             publisher=self.publisher,
             feeder=Feeder(
-                database=database, publisher=self.publisher, window=100, republish_seconds=3600
+                database=database,
+                broker=broker,
+                publisher=self.publisher,
+                window=100,
+                republish_seconds=3600,
             ),
             max_attempts=settings.max_attempts,
             republish_seconds=3600,
+            sweep_seconds=3600,
         )
 
     def order(self, prompt: str, *, steps: int = 4, send: bool = True) -> tuple[UUID, UUID]:

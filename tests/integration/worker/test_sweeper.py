@@ -25,9 +25,12 @@ def make_sweeper(database, broker, publisher):
         database=database,
         broker=broker,
         publisher=publisher,
-        feeder=Feeder(database=database, publisher=publisher, window=100, republish_seconds=0),
+        feeder=Feeder(
+            database=database, broker=broker, publisher=publisher, window=100, republish_seconds=0
+        ),
         max_attempts=3,
         republish_seconds=0,
+        sweep_seconds=3600,
     )
 
 
