@@ -2,10 +2,11 @@
 
 `python -m benchmarks.chaos [--model free|starter] [--rows N] [--minutes 5] [--seed 0]`
 
-A shop sends sheets while both workers, the API, the housekeeping, the webhook process, Valkey and
-Postgres are killed with SIGKILL at random, and S3 is killed or stopped for half a minute. When the
-last blow was dealt, the stack has time to finish. Then Postgres, S3 and what the shop's receiver
-was told are compared with what was sent. Every count of a fault must be 0; the exit code says so.
+A shop sends sheets while both workers, the API, the housekeeping and the webhook process are killed
+with SIGKILL at random. Valkey, Postgres and S3 are killed, stopped (SIGSTOP), slowed down or
+filled, one after the other, S3 for half a minute each time. When the last blow was dealt, the stack
+has time to finish. Then Postgres, S3 and what the shop's receiver was told are compared with what
+was sent. Every count of a fault must be 0; the exit code says so.
 """
 
 import argparse
@@ -106,10 +107,10 @@ def _show(found: Found, rows: int, arguments: argparse.Namespace) -> int:
     for name in faults:
         for what in getattr(found.faults, name)[:SHOWN]:
             print(f"{name}: {what}")
-    struck = Counter(blow.target for _, blow in found.struck)
+    struck = Counter(f"{blow.target} {blow.kind.value}" for _, blow in found.struck)
     figures: Mapping[str, Any] = {
         "rows sent": rows,
-        **{f"{name} killed or stopped": number for name, number in sorted(struck.items())},
+        **dict(sorted(struck.items())),
         "requests that the shop sent again": found.repeated_requests,
         "events that its receiver was told": found.events,
         "messages with them": found.messages,

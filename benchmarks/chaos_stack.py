@@ -12,8 +12,9 @@ from types import TracebackType
 from typing import Self
 
 import psutil
+import redis
 
-from benchmarks.chaos_plan import Blow
+from benchmarks.chaos_plan import Blow, Kind
 from local.infrastructure import BUCKET, Infrastructure
 from local.ports import is_free
 from local.postgres import Postgres
@@ -23,6 +24,8 @@ from local.supervisor import Supervisor
 from local.valkey import Valkey
 
 ROOT = Path(__file__).parents[1]
+SLOWNESS = 5
+"""A server that is slow runs in one of so many looks."""
 
 
 class _Struck:
@@ -32,26 +35,58 @@ class _Struck:
         self.server = server
         self.family: Sequence[psutil.Process] = ()
         """It and its children, when it was struck last."""
-        self.frozen = False
+        self.kind: Kind | None = None
+        """What was done to it that is not over; None: nothing."""
         self.until = 0.0
         """When it goes on, by the monotonic clock."""
+        self._looks = 0
         self.prepared = True
         """Whether it has what `Infrastructure.start` makes."""
 
     @property
     def running(self) -> bool:
         process = self.server.process
-        return process is not None and process.exit_code() is None and not self.frozen
+        return process is not None and process.exit_code() is None and self.kind is None
+
+    def strike(self, blow: Blow, family: Sequence[psutil.Process]) -> None:
+        """Do to it what a blow says."""
+        self.family, self.until = family, time.monotonic() + blow.away
+        if blow.kind is Kind.KILLED:
+            _each(family, psutil.Process.kill)
+            return
+        self.kind = blow.kind
+        if blow.kind is Kind.FULL:
+            self._limit_memory("1")
+        else:
+            _each(family, psutil.Process.suspend)
+
+    def heal(self) -> None:
+        """End what is not killed."""
+        if self.kind is Kind.FULL:
+            self._limit_memory("0")
+        elif self.kind is not None:
+            _each(self.family, psutil.Process.resume)
+        self.kind = None
+
+    def _limit_memory(self, size: str) -> None:
+        if isinstance(self.server, Valkey):
+            with redis.Redis.from_url(self.server.url(), socket_timeout=5) as client:
+                client.config_set("maxmemory", size)
 
     def look(self) -> None:
-        """Let it go on when its time has come."""
+        """Let it go on when its time has come, or for a moment where it is slow."""
+        self._looks += 1
         if self.running and not self.prepared:
             self._prepare()
-        if self.running or time.monotonic() < self.until:
+        if self.running:
             return
-        if self.frozen:
-            _each(self.family, psutil.Process.resume)
-            self.frozen = False
+        if time.monotonic() < self.until:
+            if self.kind is Kind.SLOW:
+                runs = self._looks % SLOWNESS == 0
+                _each(self.family, psutil.Process.resume if runs else psutil.Process.suspend)
+            return
+        if self.kind is not None:
+            self.heal()
         elif not any(map(_is_alive, self.family)) and is_free(self.server.port):
             # Postgres's children outlive it for a moment, and two servers on one folder would be
             # its end.
@@ -143,18 +178,17 @@ class FragileStack:
         if not family or not _is_alive(family[0]):
             return False  # it has just ended, and nobody has looked since
         if struck is not None:
-            struck.family = family
-            struck.until = time.monotonic() + blow.away
-            struck.frozen = blow.frozen
-        _each(family, psutil.Process.suspend if blow.frozen else psutil.Process.kill)
+            struck.strike(blow, family)
+        else:
+            _each(family, psutil.Process.kill)
         self.struck.append((time.monotonic(), blow))
         return True
 
     def stop(self) -> None:
         """Stop everything; the data stay."""
         for struck in self._servers.values():
-            if struck.frozen:
-                _each(struck.family, psutil.Process.resume)
+            with contextlib.suppress(Exception):
+                struck.heal()
         if self._supervisor is not None:
             self._supervisor.stop()
         self.infrastructure.stop()
@@ -215,5 +249,4 @@ def deal(
 
 
 def _words(blow: Blow) -> str:
-    how = "stopped" if blow.frozen else "killed"
-    return f"{blow.target} {how}" + (f" for {blow.away:.1f} s" if blow.away else "")
+    return f"{blow.target} {blow.kind.value}" + (f" for {blow.away:.1f} s" if blow.away else "")

@@ -40,6 +40,9 @@ SETTINGS = {
     "PACKSHOT_REPUBLISH_SECONDS": "3",
     "PACKSHOT_JANITOR_SECONDS": "10",
     "PACKSHOT_INFERENCE_THREADS": "1",
+    # Shorter than an absence: some wait for the answer, some give it up.
+    "PACKSHOT_STATEMENT_TIMEOUT": "2",
+    "PACKSHOT_S3_TIMEOUT": "5",
     "PACKSHOT_WEBHOOK_TIMEOUT": "5",
     "PACKSHOT_OUTBOUND_ALLOW": "127.0.0.1",
     "PACKSHOT_OUTBOUND_PORTS": "1024-65535",

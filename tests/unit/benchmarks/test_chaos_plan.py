@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from benchmarks.chaos_plan import Terms, draw_blows
+from benchmarks.chaos_plan import KINDS, Kind, Terms, draw_blows
 
 SERVICES, SERVERS = ("worker", "api"), ("valkey", "postgres", "s3")
 
@@ -34,11 +34,20 @@ def test_each_process_is_struck_again_and_again_within_the_time(seed):
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_s3_is_away_for_its_time_by_turns_killed_and_stopped(seed):
+def test_s3_is_away_for_its_time_by_turns_killed_stopped_and_slow(seed):
     outages = [blow for blow in draw(seed) if blow.target == "s3"]
-    assert [blow.frozen for blow in outages] == [False, True, False, True]
+    kinds = [Kind.KILLED, Kind.FROZEN, Kind.SLOW, Kind.KILLED]
+    assert [blow.kind for blow in outages] == kinds
     assert {blow.away for blow in outages} == {30}
     assert all(one.at + one.away <= next_.at for one, next_ in pairwise(outages))
+
+
+def test_each_server_suffers_everything_that_it_can_and_processes_are_killed():
+    suffered = {(blow.target, blow.kind) for blow in draw(0)}
+    assert suffered == {
+        *((target, kind) for target, kinds in KINDS.items() for kind in kinds),
+        *((target, Kind.KILLED) for target in SERVICES),
+    }
 
 
 def test_however_short_everything_is_struck_twice():
