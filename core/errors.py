@@ -191,18 +191,18 @@ class ServiceDownError(PackshotError):
     retry_helps = True
     is_internal = True
 
-
-class BusyError(ServiceDownError):
-    """Too much is being done at the moment; send the request again in a moment."""
-
-    is_internal = False
-
     def __init__(
         self, detail: str | None = None, *, reason: str = "does not answer", **extensions: Any
     ) -> None:
         super().__init__(detail, **extensions)
         self.reason = reason
         """What is wrong in a few words, for everybody: no address, no name of a machine."""
+
+
+class BusyError(ServiceDownError):
+    """Too much is being done at the moment; send the request again in a moment."""
+
+    is_internal = False
 
 
 class InvalidSettingError(PackshotError):
