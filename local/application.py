@@ -40,7 +40,6 @@ def application(
         flower_port: Port of Flower, on loopback; None: no Flower.
         flower_login: `user:password` that Flower asks for.
     """
-    sheets_port = free_port()
     services = _workers(workers, metrics_port)
     services += [
         Service(
@@ -49,31 +48,7 @@ def application(
             restart=Restart.ONCE,
             ready_seconds=START_SECONDS,
         ),
-        Service(
-            name="sheets",
-            argv=_module("api.sheets"),
-            environment={
-                "PACKSHOT_API_HOST": LOOPBACK,
-                "PACKSHOT_API_PORT": str(sheets_port),
-                **_drain(),
-            },
-            stop_seconds=15,
-            niceness=SHEETS_NICENESS,
-        ),
-        Service(
-            name="api",
-            argv=_module("api"),
-            environment={
-                "PACKSHOT_API_HOST": api_host,
-                "PACKSHOT_API_PORT": str(api_port),
-                "PACKSHOT_SHEETS_URL": f"http://{LOOPBACK}:{sheets_port}",
-                **_drain(),
-            },
-            # Both start at the same time, and the first request may be a sheet.
-            ready=_answer((reachable(api_host), api_port), (LOOPBACK, sheets_port)),
-            ready_seconds=START_SECONDS,
-            stop_seconds=15,
-        ),
+        *_api(api_host, api_port),
         Service(name="housekeeping", argv=_module("ops.housekeeping")),
         # Long enough for the receivers that have been asked.
         Service(name="webhooks", argv=_module("ops.webhooks"), stop_seconds=30),
@@ -97,6 +72,37 @@ def _workers(environments: Sequence[Mapping[str, str]], metrics_port: int) -> li
             )
         )
     return services
+
+
+def _api(host: str, port: int) -> list[Service]:
+    sheets_port = free_port()
+    return [
+        Service(
+            name="sheets",
+            argv=_module("api.sheets"),
+            environment={
+                "PACKSHOT_API_HOST": LOOPBACK,
+                "PACKSHOT_API_PORT": str(sheets_port),
+                **_drain(),
+            },
+            stop_seconds=15,
+            niceness=SHEETS_NICENESS,
+        ),
+        Service(
+            name="api",
+            argv=_module("api"),
+            environment={
+                "PACKSHOT_API_HOST": host,
+                "PACKSHOT_API_PORT": str(port),
+                "PACKSHOT_SHEETS_URL": f"http://{LOOPBACK}:{sheets_port}",
+                **_drain(),
+            },
+            # Both start at the same time, and the first request may be a sheet.
+            ready=_answer((reachable(host), port), (LOOPBACK, sheets_port)),
+            ready_seconds=START_SECONDS,
+            stop_seconds=15,
+        ),
+    ]
 
 
 def _flower(port: int, login: str | None) -> Service:

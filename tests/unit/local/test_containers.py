@@ -27,6 +27,8 @@ OURS = (
 NOT_PASSED = {
     # The image says where it is.
     "home",
+    # It is written into PACKSHOT_MODELS.
+    "bundle",
     # Containers are given CPUs by the engine.
     "worker_cpus",
     # How often a process looks; nobody needs another rhythm in a container.
