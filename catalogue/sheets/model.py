@@ -48,7 +48,7 @@ class Hints:
 
     source: SheetSource | None = None
     encoding: str | None = None
-    """A name in `catalogue.sheets.encoding.ENCODINGS`."""
+    """A name in `catalogue.sheets.encodings.ENCODINGS`."""
     separator: str | None = None
     """One character."""
     columns: Mapping[str, str] = field(default_factory=dict)

@@ -8,7 +8,7 @@ from typing import Any
 
 from catalogue.issues import refuse
 from catalogue.platforms import recognise
-from catalogue.sheets.encoding import ENCODINGS, encoding_name
+from catalogue.sheets.encodings import ENCODINGS, encoding_name
 from catalogue.sheets.feed import read_feed
 from catalogue.sheets.json_lines import read_json_lines, take_rows
 from catalogue.sheets.model import Hints, Room, Sheet
