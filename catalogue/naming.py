@@ -9,7 +9,8 @@ from itertools import count, islice
 
 from catalogue.channels import Channel
 from catalogue.issues import Issue, Issues
-from catalogue.prompts.templates import PromptTemplate, TemplateProblemError
+from catalogue.prompts.expressions import TemplateProblemError
+from catalogue.prompts.templates import PromptTemplate
 from core.domain.image_request import ImageRequest
 from core.pictures.formats import ORIGINAL, Format
 

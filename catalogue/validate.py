@@ -9,10 +9,11 @@ from catalogue.issues import Issues, refuse
 from catalogue.mapping import PARAMETERS
 from catalogue.models import Model
 from catalogue.names import canonical, closest, suggestion
+from catalogue.photographs import note_photographs
 from catalogue.platforms.fields import LOOK, note
 from catalogue.prompts.fit import fit_prompts
 from catalogue.prompts.writer import Prompts, missing_columns
-from catalogue.remarks import find_destroyed, note_photographs, tell_lookalikes
+from catalogue.remarks import find_destroyed, tell_lookalikes
 from catalogue.rows import GoodRow, RowReader, base_values, note_schedule
 from catalogue.sheets.model import Sheet, SheetRow, SheetSource
 from core.domain.image_request import ImageRequest

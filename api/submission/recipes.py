@@ -13,7 +13,8 @@ from api.schemas.requests import BatchFields, JobRequest, SheetFields
 from api.views.cursors import read_cursor, write_cursor
 from catalogue.issues import Issues
 from catalogue.models import check_model
-from catalogue.prompts.templates import PromptTemplate, TemplateProblemError
+from catalogue.prompts.expressions import TemplateProblemError
+from catalogue.prompts.templates import PromptTemplate
 from catalogue.validate import check_parameters
 from core import recipes
 from core.db.models import Recipe

@@ -7,30 +7,27 @@ those are bounded too.
 """
 
 import re
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
-from functools import lru_cache, wraps
+from collections.abc import Iterator, Mapping, Sequence, Set
+from functools import lru_cache
 from typing import Any
 
-from jinja2 import StrictUndefined, TemplateSyntaxError, UndefinedError, nodes
+from jinja2 import TemplateSyntaxError, UndefinedError, nodes
 from jinja2.meta import find_undeclared_variables
-from jinja2.sandbox import ImmutableSandboxedEnvironment
-from jinja2.visitor import NodeTransformer
 
 from catalogue.checks import LONGEST_PROMPT
 from catalogue.names import canonical, suggestion
-from catalogue.prompts.markup import plain_text
-from catalogue.prompts.mentions import mentions
+from catalogue.prompts.expressions import (
+    ENVIRONMENT,
+    LONGEST_TEXT,
+    WORK,
+    BoundedConcat,
+    TemplateProblemError,
+)
 
 LONGEST_TEMPLATE = 10_000
 """Characters."""
-LONGEST_TEXT = 100_000
-"""Characters that a rendering may have before white space is folded, and that one expression may
-put together."""
 LONGEST_SEEN = 20_000
 """Characters of a cell that a template sees: several times what a prompt may have."""
-MOST_WORK = 2_000_000
-"""Characters that the filters and tests of one rendering may look at, all together."""
 MOST_PARTS = 1000
 """Texts, names, filters and conditions of one template."""
 DEEPEST = 30
@@ -43,20 +40,11 @@ _ALLOWED = (
     nodes.Keyword,
 )  # fmt: skip
 
-_FILTERS = ("capitalize", "default", "d", "lower", "upper", "title", "trim", "truncate", "first",
-            "last", "length")  # fmt: skip
-_TESTS = ("defined", "undefined", "none", "string", "number", "true", "false", "in", "eq", "ne",
-          "lower", "upper")  # fmt: skip
 _TOO_DEEP = "The template is nested too deeply."
-_JOIN = "join"
 ROW = "row"
 """What templates call all of a row."""
 _OWN_NAMES = ("self", "super")
 """Names that Jinja2 keeps for itself."""
-
-
-class TemplateProblemError(Exception):
-    """A template cannot be used, or not with this row; the message says why."""
 
 
 class UnknownColumnError(TemplateProblemError):
@@ -75,103 +63,6 @@ class UnknownColumnError(TemplateProblemError):
         )
 
 
-class _Environment(ImmutableSandboxedEnvironment):
-    """Looks things up in mappings and lists only: no attribute of an object is within reach."""
-
-    def getattr(self, obj: Any, attribute: str) -> Any:
-        return self.getitem(obj, attribute)
-
-    def getitem(self, obj: Any, argument: Any) -> Any:
-        try:
-            return obj[argument]
-        except (LookupError, TypeError):
-            return self.undefined(obj=obj, name=argument)
-
-
-def _replace(value: Any, old: str, new: str) -> str:
-    text, old, new = str(value), str(old), str(new)
-    if len(text) + text.count(old) * len(new) > LONGEST_TEXT:
-        raise TemplateProblemError(f"`replace` would make more than {LONGEST_TEXT:,} characters.")
-    return text.replace(old, new)
-
-
-def _join(values: Any, separator: str = "") -> str:
-    texts = [str(value) for value in values]
-    _WORK.take(*texts)
-    if sum(map(len, texts)) + len(texts) * len(separator) > LONGEST_TEXT:
-        raise TemplateProblemError(
-            f"`join` and `~` would make more than {LONGEST_TEXT:,} characters."
-        )
-    return separator.join(texts)
-
-
-def _strip_tags(value: Any) -> str:
-    return plain_text(str(value))
-
-
-def _mentions(text: Any, words: Any) -> bool:
-    return mentions(str(text), str(words))
-
-
-class _Work(threading.local):
-    """What is left of the work of this thread's rendering."""
-
-    left = MOST_WORK
-
-    def begin(self) -> None:
-        self.left = MOST_WORK
-
-    def take(self, *values: Any) -> None:
-        self.left -= 1 + sum(len(value) for value in values if isinstance(value, str))
-        if self.left < 0:
-            raise TemplateProblemError(
-                f"The template's filters and tests look at more than {MOST_WORK:,} characters of "
-                "this row. Use fewer of them, or shorter cells."
-            )
-
-
-_WORK = _Work()
-
-
-def _counted(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Count the characters that a filter or test looks at before it does."""
-
-    # With the attributes by which Jinja2 knows what to hand it.
-    @wraps(function)
-    def count(*given: Any, **named: Any) -> Any:
-        _WORK.take(*given, *named.values())
-        return function(*given, **named)
-
-    return count
-
-
-def _make_environment() -> _Environment:
-    environment = _Environment(undefined=StrictUndefined, autoescape=False, cache_size=0)
-    environment.globals.clear()
-    kept: dict[str, Any] = {name: environment.filters[name] for name in _FILTERS}
-    environment.filters.clear()
-    filters = kept | {"replace": _replace, "join": _join, "striptags": _strip_tags}
-    environment.filters.update({name: _counted(one) for name, one in filters.items()})
-    tests: dict[str, Any] = {name: environment.tests[name] for name in _TESTS}
-    environment.tests.clear()
-    tests |= {"mentioning": _mentions}
-    environment.tests.update({name: _counted(one) for name, one in tests.items()})
-    return environment
-
-
-_ENVIRONMENT = _make_environment()
-
-
-class _BoundedConcat(NodeTransformer):
-    """Has `a ~ b` count its characters before it puts them together, as `join` does."""
-
-    def visit_Concat(self, node: nodes.Concat) -> nodes.Node:  # noqa: N802
-        place = {"lineno": node.lineno, "environment": node.environment}
-        self.generic_visit(node)
-        parts = nodes.List(node.nodes, **place)
-        return nodes.Filter(parts, _JOIN, [], [], None, None, **place)
-
-
 class PromptTemplate:
     """One template, ready to be rendered for many rows."""
 
@@ -187,15 +78,15 @@ class PromptTemplate:
             )
         try:
             # Looked at before it is compiled: the compiler already evaluates constants.
-            tree = _ENVIRONMENT.parse(source)
+            tree = ENVIRONMENT.parse(source)
             parts = sum(1 for _ in _look_at(tree))
             if parts > MOST_PARTS:
                 raise TemplateProblemError(
                     f"The template has {parts:,} parts; {MOST_PARTS:,} is the most. Shorten it."
                 )
             self._names = find_undeclared_variables(tree)
-            _WORK.begin()
-            self._template = _ENVIRONMENT.from_string(_BoundedConcat().visit(tree))
+            WORK.begin()
+            self._template = ENVIRONMENT.from_string(BoundedConcat().visit(tree))
         except TemplateSyntaxError as error:
             raise TemplateProblemError(
                 f"The template cannot be read: {error.message} (its line {error.lineno})."
@@ -237,7 +128,7 @@ class PromptTemplate:
     def _write(self, values: Mapping[str, Any]) -> str:
         """Render piece by piece, and stop when there is too much."""
         pieces, length = [], 0
-        _WORK.begin()
+        WORK.begin()
         for piece in self._template.generate(values):
             length += len(piece)
             if length > LONGEST_TEXT:
@@ -284,11 +175,11 @@ def _look_at(node: nodes.Node, depth: int = 0) -> Iterator[nodes.Node]:
             f"The template uses {_described(node)}, which prompts do not need. Text, "
             "{{ columns }}, filters and {% if %} are there."
         )
-    if isinstance(node, nodes.Filter) and node.name not in _ENVIRONMENT.filters:
-        known = ", ".join(sorted(_ENVIRONMENT.filters))
+    if isinstance(node, nodes.Filter) and node.name not in ENVIRONMENT.filters:
+        known = ", ".join(sorted(ENVIRONMENT.filters))
         raise TemplateProblemError(f"There is no filter {node.name!r}; there are {known}.")
-    if isinstance(node, nodes.Test) and node.name not in _ENVIRONMENT.tests:
-        known = ", ".join(sorted(_ENVIRONMENT.tests))
+    if isinstance(node, nodes.Test) and node.name not in ENVIRONMENT.tests:
+        known = ", ".join(sorted(ENVIRONMENT.tests))
         raise TemplateProblemError(f"There is no test {node.name!r}; there are {known}.")
     if isinstance(node, nodes.Name) and node.name in _OWN_NAMES:
         raise TemplateProblemError(

@@ -8,7 +8,8 @@ from catalogue.checks import check_prompt
 from catalogue.issues import Issues, refuse
 from catalogue.mapping import is_given
 from catalogue.platforms.fields import LOOK, look_of
-from catalogue.prompts.templates import PromptTemplate, TemplateProblemError, UnknownColumnError
+from catalogue.prompts.expressions import TemplateProblemError
+from catalogue.prompts.templates import PromptTemplate, UnknownColumnError
 from catalogue.prompts.titles import has_words
 from catalogue.prompts.tokens import TokenLimit, shorten
 from catalogue.sheets.model import Sheet, SheetRow

@@ -12,8 +12,8 @@ from catalogue.results import restore
 from catalogue.sheets.encoding import decode
 from catalogue.sheets.header import Header, Ragged, read_header
 from catalogue.sheets.model import SEVERAL, Hints, Reading, Room, Sheet, SheetFormat, SheetRow
+from catalogue.sheets.quotes import TAB
 from catalogue.sheets.records import (
-    TAB,
     BrokenRecordError,
     CsvRecord,
     find_layout,

@@ -163,12 +163,23 @@ def half_a_sheet(client, sheets) -> Iterator[socket.socket]:
         yield connection
 
 
+def has_ended(process: psutil.Process) -> bool:
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
 def test_a_killed_service_is_said_to_be_and_its_sheet_is_taken_later(
     environment, bundle, sheets, client, shop
 ):
+    poll(lambda: sheets.readers)
+    readers = sheets.readers
     with half_a_sheet(client, sheets) as connection:
         sheets.popen.kill()
         sheets.popen.wait()
+        # Nobody is left to read for it.
+        poll(lambda: all(map(has_ended, readers)))
         connection.sendall(b" " * (LENGTH - len(HALF)))
         head, _, body = connection.recv(65536).partition(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 503 ")

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from catalogue.checks import RequestLimits
+from catalogue.prompts.expressions import TemplateProblemError
 from catalogue.prompts.mentions import mentions
-from catalogue.prompts.templates import PromptTemplate, TemplateProblemError
+from catalogue.prompts.templates import PromptTemplate
 from catalogue.sheets.model import Room
 from catalogue.sheets.readers import read_rows, read_sheet
 from catalogue.validate import validate

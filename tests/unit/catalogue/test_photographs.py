@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from catalogue.remarks import note_photographs
+from catalogue.photographs import note_photographs
 from catalogue.sheets.readers import read_rows, read_sheet
 from catalogue.validate import validate
 from tests.unit.catalogue.models import only

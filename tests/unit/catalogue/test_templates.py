@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from catalogue.issues import Issues
-from catalogue.prompts.templates import PromptTemplate, TemplateProblemError, UnknownColumnError
+from catalogue.prompts.expressions import TemplateProblemError
+from catalogue.prompts.templates import PromptTemplate, UnknownColumnError
 from catalogue.prompts.writer import Prompts
 from catalogue.sheets.model import Reading, Sheet, SheetFormat, SheetRow
 from core.errors import InvalidSheetError
