@@ -129,7 +129,7 @@ def _seed(database: Any) -> dict[str, Any]:
     """Make one image as everything else does; the others are copies of its rows."""
     from core.db.models import Image
     from core.db.models.columns import new_id
-    from core.domain.image_request import ImageRequest
+    from core.domain.image_request import ImageRequest, ModelRevision
     from core.domain.image_spec import ImageSpec
     from core.domain.lanes import Lane
     from core.lifecycle import claims, completion, submission
@@ -145,11 +145,14 @@ def _seed(database: Any) -> dict[str, Any]:
         scheduler="ddim",
         seed=None,
     )
-    wanted = ImageRequest(spec=spec, sku="MUG", row={"sku": "MUG", "prompt": "a red mug"})
+    wanted = ImageRequest(
+        spec=spec,
+        model=ModelRevision(name="benchmark", revision="r"),
+        sku="MUG",
+        row={"sku": "MUG", "prompt": "a red mug"},
+    )
     with database.session() as session:
-        made = submission.submit(
-            session, [wanted], tenant="benchmark", lane=Lane.BULK, bundle_revision="r"
-        )
+        made = submission.submit(session, [wanted], tenant="benchmark", lane=Lane.BULK)
     generation_id = made.published[0][0]
     with database.session() as session:
         claimed = claims.claim(session, [generation_id], owner="benchmark", lease_seconds=60)
