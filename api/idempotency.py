@@ -7,6 +7,7 @@ failed did nothing, and may be sent again with the same key.
 
 import hashlib
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from python_multipart.exceptions import FormParserError
@@ -130,13 +131,15 @@ class _PartsDigest:
         self._whole.update(b"=" + self._data.digest())
 
 
-def read_key(sent: str) -> str:
+def read_key(sent: Sequence[str]) -> str:
     """Read the header's value, a quoted string as in the draft or a bare one.
 
     Raises:
-        InvalidRequestError: It is neither.
+        InvalidRequestError: It is neither, or there are several.
     """
-    found = _KEY.fullmatch(sent.strip())
+    if len(sent) > 1:
+        raise InvalidRequestError(f"There are two {HEADER} headers. Send one.")
+    found = _KEY.fullmatch(sent[0].strip())
     if found is None:
         raise InvalidRequestError(
             f"{HEADER} must be 1 to 255 visible ASCII characters, a new UUID for example."

@@ -39,7 +39,7 @@ class Exchange:
         caller = known_caller(self.request.scope)
         if caller is None or not isinstance(self.request, DigestedRequest):
             return None
-        key = read_key(self.request.headers[HEADER])
+        key = read_key(self.request.headers.getlist(HEADER))
         return Attempt(
             api_key_id=caller.id,
             key=key,

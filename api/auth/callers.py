@@ -7,7 +7,7 @@ from starlette.types import Scope
 from api.services import Services
 from core.db.models import ApiKey
 from core.domain import scopes
-from core.errors import ForbiddenError, UnauthorizedError
+from core.errors import ForbiddenError, InvalidRequestError, UnauthorizedError
 from core.keys import find_key
 
 _CALLER = "packshot.caller"
@@ -20,6 +20,7 @@ def require_caller(services: Services, scope: Scope) -> ApiKey:
     for each request, so that a revoked key is unknown to every process at once.
 
     Raises:
+        InvalidRequestError: It came with more than one.
         UnauthorizedError: There is no key, or it is unknown, revoked or expired.
     """
     plain = sent_key(scope)
@@ -37,8 +38,15 @@ def require_caller(services: Services, scope: Scope) -> ApiKey:
 
 
 def sent_key(scope: Scope) -> str | None:
-    """Return the key that a request came with, whether it works or not; None: it has none."""
-    scheme, plain = get_authorization_scheme_param(Headers(scope=scope).get("authorization"))
+    """Return the key that a request came with, whether it works or not; None: it has none.
+
+    Raises:
+        InvalidRequestError: There are several: a proxy in front may have judged another one.
+    """
+    sent = Headers(scope=scope).getlist("authorization")
+    if len(sent) > 1:
+        raise InvalidRequestError("There are several Authorization headers. Send one.")
+    scheme, plain = get_authorization_scheme_param(sent[0] if sent else None)
     return plain if plain and scheme.lower() == "bearer" else None
 
 
