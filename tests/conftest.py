@@ -5,11 +5,14 @@ import json
 import os
 import shutil
 import signal
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.converted_once import convert_once
 from tests.support.costs import longest_first
 from tests.support.made_once import MadeOnce
 
@@ -64,6 +67,15 @@ def made_once(tmp_path_factory: pytest.TempPathFactory) -> MadeOnce:
     if "PYTEST_XDIST_WORKER" in os.environ:
         folder = folder.parent
     return MadeOnce(folder / "made-once")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _converted_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Convert the parts of microscopic models once, where the tests of this process build any."""
+    with pytest.MonkeyPatch.context() as patch:
+        if assembly := sys.modules.get("modelkit.export.assembly"):
+            convert_once(assembly, tmp_path_factory.mktemp("converted-once"), patch)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -14,33 +14,9 @@ from core.errors import BundleError
 from modelkit.export import assembly
 from modelkit.export.build import build
 from modelkit.export.order import GivenDefaults
-from modelkit.export.source import content_hash
 from modelkit.features.order import BlockCacheOrder, DeepCacheOrder
 from modelkit.progress import Silent
 from starter.data.tokenizer import build_tokenizer
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _converted_once():
-    """Convert each part of each source once: what is tested here is what is made of them."""
-    models: dict[tuple[str, ...], ov.Model] = {}
-
-    def once(convert):
-        def converted(folder, *options):
-            if any(map(callable, options)):
-                return convert(folder, *options)
-            key = (convert.__name__, content_hash(folder, {}), repr(options))
-            if key not in models:
-                models[key] = convert(folder, *options)
-            return models[key].clone()
-
-        return converted
-
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("text_encoder", "vae_decoder", "vae_encoder", "unet"):
-            convert = getattr(assembly, f"convert_{name}")
-            patch.setattr(assembly, f"convert_{name}", once(convert))
-        yield
 
 
 @pytest.fixture(scope="module")
