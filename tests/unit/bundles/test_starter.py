@@ -42,9 +42,14 @@ def test_the_classifier_is_not_fooled_by_nothing():
     assert sum(counter.total() for counter in scores.mistakes.values()) >= 1
 
 
+@pytest.fixture(scope="module")
+def pipeline():
+    return load_pipeline(SOURCE)
+
+
 @pytest.mark.parametrize("prompt", PROMPTS)
-def test_a_prompt_comes_out_as_it_says(prompt):
-    pictures = generate(load_pipeline(SOURCE), [prompt], read_profile(SOURCE).defaults, seed=1)
+def test_a_prompt_comes_out_as_it_says(pipeline, prompt):
+    pictures = generate(pipeline, [prompt], read_profile(SOURCE).defaults, seed=1)
     assert pictures.shape == (1, 128, 128, 3)
     assert score_attributes(CLASSIFIER, pictures, [PROMPTS[prompt]]).accuracy["all"] == 1
 

@@ -59,8 +59,11 @@ def inputs(rows: int = 2, side: int = SIDE) -> dict[str, np.ndarray]:
     }
 
 
-def run(model: ov.Model, values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    compiled = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+def compiled(model: ov.Model) -> ov.CompiledModel:
+    return ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+
+
+def run(compiled: ov.CompiledModel, values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     found = compiled(values)
     return {port.get_any_name(): found[port].copy() for port in compiled.outputs}
 
@@ -71,8 +74,8 @@ def weights(model: ov.Model) -> int:
 
 @pytest.mark.parametrize("branch", [0, 2])
 def test_a_shallow_unet_predicts_what_the_whole_one_does(wholes, branch: int):
-    whole = wholes[branch]
-    shallow = cut(whole, takes=[DEEP], leaves=())
+    whole = compiled(wholes[branch])
+    shallow = compiled(cut(wholes[branch], takes=[DEEP], leaves=()))
     for values in (inputs(), inputs(rows=3, side=5)):
         seen = run(whole, values)
         again = run(shallow, values | {DEEP: seen[DEEP]})
@@ -99,8 +102,8 @@ def test_a_deeper_branch_leaves_more_of_the_unet(wholes):
 
 
 def test_a_unet_gives_the_same_with_features_and_without(unet, wholes):
-    plain = run(trace_unet(unet), inputs())
-    whole = run(wholes[0], inputs())
+    plain = run(compiled(trace_unet(unet)), inputs())
+    whole = run(compiled(wholes[0]), inputs())
     np.testing.assert_allclose(whole["out_sample"], plain["out_sample"], atol=1e-6)
 
 
@@ -108,9 +111,9 @@ def test_some_blocks_are_taken_while_others_are_computed(blocks):
     whole = blocks
     names = [port.get_any_name() for port in whole.outputs[1:]]
     assert len(names) == 4
-    seen = run(whole, inputs())
+    seen = run(compiled(whole), inputs())
     variant = cut(whole, takes=names[:2], leaves=names[2:])
-    again = run(variant, inputs() | {name: seen[name] for name in names[:2]})
+    again = run(compiled(variant), inputs() | {name: seen[name] for name in names[:2]})
     assert list(again) == ["out_sample", *names[2:]]
     for name, value in again.items():
         np.testing.assert_allclose(value, seen[name], atol=1e-5)
