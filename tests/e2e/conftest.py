@@ -17,4 +17,7 @@ def bundle(made_once: MadeOnce) -> Path:
 @pytest.fixture
 def packshot(tmp_path: Path, bundle: Path) -> Packshot:
     """The command on a home folder that nobody used before."""
-    return Packshot(home=tmp_path / "home", bundle=bundle, folder=tmp_path)
+    packshot = Packshot(home=tmp_path / "home", bundle=bundle, folder=tmp_path)
+    # Each takes seconds to start; `packshot up` is tested with as many as there are by default.
+    packshot.environment["PACKSHOT_API_PROCESSES"] = "1"
+    return packshot

@@ -81,6 +81,17 @@ def test_the_demo_uses_the_server_that_runs(packshot: Packshot, stack: Stack) ->
     assert stack.process.poll() is None
 
 
+def test_a_sheet_that_is_refused(packshot: Packshot, stack: Stack) -> None:
+    sheet = packshot.folder / "bad.csv"
+    sheet.write_text("sku,prompt,steps\nMUG,a red mug,2\nCUP,a blue cup,many\nPOT,,2\n")
+    refused = packshot.run("demo", "--exit", sheet)
+    assert refused.returncode == 1
+    assert "line 3, column steps" in refused.stderr
+    assert "line 4" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert stack.process.poll() is None
+
+
 def test_a_batch_sent_earlier_is_fetched(packshot: Packshot, stack: Stack) -> None:
     sheet = packshot.folder / "later.jsonl"
     sheet.write_text('{"sku": "J1", "prompt": "a green lamp"}\n')
