@@ -16,6 +16,7 @@ from catalogue.sheets.model import Room
 from catalogue.sheets.readers import read_rows, read_sheet
 from catalogue.validate import validate
 from core.errors import InvalidSheetError
+from tests.unit.catalogue.models import only
 
 LIMITS = RequestLimits(
     smallest=32, largest=128, multiple_of=32, max_steps=150, max_variants=16, max_images=100_000,
@@ -35,7 +36,7 @@ def read(content: bytes | list[Any], name: str = "a.csv", **fields: Any) -> str:
             if isinstance(content, list)
             else read_sheet(content, name=name, room=room)
         )
-        return str(len(validate(sheet, fields, LIMITS)[0].wanted))
+        return str(len(validate(sheet, fields, only(LIMITS))[0].wanted))
     except InvalidSheetError as error:
         return json.dumps(error.extensions["errors"])
 
