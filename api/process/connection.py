@@ -25,6 +25,8 @@ UNREAD_SECONDS = 60.0
 """How long a client may read nothing of what is sent to it."""
 DRAIN_SECONDS = 30.0
 """How long the rest of a body is read whose request is answered already, and thrown away."""
+LAST_SECONDS = 1.0
+"""How long a connection without a request stays when the server ends: one may be on its way."""
 REFUSED_SECONDS = 2.0
 """How long a client has to read why it is cut off: closing at once would discard that."""
 
@@ -88,6 +90,8 @@ class Connection(HttpToolsProtocol):
         self._refused = False
         self._ending = False
         """Whether it is closed as soon as the request's end has come."""
+        self._is_last = False
+        """Whether the next request, if one comes at once, is the last one: the server ends."""
 
     # What uvicorn calls: asyncio's protocol.
 
@@ -114,11 +118,14 @@ class Connection(HttpToolsProtocol):
             self.refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
 
     def shutdown(self) -> None:
-        """Close when what was begun is done."""
-        if self._body_open and not self._in_answer:
+        """Close when what was begun is done, a request that is on its way included."""
+        if self._in_answer:
+            super().shutdown()
+        elif self._body_open:
             self._ending = True
         else:
-            super().shutdown()
+            self._is_last = True
+            self._since = self.loop.time()
 
     # What the parser calls.
 
@@ -142,7 +149,7 @@ class Connection(HttpToolsProtocol):
         super().on_headers_complete()
         if self.cycle is not None:
             self.cycle.transport = _Output(self)  # type: ignore[assignment]
-            if draining.is_set():
+            if self._is_last or draining.is_set():
                 self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
@@ -250,6 +257,8 @@ class Connection(HttpToolsProtocol):
     def _check_wait(self, now: float) -> None:
         new = self.cycle is None or self._head_begun
         limit = self._limits.header_seconds if new else self._limits.keep_alive_seconds
+        if self._is_last:
+            limit = LAST_SECONDS
         if now - self._since <= limit:
             return
         if self._head_begun:

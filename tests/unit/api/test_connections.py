@@ -307,6 +307,24 @@ def test_who_leaves_in_the_midst_is_noted(connect, application):
     until(lambda: application.left == [True])
 
 
+def test_a_request_that_is_on_its_way_when_the_server_ends_is_answered(
+    connect, server, monkeypatch
+):
+    monkeypatch.setattr(limits_of_one, "LAST_SECONDS", 4.0)
+    new, used, silent = connect(), connect(), connect()
+    used.sendall(HEAD + b"Content-Length: 0\r\n\r\n")
+    answer(used)
+    until(lambda: len(server.server_state.connections) == 3)
+    server.should_exit = True
+    until(lambda: not server.servers[0].is_serving())
+    for one in (new, used):
+        one.sendall(HEAD + b"Content-Length: 1\r\n\r\nx")
+        got = ends(one)
+        assert got.startswith(b"HTTP/1.1 200 ")
+        assert b"connection: close" in got
+    assert ends(silent) == b""
+
+
 def test_while_the_process_drains_answers_close_their_connections(connect, monkeypatch):
     draining = threading.Event()
     monkeypatch.setattr(limits_of_one, "draining", draining)
