@@ -101,9 +101,12 @@ def test_of_a_tenant_s_large_downloads_half_run_and_the_next_is_told_to_wait(
 ):
     client = serve(settings.model_copy(update={"downloads": 2}))
     batch = sheet_of(client, 3000)
-    other = connect(database, str(client.base_url), "stranger")
-    theirs = sheet_of(other, 3000)
     with ExitStack() as stack:
+        other, third = (
+            stack.enter_context(connect(database, str(client.base_url), tenant))
+            for tenant in ("stranger", "third")
+        )
+        theirs = sheet_of(other, 3000)
         mine = stack.enter_context(reader(client, batch["links"]["results"]))
         assert status_of(mine) == 200
         refused = client.get(batch["links"]["manifest"])
@@ -114,7 +117,6 @@ def test_of_a_tenant_s_large_downloads_half_run_and_the_next_is_told_to_wait(
         assert status_of(stack.enter_context(reader(other, theirs["links"]["results"]))) == 200
         small = sheet_of(client, 3)
         assert client.get(small["links"]["results"]).status_code == 200
-        third = connect(database, str(client.base_url), "third")
         busy = third.get(sheet_of(third, 3000)["links"]["results"])
         assert (busy.status_code, busy.json()["code"]) == (503, "downloads_busy")
         assert "retry-after" in busy.headers

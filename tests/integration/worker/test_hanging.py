@@ -12,13 +12,14 @@ from core.broker import BROKER_ERRORS
 from core.db.engine import DATABASE_ERRORS, Database
 from core.domain.lanes import Lane
 from core.domain.states import GenerationState, JobState
-from core.lifecycle import claims
+from core.lifecycle import holds
 from core.queue import Publisher, make_celery
 from core.storage import Storage
 from ops.feeder import Feeder
 from ops.sweeper import Sweeper
 from tests.integration.shop import Shop, poll
 from tests.support.frozen import frozen
+from tests.support.served import ServedModels
 from worker.leases import Leases
 from worker.rows import RowResult, Ticket
 from worker.runner import Delivery, Runner
@@ -96,6 +97,7 @@ def runner_of(database, storage, engine, leases, **values) -> Runner:
         database=database,
         storage=storage,
         engine=engine,
+        models=ServedModels("r1"),
         leases=leases,
         max_attempts=3,
         pause_seconds=0,
@@ -152,7 +154,7 @@ def test_leases_have_time_to_be_renewed_after_a_silence_and_run_out_after_that(
     poll(lambda: _tries(sweeper.sweep))
     assert shop.generation(claim.generation_id).state is GenerationState.RUNNING
     with shop.database.session() as session:
-        assert claims.renew(session, claim.owner, [claim.generation_id], lease_seconds=0)
+        assert holds.renew(session, claim.owner, [claim.generation_id], lease_seconds=0)
     monkeypatch.setattr("ops.sweeper.GRACE_SECONDS", 0.0)
     monkeypatch.setattr(sweeper, "_rescue_at", 0.0)
     sweeper.sweep()
