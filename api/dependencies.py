@@ -27,7 +27,7 @@ _bearer = HTTPBearer(
 
 
 async def get_services(request: Request) -> Services:
-    """Give this process's clients."""
+    """Return this process's clients."""
     services: Services = request.state.services
     return services
 
@@ -78,7 +78,7 @@ OwnGrant = Annotated[Grant, Depends(get_grant)]
 
 
 async def get_tenant(caller: Reader) -> str:
-    """Tell whose key was sent, which may read."""
+    """Return the tenant whose key was sent, which may read."""
     return caller.tenant
 
 
@@ -86,7 +86,7 @@ Tenant = Annotated[str, Depends(get_tenant)]
 
 
 async def get_session(request: Request, services: ServicesNow) -> Session:
-    """Give the request's transaction, which its route commits (`api.transaction_route`).
+    """Return the request's transaction, which its route commits (`api.transaction_route`).
 
     What only reads is no transaction: each statement stands alone, and spares Postgres two more.
     """
@@ -98,7 +98,7 @@ SessionNow = Annotated[Session, Depends(get_session)]
 
 
 async def show_once(response: Response) -> None:
-    """Let nobody keep the answer, which has a secret: no cache, and no answer to repeats."""
+    """Forbid to keep the answer, which has a secret: no cache, and no answer to repeats."""
     response.headers["Cache-Control"] = "no-store"
 
 

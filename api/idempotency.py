@@ -159,7 +159,7 @@ def answer_of(response: Response) -> Answer:
 
 
 def replay(answer: Answer) -> Response:
-    """Give an answer a second time.
+    """Return an answer a second time.
 
     Raises:
         AnswerNotKeptError: It was not kept.

@@ -115,7 +115,7 @@ def packshot_problem(request: Request, error: PackshotError) -> Response:
 
 
 def reason_in_log(request: Request) -> str:
-    """Say where an operator finds what callers are not told: folders and addresses."""
+    """Name where an operator finds what callers are not told: folders and addresses."""
     return f"The server's log says why, under the request id {request_id(request.scope)}."
 
 

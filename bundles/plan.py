@@ -147,7 +147,7 @@ def newest_plan(home: Path, revision: str) -> TunedPlan | None:
 
 
 def plan_for(settings: Settings, bundle: Manifest, machine: Machine | None = None) -> Plan:
-    """Give the plan that a worker follows.
+    """Return the plan that a worker follows.
 
     What settings say explicitly wins over the stored plan, and that over what the bundle proposes.
 

@@ -111,7 +111,7 @@ class BoundedMap(Generic[K, V]):
         self._cache = _CACHES[policy](max_bytes, chance or random.Random())  # noqa: S311
 
     def get(self, key: K) -> V | None:
-        """Give what is there, which counts as a use; None when nothing is."""
+        """Return what is there, which counts as a use; None when nothing is."""
         with self._lock:
             entry: _CacheEntry[V] | None = self._cache.get(key)
             if entry is None:

@@ -47,7 +47,7 @@ class Answer:
 
 
 def begin(session: Session, attempt: Attempt, *, ttl_seconds: float) -> Answer | None:
-    """Let a request begin, or give the answer that it had before.
+    """Begin a request, or return the answer that it had before.
 
     The session's transaction is to do the request's work and end with `record`.
 
@@ -108,7 +108,7 @@ def forget(session: Session, resources: Collection[str]) -> None:
 
 
 def prune(session: Session, *, ttl_seconds: float) -> int:
-    """Delete some answers whose time is over; tell how many."""
+    """Delete some answers whose time is over; return how many."""
     old = (
         select(col(IdempotencyRecord.api_key_id), col(IdempotencyRecord.key))
         .where(col(IdempotencyRecord.created_at) <= func.now() - timedelta(seconds=ttl_seconds))

@@ -112,7 +112,7 @@ def find_key(session: Session, plain: str) -> ApiKey | None:
 
 
 def list_keys(session: Session, tenant: str | None = None) -> Sequence[ApiKey]:
-    """Give the keys, oldest first, the revoked ones too; of one tenant or of all."""
+    """Return the keys, oldest first, the revoked ones too; of one tenant or of all."""
     statement = select(ApiKey).order_by(col(ApiKey.id))
     if tenant is not None:
         statement = statement.where(col(ApiKey.tenant) == tenant)
@@ -122,7 +122,7 @@ def list_keys(session: Session, tenant: str | None = None) -> Sequence[ApiKey]:
 def rotate_key(
     session: Session, key_id: UUID, *, tenant: str | None = None, overlap_seconds: float = 0.0
 ) -> tuple[ApiKey, str] | None:
-    """Give a key another secret; its id, scopes and limits stay.
+    """Replace a key's secret; its id, scopes and limits stay.
 
     Args:
         session: An open transaction.

@@ -6,20 +6,20 @@ BATCHES = "/v1/batches"
 
 
 def job_path(job_id: UUID) -> str:
-    """Give the path of a job."""
+    """Return the path of a job."""
     return f"/v1/jobs/{job_id}"
 
 
 def image_path(job_id: UUID) -> str:
-    """Give the path of a job's image."""
+    """Return the path of a job's image."""
     return f"{job_path(job_id)}/image"
 
 
 def batch_path(batch_id: UUID) -> str:
-    """Give the path of a batch."""
+    """Return the path of a batch."""
     return f"{BATCHES}/{batch_id}"
 
 
 def results_path(batch_id: UUID) -> str:
-    """Give the path of a batch's results sheet."""
+    """Return the path of a batch's results sheet."""
     return f"{batch_path(batch_id)}/results.csv"

@@ -62,7 +62,7 @@ class LaneCycle:
         self.queues = list(queues)
 
     def consume(self, n: int) -> list[str]:
-        """Give the first `n` queues to ask, best first."""
+        """Return the first `n` queues to ask, best first."""
         self.turn += 1
         backwards = self.turn % self.share == 0
         ordinary = self.turn % ORDINARY_SHARE == 0
@@ -182,7 +182,7 @@ class Publisher:
                 )
 
     def revoke(self, generation_ids: Sequence[UUID]) -> None:
-        """Tell workers to drop messages that they have not begun; best effort."""
+        """Ask workers to drop messages that they have not begun; best effort."""
         if not generation_ids:
             return
         with self._pausing():

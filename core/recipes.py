@@ -42,7 +42,7 @@ class Reference:
 
 
 def written(recipe: Recipe) -> str:
-    """Give the reference that always means this version."""
+    """Return the reference that always means this version."""
     return f"{recipe.name}@{recipe.version}"
 
 
@@ -96,7 +96,7 @@ def find_recipe(session: Session, tenant: str, reference: Reference) -> Recipe:
 def list_newest(
     session: Session, tenant: str, *, after: str | None, limit: int
 ) -> Sequence[Recipe]:
-    """Give the newest version of each recipe, by name."""
+    """Return the newest version of each recipe, by name."""
     newest = (
         select(col(Recipe.name), func.max(col(Recipe.version)).label("version"))
         .where(col(Recipe.tenant) == tenant)
@@ -122,7 +122,7 @@ def list_newest(
 def list_versions(
     session: Session, tenant: str, name: str, *, before: int | None, limit: int
 ) -> Sequence[Recipe]:
-    """Give the versions of one recipe, newest first."""
+    """Return the versions of one recipe, newest first."""
     statement = _of(tenant, name).order_by(col(Recipe.version).desc()).limit(limit)
     if before is not None:
         statement = statement.where(col(Recipe.version) < before)

@@ -222,7 +222,7 @@ class Storage:
                 raise ClientError({"Error": error}, "DeleteObjects")
 
     def listed(self, prefix: str) -> Iterator[tuple[str, datetime]]:
-        """Give the key and the moment of writing, by S3's clock, of each object under a prefix."""
+        """Yield the key and the moment of writing, by S3's clock, of each object under a prefix."""
         pages = self.client.get_paginator("list_objects_v2").paginate(
             Bucket=self.bucket, Prefix=prefix
         )

@@ -58,7 +58,7 @@ class HomeLock:
         )
 
     def release(self) -> None:
-        """Let go of both locks."""
+        """Release both locks."""
         if self._children is not None:
             (self.home / "stack.json").unlink(missing_ok=True)
         for descriptor in (self._children, self._stack):

@@ -141,7 +141,7 @@ class Process:
             time.sleep(POLL_SECONDS)
 
     def last_words(self) -> str:
-        """Say how it ended, with the end of its log."""
+        """Describe how it ended, with the end of its log."""
         code = self.exit_code()
         how = f"signal {signal.Signals(-code).name}" if code and code < 0 else f"exit code {code}"
         return f"{self.command.name} ended ({how}). {self._log_tail()}"

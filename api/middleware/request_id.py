@@ -15,7 +15,7 @@ _SAFE = re.compile(r"[\w.:/+=-]{1,128}", re.ASCII)
 
 
 def request_id(scope: Scope) -> str:
-    """Give the id of a request that went through the middleware."""
+    """Return the id of a request that went through the middleware."""
     return str(scope.get(_KEY, ""))
 
 

@@ -67,7 +67,7 @@ _BOUNDS = {
 
 
 def _kind(schema: Schema) -> Markup:
-    """Say in words which values a schema takes."""
+    """Describe in words which values a schema takes."""
     if not schema:
         return Markup("anything")
     if reference := schema.get("$ref"):

@@ -89,7 +89,7 @@ def get_batches(
 
 @router.get("/{batch_id}", responses=problems(404))
 def get_batch(batch_id: UUID, tenant: Tenant, session: SessionNow) -> BatchView:
-    """Tell how a batch stands."""
+    """Show a batch's state, with its images counted by state."""
     return view_batch(session, find_batch(session, tenant, batch_id))
 
 

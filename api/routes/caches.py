@@ -57,7 +57,7 @@ def post_purge(
     session: SessionNow,
     background: BackgroundTasks,
 ) -> PurgeResult:
-    """Let stored images of yours answer no more, from this moment on, and delete them."""
+    """Purge stored images of yours: they answer no request from this moment on."""
     if purge.all == (purge.prompt is not None or purge.bundle_revision is not None):
         raise InvalidRequestError(
             "Say what to purge: `prompt`, `bundle_revision` or both; or `all` without them."

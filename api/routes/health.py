@@ -16,7 +16,7 @@ router = Router(route_class=StrictRoute, tags=["Health"])
 
 @router.get("/healthz")
 async def get_health() -> Health:
-    """Tell that the process lives; nothing else is asked."""
+    """Report that the process lives; nothing else is asked."""
     return Health()
 
 

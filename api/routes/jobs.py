@@ -60,7 +60,7 @@ def post_job(
 
 @router.get("/{job_id}", responses=problems(404))
 def get_job(job_id: UUID, tenant: Tenant, session: SessionNow) -> JobView:
-    """Tell how a job stands."""
+    """Show a job's state, and where its image is."""
     return show_job(session, find_job(session, tenant, job_id))
 
 

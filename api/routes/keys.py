@@ -66,7 +66,7 @@ def post_rotate(
     services: ServicesNow,
     session: SessionNow,
 ) -> NewKey:
-    """Give a key that may do no more than yours another secret.
+    """Replace the secret of a key that may do no more than yours.
 
     The one before works on for the overlap, or ends at once.
     """

@@ -24,7 +24,7 @@ router = Router(route_class=TransactionRoute, tags=["Health"])
     responses={200: file_of("text/plain"), **problems(401, 503)},
 )
 def get_metrics(services: ServicesNow, authorization: Annotated[str, Header()] = "") -> Response:
-    """Give the requests of this API, and the queue and the caches of all.
+    """Export the requests of this API, and the queue and the caches of all.
 
     With a token of its own (`PACKSHOT_METRICS_TOKEN`): a tenant's key must not show what other
     tenants' requests found.

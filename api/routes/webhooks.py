@@ -68,7 +68,7 @@ def get_endpoints(tenant: Tenant, session: SessionNow) -> EndpointList:
 
 @router.get("/webhook-endpoints/{endpoint_id}", responses=problems(404))
 def get_endpoint(endpoint_id: UUID, tenant: Tenant, session: SessionNow) -> EndpointView:
-    """Tell how an endpoint is set, and how it does."""
+    """Show an endpoint's settings, and whether its deliveries succeed."""
     return view_endpoint(endpoints.find(session, tenant, endpoint_id))
 
 
@@ -146,7 +146,7 @@ def post_replay(
 
 @router.get("/webhook-deliveries/{delivery_id}", responses=problems(404))
 def get_delivery(delivery_id: UUID, tenant: Tenant, session: SessionNow) -> DeliveryView:
-    """Tell what became of one delivery."""
+    """Show one delivery, with every attempt."""
     return view_delivery(*log.find(session, tenant, delivery_id))
 
 

@@ -54,7 +54,7 @@ class EndpointChange(StrictModel):
         return self
 
     def values(self) -> dict[str, Any]:
-        """Give what was named."""
+        """Return what was named."""
         return self.model_dump(include=self.model_fields_set)
 
 

@@ -68,7 +68,7 @@ def use_recipe(session: Session, tenant: str, request: F) -> tuple[F, str | None
 
 
 def list_recipes(session: Session, tenant: str, *, cursor: str | None, limit: int) -> RecipePage:
-    """Give one page of a tenant's recipes by name, each in its newest version."""
+    """Return one page of a tenant's recipes by name, each in its newest version."""
     after = read_cursor(cursor, _name)
     found = recipes.list_newest(session, tenant, after=after, limit=limit + 1)
     page = found[:limit]
@@ -81,7 +81,7 @@ def list_recipes(session: Session, tenant: str, *, cursor: str | None, limit: in
 def list_versions(
     session: Session, tenant: str, name: str, *, cursor: str | None, limit: int
 ) -> RecipePage:
-    """Give one page of a recipe's versions, newest first.
+    """Return one page of a recipe's versions, newest first.
 
     Raises:
         NotFoundError: The tenant has no such recipe.
@@ -117,7 +117,7 @@ def _for_javascript(fields: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def recipe_path(recipe: RecipeView) -> str:
-    """Give the path of a version."""
+    """Return the path of a version."""
     return f"/v1/recipes/{recipe.name}/versions/{recipe.version}"
 
 

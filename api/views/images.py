@@ -27,7 +27,7 @@ class GoneError(PackshotError):
 
 
 def ready_image(job: Job, image: Image | None) -> Image:
-    """Give the job's image.
+    """Return the job's image.
 
     Raises:
         ConflictError: It is not ready; the state, and when to ask again, are in the problem.
@@ -58,7 +58,7 @@ _ENDED = {"failed": "failed", "canceled": "was cancelled"}
 
 
 def etag_of(image: Image | Rendition) -> str:
-    """Give the strong ETag: the digest of the bytes."""
+    """Return the strong ETag: the digest of the bytes."""
     return f'"{image.digest}"'
 
 

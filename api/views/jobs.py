@@ -72,7 +72,7 @@ def list_jobs(
     cursor: str | None,
     limit: int,
 ) -> JobPage:
-    """Give one page of a batch's jobs, in the order of its sheet."""
+    """Return one page of a batch's jobs, in the order of its sheet."""
     after = read_cursor(cursor, int)
     statement = jobs_of(tenant).where(col(Job.batch_id) == batch_id)
     if after is not None:
@@ -143,7 +143,7 @@ def view_error(job: Job) -> JobError | None:
 
 
 def seconds_of(job: Job, seconds: float | None) -> float | None:
-    """Tell what computing a job's image took; what came from store took nothing."""
+    """Return what computing a job's image took; what came from store took nothing."""
     if job.cache == CacheOutcome.EXACT:
         return 0.0
     return seconds if job.state == JobState.SUCCEEDED else None

@@ -27,7 +27,7 @@ _NONE: Mapping[tuple[UUID, str], Rendition] = MappingProxyType({})
 
 
 def known_channels(files: Mapping[str, str]) -> Sequence[Channel]:
-    """Give the channels among a job's files, as far as this version knows them."""
+    """Return the channels among a job's files, as far as this version knows them."""
     return [found for name in sorted(files) if (found := _known(name))]
 
 
@@ -51,7 +51,7 @@ def channel_named(name: str) -> Channel:
 
 
 def file_name_of(job: Job, channel: Channel | None = None) -> str:
-    """Tell what a file of a job is called; None: the model's own."""
+    """Return what a file of a job is called; None: the model's own."""
     name = job.files.get(channel.name if channel else ORIGINAL)
     if name:
         return name
@@ -60,7 +60,7 @@ def file_name_of(job: Job, channel: Channel | None = None) -> str:
 
 
 def public_path(image: Image, channel: Channel, file_name: str) -> str:
-    """Give the path that reads a rendition without a key.
+    """Return the path that reads a rendition without a key.
 
     Nobody guesses it, it ends as the format's files do, and it is gone with the image.
     """
@@ -177,7 +177,7 @@ def ready_rendition(services: Services, image: Image, channel: Channel, get: Get
 def rendition_body(
     services: Services, image: Image, channel: Channel, get: Get
 ) -> tuple[Rendition, bytes]:
-    """Give a rendition and its bytes; one whose object was lost is made again.
+    """Return a rendition and its bytes; one whose object was lost is made again.
 
     Raises:
         GoneError: The image is not in store any more.

@@ -167,7 +167,7 @@ class Client:
         return response.json() if response.content else None
 
     def accepts_key(self) -> bool:
-        """Tell whether the server knows our key."""
+        """Check whether the server knows our key."""
         try:
             self._get("/v1/batches", {"limit": 1})
         except RefusedError as error:
@@ -177,7 +177,7 @@ class Client:
         return True
 
     def is_up(self) -> bool:
-        """Tell whether the server answers."""
+        """Check whether the server answers."""
         try:
             return self._http.get("/healthz").is_success
         except httpx.TransportError:

@@ -44,7 +44,7 @@ def print_notes(notes: Sequence[Mapping[str, Any]]) -> None:
 
 
 def describe(detected: Mapping[str, Any]) -> str:
-    """Say how a sheet was read."""
+    """Describe how a sheet was read."""
     parts = [_FORMATS.get(detected["format"], detected["format"])]
     if detected["source"] != "plain":
         parts.insert(0, f"{detected['source']} export")

@@ -78,7 +78,7 @@ def purge(
         ),
     ] = False,
 ) -> None:
-    """Let stored images answer no more, from this moment on; the janitor deletes them."""
+    """Purge stored images: they answer no request from this moment on, and are deleted later."""
     if everything == any(part is not None for part in (tenant, revision, prompt)):
         raise UsageError(
             "Say what to purge with --tenant, --revision and --prompt, or --all without them."

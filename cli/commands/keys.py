@@ -103,7 +103,7 @@ def rotate(
         float, typer.Option(min=0, help="How long the key before still works.")
     ] = 0.0,
 ) -> None:
-    """Give a key another secret and print it, this once; its id, scopes and limits stay."""
+    """Replace a key's secret and print the new one, this once; id, scopes and limits stay."""
     from core.keys import rotate_key  # noqa: PLC0415
 
     with _session() as session:

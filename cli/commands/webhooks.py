@@ -86,7 +86,7 @@ def enable(endpoint: Endpoint, url: Url = None, key: Key = None) -> None:
 
 @app.command()
 def disable(endpoint: Endpoint, url: Url = None, key: Key = None) -> None:
-    """Tell an endpoint nothing; what is on its way is given up."""
+    """Disable an endpoint: no event is sent to it, and what is on its way is given up."""
     with connect(url, key) as client:
         client.ask("PATCH", f"/v1/webhook-endpoints/{endpoint}", body={"disabled": True})
     say("It is told nothing any more.")

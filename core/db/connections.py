@@ -93,12 +93,12 @@ def is_silence(error: BaseException | None) -> bool:
 
 
 def allow_long_statements(session: Session) -> None:
-    """Let a transaction's further statements take as long as maintenance's: they have many rows."""
+    """Allow a transaction's further statements as long as maintenance's: they have many rows."""
     limit_statements(session, session.info[LONG_SECONDS])
 
 
 def limit_statements(session: Session, seconds: float) -> None:
-    """Let each of a transaction's further statements take so long, whatever others may."""
+    """Allow each of a transaction's further statements so long, whatever others may take."""
     session.execute(text(f"set local statement_timeout = {round(1000 * seconds)}"))
     connection = session.connection().connection.dbapi_connection
     if isinstance(connection, BoundedConnection):

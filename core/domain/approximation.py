@@ -35,7 +35,7 @@ NIRVANA = (
 
 
 def kept_steps(steps: int) -> tuple[int, ...]:
-    """Give the numbers of steps after which the latents of a schedule are kept, ascending.
+    """Return the numbers of steps after which the latents of a schedule are kept, ascending.
 
     A short schedule has fewer of them, one of a single step none.
     """
@@ -43,7 +43,7 @@ def kept_steps(steps: int) -> tuple[int, ...]:
 
 
 def most_steps(similarity: float, steps: int, thresholds: Sequence[Threshold]) -> int:
-    """Give the most steps that a prompt of this similarity may be spared; 0: none."""
+    """Return the most steps that a prompt of this similarity may be spared; 0: none."""
     shares = [one.share for one in thresholds if similarity > one.similarity]
     allowed = round(max(shares, default=0.0) * steps)
     return max((step for step in kept_steps(steps) if step <= allowed), default=0)

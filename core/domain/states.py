@@ -146,11 +146,11 @@ IN_FLIGHT: tuple[GenerationState, ...] = (GenerationState.QUEUED, GenerationStat
 
 
 def is_final(state: State) -> bool:
-    """Tell whether nothing can follow `state`."""
+    """Check whether nothing can follow `state`."""
     return not LEGAL[type(state)][state]
 
 
 def sources_of(target: State) -> tuple[State, ...]:
-    """Give the states from which `target` may be reached, in the order of their definition."""
+    """Return the states from which `target` may be reached, in the order of their definition."""
     legal = LEGAL[type(target)]
     return tuple(source for source, targets in legal.items() if target in targets)

@@ -53,7 +53,7 @@ class Credentials:
         self._try()
 
     def sign(self, body: bytes, format_: Format) -> bytes:
-        """Give a file with its credentials.
+        """Return a file with its credentials.
 
         Raises:
             c2pa.C2paError: The file is none of that format.

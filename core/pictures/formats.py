@@ -14,12 +14,12 @@ class Format(StrEnum):
 
     @property
     def content_type(self) -> str:
-        """Give the media type."""
+        """Return the media type."""
         return f"image/{self.value}"
 
     @property
     def extension(self) -> str:
-        """Give what file names end with, without a dot."""
+        """Return what file names end with, without a dot."""
         return "jpg" if self is Format.JPEG else self.value
 
     @property

@@ -66,7 +66,7 @@ def insert(session: Session, wanted: Sequence[tuple[str, UUID, Listener]]) -> li
 
 
 def give_up(session: Session, *where: ColumnElement[bool]) -> None:
-    """Give up the pending deliveries that match."""
+    """Abandon the pending deliveries that match."""
     pending = col(WebhookDelivery.state) == DeliveryState.PENDING
     ids = lock_deliveries(session, pending, *where)
     session.execute(

@@ -90,7 +90,7 @@ def _body(lab: Lab, alpha: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 def _repaint(
     lab: Lab, body: npt.NDArray[np.float32], colour: Colour, rng: np.random.Generator
 ) -> Lab:
-    """Give the body a colour, and keep its shading: lightness is moved, not replaced."""
+    """Paint the body in a colour, and keep its shading: lightness is moved, not replaced."""
     target = to_oklab(np.array(_PAINTS[colour], np.float32) / 255)
     target = target + rng.normal(0, (0.02, 0.008, 0.008)).astype(np.float32)
     weight = body[..., None]

@@ -78,7 +78,7 @@ def _merging(manifest: Manifest) -> str:
 
 
 def _features(manifest: Manifest) -> str:
-    """Say what pictures keep between their steps."""
+    """Describe what pictures keep between their steps."""
     caching = manifest.feature_caching
     if caching is None:
         return ""
