@@ -13,13 +13,12 @@ Short, to see that it works: `--rows 300 --rate 50 --tail 2`.
 """
 
 import argparse
-import multiprocessing
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any, TypeAlias
 from uuid import UUID
@@ -29,7 +28,7 @@ import psutil
 from sqlmodel import col, select
 
 from benchmarks.bundle import build_microscopic
-from benchmarks.open_loop import Load, Sample, generate
+from benchmarks.open_loop import Load, Sample, sending
 from benchmarks.report import percentile, show
 from benchmarks.stack import finish, open_to_all, serving
 from core.db.engine import Database
@@ -92,7 +91,7 @@ def _measure(
 ) -> dict[str, Any]:
     answering, sheets = _api_processes(stack)
     with _watching(answering) as memory, _watching(sheets) as sheets_memory:
-        with _requests(client, f"beside {rows}", arguments.rate) as samples:
+        with sending(_load(client, f"beside {rows}", arguments.rate)) as samples:
             time.sleep(BEFORE_SECONDS)
             sent = time.monotonic()
             batch = _send(client, f"sheet-{rows}", rows)
@@ -117,10 +116,8 @@ def _measure(
     }
 
 
-@contextmanager
-def _requests(client: httpx.Client, name: str, rate: float) -> Iterator[list[Sample]]:
-    """Send requests while the block runs; their samples are there after it."""
-    load = Load(
+def _load(client: httpx.Client, name: str, rate: float) -> Load:
+    return Load(
         url=str(client.base_url),
         name=name,
         headers={"Authorization": client.headers["Authorization"]},
@@ -128,27 +125,21 @@ def _requests(client: httpx.Client, name: str, rate: float) -> Iterator[list[Sam
         every=POST_EVERY,
         body=IMAGE,
     )
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=generate, args=(load, theirs), daemon=True)
-    process.start()
-    theirs.close()  # so that its end is noticed here
-    samples: list[Sample] = []
-    try:
-        ours.recv()
-        ours.send("begin")
-        yield samples
-        ours.send("end")
-        samples += ours.recv()
-    finally:
-        process.kill()
-        process.join()
 
 
 def _api_processes(stack: Stack) -> tuple[Processes, Processes]:
-    """Return those of the API that answer requests, and those of the service for sheets."""
+    """Return the API's, and the service for sheets'; their children come and go."""
     api, sheets = (psutil.Process(stack.processes()[name]) for name in ("api", "sheets"))
-    return [api, *api.children(recursive=True)], [sheets, *sheets.children(recursive=True)]
+    return [api], [sheets]
+
+
+def _resident(process: psutil.Process) -> int:
+    """Return the bytes of a process and its children."""
+    total = 0
+    for one in (process, *process.children(recursive=True)):
+        with suppress(psutil.NoSuchProcess):
+            total += one.memory_info().rss
+    return total
 
 
 @contextmanager
@@ -157,7 +148,7 @@ def _watching(processes: Processes) -> Iterator[list[float]]:
     found, ended = [], threading.Event()
 
     def read() -> None:
-        found.append(sum(one.memory_info().rss for one in processes) / MIB)
+        found.append(sum(map(_resident, processes)) / MIB)
 
     def watch() -> None:
         while not ended.wait(SAMPLE_SECONDS):

@@ -5,10 +5,11 @@ is slow itself, as it is for people (G. Tene, "How NOT to Measure Latency"). Thr
 200 requests a second httpx's pool of connections needs a whole core for itself.
 """
 
+import multiprocessing
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from threading import BoundedSemaphore
@@ -125,3 +126,23 @@ def generate(load: Load, told: Connection) -> None:
         generator.run(told)
         told.recv()
         told.send(generator.samples)
+
+
+@contextmanager
+def sending(load: Load) -> Iterator[list[Sample]]:
+    """Send requests from a process of its own while the block runs; samples are there after it."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=generate, args=(load, theirs), daemon=True)
+    process.start()
+    theirs.close()  # so that its end is noticed here
+    samples: list[Sample] = []
+    try:
+        ours.recv()
+        ours.send("begin")
+        yield samples
+        ours.send("end")
+        samples += ours.recv()
+    finally:
+        process.kill()
+        process.join()
