@@ -71,5 +71,5 @@ def _explained() -> Iterator[None]:
         ) from error
     except Exception as error:
         raise InvalidImageError(
-            f"The image cannot be read ({first_line(error)[:200]}). Save it again as PNG or JPEG."
+            "The file is no image that can be read, or it is damaged. Save it again as PNG or JPEG."
         ) from error
