@@ -14,6 +14,7 @@ from core.db.locks import lock_generations
 from core.db.models import Generation, Job
 from core.db.models.transitions import change
 from core.domain.image_request import ImageRequest, ModelRevision
+from core.domain.image_spec import ModelInput
 from core.domain.states import OPEN_JOB, CacheOutcome, GenerationState, JobState
 from core.errors import ModelReplacedError
 from core.lifecycle.backlogs import Group, put_back
@@ -22,6 +23,8 @@ from core.lifecycle.deduplication import FOR_EVER, find_stored, join_in_flight, 
 
 PORTION = 500
 """Rows of one transaction."""
+_USUAL = (ModelInput(), ModelInput(embeds_guidance=True))
+"""What models read that were taught no tokens."""
 
 
 class RequeueOutcome(StrEnum):
@@ -144,14 +147,17 @@ def _wanted(row: Generation, variant: int, to: ModelRevision) -> ImageRequest:
     """Return what was asked for: whether with a seed of the caller's, a fingerprint says."""
     derived = ImageRequest(
         spec=replace(row.spec, seed=None),
-        model=replace(to, revision=row.bundle_revision),
+        model=to,
         variant=variant,
         approximate=row.approximate_scope is not None,
     )
-    if derived.fingerprint() == (row.exact_fingerprint or row.fingerprint):
-        return replace(derived, model=to)
+    # What the old model reads is gone with it.
+    asked = (replace(to, revision=row.bundle_revision, reads=one) for one in (to.reads, *_USUAL))
+    exact = row.exact_fingerprint or row.fingerprint
+    if any(replace(derived, model=one).fingerprint() == exact for one in asked):
+        return derived
     seed = (row.spec.noise_seed - (variant - 1)) % 2**63
-    return replace(derived, spec=replace(row.spec, seed=seed), model=to)
+    return replace(derived, spec=replace(row.spec, seed=seed))
 
 
 def _move(

@@ -39,6 +39,11 @@ def test_the_speed_does_not_depend_on_how_many_images_are_in_work_at_once(
     assert speed.work_per_second == pytest.approx(work(wanted("mug").spec, ModelInput()))
 
 
+def test_a_model_that_takes_the_guidance_as_an_input_runs_one_row_a_step():
+    spec = wanted("mug", guidance_scale=5.0).spec
+    assert work(spec, ModelInput()) == 2 * work(spec, ModelInput(embeds_guidance=True))
+
+
 def test_a_pause_before_the_images_that_are_looked_at_does_not_count(shop, monkeypatch):
     monkeypatch.setattr(forecast, "RECENT", 12)
     made_at(shop, [(0, 4), *((1000 + 2 * n, 1002 + 2 * n) for n in range(12))])

@@ -6,6 +6,7 @@ import pytest
 
 from core.db.models import Backlog, Worker
 from core.domain.cache_mode import CacheMode
+from core.domain.image_spec import ModelInput
 from core.domain.lanes import Lane
 from core.domain.states import CacheOutcome, GenerationState, JobState
 from core.errors import ModelReplacedError
@@ -15,6 +16,7 @@ from tests.integration.shop import Shop, wanted
 from tests.specs import made_by
 
 WINDOW = 8
+NEW = made_by("r2")
 
 
 @pytest.fixture
@@ -50,9 +52,9 @@ def sweep(shop):
 
 @pytest.fixture
 def move(shop):
-    def move(old="r1", to="r2", fits=lambda *_: True, **values):
+    def move(old="r1", to=NEW, fits=lambda *_: True, **values):
         with shop.database.session() as session:
-            return dict(requeue.move_some(session, old, to=made_by(to), fits=fits, **values))
+            return dict(requeue.move_some(session, old, to=to, fits=fits, **values))
 
     return move
 
@@ -210,6 +212,14 @@ def test_what_is_moved_is_what_the_new_model_would_have_been_asked_for(
     claim = shop.claim(row.id)
     assert shop.succeed(claim)
     assert shop.job(moved.id).state is JobState.SUCCEEDED
+
+
+def test_what_is_moved_has_the_fingerprint_of_what_the_new_model_reads(shop, new, move):
+    new.model = made_by("r2", reads=ModelInput(embeds_guidance=True))
+    (old,) = shop.want(wanted("mug", guidance_scale=5.0, negative_prompt="blur")).job_ids
+    assert move(to=new.model) == {RequeueOutcome.MOVED: 1}
+    (same,) = new.want(wanted("mug", guidance_scale=5.0)).job_ids
+    assert shop.job(same).generation_id == shop.job(old).generation_id
 
 
 def test_what_is_moved_looks_for_the_new_models_near_images_only(shop, new, move):
