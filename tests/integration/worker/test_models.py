@@ -1,224 +1,176 @@
-"""Two real bundles of different latents in one worker's engine, from the queue to S3."""
+"""Two models in one deployment: one worker makes both from one sheet, and one is replaced."""
 
+import io
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from io import BytesIO
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from uuid import UUID
+from uuid import uuid4
 
+import httpx
 import numpy as np
 import pytest
-from PIL import Image as Picture
+from PIL import Image
 
-from bundles.manifest import Manifest, load_manifest
+from bundles.manifest import Sizes, load_manifest, save_manifest
 from bundles.plan import Plan
-from core.db.engine import Database
-from core.domain.states import GenerationState, JobState
-from core.lifecycle import serving
+from core.domain.image_spec import ImageSpec
+from core.domain.lanes import Lane
 from core.settings import Settings
-from core.storage import Storage
-from modelkit.evaluation.similarity import psnr
-from tests.integration.shop import Shop, poll, wanted
-from tests.specs import row_request
-from tests.support.made_once import MadeOnce
-from worker.endings import Delivery
+from tests.integration.api.conftest import connect, serving
+from tests.integration.model.conftest import SAME_IN_COMPANY_DB, psnr
+from tests.integration.shop import poll
 from worker.engine import Engine
-from worker.leases import Leases
-from worker.loaded import LoadedModel
-from worker.pipeline import load_pipeline
-from worker.registry import Registry
-from worker.runner import Runner
-from worker.scheduler import CallLimits
+from worker.pipeline import Pipeline
+from worker.rows import RowRequest
 
-TOLERANCE_DB = 50.0
-"""Between a row alone and in company: docs/decisions/0004."""
+pytestmark = pytest.mark.own_database
 
-PLAN = Plan(rows=4, streams=1, threads=1)
-SIDE = 32
-STEPS = (2, 3, 4)
-
-
-@pytest.fixture(scope="module")
-def folders(made_once: MadeOnce) -> Mapping[str, Path]:
-    """Bundles whose latents are an eighth and a quarter of the pixels wide."""
-    return {
-        "eighth": made_once.bundle(),
-        "quarter": made_once.bundle(made_once.source(seed=1, levels=3)),
-    }
-
-
-class Worker:
-    """What `worker.main` wires, without Celery."""
-
-    def __init__(
-        self, folders: Mapping[str, Path], database: Database, storage: Storage, home: Path
-    ) -> None:
-        self.home = home
-        self.models = Registry(
-            folders, self._load, budget_bytes=2**40, idle_seconds=900.0, stay_seconds=0.0
-        )
-        self.models.load_default()
-        self.engine = Engine(self.models, row_limit=PLAN.rows, streams=PLAN.streams)
-        self.leases = Leases(
-            database=database,
-            engine=self.engine,
-            owner="worker",
-            lease_seconds=60,
-            heartbeat_seconds=0.2,
-        )
-        self.runner = Runner(
-            database=database,
-            storage=storage,
-            engine=self.engine,
-            models=self.models,
-            leases=self.leases,
-            max_attempts=3,
-            pause_seconds=0.0,
-        )
-        self.engine.start()
-        self.leases.start()
-        self.models.start()
-
-    def _load(self, folder: Path, manifest: Manifest) -> LoadedModel:
-        return LoadedModel(
-            load_pipeline(folder, Settings(home=self.home, inference_precision="f32"), PLAN),
-            revision=manifest.revision,
-            limits=CallLimits(PLAN.rows, PLAN.streams),
-        )
-
-    def close(self) -> None:
-        assert self.models.stop()
-        self.leases.stop()
-        self.engine.close()
-
-    def run(self, generation_ids: Sequence[UUID]) -> None:
-        """Get the messages of all at the same time, again and again, until they are done."""
-
-        def until_done(generation_id: UUID) -> None:
-            poll(lambda: self.runner.run(generation_id) is Delivery.DONE, seconds=300)
-
-        with ThreadPoolExecutor(len(generation_ids)) as pool:
-            list(pool.map(until_done, generation_ids))
+SECONDS = 300
+"""Until a test gives up: machines that run tests are slow at times."""
+PACE = {
+    "PACKSHOT_HEARTBEAT_SECONDS": "0.2",
+    "PACKSHOT_SWEEP_SECONDS": "0.5",
+    "PACKSHOT_FEED_SECONDS": "0.2",
+    "PACKSHOT_INFERENCE_THREADS": "1",
+    "PACKSHOT_INFERENCE_PRECISION": "f32",
+}
+SHEET = "sku,prompt,model,seed\n" + "".join(
+    f"S{number},mug {number // 2},{('small', 'large', '')[number % 3]},{number}\n"
+    for number in range(9)
+)
+WIDTHS = {"small": 32, "large": 48}
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Path:
-    return tmp_path / "home"
+def folders(made_once, tmp_path) -> dict[str, Path]:
+    """Two bundles with other weights and other sizes; the first is the default."""
+    folders = {name: tmp_path / "models" / name for name in WIDTHS}
+    shutil.copytree(made_once.bundle(), folders["small"])
+    put(made_once.bundle(made_once.source(seed=1)), folders["large"])
+    return folders
+
+
+def put(bundle: Path, folder: Path) -> None:
+    """Put a bundle that makes images from 48 pixels on in the place of another."""
+    copy = folder.with_name(f"{folder.name}-{uuid4().hex}")
+    shutil.copytree(bundle, copy)
+    manifest = load_manifest(copy)
+    defaults = manifest.defaults.model_copy(update={"width": 48, "height": 48})
+    sizes = Sizes(min=48, max=128, multiple_of=16, tested=((48, 48),))
+    save_manifest(manifest.model_copy(update={"defaults": defaults, "sizes": sizes}), copy)
+    if folder.exists():
+        folder.rename(copy.with_name(f"{copy.name}-before"))
+    copy.rename(folder)
 
 
 @pytest.fixture
-def make_worker(database: Database, storage: Storage, home: Path) -> Iterator[type[Worker]]:
-    made: list[Worker] = []
-
-    def make(folders: Mapping[str, Path]) -> Worker:
-        made.append(Worker(folders, database, storage, home))
-        return made[-1]
-
-    yield make
-    for worker in made:
-        worker.close()
+def environment(environment, folders, tmp_path):
+    models = ",".join(f"{name}={folder}" for name, folder in folders.items())
+    home = {"PACKSHOT_HOME": str(tmp_path / "home"), "PACKSHOT_MODELS": models}
+    return environment | PACE | home
 
 
-def want(database: Database, folder: Path, *steps: int) -> tuple[Shop, Sequence[UUID]]:
-    """Want an image of each number of steps from a bundle."""
-    shop = Shop(database, bundle_revision=load_manifest(folder).revision)
-    images = [
-        wanted("red mug", width=SIDE, height=SIDE, steps=count, guidance_scale=2.0)
-        for count in steps
-    ]
-    return shop, [shop.generation_of(job) for job in shop.want(*images, batch=True).job_ids]
+@pytest.fixture
+def client(settings: Settings, database) -> Iterator[httpx.Client]:
+    with serving(settings) as url, connect(database, url, "shop") as client:
+        yield client
 
 
-def draw_alone(folder: Path, home: Path, rows: Sequence[object]) -> list[np.ndarray]:
-    """Draw what these generations ask for with one bundle alone, one after another."""
-    settings = Settings(home=home, inference_precision="f32")
-    engine = Engine.of_one(load_pipeline(folder, settings, PLAN), row_limit=PLAN.rows)
+@pytest.fixture
+def hire(launch, environment):
+    """Start the housekeeping and a worker, which end with the test."""
+    with ExitStack() as stack:
+
+        def hire():
+            for module in ("ops.housekeeping", "worker"):
+                process = launch(module, environment)
+                stack.callback(process.kill)
+            process.wait_until_said("ready.")
+
+        yield hire
+
+
+def send(client, sheet: str = SHEET) -> dict:
+    answer = client.post("/v1/batches", files={"file": ("sheet.csv", sheet, "text/csv")})
+    assert answer.status_code == 202, answer.text
+    return answer.json()
+
+
+def looked_at(client, batch: dict) -> dict:
+    return client.get(batch["links"]["self"]).json()
+
+
+def wait_for(client, batch: dict) -> list[dict]:
+    """Wait for all of a batch's images; give its jobs."""
+    poll(lambda: looked_at(client, batch)["state"] == "completed", seconds=SECONDS)
+    jobs = client.get(batch["links"]["items"]).json()["items"]
+    assert {job["state"] for job in jobs} == {"succeeded"}
+    return jobs
+
+
+def alone(bundle: Path, jobs: list[dict]) -> list[np.ndarray]:
+    """Draw the images of jobs one after the other, with nothing but their bundle."""
+    engine = Engine.of_one(Pipeline(bundle, precision="f32", plan=Plan(threads=1)), row_limit=1)
     engine.start()
     try:
         return [
             engine.submit(
-                row_request(
-                    prompt=row.prompt,
-                    width=row.width,
-                    height=row.height,
-                    steps=row.steps,
-                    guidance_scale=row.guidance_scale,
-                    seed=row.seed,
-                )
+                RowRequest(identity=uuid4(), lane=Lane.BULK, spec=ImageSpec.of(as_spec(job)))
             )
-            .result(300)
+            .result(SECONDS)
             .image
-            for row in rows
+            for job in jobs
         ]
     finally:
         engine.close()
 
 
-def test_rows_of_two_bundles_in_one_worker_are_what_each_bundle_draws_alone(
-    folders, make_worker, database, storage, home
+def as_spec(job: dict) -> dict:
+    return job | {"seed": int(job["seed"])}
+
+
+def test_one_worker_makes_the_images_of_a_sheet_as_each_model_makes_them_alone(
+    client, hire, folders
 ):
-    asked = {name: want(database, folder, *STEPS) for name, folder in folders.items()}
-    worker = make_worker(folders)
-    assert worker.models.claimable() == {load_manifest(folders["eighth"]).revision}
-    worker.run([one for _, ids in asked.values() for one in ids])
-    assert worker.models.claimable() == worker.models.served()
-
-    for name, (shop, ids) in asked.items():
-        images = {image.generation_id: image for image in shop.images()}
-        rows = [shop.generation(one) for one in ids]
-        for row, expected in zip(rows, draw_alone(folders[name], home, rows), strict=True):
-            assert (row.state, row.attempts) == (GenerationState.SUCCEEDED, 1)
-            drawn = np.asarray(Picture.open(BytesIO(storage.read(images[row.id]))))
-            assert drawn.shape == expected.shape
-            assert psnr(drawn, expected) >= TOLERANCE_DB
-
-
-def test_a_damaged_bundle_costs_no_attempt_and_its_rows_wait_visibly_while_others_go_on(
-    folders, make_worker, database, tmp_path
-):
-    damaged = tmp_path / "damaged"
-    shutil.copytree(folders["quarter"], damaged)
-    (damaged / "unet" / "openvino_model.xml").write_text("no graph")
-    shop, waiting = want(database, damaged, *STEPS)
-    other, good = want(database, folders["eighth"], *STEPS)
-    worker = make_worker({"good": folders["eighth"], "damaged": damaged})
-    revision = load_manifest(damaged).revision
-
-    for one in waiting:
-        assert worker.runner.run(one) is Delivery.LATER
-    worker.run(good)
-    poll(lambda: revision not in worker.models.served(), seconds=300)
-    with database.session() as session:
-        serving.announce(session, "worker", worker.models.served())
-        assert serving.abandoned_images(session) == {revision: len(STEPS)}
-    for one in waiting:
-        assert worker.runner.run(one) is Delivery.LATER
-        row = shop.generation(one)
-        assert (row.state, row.attempts, row.lease_owner) == (GenerationState.QUEUED, 0, None)
-        assert {job.state for job in shop.jobs(generation_id=one)} == {JobState.QUEUED}
-    assert {other.generation(one).state for one in good} == {GenerationState.SUCCEEDED}
+    hire()
+    batch = send(client)
+    jobs = wait_for(client, batch)
+    assert [job["model"] for job in jobs] == ["small", "large", "small"] * 3
+    assert {(job["model"], job["revision"]) for job in jobs} == {
+        (name, load_manifest(folder).revision) for name, folder in folders.items()
+    }
+    drawn = {}
+    for name, folder in folders.items():
+        mine = [job for job in jobs if job["model"] == name]
+        assert {(job["width"], job["image"]["width"]) for job in mine} == {(WIDTHS[name],) * 2}
+        for job, expected in zip(mine, alone(folder, mine), strict=True):
+            body = client.get(job["image"]["url"]).content
+            drawn[job["id"]] = np.asarray(Image.open(io.BytesIO(body)).convert("RGB"))
+            assert psnr(drawn[job["id"]], expected) >= SAME_IN_COMPANY_DB
+    # Otherwise nothing was compared.
+    assert len({image.tobytes() for image in drawn.values()}) == len(jobs)
+    listed = client.get("/v1/models").json()
+    assert [(one["workers"], one["waiting_images"]) for one in listed["items"]] == [(1, 0)] * 2
 
 
-def test_a_bundle_that_is_replaced_while_its_rows_wait(folders, make_worker, database, tmp_path):
-    folder = tmp_path / "model"
-    shutil.copytree(folders["eighth"], folder)
-    old_shop, (running, late) = want(database, folder, 2, 3)
-    worker = make_worker({"model": folder})
-    worker.run([running])
+def test_rows_of_a_replaced_bundle_wait_visibly_until_it_is_back(client, hire, folders, made_once):
+    queued = send(client)
+    old = load_manifest(folders["large"]).revision
+    put(made_once.bundle(made_once.source(seed=2)), folders["large"])
+    new = load_manifest(folders["large"]).revision
+    assert new != old
+    fresh = send(client, "sku,prompt,model\nA,a mug,large\nB,a cup,small\n")
 
-    shutil.rmtree(folder)
-    shutil.copytree(folders["quarter"], folder)
-    worker.models.refresh()
-    # The old one is in memory still.
-    worker.run([late])
-    new_shop, ids = want(database, folder, *STEPS)
-    worker.run(ids)
-    assert {new_shop.generation(one).attempts for one in ids} == {1}
+    hire()
+    assert {job["revision"] for job in wait_for(client, fresh)} >= {new}
+    poll(lambda: looked_at(client, queued)["counts"]["succeeded"] == 6, seconds=SECONDS)
+    poll(lambda: looked_at(client, queued)["waiting_for_model"] == 3, seconds=SECONDS)
+    assert looked_at(client, queued)["counts"]["queued"] == 3
+    assert client.get("/v1/models").json()["others"] == [
+        {"revision": old, "workers": 0, "waiting_images": 3}
+    ]
 
-    _, (lost,) = want(database, folders["eighth"], 4)
-    assert worker.models.relieve(), "the old one was used least recently"
-    assert worker.models.served() == {new_shop.bundle_revision}
-    assert worker.runner.run(lost) is Delivery.LATER
-    row = old_shop.generation(lost)
-    assert (row.state, row.attempts) == (GenerationState.QUEUED, 0)
+    put(made_once.bundle(made_once.source(seed=1)), folders["large"])
+    jobs = wait_for(client, queued)
+    assert {job["revision"] for job in jobs if job["model"] == "large"} == {old}
