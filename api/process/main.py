@@ -12,6 +12,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
@@ -38,6 +39,7 @@ BACKLOG = 2048
 """Connections that may wait to be taken: uvicorn's default."""
 GRACE_SECONDS = 8
 """How long requests have to end: publishing that is not finished then is the sweeper's."""
+POLL_SECONDS = 0.1
 HUNG_SECONDS = 30
 """How long a process may take to say that it lives; on a busy machine its start takes some."""
 
@@ -52,6 +54,16 @@ class Supervisor(Multiprocess):
         for listener in self.sockets:
             listener.close()
         super().terminate_all()
+
+    def join_all(self) -> None:
+        """Wait until all have ended; pass a further signal on, which says not to drain any more."""
+        while any(process.exitcode is None for process in self.processes):
+            again = {signal.SIGINT, signal.SIGTERM} & set(self.signal_queue)
+            self.signal_queue.clear()
+            if again:
+                super().terminate_all()
+            time.sleep(POLL_SECONDS)
+        super().join_all()
 
 
 def serve(

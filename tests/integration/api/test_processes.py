@@ -188,7 +188,7 @@ def test_a_port_that_is_taken_is_said_with_what_to_change(environment, bundle, d
 
 
 def test_readiness_ends_before_connections_do(environment, bundle, database):
-    with api_process(environment | {"PACKSHOT_DRAIN_SECONDS": "6"}, bundle) as api:
+    with api_process(environment | {"PACKSHOT_DRAIN_SECONDS": "600"}, bundle) as api:
         url = api.url()
         with connect(database, url, "shop") as client, ExitStack() as stack:
             knock_until_each_has_answered(api, stack)
@@ -201,6 +201,9 @@ def test_readiness_ends_before_connections_do(environment, bundle, database):
             answer = client.get("/v1/batches")
             assert (answer.status_code, answer.headers["connection"]) == (200, "close")
             assert api.popen.poll() is None
+            assert not refuses(api)
+            # A second signal says that nobody else needs to notice.
+            api.popen.terminate()
             poll(lambda: refuses(api))
         assert api.popen.wait() == 0
 
