@@ -214,21 +214,3 @@ def refuses(api) -> bool:
     except ConnectionRefusedError:
         return True
     return False
-
-
-def test_what_a_killed_api_leaves_is_removed_at_the_next_start(
-    environment, bundle, database, tmp_path
-):
-    there = environment | {"TMPDIR": str(tmp_path)}
-    for _ in range(2):
-        with api_process(there, bundle) as api:
-            api.url()
-            (folder,) = tmp_path.glob("packshot-*")
-            os.kill(api.popen.pid, signal.SIGKILL)
-            api.popen.wait()
-            assert folder.exists()
-    with api_process(there, bundle) as first, api_process(there, bundle) as second:
-        first.url()
-        second.url()
-        assert len(list(tmp_path.glob("packshot-*"))) == 2, "none of one that lives"
-    assert list(tmp_path.glob("packshot-*")) == []
