@@ -38,7 +38,7 @@ class ModelView(BaseModel):
     name: str = Field(description="What requests, rows and recipes call it.")
     default: bool = Field(description="Whether it makes the images of requests that name none.")
     problem: str | None = Field(
-        description="Why its bundle cannot be used, and what to do; then the rest is null."
+        description="That its bundle cannot be used, and who says why; then the rest is null."
     )
     revision: str | None = Field(description="Of its bundle.")
     sizes: ModelSizes | None

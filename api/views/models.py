@@ -9,6 +9,8 @@ from api.schemas.models import ModelList, ModelScheduler, ModelView, OtherRevisi
 from core.errors import BundleError
 from core.lifecycle.serving import queued_images, workers_serving
 
+PROBLEM = "The model's bundle cannot be used: on the server, `packshot model list` says why."
+
 _LACKING = dict.fromkeys(("revision", "sizes", "defaults", "schedulers", "max_tokens"))
 
 
@@ -36,8 +38,9 @@ def list_models(session: Session, models: Models, tenant: str) -> ModelList:
 def _describe(models: Models, name: str) -> dict[str, Any]:
     try:
         return _describe_bundle(models[name])
-    except BundleError as error:
-        return {"problem": error.detail, **_LACKING}
+    except BundleError:
+        # Why names folders of the server.
+        return {"problem": PROBLEM, **_LACKING}
 
 
 def _describe_bundle(bundle: Bundle) -> dict[str, Any]:
