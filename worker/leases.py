@@ -2,7 +2,8 @@
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from typing import Protocol
 from uuid import UUID
@@ -106,22 +107,27 @@ class Leases:
         # may take longer than a lease; one that takes too long ends with the process.
         computing, ticks = self._engine.computing, self._engine.ticks
         progress = computing or ticks != self._renewed_ticks
-        ids = [lease.claim.generation_id for lease in leases]
-        renewed = [lease.claim.generation_id for lease in leases if progress or lease.computed]
-        with self._database.session() as session:
-            attempts = holds.held(session, self.owner, ids)
-            extended: Sequence[UUID] = ()
-            if due:
-                extended = holds.renew(
-                    session, self.owner, renewed, lease_seconds=self.lease_seconds
-                )
+        renewed = {lease.claim.generation_id for lease in leases if progress or lease.computed}
+        attempts, extended = self._ask(leases, renewed if due else ())
         # What another transaction was changing is due again at the next beat.
-        complete = set(extended) >= attempts.keys() & set(renewed)
+        complete = extended >= attempts.keys() & renewed
         if due and progress and complete:
             self._renewed_at, self._renewed_ticks = time.monotonic(), ticks
         for lease in leases:
             if attempts.get(lease.claim.generation_id) != lease.claim.attempt:
                 self._lose(lease)
+
+    def _ask(
+        self, leases: Sequence[Lease], renewed: Collection[UUID]
+    ) -> tuple[Mapping[UUID, int], AbstractSet[UUID]]:
+        """Ask which leases hold, under which attempts, and renew some; return those that were."""
+        ids = [lease.claim.generation_id for lease in leases]
+        with self._database.session() as session:
+            attempts = holds.held(session, self.owner, ids)
+            if not renewed:
+                return attempts, set()
+            extended = holds.renew(session, self.owner, renewed, lease_seconds=self.lease_seconds)
+            return attempts, set(extended)
 
     def _snapshot(self) -> list[Lease]:
         with self._lock:

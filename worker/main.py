@@ -3,10 +3,11 @@
 import os
 import secrets
 import socket
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 import structlog
 from celery import Celery, signals
@@ -80,7 +81,6 @@ def run(settings: Settings, *, load: Load) -> int:
 
 
 def _serve(settings: Settings, load: Load) -> int:
-    credentials = credentials_of(settings)
     name = f"worker-{os.getpid()}-{secrets.token_hex(3)}@{socket.gethostname()}"
     database = Database(settings, statement_seconds=settings.statement_timeout)
     storage, broker = Storage(settings), Broker(settings)
@@ -90,12 +90,7 @@ def _serve(settings: Settings, load: Load) -> int:
     models = _registry(settings, load, watchdog)
     models.load_default()
     plans = [plan_for(settings, manifest) for manifest in models.manifests()]
-    engine = Engine(
-        models,
-        row_limit=max(plan.rows for plan in plans),
-        streams=max(plan.streams for plan in plans),
-        watchdog=watchdog,
-    )
+    engine = _engine(models, plans, watchdog)
     approximate = None
     if settings.approximate_budget_bytes:
         approximate = ApproximateCache(database=database, storage=storage, embed=engine.embed)
@@ -106,6 +101,7 @@ def _serve(settings: Settings, load: Load) -> int:
         lease_seconds=settings.lease_seconds,
         heartbeat_seconds=settings.heartbeat_seconds,
     )
+    credentials = credentials_of(settings)
     runner = Runner(
         database=database,
         storage=storage,
@@ -115,10 +111,7 @@ def _serve(settings: Settings, load: Load) -> int:
         max_attempts=settings.max_attempts,
         approximate=approximate,
         renditions=Renditions(
-            database=database,
-            storage=storage,
-            credentials=credentials,
-            at_once=usable_cpus(),
+            database=database, storage=storage, credentials=credentials, at_once=usable_cpus()
         ),
         credentials=credentials,
     )
@@ -132,31 +125,50 @@ def _serve(settings: Settings, load: Load) -> int:
     )
     images = max(plan.rows * plan.streams for plan in plans)
     process = _celery_worker(settings, runner, name, images=images)
-
-    engine.start()
-    leases.start()
-    guard.start()
-    latents.start()
     presence.flush()
-    presence.start()
-    models.start()
-    shutdown.install()
-    process.start()  # returns when the running images are stored and their messages acked
-    loading = not models.stop()
-    guard.stop()
-    leases.stop()
+    engine.start()
+    with _running(leases, guard, latents, presence, models):
+        shutdown.install()
+        process.start()  # returns when the running images are stored and their messages acked
     engine.close()
-    latents.stop()
-    presence.stop()
     _leave(database, name)
     database.close()
     storage.close()
     log.info("stopped")
     code = int(process.exitcode or 0)
-    if loading:
-        # A model is being loaded, which cannot be interrupted and must not outlive Python.
+    if models.loading:
+        # Which cannot be interrupted, and must not outlive Python.
         os._exit(code)
     return code
+
+
+class Service(Protocol):
+    """What has threads of its own."""
+
+    def start(self) -> None:
+        """Start them."""
+
+    def stop(self) -> None:
+        """Stop them."""
+
+
+@contextmanager
+def _running(*services: Service) -> Iterator[None]:
+    """Run services while the block runs; the last to be started is stopped first."""
+    for service in services:
+        service.start()
+    yield
+    for service in reversed(services):
+        service.stop()
+
+
+def _engine(models: Registry, plans: Sequence[Plan], watchdog: Watchdog) -> Engine:
+    return Engine(
+        models,
+        row_limit=max(plan.rows for plan in plans),
+        streams=max(plan.streams for plan in plans),
+        watchdog=watchdog,
+    )
 
 
 def _registry(settings: Settings, load: Load, watchdog: Watchdog) -> Registry:

@@ -144,14 +144,17 @@ class Registry:
         """Start the thread that loads and unloads."""
         self._thread.start()
 
-    def stop(self) -> bool:
-        """Load nothing more; return whether nothing is being loaded."""
+    def stop(self) -> None:
+        """Load nothing more; what is being loaded is not waited for."""
         self._stopped.set()
         self._wake.set()
         self._thread.join(LOOK_SECONDS)
-        loading = self._thread.is_alive()
-        self._loader.shutdown(wait=not loading)
-        return not loading
+        self._loader.shutdown(wait=not self.loading)
+
+    @property
+    def loading(self) -> bool:
+        """Whether a model is still being loaded after `stop`."""
+        return self._stopped.is_set() and self._thread.is_alive()
 
     def refresh(self) -> None:
         """Read the manifests of bundles that were replaced."""

@@ -1,11 +1,11 @@
 """A worker's hold on a generation: claim, renew, hand back."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, or_, select, update
+from sqlalchemy import ColumnElement, RowMapping, func, or_, select, update
 from sqlmodel import Session, col
 
 from core.db.arrays import among
@@ -99,6 +99,11 @@ def claim(
         .returning(*(col(getattr(Generation, name)) for name in ("id", *_READ)))
     ).mappings()
     rows = {row["id"]: row for row in taken}
+    return _claims(session, rows, owner)
+
+
+def _claims(session: Session, rows: Mapping[UUID, RowMapping], owner: str) -> dict[UUID, Claim]:
+    """Start the jobs of generations that were taken, and make claims of them and their rows."""
     waiters = session.execute(
         change(Job, JobState.RUNNING)
         .where(among(Job.generation_id, rows))
