@@ -1,14 +1,11 @@
 """The compiled model: text encoder, UNet and VAE decoder of one bundle, on OpenVINO."""
 
-import fcntl
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import openvino as ov
 from numpy.typing import NDArray
 
 from bundles.graphs import cut
@@ -17,9 +14,9 @@ from bundles.manifest import BlockCache, DeepCache, load_manifest, variant_folde
 from bundles.model_input import read_model_input
 from bundles.plan import Plan
 from bundles.step_plan import FULL
-from core.cpus import quota_threads
-from core.errors import BundleError, InvalidSettingError, last_line
+from core.errors import BundleError
 from core.settings import Settings
+from worker.compiler import Compiler
 from worker.features import load_alignment
 from worker.finite import check_finite
 from worker.model import HIDDEN_STATES, Array, Conditioning, Features, StepInputs, stack
@@ -69,18 +66,11 @@ class Pipeline:
         Raises:
             BundleError: when a part is missing or cannot be read.
         """
-        self.folder = folder
-        self.revision = revision
-        self._core = ov.Core()
-        self._cache = cache
-        if cache is not None:
-            # With the weights: OpenVINO 2026.4 writes blobs without them too, but reads them only
-            # where each compilation names the weights' file, and then computes rubbish of graphs
-            # that were changed after they were read (docs/decisions/0010).
-            self._core.set_property({"CACHE_DIR": str(cache)})
-        self._device = device
+        self.folder, self.revision = folder, revision
+        self._compiler = compiler = Compiler(
+            folder, device=device, cache=cache, precision=precision, pinning=pinning
+        )
         self._plan = plan = plan or Plan()
-        self._properties = _common_properties(precision, pinning=pinning)
         layout = load_layout(folder)
         unet, vae = layout.unet, layout.vae
         self.latent_channels = int(vae["latent_channels"])
@@ -88,17 +78,16 @@ class Pipeline:
         self._latent_scale = float(vae["scaling_factor"])
         self._guidance_dim: int | None = unet.get("time_cond_proj_dim")
         reads = read_model_input(folder)
-        self.embeds_guidance = reads.embeds_guidance
-        self.taught = reads.taught
+        self.embeds_guidance, self.taught = reads.embeds_guidance, reads.taught
         self._tile = decode_tile // self.vae_scale_factor
         self.scheduler_config: Mapping[str, Any] = layout.scheduler
         self.tokenizer = Tokenizer(folder)
-        alone = self._latency(plan.threads)
+        alone = compiler.latency(plan.threads)
         # The text encoder runs once per text: rounding there would reach every step.
         exact = alone | {"INFERENCE_PRECISION_HINT": "f32"}
-        encoder, decoder = self._read("text_encoder"), self._read("vae_decoder")
-        self._text_encoder = self._compile(encoder, exact).create_infer_request()
-        compiled = self._compile(decoder, alone)
+        encoder, decoder = compiler.read("text_encoder"), compiler.read("vae_decoder")
+        self._text_encoder = compiler.compile(encoder, exact).create_infer_request()
+        compiled = compiler.compile(decoder, alone)
         self.precision = str(compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name())
         self._vae_decoder = compiled.create_infer_request()
         self.feature_caching = feature_caching
@@ -160,7 +149,7 @@ class Pipeline:
 
         Where features are kept, it is the whole one.
         """
-        model = self._read("unet")
+        model = self._compiler.read("unet")
         if len(model.outputs) > 1:
             # Each output costs a copy: those that no step takes are left out.
             caching = self.feature_caching
@@ -179,13 +168,13 @@ class Pipeline:
         shapes = self._unet.feature_shapes
         return {
             frozenset(one.takes): self._compile_unet(
-                self._read(variant_folder(one.name)), plan, shapes
+                self._compiler.read(variant_folder(one.name)), plan, shapes
             )
             for one in self.feature_caching.variants[FULL + 1 :]
         }
 
     def _compile_unet(self, model: Any, plan: Plan, features: FeatureShapes | None = None) -> UNet:
-        properties = self._latency(plan.threads)
+        properties = self._compiler.latency(plan.threads)
         if plan.streams > 1:
             del properties["PERFORMANCE_HINT"]
             properties["NUM_STREAMS"] = plan.streams
@@ -195,7 +184,7 @@ class Pipeline:
             fixed = [(batch, latents[0], latents[1]) for batch in plan.batches]
         return UNet(
             model,
-            lambda model: self._compile(model, properties),
+            lambda model: self._compiler.compile(model, properties),
             streams=plan.streams,
             fixed=fixed,
             tokens=self.tokenizer.length,
@@ -234,61 +223,6 @@ class Pipeline:
 
     def _decode_tiled(self, latents: Array) -> Array:
         return decode_tiled(self._decode, latents, tile=self._tile, scale=self.vae_scale_factor)
-
-    def _latency(self, threads: int) -> dict[str, Any]:
-        threads = threads or quota_threads()
-        properties = self._properties | {"PERFORMANCE_HINT": "LATENCY"}
-        return properties | ({"INFERENCE_NUM_THREADS": threads} if threads else {})
-
-    def _read(self, part: str) -> Any:
-        path = self.folder / part / "openvino_model.xml"
-        if not path.is_file():
-            raise BundleError(
-                f"The model bundle at {self.folder} has no {part}/openvino_model.xml. "
-                "Build it again: `packshot model build SOURCE`."
-            )
-        try:
-            return self._core.read_model(path)
-        except RuntimeError as error:
-            raise BundleError(
-                f"{path} cannot be read ({last_line(error)}). "
-                "Build the bundle again: `packshot model build SOURCE`."
-            ) from error
-
-    def _compile(self, model: Any, properties: dict[str, Any]) -> Any:
-        with _alone_in(self._cache):
-            return self._core.compile_model(model, self._device, properties)
-
-
-@contextmanager
-def _alone_in(cache: Path | None) -> Iterator[None]:
-    """Keep other processes out of the cache: two that write the same blob at once fail.
-
-    Workers that start together wait for the first one, and then find what it compiled.
-    """
-    if cache is None:
-        yield
-        return
-    try:
-        cache.mkdir(parents=True, exist_ok=True)
-        file = (cache / "lock").open("w")
-    except OSError as error:
-        raise InvalidSettingError(
-            f"Compiled models cannot be kept in {cache} ({error.strerror}). Move away what is "
-            "there, or make it a folder that this user may write to; it is filled anew."
-        ) from error
-    with file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-def _common_properties(precision: str, *, pinning: bool) -> dict[str, Any]:
-    properties: dict[str, Any] = {}
-    if precision != "auto":
-        properties["INFERENCE_PRECISION_HINT"] = precision
-    if not pinning:
-        properties["ENABLE_CPU_PINNING"] = False
-    return properties
 
 
 def to_pixels(decoded: Array) -> NDArray[np.uint8]:

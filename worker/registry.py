@@ -21,7 +21,7 @@ import psutil
 import structlog
 
 from bundles.manifest import Manifest, load_manifest, read_mark
-from core.errors import BundleError, first_line
+from core.errors import BundleError, PackshotError, first_line
 from worker.loaded import LoadedModel
 from worker.metrics import MODEL_BYTES, MODEL_LOAD_SECONDS, MODEL_LOADS, MODEL_UNLOADS, MODELS
 
@@ -265,8 +265,8 @@ class Registry:
                 "model not loaded: its images wait, or other workers make them",
                 model=bundle.name,
                 revision=manifest.revision[:12],
-                reason=error.detail if isinstance(error, BundleError) else first_line(error),
-                exc_info=None if isinstance(error, BundleError) else error,
+                reason=error.detail if isinstance(error, PackshotError) else first_line(error),
+                exc_info=None if isinstance(error, PackshotError) else error,
             )
             return False
         return True

@@ -449,7 +449,7 @@ def test_an_image_is_kept_while_storage_is_away(shop, run, engine, storage, monk
 
 def test_storage_that_stays_away_costs_no_attempt(shop, runner, run, storage, monkeypatch):
     (job_id,) = shop.want("red mug").job_ids
-    monkeypatch.setattr(runner, "_patience_seconds", 0.1)
+    monkeypatch.setattr(runner._endings, "_patience_seconds", 0.1)
     monkeypatch.setattr(storage, "put_image", Flaky(None, *[unreachable() for _ in range(99)]))
     for _ in range(5):
         assert run(job_id) is Delivery.LATER
@@ -476,7 +476,7 @@ def test_a_finish_is_tried_again_while_postgres_is_away(shop, run, engine, datab
 def test_a_claim_without_postgres_sends_the_message_back(shop, runner, run, database, monkeypatch):
     (job_id,) = shop.want("red mug").job_ids
     generation_id = shop.generation_of(job_id)
-    monkeypatch.setattr(runner, "_patience_seconds", 0.1)
+    monkeypatch.setattr(runner._endings, "_patience_seconds", 0.1)
     monkeypatch.setattr(database, "session", Flaky(None, *[away() for _ in range(99)]))
     assert runner.run(generation_id) is Delivery.AGAIN
     monkeypatch.undo()
