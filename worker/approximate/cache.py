@@ -5,13 +5,10 @@ arXiv 2312.04429. Looking up happens in the thread that waits for the image, wri
 its own, in batches. Whatever goes wrong, the image is computed as if there were no cache.
 """
 
-import threading
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from uuid import UUID
 
 import numpy as np
 import structlog
@@ -27,12 +24,13 @@ from core.domain.approximation import Approximation, Threshold, kept_steps, most
 from core.domain.schedulers import NOT_RESUMABLE
 from core.errors import StoredObjectLostError
 from core.lifecycle import approximation as rows
-from core.lifecycle.approximation import LATENTS, Neighbour, NewEntry
+from core.lifecycle.approximation import Neighbour
 from core.lifecycle.claims import Claim
 from core.storage import STORAGE_ERRORS, Storage
-from worker.approximate.blob import CONTENT_TYPE, DamagedLatentsError, digest_of, pack, unpack
+from worker.approximate.blob import DamagedLatentsError, pack, unpack
 from worker.approximate.pooling import pool
 from worker.approximate.predictor import Predictor
+from worker.approximate.writer import KeptLatents, LatentsWriter
 from worker.group_commit import GroupCommit
 from worker.loaded import LoadedModel
 from worker.model import HIDDEN_STATES, Conditioning
@@ -46,9 +44,6 @@ LOOKUP_SECONDS = 2.0
 
 PAUSE_SECONDS = 30.0
 """How long nothing is looked up after Postgres or S3 failed: each failure costs its timeout."""
-
-UNWRITTEN_BYTES = 64 * 2**20
-"""Latents that wait to be written; more of them are dropped."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,20 +59,6 @@ class StartPlan:
 
 
 NOTHING = StartPlan()
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Kept:
-    """A computed image's latents on their way to S3."""
-
-    claim: Claim
-    embedding: NDArray[np.float32]
-    bodies: Mapping[int, bytes]
-    """By the number of steps."""
-
-    @property
-    def size(self) -> int:
-        return sum(map(len, self.bodies.values()))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,10 +94,9 @@ class ApproximateCache:
         self._predictor = Predictor()
         self._paused_until = float("-inf")
         self._lookups: GroupCommit[_Question, Neighbour | None] = GroupCommit(database, _find_all)
-        self._lock = threading.Lock()
-        self._kept: deque[_Kept] = deque()
-        self._hits: Counter[tuple[UUID, int]] = Counter()
-        self._unusable: list[tuple[UUID, int]] = []
+        self._writer = LatentsWriter(database, storage)
+        self.flush = self._writer.flush
+        """Writes what was learnt."""
 
     # Before the image
 
@@ -199,8 +179,7 @@ class ApproximateCache:
             return Resume(step=latents.step, latents=unpack(body, shape=shape))
         except (StoredObjectLostError, DamagedLatentsError) as error:
             self._fall_back(f"the latents {latents.key} cannot be used: {error}")
-            with self._lock:
-                self._unusable.append((latents.generation_id, latents.step))
+            self._writer.forget(latents.generation_id, latents.step)
         except STORAGE_ERRORS as error:
             self._pause(f"S3 at {self._storage.address}: {error}")
         return None
@@ -221,74 +200,10 @@ class ApproximateCache:
                 steps_saved=spared,
                 seconds_saved=result.unet_seconds / max(1, result.steps) * spared,
             )
-            with self._lock:
-                self._hits[plan.approximation.source_generation, spared] += 1
+            self._writer.count_hit(plan.approximation.source_generation, spared)
         elif plan.embedding is not None and result.kept:
             bodies = {step: pack(latents) for step, latents in result.kept.items()}
-            self._keep(_Kept(claim=claim, embedding=plan.embedding, bodies=bodies))
-
-    def _keep(self, kept: _Kept) -> None:
-        with self._lock:
-            if sum(one.size for one in self._kept) + kept.size <= UNWRITTEN_BYTES:
-                self._kept.append(kept)
-                return
-        log.warning("latents dropped: too many wait to be written")
-
-    # Writing
-
-    def flush(self) -> None:
-        """Write what was learnt since the last call; what cannot be written now stays.
-
-        Raises:
-            SQLAlchemyError: Postgres is away.
-            BotoCoreError: S3 is away.
-            ClientError: S3 refuses.
-        """
-        with self._lock:
-            kept, self._kept = list(self._kept), deque()
-            hits, self._hits = self._hits, Counter()
-            unusable, self._unusable = self._unusable, []
-        if not (kept or hits or unusable):
-            return
-        try:
-            # Objects first: a row always has its object, unless S3 lost it.
-            entries = [self._store(one) for one in kept]
-            with self._database.session() as session:
-                rows.add_entries(session, entries)
-                rows.count_hits(session, hits)
-                gone = [key for one in unusable for key in rows.forget(session, *one)]
-        except (SQLAlchemyError, *STORAGE_ERRORS):
-            with self._lock:
-                self._kept.extendleft(reversed(kept))
-                self._hits += hits
-                self._unusable += unusable
-            raise
-        if gone:
-            self._storage.delete(gone)
-
-    def _store(self, kept: _Kept) -> NewEntry:
-        claim, latents = kept.claim, []
-        for step, body in kept.bodies.items():
-            key = f"{LATENTS}{claim.tenant}/{claim.generation_id}/{step:03d}.npy"
-            self._storage.put(key, body, content_type=CONTENT_TYPE)
-            latents.append(
-                ApproximateLatents(
-                    generation_id=claim.generation_id,
-                    step=step,
-                    key=key,
-                    digest=digest_of(body),
-                    size=len(body),
-                )
-            )
-        return NewEntry(
-            generation_id=claim.generation_id,
-            tenant=claim.tenant,
-            scope=str(claim.approximate_scope),
-            bundle_revision=claim.bundle_revision,
-            prompt=claim.spec.prompt,
-            embedding=kept.embedding.tolist(),
-            latents=latents,
-        )
+            self._writer.keep(KeptLatents(claim=claim, embedding=plan.embedding, bodies=bodies))
 
     # Counting
 

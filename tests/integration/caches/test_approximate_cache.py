@@ -23,7 +23,7 @@ from ops.latents_janitor import ORPHAN_AGE, ORPHAN_SECONDS, ApproximateJanitor
 from tests.cache_counts import CacheCounts
 from tests.integration.shop import Shop
 from tests.specs import apart
-from worker.approximate import cache as module
+from worker.approximate import writer as module
 from worker.approximate.blob import digest_of, pack
 from worker.approximate.cache import NOTHING, PAUSE_SECONDS, ApproximateCache, StartPlan
 from worker.loaded import LoadedModel
