@@ -16,19 +16,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
-import numpy as np
-from numpy.typing import NDArray
-
-from worker.features import RowFeatures
-from worker.finite import ImpossibleError
 from worker.isolation import isolated, share_calls
 from worker.loaded import LoadedModel, Models
-from worker.metrics import STAGE_SECONDS, UNET_BATCH_IMAGES, UNET_STEPS
 from worker.model import Conditioning, Model
 from worker.rows import (
     EVERYBODY,
@@ -37,32 +30,15 @@ from worker.rows import (
     RowExpiredError,
     RowFailedError,
     RowHandedBackError,
-    RowImpossibleError,
     RowRequest,
-    RowResult,
     Ticket,
 )
-from worker.sampler import Sampler
-from worker.scheduler import Candidate, RowScheduler
-from worker.step import Call, Prediction, Row
+from worker.scheduler import RowScheduler
+from worker.stages import Stages, Text, advance
+from worker.step import Row
 from worker.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
-
-Value = TypeVar("Value")
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Text:
-    """A text to encode."""
-
-    text: str
-    tenant: str
-    """Whose it is."""
-    revision: str
-    """The model's."""
-    future: "Future[Conditioning]"
-    """Where what it conditions the UNet with is waited for."""
 
 
 class Engine:
@@ -89,15 +65,12 @@ class Engine:
         """
         self.models = models
         self.row_limit = row_limit
-        self.ticks = 0
-        """Model calls that have ended; it grows as long as the engine is alive and has work. A call
-        may take longer than a lease: see `computing`."""
         self._watchdog = watchdog or Watchdog(limit_seconds=float("inf"))
-        self._clock = clock
+        self._stages = Stages(models, self._watchdog, clock)
         self._changed = threading.Condition()
         # All of these are read and written under the condition's lock.
         self._incoming: deque[Ticket] = deque()
-        self._texts: deque[_Text] = deque()
+        self._texts: deque[Text] = deque()
         self._scheduler = RowScheduler(row_limit=row_limit, streams=streams)
         self._rows: dict[UUID, Row] = {}
         self._finished: deque[Row] = deque()
@@ -153,9 +126,7 @@ class Engine:
             if self._draining:
                 future.set_exception(RowHandedBackError("the engine is stopping"))
             else:
-                self._texts.append(
-                    _Text(text=text, tenant=tenant, revision=revision, future=future)
-                )
+                self._texts.append(Text(text=text, tenant=tenant, revision=revision, future=future))
                 self._changed.notify_all()
         return future
 
@@ -198,6 +169,14 @@ class Engine:
             ticket.fail(RowHandedBackError("the engine was closed"))
 
     @property
+    def ticks(self) -> int:
+        """Model calls that have ended; it grows as long as the engine is alive and has work.
+
+        A call may take longer than a lease: see `computing`.
+        """
+        return self._stages.ticks
+
+    @property
     def computing(self) -> bool:
         """Whether a model call is in progress that the watchdog has no reason to end."""
         return self._watchdog.computing
@@ -219,14 +198,14 @@ class Engine:
             tickets = [self._incoming.popleft() for _ in range(len(self._incoming))]
             texts = [self._texts.popleft() for _ in range(len(self._texts))]
         for asked in share_calls(texts, model=lambda text: text.revision):
-            for one, embedding in isolated(asked, self._embed, _break):
+            for one, embedding in isolated(asked, self._stages.embed, Text.fail):
                 one.future.set_result(embedding)
         for group in share_calls(
             tickets,
             model=lambda ticket: ticket.request.revision,
             solo=lambda ticket: ticket.request.solo,
         ):
-            prepared = isolated(group, self._prepare, _fail)
+            prepared = isolated(group, self._stages.prepare, Ticket.fail_alone)
             with self._changed:
                 for _, row in prepared:
                     self._enqueue(row)
@@ -238,82 +217,16 @@ class Engine:
             self._evict()
             rows = [self._rows[identity] for identity in self._scheduler.step(stream)]
         if rows:
-            for row, prediction in isolated(rows, self._predict, self._drop):
-                isolated([row], partial(_advance, prediction=prediction), self._drop)
+            for row, prediction in isolated(rows, self._stages.predict, self._drop):
+                isolated([row], partial(advance, prediction=prediction), self._drop)
             self._retire(stream, rows)
 
     def _decode_turn(self) -> None:
         with self._changed:
             self._changed.wait_for(lambda: self._finished or self._closed)
             rows = self._take_finished()
-        for row, (image, decode_seconds) in isolated(rows, self._decode, _fail_row):
-            result = RowResult(
-                image=row.sampler.walk.finish(image),
-                seconds=row.encode_seconds + row.unet_seconds + decode_seconds,
-                unet_seconds=row.unet_seconds,
-                latency_seconds=time.monotonic() - row.ticket.submitted,
-                steps=row.sampler.taken,
-                kept=row.sampler.kept,
-                cheap_steps=row.features.cheap_calls if row.features else 0,
-                steps_saved=row.features.saved if row.features else 0.0,
-            )
-            row.ticket.fulfil(result)
-
-    def _timed(self, name: str, stage: str, call: Callable[[], Value]) -> tuple[Value, float]:
-        """Run a model call under the watchdog; give its value and how many seconds it took.
-
-        Args:
-            name: The model's, for people.
-            stage: The stage's, for metrics.
-            call: Runs the model.
-        """
-        began = self._clock()
-        try:
-            with self._watchdog.watch(name):
-                value = call()
-        finally:
-            seconds = self._clock() - began
-            STAGE_SECONDS.labels(stage).observe(seconds)
-            # A call that raised has ended, too.
-            self._tick()
-        return value, seconds
-
-    # Encoding
-
-    def _embed(self, texts: Sequence[_Text]) -> list[Conditioning]:
-        embeddings, _ = self._embeddings(
-            self.models[texts[0].revision],
-            [one.text for one in texts],
-            [one.tenant for one in texts],
-        )
-        return embeddings
-
-    def _embeddings(
-        self, model: LoadedModel, texts: Sequence[str], tenants: Sequence[str]
-    ) -> tuple[list[Conditioning], float]:
-        return self._timed("text encoder", "encode", lambda: model.embeddings.get(texts, tenants))
-
-    def _prepare(self, tickets: Sequence[Ticket]) -> list[Row]:
-        """Encode the texts of rows of one model, and begin them."""
-        requests = [ticket.request for ticket in tickets]
-        model = self.models[requests[0].revision]
-        guided = [request.spec.guided and not model.model.embeds_guidance for request in requests]
-        negatives = [request for request, two in zip(requests, guided, strict=True) if two]
-        embeddings, seconds = self._embeddings(
-            model,
-            [r.spec.prompt for r in requests] + [r.spec.negative_prompt for r in negatives],
-            [r.tenant for r in (*requests, *negatives)],
-        )
-        prompts, rest = embeddings[: len(requests)], iter(embeddings[len(requests) :])
-        share = seconds / len(embeddings)
-        return [
-            _row(model, ticket, prompt, next(rest) if two else None, share)
-            for ticket, prompt, two in zip(tickets, prompts, guided, strict=True)
-        ]
-
-    def _tick(self) -> None:
-        with self._changed:
-            self.ticks += 1
+        for row, (image, decode_seconds) in isolated(rows, self._stages.decode, Row.fail_alone):
+            row.ticket.fulfil(row.result(image, decode_seconds))
 
     def _enqueue(self, row: Row) -> None:
         request = row.ticket.request
@@ -324,19 +237,7 @@ class Engine:
             row.ticket.fail(RowFailedError("this generation is in the engine already"))
             return
         self._rows[request.identity] = row
-        self._scheduler.add(
-            Candidate(
-                identity=request.identity,
-                model=request.revision,
-                limits=row.model.limits,
-                shape=row.sampler.shape,
-                lane=request.lane,
-                tenant=request.tenant,
-                key=request.api_key_id,
-                arrived=row.ticket.submitted,
-                solo=request.solo,
-            )
-        )
+        self._scheduler.add(row.candidate)
 
     # Stepping
 
@@ -354,21 +255,11 @@ class Engine:
             if left:
                 left.ticket.fail(error)
 
-    def _predict(self, rows: Sequence[Row]) -> list[Prediction]:
-        """Run the UNet for every row: with the prompt, and without it where guidance is on."""
-        call = Call(rows)
-        inputs = call.inputs()
-        (predicted, left), seconds = self._timed("UNet", "unet", lambda: call.model.predict(inputs))
-        call.charge(seconds)
-        UNET_BATCH_IMAGES.observe(len(rows))
-        UNET_STEPS.inc(len(rows))
-        return call.shares(predicted, left)
-
     def _drop(self, row: Row, error: Exception) -> None:
         """Fail a running row and forget it."""
         with self._changed:
             self._forget(row)
-        _fail_row(row, error)
+        row.fail_alone(error)
 
     def _retire(self, stream: int, rows: Sequence[Row]) -> None:
         """End a stream's call: send the rows that are done to the decoder."""
@@ -396,8 +287,6 @@ class Engine:
         self._rows.pop(row.identity, None)
         return self._leaving.pop(row.identity, None)
 
-    # Decoding
-
     def _take_finished(self) -> list[Row]:
         """Take the finished rows that can be decoded with the first of them, at most a batch."""
         if not self._finished:
@@ -409,68 +298,3 @@ class Engine:
         for row in rows[1:]:
             self._finished.remove(row)
         return rows
-
-    def _decode(self, rows: Sequence[Row]) -> list[tuple[NDArray[np.uint8], float]]:
-        """Decode rows in one call; give each its image and its share of the call's seconds."""
-        latents = np.stack([row.sampler.latents for row in rows])
-        model = rows[0].model.model
-        images, seconds = self._timed("VAE decoder", "decode", lambda: model.decode(latents))
-        return [(image, seconds / len(rows)) for image in images]
-
-
-def _row(
-    model: LoadedModel,
-    ticket: Ticket,
-    prompt: Conditioning,
-    negative: Conditioning | None,
-    text_seconds: float,
-) -> Row:
-    request, guided = ticket.request, negative is not None
-    spec, compiled = request.spec, model.model
-    sampler = Sampler(
-        scheduler=spec.scheduler,
-        config=compiled.scheduler_config,
-        steps=spec.steps,
-        guidance_scale=spec.guidance_scale if guided else 1.0,
-        guidance_interval=request.guidance_interval,
-        seed=spec.noise_seed,
-        shape=model.latent_shape(width=spec.width, height=spec.height),
-        begin=request.begin,
-        keep=request.keep,
-    )
-    beside = compiled.conditioning(guidance_scale=spec.guidance_scale)
-    return Row(
-        ticket=ticket,
-        model=model,
-        sampler=sampler,
-        prompt={**prompt, **beside},
-        negative=None if negative is None else {**negative, **beside},
-        features=RowFeatures(model.schedules.of(sampler.calls)) if model.schedules else None,
-        encode_seconds=text_seconds * (2 if guided else 1),
-    )
-
-
-def _advance(rows: Sequence[Row], prediction: Prediction) -> Sequence[None]:
-    (row,) = rows
-    row.advance(prediction)
-    return [None]
-
-
-def _break(asked: _Text, error: Exception) -> None:
-    asked.future.set_exception(error)
-
-
-def _fail_row(row: Row, error: Exception) -> None:
-    _fail(row.ticket, error)
-
-
-def _fail(ticket: Ticket, error: Exception) -> None:
-    log.error("generation %s failed alone", ticket.request.identity, exc_info=error)
-    again = ticket.request.begin.optional or not isinstance(error, ImpossibleError)
-    failure = (
-        RowFailedError(f"{type(error).__name__}: {error}")
-        if again
-        else RowImpossibleError(str(error))
-    )
-    failure.__cause__ = error
-    ticket.fail(failure)

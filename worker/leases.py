@@ -21,8 +21,9 @@ log = structlog.get_logger(__name__)
 class RowProgress(Protocol):
     """What the leases need of the engine."""
 
-    ticks: int
-    """Grows as long as the engine is alive and has work."""
+    @property
+    def ticks(self) -> int:
+        """Grows as long as the engine is alive and has work."""
 
     @property
     def computing(self) -> bool:

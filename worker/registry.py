@@ -11,10 +11,9 @@ fit together take turns.
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -22,22 +21,15 @@ import structlog
 
 from bundles.manifest import Manifest, load_manifest, read_mark
 from core.errors import BundleError, PackshotError, first_line
+from worker.bundle_folder import BundleFolder
 from worker.loaded import LoadedModel
 from worker.metrics import MODEL_BYTES, MODEL_LOAD_SECONDS, MODEL_LOADS, MODEL_UNLOADS, MODELS
+from worker.residents import STAY_SECONDS, Resident, Residents
 
 log = structlog.get_logger(__name__)
 
-STAY_SECONDS = 30.0
-"""How long a model stays in memory at least before it has to make room for another one."""
-
-STAY_LOADS = 4
-"""The same in multiples of what loading it took: at most a fifth of the time goes into turns."""
-
 WANT_SECONDS = 30.0
 """A model that no row has asked for within this time is not loaded any more."""
-
-RETRY_SECONDS = 300.0
-"""After which a bundle that could not be loaded is tried again; one that is replaced, at once."""
 
 LOOK_SECONDS = 1.0
 """Between two looks for models that are used no more."""
@@ -48,35 +40,6 @@ Load = Callable[[Path, Manifest], LoadedModel]
 
 class ModelNotLoadedError(Exception):
     """The model is not in memory now."""
-
-
-@dataclass(kw_only=True)
-class _Bundle:
-    """A configured model, as its folder was when it was last looked at."""
-
-    name: str
-    folder: Path
-    mark: tuple[int, ...] | None = None
-    manifest: Manifest | None = None
-    """None: it cannot be read."""
-    weight: int = 0
-    """Bytes of its weights."""
-    failed_at: float = float("-inf")
-    """When it could not be loaded."""
-
-
-@dataclass(kw_only=True)
-class _Resident:
-    """A model in memory."""
-
-    model: LoadedModel
-    size: int
-    loaded_at: float
-    load_seconds: float
-    used_at: float
-    users: int = 0
-    leaving: bool = False
-    """Takes no more rows, to make room."""
 
 
 class Registry:
@@ -106,16 +69,15 @@ class Registry:
             clock: Seconds that never go back.
             resident_bytes: Measures what this process holds.
         """
-        self._bundles = [_Bundle(name=name, folder=one) for name, one in folders.items()]
+        self._bundles = [BundleFolder(name=name, folder=one) for name, one in folders.items()]
         self._load_model = load
-        self._budget = budget_bytes
-        self._idle_seconds = idle_seconds
-        self._stay_seconds = stay_seconds
         self._watch = watch
         self._clock = clock
         self._resident_bytes = resident_bytes
         self._lock = threading.Lock()
-        self._residents: dict[str, _Resident] = {}
+        self._residents = Residents(
+            budget=budget_bytes, idle_seconds=idle_seconds, stay_seconds=stay_seconds
+        )
         self._wanted: dict[str, float] = {}
         """When a row last asked for a model that is not in memory, in the order of the first."""
         self._sizes: dict[str, int] = {}
@@ -159,19 +121,7 @@ class Registry:
     def refresh(self) -> None:
         """Read the manifests of bundles that were replaced."""
         for bundle in self._bundles:
-            mark = read_mark(bundle.folder)
-            if mark == bundle.mark and (mark or bundle.manifest):
-                continue
-            manifest = None
-            try:
-                manifest = load_manifest(bundle.folder)
-            except BundleError as error:
-                if mark != bundle.mark:
-                    log.error("model not served", model=bundle.name, reason=error.detail)
-            with self._lock:
-                bundle.mark, bundle.manifest = mark, manifest
-                bundle.weight = _weight(bundle.folder)
-                bundle.failed_at = float("-inf")
+            bundle.refresh()
 
     def manifests(self) -> list[Manifest]:
         """List those of the bundles that can be read."""
@@ -180,12 +130,12 @@ class Registry:
     def served(self) -> set[str]:
         """Return the revisions that this worker can make images from, loaded or not."""
         with self._lock:
-            return {*self._residents, *self._loadable()}
+            return {*(one.revision for one in self._residents), *self._loadable()}
 
     def claimable(self) -> set[str]:
         """Return the revisions of which rows can begin now."""
         with self._lock:
-            return {revision for revision, one in self._residents.items() if not one.leaving}
+            return {one.revision for one in self._residents if not one.leaving}
 
     def want(self, revision: str) -> bool:
         """Have a model loaded that a row asks for; return whether this worker serves it."""
@@ -224,8 +174,8 @@ class Registry:
     def relieve(self) -> bool:
         """Unload the least recently used model without rows; return whether there was one."""
         with self._lock:
-            idle = self._idle() if len(self._residents) > 1 else []
-            gone = {one: self._residents.pop(one) for one in idle[:1]}
+            gone = self._residents.idle()[:1] if len(self._residents) > 1 else []
+            self._residents.remove(gone)
         self._say_unloaded(gone, "memory")
         return bool(gone)
 
@@ -241,11 +191,17 @@ class Registry:
         """Unload what is to go and load what is wanted most; return whether one was loaded."""
         now = self._clock()
         with self._lock:
-            old = {one: self._residents.pop(one) for one in self._unused(now)}
+            default = self._bundles[0].manifest
+            old = self._residents.unused(now, default=default.revision if default else "")
+            self._residents.remove(old)
             bundle = self._next(now)
-            crowded = {one: self._residents.pop(one) for one in self._in_the_way(bundle, now)}
             manifest, mark = (bundle.manifest, bundle.mark) if bundle else (None, None)
-            fits = bundle is not None and self._fits(bundle)
+            size = None
+            if bundle and manifest:  # what it took once, or the bytes of its weights
+                size = self._sizes.get(manifest.revision, bundle.weight)
+            crowded = self._residents.in_the_way(size, now)
+            self._residents.remove(crowded)
+            fits = size is not None and self._residents.fits(size)
         self._say_unloaded(old, "idle")
         self._say_unloaded(crowded, "budget")
         # Their memory, before another model's is taken.
@@ -271,7 +227,7 @@ class Registry:
             return False
         return True
 
-    def _load(self, bundle: _Bundle, manifest: Manifest, mark: tuple[int, ...] | None) -> None:
+    def _load(self, bundle: BundleFolder, manifest: Manifest, mark: tuple[int, ...] | None) -> None:
         began, before = self._clock(), self._resident_bytes()
         with self._watch(f"loading of {bundle.name}"):
             model = self._loader.submit(self._load_model, bundle.folder, manifest).result()
@@ -283,8 +239,10 @@ class Registry:
         with self._lock:
             self._sizes[revision] = size
             self._wanted.pop(revision, None)
-            self._residents[revision] = _Resident(
-                model=model, size=size, loaded_at=now, load_seconds=now - began, used_at=now
+            self._residents.add(
+                Resident(
+                    model=model, size=size, loaded_at=now, load_seconds=now - began, used_at=now
+                )
             )
         MODEL_LOADS.labels("loaded").inc()
         MODEL_LOAD_SECONDS.observe(now - began)
@@ -299,31 +257,16 @@ class Registry:
 
     # What is chosen, under the lock
 
-    def _loadable(self) -> dict[str, _Bundle]:
+    def _loadable(self) -> dict[str, BundleFolder]:
         """Return the bundles that can be loaded, by revision."""
-        since = self._clock() - RETRY_SECONDS
+        now = self._clock()
         return {
             one.manifest.revision: one
             for one in reversed(self._bundles)
-            if one.manifest is not None and one.failed_at <= since
+            if one.manifest is not None and one.loadable(now)
         }
 
-    def _idle(self) -> list[str]:
-        """List the models without rows, the least recently used first."""
-        idle = [revision for revision, one in self._residents.items() if not one.users]
-        return sorted(idle, key=lambda revision: self._residents[revision].used_at)
-
-    def _unused(self, now: float) -> list[str]:
-        default = self._bundles[0].manifest
-        return [
-            revision
-            for revision in self._idle()
-            if now - self._residents[revision].used_at > self._idle_seconds
-            and (default is None or revision != default.revision)
-            and len(self._residents) > 1
-        ]
-
-    def _next(self, now: float) -> _Bundle | None:
+    def _next(self, now: float) -> BundleFolder | None:
         """Choose what is loaded next: what has been wanted for longest, and still is."""
         loadable = self._loadable()
         for revision, asked_at in list(self._wanted.items()):
@@ -333,50 +276,19 @@ class Registry:
         missing = [one for one in self._wanted if one in loadable and one not in self._residents]
         return loadable[missing[0]] if missing else None
 
-    def _fits(self, bundle: _Bundle) -> bool:
-        return not self._residents or self._total + self._expected(bundle) <= self._budget
-
-    @property
-    def _total(self) -> int:
-        return sum(one.size for one in self._residents.values())
-
-    def _expected(self, bundle: _Bundle) -> int:
-        """Return what a model will take: what it took once, or the bytes of its weights."""
-        revision = bundle.manifest.revision if bundle.manifest else ""
-        return self._sizes.get(revision, bundle.weight)
-
-    def _in_the_way(self, bundle: _Bundle | None, now: float) -> list[str]:
-        """List what is unloaded to make room, for the next model or for those that are there."""
-        needed = self._total + (self._expected(bundle) if bundle else 0) - self._budget
-        gone: list[str] = []
-        for revision in self._idle():
-            one = self._residents[revision]
-            if needed > 0 and (one.leaving or self._had_its_time(one, now)):
-                gone.append(revision)
-                needed -= one.size
-        busy = [one for revision, one in self._residents.items() if revision not in gone]
-        if bundle is None or needed <= 0 or not busy:
-            for one in busy:
-                one.leaving = False
-        elif not any(one.leaving for one in busy):
-            oldest = min(busy, key=lambda one: one.loaded_at)
-            oldest.leaving = self._had_its_time(oldest, now)
-        return gone
-
-    def _had_its_time(self, one: _Resident, now: float) -> bool:
-        return now - one.loaded_at >= max(self._stay_seconds, STAY_LOADS * one.load_seconds)
-
-    def _say_unloaded(self, gone: Mapping[str, _Resident], reason: str) -> None:
-        for revision, one in gone.items():
+    def _say_unloaded(self, gone: Sequence[Resident], reason: str) -> None:
+        for one in gone:
             MODEL_UNLOADS.labels(reason).inc()
-            log.info("model unloaded", revision=revision[:12], reason=reason, mib=one.size // 2**20)
+            log.info(
+                "model unloaded", revision=one.revision[:12], reason=reason, mib=one.size // 2**20
+            )
         if gone:
             self._gauge()
 
     def _gauge(self) -> None:
         with self._lock:
             MODELS.set(len(self._residents))
-            MODEL_BYTES.set(self._total)
+            MODEL_BYTES.set(self._residents.size)
 
 
 def _block_signals() -> None:
@@ -386,10 +298,3 @@ def _block_signals() -> None:
     model, in whatever thread that happens: the next signal to that thread would end the process.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-
-
-def _weight(folder: Path) -> int:
-    try:
-        return sum(path.stat().st_size for path in folder.glob("*/*.bin"))
-    except OSError:  # it is being replaced, and read again
-        return 0

@@ -1,5 +1,6 @@
 """A row: one image on its way through the engine."""
 
+import logging
 from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -10,7 +11,10 @@ from numpy.typing import NDArray
 
 from core.domain.image_spec import ImageSpec
 from core.domain.lanes import Lane
+from worker.finite import ImpossibleError
 from worker.walk import NOISE, Begin
+
+log = logging.getLogger(__name__)
 
 EVERYBODY = ""
 """The tenant of what belongs to none in particular."""
@@ -116,6 +120,18 @@ class Ticket:
         """Break the promise."""
         if not self.future.done():
             self.future.set_exception(error)
+
+    def fail_alone(self, error: Exception) -> None:
+        """Break the promise because the model failed on this row, whoever was beside it."""
+        log.error("generation %s failed alone", self.request.identity, exc_info=error)
+        again = self.request.begin.optional or not isinstance(error, ImpossibleError)
+        failure = (
+            RowFailedError(f"{type(error).__name__}: {error}")
+            if again
+            else RowImpossibleError(str(error))
+        )
+        failure.__cause__ = error
+        self.fail(failure)
 
     def fulfil(self, result: RowResult) -> None:
         """Keep the promise."""

@@ -1,18 +1,21 @@
 """A row that runs, and one UNet call of several: what goes in, and what each row gets."""
 
+import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bundles.step_plan import FULL
 from worker.features import RowFeatures, Side
 from worker.finite import check_finite
 from worker.loaded import LoadedModel
 from worker.model import Array, Conditioning, Features, StepInputs, stack
-from worker.rows import Ticket
+from worker.rows import RowResult, Ticket
 from worker.sampler import Sampler
+from worker.scheduler import Candidate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +70,39 @@ class Row:
     def identity(self) -> UUID:
         """The generation's id."""
         return self.ticket.request.identity
+
+    @property
+    def candidate(self) -> Candidate:
+        """What the scheduler knows of it."""
+        request = self.ticket.request
+        return Candidate(
+            identity=request.identity,
+            model=request.revision,
+            limits=self.model.limits,
+            shape=self.sampler.shape,
+            lane=request.lane,
+            tenant=request.tenant,
+            key=request.api_key_id,
+            arrived=self.ticket.submitted,
+            solo=request.solo,
+        )
+
+    def result(self, image: NDArray[np.uint8], decode_seconds: float) -> RowResult:
+        """Return what it gives back, with its decoded image and its share of the decoder's call."""
+        return RowResult(
+            image=self.sampler.walk.finish(image),
+            seconds=self.encode_seconds + self.unet_seconds + decode_seconds,
+            unet_seconds=self.unet_seconds,
+            latency_seconds=time.monotonic() - self.ticket.submitted,
+            steps=self.sampler.taken,
+            kept=self.sampler.kept,
+            cheap_steps=self.features.cheap_calls if self.features else 0,
+            steps_saved=self.features.saved if self.features else 0.0,
+        )
+
+    def fail_alone(self, error: Exception) -> None:
+        """Fail because the model failed on this row, whoever was beside it."""
+        self.ticket.fail_alone(error)
 
     def can_be_decoded_with(self, other: "Row") -> bool:
         """Whether the decoder can have both in one call."""

@@ -161,6 +161,7 @@ def test_a_models_plan_limits_its_calls_and_not_the_others(model):
     for ticket in tickets:
         ticket.result(PATIENCE)
     engine.close()
-    assert max(small.calls) == max(small.decoded) == 2
+    assert max(small.calls) == 2
+    assert max(small.decoded) <= 2
     assert small.most_together == 1
     assert max(wide.calls) == 4

@@ -11,15 +11,14 @@ from prometheus_client import REGISTRY
 
 from bundles.manifest import Manifest, save_manifest
 from core.errors import BundleError
+from worker.bundle_folder import RETRY_SECONDS
 from worker.loaded import LoadedModel
 from worker.registry import (
-    RETRY_SECONDS,
-    STAY_LOADS,
-    STAY_SECONDS,
     WANT_SECONDS,
     ModelNotLoadedError,
     Registry,
 )
+from worker.residents import STAY_LOADS, STAY_SECONDS
 
 SIZE = 100
 """Bytes of a bundle's weights here."""
@@ -235,6 +234,8 @@ def test_one_model_may_take_more_than_the_budget(machine):
     registry = machine.registry("a", "b", budget=1)
     registry.load_default()
     machine.now += STAY_SECONDS
+    turn_until_quiet(registry)
+    assert registry.claimable() == {a}, "it makes room for another one only"
     registry.want(b)
     turn_until_quiet(registry)
     assert registry.claimable() == {b}

@@ -1,0 +1,165 @@
+"""The calls of models that the engine makes, for rows of one model at a time."""
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worker.features import RowFeatures
+from worker.loaded import LoadedModel, Models
+from worker.metrics import STAGE_SECONDS, UNET_BATCH_IMAGES, UNET_STEPS
+from worker.model import Conditioning
+from worker.rows import Ticket
+from worker.sampler import Sampler
+from worker.step import Call, Prediction, Row
+from worker.watchdog import Watchdog
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Text:
+    """A text to encode."""
+
+    text: str
+    tenant: str
+    """Whose it is."""
+    revision: str
+    """The model's."""
+    future: "Future[Conditioning]"
+    """Where what it conditions the UNet with is waited for."""
+
+    def fail(self, error: Exception) -> None:
+        """Have whoever waits for it told why there is none."""
+        self.future.set_exception(error)
+
+
+class Stages:
+    """Encodes, predicts and decodes: under the watchdog, counted, and by the clock."""
+
+    def __init__(self, models: Models, watchdog: Watchdog, clock: Callable[[], float]) -> None:
+        """Wire them.
+
+        Args:
+            models: Those in memory.
+            watchdog: Watches each call.
+            clock: Seconds, read before and after each call by the thread that makes it.
+        """
+        self.ticks = 0
+        """Calls that have ended."""
+        self._models = models
+        self._watchdog = watchdog
+        self._clock = clock
+        self._lock = threading.Lock()
+
+    def embed(self, texts: Sequence[Text]) -> list[Conditioning]:
+        """Encode texts for one model."""
+        embeddings, _ = self._embeddings(
+            self._models[texts[0].revision],
+            [one.text for one in texts],
+            [one.tenant for one in texts],
+        )
+        return embeddings
+
+    def _embeddings(
+        self, model: LoadedModel, texts: Sequence[str], tenants: Sequence[str]
+    ) -> tuple[list[Conditioning], float]:
+        return self._timed("text encoder", "encode", lambda: model.embeddings.get(texts, tenants))
+
+    def prepare(self, tickets: Sequence[Ticket]) -> list[Row]:
+        """Encode the texts of rows of one model, and begin them."""
+        requests = [ticket.request for ticket in tickets]
+        model = self._models[requests[0].revision]
+        guided = [request.spec.guided and not model.model.embeds_guidance for request in requests]
+        negatives = [request for request, two in zip(requests, guided, strict=True) if two]
+        embeddings, seconds = self._embeddings(
+            model,
+            [r.spec.prompt for r in requests] + [r.spec.negative_prompt for r in negatives],
+            [r.tenant for r in (*requests, *negatives)],
+        )
+        prompts, rest = embeddings[: len(requests)], iter(embeddings[len(requests) :])
+        share = seconds / len(embeddings)
+        return [
+            _row(model, ticket, prompt, next(rest) if two else None, share)
+            for ticket, prompt, two in zip(tickets, prompts, guided, strict=True)
+        ]
+
+    def predict(self, rows: Sequence[Row]) -> list[Prediction]:
+        """Run the UNet for every row: with the prompt, and without it where guidance is on."""
+        call = Call(rows)
+        inputs = call.inputs()
+        (predicted, left), seconds = self._timed("UNet", "unet", lambda: call.model.predict(inputs))
+        call.charge(seconds)
+        UNET_BATCH_IMAGES.observe(len(rows))
+        UNET_STEPS.inc(len(rows))
+        return call.shares(predicted, left)
+
+    def decode(self, rows: Sequence[Row]) -> list[tuple[NDArray[np.uint8], float]]:
+        """Decode rows in one call; give each its image and its share of the call's seconds."""
+        latents = np.stack([row.sampler.latents for row in rows])
+        model = rows[0].model.model
+        images, seconds = self._timed("VAE decoder", "decode", lambda: model.decode(latents))
+        return [(image, seconds / len(rows)) for image in images]
+
+    def _timed(self, name: str, stage: str, call: Callable[[], Value]) -> tuple[Value, float]:
+        """Run a model call under the watchdog; give its value and how many seconds it took.
+
+        Args:
+            name: The model's, for people.
+            stage: The stage's, for metrics.
+            call: Runs the model.
+        """
+        began = self._clock()
+        try:
+            with self._watchdog.watch(name):
+                value = call()
+        finally:
+            seconds = self._clock() - began
+            STAGE_SECONDS.labels(stage).observe(seconds)
+            # A call that raised has ended, too.
+            with self._lock:
+                self.ticks += 1
+        return value, seconds
+
+
+def _row(
+    model: LoadedModel,
+    ticket: Ticket,
+    prompt: Conditioning,
+    negative: Conditioning | None,
+    text_seconds: float,
+) -> Row:
+    request, guided = ticket.request, negative is not None
+    spec, compiled = request.spec, model.model
+    sampler = Sampler(
+        scheduler=spec.scheduler,
+        config=compiled.scheduler_config,
+        steps=spec.steps,
+        guidance_scale=spec.guidance_scale if guided else 1.0,
+        guidance_interval=request.guidance_interval,
+        seed=spec.noise_seed,
+        shape=model.latent_shape(width=spec.width, height=spec.height),
+        begin=request.begin,
+        keep=request.keep,
+    )
+    beside = compiled.conditioning(guidance_scale=spec.guidance_scale)
+    return Row(
+        ticket=ticket,
+        model=model,
+        sampler=sampler,
+        prompt={**prompt, **beside},
+        negative=None if negative is None else {**negative, **beside},
+        features=RowFeatures(model.schedules.of(sampler.calls)) if model.schedules else None,
+        encode_seconds=text_seconds * (2 if guided else 1),
+    )
+
+
+def advance(rows: Sequence[Row], prediction: Prediction) -> Sequence[None]:
+    """Take a row a step further."""
+    (row,) = rows
+    row.advance(prediction)
+    return [None]
