@@ -225,7 +225,7 @@ def kill_and_replace(environment, bundle, sheets, client) -> None:
         connection.sendall(b" " * (LENGTH - len(HALF)))
         head, _, body = connection.recv(65536).partition(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 503 ")
-        assert b"Send the sheet again" in (body or connection.recv(65536))
+        assert b"log says why, under the request id" in (body or connection.recv(65536))
     key = {"Idempotency-Key": str(new_id())}
     refused = client.post("/v1/batches", files=FORM, headers=key)
     assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
