@@ -1,5 +1,7 @@
 """A small CNN that tells the four attributes of a picture: the judge of generated images."""
 
+from collections.abc import Mapping
+from enum import StrEnum
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +19,7 @@ CHANNELS = (24, 48, 96, 128)
 class AttributeClassifier(nn.Module):
     """(rows, 3, 128, 128) float32 in [-1, 1] to logits of the four attributes, by name."""
 
-    def __init__(self) -> None:
+    def __init__(self, attributes: Mapping[str, type[StrEnum]] = ATTRIBUTES) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         previous = 3
@@ -34,7 +36,7 @@ class AttributeClassifier(nn.Module):
         self.features = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(4), nn.Flatten())
         self.dropout = nn.Dropout(0.2)
         self.heads = nn.ModuleDict(
-            {name: nn.Linear(previous * 16, len(values)) for name, values in ATTRIBUTES.items()}
+            {name: nn.Linear(previous * 16, len(values)) for name, values in attributes.items()}
         )
 
     def forward(self, images: torch.Tensor) -> dict[str, torch.Tensor]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -13,20 +14,27 @@ from starter.data.drawing import draw
 from starter.data.pen import SIZE
 
 
+class Labelled(Protocol):
+    """What a picture shows: a `Product`, or a `Subject` of `starter.scenes`."""
+
+    def labels(self) -> tuple[int, ...]:
+        """Return its class numbers, one for each attribute."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pictures:
     """Pictures and what they show, row by row."""
 
     pixels: npt.NDArray[np.uint8]
     """(count, SIZE, SIZE, 3), RGB."""
-    products: tuple[Product, ...]
+    products: tuple[Labelled, ...]
 
     def batch(self, rows: npt.NDArray[np.int64]) -> torch.Tensor:
         """Return the given rows as (len(rows), 3, SIZE, SIZE) float32 in [-1, 1]."""
         return to_tensor(self.pixels[rows])
 
     def labels(self) -> npt.NDArray[np.int64]:
-        """Return (count, 4) class numbers in the order of `ATTRIBUTES`."""
+        """Return (count, attributes) class numbers."""
         return np.array([product.labels() for product in self.products], np.int64)
 
 

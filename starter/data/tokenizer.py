@@ -1,6 +1,7 @@
 """The starter model's own tokenizer: byte-level BPE in CLIP's format."""
 
 from collections import Counter
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -29,17 +30,21 @@ dress jacket trousers jeans skirt sofa table desk plate bowl glass knife pillow 
 phone headphones camera keyboard book toy bicycle perfume candle necklace ring sunglasses boots
 front side view isolated studio professional realistic detailed blurry watermark text quality
 """
+_OTHER_WORDS = _SHOP_WORDS.split() * 3
 
 
-def build_tokenizer() -> CLIPTokenizer:
+def build_tokenizer(captions: Sequence[str] | None = None) -> CLIPTokenizer:
     """Train the tokenizer; the same captions always give the same vocabulary.
 
     Text is NFC-normalised, folded to single spaces and lower-cased, as CLIP's is. Any text at all
     has ids, because every byte is in the vocabulary. `<|endoftext|>` pads, as in Stable
     Diffusion. Ids have no gaps: 256 bytes, the same 256 ending a word, the merges in their
     order, and the two special tokens last.
+
+    Args:
+        captions: What it is trained on; None: captions of drawn products.
     """
-    merges = _train_merges()
+    merges = _train_merges(_corpus() if captions is None else [*captions, *_OTHER_WORDS])
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     pieces = [*alphabet, *(letter + WORD_END for letter in alphabet)]
     pieces += [left + right for left, right in merges]
@@ -55,14 +60,14 @@ def build_tokenizer() -> CLIPTokenizer:
     )
 
 
-def _train_merges() -> list[tuple[str, str]]:
+def _train_merges(corpus: Sequence[str]) -> list[tuple[str, str]]:
     """Join the commonest pair of pieces again and again (Sennrich et al., 2016).
 
     The trainer in `tokenizers` breaks ties by the order of a hash table, another one each time.
     """
     clip = CLIPTokenizer().backend_tokenizer
     counts: Counter[str] = Counter()
-    for text in _corpus():
+    for text in corpus:
         folded = clip.normalizer.normalize_str(text)
         counts.update(word for word, _ in clip.pre_tokenizer.pre_tokenize_str(folded))
     words = {(*word[:-1], word[-1] + WORD_END): count for word, count in counts.items()}
@@ -92,9 +97,7 @@ def _merge(word: tuple[str, ...], pair: tuple[str, str]) -> tuple[str, ...]:
 def _corpus() -> list[str]:
     rng = seeded(3)
     products, _ = split_products()
-    return [
-        caption(product, rng) for product in products for _ in range(4)
-    ] + _SHOP_WORDS.split() * 3
+    return [caption(product, rng) for product in products for _ in range(4)] + _OTHER_WORDS
 
 
 def save_tokenizer(tokenizer: CLIPTokenizer, folder: Path) -> None:

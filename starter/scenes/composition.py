@@ -105,6 +105,6 @@ def _develop(pixels: Pixels, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
     balance = np.array([1 + warmth, 1, 1 - warmth], np.float32)
     exposure = rng.uniform(0.92, 1.04)
     dim = 1 - rng.uniform(0, 0.08) * (1 - smooth_noise(rng, size, (2, 2)))
-    grain = rng.normal(0, 0.004, (size, size, 1))
+    grain = rng.normal(0, 0.003, (size, size, 1))
     developed = pixels * balance * exposure * dim[..., None] + grain
     return np.round(np.clip(developed, 0, 1) * 255).astype(np.uint8)

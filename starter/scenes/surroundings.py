@@ -87,7 +87,7 @@ def _marble(rng: np.random.Generator, side: int) -> Place:
 def _concrete(rng: np.random.Generator, side: int) -> Place:
     grey = rng.uniform(0.45, 0.68)
     stains = fractal_noise(rng, _TEXTURE, (5, 5), 5) - 0.5
-    grains = rng.normal(0, 0.025, (_TEXTURE, _TEXTURE)).astype(np.float32)
+    grains = rng.normal(0, 0.01, (_TEXTURE, _TEXTURE)).astype(np.float32)
     texture = _paint((grey, grey, grey * 0.98), rng, 0.02) + (0.4 * stains + grains)[..., None]
     if rng.random() < 0.5:
         seam = rng.integers(0, _TEXTURE)
@@ -98,7 +98,7 @@ def _concrete(rng: np.random.Generator, side: int) -> Place:
 
 def _sand(rng: np.random.Generator, side: int) -> Place:
     ripples = np.sin(fractal_noise(rng, _TEXTURE, (rng.uniform(3, 7), 2), 3) * rng.uniform(15, 45))
-    grains = rng.normal(0, 0.045, (_TEXTURE, _TEXTURE))
+    grains = rng.normal(0, 0.014, (_TEXTURE, _TEXTURE))
     shade = (0.06 * ripples + grains).astype(np.float32)
     texture = _paint((0.86, 0.74, 0.55), rng, 0.05) + shade[..., None]
     sky = _gradient(side, (0.45, 0.68, 0.92), (0.80, 0.90, 0.97), rng)
@@ -110,7 +110,7 @@ def _sand(rng: np.random.Generator, side: int) -> Place:
 
 
 def _grass(rng: np.random.Generator, side: int) -> Place:
-    blades = fractal_noise(rng, _TEXTURE, (rng.uniform(18, 30), rng.uniform(50, 90)), 2)
+    blades = fractal_noise(rng, _TEXTURE, (rng.uniform(9, 15), rng.uniform(22, 40)), 2)
     patches = fractal_noise(rng, _TEXTURE, (3, 3))
     light = np.array((0.52, 0.74, 0.25), np.float32) + rng.uniform(-0.08, 0.08, 3)
     dark = np.array((0.12, 0.32, 0.09), np.float32)
@@ -134,7 +134,7 @@ def _cloth(rng: np.random.Generator, side: int) -> Place:
     slope_y, slope_x = np.gradient(height.astype(np.float32))
     lit = np.cos(turn) * slope_x + np.sin(turn) * slope_y
     paint = _hue(rng.random(), saturation=rng.uniform(0.05, 0.5), value=rng.uniform(0.55, 0.95))
-    weave = rng.normal(0, 0.012, (side, side)).astype(np.float32)
+    weave = rng.normal(0, 0.006, (side, side)).astype(np.float32)
     light = 0.92 + lit * rng.uniform(1.2, 2.2) + weave
     return Place(
         pixels=paint * light[..., None], horizon=rng.uniform(0.3, 0.6), shadow=rng.uniform(0.3, 0.5)
@@ -143,19 +143,19 @@ def _cloth(rng: np.random.Generator, side: int) -> Place:
 
 def _bricks(rng: np.random.Generator, side: int) -> Place:
     y, x = _grid(side)
-    rows = rng.uniform(8, 15)
+    rows = rng.uniform(6, 11)
     line = np.floor(y * rows)
     across = x * rows * rng.uniform(0.38, 0.5) + 0.5 * (line % 2) + rng.random()
     column = np.floor(across)
-    mortar = (np.abs(y * rows - line - 0.5) > 0.42) | (np.abs(across - column - 0.5) > 0.46)
+    mortar = (np.abs(y * rows - line - 0.5) > 0.41) | (np.abs(across - column - 0.5) > 0.46)
     tints = rng.uniform(0.8, 1.15, 997).astype(np.float32)
     tint = tints[((line * 31 + column * 17) % 997).astype(int)]
-    rough = 0.85 + 0.3 * fractal_noise(rng, side, (30, 30), 2)
+    rough = 0.9 + 0.2 * fractal_noise(rng, side, (16, 16), 2)
     brick = _paint((0.62, 0.30, 0.22), rng, 0.06) * (tint * rough)[..., None]
     joint = _paint((0.72, 0.69, 0.64), rng, 0.03) * rough[..., None]
     wall = np.where(mortar[..., None], joint, brick)
     grey = rng.uniform(0.35, 0.7)
-    grains = rng.normal(0, 0.03, (_TEXTURE, _TEXTURE, 1)).astype(np.float32)
+    grains = rng.normal(0, 0.012, (_TEXTURE, _TEXTURE, 1)).astype(np.float32)
     return _floor(rng, side, _paint((grey, grey * 0.97, grey * 0.93), rng, 0.03) + grains, wall)
 
 

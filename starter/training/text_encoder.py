@@ -1,8 +1,11 @@
 """The text encoder: a small CLIP text model, first taught to tell the attributes of a caption."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from enum import StrEnum
 from pathlib import Path
+from random import Random
+from typing import Any
 
 import torch
 from torch import nn
@@ -10,10 +13,8 @@ from torch.nn import functional
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from modelkit.training.course import Course, decayed
-from starter.data.attributes import ATTRIBUTES, Product
-from starter.data.captions import caption
 from starter.data.chance import seeded
-from starter.data.tokenizer import MAX_TOKENS, VOCABULARY, build_tokenizer
+from starter.data.tokenizer import MAX_TOKENS, VOCABULARY
 
 logger = logging.getLogger(__name__)
 
@@ -60,17 +61,33 @@ def tokenize(tokenizer: CLIPTokenizer, texts: Sequence[str]) -> torch.Tensor:
 
 
 def train_text_encoder(
-    products: Sequence[Product], folder: Path, *, minutes: float, resume: bool
+    shown: Sequence[Any],
+    caption: Callable[[Any, Random], str],
+    attributes: Mapping[str, type[StrEnum]],
+    tokenizer: CLIPTokenizer,
+    folder: Path,
+    *,
+    minutes: float,
+    resume: bool,
 ) -> CLIPTextModel:
     """Teach the encoder to put a caption's attributes into its last states.
 
-    Linear heads on the state of the caption's end token guess the four attributes. It takes a
-    minute and spares the UNet a long phase of pictures that ignore their captions. The heads are
-    thrown away.
+    Linear heads on the state of the caption's end token guess the attributes. It takes a minute
+    and spares the UNet a long phase of pictures that ignore their captions. The heads are thrown
+    away.
+
+    Args:
+        shown: What pictures show: products or subjects, each with `labels`.
+        caption: Writes a caption of one.
+        attributes: What the labels number.
+        tokenizer: Of the captions.
+        folder: Where `text.pt` is left.
+        minutes: How long.
+        resume: Whether to go on from `text.pt`.
     """
     torch.manual_seed(2)
-    tokenizer, encoder = build_tokenizer(), build_text_encoder()
-    heads = nn.ModuleList(nn.Linear(WIDTH, len(values)) for values in ATTRIBUTES.values())
+    encoder = build_text_encoder()
+    heads = nn.ModuleList(nn.Linear(WIDTH, len(values)) for values in attributes.values())
     parameters = [*encoder.parameters(), *heads.parameters()]
     optimiser = torch.optim.AdamW(parameters, PEAK_RATE, weight_decay=1e-2)
     course = Course("text", folder / "text.pt", minutes=minutes, resume=resume)
@@ -81,12 +98,12 @@ def train_text_encoder(
         for group in optimiser.param_groups:
             group["lr"] = decayed(fraction, peak=PEAK_RATE, floor=0.03)
         rng = seeded(f"text/{course.step}")
-        chosen = rng.choices(products, k=BATCH)
+        chosen = rng.choices(shown, k=BATCH)
         # Nothing follows the end token here, so only as many columns as captions need are run.
-        ids = tokenize(tokenizer, [caption(product, rng) for product in chosen])[:, :32]
+        ids = tokenize(tokenizer, [caption(one, rng) for one in chosen])[:, :32]
         ends = (ids == VOCABULARY - 1).int().argmax(dim=1)
         states = encoder(ids).last_hidden_state[torch.arange(BATCH), ends]
-        labels = torch.tensor([product.labels() for product in chosen])
+        labels = torch.tensor([one.labels() for one in chosen])
         loss = torch.stack(
             [
                 functional.cross_entropy(head(states), labels[:, column])

@@ -13,8 +13,10 @@ import torch
 from diffusers import AutoencoderKL
 
 from modelkit.training.course import LOG_FORMAT
-from starter.data.attributes import Product, split_products
+from starter.data.attributes import ATTRIBUTES, Product, split_products
+from starter.data.captions import caption
 from starter.data.dataset import Pictures, draw_pictures, every_nth, to_pixels
+from starter.data.tokenizer import build_tokenizer
 from starter.training.assemble import assemble
 from starter.training.autoencoder import encode, reconstruct, reconstruction_psnr, train_autoencoder
 from starter.training.classifier import train_classifier
@@ -96,7 +98,10 @@ class Trainer:
 
     def text(self, minutes: float) -> None:
         """Train the text encoder's head start; leaves text.pt."""
-        train_text_encoder(self.trained, self.folder, minutes=minutes, resume=self.resume)
+        train_text_encoder(
+            self.trained, caption, ATTRIBUTES, build_tokenizer(), self.folder,
+            minutes=minutes, resume=self.resume,
+        )  # fmt: skip
 
     def unet(self, minutes: float) -> None:
         """Train the UNet; leaves unet.pt."""

@@ -1,0 +1,289 @@
+"""Trains a model on scenes: `python -m starter.scenes.train --out DIR [--device auto]`.
+
+Every stage keeps a checkpoint in DIR and goes on from it with `--resume`. The same script runs on
+CPUs, where it takes hours, and on an accelerator.
+"""
+
+import argparse
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from torch import nn
+from torch.nn import functional
+from transformers import CLIPTokenizer
+
+from modelkit.training.course import LOG_FORMAT, Average, Course, decayed
+from modelkit.training.device import Device, choose_device
+from starter.data.chance import seeded
+from starter.data.dataset import Pictures, every_nth
+from starter.data.tokenizer import build_tokenizer
+from starter.scenes.captions import caption
+from starter.scenes.composition import SIZE
+from starter.scenes.dataset import draw_scenes
+from starter.scenes.subjects import ATTRIBUTES, Subject, split_subjects
+from starter.training.autoencoder import encode, reconstruction_psnr, standardise
+from starter.training.diffusion import build_scheduler
+from starter.training.text_encoder import WIDTH, restore_text_encoder, tokenize, train_text_encoder
+
+logger = logging.getLogger(__name__)
+
+LATENT_CHANNELS = 4
+VAE_WIDTHS = (24, 48, 96, 96)
+UNET_WIDTHS = (128, 192, 256)
+
+MINUTES = {"vae": 60.0, "text": 2.0, "unet": 150.0}
+"""The stages in their order, and how long each trains unless told otherwise."""
+
+VAE_PICTURES, UNET_PICTURES, CHECKS = 8_000, 40_000, 240
+VAE_BATCH, UNET_BATCH = 8, 24
+VAE_RATE, UNET_RATE = 2e-3, 5e-4
+EMPTY_CAPTIONS = 0.1
+COLOUR_SHARE = 0.5
+"""Share of the VAE's training in which three channels are held near their pixels' colour."""
+CHECKPOINT_STEPS = 100
+
+
+def build_vae() -> AutoencoderKL:
+    """Make an untrained autoencoder, (3, 128, 128) to (4, 16, 16), that starts deterministic."""
+    vae = AutoencoderKL(
+        sample_size=SIZE,
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        block_out_channels=VAE_WIDTHS,
+        layers_per_block=1,
+        latent_channels=LATENT_CHANNELS,
+        norm_num_groups=8,
+        mid_block_add_attention=False,
+    )
+    with torch.no_grad():
+        vae.quant_conv.weight[LATENT_CHANNELS:] *= 0.1
+        vae.quant_conv.bias[LATENT_CHANNELS:] = -8
+    return vae
+
+
+def build_unet() -> UNet2DConditionModel:
+    """Make an untrained UNet on (4, 16, 16) latents, conditioned on (77, 192) states."""
+    return UNet2DConditionModel(
+        sample_size=SIZE // 8,
+        in_channels=LATENT_CHANNELS,
+        out_channels=LATENT_CHANNELS,
+        down_block_types=("CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"),
+        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"),
+        block_out_channels=UNET_WIDTHS,
+        # diffusers reads this as the number of heads: 32 channels each.
+        attention_head_dim=tuple(width // 32 for width in UNET_WIDTHS),
+        layers_per_block=1,
+        norm_num_groups=32,
+        cross_attention_dim=WIDTH,
+    )
+
+
+class Trained:
+    """A module, its optimiser and its average, with the checkpoint that they go on from."""
+
+    def __init__(
+        self, module: nn.Module, course: Course, device: Device, *, rate: float, average: float
+    ) -> None:
+        self.module = module.to(device.name)
+        self.course = course
+        self.rate = rate
+        self.optimiser = torch.optim.AdamW(module.parameters(), rate, weight_decay=1e-2)
+        self.average = Average(module, average)
+        if course.restored:
+            module.load_state_dict(course.restored["model"])
+            self.optimiser.load_state_dict(course.restored["optimiser"])
+            self.average.load_state_dict(course.restored["average"])
+
+    def learn(self, loss: torch.Tensor, fraction: float) -> None:
+        """Take one step along a loss; the rate follows the share of the budget that is spent."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = decayed(fraction, peak=self.rate, floor=0.02)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.module.parameters(), 1.0)
+        self.optimiser.step()
+        self.average.update(self.module)
+        self.course.record(loss)
+
+    def save(self) -> None:
+        """Write the checkpoint."""
+        self.course.save(
+            model=self.module.state_dict(),
+            optimiser=self.optimiser.state_dict(),
+            average=self.average.state_dict(),
+        )
+
+
+class Trainer:
+    """Runs stages; each reads what the earlier ones left in the folder."""
+
+    def __init__(
+        self,
+        folder: Path,
+        device: Device,
+        *,
+        minutes: float | None,
+        resume: bool,
+        pictures: int | None = None,
+    ) -> None:
+        """Prepare the stages.
+
+        Args:
+            folder: For checkpoints.
+            device: Where to compute.
+            minutes: Of each stage; None: as `MINUTES` says.
+            resume: Whether to go on from the checkpoints.
+            pictures: To draw for a stage; None: `VAE_PICTURES` or `UNET_PICTURES`.
+        """
+        self.folder = folder
+        self.pictures = pictures
+        self.device = device
+        self.minutes = minutes
+        self.resume = resume
+        self.shown, self.held_out = split_subjects()
+
+    def run(self, stage: str) -> None:
+        """Run one stage, by its name in `MINUTES`."""
+        stages: dict[str, Callable[[float], None]] = {
+            "vae": self.vae, "text": self.text, "unet": self.unet,
+        }  # fmt: skip
+        stages[stage](MINUTES[stage] if self.minutes is None else self.minutes)
+
+    def vae(self, minutes: float) -> None:
+        """Train the way to latents and back; leaves vae/."""
+        torch.manual_seed(1)
+        pictures = draw_scenes(self.shown, self.pictures or VAE_PICTURES, 1)
+        checks = draw_scenes(self.held_out, CHECKS, 2)
+        course = Course("vae", self.folder / "vae.pt", minutes=minutes, resume=self.resume)
+        vae = build_vae()
+        trained = Trained(vae, course, self.device, rate=VAE_RATE, average=0.995)
+        for fraction in course:
+            rows = np.random.default_rng(course.step).integers(len(pictures.pixels), size=VAE_BATCH)
+            images = pictures.batch(rows).to(self.device.name)
+            trained.learn(self._vae_loss(vae, images, fraction), fraction)
+            if course.step % (5 * CHECKPOINT_STEPS) == 0:
+                trained.save()
+                logger.info("vae held-out %.2f dB", self._averaged_psnr(trained, checks))
+        trained.save()
+        finished = build_vae().eval()
+        trained.average.copy_to(finished)
+        standardise(finished, encode(finished, every_nth(pictures, 8)))
+        logger.info("vae done, held-out %.2f dB", reconstruction_psnr(finished, checks))
+        finished.save_pretrained(self.folder / "vae")
+
+    def text(self, minutes: float) -> None:
+        """Train the text encoder's head start; leaves text.pt."""
+        train_text_encoder(
+            self.shown, caption, ATTRIBUTES, tokenizer_of(self.shown), self.folder,
+            minutes=minutes, resume=self.resume,
+        )  # fmt: skip
+
+    def unet(self, minutes: float) -> None:
+        """Train the UNet on latents; leaves unet.pt."""
+        torch.manual_seed(3)
+        latents, shown = self._latents()
+        tokenizer = tokenizer_of(self.shown)
+        text_encoder = restore_text_encoder(self.folder / "text.pt").requires_grad_(False)
+        text_encoder.to(self.device.name)
+        course = Course("unet", self.folder / "unet.pt", minutes=minutes, resume=self.resume)
+        unet = build_unet()
+        trained = Trained(unet, course, self.device, rate=UNET_RATE, average=0.998)
+        torch.manual_seed(course.step)
+        for fraction in course:
+            rng = seeded(f"unet/{course.step}")
+            rows = rng.choices(range(len(shown)), k=UNET_BATCH)
+            ids = tokenize(tokenizer, [_text(shown[row], rng) for row in rows])
+            with torch.no_grad():
+                states = text_encoder(ids.to(self.device.name)).last_hidden_state
+            clean = latents[rows].to(self.device.name)
+            trained.learn(self._unet_loss(unet, clean, states), fraction)
+            if course.step % CHECKPOINT_STEPS == 0:
+                trained.save()
+        trained.save()
+        logger.info("unet done, loss %.4f", course.loss)
+
+    def _latents(self) -> tuple[torch.Tensor, Sequence[Subject]]:
+        """Return scaled latents, (count, 4, 16, 16), of fresh pictures, and what they show."""
+        vae = AutoencoderKL.from_pretrained(self.folder / "vae", use_safetensors=True).eval()
+        count = self.pictures or UNET_PICTURES
+        pictures = draw_scenes(self.shown, count, 3)
+        shown = [self.shown[row % len(self.shown)] for row in range(count)]
+        return encode(vae, pictures) * vae.config.scaling_factor, shown
+
+    def _vae_loss(self, vae: AutoencoderKL, images: torch.Tensor, fraction: float) -> torch.Tensor:
+        with self.device.autocast():
+            posterior = vae.encode(images).latent_dist
+            restored = vae.decode(posterior.sample()).sample
+        restored = restored.float()
+        difference = functional.l1_loss(restored, images)
+        difference = difference + 4 * functional.mse_loss(restored, images)
+        # Left alone, the latents take up edges first and colours come out wrong for a long time.
+        colours = functional.avg_pool2d(images, 8)
+        guidance = functional.mse_loss(posterior.mean[:, :3].float(), colours)
+        weight = max(0.0, 1 - fraction / COLOUR_SHARE)
+        return difference + weight * guidance + 1e-6 * posterior.kl().mean()
+
+    def _unet_loss(
+        self, unet: UNet2DConditionModel, latents: torch.Tensor, states: torch.Tensor
+    ) -> torch.Tensor:
+        scheduler = build_scheduler()
+        noise = torch.randn_like(latents)
+        # Evenly spread timesteps over the batch make the loss, and so the steps, less noisy.
+        spread = (torch.arange(len(latents)) + torch.rand(1)) / len(latents)
+        timesteps = (spread * scheduler.config.num_train_timesteps).long().to(latents.device)
+        noisy = scheduler.add_noise(latents, noise, timesteps)
+        velocity = scheduler.get_velocity(latents, noise, timesteps)
+        with self.device.autocast():
+            noisy = noisy.contiguous(memory_format=torch.channels_last)
+            predicted = unet(noisy, timesteps, states).sample
+        return functional.mse_loss(predicted.float(), velocity)
+
+    def _averaged_psnr(self, trained: Trained, checks: Pictures) -> float:
+        vae = build_vae().eval()
+        trained.average.copy_to(vae)
+        return reconstruction_psnr(vae, checks)
+
+
+def tokenizer_of(subjects: Sequence[Subject]) -> CLIPTokenizer:
+    """Return the tokenizer that is trained on captions of subjects, each once."""
+    rng = seeded(3)
+    return build_tokenizer([caption(subject, rng) for subject in subjects])
+
+
+def _text(subject: Subject, rng: Random) -> str:
+    """Write a caption, or at times none, so that guidance has something to begin from."""
+    return "" if rng.random() < EMPTY_CAPTIONS else caption(subject, rng)
+
+
+def main() -> None:
+    """Run the wanted stage, or all of them in order."""
+    parser = argparse.ArgumentParser(prog="python -m starter.scenes.train", description=__doc__)
+    parser.add_argument("--out", type=Path, required=True, help="folder for checkpoints and logs")
+    parser.add_argument("--stage", choices=[*MINUTES, "all"], default="all")
+    parser.add_argument("--minutes", type=float, help="training time of each stage that runs")
+    parser.add_argument("--resume", action="store_true", help="go on from the checkpoints")
+    parser.add_argument("--device", default="auto", help="cpu, cuda or auto")
+    parser.add_argument("--pictures", type=int, help="to draw for each stage that needs some")
+    parser.add_argument("--threads", type=int, default=2, help="CPU threads")
+    options = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format=LOG_FORMAT)
+    torch.set_num_threads(options.threads)
+    device = choose_device(options.device)
+    trainer = Trainer(
+        options.out,
+        device,
+        minutes=options.minutes,
+        resume=options.resume,
+        pictures=options.pictures,
+    )
+    for stage in MINUTES if options.stage == "all" else [options.stage]:
+        trainer.run(stage)
+
+
+if __name__ == "__main__":
+    main()
