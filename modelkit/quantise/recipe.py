@@ -95,7 +95,8 @@ def quantise(
         say.advance()
         return call
 
-    nncf.set_log_level(logging.ERROR)
+    # Not its `set_log_level`, which quietens handlers too that others have put there.
+    logging.getLogger("nncf").setLevel(logging.ERROR)
     ignored = nncf.IgnoredScope(names=list(recipe.kept), patterns=list(NEVER_PATTERNS),
                                 types=list(NEVER_TYPES), validate=False)  # fmt: skip
     alpha = OFF if recipe.smooth_quant_alpha is None else recipe.smooth_quant_alpha

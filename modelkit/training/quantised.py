@@ -133,7 +133,8 @@ def _load_kernels() -> None:
 
     Without a compiler NNCF computes them in PyTorch, more slowly.
     """
-    nncf.set_log_level(logging.ERROR)
+    # Not its `set_log_level`, which quietens handlers too that others have put there.
+    logging.getLogger("nncf").setLevel(logging.ERROR)
     os.environ.setdefault("NNCF_EXTENSION_LOAD_TIMEOUT", "0")
     QuantizedFunctionsCPU.get("Quantize_forward")
 
