@@ -52,7 +52,7 @@ def open_services(settings: Settings) -> Iterator[Services]:
     database = Database(
         settings,
         statement_seconds=settings.statement_timeout,
-        pool_seconds=settings.connect_timeout,
+        pool_seconds=settings.statement_timeout,
     )
     storage = Storage(settings, silence_seconds=min(settings.s3_timeout, SILENCE_SECONDS))
     broker, celery, results = Broker(settings), make_celery(settings), ResultMemory(settings)
