@@ -116,6 +116,8 @@ class Connection(HttpToolsProtocol):
         super().data_received(data)
         if self._idle_bytes > self._limits.header_bytes:
             self.refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+        elif self._is_drained:
+            self.transport.close()
 
     def shutdown(self) -> None:
         """Close when what was begun is done, a request that is on its way included."""
@@ -243,8 +245,8 @@ class Connection(HttpToolsProtocol):
 
     def _check_body(self, now: float) -> None:
         took, came = now - self._since, self._received - self._mark
-        if self._ending or not self._in_answer:
-            if took > DRAIN_SECONDS or came > self._limits.drain_bytes:
+        if self._drains:
+            if took > DRAIN_SECONDS:
                 self.transport.close()
         elif self.flow.read_paused or self.cycle.waiting_for_100_continue:
             self._measure_from_now()  # it is we who let it wait
@@ -273,6 +275,16 @@ class Connection(HttpToolsProtocol):
         if not waits or taken != self._taken:
             self._taken, self._taken_at = taken, now
         return now - self._taken_at > UNREAD_SECONDS
+
+    @property
+    def _drains(self) -> bool:
+        """Whether the rest of a body is read for nothing: its request is answered."""
+        return self._body_open and (self._ending or not self._in_answer)
+
+    @property
+    def _is_drained(self) -> bool:
+        """Whether more of such a body has come than is read of one."""
+        return self._drains and self._received - self._mark > self._limits.drain_bytes
 
     @property
     def _in_answer(self) -> bool:
