@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, Field
 
-from api.schemas.parameters import describe
+from api.schemas.parameters import ModelDefaults
 
 
 class ModelSizes(BaseModel):
@@ -11,17 +11,6 @@ class ModelSizes(BaseModel):
     min: int
     max: int
     multiple_of: int
-
-
-class ModelDefaults(BaseModel):
-    """What an image has that a request does not say otherwise."""
-
-    negative_prompt: str = Field(description=describe("negative_prompt"))
-    width: int = Field(description=describe("width"))
-    height: int = Field(description=describe("height"))
-    steps: int = Field(description=describe("steps"))
-    guidance_scale: float = Field(description=describe("guidance_scale"))
-    scheduler: str = Field(description="Name of the sampling method.")
 
 
 class ModelScheduler(BaseModel):

@@ -88,6 +88,9 @@ if TYPE_CHECKING:
 
     class DecidedParameters(_SeedText):
         """What decided an image, its seed included."""
+
+    class ModelDefaults(BaseModel):
+        """What an image has that a request does not say otherwise."""
 else:
     _REQUESTED = {
         "seed": Seed,
@@ -114,4 +117,13 @@ else:
         "DecidedParameters",
         __base__=_SeedText,
         **{name: (int if name == "seed" else one.type, ...) for name, one in PARAMETERS.items()},
+    )
+    ModelDefaults = create_model(
+        "ModelDefaults",
+        __doc__="What an image has that a request does not say otherwise.",
+        **{
+            name: (one.type, Field(description=describe(name)))
+            for name, one in PARAMETERS.items()
+            if name not in ("prompt", "seed")
+        },
     )
