@@ -2,6 +2,7 @@
 
 import ast
 import importlib.util
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -27,7 +28,10 @@ def is_ours(name: str) -> bool:
 
 @cache
 def is_installed(package: str) -> bool:
-    return package in NOT_LOCKED or importlib.util.find_spec(package) is not None
+    # What is imported already is there, even where it replaced itself and has no spec, as kombu.
+    if package in NOT_LOCKED or package in sys.modules:
+        return True
+    return importlib.util.find_spec(package) is not None
 
 
 @cache

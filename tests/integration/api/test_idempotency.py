@@ -179,7 +179,9 @@ def test_a_large_sheet_comes_whole_through_the_file_that_keeps_it(client, send):
 def test_what_is_still_being_processed_is_said_to_be(client, database, shop):
     headers = key()
     (caller,) = shop.all(ApiKey)
-    attempt = Attempt(api_key_id=caller.id, key=headers["Idempotency-Key"], digest="")
+    attempt = Attempt(
+        api_key_id=caller.id, key=headers["Idempotency-Key"], digest="", path="/v1/jobs"
+    )
     with database.session() as session:
         idempotency.begin(session, attempt, ttl_seconds=60)
         answer = client.post("/v1/jobs", json=MUG, headers=headers)

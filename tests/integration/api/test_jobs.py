@@ -220,7 +220,7 @@ def test_variants_of_a_seed_have_seeds_of_their_own(client):
         ({"prompt": "a", "seed": 2**63}, "seed", "between 0"),
         ({"prompt": "a\u0000b"}, "prompt", "NUL"),
         ({"prompt": "a", "sku": "a\nb"}, "sku", "control character"),
-        ({"prompt": "a", "wdith": 64}, "wdith", "not permitted"),
+        ({"prompt": "a", "wdith": 64}, "wdith", "no such field. Did you mean 'width'?"),
         ({"prompt": "a", "lane": "fast"}, "lane", "interactive"),
         ({"prompt": "a", "deadline_seconds": 0}, "deadline_seconds", "greater than 0"),
     ],

@@ -10,7 +10,8 @@ from bundles.manifest import load_manifest, save_manifest
 from bundles.plan import Plan
 from core.settings import Settings
 from modelkit.export.build import build
-from worker.pipeline import Pipeline, load_pipeline
+from worker.compiler import Compiler
+from worker.pipeline import load_pipeline
 from worker.precision import NEAR_DB, Choice
 from worker.precision_trial import measure
 
@@ -25,7 +26,7 @@ BF16 = "bf16" if "BF16" in ABILITIES else "f32"
 @pytest.fixture
 def compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Compiled:
     """Load a bundle; give the precisions of text encoder, decoder and UNet as compiled."""
-    compile_model = Pipeline._compile
+    compile_model = Compiler.compile
     seen: list[str] = []
 
     def observe(self, model, properties):
@@ -33,7 +34,7 @@ def compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Compiled:
         seen.append(model.get_property("INFERENCE_PRECISION_HINT").get_type_name())
         return model
 
-    monkeypatch.setattr(Pipeline, "_compile", observe)
+    monkeypatch.setattr(Compiler, "compile", observe)
 
     def load(bundle: Path, **settings: str) -> list[str]:
         seen.clear()

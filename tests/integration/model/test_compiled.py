@@ -6,6 +6,7 @@ import sys
 import numpy as np
 
 from bundles.plan import Plan
+from worker.compiler import Compiler
 from worker.model import HIDDEN_STATES, StepInputs, stack
 from worker.pipeline import Pipeline
 
@@ -24,13 +25,13 @@ def test_a_start_from_blobs_draws_the_same(starter, tmp_path):
 
 def test_a_second_start_compiles_nothing(starter, tmp_path, monkeypatch):
     compiled = []
-    compile_model = Pipeline._compile
+    compile_model = Compiler.compile
 
     def remember(self, *given):
         compiled.append(compile_model(self, *given))
         return compiled[-1]
 
-    monkeypatch.setattr(Pipeline, "_compile", remember)
+    monkeypatch.setattr(Compiler, "compile", remember)
     plan = Plan(batches=(4,), size=(64, 64))
     known = {}
     for cached in (False, True):

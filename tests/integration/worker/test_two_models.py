@@ -218,7 +218,7 @@ def test_a_bundle_that_is_replaced_while_its_rows_wait(folders, make_worker, dat
 
     _, (lost,) = want(database, folders["eighth"], 4)
     assert worker.models.relieve(), "the old one was used least recently"
-    assert worker.models.served() == {new_shop.bundle_revision}
+    assert worker.models.served() == {new_shop.model.revision}
     assert worker.runner.run(lost) is Delivery.LATER
     row = old_shop.generation(lost)
     assert (row.state, row.attempts) == (GenerationState.QUEUED, 0)

@@ -96,6 +96,7 @@ def test_everything_that_is_known_of_a_bundle_is_shown(add, listed, tuned) -> No
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     assert row == {
         "name": "mugs",
+        "model": "",
         "size": "512×768",
         "precision": "int8",
         "merging": "0.5, 0.25 drop",

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import InvalidSettingError
-from worker.pipeline import _alone_in
+from worker.compiler import _alone_in
 
 
 def a_file(home: Path) -> None:

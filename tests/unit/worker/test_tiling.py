@@ -14,7 +14,7 @@ SCALE = 8
 @pytest.fixture(scope="module")
 def autoencoder():
     torch.manual_seed(0)
-    autoencoder = _autoencoder().eval()
+    autoencoder = _autoencoder(4).eval()
     autoencoder.enable_tiling()
     autoencoder.tile_latent_min_size = TILE
     autoencoder.tile_sample_min_size = TILE * SCALE
