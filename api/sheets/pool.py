@@ -17,7 +17,7 @@ from api.problems import answer_error
 from api.sheets.places import Places
 from api.sheets.process import SheetProcess
 from api.sheets.reader import SheetRequest
-from core.errors import BusyError, SheetTimeoutError
+from core.errors import BusyError, PackshotError, SheetTimeoutError
 from core.links import BATCHES
 from core.settings import Settings
 
@@ -41,23 +41,34 @@ class SheetPool:
         self.places = Places(places=settings.sheet_processes, queue=settings.sheet_queue)
         self._names = [f"sheets{number}" for number in range(settings.sheet_processes)]
         self._idle: list[SheetProcess] = []
-        self._warming: asyncio.Task[None] | None = None
+        self._starting: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
-        """Begin to start the first process, with what the others are forked from."""
-        self._warming = asyncio.create_task(self._warm())
+        """Begin to start the processes, with what they are forked from."""
+        for _ in range(len(self._names)):
+            self._start_one()
 
-    async def _warm(self) -> None:
+    def _start_one(self) -> None:
+        """Begin to start a process for whoever comes next: nobody's sheet waits for that."""
+        task = asyncio.create_task(self._start_idle())
+        self._starting.add(task)
+        task.add_done_callback(self._starting.discard)
+
+    async def _start_idle(self) -> None:
+        if not self._names:
+            return
+        process = SheetProcess(self._settings, self._names.pop())
         try:
-            async with self.places.place(""), self._process():
-                pass
-        except BusyError as error:
+            await process.start()
+        except PackshotError as error:
             logger.warning("%s", error.detail)
+        finally:
+            self._give_back(process)
 
     def close(self) -> None:
         """Let the processes end that read nothing; those that do are killed."""
-        if self._warming is not None:
-            self._warming.cancel()
+        for task in self._starting:
+            task.cancel()
         while self._idle:
             self._idle.pop().forget()
 
@@ -86,20 +97,32 @@ class SheetPool:
     @asynccontextmanager
     async def _process(self) -> AsyncIterator[SheetProcess]:
         """Lend a process, and kill it if it does not get done."""
-        process = self._idle.pop() if self._idle else None
-        if process is None or not process.lives:
-            name = process.name if process else self._names.pop()
-            process = SheetProcess(self._settings, name)
+        process = await self._idle_process()
         try:
             if not process.lives:
                 await process.start()
             yield process
         finally:
+            self._give_back(process)
             if process.ends:
-                process.kill()
-                self._names.append(process.name)
-            else:
-                self._idle.append(process)
+                self._start_one()
+
+    async def _idle_process(self) -> SheetProcess:
+        """Return a process that reads nothing; one that has not begun where none lives."""
+        while not self._idle and not self._names:
+            # All the others are on their way; there are as many as places.
+            await asyncio.wait(self._starting, return_when=asyncio.FIRST_COMPLETED)
+        process = self._idle.pop() if self._idle else None
+        if process is not None and process.lives:
+            return process
+        return SheetProcess(self._settings, process.name if process else self._names.pop())
+
+    def _give_back(self, process: SheetProcess) -> None:
+        if process.ends:
+            process.kill()
+            self._names.append(process.name)
+        else:
+            self._idle.append(process)
 
 
 class SheetPoolMiddleware:
