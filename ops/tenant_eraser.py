@@ -6,8 +6,8 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import Table, delete, func, select, update
-from sqlmodel import SQLModel, col
+from sqlalchemy import ColumnElement, Table, delete, func, select
+from sqlmodel import Session, SQLModel, col
 
 from core.broker import BROKER_ERRORS
 from core.db.arrays import among
@@ -24,7 +24,7 @@ from core.db.models import (
     WebhookEndpoint,
     WebhookEvent,
 )
-from core.lifecycle import approximation, backlogs, erasure
+from core.lifecycle import approximation, backlogs, erasure, retention
 from core.lifecycle.approximation import LATENTS
 from core.lifecycle.cancellation import cancel_alone, cancel_batch, messages_of
 from core.queue import Publisher
@@ -86,13 +86,13 @@ class TenantEraser:
             pass
         while self._erase_alone(tenant):
             pass
-        self._in_windows(Image, lambda ids: _doom(tenant, ids))
+        self._in_windows(Image, tenant, retention.mark)
         self._janitor.collect_marked()
         self._erase_generations(tenant)
         with self._database.session() as session:
             latents = approximation.purge(session, tenant=tenant)
         self._storage.delete(latents)
-        self._in_windows(WebhookEvent, lambda ids: _delete_of(WebhookEvent, tenant, ids))
+        self._in_windows(WebhookEvent, tenant, _delete_events)
         with self._database.session() as session:
             for table in (Recipe, WebhookEndpoint, CallbackSecret):
                 session.execute(delete(table).where(col(table.tenant) == tenant))
@@ -156,10 +156,11 @@ class TenantEraser:
                 latents = erasure.erase_generations(session, found)
             self._storage.delete(latents)
 
-    def _in_windows(self, table: type[Any], statement: Callable[[tuple[UUID, UUID]], Any]) -> None:
+    def _in_windows(self, table: type[Any], tenant: str, work: Callable[..., object]) -> None:
+        """Do something with a tenant's rows of a table: `work(session, *where)`."""
         for ids in self._windows(table):
             with self._database.session() as session:
-                session.execute(statement(ids))
+                work(session, col(table.id).between(*ids), col(table.tenant) == tenant)
 
     def _windows(self, table: type[Any]) -> Iterator[tuple[UUID, UUID]]:
         """Go through a table by its ids: the first and the last of each portion."""
@@ -187,18 +188,5 @@ def _tables() -> list[Table]:
     return [one for one in SQLModel.metadata.sorted_tables if "tenant" in one.c]
 
 
-def _doom(tenant: str, ids: tuple[UUID, UUID]) -> Any:
-    """Build the statement that marks a tenant's images for the janitor."""
-    return (
-        update(Image)
-        .where(
-            col(Image.id).between(*ids),
-            col(Image.tenant) == tenant,
-            col(Image.doomed_at).is_(None),
-        )
-        .values(doomed_at=func.now(), reusable=False)
-    )
-
-
-def _delete_of(table: type[Any], tenant: str, ids: tuple[UUID, UUID]) -> Any:
-    return delete(table).where(col(table.id).between(*ids), col(table.tenant) == tenant)
+def _delete_events(session: Session, *where: ColumnElement[bool]) -> None:
+    session.execute(delete(WebhookEvent).where(*where))

@@ -21,10 +21,10 @@ from sqlmodel import Session, col
 
 from core import idempotency
 from core.db.arrays import among
-from core.db.locks import lock_generations, lock_images
+from core.db.locks import lock_generations
 from core.db.models import NO_KEY, Batch, Generation, Image, Job, WebhookEvent
 from core.domain.states import IN_FLIGHT, OPEN_JOB
-from core.lifecycle import approximation
+from core.lifecycle import approximation, retention
 from core.links import batch_path, job_path
 
 JOBS = 1000
@@ -77,7 +77,7 @@ def visible(batch_id: Any) -> ColumnElement[bool]:
 
 
 def hide_batch(session: Session, batch_id: UUID) -> None:
-    """Let nobody see a cancelled or completed batch any more; its rows are erased by and by."""
+    """Hide a cancelled or completed batch from everybody; its rows are erased by and by."""
     session.execute(
         update(Batch)
         .where(col(Batch.id) == batch_id, col(Batch.deleted_at).is_(None))
@@ -180,7 +180,8 @@ def erase_jobs(session: Session, job_ids: Collection[UUID], *, images: bool) -> 
         )
     ).all()
     if images:
-        _doom_unnamed(session, [row.id for row in found])
+        named = select(col(Job.id)).where(col(Job.image_id) == col(Image.id))
+        retention.doom(session, [row.id for row in found], named=named.exists())
     latents = erase_generations(session, made_by | {row.generation_id for row in found})
     return Portion(jobs=len(rows), latents=latents)
 
@@ -213,19 +214,6 @@ def _delete_events(session: Session, where: ColumnElement[bool]) -> int:
     ids = select(col(WebhookEvent.id)).where(where).limit(EVENTS)
     gone = session.execute(delete(WebhookEvent).where(col(WebhookEvent.id).in_(ids)))
     return int(gone.rowcount)  # type: ignore[attr-defined]
-
-
-def _doom_unnamed(session: Session, image_ids: Collection[UUID]) -> None:
-    """Mark the images that no job names, as `retention.expire` does."""
-    # What a request is being answered with stays: it is held until that job is committed.
-    stays = col(Image.doomed_at).is_(None)
-    locked = lock_images(session, among(Image.id, image_ids), stays, against_jobs=True)
-    named = select(col(Job.id)).where(col(Job.image_id) == col(Image.id))
-    session.execute(
-        update(Image)
-        .where(among(Image.id, locked), ~named.exists())
-        .values(doomed_at=func.now(), reusable=False)
-    )
 
 
 def erase_generations(session: Session, generation_ids: Collection[UUID]) -> list[str]:

@@ -76,7 +76,7 @@ def expire(session: Session, limits: Limits) -> Counter[str]:
         .where(_stays(), unused, ~_named(limits.retention_seconds))
         .limit(AT_ONCE)
     ).scalars()
-    return _doom(session, list(candidates), limits)
+    return doom(session, list(candidates), named=_named(limits.retention_seconds))
 
 
 def evict(session: Session, limits: Limits) -> Counter[str]:
@@ -111,7 +111,7 @@ def evict(session: Session, limits: Limits) -> Counter[str]:
             break
         victims.append(identity)
         too_many, too_large = too_many - 1, too_large - image_size
-    return _doom(session, victims, limits)
+    return doom(session, victims, named=_named(limits.retention_seconds))
 
 
 def _size_of_renditions() -> ColumnElement[int]:
@@ -146,17 +146,29 @@ def _named(retention_seconds: float) -> ColumnElement[bool]:
     return named.exists()
 
 
-def _doom(session: Session, candidates: Sequence[UUID], limits: Limits) -> Counter[str]:
-    """Mark those that nobody is about to name."""
+def doom(
+    session: Session, candidates: Collection[UUID], *, named: ColumnElement[bool]
+) -> Counter[str]:
+    """Mark those of these images that nobody names, nor is about to.
+
+    Args:
+        session: An open transaction.
+        candidates: The images' ids.
+        named: Matches images that a job names so that they stay.
+
+    Returns:
+        How many were marked, by tenant.
+    """
     if not candidates:
         return Counter()
     # A request that is being answered with an image holds it until its job is committed. Only
     # after our lock can no further job name it, so only then is the question who does worth asking.
     locked = lock_images(session, among(Image.id, candidates), _stays(), against_jobs=True)
-    return _mark(session, [among(Image.id, locked), ~_named(limits.retention_seconds)])
+    return mark(session, among(Image.id, locked), ~named)
 
 
-def _mark(session: Session, where: Collection[Any]) -> Counter[str]:
+def mark(session: Session, *where: ColumnElement[bool]) -> Counter[str]:
+    """Mark the images that match, whoever names them; return how many, by tenant."""
     marked = session.execute(
         update(Image)
         .where(*where, _stays())
@@ -171,7 +183,7 @@ def lose(session: Session, image_id: UUID) -> None:
 
     They can be retried; whoever hears of them is told. What is marked already stays as it is.
     """
-    if not _mark(session, [col(Image.id) == image_id]):
+    if not mark(session, col(Image.id) == image_id):
         return
     made_by = select(col(Image.generation_id)).where(col(Image.id) == image_id).scalar_subquery()
     changed = session.execute(
@@ -229,7 +241,7 @@ def purge(
     )
     counted = Counter(purged.scalars())
     if named:
-        _mark(session, [among(Image.generation_id, work)])
+        mark(session, among(Image.generation_id, work))
     return counted
 
 
