@@ -7,10 +7,10 @@ from pathlib import Path
 from threading import Lock
 
 from bundles.manifest import (
-    FILE_NAME,
     Manifest,
     SchedulerSupport,
     load_manifest,
+    read_mark,
     scheduler_support,
 )
 from bundles.model_input import read_model_input
@@ -48,7 +48,7 @@ class Models(Mapping[str, Bundle]):
         """
         folder = self.folders[name]
         with self._lock:
-            mark = _mark(folder / FILE_NAME)
+            mark = read_mark(folder)
             known = self._read.get(name)
             if known is None or not mark or known[0] != mark:
                 known = self._read[name] = mark, self._load(name, folder)
@@ -123,12 +123,3 @@ def limits_of(
         schedulers={name: one.limits for name, one in schedulers.items() if one.works},
         unsuited={name: one.reason for name, one in schedulers.items() if not one.works},
     )
-
-
-def _mark(path: Path) -> tuple[int, ...]:
-    """Return what changes when a file is replaced; nothing when there is none."""
-    try:
-        status = path.stat()
-    except OSError:
-        return ()
-    return status.st_mtime_ns, status.st_ino, status.st_size
