@@ -1,23 +1,52 @@
 """What is done for a client only while it waits."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from contextlib import suppress
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-from starlette.requests import ClientDisconnect
-from starlette.types import Receive
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import Message, Receive, Scope, Send
+
+from api.problems import answer_error
+
+
+class Answer:
+    """Sends an answer, and knows whether it has begun."""
+
+    def __init__(self, send: Send) -> None:
+        self.begun = False
+        self._send = send
+
+    async def __call__(self, message: Message) -> None:
+        """Send a part of it."""
+        self.begun = True
+        await self._send(message)
+
+
+@asynccontextmanager
+async def answering(scope: Scope, receive: Receive, send: Send) -> AsyncIterator[Answer]:
+    """Lend an answer; what goes wrong before it begins is answered, and nobody who has left."""
+    answer = Answer(send)
+    try:
+        yield answer
+    except ClientDisconnect:
+        return
+    except Exception as error:
+        if answer.begun:
+            raise
+        await answer_error(Request(scope), error)(scope, receive, send)
 
 
 async def while_connected(
-    receive: Receive, work: Coroutine[Any, Any, None], *, begun: Callable[[], bool]
+    receive: Receive, work: Coroutine[Any, Any, None], answer: Answer
 ) -> None:
     """Do something for a client, and cancel it when the client leaves before its answer begins.
 
     Args:
         receive: Of a request whose body was received, or which waits until it was.
         work: What is done.
-        begun: Says whether the answer has begun; then the work is finished, whoever leaves.
+        answer: Once it has begun, the work is finished, whoever leaves.
 
     Raises:
         ClientDisconnect: The client left.
@@ -26,7 +55,7 @@ async def while_connected(
     gone = asyncio.create_task(_leave(receive))
     try:
         await asyncio.wait((working, gone), return_when=asyncio.FIRST_COMPLETED)
-        if not working.done() and not begun():
+        if not working.done() and not answer.begun:
             raise ClientDisconnect
         await working
     finally:

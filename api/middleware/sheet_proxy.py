@@ -4,14 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 
 import httpcore
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.auth.callers import check_scope, known_caller
-from api.middleware.disconnect import while_connected
+from api.middleware.disconnect import answering, while_connected
 from api.middleware.request_id import HEADER, request_id
-from api.problems import answer_error
 from core.domain import scopes
 from core.errors import ServiceDownError, UnauthorizedError
 from core.links import BATCHES
@@ -47,33 +46,20 @@ class SheetProxyMiddleware:
             await self.app(scope, receive, send)
             return
         scope["route"] = self._route
-        started = False
-
-        async def send_and_note(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
-
         sent = asyncio.Event()
 
         async def receive_rest() -> Message:
             await sent.wait()
             return await receive()
 
-        try:
+        async with answering(scope, receive, send) as answer:
             caller = known_caller(scope)
             if caller is None:
                 raise UnauthorizedError
             # Here, too: the other process could refuse only a sheet that has been sent to it.
             check_scope(caller, scopes.Scope.SUBMIT)
-            work = self._forward(scope, _body(receive, sent), send_and_note)
-            await while_connected(receive_rest, work, begun=lambda: started)
-        except ClientDisconnect:
-            return
-        except Exception as error:
-            if started:
-                raise
-            await answer_error(Request(scope), error)(scope, receive, send)
+            work = self._forward(scope, _body(receive, sent), answer)
+            await while_connected(receive_rest, work, answer)
 
     async def _forward(self, scope: Scope, body: AsyncIterator[bytes], send: Send) -> None:
         try:

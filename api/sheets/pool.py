@@ -7,13 +7,12 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.auth.callers import known_caller
-from api.middleware.disconnect import while_connected
+from api.middleware.disconnect import answering, while_connected
 from api.middleware.request_id import HEADER, request_id
-from api.problems import answer_error
 from api.sheets.places import Places
 from api.sheets.process import SheetProcess
 from api.sheets.reader import SheetRequest
@@ -66,7 +65,7 @@ class SheetPool:
             self._give_back(process)
 
     def close(self) -> None:
-        """Let the processes end that read nothing; those that do are killed."""
+        """End the processes that read nothing; those that do are killed."""
         for task in self._starting:
             task.cancel()
         while self._idle:
@@ -139,25 +138,12 @@ class SheetPoolMiddleware:
         if caller is None:
             await self.app(scope, receive, send)
             return
-        started = False
-
-        async def send_and_note(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
-
-        try:
+        async with answering(scope, receive, send) as answer:
             with self._pool.places.admit(caller.tenant), _body_file() as body:
                 await _save(receive, body)
                 request = SheetRequest(scope=_passed_on(scope), body=body)
-                work = self._answer(caller.tenant, request, send_and_note)
-                await while_connected(receive, work, begun=lambda: started)
-        except ClientDisconnect:
-            return
-        except Exception as error:
-            if started:
-                raise
-            await answer_error(Request(scope), error)(scope, receive, send)
+                work = self._answer(caller.tenant, request, answer)
+                await while_connected(receive, work, answer)
 
     async def _answer(self, tenant: str, request: SheetRequest, send: Send) -> None:
         # Without a limit: a client that reads slowly keeps no process.
