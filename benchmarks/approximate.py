@@ -28,7 +28,7 @@ from core.db.engine import Database
 from core.domain.approximation import NIRVANA, Threshold
 from core.domain.lanes import Lane
 from core.lifecycle.claims import Claim
-from core.settings import Settings
+from core.settings import Settings, fields_in
 from core.storage import Storage
 from modelkit.evaluation.calibration import (
     MeasuredPair,
@@ -243,12 +243,7 @@ def replay(
     from local.infrastructure import Infrastructure
 
     with tempfile.TemporaryDirectory() as folder, Infrastructure(Path(folder)) as services:
-        settings = Settings(
-            **{
-                name.removeprefix("PACKSHOT_").lower(): value
-                for name, value in services.environment.items()
-            }
-        )
+        settings = Settings(**fields_in(services.environment))
         migrations.upgrade(settings.database_url)
         database, storage = Database(settings), Storage(settings)
         try:

@@ -195,7 +195,7 @@ def large_downloads(target: Target) -> Iterator[None]:
 
 @contextmanager
 def hung_s3(target: Target) -> Iterator[None]:
-    """Let S3 answer nobody: it is halted, and its connections stay open."""
+    """Keep S3 from answering anybody: it is halted, and its connections stay open."""
     server = psutil.Process(target.stack.processes()["s3"])
     halted = [server, *server.children(recursive=True)]
     for one in halted:

@@ -14,7 +14,7 @@ from benchmarks.report import percentile, show
 from core.db.engine import Database
 from core.eviction import BoundedMap, Policy
 from core.keys import create_key
-from core.settings import Settings
+from core.settings import Settings, fields_in
 
 PROMPTS = 50
 BODY = bytes(40_000)
@@ -75,10 +75,7 @@ def _api_hits(folder: Path, hits: int) -> dict[str, list[float]]:
     bundle = folder / "bundle"
     describe_bundle(bundle)
     with Infrastructure(folder / "services", durable=True) as services:
-        names = {
-            name.removeprefix("PACKSHOT_").lower(): value
-            for name, value in services.environment.items()
-        }
+        names = fields_in(services.environment)
         upgrade(names["database_url"])
         found: dict[str, list[float]] = {}
         for name, size in (("with memory", 64 * 2**20), ("without", 0)):

@@ -74,7 +74,7 @@ class _Struck:
                 client.config_set("maxmemory", size)
 
     def look(self) -> None:
-        """Let it go on when its time has come, or for a moment where it is slow."""
+        """Continue it when its time has come, or for a moment where it is slow."""
         self._looks += 1
         if self.running and not self.prepared:
             self._prepare()

@@ -14,7 +14,7 @@ from benchmarks.chaos_stack import FragileStack, deal
 from benchmarks.chaos_told import Listener
 from benchmarks.stack import keyed_client
 from core.db.engine import DATABASE_ERRORS, Database
-from core.settings import Settings
+from core.settings import Settings, fields_in
 from core.storage import Storage
 from local.application import application
 from local.ports import free_port
@@ -164,12 +164,7 @@ def _services(port: int, worker: Sequence[str], workers: int) -> list[Service]:
 
 
 def _settings(stack: FragileStack) -> Settings:
-    names = {
-        name.removeprefix("PACKSHOT_").lower(): value
-        for name, value in stack.environment.items()
-        if name.startswith("PACKSHOT_")
-    }
-    return Settings(_env_file=None, **names)
+    return Settings(_env_file=None, **fields_in(stack.environment))
 
 
 def _settling(

@@ -12,13 +12,11 @@ Short, to see that it works: `--seconds 3 --scale 0.02`.
 """
 
 import argparse
-import sys
 import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -26,13 +24,19 @@ import psutil
 
 from benchmarks.attacks import ATTACKS, Target
 from benchmarks.bundle import build_microscopic
-from benchmarks.open_loop import Load, Sample, sending
-from benchmarks.report import percentile, show
-from benchmarks.stack import finish, open_to_all, serving
+from benchmarks.open_loop import Load, Sample, latencies, sending
+from benchmarks.report import show
+from benchmarks.stack import (
+    finish,
+    open_to_all,
+    repeating,
+    resident,
+    serving,
+    with_free_model,
+)
 from core.db.engine import Database
 from core.keys import create_key
 from core.settings import Settings
-from local.service import Service
 from local.stack import Stack
 
 IMAGE = {"steps": 1, "guidance_scale": 1, "width": 32, "height": 32}
@@ -58,7 +62,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         home = open_to_all(temporary)
         settings = {"PACKSHOT_BUNDLE": str(build_microscopic(home))}
-        with serving(home / "home", settings, _with_free_model) as (stack, client):
+        with serving(home / "home", settings, with_free_model) as (stack, client):
             finish(client, stack, _send_sheet(client, "warm-up", WARM_UP))
             target = Target(
                 stack=stack, url=str(client.base_url).rstrip("/"), key=_other_key(stack),
@@ -68,11 +72,6 @@ def main() -> None:
                 _measure(target, client, name, arguments) for name in (ALONE, *arguments.attacks)
             ]
     _show(cases, arguments)
-
-
-def _with_free_model(services: Sequence[Service]) -> Sequence[Service]:
-    free = [sys.executable, "-m", "benchmarks.free_model"]
-    return [replace(one, argv=free) if one.name == "worker" else one for one in services]
 
 
 def _other_key(stack: Stack) -> str:
@@ -114,7 +113,7 @@ def _measure(
 def _sheets(client: httpx.Client, name: str) -> Iterator[list[Sample]]:
     """Send a small sheet every second while the block runs, whether or not the answers keep up."""
     samples: list[Sample] = []
-    ended = threading.Event()
+    threads: list[threading.Thread] = []
 
     def send(number: int, at: float) -> None:
         status = 0
@@ -127,22 +126,14 @@ def _sheets(client: httpx.Client, name: str) -> Iterator[list[Sample]]:
         seconds = time.monotonic() - at
         samples.append(Sample(at=at, kind="sheet", seconds=seconds, status=status))
 
-    threads: list[threading.Thread] = []
-
     def begin() -> None:
-        number = 0
-        while not ended.wait(1.0):
-            threads.append(threading.Thread(target=send, args=(number, time.monotonic())))
-            threads[-1].start()
-            number += 1
+        threads.append(threading.Thread(target=send, args=(len(threads), time.monotonic())))
+        threads[-1].start()
 
-    clock = threading.Thread(target=begin)
-    clock.start()
     try:
-        yield samples
+        with repeating(begin, 1.0):
+            yield samples
     finally:
-        ended.set()
-        clock.join()
         for thread in threads:
             thread.join()
 
@@ -151,29 +142,15 @@ def _sheets(client: httpx.Client, name: str) -> Iterator[list[Sample]]:
 def _memory(stack: Stack) -> Iterator[dict[str, float]]:
     """Note the most resident memory of each of the stack's services, with its children, in MiB."""
     most: dict[str, float] = {}
-    ended = threading.Event()
 
     def watch() -> None:
-        while not ended.wait(WATCH_SECONDS):
-            for name, pid in stack.processes().items():
-                with suppress(psutil.Error):
-                    most[name] = max(most.get(name, 0.0), _resident(psutil.Process(pid)))
+        for name, pid in stack.processes().items():
+            with suppress(psutil.Error):
+                mib = round(resident(psutil.Process(pid)) / MIB, 1)
+                most[name] = max(most.get(name, 0.0), mib)
 
-    thread = threading.Thread(target=watch)
-    thread.start()
-    try:
+    with repeating(watch, WATCH_SECONDS):
         yield most
-    finally:
-        ended.set()
-        thread.join()
-
-
-def _resident(process: psutil.Process) -> float:
-    total = 0
-    for one in (process, *process.children(recursive=True)):
-        with suppress(psutil.NoSuchProcess):
-            total += one.memory_info().rss
-    return round(total / MIB, 1)
 
 
 def _latencies(samples: Sequence[Sample]) -> dict[str, Any]:
@@ -181,13 +158,7 @@ def _latencies(samples: Sequence[Sample]) -> dict[str, Any]:
         "sent": len(samples),
         "failed": sum(one.status <= 0 or one.status >= 400 for one in samples),
     }
-    for kind in KINDS:
-        seconds = [one.seconds for one in samples if one.kind == kind and one.status > 0]
-        if seconds:
-            found[kind] = {
-                f"p{percent}_ms": 1000 * percentile(seconds, percent) for percent in (50, 99)
-            }
-    return found
+    return found | latencies(samples)
 
 
 def _show(cases: Sequence[Mapping[str, Any]], arguments: argparse.Namespace) -> None:

@@ -13,13 +13,10 @@ Short, to see that it works: `--rows 300 --rate 50 --tail 2`.
 """
 
 import argparse
-import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import replace
+from contextlib import contextmanager
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -28,13 +25,19 @@ import psutil
 from sqlmodel import col, select
 
 from benchmarks.bundle import build_microscopic
-from benchmarks.open_loop import Load, Sample, sending
-from benchmarks.report import percentile, show
-from benchmarks.stack import finish, open_to_all, serving
+from benchmarks.open_loop import Load, Sample, latencies, sending
+from benchmarks.report import show
+from benchmarks.stack import (
+    finish,
+    open_to_all,
+    repeating,
+    resident,
+    serving,
+    with_free_model,
+)
 from core.db.engine import Database
 from core.db.models import Generation, Job
 from core.settings import Settings
-from local.service import Service
 from local.stack import Stack
 
 IMAGE = {"steps": 1, "guidance_scale": 1, "width": 32, "height": 32}
@@ -62,15 +65,10 @@ def main() -> None:
             "PACKSHOT_BUNDLE": str(build_microscopic(home)),
             "PACKSHOT_ROW_LIMIT": str(arguments.row_limit),
         }
-        with serving(home / "home", settings, _with_free_model) as (stack, client):
+        with serving(home / "home", settings, with_free_model) as (stack, client):
             finish(client, stack, _send(client, "warm-up", WARM_UP))
             cases = [_measure(stack, client, rows, arguments) for rows in arguments.rows]
     _show(cases, arguments)
-
-
-def _with_free_model(services: Sequence[Service]) -> Sequence[Service]:
-    free = [sys.executable, "-m", "benchmarks.free_model"]
-    return [replace(one, argv=free) if one.name == "worker" else one for one in services]
 
 
 def _send(client: httpx.Client, name: str, rows: int) -> str:
@@ -133,35 +131,17 @@ def _api_processes(stack: Stack) -> tuple[Processes, Processes]:
     return [api], [sheets]
 
 
-def _resident(process: psutil.Process) -> int:
-    """Return the bytes of a process and its children."""
-    total = 0
-    for one in (process, *process.children(recursive=True)):
-        with suppress(psutil.NoSuchProcess):
-            total += one.memory_info().rss
-    return total
-
-
 @contextmanager
 def _watching(processes: Processes) -> Iterator[list[float]]:
     """Read the resident memory of some processes in MiB while the block runs."""
-    found, ended = [], threading.Event()
+    found: list[float] = []
 
     def read() -> None:
-        found.append(sum(map(_resident, processes)) / MIB)
-
-    def watch() -> None:
-        while not ended.wait(SAMPLE_SECONDS):
-            read()
+        found.append(sum(map(resident, processes)) / MIB)
 
     read()
-    thread = threading.Thread(target=watch)
-    thread.start()
-    try:
+    with repeating(read, SAMPLE_SECONDS):
         yield found
-    finally:
-        ended.set()
-        thread.join()
 
 
 def _course(memory: Sequence[float]) -> dict[str, float]:
@@ -198,13 +178,7 @@ def _latencies(samples: Sequence[Sample]) -> dict[str, Any]:
         "not_sent": sum(one.status == -1 for one in samples),
         "failed": sum(one.status == 0 or one.status >= 400 for one in samples),
     }
-    for kind in ("POST", "GET"):
-        seconds = [one.seconds for one in samples if one.kind == kind and one.status > 0]
-        if seconds:
-            found[kind] = {
-                f"p{percent}_ms": 1000 * percentile(seconds, percent) for percent in (50, 99)
-            }
-    return found
+    return found | latencies(samples)
 
 
 def _show(cases: Sequence[Mapping[str, Any]], arguments: argparse.Namespace) -> None:

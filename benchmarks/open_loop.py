@@ -7,7 +7,7 @@ is slow itself, as it is for people (G. Tene, "How NOT to Measure Latency"). Thr
 
 import multiprocessing
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -17,6 +17,8 @@ from typing import Any
 
 from urllib3 import HTTPConnectionPool, connection_from_url
 from urllib3.exceptions import HTTPError
+
+from benchmarks.report import percentile
 
 IN_FLIGHT = 256
 """Requests that may wait for their answers at the same time; beyond it, none is sent."""
@@ -146,3 +148,15 @@ def sending(load: Load) -> Iterator[list[Sample]]:
     finally:
         process.kill()
         process.join()
+
+
+def latencies(samples: Sequence[Sample]) -> dict[str, dict[str, float]]:
+    """Return p50 and p99 of what was answered, in milliseconds, by kind."""
+    seconds: dict[str, list[float]] = {}
+    for one in samples:
+        if one.status > 0:
+            seconds.setdefault(one.kind, []).append(one.seconds)
+    return {
+        kind: {f"p{percent}_ms": 1000 * percentile(found, percent) for percent in (50, 99)}
+        for kind, found in seconds.items()
+    }

@@ -140,12 +140,11 @@ def _fill(environment: Mapping[str, str], images: int) -> tuple[UUID, str]:
     from core.db.models import Job
     from core.keys import create_key
     from core.lifecycle import claims, completion
-    from core.settings import Settings
+    from core.settings import Settings, fields_in
     from core.storage import Storage
     from tests.integration.shop import Shop, finished, image_of, wanted
 
-    values = {name.removeprefix("PACKSHOT_").lower(): value for name, value in environment.items()}
-    settings = Settings(**values)
+    settings = Settings(**fields_in(environment))
     database, storage = Database(settings), Storage(settings)
     bodies = [_original(128, seed) for seed in range(50)]
     shop = Shop(database)

@@ -98,16 +98,13 @@ def main() -> None:
 
 def _measure(folder: Path, arguments: argparse.Namespace) -> list[dict[str, Any]]:
     from core.db.engine import Database
-    from core.settings import Settings
+    from core.settings import Settings, fields_in
     from core.storage import Storage
     from local.infrastructure import Infrastructure
     from migrations import upgrade
 
     with Infrastructure(folder, durable=True) as services:
-        names = {
-            name.removeprefix("PACKSHOT_").lower(): value
-            for name, value in services.environment.items()
-        }
+        names = fields_in(services.environment)
         settings = Settings(
             _env_file=None,
             **names | {"job_retention_seconds": round(arguments.kept_days * 24 * 3600)},
@@ -230,7 +227,7 @@ class _Longest:
 
 
 def _age(database: Any, seeds: dict[str, Any]) -> None:
-    """Let everything but the seeds be thirty days older."""
+    """Make everything but the seeds thirty days older."""
     from sqlalchemy import text
 
     columns = {

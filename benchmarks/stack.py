@@ -1,13 +1,17 @@
 """The whole embedded stack for a benchmark, with a client that has a key."""
 
 import os
+import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 
 from core.db.engine import Database
 from core.keys import create_key
@@ -57,6 +61,39 @@ def keyed_client(environment: Mapping[str, str], port: int) -> Iterator[httpx.Cl
         timeout=120,
     ) as client:
         yield client
+
+
+def with_free_model(services: Sequence[Service]) -> Sequence[Service]:
+    """Return the services with a worker whose model costs nothing."""
+    free = [sys.executable, "-m", "benchmarks.free_model"]
+    return [replace(one, argv=free) if one.name == "worker" else one for one in services]
+
+
+@contextmanager
+def repeating(work: Callable[[], object], seconds: float) -> Iterator[None]:
+    """Do something every so many seconds while the block runs."""
+    ended = threading.Event()
+
+    def repeat() -> None:
+        while not ended.wait(seconds):
+            work()
+
+    thread = threading.Thread(target=repeat)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def resident(process: psutil.Process) -> int:
+    """Return the bytes of memory of a process and its children."""
+    total = 0
+    for one in (process, *process.children(recursive=True)):
+        with suppress(psutil.NoSuchProcess):
+            total += one.memory_info().rss
+    return total
 
 
 def open_to_all(folder: str) -> Path:

@@ -13,8 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +22,7 @@ import psutil
 
 from benchmarks.bundle import build_microscopic
 from benchmarks.report import show, spread
-from benchmarks.stack import finish, open_to_all, serving
-from local.service import Service
+from benchmarks.stack import finish, open_to_all, serving, with_free_model
 from local.stack import Stack
 
 STEPS, SIZE = 1, 32
@@ -87,17 +85,8 @@ def _run_stack(home: Path, bundle: Path, arguments: argparse.Namespace) -> list[
         "PACKSHOT_BUNDLE": str(bundle),
         "PACKSHOT_ROW_LIMIT": str(arguments.row_limit),
     }
-
-    def change(services: Sequence[Service]) -> Sequence[Service]:
-        if arguments.model != "free":
-            return services
-        free = [sys.executable, "-m", "benchmarks.free_model"]
-        return [
-            replace(service, argv=free) if service.name == "worker" else service
-            for service in services
-        ]
-
-    with serving(home / "home", settings, change) as (stack, client):
+    change = [with_free_model] if arguments.model == "free" else []
+    with serving(home / "home", settings, *change) as (stack, client):
         _one_round(client, stack, "warm-up", 200)
         return [
             _one_round(client, stack, f"round {number}", arguments.jobs)

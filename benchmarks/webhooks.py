@@ -48,15 +48,12 @@ def main() -> None:
 
 def _measure(folder: Path, arguments: argparse.Namespace) -> list[dict[str, float]]:
     from core.db.engine import Database
-    from core.settings import Settings
+    from core.settings import Settings, fields_in
     from local.infrastructure import Infrastructure
     from migrations import upgrade
 
     with Infrastructure(folder, durable=True) as services:
-        names = {
-            name.removeprefix("PACKSHOT_").lower(): value
-            for name, value in services.environment.items()
-        }
+        names = fields_in(services.environment)
         settings = Settings(
             _env_file=None,
             **names | {"outbound_allow": "127.0.0.0/8", "outbound_ports": "1-65535"},

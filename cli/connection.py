@@ -3,7 +3,7 @@
 from cli.client.http import Client
 from cli.embedded import find_server
 from cli.errors import UsageError
-from core.settings import Settings, get_settings
+from core.settings import Settings, fields_in, get_settings
 from local.lock import running
 
 
@@ -46,9 +46,4 @@ def service_settings() -> Settings:
             f"No packshot runs on {settings.home}. Start it with `packshot up`, "
             "or name another database with PACKSHOT_DATABASE_URL."
         )
-    found = {
-        name.removeprefix("PACKSHOT_").lower(): value
-        for name, value in environment.items()
-        if name.startswith("PACKSHOT_")
-    }
-    return Settings(**found)
+    return Settings(**fields_in(environment))

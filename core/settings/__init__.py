@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from dotenv import dotenv_values
 from pydantic import ValidationError
@@ -59,6 +60,15 @@ class Settings(
         # URLs have passwords in them.
         hide_input_in_errors=True,
     )
+
+
+def fields_in(environ: Mapping[str, str]) -> dict[str, Any]:
+    """Return what variables say of settings, by the settings' fields: for `Settings(**fields)`."""
+    return {
+        name.removeprefix(PREFIX).lower(): value
+        for name, value in environ.items()
+        if name.startswith(PREFIX)
+    }
 
 
 def unknown_settings(
