@@ -12,7 +12,7 @@ from random import Random
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
+from diffusers import AutoencoderKL
 from torch import nn
 from torch.nn import functional
 from transformers import CLIPTokenizer
@@ -23,16 +23,19 @@ from starter.data.chance import seeded
 from starter.data.dataset import Pictures, every_nth
 from starter.data.tokenizer import build_tokenizer
 from starter.scenes.captions import caption
-from starter.scenes.composition import SIZE
 from starter.scenes.dataset import draw_scenes
 from starter.scenes.subjects import ATTRIBUTES, Subject, split_subjects
-from starter.training.autoencoder import encode, reconstruction_psnr, standardise
-from starter.training.diffusion import build_scheduler
-from starter.training.text_encoder import WIDTH, restore_text_encoder, tokenize, train_text_encoder
+from starter.training.autoencoder import (
+    build_autoencoder,
+    encode,
+    reconstruction_psnr,
+    standardise,
+)
+from starter.training.diffusion import build_scheduler, build_unet, velocity_loss
+from starter.training.text_encoder import restore_text_encoder, tokenize, train_text_encoder
 
 logger = logging.getLogger(__name__)
 
-LATENT_CHANNELS = 4
 VAE_WIDTHS = (24, 48, 96, 96)
 UNET_WIDTHS = (128, 192, 256)
 
@@ -49,38 +52,8 @@ CHECKPOINT_STEPS = 100
 
 
 def build_vae() -> AutoencoderKL:
-    """Make an untrained autoencoder, (3, 128, 128) to (4, 16, 16), that starts deterministic."""
-    vae = AutoencoderKL(
-        sample_size=SIZE,
-        down_block_types=("DownEncoderBlock2D",) * 4,
-        up_block_types=("UpDecoderBlock2D",) * 4,
-        block_out_channels=VAE_WIDTHS,
-        layers_per_block=1,
-        latent_channels=LATENT_CHANNELS,
-        norm_num_groups=8,
-        mid_block_add_attention=False,
-    )
-    with torch.no_grad():
-        vae.quant_conv.weight[LATENT_CHANNELS:] *= 0.1
-        vae.quant_conv.bias[LATENT_CHANNELS:] = -8
-    return vae
-
-
-def build_unet() -> UNet2DConditionModel:
-    """Make an untrained UNet on (4, 16, 16) latents, conditioned on (77, 192) states."""
-    return UNet2DConditionModel(
-        sample_size=SIZE // 8,
-        in_channels=LATENT_CHANNELS,
-        out_channels=LATENT_CHANNELS,
-        down_block_types=("CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"),
-        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"),
-        block_out_channels=UNET_WIDTHS,
-        # diffusers reads this as the number of heads: 32 channels each.
-        attention_head_dim=tuple(width // 32 for width in UNET_WIDTHS),
-        layers_per_block=1,
-        norm_num_groups=32,
-        cross_attention_dim=WIDTH,
-    )
+    """Make an untrained autoencoder, (3, 128, 128) to (4, 16, 16)."""
+    return build_autoencoder(VAE_WIDTHS, groups=8)
 
 
 class Trained:
@@ -191,7 +164,7 @@ class Trainer:
         text_encoder = restore_text_encoder(self.folder / "text.pt").requires_grad_(False)
         text_encoder.to(self.device.name)
         course = Course("unet", self.folder / "unet.pt", minutes=minutes, resume=self.resume)
-        unet = build_unet()
+        unet, scheduler = build_unet(UNET_WIDTHS), build_scheduler()
         trained = Trained(unet, course, self.device, rate=UNET_RATE, average=0.998)
         torch.manual_seed(course.step)
         for fraction in course:
@@ -201,7 +174,8 @@ class Trainer:
             with torch.no_grad():
                 states = text_encoder(ids.to(self.device.name)).last_hidden_state
             clean = latents[rows].to(self.device.name)
-            trained.learn(self._unet_loss(unet, clean, states), fraction)
+            loss = velocity_loss(unet, scheduler, clean, states, self.device.autocast())
+            trained.learn(loss, fraction)
             if course.step % CHECKPOINT_STEPS == 0:
                 trained.save()
         trained.save()
@@ -227,21 +201,6 @@ class Trainer:
         guidance = functional.mse_loss(posterior.mean[:, :3].float(), colours)
         weight = max(0.0, 1 - fraction / COLOUR_SHARE)
         return difference + weight * guidance + 1e-6 * posterior.kl().mean()
-
-    def _unet_loss(
-        self, unet: UNet2DConditionModel, latents: torch.Tensor, states: torch.Tensor
-    ) -> torch.Tensor:
-        scheduler = build_scheduler()
-        noise = torch.randn_like(latents)
-        # Evenly spread timesteps over the batch make the loss, and so the steps, less noisy.
-        spread = (torch.arange(len(latents)) + torch.rand(1)) / len(latents)
-        timesteps = (spread * scheduler.config.num_train_timesteps).long().to(latents.device)
-        noisy = scheduler.add_noise(latents, noise, timesteps)
-        velocity = scheduler.get_velocity(latents, noise, timesteps)
-        with self.device.autocast():
-            noisy = noisy.contiguous(memory_format=torch.channels_last)
-            predicted = unet(noisy, timesteps, states).sample
-        return functional.mse_loss(predicted.float(), velocity)
 
     def _averaged_psnr(self, trained: Trained, checks: Pictures) -> float:
         vae = build_vae().eval()

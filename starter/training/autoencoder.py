@@ -22,20 +22,26 @@ CHECKPOINT_STEPS = 100
 COLOUR_SHARE = 0.5
 
 
-def build_autoencoder() -> AutoencoderKL:
+def build_autoencoder(
+    widths: tuple[int, ...] = (16, 32, 64, 64), *, groups: int = 4
+) -> AutoencoderKL:
     """Make an untrained autoencoder that starts almost deterministic.
 
     With the usual start the posterior's noise drowns the signal for a long time: colours come
     out wrong and dots are lost. A log-variance of about -8 leaves a noise of 2 % of a unit.
+
+    Args:
+        widths: Channels of its four levels.
+        groups: Of each normalisation.
     """
     autoencoder = AutoencoderKL(
         sample_size=SIZE,
         down_block_types=("DownEncoderBlock2D",) * 4,
         up_block_types=("UpDecoderBlock2D",) * 4,
-        block_out_channels=(16, 32, 64, 64),
+        block_out_channels=widths,
         layers_per_block=1,
         latent_channels=LATENT_CHANNELS,
-        norm_num_groups=4,
+        norm_num_groups=groups,
         mid_block_add_attention=False,
     )
     with torch.no_grad():

@@ -1,6 +1,7 @@
 """The UNet: learns to denoise latents under a caption."""
 
 import logging
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import torch
@@ -26,17 +27,17 @@ EMPTY_CAPTIONS = 0.1
 CHECKPOINT_STEPS = 200
 
 
-def build_unet() -> UNet2DConditionModel:
-    """Make an untrained UNet on (4, 16, 16) latents."""
+def build_unet(widths: tuple[int, ...] = (96, 160, 224)) -> UNet2DConditionModel:
+    """Make an untrained UNet on (4, 16, 16) latents, with so many channels at its three levels."""
     return UNet2DConditionModel(
         sample_size=SIZE // 8,
         in_channels=LATENT_CHANNELS,
         out_channels=LATENT_CHANNELS,
         down_block_types=("CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"),
         up_block_types=("UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"),
-        block_out_channels=(96, 160, 224),
+        block_out_channels=widths,
         # diffusers reads this as the number of heads: 32 channels each.
-        attention_head_dim=(3, 5, 7),
+        attention_head_dim=tuple(width // 32 for width in widths),
         layers_per_block=1,
         norm_num_groups=32,
         cross_attention_dim=WIDTH,
@@ -107,7 +108,8 @@ def train_unet(
         ]
         with torch.autocast("cpu", torch.bfloat16):
             states = text_encoder(tokenize(tokenizer, texts)).last_hidden_state
-        loss = _loss(unet, scheduler, latents[rows], states)
+        mixed = torch.autocast("cpu", torch.bfloat16)
+        loss = velocity_loss(unet, scheduler, latents[rows], states, mixed)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         share = team.average(unet, fraction)
@@ -122,19 +124,29 @@ def train_unet(
     logger.info("unet done, loss %.4f", course.loss)
 
 
-def _loss(
+def velocity_loss(
     unet: UNet2DConditionModel,
     scheduler: DDIMScheduler,
     latents: torch.Tensor,
     states: torch.Tensor,
+    precision: AbstractContextManager[object],
 ) -> torch.Tensor:
+    """Return how far the UNet is from the velocity of latents with noise, as a mean square.
+
+    Args:
+        unet: What is trained.
+        scheduler: Its noise.
+        latents: (rows, 4, 16, 16), of unit variance.
+        states: Of their captions, (rows, 77, width).
+        precision: What the UNet's pass runs in.
+    """
     noise = torch.randn_like(latents)
     # Evenly spread timesteps over the batch make the loss, and so the steps, less noisy.
     spread = (torch.arange(len(latents)) + torch.rand(1)) / len(latents)
-    timesteps = (spread * scheduler.config.num_train_timesteps).long()
+    timesteps = (spread * scheduler.config.num_train_timesteps).long().to(latents.device)
     noisy = scheduler.add_noise(latents, noise, timesteps)
     velocity = scheduler.get_velocity(latents, noise, timesteps)
-    with torch.autocast("cpu", torch.bfloat16):
+    with precision:
         noisy = noisy.contiguous(memory_format=torch.channels_last)
         predicted = unet(noisy, timesteps, states).sample
     return functional.mse_loss(predicted.float(), velocity)
