@@ -23,7 +23,7 @@ SS_DISABLE = 2
 
 
 def pytest_configure() -> None:
-    """Let Ctrl-C reach the processes that tests start, and keep compilers and threads out of them.
+    """Pass Ctrl-C on to the processes that tests start, and keep compilers and threads out of them.
 
     A shell that starts the tests in the background has them ignore SIGINT, and so would every
     process of theirs.

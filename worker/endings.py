@@ -136,7 +136,7 @@ class Endings:
         )
 
     def _final(self, claim: Claim, error: Exception) -> PackshotError | None:
-        """Say why it is given up; None where another attempt may bring it."""
+        """Return why it is given up; None where another attempt may bring it."""
         if isinstance(error, RowImpossibleError):
             return GenerationImpossibleError(f"The model cannot make this image: {_reason(error)}.")
         if claim.attempt < self._max_attempts:
@@ -154,7 +154,7 @@ class Endings:
         *,
         error: type[PackshotError] = GenerationFailedError,
     ) -> Delivery:
-        """Give a claim up; where it held no more, say how its generation stands."""
+        """End a claim; where it held no more, report how its generation stands."""
 
         def leave() -> bool:
             with self._database.session() as session:
@@ -171,7 +171,7 @@ class Endings:
         return self.found(claim.generation_id)
 
     def found(self, generation_id: UUID) -> Delivery:
-        """Say how a generation stands that is not ours."""
+        """Return how a generation stands that is not ours."""
         try:
             with self._database.session() as session:
                 state = holds.state_of(session, generation_id)
@@ -213,7 +213,7 @@ _STANDS = {
 
 
 def _reason(error: Exception) -> str:
-    """Say what went wrong in a line that fits into a results sheet."""
+    """Describe what went wrong in a line that fits into a results sheet."""
     name, line = type(error).__name__, first_line(error)
     says_all = isinstance(error, RowFailedError) or line == name
     return (line if says_all else f"{name}: {line}")[:200]

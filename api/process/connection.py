@@ -101,7 +101,7 @@ class Connection(HttpToolsProtocol):
         self._all.admit(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Let the request that is not answered know."""
+        """Inform the request that is not answered."""
         self._all.forget(self)
         if self._in_answer:
             self._note_client_left()
@@ -203,7 +203,7 @@ class Connection(HttpToolsProtocol):
     # Limits.
 
     def refuse(self, status: HTTPStatus) -> None:
-        """Say why, read nothing more, and close in a moment."""
+        """Answer why, read nothing more, and close in a moment."""
         if self._refused or self.transport.is_closing():
             return
         CUT.labels(status.phrase).inc()

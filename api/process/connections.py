@@ -50,7 +50,7 @@ class Connections:
             self._check(connection.loop)
 
     def forget(self, connection: Connection) -> None:
-        """Let a connection go that was closed."""
+        """Forget a connection that was closed."""
         self._held.discard(connection)
         self.waiting.pop(connection, None)
 

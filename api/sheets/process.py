@@ -100,5 +100,5 @@ class SheetProcess:
         self._connection.close()
 
     def forget(self) -> None:
-        """Let the process end by itself."""
+        """Leave the process to end by itself."""
         self._connection.close()

@@ -111,7 +111,7 @@ async def _answer(
 
 
 def _allow_seconds(seconds: int) -> None:
-    """Let the kernel end the process when it has computed for so long, whatever it is in then."""
+    """Have the kernel end the process when it has computed for so long, whatever it is in then."""
     _, most = resource.getrlimit(resource.RLIMIT_CPU)
     resource.setrlimit(resource.RLIMIT_CPU, (int(time.process_time()) + 1 + seconds, most))
 

@@ -157,7 +157,7 @@ def _held(session: Session, claims: Collection[Claim], *, skip_locked: bool) -> 
 
 
 def fail(session: Session, claim: Claim, error: PackshotError) -> bool:
-    """Give a generation up, and every job that waits for it.
+    """Fail a generation for good, and every job that waits for it.
 
     Returns:
         False when the claim was lost, and nothing was written.
@@ -166,7 +166,7 @@ def fail(session: Session, claim: Claim, error: PackshotError) -> bool:
 
 
 def fail_where(session: Session, where: Collection[Any], error: PackshotError) -> list[UUID]:
-    """Give up the generations that match, and the jobs that wait for them."""
+    """Fail the generations that match for good, and the jobs that wait for them."""
     # An UPDATE alone does not wait for requests that are joining, whose jobs nobody would finish.
     locked = lock_generations(session, *where)
     statement = (

@@ -16,7 +16,7 @@ from core.lifecycle.claims import Claim
 
 
 def held(session: Session, owner: str, generation_ids: Collection[UUID]) -> dict[UUID, int]:
-    """Tell which of these generations `owner` still holds, and under which attempt."""
+    """Return which of these generations `owner` still holds, and under which attempt."""
     statement = select(col(Generation.id), col(Generation.attempts)).where(
         among(Generation.id, generation_ids),
         col(Generation.lease_owner) == owner,
@@ -40,7 +40,7 @@ def holding(session: Session, given: Collection[Claim]) -> set[UUID]:
 
 
 def state_of(session: Session, generation_id: UUID) -> GenerationState | None:
-    """Tell how a generation stands; None: there is none of this id."""
+    """Return how a generation stands; None: there is none of this id."""
     return session.scalar(select(col(Generation.state)).where(col(Generation.id) == generation_id))
 
 

@@ -89,7 +89,7 @@ def found(database, storage, broker, caplog, capfd) -> Callable[..., list[str]]:
 
 
 def forms_of(planted: str) -> list[str]:
-    """Give the ways in which Postgres writes a text, or bytes that hold it; in lower case."""
+    """List the ways in which Postgres writes a text, or bytes that hold it; in lower case."""
     return [planted.lower(), planted.encode().hex()]
 
 

@@ -29,7 +29,7 @@ def eraser(database, storage) -> Callable[..., Eraser]:
 
 
 def age(shop: Shop, *, days: float) -> None:
-    """Let everything that is there be so much older."""
+    """Make everything that is there so much older."""
     with shop.database.session() as session:
         for table in ("batch", "job", "generation", "image", "webhook_event", "api_key"):
             columns = session.execute(
