@@ -71,7 +71,7 @@ class DownloadThreads:
         self._threads = CapacityLimiter(number)
 
     async def run(self, work: Callable[[], T], *, patience: float | None = None) -> T:
-        """Work in one of them.
+        """Run a function in one of them.
 
         Args:
             work: What is done.
@@ -96,7 +96,7 @@ class Downloads:
     """What one process reads and sends; only its event loop's thread calls it."""
 
     def __init__(self, most: int) -> None:
-        """Begin.
+        """Create the threads.
 
         Args:
             most: Large downloads at the same time; half of them for each tenant.
@@ -154,7 +154,7 @@ class DownloadResponse(Response):
         self._open = open_
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Serve one request."""
         try:
             opened = await self._threads.run(self._open, patience=WAIT_SECONDS)
             self._downloads.begin(opened.counted_for)

@@ -41,7 +41,7 @@ class ResultMemory:
         return self._bodies.get(image_id)
 
     def keep_body(self, image_id: UUID, body: bytes) -> None:
-        """Remember an image's bytes, which never change."""
+        """Cache an image's bytes, which never change."""
         if len(body) <= self.largest:
             self._bodies.put(image_id, body, size=len(body))
 

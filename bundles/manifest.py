@@ -149,12 +149,12 @@ class SchedulerSupport(Record):
 
     @property
     def works(self) -> bool:
-        """Whether requests may name it."""
+        """Return whether requests may name it."""
         return not self.reason
 
     @property
     def limits(self) -> StepLimits:
-        """How many steps it can take."""
+        """Return how many steps it can take."""
         return StepLimits(least=self.least_steps, most=self.most_steps)
 
 

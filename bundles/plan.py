@@ -70,7 +70,7 @@ class Machine(Record):
 
     @property
     def threads(self) -> int:
-        """Threads that it pays to have."""
+        """Return how many threads are worth having."""
         return self.cores if self.quota is None else usable_cpus(self.cores, quota=self.quota)
 
 

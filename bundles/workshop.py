@@ -42,7 +42,7 @@ class Workshop:
         self._lock: int | None = None
 
     def __enter__(self) -> Self:
-        """Take the folder for this process.
+        """Lock the folder for this process.
 
         Raises:
             BundleError: Another process builds this bundle.
@@ -85,7 +85,7 @@ class Workshop:
         aside.replace(self.bundle / name)
 
     def finish(self) -> None:
-        """Put the bundle in its place; a reader sees the old one or the new one, never a mix.
+        """Move the bundle to its place; a reader sees the old one or the new one, never a mix.
 
         Two renames: for a moment there is none. Whoever misses it then, or after a process that was
         killed then, calls `recover`.
@@ -96,7 +96,7 @@ class Workshop:
         self._remove()
 
     def recover(self) -> None:
-        """Bring the old bundle back if a process was killed while it was being replaced."""
+        """Restore the old bundle if a process was killed while replacing it."""
         if not self._old.exists():
             return
         try:
@@ -139,7 +139,7 @@ class Workshop:
 
 
 def recover(folder: Path) -> None:
-    """Bring back the bundles in a folder that a killed process was just replacing.
+    """Restore the bundles in a folder that a killed process was just replacing.
 
     Args:
         folder: That of several bundles; it need not exist.

@@ -35,13 +35,13 @@ class Issues:
         self._kept: list[Issue] = []
 
     def add(self, message: object, *, line: int | None = None, column: str | None = None) -> None:
-        """Note one; what costs something to say is given as what says it when it is kept."""
+        """Add an issue; a costly message becomes text only if it is kept."""
         self.count += 1
         if len(self._kept) < self.shown:
             self._kept.append(Issue(line=line, column=column, message=str(message)))
 
     def extend(self, others: "Issues | Iterable[Issue]") -> None:
-        """Note others, with those that another list has only counted."""
+        """Add another list's issues, with those that it has only counted."""
         for issue in others:
             self.add(issue.message, line=issue.line, column=issue.column)
         if isinstance(others, Issues):
@@ -49,7 +49,7 @@ class Issues:
 
     @property
     def left_out(self) -> int:
-        """How many were counted and not kept."""
+        """Return how many were counted and not kept."""
         return self.count - len(self._kept)
 
     def __iter__(self) -> Iterator[Issue]:

@@ -86,7 +86,7 @@ class FileTarget:
 
     @property
     def plain(self) -> bool:
-        """Whether the channel prescribes how its files are called."""
+        """Return whether the channel prescribes how its files are called."""
         return self.channel is not None and self.channel.preset.slots is not None
 
 

@@ -56,7 +56,7 @@ def base_values(
 def note_schedule(
     values: Mapping[str, Any], limits: RequestLimits, issues: Issues, line: int | None = None
 ) -> None:
-    """Note when the scheduler cannot take the steps, wherever each of them comes from."""
+    """Report it when the scheduler cannot take the steps, wherever each of them comes from."""
     reason = check_schedule(values.get("steps"), values.get("scheduler"), limits)
     if reason:
         issues.add(reason, line=line, column="steps")
@@ -90,7 +90,7 @@ class RowReader:
             self._base(self._own, None)
 
     def check(self, row: SheetRow) -> bool:
-        """Note the cells that cannot be kept; tell whether all can be looked at further."""
+        """Report the cells that cannot be kept; return whether all can be checked further."""
         fit = True
         for column, cell in row.cells.items():
             # Nearly every cell is a short text: a sheet has a million of them.

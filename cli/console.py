@@ -29,7 +29,7 @@ def show(table: Table) -> None:
 
 
 def quieten() -> None:
-    """Keep the libraries' remarks about each other from the user, who can do nothing about them."""
+    """Silence the libraries' remarks about each other: the user can do nothing about them."""
     warnings.simplefilter("ignore")
     for library in ("TRANSFORMERS", "DIFFUSERS"):
         os.environ.setdefault(f"{library}_VERBOSITY", "error")

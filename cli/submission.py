@@ -46,7 +46,7 @@ def send(client: Client, sheet: Path, fields: Mapping[str, object]) -> Batch:
 
 
 def ask(client: Client, sheet: Path, fields: Mapping[str, object]) -> Mapping[str, Any]:
-    """Have the server check a sheet, and give its report.
+    """Check a sheet on the server, and return its report.
 
     Raises:
         UsageError: There is no such file.

@@ -83,6 +83,6 @@ def count(
 
 
 def hold(level: Level, *, size: int, entries: int) -> None:
-    """Note how many bytes and entries a cache in memory holds now."""
+    """Record how many bytes and entries a cache in memory holds now."""
     _BYTES.labels(level.value).set(size)
     _ENTRIES.labels(level.value).set(entries)

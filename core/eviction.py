@@ -138,5 +138,5 @@ class BoundedMap(Generic[K, V]):
 
     @property
     def size(self) -> int:
-        """Bytes held."""
+        """Return the bytes held."""
         return int(self._cache.currsize)

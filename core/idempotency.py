@@ -73,7 +73,7 @@ def begin(session: Session, attempt: Attempt, *, ttl_seconds: float) -> Answer |
 
 
 def record(session: Session, attempt: Attempt, answer: Answer) -> None:
-    """Keep an answer, in the place of one whose time is over."""
+    """Store an answer, in the place of one that has expired."""
     values = {
         "digest": attempt.digest,
         "status": answer.status,

@@ -164,7 +164,7 @@ class Storage:
         return found["Body"]
 
     def _ask(self, stored: Stored, operation: Any) -> Any:
-        """Ask S3 for an object that should be there, and compare its size."""
+        """Request an object that should be there, and compare its size."""
         try:
             found = operation(Bucket=self.bucket, Key=stored.key)
         except ClientError as error:
@@ -241,7 +241,7 @@ class Storage:
         )
 
     def check(self) -> None:
-        """Ask S3 for a sign of life.
+        """Check that S3 answers, and that the bucket is there.
 
         Raises:
             ServiceDownError: naming the address and the bucket, when it gives none.

@@ -31,7 +31,7 @@ class Infrastructure:
 
     @property
     def servers(self) -> tuple[Server, ...]:
-        """All of them, in the order of their start: Postgres last, as it may have to run initdb."""
+        """Return all in the order of their start: Postgres last, as it may have to run initdb."""
         return (self.valkey, self.s3, self.postgres)
 
     def start(self) -> None:

@@ -56,7 +56,7 @@ def main(arguments: list[str]) -> None:
 
 
 def _prepare(death_signal: int, kind: str, user: str, group: str) -> None:
-    """Become who we are to be, then ask for the signal: a change of user clears it."""
+    """Change the user, then ask for the signal: a change of user clears it."""
     if kind == "namespace":
         _enter_namespace(int(user), int(group))
     elif kind == "user":

@@ -29,7 +29,7 @@ class HomeLock:
         self._children: int | None = None
 
     def acquire(self) -> int:
-        """Take both locks; return the descriptor that the children inherit.
+        """Acquire both locks; return the descriptor that the children inherit.
 
         Raises:
             AlreadyRunningError: A stack runs on this folder, or left processes behind.
@@ -52,7 +52,7 @@ class HomeLock:
         return self._children
 
     def describe(self, record: Mapping[str, Any]) -> None:
-        """Note who runs, for a second `up` and for other commands; it may hold passwords."""
+        """Write down who runs, for a second `up` and for other commands; it may hold passwords."""
         write_private(
             self.home / "stack.json", json.dumps({"pid": os.getpid(), **record}, indent=2)
         )

@@ -87,7 +87,7 @@ class Process:
                 raise ProcessFailedError(f"{command.name} cannot be started: {error}") from error
 
     def rotate_log(self) -> None:
-        """Put a log aside that has become large, also while the process writes to it.
+        """Rotate a log that has become large, also while the process writes to it.
 
         It is copied and emptied, as programs keep it open and write at its end, wherever that is;
         what they write in the moment between the two is lost.
@@ -105,7 +105,7 @@ class Process:
 
     @property
     def pid(self) -> int | None:
-        """Its process id, or None before it was started."""
+        """Return its process id, or None before it was started."""
         return self._popen.pid if self._popen else None
 
     def exit_code(self) -> int | None:

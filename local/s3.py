@@ -82,7 +82,7 @@ class S3(Server):
 
     @property
     def endpoint_url(self) -> str:
-        """Where it listens."""
+        """Return the address where it listens."""
         return f"http://{LOOPBACK}:{self.port}"
 
     @cached_property

@@ -28,7 +28,7 @@ _ERROR = (
 
 
 async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    """Answer 403 to what is not signed with our key, and leave the rest to ministack."""
+    """Respond 403 to what is not signed with our key, and pass the rest to ministack."""
     if scope["type"] == "http" and not is_signed(scope):
         headers = [(b"content-type", b"application/xml")]
         await send({"type": "http.response.start", "status": 403, "headers": headers})

@@ -25,7 +25,7 @@ class Server(ABC):
 
     @abstractmethod
     def answers(self) -> bool:
-        """Ask it something in its own protocol; may raise."""
+        """Send it a request in its own protocol; may raise."""
 
     def wait_until_ready(self) -> None:
         """Wait for an answer.

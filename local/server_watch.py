@@ -26,7 +26,7 @@ class ServerWatch:
         """When to start it again; None while it runs."""
 
     def check(self) -> None:
-        """Look at its process once; start it again where it has ended.
+        """Check its process once; restart it if it has ended.
 
         Raises:
             ProcessFailedError: It keeps ending.

@@ -102,7 +102,7 @@ class Stack:
             raise
 
     def check(self) -> None:
-        """Look after the processes once; call it often while doing other things.
+        """Check the processes once; call it often while doing other things.
 
         Raises:
             ProcessFailedError: A process ended that must not, or a server keeps ending; its name
@@ -116,7 +116,7 @@ class Stack:
             self._supervisor.check()
 
     def wait(self) -> None:
-        """Look after the processes until a signal comes.
+        """Supervise the processes until a signal comes.
 
         Raises:
             KeyboardInterrupt: It came.

@@ -89,7 +89,7 @@ class Supervisor:
             watched.wait_until_ready()
 
     def check(self) -> None:
-        """Look at every process once; call it from the thread that called `start`.
+        """Check every process once; call it from the thread that called `start`.
 
         Raises:
             ProcessFailedError: One ended that must not.

@@ -65,13 +65,13 @@ class Valkey(Server):
         return f"redis://:{self.password}@{LOOPBACK}:{self.port}/{database}"
 
     def answers(self) -> bool:
-        """PING; false while it loads its file."""
+        """Send PING; return False while it loads its file."""
         with redis.Redis.from_url(
             self.url(), socket_connect_timeout=5, socket_timeout=5, retry=ONCE
         ) as client:
             return bool(client.ping())
 
     def flush(self) -> None:
-        """Forget everything; for tests."""
+        """Delete everything; for tests."""
         with redis.Redis.from_url(self.url()) as client:
             client.flushall()

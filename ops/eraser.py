@@ -117,7 +117,7 @@ class Eraser:
         return portion
 
     def prune_generations(self) -> None:
-        """Go on through the records of computations, and delete those that nothing needs.
+        """Continue through the records of computations, and delete those that nothing needs.
 
         Some thousands in each pass: a million are gone through in hours.
         """

@@ -10,7 +10,7 @@ class Heartbeat:
     """The file; it is as old as the work whose last pass ended longest ago."""
 
     def __init__(self, file: str) -> None:
-        """Begin.
+        """Create a heartbeat.
 
         Args:
             file: Where it is; empty: nowhere.

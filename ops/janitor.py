@@ -81,7 +81,7 @@ class Janitor:
                 retention.forget(session, [one.image_id for one in marked])
 
     def collect_orphans(self) -> None:
-        """Go on through the list of objects, and delete those that will never have a row.
+        """Continue through the list of objects, and delete those that will never have a row.
 
         A page of S3's list in each pass: a million objects are gone through in hours.
         """

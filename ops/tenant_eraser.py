@@ -157,13 +157,13 @@ class TenantEraser:
             self._storage.delete(latents)
 
     def _in_windows(self, table: type[Any], tenant: str, work: Callable[..., object]) -> None:
-        """Do something with a tenant's rows of a table: `work(session, *where)`."""
+        """Run `work(session, *where)` for a tenant's rows of a table, a portion at a time."""
         for ids in self._windows(table):
             with self._database.session() as session:
                 work(session, col(table.id).between(*ids), col(table.tenant) == tenant)
 
     def _windows(self, table: type[Any]) -> Iterator[tuple[UUID, UUID]]:
-        """Go through a table by its ids: the first and the last of each portion."""
+        """Yield the first and the last id of each portion of a table."""
         after = NIL
         while True:
             with self._database.session() as session:

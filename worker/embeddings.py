@@ -43,7 +43,7 @@ class EmbeddingStore:
         return self._cache.get(key) if pinned is None else pinned
 
     def keep(self, key: Key, one: Conditioning, *, pinned: bool) -> None:
-        """Keep one; what is pinned is never evicted, and there is little of it."""
+        """Store one; what is pinned is never evicted, and there is little of it."""
         if pinned:
             self._pinned[key] = one
         else:

@@ -103,7 +103,7 @@ class Engine:
             thread.start()
 
     def submit(self, request: RowRequest) -> Ticket:
-        """Ask for an image; the ticket will have it."""
+        """Submit a request; the ticket will have its image."""
         ticket = Ticket(request=request, submitted=time.monotonic())
         with self._changed:
             if self._draining:
@@ -131,7 +131,7 @@ class Engine:
         return future
 
     def cancel(self, identity: UUID) -> None:
-        """Take a row out before its next step; an unknown one is ignored."""
+        """Remove a row before its next step; an unknown one is ignored."""
         error = RowCanceledError("the row was cancelled")
         with self._changed:
             for ticket in [t for t in self._incoming if t.request.identity == identity]:
@@ -141,7 +141,7 @@ class Engine:
                 self._leaving[identity] = error
 
     def drain(self) -> None:
-        """Hand rows back that have not begun, let the others finish, take no more."""
+        """Return rows that have not begun, finish the others, and accept no more."""
         with self._changed:
             self._draining = True
             while self._incoming:
@@ -178,7 +178,7 @@ class Engine:
 
     @property
     def computing(self) -> bool:
-        """Whether a model call is in progress that the watchdog has no reason to end."""
+        """Return whether a model call is in progress that the watchdog has no reason to end."""
         return self._watchdog.computing
 
     # The loops
@@ -242,7 +242,7 @@ class Engine:
     # Stepping
 
     def _evict(self) -> None:
-        """Let cancelled and late rows go, under the lock; those in a call go after it."""
+        """Remove cancelled and late rows, under the lock; those in a call are removed after it."""
         now = time.monotonic()
         for identity, row in self._rows.items():
             deadline = row.ticket.request.deadline
@@ -282,13 +282,13 @@ class Engine:
                 self._changed.notify_all()
 
     def _forget(self, row: Row) -> RowError | None:
-        """Take a row out, under the lock; give the reason if it was asked to leave."""
+        """Remove a row, under the lock; return the reason if it was asked to leave."""
         self._scheduler.remove(row.identity)
         self._rows.pop(row.identity, None)
         return self._leaving.pop(row.identity, None)
 
     def _take_finished(self) -> list[Row]:
-        """Take the finished rows that can be decoded with the first of them, at most a batch."""
+        """Remove and return finished rows that can be decoded with the first, at most a batch."""
         if not self._finished:
             return []
         first = self._finished.popleft()

@@ -107,7 +107,7 @@ class RowFeatures:
         return self._schedule.kept_after[call].intersection(leaves)
 
     def leave(self, call: int, variant: int, left: Mapping[Side, Features]) -> None:
-        """Keep what a call left, and forget what no later call takes.
+        """Store what a call left, and drop what no later call takes.
 
         Args:
             call: The call's number.
@@ -127,7 +127,7 @@ class RowFeatures:
 
     @property
     def nbytes(self) -> int:
-        """Memory that it holds."""
+        """Return the bytes that it holds."""
         return sum(one.nbytes for kept in self._kept.values() for _, one in kept.values())
 
     def _take(self, side: Side, call: int, name: str) -> Array:

@@ -13,7 +13,7 @@ class NotFiniteError(ImpossibleError):
     """The model gave infinite numbers, or none: it overflowed, or its weights are damaged."""
 
     def __init__(self, what: str, precision: str) -> None:
-        """Say where it happened.
+        """Name the stage in the message.
 
         Args:
             what: What is not finite, as the subject of a sentence.

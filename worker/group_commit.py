@@ -68,7 +68,7 @@ class GroupCommit(Generic[Item, Outcome]):
         self._had_company = False
 
     def run(self, item: Item) -> Outcome:
-        """Do the work for one item, committed when this returns.
+        """Process one item; its work is committed when this returns.
 
         Raises:
             Exception: whatever the work raises for this item, alone; what Postgres raises when

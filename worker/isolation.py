@@ -12,7 +12,7 @@ def isolated(
     work: Callable[[Sequence[Item]], Iterable[Out]],
     on_failure: Callable[[Item, Exception], None],
 ) -> list[tuple[Item, Out]]:
-    """Do `work` for all items at once; when that fails, for each item alone.
+    """Run `work` for all items at once; when that fails, for each item alone.
 
     Args:
         items: What shares the call.

@@ -31,7 +31,7 @@ class LoadedModel:
         end: Callable[[str], int] | None = None,
         texts: EmbeddingStore | None = None,
     ) -> None:
-        """Put it together.
+        """Assemble the parts.
 
         Args:
             model: The compiled one.

@@ -40,12 +40,12 @@ class StepInputs:
 
     @property
     def takes(self) -> frozenset[str]:
-        """Names of the features that its rows bring."""
+        """Return the names of the features that its rows bring."""
         return frozenset(self.taken[0]) if self.taken else frozenset()
 
 
 def stack(rows: Sequence[Conditioning]) -> Conditioning:
-    """Put the conditioning of rows together for a call; all have the same inputs."""
+    """Stack the conditioning of rows for a call; all have the same inputs."""
     return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
 
 
@@ -58,7 +58,7 @@ class Model(Protocol):
 
     @property
     def embeds_guidance(self) -> bool:
-        """Whether the UNet takes the guidance scale as an input (as distilled ones do)."""
+        """Return whether the UNet takes the guidance scale as an input (as distilled ones do)."""
 
     @property
     def taught(self) -> Collection[str]:
@@ -74,7 +74,7 @@ class Model(Protocol):
 
     @property
     def alignment(self) -> Mapping[str, Array] | None:
-        """Scales and shifts of kept features, where there are some; see `worker.features`."""
+        """Return scales and shifts of kept features, if there are any; see `worker.features`."""
 
     def latent_shape(self, *, width: int, height: int) -> tuple[int, int, int]:
         """Return the latents' (channels, height, width) of an image size in pixels."""

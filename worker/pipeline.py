@@ -98,7 +98,7 @@ class Pipeline:
         """By the features that they take."""
 
     def latent_shape(self, *, width: int, height: int) -> tuple[int, int, int]:
-        """Give the latents' (channels, height, width) of an image size in pixels."""
+        """Return the latents' (channels, height, width) for an image size in pixels."""
         factor = self.vae_scale_factor
         return (self.latent_channels, height // factor, width // factor)
 

@@ -129,7 +129,7 @@ def _measure(
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Let one process of a home folder measure at a time: two would slow each other down."""
+    """Lock the measurement: two processes of a home folder would slow each other down."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

@@ -115,7 +115,7 @@ class Registry:
 
     @property
     def loading(self) -> bool:
-        """Whether a model is still being loaded after `stop`."""
+        """Return whether a model is still being loaded after `stop`."""
         return self._stopped.is_set() and self._thread.is_alive()
 
     def refresh(self) -> None:
@@ -138,7 +138,7 @@ class Registry:
             return {one.revision for one in self._residents if not one.leaving}
 
     def want(self, revision: str) -> bool:
-        """Have a model loaded that a row asks for; return whether this worker serves it."""
+        """Request a model that a row needs; return whether this worker serves it."""
         with self._lock:
             served = revision in self._residents or revision in self._loadable()
             if served:
@@ -292,7 +292,7 @@ class Registry:
 
 
 def _block_signals() -> None:
-    """Have signals handled by other threads than the one that loads models.
+    """Block signals in the thread that loads models, so that others handle them.
 
     OpenVINO gives a thread that loads its CPU plugin a stack for signals, and frees it with the
     model, in whatever thread that happens: the next signal to that thread would end the process.

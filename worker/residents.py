@@ -29,7 +29,7 @@ class Resident:
 
     @property
     def revision(self) -> str:
-        """Its bundle's."""
+        """Return its bundle's revision."""
         return self.model.revision
 
 
@@ -37,7 +37,7 @@ class Residents:
     """Models in memory, within a budget; a single one may take more."""
 
     def __init__(self, *, budget: int, idle_seconds: float, stay_seconds: float) -> None:
-        """Begin with nothing in memory.
+        """Create an empty set of models.
 
         Args:
             budget: Bytes of all of them together.
@@ -66,17 +66,17 @@ class Residents:
         return self._residents.get(revision)
 
     def add(self, one: Resident) -> None:
-        """Take a model in."""
+        """Add a model."""
         self._residents[one.revision] = one
 
     def remove(self, gone: Sequence[Resident]) -> None:
-        """Forget models: their memory is free when nobody refers to them."""
+        """Drop models: their memory is free when nobody refers to them."""
         for one in gone:
             del self._residents[one.revision]
 
     @property
     def size(self) -> int:
-        """Bytes of all of them."""
+        """Return the bytes of all of them."""
         return sum(one.size for one in self)
 
     def fits(self, size: int) -> bool:

@@ -117,12 +117,12 @@ class Ticket:
         return self.future.result(timeout)
 
     def fail(self, error: BaseException) -> None:
-        """Break the promise."""
+        """Resolve with an error."""
         if not self.future.done():
             self.future.set_exception(error)
 
     def fail_alone(self, error: Exception) -> None:
-        """Break the promise because the model failed on this row, whoever was beside it."""
+        """Resolve with an error because the model failed on this row, in whatever company."""
         log.error("generation %s failed alone", self.request.identity, exc_info=error)
         again = self.request.begin.optional or not isinstance(error, ImpossibleError)
         failure = (
@@ -134,6 +134,6 @@ class Ticket:
         self.fail(failure)
 
     def fulfil(self, result: RowResult) -> None:
-        """Keep the promise."""
+        """Resolve with the result."""
         if not self.future.done():
             self.future.set_result(result)

@@ -42,7 +42,7 @@ class Sampler:
         begin: Begin = NOISE,
         keep: Collection[int] = (),
     ) -> None:
-        """Begin.
+        """Create the loop of one image.
 
         Args:
             scheduler: A name in `core.domain.schedulers`.
@@ -83,22 +83,22 @@ class Sampler:
 
     @property
     def done(self) -> bool:
-        """Whether the last step is taken."""
+        """Return whether the last step is done."""
         return self._position >= len(self._scheduler.timesteps)
 
     @property
     def calls(self) -> int:
-        """UNet calls of its whole schedule; some schedulers need more than one for a step."""
+        """Return the UNet calls of its whole schedule; some schedulers need several for a step."""
         return len(self._scheduler.timesteps)
 
     @property
     def position(self) -> int:
-        """Steps of the schedule that lie behind it."""
+        """Return how many steps of the schedule are done or skipped."""
         return self._position
 
     @property
     def taken(self) -> int:
-        """Steps that it took itself: its UNet calls so far."""
+        """Return the steps that it took itself: its UNet calls so far."""
         return self._position - self._start
 
     @property
@@ -108,7 +108,7 @@ class Sampler:
 
     @property
     def guided(self) -> bool:
-        """Whether the next step needs the prediction with the negative prompt too."""
+        """Return whether the next step needs the prediction with the negative prompt too."""
         start, end = self._guidance_interval
         passed = self._position / len(self._scheduler.timesteps)
         return self._guidance_scale > 1 and start <= passed < end
@@ -132,7 +132,7 @@ class Sampler:
         return self._scheduler.add_noise(clean, noise, timestep)
 
     def go_to(self, step: int) -> None:
-        """Leave out all steps before this one."""
+        """Skip all steps before this one."""
         self._position = self._start = step * self._scheduler.order
         if hasattr(self._scheduler, "set_begin_index"):  # DDIM reads the timestep alone
             self._scheduler.set_begin_index(self._position)
@@ -144,7 +144,7 @@ class Sampler:
         return self.walk.model_input(scaled)[0].numpy()
 
     def step(self, prediction: Array, unconditional: Array | None = None) -> None:
-        """Take one step.
+        """Advance by one step.
 
         Args:
             prediction: The UNet's output with the prompt, (channels, height, width).

@@ -109,7 +109,7 @@ class Turns:
         return max(self.virtual_time, self.finish.get(who, 0.0))
 
     def charge(self, who: Hashable, cost: float = 1.0) -> None:
-        """Note that somebody had a turn."""
+        """Count a turn that somebody had."""
         self.virtual_time = self.start(who)
         self.finish[who] = self.virtual_time + cost
         # What lies behind is the same as never having been here.
@@ -137,13 +137,13 @@ class GroupTurns:
         )
 
     def charge(self, row: Candidate) -> None:
-        """Note that a row got a place."""
+        """Count a place that a row got."""
         self.lanes.charge(row.lane, 1 / WEIGHT[row.lane])
         self.tenants[row.lane].charge(row.tenant)
         self.keys.setdefault((row.lane, row.tenant), Turns()).charge(row.key)
 
     def forget(self, gone: Candidate, rest: Collection[Candidate]) -> None:
-        """Forget the turns among a tenant's keys with its last row."""
+        """Drop the turns among a tenant's keys with its last row."""
         if all((row.lane, row.tenant) != (gone.lane, gone.tenant) for row in rest):
             self.keys.pop((gone.lane, gone.tenant), None)
 
@@ -163,7 +163,7 @@ class Group:
 
     @property
     def weight(self) -> float:
-        """That of its most urgent row."""
+        """Return the weight of its most urgent row."""
         return max(WEIGHT[row.lane] for row in self.rows.values())
 
     def phase(self, row: Candidate) -> int:
@@ -185,7 +185,7 @@ class Group:
         return taken
 
     def remove(self, identity: UUID) -> None:
-        """Forget a row."""
+        """Remove a row."""
         gone = self.rows.pop(identity)
         self.idle.pop(identity, None)
         self.phases.pop(identity, None)
@@ -214,7 +214,7 @@ class RowScheduler:
 
     @property
     def ready(self) -> bool:
-        """Whether a stream without a call would find rows for one."""
+        """Return whether a stream without a call would find rows for one."""
         return bool(self._ready())
 
     def busy(self, identity: UUID) -> bool:
@@ -222,7 +222,7 @@ class RowScheduler:
         return any(identity in call for call in self._calls.values())
 
     def add(self, row: Candidate) -> None:
-        """Take a row in."""
+        """Add a row."""
         if row.identity in self._keys:
             raise ValueError(f"row {row.identity} is here already")
         self._keys[row.identity] = row.group
@@ -233,7 +233,7 @@ class RowScheduler:
         group.rows[row.identity] = group.idle[row.identity] = row
 
     def remove(self, identity: UUID) -> bool:
-        """Forget a row; return whether it was here."""
+        """Remove a row; return whether it was here."""
         key = self._keys.pop(identity, None)
         if key is None:
             return False
@@ -268,7 +268,7 @@ class RowScheduler:
         return rows
 
     def set_phase(self, identity: UUID, phase: int) -> None:
-        """Note which phase a row is in from now on; an unknown one is ignored."""
+        """Set the phase of a row; an unknown one is ignored."""
         key = self._keys.get(identity)
         if key is not None:
             self._groups[key].phases[identity] = phase

@@ -28,7 +28,7 @@ class Drainable(Protocol):
     """What the shutdown needs of the engine."""
 
     def drain(self) -> None:
-        """Hand waiting rows back, let running ones finish, take no more."""
+        """Return waiting rows, finish running ones, and accept no more."""
 
 
 class Shutdown:
@@ -53,7 +53,7 @@ class Shutdown:
             signal.signal(number, self._on_signal)
 
     def warm(self) -> None:
-        """Begin the warm shutdown; calling it again changes nothing.
+        """Start the warm shutdown; calling it again changes nothing.
 
         Before the consumer stops: rows that wait in the engine go back to their lanes while it
         can still send them there, so that other workers take them at once.
@@ -96,4 +96,4 @@ class Shutdown:
 
 
 def _nothing() -> None:
-    """Wake the event loop up."""
+    """Do nothing but wake the event loop up."""

@@ -34,7 +34,7 @@ class Text:
     """Where what it conditions the UNet with is waited for."""
 
     def fail(self, error: Exception) -> None:
-        """Have whoever waits for it told why there is none."""
+        """Fail the ticket with the reason."""
         self.future.set_exception(error)
 
 
@@ -159,7 +159,7 @@ def _row(
 
 
 def advance(rows: Sequence[Row], prediction: Prediction) -> Sequence[None]:
-    """Take a row a step further."""
+    """Advance a row by a step."""
     (row,) = rows
     row.advance(prediction)
     return [None]

@@ -56,7 +56,7 @@ class Row:
 
     @property
     def guided(self) -> bool:
-        """Whether its next step needs both predictions."""
+        """Return whether its next step needs both predictions."""
         return self.negative is not None and self.sampler.guided
 
     @property
@@ -105,7 +105,7 @@ class Row:
         self.ticket.fail_alone(error)
 
     def can_be_decoded_with(self, other: "Row") -> bool:
-        """Whether the decoder can have both in one call."""
+        """Return whether the decoder can take both in one call."""
         solo = self.ticket.request.solo or other.ticket.request.solo
         return (
             not solo
@@ -122,7 +122,7 @@ class Row:
         return self.features.wanted(self.sampler.position, variant) if self.features else ()
 
     def advance(self, prediction: Prediction) -> None:
-        """Take a step.
+        """Advance by a step.
 
         Raises:
             NotFiniteError: The UNet's prediction, its features or what the scheduler made of them
@@ -142,7 +142,7 @@ class Call:
     """One UNet call: first every row with its prompt, then the guided ones without it."""
 
     def __init__(self, rows: Sequence[Row]) -> None:
-        """Put rows together: of one model, and at the same variant of its UNet."""
+        """Group rows for a call: of one model, and at the same variant of its UNet."""
         self.model = rows[0].model.model
         self._variant = rows[0].variant
         self._rows = rows

@@ -28,7 +28,7 @@ class Tokenizer:
         self._has_vectors = has_vectors(self._added)
 
     def ids(self, texts: Sequence[str]) -> NDArray[np.int64]:
-        """Give (texts, length) ids: padded, or cut, to the tokenizer's length."""
+        """Return (texts, length) ids, padded or cut to the tokenizer's length."""
         encoded = self._tokenizer(
             [self._written_out(text) for text in texts],
             padding="max_length",
@@ -38,7 +38,7 @@ class Tokenizer:
         return np.asarray(encoded["input_ids"], dtype=np.int64)
 
     def end(self, text: str) -> int:
-        """Give the place of a text's end token among its ids: the first, where it is the padding.
+        """Return the index of a text's end token among its ids: the first, where it is the padding.
 
         CLIP reads a text's meaning off the state at this place (Radford et al. 2021, "Learning
         Transferable Visual Models From Natural Language Supervision", arXiv 2103.00020).

@@ -49,7 +49,7 @@ def format_cpus(cpus: Collection[int]) -> str:
 
 
 def numa_nodes(allowed: Collection[int], root: Path = NODES) -> Sequence[frozenset[int]]:
-    """Give the CPUs of each NUMA node that this process may use, in the nodes' order.
+    """Return the CPUs of each NUMA node that this process may use, in the nodes' order.
 
     Nodes without such CPUs (memory only, or closed to us) are left out. A system that tells
     nothing is one node.
@@ -87,7 +87,7 @@ def physical_cores(allowed: Collection[int], root: Path = CPUS) -> int:
 def placement(
     settings: Settings, workers: int | None, nodes: Sequence[frozenset[int]]
 ) -> Sequence[Mapping[str, str]]:
-    """Give the settings of each worker of one machine that say which CPUs are its own.
+    """Return the settings of each worker of one machine that say which CPUs are its own.
 
     Args:
         settings: What they say of CPUs or pinning stays.
@@ -111,7 +111,7 @@ def placement(
 
 
 def machine_nodes() -> Sequence[frozenset[int]]:
-    """Give this machine's nodes."""
+    """Return this machine's nodes."""
     return numa_nodes(os.sched_getaffinity(0))
 
 

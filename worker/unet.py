@@ -184,7 +184,7 @@ def _infer(
 
 
 def _free_timestep(unet: Any) -> bool:
-    """Give the UNet one float timestep per row; tell whether it takes that.
+    """Reshape the UNet's timestep to one float per row; return whether it accepts that.
 
     Exported UNets take one integer timestep for all rows, shape [1]: some schedulers' timesteps
     are not whole, and rows of one call may stand at different ones. The same graph with a wider

@@ -50,10 +50,10 @@ class Begin(Protocol):
 
     @property
     def optional(self) -> bool:
-        """Whether the row could do without it, so that it may be tried again if this fails."""
+        """Return whether the row could do without it, so that a failure here is tried again."""
 
     def begin(self, sampler: "Sampler") -> Walk:
-        """Begin a row.
+        """Return the latents that a row begins with.
 
         Args:
             sampler: The row's own, before its first step.
@@ -162,6 +162,6 @@ class Blend(Walk):
         self._clean, self._noise, self._mask = clean, noise, mask
 
     def after_step(self, sampler: "Sampler", latents: Latents) -> Latents:
-        """Put the picture back outside the mask, as noisy as the next step expects it."""
+        """Restore the picture outside the mask, as noisy as the next step expects it."""
         picture = self._clean if sampler.done else sampler.noised(self._clean, self._noise)
         return (1 - self._mask) * picture + self._mask * latents

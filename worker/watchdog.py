@@ -67,13 +67,13 @@ class Watchdog:
 
     @property
     def computing(self) -> bool:
-        """Whether a call is in progress, and none has taken longer than the limit."""
+        """Return whether a call is in progress, and none has taken longer than the limit."""
         now = time.monotonic()
         with self._lock:
             return bool(self._calls) and not self._late(now)
 
     def bite(self, reason: str) -> None:
-        """Do what a call that took too long leads to."""
+        """Run what a call that took too long leads to."""
         self._on_bite(reason)
 
     def _run(self) -> None:

@@ -15,7 +15,7 @@ class KeyUse:
         self._used: set[UUID] = set()
 
     def note(self, key_id: UUID) -> None:
-        """Note that a request came with a key."""
+        """Record that a request came with a key."""
         with self._lock:
             self._used.add(key_id)
 

@@ -51,7 +51,7 @@ class Standing:
         }
 
     def error(self) -> RateLimitedError:
-        """Say how long to wait."""
+        """Return the error that says how long to wait."""
         return RateLimitedError(
             f"This key may send {self.quota} requests in a minute. Send it again in "
             f"{self.reset_seconds} seconds.",

@@ -47,15 +47,15 @@ class Sink:
         self._held = bytearray()
 
     def write(self, content: bytes) -> int:
-        """Take some bytes."""
+        """Append some bytes."""
         self._held += content
         return len(content)
 
     def flush(self) -> None:
-        """Do nothing: whoever sends them takes them."""
+        """Do nothing: `take` empties the buffer."""
 
     def take(self) -> bytes:
-        """Give what was written since the last time."""
+        """Return what was written since the last call."""
         taken, self._held = bytes(self._held), bytearray()
         return taken
 

@@ -14,7 +14,7 @@ logger = logging.getLogger("packshot.api")
 
 
 def note_client_left(scope: Scope) -> None:
-    """Note that nobody waits for the answer to a request any more."""
+    """Record that nobody waits for the answer to a request any more."""
     scope[_LEFT] = True
 
 

@@ -26,7 +26,7 @@ class Answer:
 
 @asynccontextmanager
 async def answering(scope: Scope, receive: Receive, send: Send) -> AsyncIterator[Answer]:
-    """Lend an answer; what goes wrong before it begins is answered, and nobody who has left."""
+    """Yield a response; errors before it begins are answered, unless the client has left."""
     answer = Answer(send)
     try:
         yield answer
@@ -41,7 +41,7 @@ async def answering(scope: Scope, receive: Receive, send: Send) -> AsyncIterator
 async def while_connected(
     receive: Receive, work: Coroutine[Any, Any, None], answer: Answer
 ) -> None:
-    """Do something for a client, and cancel it when the client leaves before its answer begins.
+    """Run a coroutine for a client, and cancel it when the client leaves before its answer begins.
 
     Args:
         receive: Of a request whose body was received, or which waits until it was.

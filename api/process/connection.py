@@ -96,12 +96,12 @@ class Connection(HttpToolsProtocol):
     # What uvicorn calls: asyncio's protocol.
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin, if there is room."""
+        """Accept the connection, if there is room."""
         super().connection_made(transport)
         self._all.admit(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Inform the request that is not answered."""
+        """Notify the request that is not answered."""
         self._all.forget(self)
         if self._in_answer:
             self._note_client_left()
@@ -132,14 +132,14 @@ class Connection(HttpToolsProtocol):
     # What the parser calls.
 
     def on_message_begin(self) -> None:
-        """Begin to wait for the rest of a head."""
+        """Start waiting for the rest of a head."""
         super().on_message_begin()
         self._head_begun = True
         if not self._in_answer:
             self._since = self.loop.time()
 
     def on_headers_complete(self) -> None:
-        """Hand the request to the application, if its head is not too large."""
+        """Pass the request to the application, if its head is not too large."""
         size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
         if size > self._limits.header_bytes:
             self._refusal = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
@@ -155,7 +155,7 @@ class Connection(HttpToolsProtocol):
                 self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
-        """Take a part of the body."""
+        """Receive a part of the body."""
         self._idle_bytes = 0
         super().on_body(body)
 
@@ -197,13 +197,13 @@ class Connection(HttpToolsProtocol):
             self.transport.close()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's own words
-        """Answer to what the parser does not take."""
+        """Respond to what the parser does not accept."""
         self.refuse(self._refusal)
 
     # Limits.
 
     def refuse(self, status: HTTPStatus) -> None:
-        """Answer why, read nothing more, and close in a moment."""
+        """Send the reason, read nothing more, and close in a moment."""
         if self._refused or self.transport.is_closing():
             return
         CUT.labels(status.phrase).inc()
@@ -278,12 +278,12 @@ class Connection(HttpToolsProtocol):
 
     @property
     def _drains(self) -> bool:
-        """Whether the rest of a body is read for nothing: its request is answered."""
+        """Return whether the rest of a body is read for nothing: its request is answered."""
         return self._body_open and (self._ending or not self._in_answer)
 
     @property
     def _is_drained(self) -> bool:
-        """Whether more of such a body has come than is read of one."""
+        """Return whether more of such a body has come than is read of one."""
         return self._drains and self._received - self._mark > self._limits.drain_bytes
 
     @property

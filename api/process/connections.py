@@ -34,7 +34,7 @@ class Connections:
         return Connection(config, server_state, app_state, _loop, connections=self)
 
     def admit(self, connection: Connection) -> None:
-        """Take a new connection in place of the one that has waited longest."""
+        """Admit a new connection in place of the one that has waited longest."""
         self._held.add(connection)
         if len(self._held) > self.limits.connections:
             oldest = next(iter(self.waiting), None)
@@ -50,7 +50,7 @@ class Connections:
             self._check(connection.loop)
 
     def forget(self, connection: Connection) -> None:
-        """Forget a connection that was closed."""
+        """Remove a connection that was closed."""
         self._held.discard(connection)
         self.waiting.pop(connection, None)
 

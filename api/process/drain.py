@@ -12,7 +12,7 @@ logger = logging.getLogger("packshot.api")
 
 
 def drain_before_end(seconds: float) -> None:
-    """Keep the server going for a while after SIGTERM, and report meanwhile that it is not ready.
+    """Keep the server running for a while after SIGTERM, and report meanwhile that it is not ready.
 
     Call it in the main thread, when the server handles signals already. A second SIGTERM ends the
     process as the first one did before.

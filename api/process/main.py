@@ -132,7 +132,7 @@ def _serve(settings: Settings, application: str, processes: int, options: Mappin
 
 @contextmanager
 def _counting(*, together: bool) -> Iterator[None]:
-    """Have all processes count together for Prometheus, or this one by itself."""
+    """Count for Prometheus in all processes together, or in this one by itself."""
     if not together:
         yield
         return
@@ -150,7 +150,7 @@ def _supervise(config: uvicorn.Config, listener: socket.socket) -> int:
 
 
 def dependencies_answer(settings: Settings) -> bool:
-    """Ask everything that the API needs for a sign of life; say what gives none."""
+    """Check every dependency of the API, and report which of them do not answer."""
     from api.process.readiness import require_all  # noqa: PLC0415
     from api.services import open_services  # noqa: PLC0415
 
@@ -164,7 +164,7 @@ def dependencies_answer(settings: Settings) -> bool:
 
 
 def _ask_apart(settings: Settings) -> bool:
-    """Ask in a process of its own, so that what is loaded for it does not stay in memory."""
+    """Check in a process of its own, so that what is loaded for it does not stay in memory."""
 
     def ask() -> None:
         for number in (signal.SIGINT, signal.SIGTERM):

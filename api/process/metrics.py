@@ -27,7 +27,7 @@ def process_metrics() -> CollectorRegistry:
 
 
 def _forget_the_dead(folder: Path) -> None:
-    """Leave out what a process that has ended held; what it counted stays."""
+    """Remove the gauges of processes that have ended; their counters stay."""
     for file in folder.glob("gauge_live*_*.db"):
         name = file.stem.rpartition("_")[2]
         # A process that reads sheets has a name, under which its successor counts on.

@@ -105,7 +105,7 @@ class ReadinessChecks:
         self._lock = Lock()
 
     async def look(self, services: "Services") -> Readiness:
-        """Ask all of them, and return what was found in `ANSWER_SECONDS`."""
+        """Check all of them, and return what was found in `ANSWER_SECONDS`."""
         checks = checks_of(services)
         asked = {name: self._ask(name, check) for name, check in checks.items()}
         waiting = [asyncio.wrap_future(one) for one in asked.values()]
@@ -122,7 +122,7 @@ class ReadinessChecks:
         return Readiness(status=status, problems=problems, components=found)
 
     def _ask(self, name: str, check: Check) -> "Future[Exception | None]":
-        """Ask, unless an earlier question has no answer yet: what hangs takes one thread."""
+        """Start a check, unless the one before is still waiting: what hangs takes one thread."""
         with self._lock:
             asked = self._asked.get(name)
             if asked is None or asked.done():
@@ -130,7 +130,7 @@ class ReadinessChecks:
             return asked
 
     def close(self) -> None:
-        """Ask nothing more."""
+        """Stop checking."""
         self._threads.shutdown(wait=False)
 
 

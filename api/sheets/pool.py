@@ -43,12 +43,12 @@ class SheetPool:
         self._starting: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
-        """Begin to start the processes, with what they are forked from."""
+        """Start the processes in the background, with the server that they are forked from."""
         for _ in range(len(self._names)):
             self._start_one()
 
     def _start_one(self) -> None:
-        """Begin to start a process for whoever comes next: nobody's sheet waits for that."""
+        """Start a process in the background for the next sheet, so that none waits for a start."""
         task = asyncio.create_task(self._start_idle())
         self._starting.add(task)
         task.add_done_callback(self._starting.discard)
@@ -72,7 +72,7 @@ class SheetPool:
             self._idle.pop().forget()
 
     async def read(self, tenant: str, request: SheetRequest, answer: _Answer) -> None:
-        """Have a sheet read when it is the tenant's turn, and pass its answer on as it comes.
+        """Read a sheet when it is the tenant's turn, and pass its answer on as it comes.
 
         Cancelled, it ends the process that reads.
         """
@@ -95,7 +95,7 @@ class SheetPool:
 
     @asynccontextmanager
     async def _process(self) -> AsyncIterator[SheetProcess]:
-        """Lend a process, and kill it if it does not get done."""
+        """Yield a process, and kill it if it does not finish."""
         process = await self._idle_process()
         try:
             if not process.lives:
@@ -162,7 +162,7 @@ class SheetPoolMiddleware:
 
 @contextmanager
 def _body_file() -> Iterator[Path]:
-    """Lend an empty file, in which a body waits for its turn."""
+    """Yield an empty file, in which a body waits for its turn."""
     try:
         file = tempfile.NamedTemporaryFile(prefix="packshot-sheet-")  # noqa: SIM115
     except OSError as error:

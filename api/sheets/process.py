@@ -51,7 +51,7 @@ class SheetProcess:
         self._theirs.close()
 
     async def read(self, request: SheetRequest, deliver: Callable[[Message], None]) -> None:
-        """Have a sheet read; each message of the answer is delivered as it comes.
+        """Read a sheet; each message of the answer is delivered as it comes.
 
         Raises:
             SheetTooCostlyError: It computed for as long as one sheet may.

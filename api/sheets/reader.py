@@ -111,13 +111,13 @@ async def _answer(
 
 
 def _allow_seconds(seconds: int) -> None:
-    """Have the kernel end the process when it has computed for so long, whatever it is in then."""
+    """Limit the process's CPU seconds: the kernel ends it then, whatever it is in."""
     _, most = resource.getrlimit(resource.RLIMIT_CPU)
     resource.setrlimit(resource.RLIMIT_CPU, (int(time.process_time()) + 1 + seconds, most))
 
 
 def _limit_memory(size: int) -> None:
-    """Have what needs so many bytes more than now fail, instead of the machine."""
+    """Limit the bytes that the process may allocate from now on: it fails, not the machine."""
     if sys.platform == "linux":
         _, most = resource.getrlimit(resource.RLIMIT_DATA)
         resource.setrlimit(resource.RLIMIT_DATA, (_pages(5) + size, most))

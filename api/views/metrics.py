@@ -23,7 +23,7 @@ from core.webhooks.log import backlog
 
 
 def shared_metrics(session: Session, broker: Broker) -> CollectorRegistry:
-    """Look once, and give what was found."""
+    """Compute the metrics once, and return them."""
     registry = CollectorRegistry()
     registry.register(_Caches(cache_stats.stored(session)))
     registry.register(_QueueMetrics(queue_stats.read(session), abandoned_images(session)))

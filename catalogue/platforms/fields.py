@@ -43,7 +43,7 @@ class Columns:
     """A sheet's columns, found by any of their usual names."""
 
     def __init__(self, columns: Iterable[str], named: Mapping[str, str]) -> None:
-        """Take the columns.
+        """Set the columns.
 
         Args:
             columns: As the sheet writes them.

@@ -39,7 +39,7 @@ class Prompts:
         issues: Issues,
         clock: Callable[[], float] = time.thread_time,
     ) -> None:
-        """Take the request's template.
+        """Set the request's template.
 
         Args:
             sheet: Whose prompts are to be written. Where its columns are fixed, a column that the

@@ -132,6 +132,6 @@ class Renditions:
         return kept
 
     def lose(self, rendition: Rendition) -> None:
-        """Forget one whose object is gone, so that it is made again."""
+        """Delete the record of one whose object is gone, so that it is made again."""
         with self._database.session() as session:
             renditions.lose(session, rendition.id)

@@ -121,7 +121,7 @@ class Ragged:
     """Gathers rows that do not fit the header, and tells those that can be read."""
 
     def __init__(self, width: int, written: int) -> None:
-        """Take the header's size.
+        """Set the header's size.
 
         Args:
             width: Its columns up to the last one with a name.

@@ -167,7 +167,7 @@ class Room:
     """What there is room for in a sheet, row by row."""
 
     def __init__(self, *, max_rows: int | None = None, max_cells: int = MOST_CELLS) -> None:
-        """Take the limits; without `max_rows` there may be any number of rows."""
+        """Set the limits; without `max_rows` there may be any number of rows."""
         self._max_rows = max_rows
         self._max_cells = max_cells
         self._rows = 0

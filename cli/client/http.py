@@ -72,7 +72,7 @@ class Client:
         return Batch.parse(self._upload(sheet, fields))
 
     def dry_run(self, sheet: Path, fields: Mapping[str, object]) -> Mapping[str, Any]:
-        """Have a sheet checked, and give the report; the server keeps nothing of it."""
+        """Check a sheet, and return the report; the server keeps nothing of it."""
         report: Mapping[str, Any] = self._upload(sheet, {**fields, "dry_run": "true"})
         return report
 
@@ -116,14 +116,14 @@ class Client:
                 return found
 
     def retry(self, identity: str) -> Batch:
-        """Have the failed images of a batch tried again."""
+        """Retry the failed images of a batch."""
         with self._problems():
             return Batch.parse(
                 self._checked(self._http.post(f"/v1/batches/{identity}/retry")).json()
             )
 
     def batch(self, identity: str) -> Batch:
-        """Ask how a batch stands."""
+        """Return the state of a batch."""
         return Batch.parse(self._get(f"/v1/batches/{identity}").json())
 
     def items(self, identity: str, cursor: str | None = None) -> Page:

@@ -40,7 +40,7 @@ class Batch:
 
     @property
     def finished(self) -> int:
-        """Images that will not change any more."""
+        """Return how many images will not change any more."""
         return self.total - sum(self.counts.get(state, 0) for state in OPEN_STATES)
 
 
@@ -99,7 +99,7 @@ class Item:
 
     @property
     def is_final(self) -> bool:
-        """Whether it will not change any more."""
+        """Return whether it will not change any more."""
         return self.state not in OPEN_STATES
 
 

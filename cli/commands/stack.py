@@ -72,7 +72,7 @@ def _stay(server: Server, collection: Collection, check: Callable[[], None]) -> 
 
 
 def _checking(check: Callable[[], None]) -> Callable[[], None]:
-    """Look after our processes while we wait for them."""
+    """Supervise our processes while we wait for them."""
 
     def look() -> None:
         check()
@@ -102,7 +102,7 @@ def up(
 
 
 def _wait(check: Callable[[], None]) -> None:
-    """Look after our processes until Ctrl-C."""
+    """Supervise our processes until Ctrl-C."""
     with contextlib.suppress(KeyboardInterrupt):
         while True:
             check()

@@ -59,12 +59,12 @@ class Layout:
 
     @property
     def pitch(self) -> int:
-        """From one row to the next: room for an image, and for its prompt."""
+        """Return the distance from one row to the next: room for an image, and for its prompt."""
         return max(self.cell[1], TEXT_HEIGHT) + GAP
 
     @property
     def size(self) -> tuple[int, int]:
-        """Width and height of the whole."""
+        """Return width and height of the whole."""
         deep = min(self.rows, BLOCK_ROWS)
         return (
             GAP + self.blocks * (self.offset(self.columns + 1) + GAP),
@@ -72,7 +72,7 @@ class Layout:
         )
 
     def offset(self, column: int) -> int:
-        """From the left of a row to a column; the prompt is column 0."""
+        """Return the distance from the left of a row to a column; the prompt is column 0."""
         return TEXT_WIDTH + (column - 1) * (self.cell[0] + GAP) if column else 0
 
     def corner(self, row: int) -> tuple[int, int]:

@@ -43,12 +43,12 @@ class Grid:
 
     @property
     def cell(self) -> tuple[int, int]:
-        """Width and height of a cell: the image, its SKU and its prompt."""
+        """Return width and height of a cell: the image, its SKU and its prompt."""
         return self.image + GAP, self.image + self.line * (1 + PROMPT_LINES) + GAP + 4
 
     @property
     def size(self) -> tuple[int, int]:
-        """Width and height of the whole."""
+        """Return width and height of the whole."""
         width, height = self.cell
         return self.columns * width + GAP, TITLE_HEIGHT + self.rows * height
 

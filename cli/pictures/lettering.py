@@ -35,7 +35,7 @@ def cut(text: str, face: FreeTypeFont, width: int, *, reserve: str = "") -> str:
 
 @cache
 def font(size: int) -> FreeTypeFont:
-    """Take a font that knows more than English if the system has one, else Pillow's own."""
+    """Load a font that knows more than English if the system has one, else Pillow's own."""
     for name in ("DejaVuSans.ttf", "NotoSans-Regular.ttf", "LiberationSans-Regular.ttf"):
         try:
             return ImageFont.truetype(name, size)

@@ -98,7 +98,7 @@ def allow_long_statements(session: Session) -> None:
 
 
 def limit_statements(session: Session, seconds: float) -> None:
-    """Allow each of a transaction's further statements so long, whatever others may take."""
+    """Limit each of a transaction's further statements, whatever others may take."""
     session.execute(text(f"set local statement_timeout = {round(1000 * seconds)}"))
     connection = session.connection().connection.dbapi_connection
     if isinstance(connection, BoundedConnection):

@@ -12,12 +12,12 @@ from core.db.models import Generation, Image, WebhookDelivery
 
 
 def take_advisory_lock(session: Session, name: str) -> None:
-    """Take the advisory lock of a name until the transaction ends."""
+    """Acquire the advisory lock of a name until the transaction ends."""
     session.execute(select(func.pg_advisory_xact_lock(_number(name))))
 
 
 def try_advisory_lock(session: Session, name: str) -> bool:
-    """Take it as `take_advisory_lock` does, or return False where another transaction has it."""
+    """Acquire it as `take_advisory_lock` does, or return False where another transaction has it."""
     return bool(session.execute(select(func.pg_try_advisory_xact_lock(_number(name)))).scalar_one())
 
 

@@ -65,12 +65,12 @@ class ImageSpec:
 
     @classmethod
     def of(cls, values: Mapping[Any, Any]) -> Self:
-        """Take a spec out of a mapping that has its fields, among others."""
+        """Build a spec from a mapping that has its fields, among others."""
         return cls(**{name: values[name] for name in PARAMETERS})
 
     @property
     def guided(self) -> bool:
-        """Whether it needs two UNet rows: with and without the prompt."""
+        """Return whether it needs two UNet rows: with and without the prompt."""
         return self.guidance_scale > 1
 
     @property

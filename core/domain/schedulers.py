@@ -97,7 +97,7 @@ def step_limits(name: str, config: Mapping[str, Any]) -> StepLimits:
 
 
 def corrected(name: str, config: Mapping[str, Any]) -> tuple[dict[str, Any], str | None]:
-    """Mend what keeps a scheduler from reading another one's configuration.
+    """Correct what keeps a scheduler from reading another one's configuration.
 
     Both mendings are those that `DPMSolverMultistepScheduler` names itself: it reads `deis` as
     `dpmsolver++`, but refuses it at a check that looks at the old value, and it asks for

@@ -13,7 +13,7 @@ SPECIAL_TOKENS = ("<|startoftext|>", "<|endoftext|>")
 
 
 def canonical_text(text: str, taught: Collection[str] = ()) -> str:
-    """Fold `text` as the CLIP tokenizer does before it looks words up.
+    """Normalise `text` as the CLIP tokenizer does before it looks words up.
 
     NFC, white space runs to one blank, lower case, letter by letter: a capital sigma becomes the
     same letter at the end of a word as elsewhere. Source: CLIP's `basic_clean` and

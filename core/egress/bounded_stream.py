@@ -51,11 +51,11 @@ class BoundedStream(httpcore.AsyncNetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        """Bound what is inside of TLS."""
+        """Start TLS, and bound what is read inside of it."""
         return BoundedStream(await self._stream.start_tls(ssl_context, server_hostname, timeout))
 
     def get_extra_info(self, info: str) -> object:
-        """Ask the connection."""
+        """Return what the connection says of itself."""
         return self._stream.get_extra_info(info)
 
     async def aclose(self) -> None:

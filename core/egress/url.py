@@ -37,7 +37,7 @@ class Destination:
 
     @property
     def origin(self) -> str:
-        """Scheme, host and port."""
+        """Return scheme, host and port."""
         return f"{self.scheme}://{_bracketed(self.host)}:{self.port}"
 
     @property

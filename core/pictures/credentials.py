@@ -32,7 +32,7 @@ class Credentials:
     """Signs files; any thread may call it."""
 
     def __init__(self, certificates: str, key: str) -> None:
-        """Take a chain and its key.
+        """Load a chain and its key.
 
         Args:
             certificates: PEM, the signing certificate first, without the root.

@@ -24,7 +24,7 @@ class Format(StrEnum):
 
     @property
     def lossy(self) -> bool:
-        """Whether a quality decides how large the file is."""
+        """Return whether a quality decides how large the file is."""
         return self is not Format.PNG
 
 

@@ -273,7 +273,7 @@ def write_calibration(
 
 
 def record_thresholds(folder: Path, thresholds: Sequence[Threshold]) -> None:
-    """Put what was calibrated into a bundle's manifest; its revision stays as it is.
+    """Write what was calibrated into a bundle's manifest; its revision stays as it is.
 
     Raises:
         BundleError: There is no bundle any more.

@@ -107,7 +107,7 @@ class Task:
 
     @property
     def seeds(self) -> list[int]:
-        """One for each prompt."""
+        """Return one seed for each prompt."""
         return [self.first_seed + number for number in range(len(self.prompts))]
 
 
@@ -204,7 +204,7 @@ def write_report(file: Path, judged: Judged, reference: Judged | None, task: Tas
 
 
 def record_scores(folder: Path, scores: dict[str, float]) -> None:
-    """Put scores into a bundle's manifest; those that were not measured now stay as they are.
+    """Write scores into a bundle's manifest; those that were not measured now stay as they are.
 
     Raises:
         BundleError: There is no bundle any more.

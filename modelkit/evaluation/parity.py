@@ -60,7 +60,7 @@ class Figure:
 
     @property
     def good(self) -> bool:
-        """Whether it is near enough; NaN is not."""
+        """Return whether it is near enough; NaN is not."""
         return self.decibels >= self.least
 
     def __str__(self) -> str:

@@ -55,7 +55,7 @@ class Trial:
         self._at_once = at_once
 
     def draw(self, drawings: Iterable[Drawing]) -> Iterator[RowResult]:
-        """Draw, and give the results in the order of what was asked for.
+        """Draw images, and return them in the order of the requests.
 
         Raises:
             BundleError: The bundle fails on an image.

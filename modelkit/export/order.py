@@ -202,7 +202,7 @@ def take_order(
     vae: VaePrecision = "float",
     defaults: GivenDefaults | None = None,
 ) -> BuildOrder:
-    """Put the options together.
+    """Assemble the order from its options.
 
     Raises:
         BundleError: They contradict each other, or the trained UNet is of another model.

@@ -112,7 +112,7 @@ class Alignment:
     """
 
     def __init__(self, sources: Sequence[Mapping[str, int]]) -> None:
-        """Prepare.
+        """Create an observation.
 
         Args:
             sources: For each call, where each feature that it takes was computed.

@@ -69,7 +69,7 @@ def find_units(model: ov.Model, shapes: Mapping[str, Sequence[int]]) -> list[Uni
 
 @contextmanager
 def in_floating_point(model: ov.Model, units: Sequence[Unit]) -> Iterator[ov.Model]:
-    """Take the units' quantisers out of the model for the while."""
+    """Remove the units' quantisers from the model while the block runs."""
     wanted = {name for unit in units for name in unit.quantisers}
     removed = []
     for op in model.get_ops():

@@ -138,7 +138,7 @@ class Course:
         )  # fmt: skip
 
     def _tell(self) -> None:
-        """Bring the progress bar up to what is spent, also by the run that is resumed."""
+        """Advance the progress bar to what is spent, also by the run that is resumed."""
         done = int(self.spent) if self.budget is not None else self.step
         if done > self._said:
             self._say.advance(done - self._said)

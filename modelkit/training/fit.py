@@ -58,7 +58,7 @@ def _active_mode() -> FunctionHookMode | None:
 def _as_before(
     mode: FunctionHookMode, called: list[nn.Module], counts: dict[str, int]
 ) -> Iterator[None]:
-    """Enter the mode as it was when the block was computed first."""
+    """Restore the mode as it was when the block was computed first."""
     again = FunctionHookMode(model=mode.model, hook_storage=mode.hook_storage)
     with again:
         again.module_call_stack = called

@@ -62,7 +62,7 @@ def _dtype(folder: Path) -> torch.dtype:
 
 
 def forget_path(config: Path) -> None:
-    """Take out the folder that a part was loaded from; it means nothing elsewhere."""
+    """Remove the folder that a part was loaded from; it means nothing elsewhere."""
     content = json.loads(config.read_bytes())
     content.pop("_name_or_path", None)
     config.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
@@ -101,7 +101,7 @@ class TrainingFolder:
 
     @property
     def checkpoint(self) -> Path:
-        """Where the training's state is kept."""
+        """Return the folder where the training's state is kept."""
         return self.work / CHECKPOINT
 
     def course(self, name: str, recipe: TrainingRecipe, say: Progress) -> Course:
@@ -116,7 +116,7 @@ class TrainingFolder:
         )
 
     def publish(self, write: Callable[[Path], None]) -> None:
-        """Have `write` fill a folder, rename it to `out`, and remove the working folder."""
+        """Fill a folder by `write`, rename it to `out`, and remove the working folder."""
         aside = Path(tempfile.mkdtemp(prefix=f".{self.out.name}-", dir=self.work.parent))
         # mkdtemp's 0700 would keep others out.
         aside.chmod(0o755)

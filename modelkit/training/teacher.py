@@ -160,7 +160,7 @@ class _Schedule:
     def step(
         self, latents: torch.Tensor, predicted: torch.Tensor, now: torch.Tensor, after: torch.Tensor
     ) -> torch.Tensor:
-        """Go from the timesteps `now` to `after`, (rows,) int64."""
+        """Step from the timesteps `now` to `after`, (rows,) int64."""
         alpha, sigma = self._levels(now, latents)
         if self._prediction == "v_prediction":
             clean = alpha * latents - sigma * predicted

@@ -211,7 +211,7 @@ def best(results: Sequence[Result], *, bound: float = float("inf")) -> Result:
 
 
 def _worth(result: Result) -> float:
-    """Its speed, less what a fixed shape has to bring."""
+    """Return its speed, less what a fixed shape has to bring."""
     return result.steps_per_second / (FIXED_GAIN if result.candidate.fixed else 1.0)
 
 

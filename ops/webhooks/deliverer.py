@@ -212,7 +212,7 @@ class Deliverer:
         self._wake.clear()
 
     async def _ask(self, work: Callable[[], T]) -> T | None:
-        """Ask Postgres in a thread; None, and a line in the log, while it is away."""
+        """Query Postgres in a thread; return None, and log it, while it is away."""
         try:
             answer = await asyncio.to_thread(work)
         except SQLAlchemyError as error:

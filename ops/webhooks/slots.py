@@ -16,7 +16,7 @@ class DeliverySlots:
     """The slots of one deliverer."""
 
     def __init__(self, *, each: int) -> None:
-        """Begin with nothing in flight.
+        """Create slots with nothing in flight.
 
         Args:
             each: Most slots of one queue.
@@ -42,7 +42,7 @@ class DeliverySlots:
         return known | dict.fromkeys(self._paused, 0)
 
     def begin(self, queue: UUID) -> None:
-        """Take a slot."""
+        """Occupy a slot."""
         self._in_flight[queue] += 1
 
     def end(self, queue: UUID, *, answered: bool) -> None:
@@ -57,5 +57,5 @@ class DeliverySlots:
             self._answering.add(queue)
 
     def pause(self, queue: UUID, *, until: float) -> None:
-        """Leave a queue alone until a time."""
+        """Pause a queue until a time."""
         self._paused[queue] = until

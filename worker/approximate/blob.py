@@ -21,7 +21,7 @@ def pack(latents: NDArray[np.float16]) -> bytes:
 
 
 def digest_of(body: bytes) -> str:
-    """Give the SHA-256 of what is stored, hex."""
+    """Return the SHA-256 of what is stored, in hexadecimal."""
     return hashlib.sha256(body).hexdigest()
 
 

@@ -187,7 +187,7 @@ class ApproximateCache:
     # After the image
 
     def learn(self, claim: Claim, plan: StartPlan, result: RowResult) -> None:
-        """Take note of an image that was computed and recorded.
+        """Record an image that was computed and stored.
 
         Only images that were computed from the first step on leave latents: those of others
         would drift away from their prompts, a little with each.

@@ -27,7 +27,7 @@ class Predictor:
         self._asked: LRUCache[tuple[str, str], int] = LRUCache(REMEMBERED)
 
     def worth(self, scope: tuple[str, str]) -> bool:
-        """Tell whether to look; ask once for each request.
+        """Decide whether to look; call it once for each request.
 
         Args:
             scope: Tenant and scope.
@@ -40,6 +40,6 @@ class Predictor:
             return asked % every == 0
 
     def learn(self, scope: tuple[str, str], *, hit: bool) -> None:
-        """Hear how a look-up ended."""
+        """Record how a look-up ended."""
         with self._lock:
             self._failures[scope] = 0 if hit else self._failures.get(scope, 0) + 1

@@ -36,7 +36,7 @@ class KeptLatents:
 
     @property
     def size(self) -> int:
-        """Bytes of the latents."""
+        """Return the bytes of the latents."""
         return sum(map(len, self.bodies.values()))
 
 
@@ -60,12 +60,12 @@ class LatentsWriter:
         log.warning("latents dropped: too many wait to be written")
 
     def count_hit(self, generation_id: UUID, step: int) -> None:
-        """Note that an image began with these latents."""
+        """Count an image that began with these latents."""
         with self._lock:
             self._hits[generation_id, step] += 1
 
     def forget(self, generation_id: UUID, step: int) -> None:
-        """Have latents deleted that turned out to be unusable."""
+        """Delete latents that turned out to be unusable."""
         with self._lock:
             self._unusable.append((generation_id, step))
 
