@@ -10,6 +10,7 @@ from api.description import DESCRIPTION, Application
 from api.middleware.authentication import AuthenticationMiddleware
 from api.middleware.body_limit import BodyLimitMiddleware
 from api.middleware.client_left import ClientLeftMiddleware
+from api.middleware.grace import GraceMiddleware
 from api.middleware.metrics import RequestMetricsMiddleware
 from api.middleware.request_id import RequestIdMiddleware
 from api.middleware.sheet_proxy import SheetProxyMiddleware
@@ -93,6 +94,7 @@ def create_app(
     # Outside of the proxy, which would read a sheet to pass it on.
     app.add_middleware(AuthenticationMiddleware, counts=counts)
     app.add_middleware(BodyLimitMiddleware, max_bytes=settings.max_upload_bytes)
+    app.add_middleware(GraceMiddleware)
     if counts:
         app.add_middleware(RequestMetricsMiddleware)
     app.add_middleware(ClientLeftMiddleware)

@@ -90,6 +90,8 @@ def running_stack(
             *application(
                 api_host=host,
                 api_port=api_port,
+                # As compose.yaml gives it: with a moment beside both.
+                api_stop_seconds=settings.drain_seconds + settings.grace_seconds + 2,
                 workers=places,
                 metrics_port=settings.worker_metrics_port,
                 flower_port=flower_port,

@@ -22,6 +22,7 @@ def application(
     *,
     api_host: str = "127.0.0.1",
     api_port: int = 8000,
+    api_stop_seconds: float = 15.0,
     workers: Sequence[Mapping[str, str]] = ({},),
     metrics_port: int = 0,
     flower_port: int | None = None,
@@ -34,6 +35,7 @@ def application(
     Args:
         api_host: Address that the API listens on.
         api_port: Its port.
+        api_stop_seconds: How long the API and its service for sheets have to end after SIGTERM.
         workers: The environment of each worker process, beside the stack's; each loads the model.
         metrics_port: Port at which the first worker serves its metrics, the next one at the next;
             0: they do not.
@@ -48,7 +50,7 @@ def application(
             restart=Restart.ONCE,
             ready_seconds=START_SECONDS,
         ),
-        *_api(api_host, api_port),
+        *_api(api_host, api_port, api_stop_seconds),
         Service(name="housekeeping", argv=_module("ops.housekeeping")),
         # Long enough for the receivers that have been asked.
         Service(name="webhooks", argv=_module("ops.webhooks"), stop_seconds=30),
@@ -74,7 +76,7 @@ def _workers(environments: Sequence[Mapping[str, str]], metrics_port: int) -> li
     return services
 
 
-def _api(host: str, port: int) -> list[Service]:
+def _api(host: str, port: int, stop_seconds: float) -> list[Service]:
     sheets_port = free_port()
     return [
         Service(
@@ -85,7 +87,7 @@ def _api(host: str, port: int) -> list[Service]:
                 "PACKSHOT_API_PORT": str(sheets_port),
                 **_drain(),
             },
-            stop_seconds=15,
+            stop_seconds=stop_seconds,
             niceness=SHEETS_NICENESS,
         ),
         Service(
@@ -100,7 +102,7 @@ def _api(host: str, port: int) -> list[Service]:
             # Both start at the same time, and the first request may be a sheet.
             ready=_answer((reachable(host), port), (LOOPBACK, sheets_port)),
             ready_seconds=START_SECONDS,
-            stop_seconds=15,
+            stop_seconds=stop_seconds,
         ),
     ]
 

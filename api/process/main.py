@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 
 BACKLOG = 2048
 """Connections that may wait to be taken: uvicorn's default."""
-GRACE_SECONDS = 8
-"""How long requests have to end: publishing that is not finished then is the sweeper's."""
 POLL_SECONDS = 0.1
 HUNG_SECONDS = 30
 """How long a process may take to say that it lives; on a busy machine its start takes some."""
@@ -119,7 +117,8 @@ def _serve(settings: Settings, application: str, processes: int, options: Mappin
         # There are none here.
         ws="none",
         timeout_keep_alive=math.ceil(settings.keep_alive_seconds),
-        timeout_graceful_shutdown=GRACE_SECONDS,
+        # Publishing that is not finished then is the sweeper's.
+        timeout_graceful_shutdown=settings.grace_seconds,
         timeout_worker_healthcheck=HUNG_SECONDS,
         **options,
     )

@@ -36,3 +36,9 @@ class ConnectionSettings(BaseModel):
         description="How long `GET /readyz` says 503 after SIGTERM before connections are closed; "
         "longer than the load balancer takes to notice.",
     )
+    grace_seconds: int = Field(
+        default=8,
+        ge=1,
+        le=3600,
+        description="How long requests then have to end; what is not done is answered 503.",
+    )

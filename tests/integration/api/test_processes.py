@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import httpx
@@ -14,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from local.ports import is_free
 from tests.integration.api.conftest import api_process, connect, connections_at
 from tests.integration.shop import poll
+from tests.support.frozen import frozen
 
 pytestmark = pytest.mark.own_database
 
@@ -214,3 +216,22 @@ def refuses(api) -> bool:
     except ConnectionRefusedError:
         return True
     return False
+
+
+def test_what_is_not_done_within_the_grace_is_answered_503(environment, bundle, services, database):
+    """A list waits for a Postgres that hangs, for longer than the server has."""
+    with ExitStack() as stack:
+        settings = environment | {"PACKSHOT_GRACE_SECONDS": "1", "PACKSHOT_STATEMENT_TIMEOUT": "60"}
+        api = stack.enter_context(api_process(settings, bundle))
+        client = stack.enter_context(connect(database, api.url(), "shop"))
+        assert client.get("/v1/batches").status_code == 200
+        pool = stack.enter_context(ThreadPoolExecutor())
+        with frozen(services.postgres):
+            asked = pool.submit(client.get, "/v1/batches")
+            time.sleep(1)  # until it waits there
+            api.popen.terminate()
+            answer = asked.result()
+        assert (answer.status_code, answer.headers["connection"]) == (503, "close")
+        assert int(answer.headers["retry-after"]) > 0
+        assert "PACKSHOT_GRACE_SECONDS" in answer.json()["detail"]
+        assert api.popen.wait() == 0
