@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import structlog
 
 from tests.support.converted_once import convert_once
 from tests.support.costs import longest_first
@@ -36,6 +37,18 @@ def pytest_configure() -> None:
     # threads that wait for each other took ten times the processors' time that one thread takes.
     # It is read where PyTorch is loaded, here and in the processes that tests start.
     os.environ["OMP_NUM_THREADS"] = "1"
+    # Left alone, structlog prints: while pytest puts another sys.stdout in the place of one that a
+    # server's thread prints to, Python frees that under the thread's feet, and the process dies.
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.stdlib.add_log_level,
+            structlog.processors.format_exc_info,
+            structlog.processors.KeyValueRenderer(key_order=["event"]),
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -61,7 +61,8 @@ def keep_house(eraser: Eraser, janitor: Janitor) -> Callable[[], None]:
 @pytest.fixture
 def found(database, storage, broker, caplog, capfd) -> Callable[..., list[str]]:
     """Search every store, and what was logged meanwhile, for a text."""
-    caplog.set_level(logging.DEBUG, logger="packshot")
+    for ours in ("api", "core", "ops", "packshot"):
+        caplog.set_level(logging.DEBUG, logger=ours)
     folder = Path(tempfile.gettempdir())
     before = {path for path in folder.iterdir() if path.is_file()}
     # The bucket has what other tests left there.
