@@ -4,8 +4,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import typer
+from click import Group
+from click.core import Command
 
-from cli.main import main
+from cli.main import app, main
 from core.settings import get_settings
 from local.ports import free_port
 
@@ -46,6 +49,24 @@ def test_help_names_every_command(run: Run) -> None:
     assert code == 0
     for command in ("demo", "up", "submit", "fetch", "migrate", "cache", "keys", "model"):
         assert command in out
+
+
+def test_help_explains_every_command_argument_and_option() -> None:
+    silent = [
+        f"{command.name} {parameter.name}"
+        for command in _commands(typer.main.get_command(app))
+        for parameter in command.params
+        if not getattr(parameter, "help", None)
+    ]
+    assert not silent
+
+
+def _commands(command: Command) -> Iterator[Command]:
+    assert command.help, command.name
+    yield command
+    if isinstance(command, Group):
+        for one in command.commands.values():
+            yield from _commands(one)
 
 
 def test_a_server_that_does_not_answer(run: Run, sheet: Path) -> None:
