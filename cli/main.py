@@ -21,14 +21,14 @@ from core.settings import describe_invalid_settings
 
 app = typer.Typer(
     name="packshot",
-    help="Product sheets in, product images out, on ordinary CPUs.",
+    help="Turn product sheets into product images, on ordinary CPUs.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
 for command in (demo, up, submit, fetch, retry, tune, migrate):
     app.command()(command)
-model = typer.Typer(no_args_is_help=True, help="Model bundles.")
+model = typer.Typer(no_args_is_help=True, help="Models: build, train, evaluate and list them.")
 for of_models in (build, finetune, quantise_train, shrink, evaluate, requeue):
     model.command()(of_models)
 model.command("list")(list_bundles)

@@ -14,17 +14,18 @@ Out = Annotated[
 ]
 Port = Annotated[
     int | None,
-    typer.Option(help="Port of the API; without it 8000, or a free one if that is in use."),
+    typer.Option(help="Port of the API. Default: 8000, or a free one if that is in use."),
 ]
 FlowerPort = Annotated[
     int | None,
-    typer.Option(help="Port of Flower; without it 5555, or a free one if that is in use."),
+    typer.Option(help="Port of Flower. Default: 5555, or a free one if that is in use."),
 ]
 Workers = Annotated[
     int | None,
     typer.Option(
         min=1,
-        help="Worker processes, each with the model; without it one on each NUMA node: mostly one.",
+        help="Number of worker processes; each loads the models itself. Default: one per NUMA "
+        "node, which is one on most machines.",
     ),
 ]
 Models = Annotated[
@@ -32,20 +33,23 @@ Models = Annotated[
     typer.Option(
         "--model",
         metavar="NAME=FOLDER",
-        help="A model and its bundle; may be given several times, the first is the default. "
-        "Without it PACKSHOT_MODELS, PACKSHOT_BUNDLE or the starter.",
+        help="A model's name and the folder of its bundle. Repeat for several models; the first "
+        "is used where none is named. Default: PACKSHOT_MODELS, else PACKSHOT_BUNDLE, else the "
+        "starter model.",
     ),
 ]
 Url = Annotated[
     str | None,
     typer.Option(
-        envvar="PACKSHOT_URL", help="The server; without it the one that `packshot up` runs here."
+        envvar="PACKSHOT_URL",
+        help="Address of the server. Default: the one that `packshot up` runs on this machine.",
     ),
 ]
 Key = Annotated[
     str | None,
     typer.Option(
-        envvar="PACKSHOT_KEY", help="API key (psk_…); not needed for the one that runs here."
+        envvar="PACKSHOT_KEY",
+        help="API key (psk_…). Not needed for the server on this machine.",
     ),
 ]
 

@@ -58,7 +58,7 @@ def ask(client: Client, sheet: Path, fields: Mapping[str, object]) -> Mapping[st
 
 def _require(sheet: Path) -> None:
     if not sheet.is_file():
-        raise UsageError(f"There is no sheet {sheet}.")
+        raise UsageError(f"There is no sheet {sheet}. Check its path.")
 
 
 def fetch(
@@ -83,7 +83,7 @@ def fetch(
             collection = collector.collect()
     except KeyboardInterrupt:
         say(
-            f"Batch {batch.id} is kept on the server, which goes on with it. Get its images with: "
+            f"The server goes on with batch {batch.id}. Get its images with: "
             f"packshot fetch {batch.id} --out {folder}"
         )
         raise
@@ -127,7 +127,7 @@ def _summarise(collection: Collection) -> None:
     computed = collection.served_by("miss")
     parts = [f"{computed} computed"]
     if coalesced := collection.served_by("coalesced"):
-        parts.append(f"{coalesced} shared with equal work")
+        parts.append(f"{coalesced} shared with equal images")
     if exact := collection.served_by("exact"):
         parts.append(f"{exact} from store")
     working = collection.seconds - collection.waited
@@ -171,8 +171,8 @@ def fetch_archive(
     made = batch.counts.get("succeeded", 0)
     if made < batch.total:
         raise ImagesFailedError(
-            f"{batch.total - made} of {batch.total} images are missing; MISSING.txt in it says "
-            "which."
+            f"{batch.total - made} of {batch.total} images are missing; MISSING.txt in the ZIP "
+            "lists them."
         )
     return target
 

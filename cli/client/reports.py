@@ -81,14 +81,14 @@ def _print_counts(report: Mapping[str, Any]) -> None:
     rows = f"{report['rows']:,} rows" + (f" ({skipped:,} more skipped)" if skipped else "")
     stdout.print(
         f"{rows}, {report['images']:,} images: {forecast['computed']:,} to compute, "
-        f"{forecast['shared']:,} shared with equal work, {forecast['from_store']:,} from store"
+        f"{forecast['shared']:,} shared with equal images, {forecast['from_store']:,} from store"
     )
     for repeated in report["repeated_skus"]:
         lines = ", ".join(map(str, repeated["lines"]))
         more = ", …" if repeated["rows"] > len(repeated["lines"]) else ""
         say(f"SKU {repeated['sku']!r} is in {repeated['rows']:,} rows: lines {lines}{more}")
     seconds = estimate["seconds"]
-    taken = "Time not known." if seconds is None else f"About {_duration(seconds)}."
+    taken = "Duration unknown." if seconds is None else f"About {_duration(seconds)}."
     stdout.print(f"{taken} {estimate['basis']}")
 
 

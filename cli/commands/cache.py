@@ -14,7 +14,7 @@ from cli.errors import UsageError
 if TYPE_CHECKING:
     from core.cache_stats import LevelStats
 
-app = typer.Typer(no_args_is_help=True, help="The caches.")
+app = typer.Typer(no_args_is_help=True, help="Caches: what they saved, and how to empty them.")
 app.command()(calibrate)
 
 
@@ -22,7 +22,7 @@ app.command()(calibrate)
 def stats(
     tenant: Annotated[str | None, typer.Option(help="Only this tenant's requests.")] = None,
 ) -> None:
-    """Show what the caches did for the newest 100,000 jobs of the last 30 days."""
+    """Show what the caches saved for the newest 100,000 jobs of the last 30 days."""
     # Takes half a second, which `packshot --help` need not wait.
     from core import cache_stats  # noqa: PLC0415
     from core.db.engine import Database  # noqa: PLC0415
@@ -41,8 +41,8 @@ def stats(
     for level in found.levels:
         table.add_row(*_cells(level))
     show(table)
-    since = f", asked for since {found.since:%Y-%m-%d %H:%M}" if found.since else ""
-    say(f"Of {found.jobs:,} jobs{since}.")
+    since = f" submitted since {found.since:%Y-%m-%d %H:%M}" if found.since else ""
+    say(f"Figures of {found.jobs:,} jobs{since}.")
 
 
 def _cells(level: "LevelStats") -> list[str]:
@@ -62,26 +62,26 @@ def _cells(level: "LevelStats") -> list[str]:
 
 @app.command()
 def purge(
-    tenant: Annotated[str | None, typer.Option(help="Only of this tenant.")] = None,
+    tenant: Annotated[str | None, typer.Option(help="Only images of this tenant.")] = None,
     revision: Annotated[
-        str | None, typer.Option(help="Only what this revision of a model bundle made.")
+        str | None, typer.Option(help="Only images made by this revision of a model.")
     ] = None,
-    prompt: Annotated[str | None, typer.Option(help="Only of this prompt.")] = None,
+    prompt: Annotated[str | None, typer.Option(help="Only images of this prompt.")] = None,
     everything: Annotated[
-        bool, typer.Option("--all", help="Everything; not together with the others.")
+        bool, typer.Option("--all", help="All images; cannot be combined with the others.")
     ] = False,
     named: Annotated[
         bool,
         typer.Option(
-            help="Delete also what running batches and recent results name: those have no image "
-            "from then on.",
+            help="Also delete images that running batches or recent results refer to: these "
+            "jobs lose their image.",
         ),
     ] = False,
 ) -> None:
-    """Purge stored images: they answer no request from this moment on, and are deleted later."""
+    """Purge stored images: new requests compute them again, and the files are deleted later."""
     if everything == any(part is not None for part in (tenant, revision, prompt)):
         raise UsageError(
-            "Say what to purge with --tenant, --revision and --prompt, or --all without them."
+            "Choose what to purge with --tenant, --revision and --prompt, or give --all alone."
         )
     from core.db.engine import Database  # noqa: PLC0415
     from core.lifecycle import approximation, retention  # noqa: PLC0415
@@ -104,4 +104,4 @@ def purge(
     finally:
         database.close()
         storage.close()
-    say(f"{images.total():,} images and {len(latents):,} latents answer no more.")
+    say(f"{images.total():,} images and {len(latents):,} latents purged.")

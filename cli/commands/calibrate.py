@@ -24,29 +24,30 @@ def calibrate(
     bundle: Annotated[
         str | None,
         typer.Argument(
-            help="A model's name, or a bundle's folder or name; without it the first of "
+            help="Name of a model, or name or folder of a bundle. Default: the first of "
             "PACKSHOT_MODELS, else PACKSHOT_BUNDLE."
         ),
     ] = None,
     prompts: Annotated[
-        int, typer.Option(min=1, help="How many of the bundle's prompts are drawn at most.")
+        int, typer.Option(min=1, help="Limit of the bundle's prompts to draw.")
     ] = 30,
     tolerance: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of images that may go wrong.")
+        float, typer.Option(min=0, max=1, help="Share of images that may turn out wrong.")
     ] = 0.01,
     seed: Annotated[
-        int, typer.Option(min=0, help="Seed of the first prompt; the next has the next.")
+        int, typer.Option(min=0, help="Seed of the first prompt; each further one has the next.")
     ] = 1000,
     out: Annotated[Path, typer.Option(help="Folder for the report.")] = Path(
         "packshot-calibration"
     ),
 ) -> None:
-    """Measure from which similarity on images may begin with a near prompt's latents.
+    """Measure how similar two prompts must be for one image to start from the other's latents.
 
-    Each prompt is drawn beside near and far ones, in full and from every K on. The starter's
-    images must have the attributes that were asked for; others must be like the full run. The
-    table goes into the bundle's manifest; workers follow it from their next start. The bundle's
-    revision stays: images made in full are the same as before.
+    Draws each prompt in full, and from step K on from the latents of similar and of less similar
+    prompts. Images of the starter model must show the attributes of their prompts; those of other
+    models must look like the full run. The result is written into the bundle's manifest, and
+    workers use it from their next start. The bundle's revision stays: images that are made in full
+    do not change.
     """
     quieten()
     settings = get_settings()
@@ -70,7 +71,7 @@ def calibrate(
     record_thresholds(folder, thresholds)
     show(_table(measured, thresholds, manifest.defaults.steps))
     show(_relations(measured, tolerance))
-    say("PSNR against the full run, dB; ✗: too many images went wrong.")
+    say("PSNR against the full run, in dB; ✗: too many images turned out wrong.")
     if len(pairs) < WINDOW:
         say(
             f"{len(pairs)} pairs are too few to see one image in a hundred go wrong: "

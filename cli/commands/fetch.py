@@ -20,13 +20,17 @@ def fetch(
     key: Key = None,
     out: Out = DEFAULT_OUT,
     channel: Annotated[
-        str | None, typer.Option(help="As this channel wants the images, such as walmart.")
+        str | None,
+        typer.Option(help="Download the images as this channel wants them, such as walmart."),
     ] = None,
     archive: Annotated[
-        bool, typer.Option("--zip", help="One ZIP instead of files, results and contact sheet.")
+        bool,
+        typer.Option(
+            "--zip", help="Download one ZIP instead of files, results.csv and contact sheet."
+        ),
     ] = False,
 ) -> None:
-    """Wait for a batch that was sent before, and download its images."""
+    """Wait for a batch that was submitted before, and download its images."""
     wanted = known_channel(channel)
     prepare_folder(out)
     with connect(url, key) as client:
@@ -43,10 +47,10 @@ def retry(
     key: Key = None,
     out: Out = DEFAULT_OUT,
     detach: Annotated[
-        bool, typer.Option("--detach", help="Only ask for it, and print the batch's id.")
+        bool, typer.Option("--detach", help="Print the batch's id, and do not wait.")
     ] = False,
 ) -> None:
-    """Have the failed images of a batch tried again, wait, and download all of its images."""
+    """Retry the failed images of a batch, wait for them, and download all of its images."""
     if not detach:
         prepare_folder(out)
     with connect(url, key) as client:

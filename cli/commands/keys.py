@@ -29,32 +29,46 @@ KeyId = Annotated[UUID, typer.Argument(help="The key's id, from `packshot keys l
 @app.command()
 def create(
     tenant: Annotated[
-        str, typer.Option(help="Whose images the key sees; keys of one tenant share them.")
+        str,
+        typer.Option(help="Tenant of the key; all keys of a tenant see the same batches."),
     ] = "default",
     name: Annotated[str, typer.Option(help="What the key is for.")] = "",
     scope: Annotated[
         list[Scope] | None,
-        typer.Option(help="What it may do, once for each; without it everything."),
+        typer.Option(help="What the key may do. Repeat for several. Default: everything."),
     ] = None,
     expires_days: Annotated[
-        float | None, typer.Option(min=0, help="How long it works; without it until revoked.")
+        float | None,
+        typer.Option(min=0, help="Days until the key expires. Default: it works until revoked."),
     ] = None,
     requests_per_minute: Annotated[
-        int | None, typer.Option(min=0, help="Most requests in a minute; 0 no limit.")
+        int | None,
+        typer.Option(
+            min=0, help="Limit of requests per minute; 0: no limit. Default: as the settings say."
+        ),
     ] = None,
     queued_images: Annotated[
-        int | None, typer.Option(min=0, help="Most images that wait or are computed; 0 no limit.")
+        int | None,
+        typer.Option(
+            min=0,
+            help="Limit of unfinished images at a time; 0: no limit. Default: as the settings say.",
+        ),
     ] = None,
     approximate: Annotated[
         bool | None,
-        typer.Option(help="Whether its images may begin with a near prompt's latents."),
+        typer.Option(
+            help="Whether images may start from those of a similar prompt: faster, slightly "
+            "different. Default: as the settings say."
+        ),
     ] = None,
     cache: Annotated[
         CacheMode | None,
-        typer.Option(help="What its requests want of stored images when they do not say."),
+        typer.Option(
+            help="For requests that do not say: use stored images, refresh them, or bypass them."
+        ),
     ] = None,
 ) -> None:
-    """Make a key and print it, this once: the server keeps only its hash."""
+    """Create a key and print it. It cannot be shown again: the server keeps only its hash."""
     from core.keys import create_key  # noqa: PLC0415
 
     with _session() as session:
@@ -70,7 +84,7 @@ def create(
             cache=cache,
         )
         identity = row.id
-    say(f"Key {identity} of tenant {tenant!r}, shown only now:")
+    say(f"Key {identity} of tenant {tenant!r}. Copy it now, it is not shown again:")
     stdout.print(key)
 
 
@@ -78,7 +92,7 @@ def create(
 def list_them(
     tenant: Annotated[str | None, typer.Option(help="Only the keys of this tenant.")] = None,
 ) -> None:
-    """List the keys, without what they are."""
+    """List the keys, without their secrets."""
     from core.keys import list_keys  # noqa: PLC0415
 
     table = Table(
@@ -100,30 +114,30 @@ def list_them(
 def rotate(
     key_id: KeyId,
     overlap_hours: Annotated[
-        float, typer.Option(min=0, help="How long the key before still works.")
+        float, typer.Option(min=0, help="Hours for which the old secret still works.")
     ] = 0.0,
 ) -> None:
-    """Replace a key's secret and print the new one, this once; id, scopes and limits stay."""
+    """Replace a key's secret and print the new one. Its id, scopes and limits stay."""
     from core.keys import rotate_key  # noqa: PLC0415
 
     with _session() as session:
         found = rotate_key(session, key_id, overlap_seconds=overlap_hours * HOUR_SECONDS)
         if found is None:
             raise UsageError(f"There is no key {key_id} that still works.")
-    until = f"for {overlap_hours:g} hours more" if overlap_hours else "no more"
-    say(f"Key {key_id}, shown only now; the one before works {until}:")
+    until = f"works for {overlap_hours:g} more hours" if overlap_hours else "no longer works"
+    say(f"New secret of key {key_id}, shown only now; the old one {until}:")
     stdout.print(found[1])
 
 
 @app.command()
 def revoke(key_id: KeyId) -> None:
-    """Make a key useless from now on."""
+    """Revoke a key: requests with it are refused from now on."""
     from core.keys import revoke_key  # noqa: PLC0415
 
     with _session() as session:
         if not revoke_key(session, key_id):
             raise UsageError(f"There is no key {key_id} that still works.")
-    say(f"Key {key_id} works no more.")
+    say(f"Key {key_id} is revoked.")
 
 
 def _moment(value: datetime | None) -> str:

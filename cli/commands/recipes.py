@@ -24,20 +24,22 @@ def add(
     field: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", help="A field of the request, such as steps=30 or 'template=a {{ title }}'."
+            "--set",
+            help="A field of the request, such as steps=30 or 'template=a {{ title }}'. Repeat "
+            "for several.",
         ),
     ] = None,
     file: Annotated[
-        Path | None, typer.Option(help="A JSON file with fields; --set wins over it.")
+        Path | None, typer.Option(help="A JSON file of fields; --set overrides it.")
     ] = None,
-    note: Annotated[str, typer.Option(help="What changed.")] = "",
+    note: Annotated[str, typer.Option(help="A note on what changed in this version.")] = "",
     url: Url = None,
     key: Key = None,
 ) -> None:
-    """Store a recipe as the next version of its name, and print `name@version`."""
+    """Store a recipe, or a new version of one, and print its `name@version`."""
     fields = {**_read(file), **read_values(field or (), option="--set")}
     if not fields:
-        raise UsageError("Say what the recipe sets: --set steps=30, or --file recipe.json.")
+        raise UsageError("Give the recipe's fields: --set steps=30, or --file recipe.json.")
     with connect(url, key) as client:
         recipe = client.add_recipe({"name": name, "note": note, "fields": fields})
     stdout.print(recipe["reference"])
@@ -45,7 +47,7 @@ def add(
 
 @app.command("list")
 def list_them(url: Url = None, key: Key = None) -> None:
-    """List the recipes, each in its newest version."""
+    """List the newest version of each recipe."""
     with connect(url, key) as client:
         _show(client.recipes())
 
@@ -59,11 +61,13 @@ def versions(name: Name, url: Url = None, key: Key = None) -> None:
 
 @app.command("show")
 def show_one(
-    reference: Annotated[str, typer.Argument(help="`name`, for its newest, or `name@version`.")],
+    reference: Annotated[
+        str, typer.Argument(help="`name` (its newest version) or `name@version`.")
+    ],
     url: Url = None,
     key: Key = None,
 ) -> None:
-    """Print a recipe's fields as JSON, which `add --file` takes again."""
+    """Print a recipe's fields as JSON, which `recipes add --file` reads."""
     name, _, version = reference.partition("@")
     with connect(url, key) as client:
         recipe = client.recipe(name, version or None)
@@ -77,7 +81,7 @@ def _read(file: Path | None) -> dict[str, Any]:
     try:
         fields = json.loads(file.read_bytes())
     except ValueError as error:
-        raise UsageError(f"{file} is no JSON ({error}).") from error
+        raise UsageError(f"{file} is not JSON ({error}).") from error
     if not isinstance(fields, dict):
         raise UsageError(f'{file} must hold one JSON object, such as {{"steps": 30}}.')
     return fields

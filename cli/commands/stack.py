@@ -23,18 +23,26 @@ CHECK_SECONDS = 0.2
 
 
 def demo(
-    sheet: Annotated[Path, typer.Argument(help="CSV or JSONL.", show_default=False)] = EXAMPLE,
+    sheet: Annotated[
+        Path,
+        typer.Argument(
+            help="Product sheet: CSV or JSONL. Default: an example.", show_default=False
+        ),
+    ] = EXAMPLE,
     out: Out = DEFAULT_OUT,
     leave: Annotated[
-        bool, typer.Option("--exit", help="Stop everything afterwards; fail if an image failed.")
+        bool,
+        typer.Option(
+            "--exit", help="Stop everything afterwards; the exit code is 3 if images failed."
+        ),
     ] = False,
     port: Port = None,
     flower_port: FlowerPort = None,
     model: Models = None,
 ) -> None:
-    """Run everything, make the images of a sheet, and stay up until Ctrl-C.
+    """Run everything, make the images of a sheet, and keep running until Ctrl-C.
 
-    The sheet goes through the public API, as from any other client. If `packshot up` already runs
+    The sheet is submitted to the public API, as by any other client. If `packshot up` already runs
     here, its server is used.
     """
     if not sheet.is_file():
@@ -67,7 +75,7 @@ def _stay(server: Server, collection: Collection, check: Callable[[], None]) -> 
         say(f"{entry.item.sku} variant {entry.item.variant} failed: {entry.item.error}")
     stdout.print(f"API docs       {server.docs}")
     stdout.print(f"Flower         {server.flower}")
-    say("Still running, for sheets of your own: packshot submit SHEET. Ctrl-C stops it; data stay.")
+    say("Still running. Try your own sheet: packshot submit SHEET. Ctrl-C stops it; data are kept.")
     _wait(check)
 
 
@@ -89,7 +97,8 @@ def up(
 ) -> None:
     """Run everything on this machine, without Docker, until Ctrl-C.
 
-    Postgres, Valkey, S3, the API, workers, housekeeping and Flower. The data stay in PACKSHOT_HOME.
+    Starts Postgres, Valkey, S3, the API, workers, housekeeping and Flower. All data are kept in
+    PACKSHOT_HOME.
     """
     started = time.monotonic()
     settings = with_models(model)
@@ -97,7 +106,7 @@ def up(
     with running_stack(settings, workers=workers, ports=ports) as (server, check):
         show(server)
         stdout.print(f"Key       {server.key}")
-        say(f"Ready after {time.monotonic() - started:.1f} s. Ctrl-C stops it; data stay.")
+        say(f"Ready after {time.monotonic() - started:.1f} s. Ctrl-C stops it; data are kept.")
         _wait(check)
 
 
@@ -119,7 +128,7 @@ def show(server: Server) -> None:
 
 
 def migrate() -> None:
-    """Bring the database to the schema of this version; safe to run again and side by side."""
+    """Upgrade the database to this version's schema; it is safe to run this several times."""
     from core.db.engine import Database  # noqa: PLC0415 - takes half a second to import
     from migrations import upgrade  # noqa: PLC0415
 

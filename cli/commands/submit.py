@@ -18,65 +18,98 @@ from core.domain.schedulers import SCHEDULERS
 
 Sheet = Annotated[
     Path,
-    typer.Argument(help="CSV or JSONL; or an export of Shopify, WooCommerce or Google Merchant."),
+    typer.Argument(
+        help="Product sheet: CSV or JSONL, or an export of Shopify, WooCommerce or Google Merchant."
+    ),
 ]
-Detach = Annotated[bool, typer.Option("--detach", help="Only send it, and print the batch's id.")]
+Detach = Annotated[
+    bool, typer.Option("--detach", help="Send the sheet, print the batch's id, and do not wait.")
+]
 Model = Annotated[
     str | None,
-    typer.Option(help="Model of rows that name none themselves; without it the server's first."),
+    typer.Option(help="Model for rows that name none. Default: the server's first model."),
 ]
 Template = Annotated[
     str | None,
-    typer.Option(help='Prompt of rows without one, for example "a {{color}} {{kind}}".'),
+    typer.Option(help='Prompt for rows that have none, for example "a {{color}} {{kind}}".'),
 ]
-NegativePrompt = Annotated[str | None, typer.Option(help="What not to draw.")]
-Variants = Annotated[int | None, typer.Option(min=1, help="Images per row.")]
+NegativePrompt = Annotated[str | None, typer.Option(help="What the images should not show.")]
+Variants = Annotated[int | None, typer.Option(min=1, help="Images to make of each row.")]
 Seed = Annotated[
-    str | None, typer.Option(help="Of every first variant: a number, derived or per_sku.")
+    str | None,
+    typer.Option(
+        help="Seed of each row's first image: a number; `derived`, from all that decides the image "
+        "(default); or `per_sku`, from the SKU."
+    ),
 ]
-Steps = Annotated[int | None, typer.Option(min=1, help="Denoising steps.")]
-GuidanceScale = Annotated[float | None, typer.Option(min=0, help="1 is none.")]
-Scheduler = Annotated[str | None, typer.Option(help=", ".join(SCHEDULERS))]
-Width = Annotated[int | None, typer.Option(min=8, help="Pixels.")]
-Height = Annotated[int | None, typer.Option(min=8, help="Pixels.")]
-Lane = Annotated[str | None, typer.Option(help="interactive, standard (if not given) or bulk.")]
+Steps = Annotated[
+    int | None, typer.Option(min=1, help="Denoising steps per image: more take longer.")
+]
+GuidanceScale = Annotated[
+    float | None,
+    typer.Option(min=0, help="How closely images follow their prompts; 1 turns guidance off."),
+]
+Scheduler = Annotated[
+    str | None, typer.Option(help=f"How noise is removed: {', '.join(SCHEDULERS)}.")
+]
+Width = Annotated[int | None, typer.Option(min=8, help="Width of the images, in pixels.")]
+Height = Annotated[int | None, typer.Option(min=8, help="Height of the images, in pixels.")]
+Lane = Annotated[
+    str | None,
+    typer.Option(help="Priority: interactive (first), standard (default) or bulk (last)."),
+]
 DeadlineSeconds = Annotated[
-    int | None, typer.Option(min=1, help="Images that are later than this fail.")
+    int | None,
+    typer.Option(min=1, help="Seconds from now; images that are not finished by then fail."),
 ]
-Name = Annotated[str | None, typer.Option(help="What to call the batch.")]
+Name = Annotated[str | None, typer.Option(help="A name for the batch.")]
 Channel = Annotated[
     list[str] | None,
-    typer.Option(help="What the images are for, such as walmart; may be given several times."),
+    typer.Option(
+        help="Where the images will be shown, such as walmart: they are also made to its rules. "
+        "Repeat for several."
+    ),
 ]
 FileName = Annotated[
     str | None,
-    typer.Option(help='Names of files, for example "{{sku}}_{{number}}.{{extension}}".'),
+    typer.Option(help='File names, for example "{{sku}}_{{number}}.{{extension}}".'),
 ]
 Recipe = Annotated[
     str | None,
-    typer.Option(help="A recipe, `name` or `name@version`; options here win over it."),
+    typer.Option(help="A recipe, `name` or `name@version`. Options given here override it."),
 ]
 Source = Annotated[
     str | None,
-    typer.Option(help="plain, shopify, woocommerce or google; without it that is found out."),
+    typer.Option(
+        help="Where the sheet comes from: plain, shopify, woocommerce or google. Default: detected."
+    ),
 ]
 Encoding = Annotated[
-    str | None, typer.Option(help="The file's, such as windows-1252; else it is found out.")
+    str | None,
+    typer.Option(help="Encoding of the file, such as windows-1252. Default: detected."),
 ]
 Separator = Annotated[
-    str | None, typer.Option(help="comma, semicolon, tab or pipe; else it is found out.")
+    str | None,
+    typer.Option(help="What separates columns: comma, semicolon, tab or pipe. Default: detected."),
 ]
 Column = Annotated[
     list[str] | None,
-    typer.Option(help="What a column is, as color=Farbe; may be given several times."),
+    typer.Option(
+        help="Which column holds a field: color=Farbe reads the color from the column Farbe. "
+        "Repeat for several."
+    ),
 ]
 CallbackUrl = Annotated[
     str | None,
-    typer.Option(help="Where the batch's end is told; see `packshot webhooks secret`."),
+    typer.Option(
+        help="Address to notify when the batch is finished; needs `packshot webhooks secret`."
+    ),
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would become of the sheet.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Check the sheet and show its prompts; make no images.")
+]
 Preview = Annotated[
-    int | None, typer.Option(min=0, help="Prompts that a dry run shows; 20 if not given.")
+    int | None, typer.Option(min=0, help="How many prompts a dry run shows. Default: 20.")
 ]
 
 FIELDS = (
@@ -119,8 +152,8 @@ def submit(
 ) -> None:
     """Make the images of a sheet on any packshot server, and download them.
 
-    An option applies to every row whose own column does not say otherwise. Exit code 3: some
-    images failed.
+    Options apply to every row that has no value of its own in the column of the same name. The exit
+    code is 3 if some images failed.
     """
     given = _fields(locals())
     if dry_run:

@@ -24,13 +24,15 @@ def tenants() -> None:
 
 @app.command()
 def erase(
-    tenant: Annotated[str, typer.Argument(help="Its name, as its API keys have it.")],
+    tenant: Annotated[
+        str, typer.Argument(help="Name of the tenant, as `packshot keys list` shows it.")
+    ],
     confirm: Annotated[
         str | None,
-        typer.Option(help="The name once more, where nobody is there to be asked for it."),
+        typer.Option(help="The tenant's name again, to confirm in scripts without being asked."),
     ] = None,
 ) -> None:
-    """Erase everything of a tenant: keys, batches, jobs, images, recipes, webhooks. For good."""
+    """Erase everything of a tenant for good: keys, batches, images, recipes and webhooks."""
     with _eraser() as eraser:
         found = eraser.count(tenant)
         if found:
@@ -42,9 +44,9 @@ def erase(
         left = eraser.erase(tenant)
     if left:
         raise UsageError(
-            "Requests that had begun before wrote "
+            "Requests that were still running wrote "
             + ", ".join(f"{number:,} {name}" for name, number in left.items())
-            + f". Run `packshot tenants erase {tenant}` again."
+            + f". Run `packshot tenants erase {tenant}` again to erase this too."
         )
     say(f"Everything of tenant {tenant!r} is erased.")
 

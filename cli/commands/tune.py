@@ -37,22 +37,23 @@ def tune(
     bundle: Annotated[
         str | None,
         typer.Argument(
-            help="A model's name, or a bundle's folder or name; without it the first of "
+            help="Name of a model, or name or folder of a bundle. Default: the first of "
             "PACKSHOT_MODELS, else PACKSHOT_BUNDLE."
         ),
     ] = None,
-    minutes: Annotated[float, typer.Option(min=0.1, help="How long to measure.")] = 5.0,
+    minutes: Annotated[float, typer.Option(min=0.1, help="How long to measure, in minutes.")] = 5.0,
     latency_bound: Annotated[
-        float | None, typer.Option(min=0.001, help="Longest time for one image, in seconds.")
+        float | None,
+        typer.Option(min=0.001, help="Longest acceptable time for one image, in seconds."),
     ] = None,
     size: Annotated[
-        str | None, typer.Option(help="Image size, as 512x512; without it the bundle's default.")
+        str | None, typer.Option(help="Image size, such as 512x512. Default: the bundle's.")
     ] = None,
 ) -> None:
-    """Measure how this machine makes images fastest, and store it for its workers.
+    """Measure how this machine makes images fastest, and store the plan for its workers.
 
-    Streams, images per batch, threads and fixed shapes, with every stream busy. Stop what else
-    uses the machine first. Workers follow the stored plan from their next start.
+    Tries parallel streams, images per batch, threads and fixed shapes. Stop whatever else uses the
+    machine first. Workers follow the plan from their next start.
     """
     settings = get_settings()
     home = settings.home.expanduser().resolve()
@@ -62,7 +63,10 @@ def tune(
     for sentence in shortcomings(read_features(), manifest.precisions):
         say(sentence)
     if running(home) is not None:
-        say(f"packshot runs on {home}: its work and this measurement slow each other down.")
+        say(
+            f"packshot runs on {home}: it makes this measurement wrong while it makes images. "
+            "Stop it for a plan to rely on."
+        )
     _settle(settings)
     home.mkdir(parents=True, exist_ok=True)
     end = time.monotonic() + 60 * minutes
@@ -86,11 +90,11 @@ def tune(
     )
     if latency_bound is not None and tuned.image_seconds > latency_bound:
         say(
-            f"No plan makes an image in {latency_bound:g} s here: the quickest, "
-            f"{tuned.image_seconds:.2f} s, was taken."
+            f"No plan makes an image in {latency_bound:g} s here; took the fastest, "
+            f"with {tuned.image_seconds:.2f} s."
         )
     path = save_plan(home, tuned)
-    say("Workers follow it from their next start.")
+    say("Workers follow this plan from their next start:")
     stdout.print(str(path))
 
 
@@ -134,7 +138,10 @@ def _settle(settings: Settings) -> None:
     """Use what one worker will use."""
     nodes = machine_nodes()
     if not settings.worker_cpus and len(nodes) > 1:
-        say(f"This machine has {len(nodes)} NUMA nodes, for a worker each: measuring one of them.")
+        say(
+            f"This machine has {len(nodes)} NUMA nodes, each with a worker of its own: "
+            "measuring one of them."
+        )
         settings = settings.model_copy(update={"worker_cpus": format_cpus(nodes[0])})
     settle(settings)
 
@@ -197,7 +204,7 @@ def _search(
                 return bench.measure(candidate)
             except RuntimeError as error:  # OpenVINO's, of a shape that it cannot compile or hold
                 reason = last_line(error)
-                say(f"Left out, as it cannot be run here: {candidate} ({reason})")
+                say(f"Skipped, as it cannot run here: {candidate} ({reason})")
                 return None
 
         results = search(
@@ -211,7 +218,7 @@ def _search(
             bound=bound,
         )
     if not results:
-        raise BundleError("The UNet of this bundle runs in no way on this machine; see above.")
+        raise BundleError("The UNet of this bundle does not run on this machine; see above.")
     return results, best(results, bound=bound)
 
 

@@ -13,27 +13,32 @@ from cli.console import say, show, stdout
 from cli.errors import UsageError
 from cli.options import Key, Url
 
-app = typer.Typer(no_args_is_help=True, help="Who is told what happens.")
+app = typer.Typer(
+    no_args_is_help=True, help="Webhooks: who is notified of finished images and batches."
+)
 
 Endpoint = Annotated[UUID, typer.Argument(help="The endpoint's id, from `packshot webhooks list`.")]
 
 
 @app.command()
 def create(
-    address: Annotated[str, typer.Argument(help="Where messages are sent: https://…")],
+    address: Annotated[str, typer.Argument(help="Address that messages are sent to: https://…")],
     event: Annotated[
         list[str] | None,
-        typer.Option(help="Only this type, for example batch.completed; may be repeated."),
+        typer.Option(
+            help="Only events of this type, such as batch.completed. Repeat for several. "
+            "Default: all."
+        ),
     ] = None,
-    description: Annotated[str, typer.Option(help="For you.")] = "",
+    description: Annotated[str, typer.Option(help="A note for yourself.")] = "",
     url: Url = None,
     key: Key = None,
 ) -> None:
-    """Register an endpoint, and print its secret, this once."""
+    """Register an endpoint, and print its secret. It cannot be shown again."""
     body = {"url": address, "description": description, "events": event or None}
     with connect(url, key) as client:
         made = client.ask("POST", "/v1/webhook-endpoints", body=body)
-    say(f"Endpoint {made['id']}; its messages are signed with this, shown only now:")
+    say(f"Endpoint {made['id']}. Its messages are signed with this secret, shown only now:")
     stdout.print(made["secret"])
 
 
@@ -57,7 +62,7 @@ def _state(item: Mapping[str, Any]) -> str:
 
 @app.command("test")
 def send_test(endpoint: Endpoint, url: Url = None, key: Key = None) -> None:
-    """Send an `endpoint.test` event."""
+    """Send an `endpoint.test` event to an endpoint."""
     with connect(url, key) as client:
         made = client.ask("POST", f"/v1/webhook-endpoints/{endpoint}/test")
     say(f"Delivery {made['id']} is on its way; `packshot webhooks deliveries {endpoint}` shows it.")
@@ -65,36 +70,37 @@ def send_test(endpoint: Endpoint, url: Url = None, key: Key = None) -> None:
 
 @app.command()
 def rotate(endpoint: Endpoint, url: Url = None, key: Key = None) -> None:
-    """Replace an endpoint's secret, and print the new one; the old one signs too for a while."""
+    """Replace an endpoint's secret, and print the new one. Both sign messages for a while."""
     with connect(url, key) as client:
         made = client.ask("POST", f"/v1/webhook-endpoints/{endpoint}/rotate-secret")
     if made["previous_secret_until"]:
-        say(f"The one before signs too until {_moment(made['previous_secret_until'])}.")
+        until = _moment(made["previous_secret_until"])
+        say(f"Messages are signed with the old secret too until {until}.")
     stdout.print(made["secret"])
 
 
 @app.command()
 def enable(endpoint: Endpoint, url: Url = None, key: Key = None) -> None:
-    """Switch an endpoint on again."""
+    """Enable an endpoint that was disabled."""
     with connect(url, key) as client:
         client.ask("PATCH", f"/v1/webhook-endpoints/{endpoint}", body={"disabled": False})
     say(
-        "It is told again what happens from now on. `packshot webhooks replay --failed` sends what "
-        "was given up when it was disabled; what happened since then was not kept for it."
+        "It is notified again from now on. `packshot webhooks replay --failed` sends the messages "
+        "that were given up when it was disabled; events since then were not kept for it."
     )
 
 
 @app.command()
 def disable(endpoint: Endpoint, url: Url = None, key: Key = None) -> None:
-    """Disable an endpoint: no event is sent to it, and what is on its way is given up."""
+    """Disable an endpoint: no events are sent to it, and unsent messages are given up."""
     with connect(url, key) as client:
         client.ask("PATCH", f"/v1/webhook-endpoints/{endpoint}", body={"disabled": True})
-    say("It is told nothing any more.")
+    say("It is not notified any more.")
 
 
 @app.command()
 def delete(endpoint: Endpoint, url: Url = None, key: Key = None) -> None:
-    """Delete an endpoint; what is on its way is given up."""
+    """Delete an endpoint; unsent messages are given up."""
     with connect(url, key) as client:
         client.ask("DELETE", f"/v1/webhook-endpoints/{endpoint}")
     say("It is deleted.")
@@ -103,21 +109,23 @@ def delete(endpoint: Endpoint, url: Url = None, key: Key = None) -> None:
 @app.command()
 def deliveries(
     endpoint: Annotated[
-        UUID | None, typer.Argument(help="The endpoint's id; without one the callbacks.")
+        UUID | None, typer.Argument(help="The endpoint's id. Default: messages to callback URLs.")
     ] = None,
     state: Annotated[
-        str | None, typer.Option(help="Only these: pending, delivered or failed.")
+        str | None, typer.Option(help="Only messages that are pending, delivered or failed.")
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, max=500, help="Most lines.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=500, help="How many messages to list.")] = 50,
     url: Url = None,
     key: Key = None,
 ) -> None:
-    """List what was told, newest first, with what came of it."""
+    """List the messages that were sent, newest first, and what the receiver answered."""
     where = f"/v1/webhook-endpoints/{endpoint}" if endpoint else "/v1/callbacks"
     query: dict[str, str | int] = {"limit": limit} | ({"state": state} if state else {})
     with connect(url, key) as client:
         items = client.ask("GET", f"{where}/deliveries", query=query)["items"]
-    table = Table("id", "type", "created", "state", "attempts", "last answer", "next", box=None)
+    table = Table(
+        *("id", "type", "created", "state", "attempts", "last answer", "next attempt"), box=None
+    )
     for item in items:
         last = item["attempts"][-1] if item["attempts"] else {"status": None, "error": ""}
         table.add_row(
@@ -136,14 +144,18 @@ def deliveries(
 def replay(
     endpoint: Annotated[UUID | None, typer.Argument(help="The endpoint's id.")] = None,
     since: Annotated[
-        datetime | None, typer.Option(help="All its events since this moment, in UTC.")
+        datetime | None, typer.Option(help="All its messages since this time, in UTC.")
     ] = None,
-    failed: Annotated[bool, typer.Option("--failed", help="Only what was not delivered.")] = False,
-    delivery: Annotated[UUID | None, typer.Option(help="Only this delivery.")] = None,
+    failed: Annotated[
+        bool, typer.Option("--failed", help="Only messages that could not be delivered.")
+    ] = False,
+    delivery: Annotated[
+        UUID | None, typer.Option(help="One message: its id, from `packshot webhooks deliveries`.")
+    ] = None,
     url: Url = None,
     key: Key = None,
 ) -> None:
-    """Send messages once more, under their old ids: one, or an endpoint's since a moment."""
+    """Send messages again, under the same ids: one, or all of an endpoint since a time."""
     with connect(url, key) as client:
         if delivery is not None and endpoint is None and since is None:
             made = client.ask("POST", f"/v1/webhook-deliveries/{delivery}/replay")
@@ -153,12 +165,12 @@ def replay(
             made = client.ask("POST", f"/v1/webhook-endpoints/{endpoint}/replay", body=body)
             say(f"{made['deliveries']:,} messages are on their way.")
         else:
-            raise UsageError("Say what to send again: an endpoint with --since, or --delivery.")
+            raise UsageError("Name what to send again: an endpoint with --since, or --delivery.")
 
 
 @app.command()
 def secret(url: Url = None, key: Key = None) -> None:
-    """Make the secret that `callback_url`s are signed with, or replace it, and print it."""
+    """Create or replace the secret that messages to `callback_url`s are signed with; print it."""
     with connect(url, key) as client:
         stdout.print(client.ask("POST", "/v1/callbacks/secret")["secret"])
 

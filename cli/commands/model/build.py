@@ -29,9 +29,12 @@ from modelkit.progress import Progress
 
 Source = Annotated[
     str,
-    typer.Argument(help="A folder in diffusers' layout or the Hub's OpenVINO layout, or a Hub id."),
+    typer.Argument(
+        help="Model to convert: a folder in diffusers' layout or in OpenVINO's on the Hugging Face "
+        "Hub, or an id on the Hub."
+    ),
 ]
-Name = Annotated[str, typer.Option(help="What to call the bundle.")]
+Name = Annotated[str, typer.Option(help="Name of the bundle.")]
 Precision = Annotated[
     Literal["fp32", "fp16", "bf16", "int8", "int8-qat"] | None,
     typer.Option(
@@ -42,45 +45,55 @@ Precision = Annotated[
 ]
 DeepCache = Annotated[
     int | None,
-    typer.Option(help="Run the deep part of the UNet at one step in so many (DeepCache)."),
+    typer.Option(help="Run the whole UNet only every so many steps, such as 3 (DeepCache)."),
 ]
 DeepCacheBranch = Annotated[
-    int, typer.Option(help="How many skip connections the other steps reach down.")
+    int, typer.Option(help="DeepCache: skip connections that the steps between go down.")
 ]
 DeepCacheSchedule = Annotated[
     Literal["uniform", "centred"],
-    typer.Option(help="Full steps at equal distances, or closer in the first half."),
+    typer.Option(help="DeepCache: whole steps at equal distances, or closer in the first half."),
 ]
 BlockCache = Annotated[
     float | None,
     typer.Option(
-        help="Reuse transformer blocks until they changed by this share (Block Cache), as 0.5."
+        help="Reuse transformer blocks until they change by this share, such as 0.5 (Block Cache)."
     ),
 ]
 Height = Annotated[
-    int | None, typer.Option(help="Height that requests get which name none, in pixels.")
+    int | None, typer.Option(help="Default height of images, in pixels; needs --width too.")
 ]
-Width = Annotated[int | None, typer.Option(help="The same for the width.")]
+Width = Annotated[
+    int | None, typer.Option(help="Default width of images, in pixels; needs --height too.")
+]
 DefaultSteps = Annotated[
     int | None,
     typer.Option(
         min=1,
-        help="Steps that requests get which name none; by default as the model's files say.",
+        help="Default number of steps. Without it: as the model's files say.",
     ),
 ]
 Guidance = Annotated[
     float | None,
-    typer.Option(min=0, help="The same for the guidance scale; up to 1 is none."),
+    typer.Option(
+        min=0,
+        help="Default guidance scale; 1 turns guidance off. Without it: as the model's files say.",
+    ),
 ]
 Scheduler = Annotated[
     str | None,
-    typer.Option(help=f"The same for the scheduler: {', '.join(SCHEDULERS)}."),
+    typer.Option(
+        help=f"Default scheduler: {', '.join(SCHEDULERS)}. Without it: as the model's files say."
+    ),
 ]
 Vae = Annotated[
     Literal["float", "int8"],
-    typer.Option(help="int8 calibrates the VAE decoder on what the model has drawn."),
+    typer.Option(help="Precision of the VAE decoder; int8 is calibrated on the model's images."),
 ]
-Unet = Annotated[Path | None, typer.Option(help="For int8-qat: what `model quantise-train` wrote.")]
+Unet = Annotated[
+    Path | None,
+    typer.Option(help="For int8-qat: the folder that `packshot model quantise-train` wrote."),
+]
 
 
 def build(
@@ -103,11 +116,11 @@ def build(
     vae: Vae = "float",
     unet: Unet = None,
 ) -> None:
-    """Make a bundle that API and workers can use, in PACKSHOT_HOME/bundles.
+    """Convert a model to a bundle that packshot can serve, in PACKSHOT_HOME/bundles.
 
     At the end a small image is compared with the one that diffusers draws with the same weights,
-    seed and scheduler; a bundle that differs too much is not published. Interrupted with Ctrl-C, it
-    keeps what is finished, and the same command goes on from there.
+    seed and scheduler; a bundle that differs too much is discarded. After Ctrl-C the same command
+    continues where it was.
     """
     size = _check(name, scheduler, width, height)
     plan = token_merging_plan(
@@ -124,7 +137,7 @@ def build(
 
     folder = bundles_folder(get_settings()) / name
     compared: list[str] = []
-    with progress("What is finished is kept; the same command goes on from there.") as stages:
+    with progress("Run the same command again to continue.") as stages:
         manifest = build_bundle(
             source,
             folder,
@@ -154,9 +167,12 @@ def _check(
         UsageError: It cannot be used.
     """
     if not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", name):
-        raise UsageError(f"The name {name!r} cannot be used: lower case, digits, '.', '_', '-'.")
+        raise UsageError(
+            f"The name {name!r} cannot be used: take lower-case letters, digits, '.', '_' and '-', "
+            "and begin with a letter or digit."
+        )
     if scheduler is not None and scheduler not in SCHEDULERS:
-        raise UsageError(f"There is no scheduler {scheduler!r}: {', '.join(SCHEDULERS)}.")
+        raise UsageError(f"There is no scheduler {scheduler!r}. Choose {', '.join(SCHEDULERS)}.")
     if width is not None and height is not None:
         return width, height
     if width is not height:
@@ -217,9 +233,11 @@ def caching_order(
         UsageError: They contradict each other.
     """
     if interval is not None and blockcache is not None:
-        raise UsageError("--deepcache and --blockcache exclude each other: give one of them.")
+        raise UsageError("--deepcache and --blockcache cannot be combined: give one of them.")
     if interval is not None:
         return DeepCacheOrder(interval=interval, branch=branch, schedule=schedule)
     if branch or schedule != "uniform":
-        raise UsageError("Branch and schedule are DeepCache's: give --deepcache too, such as 3.")
+        raise UsageError(
+            "--deepcache-branch and --deepcache-schedule need --deepcache, such as --deepcache 3."
+        )
     return None if blockcache is None else BlockCacheOrder(threshold=blockcache)

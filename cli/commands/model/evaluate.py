@@ -33,36 +33,37 @@ UNITS = {"psnr": "{:.2f} dB", "attribute_accuracy": "{:.1%}"}
 
 
 def evaluate(
-    bundle: Annotated[str, typer.Argument(help="The bundle's folder, or its name.")],
+    bundle: Annotated[str, typer.Argument(help="Name of a model, or name or folder of a bundle.")],
     against: Annotated[
         str | None,
         typer.Option(
-            help="A bundle to compare with, such as the FP32 original; or a folder in diffusers' "
-            "layout, with which diffusers itself draws."
+            help="What to compare with: a bundle, such as the FP32 original, or a folder in "
+            "diffusers' layout, which diffusers draws with."
         ),
     ] = None,
     prompts: Annotated[
-        int, typer.Option(min=1, help="How many prompts are drawn at most.")
+        int, typer.Option(min=1, help="Limit of prompts to draw.")
     ] = DEFAULT_PROMPTS,
     prompts_file: Annotated[
-        Path | None, typer.Option(help="A text file with a prompt per line, in the bundle's stead.")
+        Path | None,
+        typer.Option(help="Text file with a prompt per line. Default: the bundle's prompts."),
     ] = None,
     seed: Annotated[
-        int, typer.Option(min=0, help="Seed of the first prompt; the next has the next.")
+        int, typer.Option(min=0, help="Seed of the first prompt; each further one has the next.")
     ] = 1000,
     clip: Annotated[
-        Path | None, typer.Option(help="Folder of a CLIP model, for the CLIP score.")
+        Path | None, typer.Option(help="Folder of a CLIP model, to compute the CLIP score with.")
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder for the contact sheet and the report.")] = Path(
         "packshot-evaluation"
     ),
 ) -> None:
-    """Score a bundle's images, and those of another one for the same prompts and seeds.
+    """Score a bundle's images, and compare them with another's for the same prompts and seeds.
 
-    Each bundle draws at its own defaults, through the engine that workers use; diffusers draws a
-    source at the bundle's. PSNR and SSIM against the other; the share of images with the attributes
-    that were asked for, for the starter; the CLIP score where a CLIP model is given. The scores go
-    into the bundle's manifest.
+    Each bundle draws with its own defaults, on the engine that workers use; diffusers draws with
+    the bundle's. The scores are PSNR and SSIM against the other; for the starter model, the share
+    of images that show the attributes of their prompts; with --clip, the CLIP score. They are
+    written into the bundle's manifest.
     """
     quieten()
     settings = get_settings()
@@ -117,10 +118,12 @@ def _read_prompts(file: Path | None) -> list[str] | None:
     except OSError as error:
         raise UsageError(f"{file} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:
-        raise UsageError(f"{file} is no text in UTF-8: write a prompt per line.") from error
+        raise UsageError(
+            f"{file} is not text in UTF-8: save it as UTF-8, a prompt per line."
+        ) from error
     prompts = [line.strip() for line in lines if line.strip()]
     if not prompts:
-        raise UsageError(f"{file} has no prompts: write one per line.")
+        raise UsageError(f"{file} has no prompts: write a prompt per line.")
     return prompts
 
 
@@ -149,7 +152,7 @@ def _against(text: str, bundle: Manifest, settings: Settings) -> "Subject":
     if not has_weights(other):
         raise BundleError(
             f"{other} has no PyTorch weights (safetensors) for diffusers to draw with: give the "
-            "model that it was made from, or a bundle"
+            "model that it was made from, or a bundle."
         )
     check_architecture(other)
 

@@ -27,9 +27,9 @@ SHORT = {
 
 
 def list_bundles() -> None:
-    """List the bundles in PACKSHOT_HOME/bundles, and those that models serve from elsewhere.
+    """List the bundles in PACKSHOT_HOME/bundles, and those in other folders that are served.
 
-    Scores are those of `packshot model evaluate`; the speed is what `packshot tune` measured last.
+    Scores are from `packshot model evaluate`, the speed is from the last `packshot tune`.
     """
     settings = get_settings()
     folder = bundles_folder(settings)

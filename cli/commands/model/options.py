@@ -20,34 +20,40 @@ INTERRUPTED = 130
 """What a shell says of a command that Ctrl-C ended."""
 
 Source = Annotated[
-    str, typer.Argument(help="A folder in diffusers' layout, or the id of one on the Hub.")
+    str,
+    typer.Argument(
+        help="Model to start from: a folder in diffusers' layout, or an id on the Hugging Face Hub."
+    ),
 ]
 Out = Annotated[Path, typer.Option(help="Folder for the result; must not exist.")]
-Minutes = Annotated[float | None, typer.Option(help="Train for so long, in the place of --steps.")]
+Minutes = Annotated[
+    float | None, typer.Option(help="Train for this many minutes, instead of --steps.")
+]
 Steps = Annotated[int, typer.Option(min=1, help="Optimiser steps.")]
-Batch = Annotated[int, typer.Option(min=1, help="Rows in one forward pass.")]
+Batch = Annotated[int, typer.Option(min=1, help="Images in one forward pass.")]
 Accumulate = Annotated[
-    int, typer.Option(min=1, help="Forward passes for one step, where memory is short.")
+    int,
+    typer.Option(min=1, help="Forward passes per optimiser step; raise it where memory is short."),
 ]
 Checkpointing = Annotated[
     bool,
     typer.Option(
         "--gradient-checkpointing",
-        help="A third more time for a fraction of the memory.",
+        help="Use a fraction of the memory, for a third more time.",
     ),
 ]
-LearningRate = Annotated[float, typer.Option(help="At its peak.")]
+LearningRate = Annotated[float, typer.Option(help="Learning rate at its peak.")]
 MixedPrecision = Annotated[
-    bool | None, typer.Option(help="Compute in BF16; where the device is faster at it.")
+    bool | None, typer.Option(help="Compute in BF16. Default: where the device is faster at it.")
 ]
-DeviceName = Annotated[str, typer.Option("--device", help="cpu, cuda or auto.")]
-Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on with an interrupted training.")]
+DeviceName = Annotated[str, typer.Option("--device", help="Device to train on: cpu, cuda or auto.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of all random numbers.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Continue an interrupted training.")]
 
 
 @contextmanager
 def progress(
-    left: str = "The same command with --resume goes on.",
+    left: str = "To continue, run the same command with --resume.",
 ) -> Iterator[Stages]:
     """Show progress; say what Ctrl-C leaves behind."""
     try:
@@ -74,11 +80,13 @@ def device_of(name: str, *, mixed: bool | None) -> "Device":
 
 Tome = Annotated[
     str | None,
-    typer.Option(help="Share of tokens to merge at the finest resolution, or at two: 0.5,0.3."),
+    typer.Option(
+        help="Share of tokens to merge: at the finest resolution, such as 0.5, or at two: 0.5,0.3."
+    ),
 ]
 TomeMode = Annotated[
     Literal["mean", "drop"],
-    typer.Option(help="Merged tokens are averaged, or dropped for the one that stays."),
+    typer.Option(help="Average merged tokens, or drop all but one."),
 ]
 TomeCrossAttention = Annotated[
     bool, typer.Option("--tome-cross-attention", help="Merge before cross-attention too.")
@@ -98,12 +106,12 @@ def token_merging_plan(
     """
     if ratios is None:
         if cross_attention or mlp:
-            raise UsageError("Merging needs a share of tokens: give --tome too, such as 0.5.")
+            raise UsageError("Token merging needs a share: give --tome too, such as --tome 0.5.")
         return None
     try:
         shares = tuple(float(part) for part in ratios.split(","))
     except ValueError:
         shares = ()
     if not 1 <= len(shares) <= 2:
-        raise UsageError(f"--tome is one share or two, such as 0.5 or 0.5,0.3, not {ratios!r}.")
+        raise UsageError(f"--tome takes one or two shares, such as 0.5 or 0.5,0.3, not {ratios!r}.")
     return TokenMergingPlan(ratios=shares, mode=mode, cross_attention=cross_attention, mlp=mlp)

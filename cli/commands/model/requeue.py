@@ -32,25 +32,25 @@ def requeue(
     old: Annotated[
         str | None,
         typer.Argument(
-            help="Revision of the model bundle that images wait for, or how it begins; without it "
-            "what waits is listed."
+            help="Revision that the images wait for, or its first characters. Without it, list "
+            "what waits."
         ),
     ] = None,
     to: Annotated[
         str | None,
         typer.Option(
-            help="Model or bundle that shall make them, by name or folder; without it the first of "
+            help="Model or bundle to make them with, by name or folder. Default: the first of "
             "PACKSHOT_MODELS, else PACKSHOT_BUNDLE."
         ),
     ] = None,
-    fail: Annotated[bool, typer.Option("--fail", help="Fail them instead.")] = False,
+    fail: Annotated[bool, typer.Option("--fail", help="Let them fail instead.")] = False,
 ) -> None:
-    """Queue images that wait for a replaced model for the new one, or fail them.
+    """Move images that wait for a replaced model to the new one, or fail them.
 
-    What a worker computes at the moment goes on.
+    Images that a worker is computing are not touched.
     """
     if fail and to is not None:
-        raise UsageError("Say either --to or --fail.")
+        raise UsageError("Give either --to or --fail, not both.")
     # Takes half a second, which `packshot --help` need not wait.
     from core.db.engine import Database  # noqa: PLC0415
     from core.lifecycle import serving  # noqa: PLC0415
@@ -66,7 +66,7 @@ def requeue(
             return
         revision = _find(old, waiting)
         if fail:
-            say(f"{_fail(database, revision):,} images failed.")
+            say(f"Images: {_fail(database, revision):,} failed.")
         else:
             _report(_move(database, settings, revision, _target(settings, to)))
     finally:
@@ -90,9 +90,11 @@ def _find(old: str, waiting: Sequence["Waiting"]) -> str:
     found = [one.revision for one in waiting if one.revision.startswith(old)]
     if len(found) == 1:
         return found[0]
-    there = ", ".join(one.revision[:16] for one in waiting) or "nothing"
-    what = "several" if found else "none"
-    raise UsageError(f"Of the revisions that images wait for, {what} begin with {old}: {there}.")
+    if not waiting:
+        raise UsageError(f"No images wait, for {old} or any other revision.")
+    there = ", ".join(one.revision[:16] for one in waiting)
+    what = "Several revisions begin" if found else "No images wait for a revision that begins"
+    raise UsageError(f"{what} with {old}. Images wait for: {there}.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +124,9 @@ def _move(
     from core.lifecycle.requeue import move_some  # noqa: PLC0415
 
     if target.model.revision == revision:
-        raise UsageError(f"The images wait for {revision[:16]} already: name another bundle.")
+        raise UsageError(
+            f"The images wait for {revision[:16]} already: name another model with --to."
+        )
     sizes = target.sizes
 
     def fits(width: int, height: int) -> bool:
@@ -171,8 +175,8 @@ def _report(done: Counter["RequeueOutcome"]) -> None:
     from core.lifecycle.requeue import RequeueOutcome  # noqa: PLC0415
 
     say(
-        f"{done[RequeueOutcome.MOVED]:,} images wait for the new model, "
-        f"{done[RequeueOutcome.STORED]:,} came from store, "
-        f"{done[RequeueOutcome.JOINED]:,} joined equal work, "
+        f"Images: {done[RequeueOutcome.MOVED]:,} queued for the new model, "
+        f"{done[RequeueOutcome.STORED]:,} found in store, "
+        f"{done[RequeueOutcome.JOINED]:,} joined equal images, "
         f"{done[RequeueOutcome.FAILED]:,} failed."
     )

@@ -35,17 +35,22 @@ SKIPPED = 20
 Data = Annotated[
     Path,
     typer.Option(
-        help="Folder of images, with their captions in metadata.jsonl (file_name, text) or in "
-        "a .txt file beside each."
+        help="Folder of images, with captions in metadata.jsonl (file_name, text) or in a .txt "
+        "file beside each image."
     ),
 ]
 Resolution = Annotated[
-    int | None, typer.Option(help="Pixels of each side; the model's usual size without it.")
+    int | None,
+    typer.Option(help="Width and height of training images, in pixels. Default: the model's."),
 ]
-MinSnr = Annotated[float | None, typer.Option(help="Weigh nearly clean images down; 5 is usual.")]
+MinSnr = Annotated[
+    float | None, typer.Option(help="Gamma of min-SNR weighting; 5 is usual. Default: off.")
+]
 Flip = Annotated[
     bool,
-    typer.Option("--flip", help="Learn from mirror images too: not where there is lettering."),
+    typer.Option(
+        "--flip", help="Also train on mirrored images; leave it out where they show lettering."
+    ),
 ]
 
 
@@ -97,9 +102,9 @@ def finetune(
             say=stages,
         )
     for sentence in skipped[:SKIPPED]:
-        say(f"Left out: {sentence}.")
+        say(f"Skipped: {sentence}.")
     if len(skipped) > SKIPPED:
-        say(f"Left out: {len(skipped) - SKIPPED} more.")
+        say(f"Skipped: {len(skipped) - SKIPPED} more.")
     say(f"To use it: packshot model build {out} --name NAME")
     stdout.print(str(out))
 

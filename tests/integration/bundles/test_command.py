@@ -49,7 +49,7 @@ def test_a_build_from_the_hub_is_interrupted_and_goes_on(command, microscopic, t
         first.send_signal(signal.SIGINT)
         _, said = first.communicate(timeout=PATIENCE_SECONDS)
         assert first.returncode == 130, said
-        assert "the same command goes on from there" in said
+        assert "Run the same command again to continue." in said
         assert "Traceback" not in said
         assert [path.name for path in bundles.iterdir()] == [".mine.building"]
 
@@ -70,8 +70,8 @@ def test_a_build_from_the_hub_is_interrupted_and_goes_on(command, microscopic, t
     [
         (["--name", "Mine!"], "cannot be used"),
         (["--name", "mine", "--width", "64"], "Give --width and --height together."),
-        (["--name", "mine", "--tome", "half"], "--tome is one share or two"),
-        (["--name", "mine", "--tome", "0.5,0.4,0.3"], "--tome is one share or two"),
+        (["--name", "mine", "--tome", "half"], "--tome takes one or two shares"),
+        (["--name", "mine", "--tome", "0.5,0.4,0.3"], "--tome takes one or two shares"),
         (["--name", "mine", "--tome-mlp"], "give --tome too"),
     ],
 )

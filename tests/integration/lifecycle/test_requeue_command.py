@@ -52,7 +52,7 @@ def test_it_queues_for_the_bundle_of_the_settings(run, shop):
     (job, odd) = shop.want("mug", wanted("cup", width=8)).job_ids
     code, _, err = run("aaaa")
     assert code == 0
-    assert "1 images wait for the new model" in err
+    assert "Images: 1 queued for the new model" in err
     assert "1 failed" in err
     assert shop.generation(shop.generation_of(job)).bundle_revision == NEW
     assert shop.job(odd).error_code == "model_replaced"
@@ -65,7 +65,7 @@ def test_it_fails_what_waits(run, shop):
     (job,) = shop.want("mug").job_ids
     assert run(OLD, "--fail", "--to", "x")[0] != 0
     code, _, err = run(OLD, "--fail")
-    assert (code, "1 images failed" in err) == (0, True)
+    assert (code, "Images: 1 failed" in err) == (0, True)
     assert shop.job(job).state is JobState.FAILED
 
 

@@ -30,15 +30,15 @@ def test_blockcache_with_its_threshold():
 
 
 def test_only_one_of_them():
-    with pytest.raises(UsageError, match="exclude each other"):
+    with pytest.raises(UsageError, match="cannot be combined"):
         order(3, blockcache=0.5)
 
 
 @pytest.mark.parametrize("changes", [{"branch": 1}, {"schedule": "centred"}])
 def test_a_branch_and_a_schedule_are_deepcache_s(changes: dict[str, Any]):
-    with pytest.raises(UsageError, match="give --deepcache too"):
+    with pytest.raises(UsageError, match="need --deepcache"):
         order(**changes)
-    with pytest.raises(UsageError, match="give --deepcache too"):
+    with pytest.raises(UsageError, match="need --deepcache"):
         order(blockcache=0.5, **changes)
 
 

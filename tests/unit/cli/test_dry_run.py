@@ -50,7 +50,7 @@ def test_a_good_sheet_is_described_with_its_prompts_counts_and_time(capsys):
 
 def test_a_time_that_is_not_known_is_said(capsys):
     print_report("a.csv", report(estimate={"seconds": None, "basis": "Run it."}, preview=[]))
-    assert "Time not known. Run it." in capsys.readouterr().out
+    assert "Duration unknown. Run it." in capsys.readouterr().out
 
 
 def test_a_bad_sheet_names_its_cells_and_fails(capsys):
