@@ -226,7 +226,7 @@ def latents(dtype: type = np.float16, shape: tuple[int, ...] = SHAPE) -> bytes:
     [b"", b"not latents", latents(np.float32), latents(shape=(4, 4, 4)), latents()],
     ids=["empty", "text", "wrong type", "wrong shape", "another image's"],
 )
-def test_damaged_latents_are_not_used_and_go(cache, shop, storage, counters, body: bytes, capsys):
+def test_damaged_latents_are_not_used_and_go(cache, shop, storage, counters, body: bytes, caplog):
     first = fill(cache)
     counters.take()
     storage.put(key_of(first, 10), body, content_type="application/octet-stream")
@@ -234,7 +234,7 @@ def test_damaged_latents_are_not_used_and_go(cache, shop, storage, counters, bod
     assert plan.begin is NOISE
     assert plan.keep, "it is computed as any other, and leaves latents of its own"
     assert counted(counters) == {Outcome.FALLBACK: 1}
-    assert "cannot be used" in capsys.readouterr().out
+    assert "cannot be used" in caplog.text
     cache.flush()
     assert 10 not in [one.step for one in shop.all(ApproximateLatents)]
     assert cache.plan(claim("crimson mug"), MODEL).begin.step == 8
@@ -339,13 +339,13 @@ def test_what_cannot_be_written_now_is_written_later(make, bucket, postgres, sho
     assert len(shop.all(ApproximateLatents)) == 10
 
 
-def test_memory_for_what_waits_to_be_written_is_bounded(cache, shop, monkeypatch, capsys):
+def test_memory_for_what_waits_to_be_written_is_bounded(cache, shop, monkeypatch, caplog):
     monkeypatch.setattr(module, "UNWRITTEN_BYTES", 6 * len(latents()))
     for _ in range(3):
         draw(cache, claim())
     cache.flush()
     assert len(shop.all(ApproximateEntry)) == 1
-    assert "latents dropped" in capsys.readouterr().out
+    assert "latents dropped" in caplog.text
 
 
 def test_a_prompt_that_cannot_be_encoded_is_the_rows_affair(make, counters):

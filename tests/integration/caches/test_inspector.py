@@ -94,11 +94,11 @@ def test_a_damaged_rendition_is_forgotten(shop, store, storage, database, inspec
     assert answering(shop) == {image.id}
 
 
-def test_another_bucket_fails_no_jobs(shop, store, settings: Settings, database, capsys):
+def test_another_bucket_fails_no_jobs(shop, store, settings: Settings, database, caplog):
     for number in range(6):
         store.make(f"mug {number}")
     wrong = Storage(settings.model_copy(update={"s3_bucket": "wrong"}))
     wrong.client.create_bucket(Bucket="wrong")
     Inspector(database=database, storage=wrong, bytes_per_pass=MUCH).inspect()
     assert len(answering(shop)) == 6
-    assert "check PACKSHOT_S3_BUCKET" in capsys.readouterr().out
+    assert "check PACKSHOT_S3_BUCKET" in caplog.text

@@ -1,5 +1,6 @@
 """What becomes of one message, with an engine that does as it is told."""
 
+import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -183,8 +184,9 @@ def other_worker(database, storage, engine, leases):
 
 
 def test_an_image_of_another_bundle_is_left_to_a_worker_that_has_it(
-    shop, run, other_worker, engine, capsys
+    shop, run, other_worker, engine, caplog
 ):
+    caplog.set_level(logging.INFO)
     (job_id,) = shop.want("red mug").job_ids
     for _ in range(5):
         assert other_worker.run(shop.generation_of(job_id)) is Delivery.LATER
@@ -192,9 +194,9 @@ def test_an_image_of_another_bundle_is_left_to_a_worker_that_has_it(
     generation = shop.generation(shop.generation_of(job_id))
     assert (generation.state, generation.attempts) == (GenerationState.QUEUED, 0)
     assert generation.published_at is None, "the sweeper sends it again"
-    said = capsys.readouterr().out
+    said = caplog.text
     assert said.count("images left to workers with another model") == 1, "once, not each time"
-    assert "wanted=r1" in said
+    assert "wanted='r1'" in said
 
     run(job_id)
     assert shop.job(job_id).state is JobState.SUCCEEDED
@@ -253,8 +255,9 @@ def test_a_worker_computes_what_was_promised_from_its_bundle(
 
 
 def test_an_image_whose_model_is_not_in_memory_yet_waits_in_the_queue_and_costs_no_attempt(
-    shop, database, storage, engine, leases, capsys
+    shop, database, storage, engine, leases, caplog
 ):
+    caplog.set_level(logging.INFO)
     models = ServedModels("r2", wanted={"r1"})
     runner = Runner(
         database=database,
@@ -272,7 +275,7 @@ def test_an_image_whose_model_is_not_in_memory_yet_waits_in_the_queue_and_costs_
     generation = shop.generation(shop.generation_of(job_id))
     assert (generation.state, generation.attempts) == (GenerationState.QUEUED, 0)
     assert generation.published_at is None, "its message is sent again"
-    assert "another model" not in capsys.readouterr().out, "it is this worker's own"
+    assert "another model" not in caplog.text, "it is this worker's own"
 
     with shop.database.session() as session:
         cancellation.cancel_job(session, other)

@@ -14,11 +14,12 @@ from core import logs
 def _put_back():
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
+    configured = structlog.get_config()
     yield
     root.handlers[:] = handlers
     root.setLevel(level)
     logging.captureWarnings(False)
-    structlog.reset_defaults()
+    structlog.configure(**configured)
 
 
 def test_json_lines_have_what_is_bound_whoever_writes_them(capsys):
