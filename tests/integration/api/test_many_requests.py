@@ -13,7 +13,11 @@ REQUESTS = 150
 async def _all_at_once(client: httpx.Client, headers: list[dict[str, str]]) -> list[httpx.Response]:
     limits = httpx.Limits(max_connections=None)
     async with httpx.AsyncClient(
-        base_url=client.base_url, headers=client.headers, timeout=20, limits=limits, trust_env=False
+        base_url=client.base_url,
+        headers=client.headers,
+        timeout=120,
+        limits=limits,
+        trust_env=False,
     ) as many:
         return await asyncio.gather(
             *(
