@@ -57,6 +57,8 @@ def run(connection: Connection, settings: Settings, name: str) -> None:
     """
     # Ctrl-C reaches every process of a terminal; whoever hands the sheets out ends this one.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # The kernel ends it where a sheet costs too much: no file with what is in the sheet is left.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     threading.Thread(target=end_with_parent, daemon=True).start()
     logs.configure(settings.log_level, settings.log_format)
     if values.ValueClass._multiprocess:

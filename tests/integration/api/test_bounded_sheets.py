@@ -1,6 +1,7 @@
 """What one sheet takes is bounded, ends with its client, and stands in nobody else's way."""
 
 import json
+import resource
 import socket
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -103,7 +104,10 @@ def halted(client: httpx.Client, sheets) -> Iterator[tuple[psutil.Process, socke
 
 
 @pytest.mark.parametrize("limits", [{"CPU_SECONDS": "2", "MEMORY_BYTES": str(100 * 2**20)}])
-def test_a_sheet_ends_at_its_limits_and_leaves_nothing(flood, shop):
+def test_a_sheet_ends_at_its_limits_and_leaves_nothing(flood, sheets, shop):
+    assert flood.post("/v1/batches", json={}).status_code == 422
+    (reader, *_) = sheets.readers
+    assert reader.rlimit(resource.RLIMIT_CORE) == (0, 0), "no copy of its memory on the disk"
     costly = post(flood, COSTLY)
     assert (costly.status_code, costly.json()["code"]) == (422, "sheet_too_costly")
     assert "2 seconds of computing" in costly.json()["detail"]
