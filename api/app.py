@@ -29,7 +29,7 @@ from api.routes import (
     webhooks,
 )
 from api.services import flushing, open_services
-from api.sheets.pool import SheetPool, SheetPoolMiddleware
+from api.sheets.pool import START_SECONDS, SheetPool, SheetPoolMiddleware
 from core import __version__
 from core.settings import Settings
 from core.startup import freeze_gc
@@ -89,7 +89,11 @@ def create_app(
         app.add_middleware(SheetPoolMiddleware, pool=sheets)
     if settings.sheets_url:
         app.add_middleware(
-            SheetProxyMiddleware, url=settings.sheets_url, connect_timeout=settings.connect_timeout
+            SheetProxyMiddleware,
+            url=settings.sheets_url,
+            connect_timeout=settings.connect_timeout,
+            # It waits so long for its turn at most, is read for so long, and a process may start.
+            answer_timeout=2 * settings.sheet_seconds + START_SECONDS,
         )
     # Outside of the proxy, which would read a sheet to pass it on.
     app.add_middleware(AuthenticationMiddleware, counts=counts)

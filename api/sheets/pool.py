@@ -4,7 +4,7 @@ import asyncio
 import logging
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 from starlette.requests import ClientDisconnect
@@ -25,6 +25,8 @@ _PASSED_ON = (
     "root_path", "client", "server",
 )  # fmt: skip
 """Of a request's scope, beside its headers; the rest belongs to this process."""
+START_SECONDS = 60.0
+"""How long a process that reads sheets may take to start, on a machine that is busy."""
 _OURS = HEADER.lower().encode()
 _Answer = asyncio.Queue[Message | Exception | None]
 """Messages as they come, or why there are none; None: that was all."""
@@ -78,7 +80,7 @@ class SheetPool:
         """
         seconds = self._settings.sheet_seconds
         try:
-            async with self.places.place(tenant), self._process() as process:
+            async with self._turn(tenant), self._process() as process:
                 async with asyncio.timeout(seconds):
                     await process.read(request, answer.put_nowait)
         except TimeoutError:
@@ -92,6 +94,25 @@ class SheetPool:
         except Exception as error:
             answer.put_nowait(error)
         answer.put_nowait(None)
+
+    @asynccontextmanager
+    async def _turn(self, tenant: str) -> AsyncIterator[None]:
+        """Wait for a tenant's turn, and hold its place.
+
+        Raises:
+            BusyError: It did not come.
+        """
+        seconds = self._settings.sheet_seconds
+        async with AsyncExitStack() as held:
+            try:
+                async with asyncio.timeout(seconds):
+                    await held.enter_async_context(self.places.place(tenant))
+            except TimeoutError as error:
+                raise BusyError(
+                    f"This sheet has waited {seconds} seconds (PACKSHOT_SHEET_SECONDS) for its "
+                    "turn; nothing of it was queued. Send it again when others of yours are done."
+                ) from error
+            yield
 
     @asynccontextmanager
     async def _process(self) -> AsyncIterator[SheetProcess]:

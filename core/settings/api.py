@@ -54,7 +54,9 @@ class ApiSettings(BaseModel):
         default=120, description="Most seconds of computing that one sheet takes there."
     )
     sheet_seconds: PositiveInt = Field(
-        default=300, description="Most seconds that one sheet takes there, waiting not counted."
+        default=300,
+        description="Most seconds that one sheet waits there for its turn, and that reading it "
+        "takes.",
     )
     sheet_memory_bytes: PositiveInt = Field(
         default=2**30, description="Most memory that one sheet takes there, in bytes."

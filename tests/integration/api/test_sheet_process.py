@@ -3,9 +3,11 @@
 import socket
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from urllib.parse import urlsplit
 
+import httpx
 import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -255,3 +257,38 @@ def test_a_service_that_is_not_there_is_said_not_to_be(serve, settings, listens,
         assert "log says why, under the request id" in answer.json()["detail"]
         assert f"{url} does not answer" in caplog.text
         assert client.get("/v1/batches").status_code == 200
+
+
+@pytest.fixture
+def stopped(sheets):
+    """The service for sheets, stopped by SIGSTOP: its kernel goes on to take connections."""
+    sheets.url()
+    process = psutil.Process(sheets.popen.pid)
+    process.suspend()
+    yield sheets
+    process.resume()
+
+
+def test_a_service_that_is_stopped_is_given_up_in_a_sentence(serve, settings, stopped, monkeypatch):
+    monkeypatch.setattr("api.middleware.sheet_proxy.CHECK_SECONDS", 0.5)
+    monkeypatch.setattr("api.middleware.sheet_proxy.SILENCE_SECONDS", 1.0)
+    client = serve(settings.model_copy(update={"sheets_url": at(stopped)["PACKSHOT_SHEETS_URL"]}))
+    answer = client.post("/v1/batches", files=FORM)
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+    assert answer.json()["detail"].startswith("A service that packshot needs does not answer")
+    assert client.get("/v1/batches").status_code == 200
+
+
+def test_a_client_of_a_stopped_service_that_leaves_ends_the_wait(serve, settings, stopped):
+    client = serve(settings.model_copy(update={"sheets_url": at(stopped)["PACKSHOT_SHEETS_URL"]}))
+
+    def waits() -> bool:
+        own = psutil.Process().net_connections("tcp")
+        return any(one.raddr and one.raddr.port == stopped.port for one in own)
+
+    with ThreadPoolExecutor() as pool:
+        sent = pool.submit(client.post, "/v1/batches", files=FORM, timeout=3)
+        poll(waits)
+        with pytest.raises(httpx.ReadTimeout):
+            sent.result()
+    poll(lambda: not waits())
