@@ -45,12 +45,13 @@ def create_app(
     """Make the application; it connects to nothing before it is started.
 
     Args:
-        settings: Of all that it connects to; without a `sheets_url` it reads sheets itself.
+        settings: Of all that it connects to.
         counts: Whether it counts requests, for Prometheus and for the limits of keys; whoever
             passes them on to it has done so.
         freeze: Whether the process does nothing else: then the garbage collector leaves alone what
             is in memory at its start.
-        sheets: Processes that read sheets; None: the application reads them itself.
+        sheets: Processes that read sheets; None: whoever is at `sheets_url` does, or the
+            application itself, without their bounds.
     """
 
     @asynccontextmanager

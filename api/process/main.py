@@ -81,7 +81,9 @@ def serve(
     def program(settings: Settings) -> int:
         number = processes or settings.api_processes
         try:
-            with _counting(together=number > 1 or counts_together):
+            # Without a service for sheets, the API's own processes for them count with it.
+            together = number > 1 or counts_together or not settings.sheets_url
+            with _counting(together=together):
                 return _serve(settings, application, number, options)
         except KeyboardInterrupt:
             logging.shutdown()
@@ -179,8 +181,12 @@ def _ask_apart(settings: Settings) -> bool:
 def application() -> "FastAPI":
     """Make the application, in a process that answers requests."""
     from api.app import create_app  # noqa: PLC0415
+    from api.sheets.pool import SheetPool  # noqa: PLC0415
 
-    return create_app(start_worker(), freeze=True)
+    settings = start_worker()
+    # Each process of the API has its own, under names of their own, and none before a sheet comes.
+    own = None if settings.sheets_url else SheetPool(settings, name=f"{os.getpid()}-", ahead=False)
+    return create_app(settings, freeze=True, sheets=own)
 
 
 def start_worker() -> Settings:

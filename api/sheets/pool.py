@@ -8,14 +8,16 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, supp
 from pathlib import Path
 
 from starlette.requests import ClientDisconnect
+from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.auth.callers import known_caller
+from api.auth.callers import check_scope, known_caller
 from api.middleware.disconnect import answering, while_connected
 from api.middleware.request_id import HEADER, request_id
 from api.sheets.places import Places
 from api.sheets.process import SheetProcess
 from api.sheets.reader import SheetRequest
+from core.domain import scopes
 from core.errors import BusyError, PackshotError, SheetTimeoutError
 from core.links import BATCHES
 from core.settings import Settings
@@ -37,16 +39,25 @@ logger = logging.getLogger("packshot.api")
 class SheetPool:
     """The processes that read sheets."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, name: str = "", ahead: bool = True) -> None:
+        """Prepare them.
+
+        Args:
+            settings: Of the application.
+            name: What the names begin with under which the processes count.
+            ahead: Whether they start with the application; else with the first sheet, which waits
+                some seconds for that.
+        """
         self._settings = settings
+        self._ahead = ahead
         self.places = Places(places=settings.sheet_processes, queue=settings.sheet_queue)
-        self._names = [f"sheets{number}" for number in range(settings.sheet_processes)]
+        self._names = [f"{name}sheets{number}" for number in range(settings.sheet_processes)]
         self._idle: list[SheetProcess] = []
         self._starting: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
-        """Start the processes in the background, with the server that they are forked from."""
-        for _ in range(len(self._names)):
+        """Start them in the background, with the server that they are forked from, if ahead."""
+        for _ in range(len(self._names) if self._ahead else 0):
             self._start_one()
 
     def _start_one(self) -> None:
@@ -151,6 +162,8 @@ class SheetPoolMiddleware:
     def __init__(self, app: ASGIApp, *, pool: SheetPool) -> None:
         self.app = app
         self._pool = pool
+        # The name that the request is counted under.
+        self._route = Route(BATCHES, endpoint=self._answer, methods=["POST"])
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -159,7 +172,9 @@ class SheetPoolMiddleware:
         if caller is None:
             await self.app(scope, receive, send)
             return
+        scope["route"] = self._route
         async with answering(scope, receive, send) as answer:
+            check_scope(caller, scopes.Scope.SUBMIT)
             with self._pool.places.admit(caller.tenant), _body_file() as body:
                 await _save(receive, body)
                 request = SheetRequest(scope=_passed_on(scope), body=body)

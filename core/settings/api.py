@@ -22,7 +22,7 @@ class ApiSettings(BaseModel):
         default="",
         pattern=r"^(https?://[^/?#]+(/[^?#]*)?)?$",
         description="Service that reads sheets (`python -m api.sheets`), to which the API passes "
-        "`POST /v1/batches` on; empty: the API reads them itself.",
+        "`POST /v1/batches` on; empty: each process of the API starts processes that read them.",
     )
     public_url: str = Field(
         default="",

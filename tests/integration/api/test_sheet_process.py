@@ -292,3 +292,20 @@ def test_a_client_of_a_stopped_service_that_leaves_ends_the_wait(serve, settings
         with pytest.raises(httpx.ReadTimeout):
             sent.result()
     poll(lambda: not waits())
+
+
+def test_an_api_without_the_service_has_processes_of_its_own(environment, bundle, database):
+    with ExitStack() as stack:
+        api = stack.enter_context(api_process(environment, bundle))
+        client = stack.enter_context(connect(database, api.url(), "shop-alone"))
+        assert api.readers == []
+        assert client.post("/v1/batches", files=FORM).status_code == 202
+        assert len(api.readers) == 1
+        bad = {"file": ("mugs.csv", "sku,prompt\nA,\n", "text/csv")}
+        assert client.post("/v1/batches", files=bad).status_code == 422
+        assert counted(client) == {("/v1/batches", "202"): 1, ("/v1/batches", "422"): 1}
+        # What ends a process of the service ends one of these.
+        (reader,) = api.readers
+        reader.kill()
+        poll(lambda: has_ended(reader))
+        assert client.post("/v1/batches", files=FORM).status_code == 202
