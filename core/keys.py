@@ -21,6 +21,7 @@ from sqlalchemy import (
 )
 from sqlmodel import Session, col
 
+from core.budgets import queued_limit, request_limit, shared_limits
 from core.db.arrays import among
 from core.db.models import ApiKey
 from core.domain.cache_mode import CacheMode
@@ -56,6 +57,7 @@ def create_key(
     expires_at: datetime | None = None,
     requests_per_minute: int | None = None,
     queued_images: int | None = None,
+    limits_of: ApiKey | None = None,
     approximate: bool | None = None,
     cache: CacheMode | None = None,
 ) -> tuple[ApiKey, str]:
@@ -70,6 +72,8 @@ def create_key(
         expires_at: When it ends, where `expires_seconds` does not say; None: when it is revoked.
         requests_per_minute: Most requests in a minute; 0 no limit, None: the setting decides.
         queued_images: Most images that wait or are computed; the same.
+        limits_of: The key in whose limits, or in those that it counts in itself, the new one
+            counts too; None: in none but its own.
         approximate: Whether its requests agree to approximate images; None: the setting decides.
         cache: What its requests want of stored images; None: the setting decides.
 
@@ -96,6 +100,7 @@ def create_key(
         queued_images=queued_images,
         approximate=approximate,
         cache=cache,
+        **({} if limits_of is None else shared_limits(limits_of)),
     )
     if expires_seconds is not None:
         row.expires_at = func.now() + timedelta(seconds=expires_seconds)  # type: ignore[assignment]
@@ -164,17 +169,6 @@ def revoke_key(session: Session, key_id: UUID, *, tenant: str | None = None) -> 
         .returning(col(ApiKey.id))
     )
     return session.execute(statement).first() is not None
-
-
-def request_limit(key: ApiKey, settings: Settings) -> int:
-    """Return the most requests of a key in a minute; 0: no limit."""
-    own = key.requests_per_minute
-    return settings.requests_per_minute if own is None else own
-
-
-def queued_limit(key: ApiKey, settings: Settings) -> int:
-    """Return the most images of a key that wait or are computed; 0: no limit."""
-    return settings.queued_images if key.queued_images is None else key.queued_images
 
 
 def grant_of(key: ApiKey, settings: Settings, *, sent: str | None = None) -> Grant:

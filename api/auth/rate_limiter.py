@@ -3,6 +3,7 @@
 import logging
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from limits import RateLimitItemPerMinute
@@ -14,9 +15,9 @@ from redis import ConnectionPool
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from core.budgets import Budget, request_budgets
 from core.db.models import ApiKey
 from core.errors import RateLimitedError
-from core.keys import request_limit
 from core.settings import Settings
 
 WINDOW_SECONDS = 60
@@ -53,8 +54,8 @@ class Standing:
     def error(self) -> RateLimitedError:
         """Return the error that says how long to wait."""
         return RateLimitedError(
-            f"This key may send {self.quota} requests in a minute. Send it again in "
-            f"{self.reset_seconds} seconds.",
+            f"This key, with those that share its limit, may send {self.quota} requests in a "
+            f"minute. Send it again in {self.reset_seconds} seconds.",
             retry_after=self.reset_seconds,
         )
 
@@ -80,24 +81,36 @@ class RateLimiter:
 
     def count(self, key: ApiKey) -> Standing | None:
         """Count one request of a key; None: it has no limit, or Redis is away."""
-        quota = request_limit(key, self._settings)
-        if not quota:
+        budgets = request_budgets(key, self._settings)
+        if not budgets:
             return None
         if time.monotonic() < self._paused_until:
             UNCOUNTED.inc()
             return None
-        item = RateLimitItemPerMinute(quota)
         try:
-            allowed = self._limiter.hit(item, str(key.id))
-            reset, remaining = self._limiter.get_window_stats(item, str(key.id))
+            return self._count_in(budgets)
         except StorageError as error:
             self._paused_until = time.monotonic() + PAUSE_SECONDS
             UNCOUNTED.inc()
             logger.warning("Requests are not counted while Redis is away: %s", error)
             return None
+
+    def _count_in(self, budgets: Sequence[Budget]) -> Standing:
+        """Count in each, until one refuses; return the one that has least left."""
+        standings = []
+        for budget in budgets:
+            standings.append(self._hit(budget))
+            if not standings[-1].allowed:
+                return standings[-1]
+        return min(standings, key=lambda one: one.remaining)
+
+    def _hit(self, budget: Budget) -> Standing:
+        item, owner = RateLimitItemPerMinute(budget.most), str(budget.owner)
+        allowed = self._limiter.hit(item, owner)
+        reset, remaining = self._limiter.get_window_stats(item, owner)
         return Standing(
             allowed=allowed,
-            quota=quota,
+            quota=budget.most,
             remaining=remaining,
             reset_seconds=max(1, math.ceil(reset - time.time())),
         )

@@ -11,6 +11,7 @@ from api.schemas.keys import KeyList, KeyRequest, KeyView, NewKey, Rotation
 from api.strict_route import Router
 from api.transaction_route import TransactionRoute
 from core import keys
+from core.budgets import has_narrower_limits
 from core.db.models import ApiKey
 from core.domain.grants import Grant, exceeding
 from core.errors import ForbiddenError, NotFoundError
@@ -35,8 +36,14 @@ def post_key(
 ) -> NewKey:
     """Make a key for your own tenant that may do no more than yours; it is shown this once.
 
-    Scopes, expiry and limits that are left out are those of your key.
+    Scopes, expiry and limits that are left out are those of your key. If your key has limits, what
+    is sent with the new one counts in them too.
     """
+    if has_narrower_limits(caller, services.settings):
+        raise ForbiddenError(
+            "Your key has limits of its own within those of the key that it was made with, so it "
+            "makes no others. Make this one with that key, or run `packshot keys` on the server."
+        )
     wanted = {
         "scopes": own.scopes,
         "requests_per_minute": caller.requests_per_minute,
@@ -45,7 +52,9 @@ def post_key(
     }
     if "expires_seconds" not in wanted:
         wanted["expires_at"] = own.expires_at
-    row, plain = keys.create_key(session, caller.tenant, **wanted)
+    limited = own.requests_per_minute or own.queued_images
+    shared = caller if limited or caller.limits_owner else None
+    row, plain = keys.create_key(session, caller.tenant, limits_of=shared, **wanted)
     _check(row, own, services.settings)
     response.headers["Location"] = f"/v1/keys/{row.id}"
     return _new(row, plain)

@@ -70,6 +70,9 @@ class KeyView(BaseModel):
     scopes: list[Scope]
     requests_per_minute: int | None
     queued_images: int | None
+    limits_owner: UUID | None = Field(
+        description="The key in whose limits it counts too; null: in its own alone."
+    )
     cache: CacheMode | None
     approximate: bool | None
     created_at: datetime

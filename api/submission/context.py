@@ -1,13 +1,14 @@
 """What request, key and settings decide about a submission together."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 from api.schemas.requests import Fields
+from core.budgets import Budget, queued_budgets
 from core.db.models import ApiKey
 from core.domain.cache_mode import CacheMode
 from core.egress.policy import EgressPolicy
-from core.keys import queued_limit
 from core.settings import Settings
 
 
@@ -24,8 +25,8 @@ class RequestContext:
     publishes: int
     """New images whose messages the request sends itself, at most."""
     api_key_id: UUID
-    queued_images: int
-    """Most images of the key that wait or are computed; 0: no limit."""
+    queued_images: Sequence[Budget]
+    """The limits of images that wait or are computed that the key counts in."""
     callback_url: str | None = None
     """Where its end is told; judged already."""
 
@@ -45,7 +46,7 @@ def context_of(
         ttl_seconds=settings.result_ttl_seconds,
         publishes=settings.queue_window,
         api_key_id=key.id,
-        queued_images=queued_limit(key, settings),
+        queued_images=queued_budgets(key, settings),
         callback_url=egress.judge(fields.callback_url).url if fields.callback_url else None,
     )
 

@@ -9,8 +9,8 @@ from api.schemas.requests import LONGEST_DEADLINE
 from api.schemas.strict import StrictModel
 from api.services import Services
 from api.views.batches import find_batch
+from core.budgets import queued_budgets
 from core.db.models import ApiKey
-from core.keys import queued_limit
 from core.lifecycle.quota import room_for
 from core.lifecycle.retry import failed_jobs, retry_jobs
 
@@ -42,8 +42,8 @@ def retry_batch(
     # They wait for the key that sent the batch again, whoever of its tenant asks for that.
     sender = session.get(ApiKey, batch.api_key_id) if batch.api_key_id else None
     charged = sender or caller
-    limit = queued_limit(charged, services.settings)
-    with room_for(session, charged.id, adding=len(failed), limit=limit):
+    budgets = queued_budgets(charged, services.settings)
+    with room_for(session, budgets, adding=len(failed)):
         retry_jobs(
             session,
             batch,

@@ -102,7 +102,7 @@ def submit_batch(
         open_jobs=0,
     )
     wanted = _with_deadline(session, checked.wanted, fields.deadline_seconds)
-    with room_for(session, context.api_key_id, adding=len(wanted), limit=context.queued_images):
+    with room_for(session, context.queued_images, adding=len(wanted)):
         submission = submit(
             session,
             wanted,
@@ -145,7 +145,7 @@ def submit_job(
         api_key_id=context.api_key_id,
     )
     if CacheOutcome.EXACT not in submission.outcomes:
-        check_quota(session, context.api_key_id, added=1, limit=context.queued_images)
+        check_quota(session, context.queued_images, added=1)
     return find_job(session, context.tenant, submission.job_ids[0]), submission
 
 

@@ -50,6 +50,9 @@ WITHOUT_POWER = {
     "previous_digest": "of the secret before; it is no more than the key, and ends sooner",
     "previous_until": "the end of the secret before; the expiry of who came with that one",
     "last_used_at": "a record",
+    "limits_owner": "follows from whose key makes it; it only adds limits",
+    "owner_requests_per_minute": "the limit of that one",
+    "owner_queued_images": "the limit of that one",
     "cache": "a default that each request may overrule",
     "approximate": "a default that each request may overrule",
 }

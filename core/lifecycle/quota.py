@@ -1,14 +1,16 @@
-"""How many images of an API key may wait or be computed at the same time."""
+"""How many images of API keys may wait or be computed at the same time."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from uuid import UUID
 
 from sqlalchemy import func, select
 from sqlmodel import Session, col
 
+from core.budgets import Budget
+from core.db.arrays import among
 from core.db.locks import take_advisory_lock
-from core.db.models import Batch, Job
+from core.db.models import ApiKey, Batch, Job
 from core.domain.states import OPEN_JOB, BatchState
 from core.errors import TooManyQueuedError
 
@@ -16,71 +18,80 @@ RETRY_SECONDS = 60
 
 
 @contextmanager
-def room_for(session: Session, api_key_id: UUID, *, adding: int, limit: int) -> Iterator[None]:
-    """Refuse images above a key's limit: before they are inserted, and after.
+def room_for(session: Session, budgets: Sequence[Budget], *, adding: int) -> Iterator[None]:
+    """Refuse images above the limits of a key: before they are inserted, and after.
 
-    From then until the transaction ends the key's others wait, and not while a large sheet is
-    inserted: of two that come together the second one finds what the first has inserted.
+    From then until the transaction ends others that count in them wait, and not while a large sheet
+    is inserted: of two that come together the second one finds what the first has inserted.
 
     Args:
         session: An open transaction, in which the block inserts the images.
-        api_key_id: Whose.
+        budgets: The limits that the key counts in.
         adding: Images that are asked for.
-        limit: Most of the key that wait or are computed; 0: no limit.
 
     Raises:
         TooManyQueuedError: naming the numbers.
     """
-    if not limit:
-        yield
-        return
-    there = open_images(session, api_key_id)
-    if there + adding > limit:
-        raise _too_many(there, adding, limit)
+    for budget in budgets:
+        keys = _counting_in(session, budget)
+        there = open_images(session, keys)
+        if there + adding > budget.most:
+            raise _too_many(budget, keys, there, adding)
     yield
-    check_quota(session, api_key_id, added=adding, limit=limit)
+    check_quota(session, budgets, added=adding)
 
 
-def check_quota(session: Session, api_key_id: UUID, *, added: int, limit: int) -> None:
-    """Refuse images above a key's limit that this transaction has inserted.
+def check_quota(session: Session, budgets: Sequence[Budget], *, added: int) -> None:
+    """Refuse images above the limits of a key that this transaction has inserted.
 
-    Until it ends the key's others wait.
+    Until it ends others that count in them wait.
 
     Args:
         session: An open transaction, in which the images are inserted.
-        api_key_id: Whose.
+        budgets: The limits that the key counts in.
         added: How many were asked for.
-        limit: Most of the key that wait or are computed; 0: no limit.
 
     Raises:
         TooManyQueuedError: naming the numbers.
     """
-    if not limit:
-        return
-    take_advisory_lock(session, f"quota {api_key_id}")
-    # What store answers, or ended meanwhile, is not among them.
-    altogether = open_images(session, api_key_id)
-    if altogether > limit:
-        raise _too_many(max(0, altogether - added), added, limit)
+    # A key's own limit before the one that it shares: in that order all of them wait.
+    for budget in budgets:
+        take_advisory_lock(session, f"quota {budget.owner}")
+        keys = _counting_in(session, budget)
+        # What store answers, or ended meanwhile, is not among them.
+        altogether = open_images(session, keys)
+        if altogether > budget.most:
+            raise _too_many(budget, keys, max(0, altogether - added), added)
 
 
-def _too_many(there: int, adding: int, limit: int) -> TooManyQueuedError:
+def _too_many(
+    budget: Budget, keys: Collection[UUID], there: int, adding: int
+) -> TooManyQueuedError:
+    who, they = ("This key", "it has")
+    if len(keys) > 1:
+        who, they = ("This key and those that share its limit", "they have")
     return TooManyQueuedError(
-        f"This key may have {limit:,} images waiting or being computed; it has {there:,}, and "
+        f"{who} may have {budget.most:,} images waiting or being computed; {they} {there:,}, and "
         f"the request asks for {adding:,}. Send it again when some are done, or ask for less.",
         retry_after=RETRY_SECONDS,
-        limit=limit,
-        remaining=max(0, limit - there),
+        limit=budget.most,
+        remaining=max(0, budget.most - there),
     )
 
 
-def open_images(session: Session, api_key_id: UUID) -> int:
-    """Count a key's images that wait or are computed."""
+def _counting_in(session: Session, budget: Budget) -> Collection[UUID]:
+    """List the keys that count in a limit, revoked ones too: their images may still wait."""
+    shared = select(col(ApiKey.id)).where(col(ApiKey.limits_owner) == budget.owner)
+    return {budget.owner, *session.execute(shared).scalars()}
+
+
+def open_images(session: Session, api_key_ids: Collection[UUID]) -> int:
+    """Count the images of some keys that wait or are computed."""
     batches = select(func.coalesce(func.sum(col(Batch.open_jobs)), 0)).where(
-        col(Batch.api_key_id) == api_key_id, col(Batch.state) == BatchState.RUNNING
+        among(Batch.api_key_id, api_key_ids), col(Batch.state) == BatchState.RUNNING
     )
     singles = select(func.count()).where(
-        col(Job.api_key_id) == api_key_id, col(Job.state).in_(OPEN_JOB)
+        among(Job.api_key_id, api_key_ids), col(Job.state).in_(OPEN_JOB)
     )
     return int(
         session.execute(select(batches.scalar_subquery() + singles.scalar_subquery())).scalar_one()

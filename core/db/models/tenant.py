@@ -17,6 +17,14 @@ class ApiKey(SQLModel, table=True):
     """One caller's key."""
 
     __tablename__ = "api_key"
+    __table_args__ = (
+        # Those that share a limit.
+        Index(
+            "ix_api_key_limits_owner",
+            "limits_owner",
+            postgresql_where=text("limits_owner is not null"),
+        ),
+    )
 
     id: UUID = identity()
     tenant: str = Field(index=True)
@@ -46,6 +54,12 @@ class ApiKey(SQLModel, table=True):
     """Most requests in a minute; 0 no limit, empty: the setting decides."""
     queued_images: int | None = None
     """Most images that wait or are computed; 0 no limit, empty: the setting decides."""
+    limits_owner: UUID | None = None
+    """The key in whose limits it counts too, which made it; empty: its own alone."""
+    owner_requests_per_minute: int | None = None
+    """That key's limit, which may be gone before this one; as `requests_per_minute`."""
+    owner_queued_images: int | None = None
+    """The same, as `queued_images`."""
     cache: CacheMode | None = Field(default=None, sa_type=enum_type(CacheMode))
     """What its requests want of the caches when they do not say; empty: the setting decides."""
     approximate: bool | None = None

@@ -103,3 +103,90 @@ def test_a_keys_own_limit_goes_before_the_setting(serve, settings, database, lim
         for n in range(2)
     ]
     assert statuses == [202, 429 if limit else 202]
+
+
+@pytest.fixture
+def owner(client, database):
+    """Make a key with limits on the server; give what sends a request with it."""
+
+    def owner(**limits: int):
+        with database.session() as session:
+            _, plain = create_key(session, "shop", **limits)
+        return sender(client, plain)
+
+    return owner
+
+
+def sender(client, plain: str):
+    """Give what sends a request with a key: a list, or a JSON document to a path."""
+
+    def send(path: str = "/v1/batches", body: dict | None = None):
+        method = "GET" if body is None else "POST"
+        headers = {"Authorization": f"Bearer {plain}"}
+        return client.request(method, path, json=body, headers=headers)
+
+    return send
+
+
+def make_key(client, send, **asks: object):
+    made = send("/v1/keys", asks)
+    assert made.status_code == 201, made.text
+    return sender(client, made.json()["key"]), made.json()
+
+
+def test_keys_that_a_limited_key_makes_share_its_requests(client, owner):
+    first = owner(requests_per_minute=6)
+    second, made = make_key(client, first)
+    third, in_turn = make_key(client, second)
+    assert made["limits_owner"] == in_turn["limits_owner"]
+    for left, send in zip((3, 2, 1, 0), (third, first, second, third), strict=True):
+        answer = send()
+        assert answer.status_code == 200
+        assert answer.headers["ratelimit"].startswith(f'"requests";r={left};')
+    for send in (first, second, third):
+        assert send().status_code == 429
+
+
+def test_a_narrower_key_ends_before_the_one_that_it_shares_with(client, owner):
+    first = owner(requests_per_minute=9, queued_images=9)
+    second, _ = make_key(client, first, requests_per_minute=3, queued_images=1)
+    assert second("/v1/jobs", {"prompt": "a red mug"}).status_code == 202
+    assert second("/v1/jobs", {"prompt": "a blue mug"}).json()["code"] == "too_many_queued"
+    refused = second("/v1/keys", {})
+    assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
+    assert "the key that it was made with" in refused.json()["detail"]
+    assert second().headers["ratelimit-policy"] == '"requests";q=3;w=60'
+    assert second().status_code == 429
+    assert first().headers["ratelimit"].startswith('"requests";r=4;'), "it counted in both"
+    assert first("/v1/jobs", {"prompt": "a blue mug"}).status_code == 202
+
+
+def test_a_key_with_limits_that_an_unlimited_one_made_is_an_owner_itself(client, owner):
+    first = owner()
+    second, made = make_key(client, first, queued_images=1)
+    third, in_turn = make_key(client, second)
+    assert (made["limits_owner"], in_turn["limits_owner"]) == (None, made["id"])
+    assert third("/v1/jobs", {"prompt": "a red mug"}).status_code == 202
+    assert second("/v1/jobs", {"prompt": "a blue mug"}).status_code == 429
+
+
+def test_keys_that_a_limited_key_makes_share_its_images_also_when_they_are_gone(
+    client, owner, worker
+):
+    first = owner(queued_images=3)
+    second, made = make_key(client, first)
+    third, _ = make_key(client, second)
+    rows = [{"sku": sku, "prompt": f"a {sku} mug"} for sku in ("red", "blue")]
+    assert second("/v1/batches", {"rows": rows}).status_code == 202
+    job = third("/v1/jobs", {"prompt": "a green mug"}).json()
+    assert client.delete(f"/v1/keys/{made['id']}").status_code == 204
+    for send in (first, third):
+        for path, body in (
+            ("/v1/jobs", {"prompt": "a white mug"}),
+            ("/v1/batches", {"rows": [{"sku": "A", "prompt": "a white mug"}]}),
+        ):
+            refused = send(path, body)
+            assert refused.status_code == 429
+            assert "those that share its limit may have 3 images" in refused.json()["detail"]
+    worker.make(job["id"])
+    assert first("/v1/jobs", {"prompt": "a white mug"}).status_code == 202

@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from core.budgets import Budget
 from core.db.models import Job
 from core.db.models.columns import new_id
 from core.domain.lanes import Lane
@@ -31,7 +32,7 @@ def key():
 @pytest.fixture
 def order(key):
     def order(session, product: str) -> None:
-        with room_for(session, key, adding=1, limit=1):
+        with room_for(session, [Budget(owner=key, most=1)], adding=1):
             insert(session, product, key)
 
     return order
@@ -56,7 +57,10 @@ def test_nobody_waits_for_a_sheet_that_comes_in(shop, order, key):
     """One that turns out to be too large then is refused, with all of it."""
 
     def accept_while_another_comes() -> None:
-        with shop.database.session() as sheet, room_for(sheet, key, adding=1, limit=1):
+        with (
+            shop.database.session() as sheet,
+            room_for(sheet, [Budget(owner=key, most=1)], adding=1),
+        ):
             insert(sheet, "a sheet's mug", key)
             with shop.database.session() as session:
                 order(session, "cup")
