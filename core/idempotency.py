@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlmodel import Session, col
 
 from core.db.locks import try_advisory_lock
-from core.db.models import IdempotencyRecord
+from core.db.models import ApiKey, IdempotencyRecord
 from core.errors import IdempotencyInProgressError, IdempotencyMismatchError
 
 LARGEST_ANSWER = 2**20
@@ -98,13 +98,19 @@ def _resource(attempt: Attempt, answer: Answer) -> str:
 _PARTS = len(["", "v1", "jobs", "id"])
 
 
-def forget(session: Session, resources: Collection[str]) -> None:
-    """Delete the answers that speak of these things: a repeat is a new request from then on."""
-    session.execute(
-        delete(IdempotencyRecord).where(
-            col(IdempotencyRecord.resource) == func.any(list(resources))
-        )
-    )
+def forget(session: Session, resources: Collection[str], *, tenant: str | None = None) -> None:
+    """Delete the answers that speak of these things: a repeat is a new request from then on.
+
+    Args:
+        session: An open transaction.
+        resources: Their paths.
+        tenant: Whose they are; None: their paths have ids that no two tenants have.
+    """
+    where = [col(IdempotencyRecord.resource) == func.any(list(resources))]
+    if tenant is not None:
+        keys = select(col(ApiKey.id)).where(col(ApiKey.tenant) == tenant)
+        where.append(col(IdempotencyRecord.api_key_id).in_(keys))
+    session.execute(delete(IdempotencyRecord).where(*where))
 
 
 def prune(session: Session, *, ttl_seconds: float) -> int:

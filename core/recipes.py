@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from sqlalchemy import func, select, text
+from sqlalchemy import ColumnElement, delete, func, select, text
 from sqlmodel import Session, col
 
+from core import idempotency
 from core.db.models import Recipe
 from core.errors import InvalidRequestError, NotFoundError
 
@@ -54,10 +55,7 @@ def add_version(
     Returns:
         The version that says this, and whether it is new.
     """
-    # One at a time by name, so that versions have no gaps.
-    lock = text("select pg_advisory_xact_lock(hashtextextended(:of, 0))")
-    session.execute(lock, {"of": f"recipe/{tenant}/{name}"})
-    newest = _newest(session, tenant, name)
+    newest = _lock_newest(session, tenant, name)
     if newest is not None and newest.fields == fields:
         return newest, False
     recipe = Recipe(
@@ -71,6 +69,26 @@ def add_version(
     session.flush()
     session.refresh(recipe)
     return recipe, True
+
+
+def delete_recipe(session: Session, tenant: str, name: str) -> bool:
+    """Delete all versions of a recipe: what they say, and what repeats were answered about them.
+
+    Of the newest an empty row stays: batches name versions, so no number is given twice.
+
+    Returns:
+        False when there is no such recipe.
+    """
+    newest = _lock_newest(session, tenant, name)
+    if newest is None or not newest.fields:
+        return False
+    earlier = col(Recipe.version) < newest.version
+    session.execute(
+        delete(Recipe).where(col(Recipe.tenant) == tenant, col(Recipe.name) == name, earlier)
+    )
+    newest.fields, newest.note = {}, ""
+    idempotency.forget(session, [f"/v1/recipes/{name}"], tenant=tenant)
+    return True
 
 
 def find_recipe(session: Session, tenant: str, reference: Reference) -> Recipe:
@@ -99,7 +117,7 @@ def list_newest(
     """Return the newest version of each recipe, by name."""
     newest = (
         select(col(Recipe.name), func.max(col(Recipe.version)).label("version"))
-        .where(col(Recipe.tenant) == tenant)
+        .where(col(Recipe.tenant) == tenant, _says_something())
         .group_by(col(Recipe.name))
         .order_by(col(Recipe.name))
         .limit(limit)
@@ -134,5 +152,23 @@ def _newest(session: Session, tenant: str, name: str) -> Recipe | None:
     return found[0] if found else None
 
 
+def _lock_newest(session: Session, tenant: str, name: str) -> Recipe | None:
+    """Find the newest version, a deleted one too, when nobody else adds or deletes any."""
+    lock = text("select pg_advisory_xact_lock(hashtextextended(:of, 0))")
+    session.execute(lock, {"of": f"recipe/{tenant}/{name}"})
+    return session.execute(
+        _rows(tenant, name).order_by(col(Recipe.version).desc()).limit(1)
+    ).scalar_one_or_none()
+
+
 def _of(tenant: str, name: str) -> Any:
+    return _rows(tenant, name).where(_says_something())
+
+
+def _rows(tenant: str, name: str) -> Any:
     return select(Recipe).where(col(Recipe.tenant) == tenant, col(Recipe.name) == name)
+
+
+def _says_something() -> ColumnElement[bool]:
+    """Leave out what is left of deleted recipes: requests store none that says nothing."""
+    return col(Recipe.fields) != {}

@@ -13,7 +13,8 @@ from api.strict_route import Router
 from api.submission import recipes
 from api.transaction_route import TransactionRoute
 from api.views.cursors import Cursor, Limit
-from core.recipes import Reference, find_recipe
+from core.errors import NotFoundError
+from core.recipes import Reference, delete_recipe, find_recipe
 
 router = Router(
     route_class=TransactionRoute,
@@ -58,6 +59,17 @@ def get_recipes(
 def get_recipe(name: RecipeName, tenant: Tenant, session: SessionNow) -> RecipeView:
     """Show a recipe's newest version."""
     return recipes.view_recipe(find_recipe(session, tenant, Reference(name=name)))
+
+
+@router.delete("/{name}", status_code=204, responses=problems(404))
+def remove_recipe(name: RecipeName, caller: Submitter, session: SessionNow) -> None:
+    """Delete a recipe with all its versions.
+
+    Batches that were made with one keep their images and its reference. A recipe that is stored
+    under the name later goes on counting, so the reference never means another one.
+    """
+    if not delete_recipe(session, caller.tenant, name):
+        raise NotFoundError(f"There is no recipe {name!r} here. GET /v1/recipes lists them.")
 
 
 @router.get("/{name}/versions", responses=problems(404))

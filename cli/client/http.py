@@ -102,6 +102,11 @@ class Client:
         found: Mapping[str, Any] = self._get(path).json()
         return found
 
+    def delete_recipe(self, name: str) -> None:
+        """Delete a recipe with all its versions."""
+        with self._problems():
+            self._checked(self._http.delete(f"/v1/recipes/{quote(name, safe='')}"))
+
     def recipes(self, name: str | None = None) -> list[Mapping[str, Any]]:
         """List all recipes in their newest versions, or all versions of one."""
         path = "/v1/recipes" if name is None else f"/v1/recipes/{quote(name, safe='')}/versions"

@@ -75,6 +75,14 @@ def show_one(
     stdout.print(json.dumps(recipe["fields"], indent=2, ensure_ascii=False))
 
 
+@app.command("delete")
+def delete_one(name: Name, url: Url = None, key: Key = None) -> None:
+    """Delete a recipe with all its versions; batches that were made with it stay."""
+    with connect(url, key) as client:
+        client.delete_recipe(name)
+    say(f"The recipe {name} is gone.")
+
+
 def _read(file: Path | None) -> dict[str, Any]:
     if file is None:
         return {}

@@ -81,7 +81,8 @@ class Recipe(SQLModel, table=True):
     note: str = ""
     """What changed, for people."""
     fields: dict[str, Any] = Field(sa_type=JSONB)
-    """What a request may say about a sheet's images, as far as the recipe says it."""
+    """What a request may say about a sheet's images, as far as the recipe says it; nothing: it was
+    deleted, and its number is not given again."""
     created_at: datetime = created()
 
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from core.db.models import Recipe
 from core.domain.seeds import sku_seed
 
 EXAMPLES = Path(__file__).parents[3] / "examples" / "platforms"
@@ -195,3 +196,38 @@ def test_one_recipe_makes_of_two_platforms_exports_what_its_channels_want(client
         "shopify": ("black City backpack, studio light", "BAG-B_1.png"),
         "google": ("green and white Court sneaker, studio light", "SHO-4002_1.png"),
     }
+
+
+def test_a_deleted_recipe_is_gone_and_its_reference_never_means_another(
+    client, stranger, send, shop
+):
+    for steps in (4, 5):
+        body = {"name": "studio", "note": "mine", "fields": {"steps": steps}}
+        made = client.post("/v1/recipes", json=body, headers={"Idempotency-Key": f"s{steps}"})
+        assert made.status_code == 201
+    theirs = stranger.post("/v1/recipes", json=body, headers={"Idempotency-Key": "theirs"})
+    batch = send(client, "sku,prompt\nA,a red mug\n", recipe="studio@1")
+
+    assert stranger.delete("/v1/recipes/mine").status_code == 404
+    assert client.delete("/v1/recipes/studio").status_code == 204
+    assert client.delete("/v1/recipes/studio").status_code == 404
+    for path in ("", "/versions", "/versions/1", "/versions/2"):
+        assert client.get(f"/v1/recipes/studio{path}").status_code == 404
+    assert client.get("/v1/recipes").json()["items"] == []
+    answer = client.post("/v1/jobs", json={"prompt": "a mug", "recipe": "studio"})
+    assert answer.status_code == 404
+    (left,) = [one for one in shop.all(Recipe) if one.tenant == "shop"]
+    assert (left.version, left.fields, left.note) == (2, {}, "")
+
+    # What was made with it stays, and what others have.
+    seen = client.get(batch["links"]["self"]).json()
+    assert (seen["recipe"], seen["total"]) == ("studio@1", 1)
+    again = stranger.post("/v1/recipes", json=body, headers={"Idempotency-Key": "theirs"})
+    assert again.headers["idempotency-replayed"] == "true"
+    assert again.json() == theirs.json() == stranger.get("/v1/recipes/studio").json()
+
+    # Nothing answers for it, and its numbers go on.
+    new = client.post("/v1/recipes", json=body, headers={"Idempotency-Key": "s5"})
+    assert (new.status_code, new.json()["reference"]) == (201, "studio@3")
+    versions = client.get("/v1/recipes/studio/versions").json()["items"]
+    assert [one["version"] for one in versions] == [3]

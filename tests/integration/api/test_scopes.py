@@ -18,6 +18,7 @@ SUBMIT = {
     ("POST", "/v1/recipes"),
     ("DELETE", "/v1/jobs/{job_id}"),
     ("DELETE", "/v1/batches/{batch_id}"),
+    ("DELETE", "/v1/recipes/{name}"),
 }
 ADMIN = {
     ("POST", "/v1/cache/purge"),

@@ -95,3 +95,9 @@ def test_pairs_are_read_and_mistakes_named():
     for pairs in (["a"], ["=b"], ["a=1", "a=2"]):
         with pytest.raises(UsageError, match="-x"):
             read_pairs(pairs, option="-x")
+
+
+def test_a_recipe_is_deleted_by_its_name(requests):
+    result = run("delete", "studio")
+    assert result.exit_code == 0
+    assert [(one.method, one.url.path) for one in requests] == [("DELETE", "/v1/recipes/studio")]
