@@ -45,6 +45,7 @@ router = Router(
 
 @router.post(
     "",
+    operation_id="submit_batch",
     status_code=202,
     # Named here: a dry run answers with something else.
     response_model=BatchView,
@@ -79,7 +80,7 @@ def post_batch(
     return view_batch(session, find_batch(session, caller.tenant, batch.id))
 
 
-@router.get("")
+@router.get("", operation_id="list_batches")
 def get_batches(
     tenant: Tenant, session: SessionNow, cursor: Cursor = None, limit: Limit = 50
 ) -> BatchPage:
@@ -87,13 +88,13 @@ def get_batches(
     return list_batches(session, tenant, cursor=cursor, limit=limit)
 
 
-@router.get("/{batch_id}", responses=problems(404))
+@router.get("/{batch_id}", operation_id="get_batch", responses=problems(404))
 def get_batch(batch_id: UUID, tenant: Tenant, session: SessionNow) -> BatchView:
     """Show a batch's state, with its images counted by state."""
     return view_batch(session, find_batch(session, tenant, batch_id))
 
 
-@router.get("/{batch_id}/items", responses=problems(404))
+@router.get("/{batch_id}/items", operation_id="list_batch_items", responses=problems(404))
 def get_items(
     batch_id: UUID,
     tenant: Tenant,
@@ -107,7 +108,9 @@ def get_items(
     return list_jobs(session, tenant, batch_id, state=state, cursor=cursor, limit=limit)
 
 
-@router.post("/{batch_id}/retry", status_code=202, responses=problems(404, 409))
+@router.post(
+    "/{batch_id}/retry", operation_id="retry_batch", status_code=202, responses=problems(404, 409)
+)
 def post_retry(
     batch_id: UUID,
     caller: Submitter,
@@ -120,7 +123,9 @@ def post_retry(
     return view_batch(session, find_batch(session, caller.tenant, batch_id))
 
 
-@router.post("/{batch_id}/cancel", status_code=202, responses=problems(404))
+@router.post(
+    "/{batch_id}/cancel", operation_id="cancel_batch", status_code=202, responses=problems(404)
+)
 def post_cancel(
     batch_id: UUID,
     caller: Submitter,
@@ -135,7 +140,7 @@ def post_cancel(
     return view_batch(session, find_batch(session, caller.tenant, batch_id))
 
 
-@router.delete("/{batch_id}", status_code=204, responses=problems(404))
+@router.delete("/{batch_id}", operation_id="delete_batch", status_code=204, responses=problems(404))
 def delete_batch(
     batch_id: UUID,
     caller: Submitter,
@@ -156,6 +161,7 @@ def delete_batch(
 
 @router.get(
     "/{batch_id}/results.csv",
+    operation_id="get_batch_results",
     response_class=Response,
     responses={200: file_of("text/csv"), **problems(404, 429)},
 )
@@ -167,6 +173,7 @@ def get_results(batch_id: UUID, tenant: Tenant, services: ServicesNow) -> Respon
 
 @router.get(
     "/{batch_id}/manifest.jsonl",
+    operation_id="get_batch_manifest",
     response_class=Response,
     responses={200: file_of("application/x-ndjson"), **problems(404, 429)},
 )
@@ -178,6 +185,7 @@ def get_manifest(batch_id: UUID, tenant: Tenant, services: ServicesNow) -> Respo
 
 @router.get(
     "/{batch_id}/images.zip",
+    operation_id="get_batch_images",
     response_class=Response,
     responses={200: file_of("application/zip"), **problems(404, 429)},
 )

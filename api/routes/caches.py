@@ -30,7 +30,7 @@ router = Router(
 )
 
 
-@router.get("/stats")
+@router.get("/stats", operation_id="get_stats")
 def get_stats(tenant: Tenant, session: SessionNow) -> CacheStats:
     """Return what the caches did for your newest 100,000 jobs of the last 30 days."""
     found = cache_stats.read(session, tenant=tenant)
@@ -49,7 +49,7 @@ def _view(level: LevelStats) -> CacheLevel:
     )
 
 
-@router.post("/cache/purge")
+@router.post("/cache/purge", operation_id="purge_caches")
 def post_purge(
     purge: Purge,
     caller: Admin,

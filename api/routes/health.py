@@ -14,13 +14,13 @@ logger = logging.getLogger("packshot.api")
 router = Router(route_class=StrictRoute, tags=["Health"])
 
 
-@router.get("/healthz")
+@router.get("/healthz", operation_id="get_health")
 async def get_health() -> Health:
     """Report that the process lives; nothing else is asked."""
     return Health()
 
 
-@router.get("/readyz", responses={503: {"model": Readiness}})
+@router.get("/readyz", operation_id="get_readiness", responses={503: {"model": Readiness}})
 async def get_readiness(request: Request, services: ServicesNow, response: Response) -> Readiness:
     """Return in two seconds what is there; 503 when requests would be refused or soon will be.
 

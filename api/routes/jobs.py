@@ -36,7 +36,9 @@ router = Router(
 )
 
 
-@router.post("", status_code=202, responses={202: LOCATION, **problems(404)})
+@router.post(
+    "", operation_id="submit_job", status_code=202, responses={202: LOCATION, **problems(404)}
+)
 def post_job(
     request: JobRequest,
     caller: Submitter,
@@ -58,13 +60,15 @@ def post_job(
     return view
 
 
-@router.get("/{job_id}", responses=problems(404))
+@router.get("/{job_id}", operation_id="get_job", responses=problems(404))
 def get_job(job_id: UUID, tenant: Tenant, session: SessionNow) -> JobView:
     """Show a job's state, and where its image is."""
     return show_job(session, find_job(session, tenant, job_id))
 
 
-@router.post("/{job_id}/cancel", status_code=202, responses=problems(404))
+@router.post(
+    "/{job_id}/cancel", operation_id="cancel_job", status_code=202, responses=problems(404)
+)
 def post_cancel(
     job_id: UUID,
     caller: Submitter,
@@ -79,7 +83,7 @@ def post_cancel(
     return show_job(session, find_job(session, caller.tenant, job_id))
 
 
-@router.delete("/{job_id}", status_code=204, responses=problems(404))
+@router.delete("/{job_id}", operation_id="delete_job", status_code=204, responses=problems(404))
 def delete_job(
     job_id: UUID,
     caller: Submitter,
@@ -102,6 +106,7 @@ def delete_job(
 
 @router.get(
     "/{job_id}/image",
+    operation_id="get_image",
     response_class=Response,
     responses={
         **IMAGE_FILE,

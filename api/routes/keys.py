@@ -25,7 +25,13 @@ router = Router(
 )
 
 
-@router.post("", status_code=201, responses={201: LOCATION}, dependencies=[ShownOnce])
+@router.post(
+    "",
+    operation_id="create_key",
+    status_code=201,
+    responses={201: LOCATION},
+    dependencies=[ShownOnce],
+)
 def post_key(
     request: KeyRequest,
     caller: Admin,
@@ -60,13 +66,15 @@ def post_key(
     return _new(row, plain)
 
 
-@router.get("")
+@router.get("", operation_id="list_keys")
 def get_keys(caller: Admin, session: SessionNow) -> KeyList:
     """List the keys of your tenant, without what they are."""
     return KeyList(items=[_view(row) for row in keys.list_keys(session, caller.tenant)])
 
 
-@router.post("/{key_id}/rotate", responses=problems(404), dependencies=[ShownOnce])
+@router.post(
+    "/{key_id}/rotate", operation_id="rotate_key", responses=problems(404), dependencies=[ShownOnce]
+)
 def post_rotate(
     key_id: UUID,
     rotation: Rotation,
@@ -88,7 +96,7 @@ def post_rotate(
     return _new(*found)
 
 
-@router.delete("/{key_id}", status_code=204, responses=problems(404))
+@router.delete("/{key_id}", operation_id="revoke_key", status_code=204, responses=problems(404))
 def delete_key(key_id: UUID, caller: Admin, session: SessionNow) -> None:
     """Revoke a key: no request is answered with it from now on."""
     if not keys.revoke_key(session, key_id, tenant=caller.tenant):

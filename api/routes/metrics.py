@@ -20,6 +20,7 @@ router = Router(route_class=TransactionRoute, tags=["Health"])
 
 @router.get(
     "/metrics",
+    operation_id="get_metrics",
     response_class=Response,
     responses={200: file_of("text/plain"), **problems(401, 503)},
 )

@@ -17,7 +17,7 @@ router = APIRouter(
 )
 
 
-@router.get("")
+@router.get("", operation_id="list_models")
 def get_models(tenant: Tenant, services: ServicesNow, session: SessionNow) -> ModelList:
     """List the models that requests can name, with their limits, workers and your queued images."""
     return list_models(session, services.models, tenant)

@@ -26,6 +26,7 @@ router = Router(
 
 @router.post(
     "",
+    operation_id="add_recipe",
     status_code=201,
     responses={
         200: {"model": RecipeView, "description": "Its newest version says the same already."},
@@ -47,7 +48,7 @@ def post_recipe(
     return recipe
 
 
-@router.get("")
+@router.get("", operation_id="list_recipes")
 def get_recipes(
     tenant: Tenant, session: SessionNow, cursor: Cursor = None, limit: Limit = 50
 ) -> RecipePage:
@@ -55,13 +56,13 @@ def get_recipes(
     return recipes.list_recipes(session, tenant, cursor=cursor, limit=limit)
 
 
-@router.get("/{name}", responses=problems(404))
+@router.get("/{name}", operation_id="get_recipe", responses=problems(404))
 def get_recipe(name: RecipeName, tenant: Tenant, session: SessionNow) -> RecipeView:
     """Show a recipe's newest version."""
     return recipes.view_recipe(find_recipe(session, tenant, Reference(name=name)))
 
 
-@router.delete("/{name}", status_code=204, responses=problems(404))
+@router.delete("/{name}", operation_id="delete_recipe", status_code=204, responses=problems(404))
 def remove_recipe(name: RecipeName, caller: Submitter, session: SessionNow) -> None:
     """Delete a recipe with all its versions.
 
@@ -72,7 +73,7 @@ def remove_recipe(name: RecipeName, caller: Submitter, session: SessionNow) -> N
         raise NotFoundError(f"There is no recipe {name!r} here. GET /v1/recipes lists them.")
 
 
-@router.get("/{name}/versions", responses=problems(404))
+@router.get("/{name}/versions", operation_id="list_recipe_versions", responses=problems(404))
 def get_versions(
     name: RecipeName,
     tenant: Tenant,
@@ -84,7 +85,9 @@ def get_versions(
     return recipes.list_versions(session, tenant, name, cursor=cursor, limit=limit)
 
 
-@router.get("/{name}/versions/{version}", responses=problems(404))
+@router.get(
+    "/{name}/versions/{version}", operation_id="get_recipe_version", responses=problems(404)
+)
 def get_version(
     name: RecipeName,
     version: Annotated[int, PathParameter(ge=1, le=2**31 - 1, description="From 1.")],

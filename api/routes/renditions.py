@@ -53,7 +53,7 @@ router = Router(
 public_router = Router(route_class=PublicFileRoute, prefix=PUBLIC, tags=["Renditions"])
 
 
-@router.get("")
+@router.get("", operation_id="list_renditions")
 def get_renditions(
     job_id: UUID, tenant: Tenant, services: ServicesNow, session: SessionNow
 ) -> RenditionList:
@@ -62,7 +62,12 @@ def get_renditions(
     return list_renditions(session, job, image, services.settings.public_url)
 
 
-@router.get("/{channel}", response_class=Response, responses={**IMAGE_FILE, **problems(409, 410)})
+@router.get(
+    "/{channel}",
+    operation_id="get_rendition",
+    response_class=Response,
+    responses={**IMAGE_FILE, **problems(409, 410)},
+)
 def get_rendition(
     job_id: UUID,
     channel: ChannelName,
@@ -84,6 +89,7 @@ def get_rendition(
 
 @public_router.get(
     "/{token}/{channel}/{file_name}",
+    operation_id="get_public_file",
     response_class=Response,
     responses={**IMAGE_FILE, **problems(404, 410, 503)},
 )

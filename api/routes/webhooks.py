@@ -37,6 +37,7 @@ router = Router(
 
 @router.post(
     "/webhook-endpoints",
+    operation_id="create_webhook_endpoint",
     status_code=201,
     responses={201: LOCATION, **problems(409)},
     dependencies=[ShownOnce],
@@ -60,19 +61,25 @@ def post_endpoint(
     return view_secret(shown)
 
 
-@router.get("/webhook-endpoints")
+@router.get("/webhook-endpoints", operation_id="list_webhook_endpoints")
 def get_endpoints(tenant: Tenant, session: SessionNow) -> EndpointList:
     """List the endpoints, oldest first."""
     return EndpointList(items=[view_endpoint(one) for one in endpoints.list_them(session, tenant)])
 
 
-@router.get("/webhook-endpoints/{endpoint_id}", responses=problems(404))
+@router.get(
+    "/webhook-endpoints/{endpoint_id}", operation_id="get_webhook_endpoint", responses=problems(404)
+)
 def get_endpoint(endpoint_id: UUID, tenant: Tenant, session: SessionNow) -> EndpointView:
     """Show an endpoint's settings, and whether its deliveries succeed."""
     return view_endpoint(endpoints.find(session, tenant, endpoint_id))
 
 
-@router.patch("/webhook-endpoints/{endpoint_id}", responses=problems(404))
+@router.patch(
+    "/webhook-endpoints/{endpoint_id}",
+    operation_id="update_webhook_endpoint",
+    responses=problems(404),
+)
 def patch_endpoint(
     endpoint_id: UUID,
     change: EndpointChange,
@@ -89,7 +96,12 @@ def patch_endpoint(
     return view_endpoint(endpoint)
 
 
-@router.delete("/webhook-endpoints/{endpoint_id}", status_code=204, responses=problems(404))
+@router.delete(
+    "/webhook-endpoints/{endpoint_id}",
+    operation_id="delete_webhook_endpoint",
+    status_code=204,
+    responses=problems(404),
+)
 def delete_endpoint(endpoint_id: UUID, caller: Admin, session: SessionNow) -> None:
     """Delete an endpoint; what was on its way to it is given up."""
     endpoints.delete(session, endpoints.find(session, caller.tenant, endpoint_id, lock=True))
@@ -97,6 +109,7 @@ def delete_endpoint(endpoint_id: UUID, caller: Admin, session: SessionNow) -> No
 
 @router.post(
     "/webhook-endpoints/{endpoint_id}/rotate-secret",
+    operation_id="rotate_webhook_secret",
     responses=problems(404),
     dependencies=[ShownOnce],
 )
@@ -109,7 +122,12 @@ def post_rotation(
     return view_secret(endpoints.rotate_secret(session, endpoint, overlap_seconds=overlap))
 
 
-@router.post("/webhook-endpoints/{endpoint_id}/test", status_code=202, responses=problems(404, 409))
+@router.post(
+    "/webhook-endpoints/{endpoint_id}/test",
+    operation_id="send_test_webhook",
+    status_code=202,
+    responses=problems(404, 409),
+)
 def post_test(endpoint_id: UUID, caller: Admin, session: SessionNow) -> DeliveryView:
     """Send an `endpoint.test` event; read the delivery to see what became of it."""
     endpoint = endpoints.find(session, caller.tenant, endpoint_id, lock=True)
@@ -117,7 +135,11 @@ def post_test(endpoint_id: UUID, caller: Admin, session: SessionNow) -> Delivery
     return view_delivery(*log.find(session, caller.tenant, delivery_id))
 
 
-@router.get("/webhook-endpoints/{endpoint_id}/deliveries", responses=problems(404))
+@router.get(
+    "/webhook-endpoints/{endpoint_id}/deliveries",
+    operation_id="list_webhook_deliveries",
+    responses=problems(404),
+)
 def get_deliveries(
     endpoint_id: UUID,
     tenant: Tenant,
@@ -132,7 +154,10 @@ def get_deliveries(
 
 
 @router.post(
-    "/webhook-endpoints/{endpoint_id}/replay", status_code=202, responses=problems(404, 409)
+    "/webhook-endpoints/{endpoint_id}/replay",
+    operation_id="replay_webhook_deliveries",
+    status_code=202,
+    responses=problems(404, 409),
 )
 def post_replay(
     endpoint_id: UUID, request: ReplayRequest, caller: Admin, session: SessionNow
@@ -144,14 +169,21 @@ def post_replay(
     return ReplayResult(deliveries=number)
 
 
-@router.get("/webhook-deliveries/{delivery_id}", responses=problems(404))
+@router.get(
+    "/webhook-deliveries/{delivery_id}",
+    operation_id="get_webhook_delivery",
+    responses=problems(404),
+)
 def get_delivery(delivery_id: UUID, tenant: Tenant, session: SessionNow) -> DeliveryView:
     """Show one delivery, with every attempt."""
     return view_delivery(*log.find(session, tenant, delivery_id))
 
 
 @router.post(
-    "/webhook-deliveries/{delivery_id}/replay", status_code=202, responses=problems(404, 409)
+    "/webhook-deliveries/{delivery_id}/replay",
+    operation_id="replay_webhook_delivery",
+    status_code=202,
+    responses=problems(404, 409),
 )
 def post_delivery_replay(delivery_id: UUID, caller: Admin, session: SessionNow) -> DeliveryView:
     """Send one event once more to the same address, under its old id."""
@@ -162,7 +194,7 @@ def post_delivery_replay(delivery_id: UUID, caller: Admin, session: SessionNow) 
     return view_delivery(*log.find(session, caller.tenant, log.replay(session, delivery)))
 
 
-@router.post("/callbacks/secret", dependencies=[ShownOnce])
+@router.post("/callbacks/secret", operation_id="create_callback_secret", dependencies=[ShownOnce])
 def post_callback_secret(
     caller: Admin, services: ServicesNow, session: SessionNow
 ) -> CallbackSecretView:
@@ -173,7 +205,7 @@ def post_callback_secret(
     )
 
 
-@router.get("/callbacks/deliveries")
+@router.get("/callbacks/deliveries", operation_id="list_callback_deliveries")
 def get_callback_deliveries(
     tenant: Tenant,
     session: SessionNow,

@@ -51,10 +51,10 @@ def test_a_generated_client_drives_a_batch_to_its_files(client, generated, worke
 
 
 def drive(shop, models, types, worker):
-    post = operation("batches", "post_batch_v1_batches_post")
+    post = operation("batches", "submit_batch")
 
     sheet = io.BytesIO(b"sku,prompt,seed\nMUG,a red mug,9007199254740993\n")
-    form = models.PostBatchV1BatchesPostFilesBatchFields(
+    form = models.SubmitBatchFilesBatchFields(
         file=types.File(payload=sheet, file_name="mugs.csv", mime_type="text/csv"), steps=4
     )
     batch = post.sync(client=shop, body=form, idempotency_key="mugs-1")
@@ -63,29 +63,27 @@ def drive(shop, models, types, worker):
     again = post.sync(client=shop, body=form, idempotency_key="mugs-1")
     assert again == batch
 
-    items = operation("batches", "get_items_v1_batches_batch_id_items_get")
+    items = operation("batches", "list_batch_items")
     (job,) = items.sync(batch.id, client=shop).items
     assert (job.state, job.seed_text, job.steps) == ("queued", "9007199254740993", 4)
     worker.make(str(job.id))
 
-    image = operation("jobs", "get_image_v1_jobs_job_id_image_get")
+    image = operation("jobs", "get_image")
     assert image.sync(job.id, client=shop).payload.read() == PIXELS
     assert image.sync(job.id, client=shop, range_="bytes=0-3").payload.read() == PIXELS[:4]
-    archive = operation("batches", "get_archive_v1_batches_batch_id_images_zip_get")
+    archive = operation("batches", "get_batch_images")
     with zipfile.ZipFile(archive.sync(batch.id, client=shop).payload) as images:
         assert [images.read(name) for name in images.namelist()] == [PIXELS]
-    manifest = operation("batches", "get_manifest_v1_batches_batch_id_manifest_jsonl_get")
+    manifest = operation("batches", "get_batch_manifest")
     (line,) = manifest.sync(batch.id, client=shop).payload.read().splitlines()
     assert json.loads(line)["sku"] == "MUG"
-    results = operation("batches", "get_results_v1_batches_batch_id_results_csv_get")
+    results = operation("batches", "get_batch_results")
     (row,) = csv.DictReader(io.StringIO(results.sync(batch.id, client=shop)))
     assert (row["status"], row["seed"]) == ("succeeded", "9007199254740993")
 
-    missing = operation("batches", "get_batch_v1_batches_batch_id_get").sync(
-        UUID(int=1), client=shop
-    )
+    missing = operation("batches", "get_batch").sync(UUID(int=1), client=shop)
     assert isinstance(missing, models.Problem)
     assert (missing.status, missing.code) == (404, "not_found")
-    body = models.PostBatchV1BatchesPostJsonBatchRequest(rows=[], steps=0)
+    body = models.SubmitBatchJsonBatchRequest(rows=[], steps=0)
     refused = post.sync(client=shop, body=body)
     assert (refused.status, refused.code) == (422, "invalid_sheet")
