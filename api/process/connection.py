@@ -30,14 +30,18 @@ LAST_SECONDS = 1.0
 REFUSED_SECONDS = 2.0
 """How long a client has to read why it is cut off: closing at once would discard that."""
 
-CUT = Counter("packshot_http_connections_cut", "Connections that were cut off.", ["reason"])
-
 _REASONS = {
     HTTPStatus.BAD_REQUEST: "This is no HTTP request.",
     HTTPStatus.REQUEST_TIMEOUT: "The request did not come in time.",
     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: "The head of the request is too large.",
     HTTPStatus.SERVICE_UNAVAILABLE: "There are too many connections; try again in a moment.",
 }
+
+UNREAD, TOO_MANY = "Unread", "Too many"
+CUT = Counter("packshot_http_connections_cut", "Connections that were cut off.", ["reason"])
+for _reason in (*(status.phrase for status in _REASONS), UNREAD, TOO_MANY):
+    # From the start: a count that begins with its first event shows Prometheus no rise.
+    CUT.labels(_reason)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -231,7 +235,7 @@ class Connection(HttpToolsProtocol):
     def check(self, now: float) -> None:
         """Cut it off if it has taken too long."""
         if self._is_unread(now):
-            CUT.labels("Unread").inc()
+            CUT.labels(UNREAD).inc()
             self.transport.abort()
         elif self.transport.is_closing():
             return

@@ -7,7 +7,7 @@ from typing import Any
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from api.process.connection import CUT, Connection, Limits
+from api.process.connection import CUT, TOO_MANY, Connection, Limits
 
 CHECK_SECONDS = 1.0
 """Pause between two looks at all connections: one timer, where each would need several."""
@@ -43,7 +43,7 @@ class Connections:
                 connection.transport.close()
                 return
             del self.waiting[oldest]
-            CUT.labels("Too many").inc()
+            CUT.labels(TOO_MANY).inc()
             oldest.transport.close()
         self.waiting[connection] = None
         if not self._checking:
