@@ -26,6 +26,7 @@ from api.routes import (
     models,
     recipes,
     renditions,
+    sources,
     webhooks,
 )
 from api.services import flushing, open_services
@@ -77,6 +78,7 @@ def create_app(
     app.include_router(jobs.router)
     app.include_router(renditions.router)
     app.include_router(renditions.public_router)
+    app.include_router(sources.router)
     app.include_router(models.router)
     app.include_router(recipes.router)
     app.include_router(caches.router)
@@ -98,7 +100,11 @@ def create_app(
         )
     # Outside of the proxy, which would read a sheet to pass it on.
     app.add_middleware(AuthenticationMiddleware, counts=counts)
-    app.add_middleware(BodyLimitMiddleware, max_bytes=settings.max_upload_bytes)
+    app.add_middleware(
+        BodyLimitMiddleware,
+        max_bytes=settings.max_upload_bytes,
+        max_source_bytes=settings.max_source_bytes,
+    )
     app.add_middleware(GraceMiddleware)
     if counts:
         app.add_middleware(RequestMetricsMiddleware)

@@ -12,6 +12,7 @@ from api.middleware.request_id import HEADER as REQUEST_ID
 from api.pages.docs import render
 from api.problems import MEDIA_TYPE, Problem, problems
 from core.pictures.formats import Format
+from core.pictures.headers import MEDIA_TYPES
 
 DESCRIPTION = """
 Product sheets in, product images out.
@@ -61,18 +62,31 @@ _FILE_HEADERS = {
     "Cache-Control": header("How long it may be kept, and by whom.", always=True),
     "Accept-Ranges": header("`bytes`: parts can be asked for.", always=True),
 }
-IMAGE_FILE: Responses = {
-    200: file_of(*(one.content_type for one in Format)) | {"headers": _FILE_HEADERS},
-    206: {
-        "description": "The part that `Range` names.",
-        **file_of(*(one.content_type for one in Format)),
-        "headers": _FILE_HEADERS
-        | {"Content-Range": header("Which bytes, of how many.", always=True)},
-    },
-    304: {"description": "The client has it already.", "headers": {"ETag": _ETAG}},
-    **problems(416),
-}
+
+
+def _parts_of(*media_types: str) -> Responses:
+    """Describe the answers of a route that sends a file, or a part of it."""
+    return {
+        200: file_of(*media_types) | {"headers": _FILE_HEADERS},
+        206: {
+            "description": "The part that `Range` names.",
+            **file_of(*media_types),
+            "headers": _FILE_HEADERS
+            | {"Content-Range": header("Which bytes, of how many.", always=True)},
+        },
+        304: {"description": "The client has it already.", "headers": {"ETag": _ETAG}},
+        **problems(416),
+    }
+
+
+IMAGE_FILE = _parts_of(*(one.content_type for one in Format))
 """Answers of a route that sends an image."""
+
+
+def source_file() -> Responses:
+    """Describe the answers of a route that sends a photograph, as it came."""
+    return _parts_of(*MEDIA_TYPES)
+
 
 _PROBLEM_HEADERS = {
     401: {"WWW-Authenticate": header("How to send a key.", always=True)},

@@ -10,6 +10,7 @@ from api.downloads import Downloads
 from api.models import Models
 from api.process.readiness import ReadinessChecks
 from api.result_memory import ResultMemory
+from api.uploads import Uploads
 from catalogue.renditions.store import Renditions
 from core.broker import Broker
 from core.db.engine import Database
@@ -18,6 +19,7 @@ from core.flusher import Flusher
 from core.pictures.credentials import credentials_of
 from core.queue import Publisher, make_celery
 from core.settings import Settings
+from core.sources.store import SourceStore
 from core.storage import Storage
 
 SILENCE_SECONDS = 5.0
@@ -38,9 +40,11 @@ class Services:
     models: Models
     results: ResultMemory
     renditions: Renditions
+    sources: SourceStore
     rate_limiter: RateLimiter
     key_use: KeyUse
     downloads: Downloads
+    uploads: Uploads
     readiness: ReadinessChecks
     egress: EgressPolicy
     """Where callers' URLs may lead."""
@@ -69,9 +73,13 @@ def open_services(settings: Settings) -> Iterator[Services]:
             renditions=Renditions(
                 database=database, storage=storage, credentials=credentials_of(settings)
             ),
+            sources=SourceStore(
+                database=database, storage=storage, max_bytes=settings.max_source_bytes
+            ),
             rate_limiter=RateLimiter(settings),
             key_use=KeyUse(),
             downloads=downloads,
+            uploads=Uploads(settings.source_uploads),
             readiness=readiness,
             egress=EgressPolicy.of(settings),
         )

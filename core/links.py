@@ -3,6 +3,7 @@
 from uuid import UUID
 
 BATCHES = "/v1/batches"
+SOURCES = "/v1/sources"
 
 
 def job_path(job_id: UUID) -> str:
@@ -23,3 +24,8 @@ def batch_path(batch_id: UUID) -> str:
 def results_path(batch_id: UUID) -> str:
     """Return the path of a batch's results sheet."""
     return f"{batch_path(batch_id)}/results.csv"
+
+
+def source_path(source_id: UUID) -> str:
+    """Return the path of a photograph that came in."""
+    return f"{SOURCES}/{source_id}"

@@ -1,4 +1,4 @@
-"""Images in S3: immutable objects under keys that never name other content."""
+"""Images and photographs in S3: immutable objects under keys that never name other content."""
 
 import hashlib
 import re
@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 from uuid import UUID
 
 import boto3
@@ -24,6 +24,9 @@ IMAGES = "images/"
 
 RENDITIONS = "renditions/"
 """What the keys of renditions begin with."""
+
+SOURCES = "sources/"
+"""What the keys of photographs that came in begin with."""
 
 PROBE = "probe"
 """The key of an empty object, written to see whether S3 takes one."""
@@ -188,8 +191,8 @@ class Storage:
         """
         self._ask(stored, self.client.head_object)
 
-    def put(self, key: str, body: bytes, *, content_type: str) -> None:
-        """Store bytes that only packshot itself reads."""
+    def put(self, key: str, body: bytes | IO[bytes], *, content_type: str) -> None:
+        """Store bytes, or a file from where it stands, that are read through packshot only."""
         self.client.put_object(Bucket=self.bucket, Key=key, Body=body, ContentType=content_type)
 
     def read(self, stored: Stored) -> bytes:
@@ -298,6 +301,13 @@ def _checked(body: Any, stored: Stored, chunk_bytes: int) -> Iterator[bytes]:
 
 def _damaged(stored: Stored) -> StoredObjectLostError:
     return StoredObjectLostError(f"{stored.key} has other bytes than were stored.")
+
+
+def source_key(*, tenant: str, source_id: UUID, digest: str, extension: str) -> str:
+    """Return the key of a photograph that came in; two of them never share one."""
+    # The end of an id: the beginning is the time.
+    name = f"{source_id.hex}-{digest[:16]}.{extension}"
+    return f"{SOURCES}{tenant}/{source_id.hex[-2:]}/{name}"
 
 
 def generation_of(key: str) -> UUID | None:

@@ -14,6 +14,7 @@ from core.lifecycle import erasure
 from core.lifecycle.cancellation import cancel_batch
 from core.lifecycle.erasure import Portion
 from core.settings import Settings
+from core.sources import rows as source_rows
 from core.storage import Storage
 from core.webhooks.deliveries import NIL
 
@@ -33,6 +34,8 @@ class RetentionLimits:
     """After the end of a computation that nothing needs any more."""
     keys: float
     """After a key was revoked or expired; 0: for ever."""
+    sources: float
+    """After a photograph was last sent or used; 0: for ever."""
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
@@ -41,6 +44,7 @@ class RetentionLimits:
             jobs=settings.job_retention_seconds,
             generations=settings.generation_retention_seconds,
             keys=settings.key_retention_seconds,
+            sources=settings.source_retention_seconds,
         )
 
 
@@ -67,6 +71,8 @@ class Eraser:
             self._repeat("old", self._erase_old_batches)
             self._repeat("old", self._erase_old_jobs)
         self.prune_generations()
+        self._expire_sources()
+        self.collect_sources()
         if self._limits.keys:
             with self._database.session() as session:
                 prune_keys(session, seconds=self._limits.keys)
@@ -115,6 +121,26 @@ class Eraser:
             portion = erase(session, find(session), images=False)
         self._storage.delete(portion.latents)
         return portion
+
+    def _expire_sources(self) -> None:
+        for _ in range(PORTIONS):
+            with self._database.session() as session:
+                marked = source_rows.expire(session, seconds=self._limits.sources)
+            if marked < source_rows.AT_ONCE:
+                return
+
+    def collect_sources(self) -> None:
+        """Delete the objects of photographs that were deleted, then their rows."""
+        while True:
+            with self._database.session() as session:
+                gone = source_rows.doomed(session)
+            if not gone:
+                return
+            # A row is kept until its object is gone: what a crash leaves, the next pass finds.
+            self._storage.delete([one.key for one in gone])
+            with self._database.session() as session:
+                source_rows.forget(session, [one.id for one in gone])
+            log.info("photographs deleted", sources=len(gone))
 
     def prune_generations(self) -> None:
         """Continue through the records of computations, and delete those that nothing needs.

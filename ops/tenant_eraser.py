@@ -21,6 +21,7 @@ from core.db.models import (
     Image,
     Job,
     Recipe,
+    Source,
     WebhookEndpoint,
     WebhookEvent,
 )
@@ -28,7 +29,8 @@ from core.lifecycle import approximation, backlogs, erasure, retention
 from core.lifecycle.approximation import LATENTS
 from core.lifecycle.cancellation import cancel_alone, cancel_batch, messages_of
 from core.queue import Publisher
-from core.storage import AT_ONCE, IMAGES, RENDITIONS, Storage
+from core.sources import rows as source_rows
+from core.storage import AT_ONCE, IMAGES, RENDITIONS, SOURCES, Storage
 from core.webhooks.deliveries import NIL
 from ops.eraser import Eraser
 from ops.janitor import Janitor
@@ -89,6 +91,9 @@ class TenantEraser:
         self._in_windows(Image, tenant, retention.mark)
         self._janitor.collect_marked()
         self._erase_generations(tenant)
+        with self._database.session() as session:
+            source_rows.mark(session, col(Source.tenant) == tenant)
+        self._eraser.collect_sources()
         with self._database.session() as session:
             latents = approximation.purge(session, tenant=tenant)
         self._storage.delete(latents)
@@ -177,7 +182,7 @@ class TenantEraser:
 
     def _delete_objects(self, tenant: str) -> None:
         """Delete the objects that lost their rows long ago, or never had one."""
-        for kind in (IMAGES, RENDITIONS, LATENTS):
+        for kind in (IMAGES, RENDITIONS, SOURCES, LATENTS):
             listed = (key for key, _ in self._storage.listed(f"{kind}{tenant}/"))
             while keys := list(islice(listed, AT_ONCE)):
                 self._storage.delete(keys)

@@ -9,11 +9,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.problems import packshot_problem
 from core.errors import TooLargeError
-from core.links import BATCHES
+from core.links import BATCHES, SOURCES
 
 MOST_OF_FIELDS = 2**20
 """Bytes of a body that is no sheet: the longest recipe fits, each of its characters escaped. What
 is larger would be parsed as a whole before one of its fields is looked at."""
+
+AROUND_A_FILE = 64 * 1024
+"""Bytes of a form beside its photograph."""
 
 
 class _BodyTooLargeError(HTTPException):
@@ -35,16 +38,21 @@ class _Limit:
 class BodyLimitMiddleware:
     """Answers 413 before or while a body that is too large is read."""
 
-    def __init__(self, app: ASGIApp, *, max_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, *, max_bytes: int, max_source_bytes: int) -> None:
         """Wrap an application.
 
         Args:
             app: What reads the bodies.
             max_bytes: Of a sheet; other bodies have `MOST_OF_FIELDS` at most.
+            max_source_bytes: Of a photograph.
         """
         self.app = app
         self._sheet = _Limit(
             max_bytes=max_bytes, advice="Split the sheet, or raise PACKSHOT_MAX_UPLOAD_BYTES."
+        )
+        self._source = _Limit(
+            max_bytes=max_source_bytes + AROUND_A_FILE,
+            advice="Make the photograph smaller, or raise PACKSHOT_MAX_SOURCE_BYTES.",
         )
         self._fields = _Limit(
             max_bytes=min(max_bytes, MOST_OF_FIELDS),
@@ -56,7 +64,7 @@ class BodyLimitMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        limit = self._sheet if scope["path"] == BATCHES else self._fields
+        limit = {BATCHES: self._sheet, SOURCES: self._source}.get(scope["path"], self._fields)
         length = Headers(scope=scope).get("content-length", "")
         if length.isascii() and length.isdigit() and int(length) > limit.max_bytes:
             await packshot_problem(Request(scope), limit.error())(scope, receive, send)

@@ -1,7 +1,8 @@
 """A job's image over HTTP: whether it is there, and its bytes."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 
 from api.downloads import Opened
 from api.services import Services
@@ -10,6 +11,7 @@ from core.db.models import Image, Job, Rendition
 from core.domain.states import OPEN_JOB, JobState
 from core.errors import ConflictError, NotFoundError, PackshotError, StoredObjectLostError
 from core.lifecycle import retention
+from core.storage import Storage, Stored
 
 RETRY_SECONDS = 2
 
@@ -87,19 +89,38 @@ def open_image(services: Services, image: Image, headers: Mapping[str, str]) -> 
         stream = services.storage.stream(image)
     except StoredObjectLostError as error:
         raise gone(services, image, error) from error
-    return Opened(headers=headers, chunks=_break_if_damaged(services, image, stream))
+    lost = partial(gone, services, image)
+    chunks = break_if_damaged(services.storage, image, stream, lost)
+    return Opened(headers=headers, chunks=chunks)
 
 
-def _break_if_damaged(services: Services, image: Image, stream: Iterator[bytes]) -> Iterator[bytes]:
+def break_if_damaged(
+    storage: Storage,
+    stored: Stored,
+    stream: Iterator[bytes],
+    lost: Callable[[StoredObjectLostError], PackshotError],
+) -> Iterator[bytes]:
+    """Pass an object's chunks on, and break off where it turns out to be damaged.
+
+    Args:
+        storage: Where the object is.
+        stored: What is known of it.
+        stream: Its chunks.
+        lost: Notes that it is damaged, and makes the error.
+
+    Raises:
+        StoredObjectLostError: What came was damaged, but the object is not.
+        PackshotError: What `lost` made.
+    """
     try:
         yield from stream
     except StoredObjectLostError:
         try:
             # Once more, as `Storage.read` does: it may have been the wire.
-            for _ in services.storage.stream(image):
+            for _ in storage.stream(stored):
                 pass
         except StoredObjectLostError as error:
-            raise gone(services, image, error) from error
+            raise lost(error) from error
         raise
 
 

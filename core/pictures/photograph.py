@@ -78,8 +78,8 @@ def read_photograph(
             "most. Make it smaller."
         )
     notes: list[str] = []
-    with _explained(), Image.open(BytesIO(body), formats=READ) as opened:
-        _check_header(opened, most_pixels)
+    with explained(), Image.open(BytesIO(body), formats=READ) as opened:
+        check_header(opened, most_pixels)
         if getattr(opened, "n_frames", 1) > 1 and opened.format == "TIFF":
             notes.append("The file has several pages; the first one was taken.")
         opened.load()
@@ -90,8 +90,14 @@ def read_photograph(
     return Photograph(pixels=pixels, notes=tuple(notes))
 
 
-def _check_header(opened: Image.Image, most_pixels: int) -> None:
-    """Refuse by what a file says of itself."""
+def check_header(opened: Image.Image, most_pixels: int) -> None:
+    """Refuse by what a file says of itself; nothing of it is decoded.
+
+    Raises:
+        OversizedPhotographError: It has too many pixels.
+        TinyPhotographError: It has too few.
+        AnimatedPhotographError: It has several frames.
+    """
     width, height = opened.size
     if width * height > most_pixels:
         raise OversizedPhotographError(
@@ -103,7 +109,8 @@ def _check_header(opened: Image.Image, most_pixels: int) -> None:
             f"The photograph has {width} × {height} pixels, and {LEAST_SIDE} are the least of a "
             "side. Send a larger one."
         )
-    if opened.format in _MOVING and getattr(opened, "n_frames", 1) > 1:
+    # Not how many there are: a file of some megabytes may have millions.
+    if opened.format in _MOVING and getattr(opened, "is_animated", False):
         raise AnimatedPhotographError
 
 
@@ -120,7 +127,7 @@ def _upright(opened: Image.Image, notes: list[str]) -> Image.Image:
 
 
 @contextmanager
-def _explained() -> Iterator[None]:
+def explained() -> Iterator[None]:
     """Turn whatever Pillow's readers raise into an error of ours."""
     ours = (
         AnimatedPhotographError,

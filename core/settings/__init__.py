@@ -21,6 +21,7 @@ from core.settings.model import ModelSettings
 from core.settings.queue import QueueSettings
 from core.settings.retention import RetentionSettings
 from core.settings.services import ServiceSettings
+from core.settings.sources import SourceSettings
 from core.settings.storage import StorageSettings
 from core.settings.watching import WatchingSettings
 from core.settings.webhooks import WebhookSettings
@@ -46,6 +47,7 @@ class Settings(
     WorkerSettings,
     CacheSettings,
     RetentionSettings,
+    SourceSettings,
     WebhookSettings,
     WatchingSettings,
     BaseSettings,

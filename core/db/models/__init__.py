@@ -8,6 +8,7 @@ from core.db.models.job import Job
 from core.db.models.parameters import ImageParameters
 from core.db.models.queue import Backlog, Worker
 from core.db.models.rendition import Rendition
+from core.db.models.source import FetchedAddress, Source
 from core.db.models.tenant import ApiKey, IdempotencyRecord, Recipe
 from core.db.models.webhook import CallbackSecret, WebhookDelivery, WebhookEndpoint, WebhookEvent
 
@@ -19,6 +20,7 @@ __all__ = [
     "Backlog",
     "Batch",
     "CallbackSecret",
+    "FetchedAddress",
     "Generation",
     "IdempotencyRecord",
     "Image",
@@ -26,6 +28,7 @@ __all__ = [
     "Job",
     "Recipe",
     "Rendition",
+    "Source",
     "WebhookDelivery",
     "WebhookEndpoint",
     "WebhookEvent",

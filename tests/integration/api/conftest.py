@@ -32,6 +32,7 @@ from core.settings import Settings
 from core.storage import Storage
 from local.ports import free_port
 from tests.integration.shop import Shop, finished, image_of, poll
+from tests.pictures import near_white, png, product
 
 PIXELS = b"\x89PNG these are not pixels, but bytes that must come back as they are"
 
@@ -237,12 +238,16 @@ def things(client, database, send, worker) -> dict[str, str]:
         key, _ = create_key(session, "shop")
     recipe = client.post("/v1/recipes", json={"name": "summer", "fields": {"steps": 4}})
     assert recipe.status_code == 201, recipe.text
+    photograph = png(near_white(product()))
+    source = client.post("/v1/sources", files={"file": ("mug.png", photograph)})
+    assert source.status_code == 201, source.text
     hook = client.post("/v1/webhook-endpoints", json={"url": "https://shop.example/"}).json()
     delivery = client.post(f"/v1/webhook-endpoints/{hook['id']}/test").json()
     return {
         "batch_id": batch["id"],
         "job_id": job["id"],
         "key_id": str(key.id),
+        "source_id": source.json()["id"],
         "endpoint_id": hook["id"],
         "delivery_id": delivery["id"],
         "channel": "walmart",

@@ -6,6 +6,8 @@ from tests.integration.api.conftest import PIXELS
 
 FILES = [
     "/v1/jobs/{job_id}/image",
+    "/v1/sources/{source_id}/content",
+    "/v1/sources",
     "/v1/batches/{batch_id}/results.csv",
     "/v1/batches/{batch_id}/manifest.jsonl",
     "/v1/batches/{batch_id}/images.zip",

@@ -10,7 +10,16 @@ import pytest
 from sqlalchemy import inspect, text
 
 from cli.main import main
-from core.db.models import ApiKey, Batch, Generation, Image, Job, WebhookDelivery, WebhookEvent
+from core.db.models import (
+    ApiKey,
+    Batch,
+    Generation,
+    Image,
+    Job,
+    Source,
+    WebhookDelivery,
+    WebhookEvent,
+)
 from core.db.models.approximate import EMBEDDING_WIDTH, ApproximateLatents
 from core.errors import GenerationFailedError
 from core.keys import create_key
@@ -153,6 +162,16 @@ def plant_job(client, **fields: object) -> dict:
     return answer.json()
 
 
+def plant_source(client, picture: bytes) -> dict:
+    answer = client.post(
+        "/v1/sources",
+        files={"file": (f"{PLANTED}.png", picture + PLANTED.encode())},
+        headers={"Idempotency-Key": f"{PLANTED}-source"},
+    )
+    assert answer.status_code == 201, answer.text
+    return answer.json()
+
+
 def plant_latents(database, storage: Storage, job: Job, image: Image) -> None:
     """Leave what the approximate cache of a worker leaves of an image."""
     key = f"latents/{job.tenant}/{image.generation_id}/010.npy"
@@ -190,11 +209,17 @@ def planted(found, client, worker, mug, database, storage, shop) -> dict[str, st
     for one in (made, job):
         (link,) = client.get(f"/v1/jobs/{one['id']}").json()["renditions"]
         assert client.get(link["url"]).status_code == 200
+    source = plant_source(client, mug)
     cancelled = client.post(
         f"/v1/jobs/{job['id']}/cancel", headers={"Idempotency-Key": f"{PLANTED}-cancel"}
     )
     assert cancelled.status_code == 202
-    return {"batch": batch["id"], "job": job["id"], "public": link["public_url"]}
+    return {
+        "batch": batch["id"],
+        "job": job["id"],
+        "source": source["id"],
+        "public": link["public_url"],
+    }
 
 
 def test_nothing_of_a_deleted_batch_and_job_is_left(
@@ -202,7 +227,7 @@ def test_nothing_of_a_deleted_batch_and_job_is_left(
 ):
     where = {one.partition(":")[0].partition(" ")[0] for one in found()}
     assert where >= {"batch", "job", "generation", "webhook_event", "webhook_delivery"}
-    assert where >= {"idempotency_record", "approximate_entry", "object"}
+    assert where >= {"idempotency_record", "approximate_entry", "source", "object"}
     assert "log" not in where
 
     assert client.delete(f"/v1/batches/{planted['batch']}").status_code == 204
@@ -213,9 +238,11 @@ def test_nothing_of_a_deleted_batch_and_job_is_left(
     assert client.delete(f"/v1/jobs/{planted['job']}").status_code == 204
     assert client.get(f"/v1/jobs/{planted['job']}").status_code == 404
     assert client.get(planted["public"]).status_code == 404
+    assert client.delete(f"/v1/sources/{planted['source']}").status_code == 204
+    assert client.get(f"/v1/sources/{planted['source']}").status_code == 404
     keep_house()
 
-    for table in (Batch, Job, Image, WebhookEvent, WebhookDelivery, ApproximateLatents):
+    for table in (Batch, Job, Image, Source, WebhookEvent, WebhookDelivery, ApproximateLatents):
         assert shop.all(table) == [], table
     # The tenant's own settings, which are no batch's.
     assert [one for one in found() if not one.startswith(("webhook_endpoint:", "log"))] == []
@@ -363,7 +390,15 @@ def test_a_tenant_is_erased_from_every_store(
 
     assert found() == []
     with database.session() as session:
-        for table in ("api_key", "batch", "job", "image", "webhook_endpoint", "callback_secret"):
+        for table in (
+            "api_key",
+            "batch",
+            "job",
+            "image",
+            "source",
+            "webhook_endpoint",
+            "callback_secret",
+        ):
             count = text(f"select count(*) from {table} where tenant = 'shop'")
             assert session.execute(count).scalar_one() == 0, table
     assert client.get("/v1/batches").status_code == 401

@@ -13,8 +13,8 @@ import pytest
 
 from tests.integration.api.conftest import PIXELS
 
-BYTES = ["image/png", "image/jpeg", "image/webp", "image/avif", "application/zip",
-         "application/x-ndjson"]  # fmt: skip
+BYTES = ["image/png", "image/jpeg", "image/webp", "image/avif", "image/gif", "image/tiff",
+         "image/bmp", "application/zip",         "application/x-ndjson"]  # fmt: skip
 """What the generator must be told to be bytes: it knows no other type of files by itself."""
 
 

@@ -18,6 +18,8 @@ from schemathesis.core.failures import FailureGroup
 from schemathesis.generation import GenerationMode
 from schemathesis.specs.openapi.checks import negative_data_rejection
 
+from tests.pictures import png, product
+
 EXAMPLES = 25
 """Of each operation, good and bad each."""
 
@@ -30,9 +32,14 @@ GOOD = {
 }
 """What bodies need, as it can be made into images: no description of types says that."""
 
+PHOTOGRAPH = png(product())
+"""What the body of POST /v1/sources needs, which no description of types says."""
+
 SUCCEED = {
     "POST /v1/batches multipart/form-data", "POST /v1/batches application/json", "POST /v1/jobs",
-    "POST /v1/recipes",
+    "POST /v1/recipes", "POST /v1/sources multipart/form-data",
+    "POST /v1/sources application/octet-stream", "GET /v1/sources", "GET /v1/sources/{source_id}",
+    "GET /v1/sources/{source_id}/content", "DELETE /v1/sources/{source_id}",
     "GET /v1/batches", "GET /v1/batches/{batch_id}", "GET /v1/batches/{batch_id}/items",
     "GET /v1/batches/{batch_id}/results.csv", "GET /v1/batches/{batch_id}/manifest.jsonl",
     "GET /v1/batches/{batch_id}/images.zip", "GET /v1/jobs/{job_id}", "GET /v1/jobs/{job_id}/image",
@@ -51,6 +58,7 @@ EXPLAINED = {
         "a rule between several fields": "The recipe says nothing|Say what to purge|`per_sku`",
         "what Python and Jinja2 read": "separator|is not an encoding|template|file_name|columns",
         "the image of this test holds no pixels": "invalid_image",
+        "what is no photograph is told by its bytes": "photograph_",
         "a name is resolved, and judged": "forbidden_url|callback_url|url:",
     },
     ACCEPTED: {
@@ -119,7 +127,11 @@ def _fill_in(case, known: dict[str, str], *, first: bool) -> None:
     if "Idempotency-Key" in (case.headers or {}):
         # Another request under a key that was used is refused.
         case.headers["Idempotency-Key"] = str(uuid4())
-    if isinstance(case.body, dict):
+    if case.path == "/v1/sources":
+        if first and case.method.upper() == "POST":
+            is_form = case.media_type == "multipart/form-data"
+            case.body = {"file": PHOTOGRAPH} if is_form else PHOTOGRAPH
+    elif isinstance(case.body, dict):
         good = {name: value for name, value in GOOD.items() if name in case.body}
         case.body = good if good and first else case.body | good
 

@@ -1,0 +1,108 @@
+"""The body of a new source: a form with a file, or the file itself."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from tempfile import SpooledTemporaryFile
+from typing import IO, Annotated, Any
+
+from fastapi import Query, Request
+from fastapi.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
+
+from api.dependencies import ServicesNow, Submitter
+from api.downloads import WAIT_SECONDS
+from catalogue.checks import check_line
+from core.errors import InvalidRequestError, UnsupportedMediaTypeError
+from core.sources.store import Kept
+
+IN_MEMORY_BYTES = 2**20
+"""Of one upload; the rest of it waits in a temporary file without a name."""
+
+LONGEST_NAME = 200
+"""Characters, the last ones of a longer name."""
+
+FileName = Annotated[
+    str | None,
+    Query(
+        max_length=LONGEST_NAME,
+        description="What the file is called, where it is the body itself; a form says it.",
+    ),
+]
+
+
+async def keep_photograph(
+    request: Request, caller: Submitter, services: ServicesNow, file_name: FileName = None
+) -> Kept:
+    """Receive a photograph and store it, before the route's transaction begins.
+
+    Raises:
+        TooManyUploadsError: The tenant sends as many as it may at the same time.
+        UnsupportedMediaTypeError: The body is neither a form nor an image.
+        InvalidRequestError: The form has no file.
+        TooLargeError: It has too many bytes.
+        InvalidImageError: It is no photograph.
+        DownloadsBusyError: S3 is slow, and others wait for it already.
+    """
+    with services.uploads.receiving(caller.tenant):
+        async with _received(request) as (stream, name):
+            keep = partial(
+                services.sources.keep,
+                stream,
+                tenant=caller.tenant,
+                file_name=plain_name(name or file_name or ""),
+            )
+            return await services.uploads.threads.run(keep, patience=WAIT_SECONDS)
+
+
+@asynccontextmanager
+async def _received(request: Request) -> AsyncIterator[tuple[IO[bytes], str]]:
+    """Receive the body; give the file and the name that came with it."""
+    content_type = request.headers.get("content-type", "")
+    media_type = content_type.partition(";")[0].strip().lower()
+    if media_type == "multipart/form-data":
+        async with request.form(max_files=1, max_fields=1) as form:
+            file = form.get("file")
+            if not isinstance(file, UploadFile):
+                raise InvalidRequestError(
+                    "The form has no `file`: send the photograph as a file, for example with "
+                    "`curl -F file=@mug.jpg`."
+                )
+            yield file.file, file.filename or ""
+        return
+    # What it is is told by its bytes, so any image's type will do.
+    if media_type != "application/octet-stream" and not media_type.startswith("image/"):
+        raise UnsupportedMediaTypeError(
+            f"{content_type or 'A body without Content-Type'} is not taken here: send "
+            "`multipart/form-data` with a `file`, or the photograph itself as "
+            "`application/octet-stream`."
+        )
+    with SpooledTemporaryFile(max_size=IN_MEMORY_BYTES) as stream:
+        async for piece in request.stream():
+            # Above that it is written to a disk, which may be slow.
+            if stream.tell() + len(piece) > IN_MEMORY_BYTES:
+                await run_in_threadpool(stream.write, piece)
+            else:
+                stream.write(piece)
+        yield stream, ""
+
+
+def plain_name(name: str) -> str:
+    """Return a file's name without folders; empty where it is no line of text."""
+    last = name.replace("\\", "/").rpartition("/")[2].strip()
+    return "" if check_line(last) else last[-LONGEST_NAME:]
+
+
+def document_photograph() -> dict[str, Any]:
+    """Describe the body for OpenAPI, which cannot see it in the route's signature."""
+    binary = {"type": "string", "format": "binary"}
+    form = {
+        "type": "object",
+        "properties": {"file": binary | {"description": "The photograph."}},
+        "required": ["file"],
+    }
+    content = {
+        "multipart/form-data": {"schema": form},
+        "application/octet-stream": {"schema": binary},
+    }
+    return {"requestBody": {"required": True, "content": content}}

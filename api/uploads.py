@@ -1,0 +1,58 @@
+"""Uploads of photographs: how many are received at once, and the threads that store them."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from api.downloads import RETRY_SECONDS, DownloadThreads
+from core.errors import PackshotError
+
+
+class TooManyUploadsError(PackshotError):
+    """As many photographs are received from your tenant as may; send this one again in a moment."""
+
+    code = "too_many_uploads"
+    status = 429
+    retry_helps = True
+
+
+class UploadsBusyError(PackshotError):
+    """Many photographs are being received; send this one again in a moment."""
+
+    code = "uploads_busy"
+    status = 503
+    retry_helps = True
+
+
+class Uploads:
+    """What one process receives; only its event loop's thread calls it."""
+
+    def __init__(self, most: int) -> None:
+        """Begin.
+
+        Args:
+            most: Uploads at the same time; half of them for each tenant.
+        """
+        self.threads = DownloadThreads(8)
+        """Store what was received: S3 may hang, and others' requests do not wait for it."""
+        self._most = most
+        self._running: Counter[str] = Counter()
+
+    @contextmanager
+    def receiving(self, tenant: str) -> Iterator[None]:
+        """Count an upload of a tenant inside the block.
+
+        Raises:
+            TooManyUploadsError: The tenant sends as many as it may.
+            UploadsBusyError: The process receives as many as it may.
+        """
+        if self._running[tenant] >= max(1, self._most // 2):
+            raise TooManyUploadsError(retry_after=RETRY_SECONDS)
+        if self._running.total() >= self._most:
+            raise UploadsBusyError(retry_after=RETRY_SECONDS)
+        self._running[tenant] += 1
+        try:
+            yield
+        finally:
+            # Forgets tenants that have none.
+            self._running -= Counter([tenant])

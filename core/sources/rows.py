@@ -1,0 +1,154 @@
+"""Rows of photographs: begun, stored, found, and taken away in steps.
+
+A row is there before its object: whatever dies between two steps leaves no object without a row.
+It begins without `stored_at`, gets that when S3 has the bytes, and `doomed_at` when somebody
+deletes it or its time is over; then the object goes, and the row at last.
+"""
+
+from collections.abc import Collection, Sequence
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
+from sqlmodel import Session, col
+
+from core import idempotency
+from core.db.arrays import among
+from core.db.locks import take_advisory_lock
+from core.db.models import Source
+from core.errors import NotFoundError
+from core.links import source_path
+
+AT_ONCE = 1000
+"""Rows that one transaction marks or deletes."""
+
+ARRIVING = timedelta(hours=1)
+"""How long the bytes of a row may be on their way, at most."""
+
+
+def live() -> ColumnElement[bool]:
+    """Match the photographs that are there."""
+    return and_(col(Source.stored_at).is_not(None), col(Source.doomed_at).is_(None))
+
+
+def find_source(session: Session, tenant: str, source_id: UUID) -> Source:
+    """Find a photograph by its id.
+
+    Raises:
+        NotFoundError: There is none, it was deleted, or it is another tenant's.
+    """
+    of_tenant = select(Source).where(col(Source.tenant) == tenant, live())
+    found: Source | None = session.execute(
+        of_tenant.where(col(Source.id) == source_id)
+    ).scalar_one_or_none()
+    if found is None:
+        raise NotFoundError(f"There is no source {source_id} here. GET /v1/sources lists them.")
+    return found
+
+
+def list_sources(
+    session: Session, tenant: str, *, digest: str | None, before: UUID | None, limit: int
+) -> Sequence[Source]:
+    """List a tenant's photographs, newest first.
+
+    Args:
+        session: To ask in.
+        tenant: Whose.
+        digest: Only of these bytes; None: any.
+        before: Only older ones; None: from the newest on.
+        limit: Most of them.
+    """
+    statement = select(Source).where(col(Source.tenant) == tenant, live())
+    if digest is not None:
+        statement = statement.where(col(Source.digest) == digest)
+    if before is not None:
+        statement = statement.where(col(Source.id) < before)
+    statement = statement.order_by(col(Source.id).desc()).limit(limit)
+    found: Sequence[Source] = session.execute(statement).scalars().all()
+    return found
+
+
+def use(session: Session, *, tenant: str, digest: str) -> Source | None:
+    """Return a tenant's photograph with these bytes, whose age counts from now; None: none."""
+    return session.execute(
+        update(Source)
+        .where(col(Source.tenant) == tenant, col(Source.digest) == digest, live())
+        .values(last_used_at=func.now())
+        .returning(Source)
+    ).scalar_one_or_none()
+
+
+def publish(session: Session, source: Source) -> Source | None:
+    """Let a photograph be found, whose object S3 has now.
+
+    Returns:
+        It, or the one with the same bytes that came meanwhile: then this one is deleted. None: it
+        was deleted before it was there.
+    """
+    # Two with the same bytes wait here for each other.
+    take_advisory_lock(session, f"source {source.tenant} {source.digest}")
+    other = use(session, tenant=source.tenant, digest=source.digest)
+    published = session.execute(
+        update(Source)
+        .where(col(Source.id) == source.id)
+        .values(
+            stored_at=func.now(),
+            doomed_at=func.coalesce(col(Source.doomed_at), func.now() if other else None),
+        )
+        .returning(Source)
+    ).scalar_one_or_none()
+    if other is not None:
+        return other
+    return published if published is not None and published.doomed_at is None else None
+
+
+def mark(session: Session, *where: ColumnElement[bool]) -> int:
+    """Delete the photographs that match, for everybody from the commit on; return how many."""
+    marked = session.execute(
+        update(Source)
+        .where(col(Source.doomed_at).is_(None), *where)
+        .values(doomed_at=func.now())
+        .returning(col(Source.id))
+    )
+    ids = list(marked.scalars())
+    idempotency.forget(session, [source_path(one) for one in ids])
+    return len(ids)
+
+
+def expire(session: Session, *, seconds: float) -> int:
+    """Mark what nobody used for so many seconds, and what never arrived; at most `AT_ONCE`.
+
+    Args:
+        session: An open transaction.
+        seconds: By Postgres's clock; 0: what arrived stays for ever.
+    """
+    lost = and_(col(Source.stored_at).is_(None), _is_late())
+    old = col(Source.last_used_at) < func.now() - timedelta(seconds=seconds)
+    over = or_(lost, old) if seconds else lost
+    found = session.execute(
+        select(col(Source.id)).where(col(Source.doomed_at).is_(None), over).limit(AT_ONCE)
+    ).scalars()
+    # Asked again: what somebody uses at this moment stays.
+    return mark(session, among(Source.id, list(found)), over)
+
+
+def doomed(session: Session) -> Sequence[Source]:
+    """Return marked photographs, at most `AT_ONCE`: delete their objects, then call `forget`."""
+    statement = select(Source).where(
+        col(Source.doomed_at).is_not(None),
+        # The object of one that is on its way may be written yet.
+        or_(col(Source.stored_at).is_not(None), _is_late()),
+    )
+    found: Sequence[Source] = (
+        session.execute(statement.order_by(col(Source.created_at)).limit(AT_ONCE)).scalars().all()
+    )
+    return found
+
+
+def forget(session: Session, ids: Collection[UUID]) -> None:
+    """Delete the rows of marked photographs whose objects are gone."""
+    session.execute(delete(Source).where(among(Source.id, ids), col(Source.doomed_at).is_not(None)))
+
+
+def _is_late() -> ColumnElement[bool]:
+    return col(Source.created_at) < func.now() - ARRIVING
