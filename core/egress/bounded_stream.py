@@ -21,9 +21,11 @@ class BoundedStream(httpcore.AsyncNetworkStream):
     and trailers are not counted anywhere else.
     """
 
-    def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
+    def __init__(
+        self, stream: httpcore.AsyncNetworkStream, most_bytes: int = MOST_ANSWER_BYTES
+    ) -> None:
         self._stream = stream
-        self._room = MOST_ANSWER_BYTES
+        self._most_bytes = self._room = most_bytes
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Read a little, so that other requests have their turn in between.
@@ -33,7 +35,7 @@ class BoundedStream(httpcore.AsyncNetworkStream):
         """
         if not self._room:
             raise AnswerTooLongError(
-                f"The answer is longer than {MOST_ANSWER_BYTES} bytes without what it begins with "
+                f"The answer is longer than {self._most_bytes} bytes without what it begins with "
                 "being complete."
             )
         got = await self._stream.read(min(max_bytes, self._room, _MOST_READ), timeout)
@@ -42,7 +44,7 @@ class BoundedStream(httpcore.AsyncNetworkStream):
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Send a part of a request, to which there will be a new answer."""
-        self._room = MOST_ANSWER_BYTES
+        self._room = self._most_bytes
         await self._stream.write(buffer, timeout)
 
     async def start_tls(
@@ -52,7 +54,8 @@ class BoundedStream(httpcore.AsyncNetworkStream):
         timeout: float | None = None,
     ) -> httpcore.AsyncNetworkStream:
         """Start TLS, and bound what is read inside of it."""
-        return BoundedStream(await self._stream.start_tls(ssl_context, server_hostname, timeout))
+        stream = await self._stream.start_tls(ssl_context, server_hostname, timeout)
+        return BoundedStream(stream, self._most_bytes)
 
     def get_extra_info(self, info: str) -> object:
         """Return what the connection says of itself."""

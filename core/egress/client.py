@@ -9,7 +9,7 @@ from typing import Self
 import httpcore
 
 from core.egress.addresses import Address, read_address
-from core.egress.bounded_stream import AnswerTooLongError, BoundedStream
+from core.egress.bounded_stream import MOST_ANSWER_BYTES, AnswerTooLongError, BoundedStream
 from core.egress.policy import EgressPolicy
 from core.egress.pools import OriginPools
 from core.egress.resolver import Resolve
@@ -51,9 +51,19 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
     server name and the Host header, goes on seeing the name.
     """
 
-    def __init__(self, policy: EgressPolicy, resolve: Resolve) -> None:
+    def __init__(
+        self, policy: EgressPolicy, resolve: Resolve, *, most_bytes: int = MOST_ANSWER_BYTES
+    ) -> None:
+        """Connect to nothing yet.
+
+        Args:
+            policy: Where connections may go.
+            resolve: How names are looked up.
+            most_bytes: Of one answer, with all that is around its body.
+        """
         self._policy = policy
         self._resolve = resolve
+        self._most_bytes = most_bytes
         self._network = httpcore.AnyIOBackend()
 
     async def connect_tcp(
@@ -71,7 +81,7 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
                 stream = await self._network.connect_tcp(
                     str(address), port, timeout, local_address, socket_options
                 )
-                return BoundedStream(stream)
+                return BoundedStream(stream, self._most_bytes)
             except (httpcore.ConnectError, httpcore.ConnectTimeout):
                 if number == len(addresses):
                     raise
@@ -122,7 +132,7 @@ class EgressClient:
         except (EgressError, ForbiddenUrlError):
             raise
         except Exception as error:
-            raise EgressError(_describe(error)) from error
+            raise EgressError(describe(error)) from error
 
     async def _exchange(
         self, target: Destination, headers: Mapping[str, str], body: bytes
@@ -173,7 +183,7 @@ async def _read(response: httpcore.Response) -> bytes:
     return b"".join(parts)
 
 
-def _describe(error: Exception) -> str:
+def describe(error: Exception) -> str:
     """Describe a network's error in a sentence."""
     reason = str(error).strip()
     if len(reason) > _MOST_REASON:
