@@ -86,6 +86,9 @@ class SheetReport(BaseModel):
     detected: SheetReading
     recipe: str | None = Field(description="The recipe it would be made with: `name@version`.")
     rows: int = Field(description="Products.")
+    photographs: int = Field(
+        description="Rows with the address of a photograph; it was not asked whether it is there."
+    )
     images: int = Field(description="Of the rows without errors.")
     equal_images: int = Field(description="Of those, images that equal an earlier one.")
     repeated_skus: list[RepeatedSku] = Field(description="The first of them.")

@@ -67,6 +67,7 @@ def report(
         detected=SheetReading(**sheet.reading.document()),
         recipe=request.recipe,
         rows=len(sheet.rows),
+        photographs=sum(bool(row.photograph) for row in sheet.rows),
         images=len(wanted),
         equal_images=len(digests) - len(set(digests)),
         repeated_skus=_repeated(wanted),

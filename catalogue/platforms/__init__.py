@@ -14,6 +14,7 @@ from catalogue.names import canonical, suggestion
 from catalogue.platforms import google, shopify, woocommerce
 from catalogue.platforms.fields import FIELDS, LOOK, PLACES, Adapted, Columns
 from catalogue.platforms.measures import drop_measures
+from catalogue.platforms.photograph import FIELD, OF_PLAIN, address_in
 from catalogue.platforms.plain import note_foreign, titled_columns
 from catalogue.platforms.variant_titles import settle_titles
 from catalogue.prompts.markup import plain_text
@@ -131,11 +132,23 @@ def _plain(sheet: Sheet, hints: Hints) -> Sheet:
 
 
 def _with_fields(sheet: Sheet, hints: Hints) -> Sequence[SheetRow]:
-    named = {name: column for name, column in hints.columns.items() if column and name not in KNOWN}
+    named = {
+        name: column
+        for name, column in hints.columns.items()
+        if column and name not in (*KNOWN, FIELD)
+    }
     texts = {column for column in sheet.columns if canonical(column) in _DESCRIPTIONS}
-    if not named and not texts:
+    image = Columns(sheet.columns, hints.columns).find(FIELD, *OF_PLAIN)
+    if not named and not texts and image is None:
         return sheet.rows
-    return [replace(row, fields=_plain_fields(row, named, texts)) for row in sheet.rows]
+    return [
+        replace(
+            row,
+            fields=_plain_fields(row, named, texts),
+            photograph=address_in(row.get(image)),
+        )
+        for row in sheet.rows
+    ]
 
 
 def _plain_fields(row: SheetRow, named: Mapping[str, str], texts: Set[str]) -> Mapping[str, Any]:
@@ -151,7 +164,7 @@ def _plain_fields(row: SheetRow, named: Mapping[str, str], texts: Set[str]) -> M
 
 
 def _check_named(sheet: Sheet, hints: Hints) -> None:
-    known = (*KNOWN, *FIELDS, *PLACES)
+    known = (*KNOWN, *FIELDS, *PLACES, FIELD)
     for name, column in hints.columns.items():
         if name not in known:
             refuse(

@@ -17,6 +17,7 @@ from catalogue.platforms.fields import (
     several,
     text_of,
 )
+from catalogue.platforms.photograph import FIELD, address_in
 from catalogue.prompts.attributes import APPEARANCE
 from catalogue.prompts.markup import plain_text
 from catalogue.sheets.model import Sheet, SheetRow
@@ -56,6 +57,7 @@ def adapt(sheet: Sheet, columns: Columns) -> Adapted:
     category = columns.usual("google_product_category")
     found = _fields(columns, sheet.rows)
     item_group = columns.usual("item_group_id")
+    image = columns.find(FIELD, "image_link")
     attributes = [column for name in APPEARANCE if (column := found[name])]
     # Where the usual column of a text is empty, its structured one may not be.
     title, description = map(columns.usual, ("structured_title", "structured_description"))
@@ -72,6 +74,7 @@ def adapt(sheet: Sheet, columns: Columns) -> Adapted:
             group=text_of(row.get(item_group)),
             options={one: text for one in attributes if (text := text_of(row.get(one)))},
             fields=complete(**texts),
+            photograph=address_in(row.get(image)),
         )
 
     return Adapted(

@@ -24,6 +24,7 @@ from catalogue.platforms.fields import (
     take_options,
     text_of,
 )
+from catalogue.platforms.photograph import FIELD, address_in, first_address
 from catalogue.prompts.attributes import APPEARANCE, meaning_of
 from catalogue.prompts.markup import plain_text
 from catalogue.sheets.model import Sheet, SheetRow
@@ -122,6 +123,8 @@ class _ShopifyReader:
         self.barcode = columns.usual("variant_barcode", "barcode")
         self.price = columns.usual("variant_price", "price")
         self.image = columns.usual("image_src", "product_image_url")
+        self.image_position = columns.usual("image_position")
+        self.own_image = find(FIELD, "variant_image", "variant_image_url")
         self.title = find("title", "title")
         self.type = find("type", "type", "custom_product_type")
         self.category = columns.usual("product_category", "standard_product_type")
@@ -146,6 +149,7 @@ class _ShopifyReader:
             self._lines.setdefault(self._handle(row), []).append(row)
         self.choices = Choices()
         self._products: dict[str, tuple[Mapping[str, Any], str]] = {}
+        self._photographs: dict[str, str] = {}
         self._seen: set[tuple[str, ...]] = set()
         self._meanings = option_meanings(
             pair for row in rows for pair in self._options(self._filled(row))
@@ -233,7 +237,18 @@ class _ShopifyReader:
             fields={"sku": text_of(sku), **complete(**fields)},
             options=dict(options),
             group=self._handle(row),
+            photograph=address_in(row.cells.get(self.own_image or "")) or self._photograph(row),
         )
+
+    def _photograph(self, row: SheetRow) -> str:
+        """Return the product's first photograph: the others stand on whichever lines follow it."""
+        handle = self._handle(row)
+        if handle not in self._photographs:
+            lines = self._lines[handle]
+            first = [one for one in lines if self._cell(one, self.image_position) == "1"]
+            cells = (one.cells.get(self.image or "") for one in (*first, *lines))
+            self._photographs[handle] = first_address(*cells)
+        return self._photographs[handle]
 
     def _filled(self, row: SheetRow) -> SheetRow:
         return SheetRow(line=row.line, cells=row.cells, product=self._product(row)[0])

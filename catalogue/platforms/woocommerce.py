@@ -23,6 +23,7 @@ from catalogue.platforms.fields import (
     take_options,
     text_of,
 )
+from catalogue.platforms.photograph import FIELD, first_address
 from catalogue.platforms.woocommerce_headers import english_header
 from catalogue.prompts.attributes import APPEARANCE, folded
 from catalogue.prompts.markup import plain_text
@@ -122,6 +123,7 @@ class _WooCommerceReader:
         self.short = columns.usual("short_description")
         self.brand = find("brand", "brands", "brand")
         self.published = columns.usual("published")
+        self.image = find(FIELD, "images")
         self.named = listed({name: columns.named(name) for name in APPEARANCE})
         self.attributes = columns.pairs(
             (
@@ -202,6 +204,9 @@ class _WooCommerceReader:
             fields={"sku": self._sku(row, product, attributes), **complete(**fields)},
             options=dict(attributes),
             group=text_of(row.cells.get(self.parent or "")) if is_variation else "",
+            photograph=first_address(
+                *(one.cells.get(self.image or "") for one in (row, product or row))
+            ),
         )
 
     def _is_seen(self, name: str) -> bool:

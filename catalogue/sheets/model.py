@@ -78,6 +78,8 @@ class SheetRow:
     """Options or attributes of this variant by the names that the shop gave them."""
     group: str = ""
     """Of which product this row is a variant, by whatever its variants share; empty: of none."""
+    photograph: str = ""
+    """The address of a photograph of it, as the sheet says it; empty: it says none."""
 
     def get(self, column: str | None) -> Any:
         """Return a cell, else that of the row's product, else None."""

@@ -83,6 +83,9 @@ def _print_counts(report: Mapping[str, Any]) -> None:
         f"{rows}, {report['images']:,} images: {forecast['computed']:,} to compute, "
         f"{forecast['shared']:,} shared with equal images, {forecast['from_store']:,} from store"
     )
+    # An older server does not say.
+    if photographs := report.get("photographs"):
+        stdout.print(f"{photographs:,} of {report['rows']:,} rows have a photograph's address")
     for repeated in report["repeated_skus"]:
         lines = ", ".join(map(str, repeated["lines"]))
         more = ", …" if repeated["rows"] > len(repeated["lines"]) else ""

@@ -46,6 +46,13 @@ def test_a_sheet_is_checked_whole_and_nothing_is_kept_of_it(client, shop):
         assert shop.all(table) == []
 
 
+def test_rows_with_the_address_of_a_photograph_are_counted(client):
+    url = "https://cdn.example.com/mug.jpg"
+    report = dry_run(client, f"sku,prompt,image\nA,a mug,{url}\nB,a jug,mug.jpg\nC,a cup,\n")
+    assert (report["rows"], report["photographs"]) == (3, 1)
+    assert dry_run(client, "sku,prompt\nA,a mug\n")["photographs"] == 0
+
+
 def test_what_a_dry_run_says_is_what_becomes_of_the_sheet(client, send, worker):
     made = client.post("/v1/jobs", json={"prompt": "a red mug"}).json()
     worker.make(made["id"])

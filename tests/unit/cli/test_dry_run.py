@@ -48,6 +48,13 @@ def test_a_good_sheet_is_described_with_its_prompts_counts_and_time(capsys):
     assert "2 rows share [1] image." in out
 
 
+def test_photographs_are_counted_where_there_are_some(capsys):
+    print_report("export.csv", report(photographs=3))
+    assert "3 of 4 rows have a photograph's address" in capsys.readouterr().out
+    print_report("export.csv", report(photographs=0))
+    assert "photograph" not in capsys.readouterr().out
+
+
 def test_a_time_that_is_not_known_is_said(capsys):
     print_report("a.csv", report(estimate={"seconds": None, "basis": "Run it."}, preview=[]))
     assert "Duration unknown. Run it." in capsys.readouterr().out
