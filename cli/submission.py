@@ -32,7 +32,7 @@ def send(client: Client, sheet: Path, fields: Mapping[str, object]) -> Batch:
         UsageError: There is no such file.
         RefusedError: The server takes it not; every bad row is named.
     """
-    _require(sheet)
+    require_sheet(sheet)
     batch = client.submit(sheet, fields)
     if batch.detected and batch.detected["source"] != "plain":
         say(f"{sheet.name} was read as: {describe(batch.detected)}")
@@ -52,11 +52,16 @@ def ask(client: Client, sheet: Path, fields: Mapping[str, object]) -> Mapping[st
         UsageError: There is no such file.
         RefusedError: It cannot be read at all.
     """
-    _require(sheet)
+    require_sheet(sheet)
     return client.dry_run(sheet, fields)
 
 
-def _require(sheet: Path) -> None:
+def require_sheet(sheet: Path) -> None:
+    """Check that there is such a file.
+
+    Raises:
+        UsageError: There is none.
+    """
     if not sheet.is_file():
         raise UsageError(f"There is no sheet {sheet}. Check its path.")
 

@@ -87,6 +87,25 @@ class Client:
             )
         return self._checked(response).json()
 
+    def find_source(self, digest: str) -> str | None:
+        """Return the id of the photograph with this SHA-256; None: it is not there."""
+        items = self._get("/v1/sources", {"digest": digest, "limit": 1}).json()["items"]
+        return str(items[0]["id"]) if items else None
+
+    def send_source(self, name: str, content: bytes) -> str:
+        """Send a photograph; return its id. What comes twice is kept once, so it is sent again.
+
+        Raises:
+            RefusedError: It is none that is taken.
+        """
+
+        def once() -> httpx.Response:
+            with self._problems():
+                files = {"file": (name, content, "application/octet-stream")}
+                return self._checked(self._http.post("/v1/sources", files=files))
+
+        return str(self._patiently(once).json()["id"])
+
     def add_recipe(self, recipe: Mapping[str, Any]) -> Mapping[str, Any]:
         """Store a recipe's next version."""
         with self._problems():

@@ -7,13 +7,17 @@ from typing import Annotated, Any
 
 import typer
 
+from catalogue.sheets.model import Hints, SheetSource
+from catalogue.sheets.readers import check_encoding, parse_separator
 from cli.client.collection import prepare_folder
 from cli.client.reports import print_report
 from cli.commands.fetch import known_channel
 from cli.connection import connect
 from cli.console import say, stdout
+from cli.errors import UsageError
 from cli.options import DEFAULT_OUT, Key, Out, Url, read_pairs
-from cli.submission import ask, fetch, require_all, send
+from cli.photographs.upload import send_photographs
+from cli.submission import ask, fetch, require_all, require_sheet, send
 from core.domain.schedulers import SCHEDULERS
 
 Sheet = Annotated[
@@ -108,6 +112,13 @@ CallbackUrl = Annotated[
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Check the sheet and show its prompts; make no images.")
 ]
+Photos = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder or ZIP file of photographs. Each is matched with a row, by the file name in "
+        "its column `image` or by SKU, and stored on the server. Images do not use them yet."
+    ),
+]
 Preview = Annotated[
     int | None, typer.Option(min=0, help="How many prompts a dry run shows. Default: 20.")
 ]
@@ -149,6 +160,7 @@ def submit(
     callback_url: CallbackUrl = None,
     dry_run: DryRun = False,
     preview: Preview = None,
+    photos: Photos = None,
 ) -> None:
     """Make the images of a sheet on any packshot server, and download them.
 
@@ -159,10 +171,15 @@ def submit(
     if dry_run:
         with connect(url, key) as client:
             print_report(sheet.name, ask(client, sheet, given))
+            if photos is not None:
+                send_photographs(client, sheet, photos, _hints(given), dry_run=True)
         return
     if not detach:
         prepare_folder(out)
     with connect(url, key) as client:
+        if photos is not None:
+            require_sheet(sheet)
+            send_photographs(client, sheet, photos, _hints(given), dry_run=False)
         batch = send(client, sheet, given)
         if detach:
             stdout.print(batch.id)
@@ -171,6 +188,30 @@ def submit(
         # Of several channels, none is what is wanted here: packshot fetch brings each.
         only = channel[0] if channel and len(channel) == 1 else None
         require_all(fetch(client, batch, out, channel=known_channel(only)))
+
+
+def _hints(given: Mapping[str, object]) -> Hints:
+    """Return what the options say about the file.
+
+    Raises:
+        UsageError: There is no such kind of sheet, or no such encoding.
+    """
+    source, encoding = given.get("source"), _text(given, "encoding")
+    if encoding and (reason := check_encoding(encoding)):
+        raise UsageError(reason)
+    try:
+        return Hints(
+            source=SheetSource(str(source)) if source else None,
+            encoding=encoding,
+            separator=parse_separator(str(given.get("separator", ""))),
+            columns=json.loads(str(given.get("columns", "{}"))),
+        )
+    except ValueError as error:
+        raise UsageError(f"--source {source} is none of {', '.join(SheetSource)}.") from error
+
+
+def _text(given: Mapping[str, object], name: str) -> str | None:
+    return str(given[name]) if name in given else None
 
 
 def _fields(options: Mapping[str, Any]) -> Mapping[str, object]:

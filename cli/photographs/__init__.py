@@ -1,0 +1,1 @@
+"""Photographs beside a sheet: found in a folder or a ZIP file, matched with rows, and sent."""

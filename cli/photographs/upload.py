@@ -1,0 +1,119 @@
+"""Photographs of a sheet's rows, sent to a server: each once, and only what it has not."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from catalogue.photograph_files import MatchedFiles, match_files
+from catalogue.sheets.model import Hints, Sheet
+from catalogue.sheets.readers import read_sheet
+from cli.client.http import Client
+from cli.console import say, stderr, stdout
+from cli.errors import RefusedError, UsageError
+from cli.photographs.album import Album, open_album
+
+SHOWN = 20
+"""Rows and files that are named; the rest are counted."""
+
+
+@dataclass(kw_only=True)
+class Uploads:
+    """What became of files."""
+
+    sources: dict[str, str] = field(default_factory=dict)
+    """By a file's name, the id of its source on the server."""
+    sent: int = 0
+    """Those that the server did not have."""
+    refused: dict[str, str] = field(default_factory=dict)
+    """By a file's name, why it is no photograph that is taken."""
+
+
+def send_photographs(
+    client: Client, sheet: Path, photos: Path, hints: Hints, *, dry_run: bool
+) -> Mapping[int, str]:
+    """Match photographs with a sheet's rows, send them, and say what belongs to nothing.
+
+    Args:
+        client: The server.
+        sheet: The sheet's file.
+        photos: A folder, a ZIP file, or one photograph.
+        hints: What the caller says about the sheet.
+        dry_run: Whether to send nothing.
+
+    Returns:
+        By a row's line, the id of its source; none in a dry run.
+
+    Raises:
+        UsageError: There is no such file, or no photograph in it.
+        InvalidSheetError: The sheet cannot be read.
+    """
+    read = read_sheet(sheet.read_bytes(), name=sheet.name, hints=hints)
+    with open_album(photos) as album:
+        matched = match_files(read, album.names)
+        tell_matches(read, matched)
+        if dry_run:
+            return {}
+        files = list(dict.fromkeys(matched.by_line.values()))
+        with stderr.status("Sending photographs"):
+            uploads = upload(client, album, files)
+    _tell_uploads(uploads, len(files))
+    return {
+        line: uploads.sources[file]
+        for line, file in matched.by_line.items()
+        if file in uploads.sources
+    }
+
+
+def upload(client: Client, album: Album, files: Sequence[str]) -> Uploads:
+    """Send files that the server does not have; what it refuses is noted, and the others go on."""
+    uploads = Uploads()
+    for file in files:
+        try:
+            content = album.read(file)
+            digest = hashlib.sha256(content).hexdigest()
+            found = client.find_source(digest)
+            uploads.sources[file] = found or client.send_source(file.rpartition("/")[2], content)
+            uploads.sent += found is None
+        except UsageError as error:
+            uploads.refused[file] = error.detail
+        except RefusedError as error:
+            if error.answer not in (413, 422):
+                raise
+            uploads.refused[file] = error.detail
+    return uploads
+
+
+def tell_matches(sheet: Sheet, matched: MatchedFiles) -> None:
+    """Report how many rows have a photograph, and what belongs to nothing, both ways."""
+    stdout.print(f"{len(matched.by_line):,} of {len(sheet.rows):,} rows have a photograph")
+    sku = sheet.reading.columns.get("sku")
+    rows = [
+        f"line {row.line} ({row.fields.get('sku') or row.get(sku) or 'no SKU'})"
+        for row in matched.rows_without
+    ]
+    _tell(rows, "row has no photograph", "rows have no photograph")
+    _tell(matched.unused, "photograph belongs to no row", "photographs belong to no row")
+    _tell(
+        [f"{name} ({', '.join(files[:3])})" for name, files in matched.unclear.items()],
+        "row may mean several photographs: name one in a column `image`",
+        "rows may mean several photographs each: name them in a column `image`",
+    )
+
+
+def _tell_uploads(uploads: Uploads, files: int) -> None:
+    there = len(uploads.sources) - uploads.sent
+    stdout.print(f"{files:,} photographs: {uploads.sent:,} sent, {there:,} were there already")
+    _tell(
+        [f"{file}: {reason}" for file, reason in uploads.refused.items()],
+        "photograph was refused",
+        "photographs were refused",
+    )
+
+
+def _tell(what: Sequence[str], one: str, several: str) -> None:
+    if not what:
+        return
+    shown = ", ".join(what[:SHOWN])
+    more = f", and {len(what) - SHOWN:,} more" if len(what) > SHOWN else ""
+    say(f"{len(what):,} {one if len(what) == 1 else several}: {shown}{more}")
