@@ -122,14 +122,17 @@ def expire(session: Session, *, seconds: float) -> int:
         session: An open transaction.
         seconds: By Postgres's clock; 0: what arrived stays for ever.
     """
-    lost = and_(col(Source.stored_at).is_(None), _is_late())
-    old = col(Source.last_used_at) < func.now() - timedelta(seconds=seconds)
-    over = or_(lost, old) if seconds else lost
-    found = session.execute(
-        select(col(Source.id)).where(col(Source.doomed_at).is_(None), over).limit(AT_ONCE)
-    ).scalars()
-    # Asked again: what somebody uses at this moment stays.
-    return mark(session, among(Source.id, list(found)), over)
+    over = [and_(col(Source.stored_at).is_(None), _is_late())]
+    if seconds:
+        over.append(col(Source.last_used_at) < func.now() - timedelta(seconds=seconds))
+    marked = 0
+    # One after the other: each has an index of its own.
+    for condition in over:
+        candidates = select(col(Source.id)).where(col(Source.doomed_at).is_(None), condition)
+        found = session.execute(candidates.limit(AT_ONCE - marked)).scalars()
+        # Asked again: what somebody uses at this moment stays.
+        marked += mark(session, among(Source.id, list(found)), condition)
+    return marked
 
 
 def doomed(session: Session) -> Sequence[Source]:

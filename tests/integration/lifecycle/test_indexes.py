@@ -10,6 +10,7 @@ from sqlalchemy import event, text
 from core import cache_stats
 from core.domain.lanes import Lane
 from core.lifecycle import claims, completion, feeding, holds, loads, rescue
+from core.sources import addresses, rows
 from core.webhooks import attempts, deliveries, endpoints
 from core.webhooks.attempts import DeliveryAttempt, Verdict
 from tests.integration.shop import finished
@@ -20,6 +21,7 @@ ROWS = 20_000
 """Finished jobs, each with a generation, an image, an event and a delivery."""
 OPEN = 30
 TABLES = ("job", "generation", "image", "webhook_event", "webhook_delivery")
+WATCHED = (*TABLES, "source", "fetched_address")
 
 
 @pytest.fixture
@@ -90,7 +92,7 @@ def plans(shop):
             event.remove(engine, "before_cursor_execute", note)
         with engine.connect() as connection, connection.connection.cursor() as cursor:
             for statement, parameters in seen:
-                if any(f" {table}" in statement.lower() for table in TABLES):
+                if any(f" {table}" in statement.lower() for table in WATCHED):
                     cursor.execute("explain " + statement, parameters)
                     found[statement] = "\n".join(line for (line,) in cursor.fetchall())
 
@@ -100,7 +102,7 @@ def plans(shop):
 def assert_indexed(found: Mapping[str, str]) -> None:
     assert found, "nothing was asked"
     for statement, plan in found.items():
-        for table in TABLES:
+        for table in WATCHED:
             assert f"Seq Scan on {table}" not in plan, f"{statement}\n{plan}"
 
 
@@ -166,4 +168,35 @@ def test_shares_are_reckoned_by_indexes_where_most_of_the_table_is_queued(filled
     with plans() as found, shop.database.session() as session:
         feeding.take_waiting(session, window=10, republish_seconds=0)
         loads.load_of_tenant(session, "shop", Lane.STANDARD, window=100)
+    assert_indexed(found)
+
+
+SOURCES = """
+with made as (
+    insert into source (id, tenant, key, digest, size, content_type, width, height, file_name,
+                        created_at, last_used_at, stored_at)
+    select gen_random_uuid(), 'shop', '', n, 1, 'image/jpeg', 16, 16, '',
+           now() - interval '2 hours', now() - n * interval '1 s', now()
+    from generate_series(1, :rows) as n
+    returning id, digest
+)
+insert into fetched_address (id, tenant, address_digest, address, source_id, fresh_until)
+select gen_random_uuid(), 'shop', digest, '', id, now() from made
+"""
+"""Photographs that are there, each from an address."""
+
+
+def test_photographs_are_found_kept_and_deleted_by_indexes(plans, shop):
+    with shop.database.session() as session:
+        session.execute(text(SOURCES), {"rows": ROWS})
+        for table in ("source", "fetched_address"):
+            session.execute(text(f"analyze {table}"))
+    with plans() as found, shop.database.session() as session:
+        assert rows.use(session, tenant="shop", digest="7") is not None
+        assert len(rows.list_sources(session, "shop", digest=None, before=None, limit=50)) == 50
+        assert addresses.look_up(session, "shop", "https://shop.example/a.jpg") is None
+        old = rows.expire(session, seconds=ROWS - 5)
+        gone = rows.doomed(session)
+        assert len(gone) == old >= 5
+        rows.forget(session, [one.id for one in gone])
     assert_indexed(found)
