@@ -12,6 +12,7 @@ from starlette.datastructures import UploadFile
 
 from api.dependencies import ServicesNow, Submitter
 from api.downloads import WAIT_SECONDS
+from api.submission.upload import MOST_FIELDS
 from catalogue.checks import check_line
 from core.errors import InvalidRequestError, UnsupportedMediaTypeError
 from core.sources.store import Kept
@@ -39,7 +40,7 @@ async def keep_photograph(
     Raises:
         TooManyUploadsError: The tenant sends as many as it may at the same time.
         UnsupportedMediaTypeError: The body is neither a form nor an image.
-        InvalidRequestError: The form has no file.
+        InvalidRequestError: The form has no file, or something else beside it.
         TooLargeError: It has too many bytes.
         InvalidImageError: It is no photograph.
         DownloadsBusyError: S3 is slow, and others wait for it already.
@@ -61,12 +62,16 @@ async def _received(request: Request) -> AsyncIterator[tuple[IO[bytes], str]]:
     content_type = request.headers.get("content-type", "")
     media_type = content_type.partition(";")[0].strip().lower()
     if media_type == "multipart/form-data":
-        async with request.form(max_files=1, max_fields=1) as form:
+        async with request.form(max_files=1, max_fields=MOST_FIELDS) as form:
             file = form.get("file")
             if not isinstance(file, UploadFile):
                 raise InvalidRequestError(
                     "The form has no `file`: send the photograph as a file, for example with "
                     "`curl -F file=@mug.jpg`."
+                )
+            if unknown := next((name for name in form if name != "file"), None):
+                raise InvalidRequestError(
+                    f"There is no field {unknown!r}; the form has a `file` and nothing else."
                 )
             yield file.file, file.filename or ""
         return
@@ -100,6 +105,7 @@ def document_photograph() -> dict[str, Any]:
         "type": "object",
         "properties": {"file": binary | {"description": "The photograph."}},
         "required": ["file"],
+        "additionalProperties": False,
     }
     content = {
         "multipart/form-data": {"schema": form},

@@ -139,6 +139,8 @@ class SourceFetcher:
             PhotographUnreachableError: There was no answer, or it broke off: a retry helps.
             PhotographTooSlowError: It did not come in time: a retry helps.
             InvalidImageError: What came is no photograph that can be used, or too large.
+            BotoCoreError: S3 is away; nothing was kept.
+            ClientError: S3 refuses; the same.
         """
         until = time.monotonic() + self._seconds
         until = until if deadline is None else min(until, deadline)

@@ -142,6 +142,9 @@ def test_other_bodies_are_refused_with_what_to_send(client):
     answer = client.post("/v1/sources", files={"photo": ("mug.png", b"x")})
     assert answer.status_code == 422
     assert "curl -F file=@mug.jpg" in answer.json()["detail"]
+    answer = send(client, jpeg(), data={"name": "mug"})
+    assert answer.status_code == 422
+    assert "There is no field 'name'" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize("as_form", [True, False])
