@@ -58,7 +58,7 @@ class StrictRoute(APIRoute):
         if self.body_field is not None and _has_body(request) and not _is_json(request):
             sent = request.headers.get("content-type") or "A body without Content-Type"
             raise UnsupportedMediaTypeError(
-                f"{sent} is not taken here: send JSON, with `Content-Type: application/json`."
+                f"{sent} is not accepted here: send JSON, with `Content-Type: application/json`."
             )
 
 

@@ -123,7 +123,7 @@ def find_channel(name: str) -> Channel:
     found = next((one for one in preset.formats if wanted in (one.value, one.extension)), None)
     if found is None:
         known = ", ".join(preset.formats)
-        raise UnknownChannelError(f"{base} takes no {wanted!r}; it takes {known}.")
+        raise UnknownChannelError(f"{base} does not accept {wanted!r}; it accepts {known}.")
     first = found is preset.formats[0]
     return Channel(name=base if first else f"{base}.{found}", preset=preset, format=found)
 

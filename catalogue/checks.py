@@ -60,9 +60,9 @@ _HALF = re.compile("[\ud800-\udfff]")
 def check_text(text: str) -> Reason:
     """Check that Postgres can store a text."""
     if "\x00" in text:
-        return "It holds a NUL character, which is no text. Remove it."
+        return "It contains a NUL character, which is not text. Remove it."
     if _HALF.search(text):
-        return "It holds half of a UTF-16 pair, which is no text. Write the character as UTF-8."
+        return "It contains half of a UTF-16 pair, which is not text. Write the character as UTF-8."
     return None
 
 
@@ -99,15 +99,15 @@ def check_extent(value: Any) -> Reason:
 def _too_long(length: int) -> Reason:
     if length <= LONGEST_CELL:
         return None
-    return f"The cell has {length:,} characters; {LONGEST_CELL:,} is the most."
+    return f"The cell has {length:,} characters; the limit is {LONGEST_CELL:,}. Shorten it."
 
 
 def check_sku(sku: str) -> Reason:
     """Check a SKU: something, on one line, not too long."""
     if not sku:
-        return "The SKU is empty: it names the product's images."
+        return "The SKU is empty: fill it in, the product's images are named after it."
     if len(sku) > LONGEST_SKU:
-        return f"The SKU has {len(sku):,} characters; {LONGEST_SKU} is the most."
+        return f"The SKU has {len(sku):,} characters; the limit is {LONGEST_SKU}. Shorten it."
     return check_line(sku)
 
 
@@ -116,20 +116,20 @@ def check_line(text: str) -> Reason:
     if text.isascii() and text.isprintable():
         return None
     bad = next((letter for letter in text if unicodedata.category(letter) in ("Cc", "Cs")), None)
-    return None if bad is None else f"It holds the control character {bad!r}. Remove it."
+    return None if bad is None else f"It contains the control character {bad!r}. Remove it."
 
 
 def check_prompt(prompt: str) -> Reason:
     """Check a rendered prompt."""
     if not prompt.strip():
-        return "The prompt is empty: say what the image shows."
+        return "The prompt is empty: describe what the image shows."
     return check_negative_prompt(prompt)
 
 
 def check_negative_prompt(prompt: str) -> Reason:
     """Check a prompt that may be empty."""
     if len(prompt) > LONGEST_PROMPT:
-        return f"It has {len(prompt):,} characters; {LONGEST_PROMPT:,} is the most."
+        return f"It has {len(prompt):,} characters; the limit is {LONGEST_PROMPT:,}. Shorten it."
     return None if prompt.isascii() and "\x00" not in prompt else check_text(prompt)
 
 
@@ -142,7 +142,7 @@ def check_size(pixels: int, limits: RequestLimits) -> Reason:
     high = limits.largest // step * step
     nearest = min(max(round(pixels / step) * step, low), high)
     return (
-        f"{pixels} does not suit {limits.model}: it makes {low} to {high} pixels in steps of "
+        f"{pixels} pixels cannot be made by {limits.model}: it makes {low} to {high} in steps of "
         f"{step}. The nearest is {nearest}."
     )
 
@@ -177,7 +177,7 @@ def check_scheduler(name: str, limits: RequestLimits) -> Reason:
     if name in limits.unsuited:
         return (
             f"{limits.model.capitalize()} does not work with the scheduler {name!r} "
-            f"({limits.unsuited[name]}); it does with {offered}."
+            f"({limits.unsuited[name]}). Choose {offered}."
         )
     return f"There is no scheduler {name!r}; there are {offered}.{suggestion(name, SCHEDULERS)}"
 

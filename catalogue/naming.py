@@ -257,7 +257,7 @@ class _Slots:
         most = self.target.channel.preset.slots if self.target.channel else None
         if most is not None and slot > most:
             self.issues.add(
-                f"{self.target.name} takes {most} images of one product, and {one.sku!r} has more.",
+                f"{self.target.name} accepts {most} images of a product, and {one.sku!r} has more.",
                 line=one.line, column="sku",
             )  # fmt: skip
         return f"{product}.PT{slot:02}.{self.target.format.extension}"

@@ -22,19 +22,19 @@ _LOST = (
     ),
     (
         re.compile(r"[1-9]\d{14}0{1,5}"),
-        "numbers of more than the 15 digits that a spreadsheet keeps: the others are zeros",
+        "numbers of more than the 15 digits that a spreadsheet keeps: the rest became zeros",
     ),
     (
         re.compile(r"\d{4,}[.,]0"),
-        "numbers that a program wrote with a fraction: `.0` is not theirs",
+        "numbers that a program wrote with a fraction: `.0` was added",
     ),
     (
         re.compile(rf"#(?:{_ERRORS})|#{{2,}}"),
-        "a spreadsheet's errors, or its columns that were too narrow",
+        "errors of a spreadsheet, or columns that were too narrow",
     ),
     (
         re.compile(rf"\d{{1,2}}(?:-|\. )(?:{_MONTHS})|(?:{_MONTHS})[- ]\d{{2}}"),
-        "dates that a spreadsheet made",
+        "dates that a spreadsheet made of them",
     ),
 )
 """What spreadsheets write in the place of a SKU, and what happened to it."""
@@ -65,8 +65,8 @@ def _destroyed(what: str, places: list[tuple[int, str]], column: str) -> Issue:
     word = "line" if len(places) == 1 else "lines"
     number = "1 SKU looks" if len(places) == 1 else f"{len(places):,} SKUs look"
     message = (
-        f"{number} like {what} ({places[0][1]!r}; {word} {lines}{more}). Make the column text in "
-        "the spreadsheet, fill it in again from where it came, and export it anew."
+        f"{number} like {what} ({places[0][1]!r}; {word} {lines}{more}). Format the column as text "
+        "in the spreadsheet, fill it in again from its source, and export it again."
     )
     return Issue(line=places[0][0], column=column, message=message)
 

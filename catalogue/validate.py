@@ -131,7 +131,7 @@ def _check_columns(
         way_out = ", or send a `template` that makes prompts of other columns"
         issues.add(
             f"The sheet has no column {name!r}; it has {', '.join(map(repr, sheet.columns))}."
-            f"{suggestion(name, unclaimed)} Say which it is with `columns` (--column {name}=…)"
+            f"{suggestion(name, unclaimed)} Name the right one with `columns` (--column {name}=…)"
             f"{way_out if name == 'prompt' else ''}.",
             line=line,
             column=name,
@@ -143,8 +143,8 @@ def _check_count(rows: Sequence[GoodRow]) -> None:
     # The server's, whatever the model.
     if rows and images > (most := rows[0].model.limits.max_images):
         refuse(
-            f"The sheet asks for {images:,} images ({len(rows):,} rows); {most:,} is the most of "
-            "one sheet. Split it."
+            f"The sheet asks for {images:,} images ({len(rows):,} rows); the limit is {most:,} "
+            "images. Split the sheet."
         )
 
 
@@ -157,7 +157,7 @@ def _warn_of_unused(sheet: Sheet, columns: Mapping[str, str], warnings: Issues) 
         name = closest(column, free, cutoff=0.8)
         if name and canonical(column) not in (name, *_WORDS):
             warnings.add(
-                f"The column {column!r} is not read. If {name!r} is meant, rename it.",
+                f"The column {column!r} is not used. If you meant {name!r}, rename it.",
                 line=1 if sheet.fixed_columns else None,
                 column=column,
             )

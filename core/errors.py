@@ -53,7 +53,7 @@ class InvalidSheetError(PackshotError):
 
 
 class ForbiddenUrlError(InvalidRequestError):
-    """The URL may not be requested from here; name a public host's."""
+    """The server does not send requests to this URL; name one of a public host."""
 
     code = "forbidden_url"
 
@@ -73,7 +73,7 @@ class UnauthorizedError(PackshotError):
 
 
 class ForbiddenError(PackshotError):
-    """The API key may not do that; use one that has the scope."""
+    """The API key is not allowed to do this; use one that has the scope."""
 
     code = "forbidden"
     status = 403
@@ -87,7 +87,7 @@ class NotFoundError(PackshotError):
 
 
 class StoredObjectLostError(NotFoundError):
-    """S3 does not have what was stored there any more, or has it damaged."""
+    """The stored file was lost or damaged; submit the request again to make it anew."""
 
     code = "stored_object_lost"
     status = 502
@@ -95,7 +95,7 @@ class StoredObjectLostError(NotFoundError):
 
 
 class ConflictError(PackshotError):
-    """The thing is not in a state that allows this."""
+    """The current state does not allow this; look at it, and correct the request."""
 
     code = "conflict"
     status = 409
@@ -110,14 +110,14 @@ class IdempotencyInProgressError(PackshotError):
 
 
 class IdempotencyMismatchError(PackshotError):
-    """The Idempotency-Key came before with another request; use a new key for a new request."""
+    """The Idempotency-Key was used for another request; use a new key for a new request."""
 
     code = "idempotency_mismatch"
     status = 422
 
 
 class AnswerNotKeptError(PackshotError):
-    """What this Idempotency-Key asked for was done, but its answer was not kept."""
+    """The request of this Idempotency-Key was carried out, but its answer was not kept."""
 
     code = "answer_not_kept"
     status = 409
@@ -140,7 +140,7 @@ class TooManyQueuedError(PackshotError):
 
 
 class TooManySheetsError(PackshotError):
-    """As many sheets of yours are read or wait for it as may; send this one again in a moment."""
+    """Too many of your sheets are being read or waiting; send this one again in a moment."""
 
     code = "too_many_sheets"
     status = 429
@@ -163,21 +163,21 @@ class SheetTimeoutError(PackshotError):
 
 
 class TooLargeError(PackshotError):
-    """The request is larger than this server accepts."""
+    """The request is larger than this server accepts; split it."""
 
     code = "too_large"
     status = 413
 
 
 class UnsupportedMediaTypeError(PackshotError):
-    """The body is of a kind that is not taken here."""
+    """The body has a content type that is not accepted here."""
 
     code = "unsupported_media_type"
     status = 415
 
 
 class RangeNotSatisfiableError(PackshotError):
-    """The Range begins behind the file's end; Content-Range says how many bytes it has."""
+    """The Range begins after the file's end; Content-Range says how many bytes it has."""
 
     code = "range_not_satisfiable"
     status = 416
@@ -200,7 +200,7 @@ class ServiceDownError(PackshotError):
 
 
 class BusyError(ServiceDownError):
-    """Too much is being done at the moment; send the request again in a moment."""
+    """The server is busy; send the request again in a moment."""
 
     is_internal = False
 
@@ -249,14 +249,14 @@ class ModelReplacedError(PackshotError):
 
 
 class ImageLostError(PackshotError):
-    """The stored image was lost or damaged. Ask for it again, or retry its batch, to remake it."""
+    """The stored image was lost or damaged. Retry its batch, or submit it again, to remake it."""
 
     code = "image_lost"
     retry_helps = True
 
 
 class DeadlineExceededError(PackshotError):
-    """The image was not ready by its deadline."""
+    """The image was not ready by its deadline; retry it, or allow more time."""
 
     code = "deadline_exceeded"
     status = 504

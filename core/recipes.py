@@ -36,7 +36,7 @@ class Reference:
         found = _REFERENCE.fullmatch(written)
         if found is None:
             raise InvalidRequestError(
-                f"{written!r} names no recipe: write `name`, for its newest version, or "
+                f"{written!r} is not a recipe: write `name`, for its newest version, or "
                 "`name@3`. Names are of lower-case letters, digits, dots, dashes and underscores."
             )
         return cls(name=found[1], version=int(found[2]) if found[2] else None)

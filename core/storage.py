@@ -254,7 +254,7 @@ class Storage:
         except STORAGE_ERRORS as error:
             raise ServiceDownError(
                 f"S3 at {self.address}, bucket {self.bucket!r}, does not answer ({error}). "
-                "Start it and make the bucket, or correct PACKSHOT_S3_ENDPOINT_URL and "
+                "Start it and create the bucket, or correct PACKSHOT_S3_ENDPOINT_URL and "
                 "PACKSHOT_S3_BUCKET.",
                 reason="refuses" if isinstance(error, ClientError) else "does not answer",
             ) from error
@@ -274,8 +274,8 @@ class Storage:
             self.put(PROBE, b"", content_type="application/octet-stream")
         except STORAGE_ERRORS as error:
             raise ServiceDownError(
-                f"S3 at {self.address}, bucket {self.bucket!r}, takes no object ({error}). Make "
-                "room for it, or let its key write.",
+                f"S3 at {self.address}, bucket {self.bucket!r}, stores nothing ({error}). Make "
+                "room in it, or allow its access key to write.",
                 reason="refuses writes" if isinstance(error, ClientError) else "does not answer",
             ) from error
         self._writes_until = time.monotonic() + PROBE_SECONDS

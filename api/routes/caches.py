@@ -60,7 +60,7 @@ def post_purge(
     """Purge stored images of yours: they answer no request from this moment on."""
     if purge.all == (purge.prompt is not None or purge.bundle_revision is not None):
         raise InvalidRequestError(
-            "Say what to purge: `prompt`, `bundle_revision` or both; or `all` without them."
+            "Name what to purge: `prompt`, `bundle_revision` or both; or send `all` alone."
         )
     tenant = caller.tenant
     named: Mapping[str, Any] = {

@@ -112,8 +112,8 @@ def _check(row: ApiKey, own: Grant, settings: Settings) -> None:
     more = exceeding(keys.grant_of(row, settings), own)
     if more:
         raise ForbiddenError(
-            f"Your key gives nobody more than it has itself, and this is more: {', '.join(more)}. "
-            "Leave that out to give what your key has, ask for less, or run `packshot keys` on "
+            f"Your key cannot give more than it has itself, and this is more: {', '.join(more)}. "
+            "Leave it out to give what your key has, ask for less, or run `packshot keys` on "
             "the server."
         )
 

@@ -22,7 +22,7 @@ def _separator(value: str) -> str:
     separator = parse_separator(value)
     if separator is None:
         raise ValueError(
-            "A separator is one character that is no letter, digit, quote or blank, or one of "
+            "A separator is one character other than a letter, digit, quote or blank, or one of "
             "comma, semicolon, tab and pipe."
         )
     return separator
@@ -42,7 +42,7 @@ def _columns(value: Any) -> Any:
 
 def _names(value: dict[str, str]) -> dict[str, str]:
     if len(value) > MOST_COLUMNS:
-        raise ValueError(f"{len(value):,} columns are named; {MOST_COLUMNS} is the most.")
+        raise ValueError(f"{len(value):,} columns are named; the limit is {MOST_COLUMNS}.")
     for text in (*value, *value.values()):
         if reason := check_text(text):
             raise ValueError(reason)

@@ -44,13 +44,13 @@ class Places:
         """
         if self._here[tenant] >= self._queue_share:
             raise TooManySheetsError(
-                f"{self._here[tenant]} sheets of yours are read or wait for it, which is the most. "
+                f"{self._here[tenant]} of your sheets are being read or wait, which is the limit. "
                 "Send this one again when one of them is done.",
                 retry_after=RETRY_SECONDS,
             )
         if self._here.total() >= self._queue:
             raise BusyError(
-                f"{self._queue} sheets are read or wait for it, which is the most "
+                f"{self._queue} sheets are being read or wait, which is the limit "
                 "(PACKSHOT_SHEET_QUEUE). Send this one again in a moment.",
                 retry_after=RETRY_SECONDS,
             )

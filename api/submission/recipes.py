@@ -36,7 +36,7 @@ def add_recipe(
     """
     fields = request.fields.model_dump(mode="json", exclude_unset=True, exclude_none=True)
     if not fields:
-        raise InvalidRequestError("The recipe says nothing: give it at least one of `fields`.")
+        raise InvalidRequestError("The recipe is empty: set at least one of `fields`.")
     _check(request.fields, models)
     recipe, is_new = recipes.add_version(session, tenant, request.name, fields, request.note)
     return view_recipe(recipe), is_new

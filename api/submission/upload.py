@@ -71,7 +71,7 @@ class Upload:
             Room().check_json(text)
             return parse_json(text)
         except (ValueError, RecursionError) as error:
-            raise InvalidRequestError(f"The body is no JSON ({error}).") from error
+            raise InvalidRequestError(f"The body is not valid JSON ({error}).") from error
 
 
 @dataclass(frozen=True, kw_only=True)

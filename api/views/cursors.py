@@ -39,5 +39,5 @@ def read_cursor(cursor: str | None, parse: Callable[[str], T]) -> T | None:
         return parse(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode())
     except ValueError as error:
         raise InvalidRequestError(
-            "The cursor is not one of ours. Take `next` of the page before as it is."
+            "The cursor is not valid. Send the `next` of the previous page unchanged."
         ) from error

@@ -45,8 +45,7 @@ def ready_image(job: Job, image: Image | None) -> Image:
         )
     if job.state is JobState.SUCCEEDED:
         raise GoneError(
-            "The image is not in store any more: its time there was over, or it was purged. Ask "
-            "for it again.",
+            "The image has expired or was purged. Submit the request again.",
             state=job.state.value,
         )
     reason = f": {job.error_message}" if job.error_message else "."
@@ -148,6 +147,6 @@ def gone(services: Services, image: Image, error: NotFoundError) -> GoneError:
     with services.database.session() as session:
         retention.lose(session, image.id)
     return GoneError(
-        "The image is not in store any more: its object is missing or damaged. Ask for it again, "
-        "or retry its batch, and it is computed again."
+        "The stored image was lost or damaged. Submit the request again, or retry its batch, to "
+        "make it anew."
     )

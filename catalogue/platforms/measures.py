@@ -147,10 +147,10 @@ def _number(cell: Any) -> float | None:
 
 def _say_dropped(sheet: Sheet, columns: Sequence[str]) -> Issue:
     shown = " and ".join(map(repr, columns))
-    are = "is a size" if len(columns) == 1 else "are sizes"
+    are, decide = ("is a size", "does") if len(columns) == 1 else ("are sizes", "do")
     options = " ".join(f"--column {canonical(column)}={column}" for column in columns)
     message = (
-        f"{shown} {are} of the product, and not taken for the image's. If the image's is meant, "
+        f"{shown} {are} of the product, and {decide} not decide that of images. If you want that, "
         f"say so with `columns` ({options})."
     )
     return Issue(line=_line(sheet), column=columns[0], message=message)
@@ -158,7 +158,7 @@ def _say_dropped(sheet: Sheet, columns: Sequence[str]) -> Issue:
 
 def _say_taken(sheet: Sheet, name: str, column: str) -> Issue:
     message = (
-        f"{column!r} was taken for {_TAKEN[name]}. If it says something of the product, say that "
+        f"{column!r} was read as {_TAKEN[name]}. If it describes the product instead, say that "
         f'no column does: `columns` {{"{name}": ""}} (--column {name}=).'
     )
     return Issue(line=_line(sheet), column=column, message=message)
@@ -167,7 +167,7 @@ def _say_taken(sheet: Sheet, name: str, column: str) -> Issue:
 def _say_no_model(sheet: Sheet, column: str, models: Collection[str]) -> Issue:
     message = (
         f"{column!r} names none of the models that make images ({', '.join(models)}), and was "
-        "taken for the product's. If it is meant to, say so with `columns` "
+        "taken for the product's model. If it should name one, say so with `columns` "
         f"(--column model={column})."
     )
     return Issue(line=_line(sheet), column=column, message=message)

@@ -98,14 +98,14 @@ def adapt(sheet: Sheet, columns: Columns) -> Adapted:
             ),
             *note(
                 unsold,
-                "The product is a draft, archived or not published; its image is made all the same",
+                "The product is a draft, archived or not published; its image is made anyway",
                 "{number} rows are of products that are drafts, archived or not published; their "
                 "images are made all the same",
             ),
             *note(
                 cards,
-                "The product is a gift card; its image is made all the same",
-                "{number} rows are of gift cards; their images are made all the same",
+                "The product is a gift card; its image is made anyway",
+                "{number} rows are of gift cards; their images are made anyway",
             ),
             *reader.choices.notes(),
         ],

@@ -65,8 +65,8 @@ def settle_titles(rows: Sequence[SheetRow]) -> tuple[Sequence[SheetRow], Sequenc
         settled.append(row)
     return settled, note(
         strange,
-        "The title names another colour than the row does: look at its prompt",
-        "{number} rows name another colour than their titles do: look at their prompts",
+        "The title names a different colour than the row: check its prompt",
+        "{number} rows name a different colour than their titles: check their prompts",
     )
 
 

@@ -89,8 +89,8 @@ def adapt(sheet: Sheet, columns: Columns) -> Adapted:
             ),
             *note(
                 grouped,
-                "The grouped product was skipped: it is no product of its own",
-                "{number} grouped products were skipped: they are no products of their own",
+                "The grouped product was skipped: it only groups other products",
+                "{number} grouped products were skipped: they only group other products",
             ),
             *note(
                 nameless,
@@ -99,7 +99,7 @@ def adapt(sheet: Sheet, columns: Columns) -> Adapted:
             ),
             *note(
                 unpublished,
-                "The product is a draft or private; its image is made all the same",
+                "The product is a draft or private; its image is made anyway",
                 "{number} rows are of products that are drafts or private; their images are made "
                 "all the same",
             ),

@@ -84,7 +84,7 @@ class _Work(threading.local):
         self.left -= 1 + sum(len(value) for value in values if isinstance(value, str))
         if self.left < 0:
             raise TemplateProblemError(
-                f"The template's filters and tests look at more than {MOST_WORK:,} characters of "
+                f"The template's filters and tests read more than {MOST_WORK:,} characters of "
                 "this row. Use fewer of them, or shorter cells."
             )
 

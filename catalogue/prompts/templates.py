@@ -74,7 +74,7 @@ class PromptTemplate:
         """
         if len(source) > LONGEST_TEMPLATE:
             raise TemplateProblemError(
-                f"The template has {len(source):,} characters; {LONGEST_TEMPLATE:,} is the most."
+                f"The template has {len(source):,} characters; the limit is {LONGEST_TEMPLATE:,}."
             )
         try:
             # Looked at before it is compiled: the compiler already evaluates constants.
@@ -82,7 +82,7 @@ class PromptTemplate:
             parts = sum(1 for _ in _look_at(tree))
             if parts > MOST_PARTS:
                 raise TemplateProblemError(
-                    f"The template has {parts:,} parts; {MOST_PARTS:,} is the most. Shorten it."
+                    f"The template has {parts:,} parts; the limit is {MOST_PARTS:,}. Shorten it."
                 )
             self._names = find_undeclared_variables(tree)
             WORK.begin()
@@ -183,7 +183,7 @@ def _look_at(node: nodes.Node, depth: int = 0) -> Iterator[nodes.Node]:
         raise TemplateProblemError(f"There is no test {node.name!r}; there are {known}.")
     if isinstance(node, nodes.Name) and node.name in _OWN_NAMES:
         raise TemplateProblemError(
-            f"{node.name!r} is a name of Jinja2's own. A column that is called so is "
+            f"{node.name!r} is a word of the template language. For a column of that name, write "
             f"{{{{ row['{node.name}'] }}}}."
         )
     yield node

@@ -176,7 +176,7 @@ class Prompts:
 
     def _own(self, source: Any) -> PromptTemplate:
         if not isinstance(source, str):
-            raise TemplateProblemError(f"{source!r} is not a text.")
+            raise TemplateProblemError(f"The template {source!r} is not text.")
         known = self._compiled.get(source)
         if known is None:
             known = self._compiled[source] = self._compile(source)

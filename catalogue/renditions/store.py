@@ -128,7 +128,9 @@ class Renditions:
         if kept is None or kept.key != stored.key:
             self._storage.delete([stored.key])
         if kept is None:
-            raise NotFoundError("The image is about to leave the store: its time was over.")
+            raise NotFoundError(
+                "The image has expired and is being deleted. Submit the request again."
+            )
         return kept
 
     def lose(self, rendition: Rendition) -> None:

@@ -75,7 +75,7 @@ def _decode(content: bytes, encoding: str | None) -> Decoded:
         return _decode_named(content, unmarked)
     if (zero := content.find(0)) >= 0:
         refuse(
-            f"This is no CSV but a binary file (0x00 at byte {zero + 1}, in line "
+            f"This is a binary file, not CSV (0x00 at byte {zero + 1}, in line "
             f"{line_of_byte(content, zero)}). Export it as CSV from the program that made it, and "
             "send that."
         )
@@ -104,12 +104,12 @@ def _refuse_other_files(content: bytes) -> None:
     for beginning, what in _FILES:
         if content.startswith(beginning):
             refuse(
-                f"This is {what}, no CSV. Export it as CSV (in Excel: Save As, "
+                f"This is {what}, not CSV. Export it as CSV (in Excel: Save As, "
                 "“CSV UTF-8 (Comma delimited)”), and send that."
             )
     if _PAGE.match(content):
         refuse(
-            "This is a web page, no sheet. Download the sheet itself, or export it as CSV, and "
+            "This is a web page, not a sheet. Download the sheet itself, or export it as CSV, and "
             "send that."
         )
 
@@ -119,7 +119,7 @@ def _decode_named(content: bytes, encoding: str) -> Decoded:
     name = encoding_name(encoding)
     if name is None:
         refuse(
-            f"The encoding {encoding!r} is not one that is read; those are "
+            f"The encoding {encoding!r} cannot be read. Choose one of "
             f"{', '.join(ENCODINGS)}. Or save the sheet again as “CSV UTF-8”."
         )
     for mark, marked in _MARKS:
@@ -198,13 +198,12 @@ def _without_controls(decoded: Decoded) -> Decoded:
     kept, count = _CONTROL.subn(" ", text)
     if count > _FEW_CONTROLS and count > _MOST_CONTROLS * len(text):
         refuse(
-            f"This is no CSV but a binary file (it has {count:,} control characters, the first is "
+            f"This is a binary file, not CSV (it has {count:,} control characters, the first is "
             f"{place}). Export it as CSV from the program that made it, and send that."
         )
     what = "A control character was" if count == 1 else f"{count:,} control characters were"
     message = (
-        f"{what} taken for a blank ({place}): look whether “{around(kept, first.start())}” is "
-        "right."
+        f"{what} read as a blank ({place}): check whether “{around(kept, first.start())}” is right."
     )
     warning = Issue(line=line_of(text, first.start()), message=message)
     return replace(decoded, text=kept, warnings=[*decoded.warnings, warning])

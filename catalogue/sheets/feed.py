@@ -76,8 +76,8 @@ def read_feed(content: bytes, hints: Hints | None = None, room: Room | None = No
     except SAXParseException as error:
         line = error.getLineNumber()
         refuse(
-            f"Line {line} is no XML ({error.getMessage()}). Export the feed again, or save it as "
-            "a tab-separated file.",
+            f"Line {line} is not valid XML ({error.getMessage()}). Export the feed again, or save "
+            "it as a tab-separated file.",
             line=line,
         )
     except DefusedXmlException:

@@ -142,7 +142,7 @@ def check_names(columns: Sequence[str], *, line: int | None = None) -> None:
     """
     if len(columns) > MOST_COLUMNS:
         refuse(
-            f"The sheet has {len(columns):,} columns; {MOST_COLUMNS:,} is the most. Remove those "
+            f"The sheet has {len(columns):,} columns; the limit is {MOST_COLUMNS:,}. Remove those "
             "that no image needs.",
             line=line,
         )

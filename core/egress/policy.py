@@ -35,7 +35,7 @@ class EgressPolicy:
             except ValueError as error:
                 if "/" in entry or ":" in entry:
                     raise InvalidSettingError(
-                        f"PACKSHOT_OUTBOUND_ALLOW: {entry!r} is no network ({error})."
+                        f"PACKSHOT_OUTBOUND_ALLOW: {entry!r} is not a network ({error})."
                     ) from error
                 hosts.add(entry.lower())
         return cls(ports=_ranges(settings.outbound_ports), hosts=hosts, networks=networks)
@@ -72,7 +72,7 @@ class EgressPolicy:
         reason = refusal(address)
         if reason is not None:
             raise ForbiddenUrlError(
-                f"{host} leads to {address}, which is {reason}. The operator allows hosts and "
+                f"{host} resolves to {address}, which is {reason}. The operator allows hosts and "
                 "networks with PACKSHOT_OUTBOUND_ALLOW."
             )
 

@@ -57,17 +57,17 @@ def parse_url(url: str) -> Destination:
         raise ForbiddenUrlError(f"The URL is longer than {LONGEST} characters.")
     if not _VISIBLE.fullmatch(url):
         raise ForbiddenUrlError(
-            "The URL is empty, or holds spaces, backslashes or characters that cannot be seen."
+            "The URL is empty, or contains spaces, backslashes or invisible characters."
         )
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        raise ForbiddenUrlError(f"This is no URL: {error}.") from error
+        raise ForbiddenUrlError(f"This is not a URL: {error}.") from error
     if parts.scheme not in _PORTS:
-        raise ForbiddenUrlError("The URL has to begin with https:// or http://.")
+        raise ForbiddenUrlError("The URL must begin with https:// or http://.")
     if "@" in parts.netloc:
-        raise ForbiddenUrlError("The URL holds a user or password; leave them out.")
+        raise ForbiddenUrlError("The URL contains a user name or password; leave them out.")
     if port == 0 or parts.netloc.endswith(":"):
         raise ForbiddenUrlError("The URL's port is not a number from 1 to 65535.")
     host, address = _read_host(parts)
@@ -97,7 +97,9 @@ def _read_host(parts: SplitResult) -> tuple[str, Address | None]:
         return _read_literal(netloc)
     host = netloc.rpartition(":")[0] if ":" in netloc else netloc
     if "%" in host:
-        raise ForbiddenUrlError("The URL's host holds a percent sign; write it out.")
+        raise ForbiddenUrlError(
+            "The URL's host contains a percent sign; write the character that it stands for."
+        )
     host = _ascii(host).removesuffix(".")
     if not host or len(host) > 253:
         raise ForbiddenUrlError("The URL names no host.")
@@ -106,18 +108,20 @@ def _read_host(parts: SplitResult) -> tuple[str, Address | None]:
         address = _read_decimal(host)
         return str(address), address
     if not all(_LABEL.fullmatch(label) for label in labels):
-        raise ForbiddenUrlError(f"{host!r} is no host's name.")
+        raise ForbiddenUrlError(f"{host!r} is not a host name.")
     return host, None
 
 
 def _read_literal(netloc: str) -> tuple[str, Address | None]:
     found = re.fullmatch(r"\[([0-9A-Fa-f:.]+)\](:[0-9]+)?", netloc)
     if found is None:
-        raise ForbiddenUrlError("The URL's host is no IPv6 address in brackets, without a zone.")
+        raise ForbiddenUrlError(
+            "The URL's host must be an IPv6 address in brackets, without a zone."
+        )
     try:
         address = IPv6Address(found[1])
     except AddressValueError as error:
-        raise ForbiddenUrlError(f"{found[1]!r} is no IPv6 address.") from error
+        raise ForbiddenUrlError(f"{found[1]!r} is not an IPv6 address.") from error
     return address.compressed, address
 
 
@@ -137,7 +141,7 @@ def _ascii(host: str) -> str:
     try:
         return idna.encode(host, uts46=True).decode().lower()
     except (idna.IDNAError, UnicodeError) as error:
-        raise ForbiddenUrlError(f"{host!r} is no host's name ({error}).") from error
+        raise ForbiddenUrlError(f"{host!r} is not a host name ({error}).") from error
 
 
 def _bracketed(host: str) -> str:

@@ -45,8 +45,8 @@ def _read(stream: IO[bytes], most_pixels: int) -> Image.Image:
     with _explained(), Image.open(stream, formats=READ) as opened:
         if opened.width * opened.height > most_pixels:
             raise InvalidImageError(
-                f"The image has {opened.width} × {opened.height} pixels, and "
-                f"{most_pixels / 1e6:g} megapixels are the most. Make it smaller."
+                f"The image has {opened.width} × {opened.height} pixels; the limit is "
+                f"{most_pixels / 1e6:g} megapixels. Make it smaller."
             )
         # In place, and converted only where it must be: each copy is four bytes a pixel.
         ImageOps.exif_transpose(opened, in_place=True)
@@ -71,5 +71,5 @@ def _explained() -> Iterator[None]:
         ) from error
     except Exception as error:
         raise InvalidImageError(
-            "The file is no image that can be read, or it is damaged. Save it again as PNG or JPEG."
+            "The file is no readable image, or is damaged. Save it again as PNG or JPEG."
         ) from error

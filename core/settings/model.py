@@ -70,8 +70,8 @@ class ModelSettings(BaseModel):
         for name, folder in pairs:
             if not _NAME.fullmatch(name):
                 raise ValueError(
-                    f"{name!r} is no name of a model: it begins with a lower-case letter or a "
-                    "digit, and has up to 64 of these, dots, dashes and underscores."
+                    f"{name!r} cannot be a model's name: it must begin with a lower-case letter or "
+                    "digit, and have at most 64 of them, dots, dashes and underscores."
                 )
             if name in models:
                 raise ValueError(f"Two models are called {name!r}. Give each a name of its own.")
@@ -85,7 +85,7 @@ def _pair(part: str) -> tuple[str, str]:
     name, equals, folder = (text.strip() for text in part.partition("="))
     if not equals or not folder:
         raise ValueError(
-            f"{part!r} names no model and its folder: write them like starter=/models/starter, "
+            f"{part!r} is not a model's name and folder: write starter=/models/starter, "
             "with commas between several."
         )
     return name, folder

@@ -53,5 +53,5 @@ class WebhookSettings(BaseModel):
         for part in ports.split(","):
             first, _, last = part.partition("-")
             if not 1 <= int(first) <= int(last or first) <= 65535:
-                raise ValueError(f"{part} is no port from 1 to 65535 and no range of such ports")
+                raise ValueError(f"{part} is neither a port from 1 to 65535 nor a range of ports")
         return ports

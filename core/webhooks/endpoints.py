@@ -181,7 +181,7 @@ def require_enabled(endpoint: WebhookEndpoint) -> None:
     """
     if endpoint.disabled_at is not None:
         raise ConflictError(
-            f"The endpoint is disabled ({endpoint.disabled_reason}) Switch it on first: "
+            f"The endpoint is disabled ({endpoint.disabled_reason}) Enable it first: "
             '`PATCH` it with `{"disabled": false}`.'
         )
 

@@ -101,7 +101,7 @@ def test_an_evicted_image_is_gone_even_if_its_bytes_are_in_memory(client, worker
         retention.lose(session, image.id)
     answer = pixels(client, job)
     assert answer.status_code == 410
-    assert "Ask for it again" in answer.json()["detail"]
+    assert "Submit the request again" in answer.json()["detail"]
     assert client.get(f"/v1/jobs/{job['id']}").json()["image"] is None
 
 

@@ -68,7 +68,7 @@ def assert_lost(client, job_id: str) -> None:
     assert (job["error"]["code"], job["error"]["retry_helps"]) == ("image_lost", True)
     answer = client.get(f"/v1/jobs/{job_id}/image")
     assert answer.status_code == 410
-    assert "Ask for it again" in answer.json()["detail"]
+    assert "Submit the request again" in answer.json()["detail"]
     assert ask(client)["cache"] != "exact"
 
 

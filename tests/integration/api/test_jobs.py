@@ -136,7 +136,7 @@ def test_an_image_that_was_deleted_from_the_storage_is_gone_and_computed_again(
     assert client.post("/v1/jobs", json={"prompt": "a red mug"}).json()["cache"] == "exact"
     answer = client.get(f"/v1/jobs/{job['id']}/image")
     assert answer.status_code == 410
-    assert "Ask for it again" in answer.json()["detail"]
+    assert "Submit the request again" in answer.json()["detail"]
     assert client.post("/v1/jobs", json={"prompt": "a red mug"}).json()["cache"] == "miss"
 
 
@@ -256,7 +256,7 @@ def test_a_bundle_offers_the_schedulers_that_work_with_it(client, bundle):
     column, message = refusal(scheduler="dpmpp_2m")
     assert column == "scheduler"
     assert "no such algorithm" in message
-    assert message.endswith("it does with ddim, unipc, pndm.")
+    assert message.endswith("Choose ddim, unipc, pndm.")
     assert refusal(scheduler="unipc", steps=32) == (
         "steps",
         "The scheduler unipc takes 1 to 31 steps with this model, and 32 were asked for. Ask for "

@@ -65,7 +65,7 @@ def test_a_single_request_names_its_model(client):
         assert (job["model"], job["width"]) == (name, width)
     answer = client.post("/v1/jobs", json={"prompt": "a mug", "model": "studio", "width": 64})
     assert answer.status_code == 422
-    assert "does not suit the model 'studio': it makes 256 to 512" in answer.json()["detail"]
+    assert "cannot be made by the model 'studio': it makes 256 to 512" in answer.json()["detail"]
 
 
 def test_row_before_request_before_recipe_before_default(client, send):
@@ -110,7 +110,7 @@ def test_a_recipe_without_a_model_is_refused_only_where_no_model_takes_it(client
 
     assert post(width=512).status_code == 201
     assert post(width=512, model="default").status_code == 422
-    assert "does not suit the model 'default'" in post(width=1024).json()["detail"]
+    assert "cannot be made by the model 'default'" in post(width=1024).json()["detail"]
 
 
 def test_a_dry_run_shows_each_rows_model_and_counts_nothing_twice(client):

@@ -136,7 +136,7 @@ def test_what_names_no_recipe_is_told(client):
     for recipe in ("Summer", "a b", "summer@0", "summer@", "@1", "a@1@2", "é", ""):
         answer = client.post("/v1/jobs", json={"prompt": "a", "recipe": recipe})
         assert answer.status_code == 422
-        assert "names no recipe" in answer.json()["detail"]
+        assert "is not a recipe" in answer.json()["detail"]
 
 
 UNUSABLE = [

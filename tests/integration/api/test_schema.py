@@ -53,9 +53,9 @@ REJECTED = "Schema-valid request rejected"
 ACCEPTED = "Schema-violating request accepted"
 EXPLAINED = {
     REJECTED: {
-        "only this server made its cursors": "The cursor is not one of ours",
-        "the model that is loaded decides": "does not suit the model|is not between|scheduler",
-        "a rule between several fields": "The recipe says nothing|Say what to purge|`per_sku`",
+        "only this server made its cursors": "The cursor is not valid",
+        "the model that is loaded decides": "cannot be made by the model|is not between|scheduler",
+        "a rule between several fields": "The recipe is empty|Name what to purge|`per_sku`",
         "what Python and Jinja2 read": "separator|is not an encoding|template|file_name|columns",
         "the image of this test holds no pixels": "invalid_image",
         "what is no photograph is told by its bytes": "photograph_",

@@ -34,10 +34,10 @@ def test_the_table_has_a_line_for_every_cache(run, store, shop):
     assert set(lines) == {"cache", "result", "in_flight", "approximate"}
     assert "60.0%" in lines["result"]
     assert "1 in 1.0 MiB" in lines["result"]
-    assert err.startswith("Of 5 jobs, asked for since 2")
+    assert err.startswith("Figures of 5 jobs submitted since 2")
     _, out, err = run("stats", "--tenant", "shop")
     assert "75.0%" in out
-    assert err.startswith("Of 4 jobs")
+    assert err.startswith("Figures of 4 jobs")
     assert run("stats", "--tenant", "nobody")[2] == "Of 0 jobs.\n"
 
 
@@ -55,4 +55,4 @@ def test_a_purge_says_how_much_answers_no_more(run, store, shop):
 def test_a_purge_must_say_what_it_means(run, arguments):
     code, _, err = run("purge", *arguments)
     assert code == 1
-    assert "--tenant, --revision and --prompt, or --all" in err
+    assert "--tenant, --revision and --prompt, or give --all alone" in err

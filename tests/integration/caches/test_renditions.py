@@ -95,7 +95,7 @@ def test_of_an_image_that_leaves_nothing_is_made(store, make, shop, storage):
     with shop.database.session() as session:
         retention.lose(session, image.id)
     before = objects(storage)
-    with pytest.raises(NotFoundError, match="about to leave"):
+    with pytest.raises(NotFoundError, match="is being deleted"):
         make(image)
     assert objects(storage) == before
     assert shop.all(Rendition) == []

@@ -130,7 +130,7 @@ def test_bundles_of_different_sizes(run, bundle, tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "sentence"),
-    [(b"\n  \n", "has no prompts"), (b"\xff\xfe\x00", "is no text in UTF-8"), (None, "read")],
+    [(b"\n  \n", "has no prompts"), (b"\xff\xfe\x00", "is not text in UTF-8"), (None, "read")],
 )
 def test_a_file_without_prompts(run, bundle, tmp_path, content, sentence):
     if content is not None:

@@ -79,4 +79,4 @@ def test_an_allow_list_that_cannot_be_read_is_named(environment):
         check=False,
     )
     assert ended.returncode == 3
-    assert "PACKSHOT_OUTBOUND_ALLOW: '10.0.0.1/8' is no network" in ended.stderr
+    assert "PACKSHOT_OUTBOUND_ALLOW: '10.0.0.1/8' is not a network" in ended.stderr

@@ -29,8 +29,8 @@ def test_the_first_format_has_one_name(name):
     [
         ("wallmart", "Did you mean 'walmart'"),
         ("", "there are google_merchant, amazon_secondary"),
-        ("amazon_secondary.webp", "it takes jpeg, png"),
-        ("web.exe", "it takes webp, avif"),
+        ("amazon_secondary.webp", "it accepts jpeg, png"),
+        ("web.exe", "it accepts webp, avif"),
         ("w" * 10**6, "there are google_merchant"),
     ],
 )

@@ -45,8 +45,8 @@ def test_a_document_type_is_refused_before_anything_of_it_is_read(text):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (HEAD + ITEM, "no XML"),
-        (HEAD + "<item><id>&x;</id></item>" + TAIL, "no XML"),
+        (HEAD + ITEM, "not valid XML"),
+        (HEAD + "<item><id>&x;</id></item>" + TAIL, "not valid XML"),
         (HEAD + TAIL, "no items"),
         ("<?xml version='1.0'?><rss>\x00</rss>", "binary"),
         (HEAD + "<a>" * 30 + "</a>" * 30 + TAIL, "inside each other"),
@@ -57,8 +57,8 @@ def test_a_document_type_is_refused_before_anything_of_it_is_read(text):
             "too much in it",
         ),
         (b"<?xml version='1.0' encoding='utf-8'?><rss>caf\xe9</rss>", "not utf-8"),
-        (b"<?xml version='1.0' encoding='x-klingon'?><rss/>", "'x-klingon' is not one"),
-        (b"<?xml version='1.0' encoding='zip'?><rss/>", "'zip' is not one"),
+        (b"<?xml version='1.0' encoding='x-klingon'?><rss/>", "'x-klingon' cannot be read"),
+        (b"<?xml version='1.0' encoding='zip'?><rss/>", "'zip' cannot be read"),
     ],
 )
 def test_what_is_no_feed_is_refused_in_words(text, words):

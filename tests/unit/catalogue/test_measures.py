@@ -58,7 +58,7 @@ def test_sizes_that_images_may_have_are_theirs_with_a_warning_where_they_may_not
     sheet = read(text)
     (one,) = validate(sheet, {}, only(limits))[0].wanted
     assert (one.spec.width, one.spec.height) == size
-    assert sum("was taken for the" in one for one in said(sheet)) == warnings
+    assert sum("was read as the" in one for one in said(sheet)) == warnings
 
 
 def test_sizes_meant_as_pixels_that_the_model_does_not_make_stay_mistakes(limits):
@@ -88,7 +88,7 @@ def test_the_caller_says_that_a_column_is_the_images_size_or_that_none_is(limits
 )
 def test_a_column_that_may_be_the_products_is_taken_with_a_warning(column, words):
     (warning,) = said(read(f"sku,prompt,{column}\nA,a,4\n"))
-    assert f"{column!r} was taken for the {words}" in warning
+    assert f"{column!r} was read as the {words}" in warning
     assert f"--column {column.lower()}=)" in warning
     assert said(read(f"sku,prompt,{column.lower()}\nA,a,4\n")) == []
 

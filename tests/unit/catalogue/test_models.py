@@ -86,7 +86,7 @@ def test_what_one_model_refuses_is_refused_for_its_rows_with_its_limits(models):
         (6, "width"),
     ]
     messages = [one.message for one in issues]
-    assert "64 does not suit the model 'large': it makes 256 to 512 pixels" in messages[0]
+    assert "64 pixels cannot be made by the model 'large': it makes 256 to 512" in messages[0]
     assert "The model 'large' does not work with the scheduler 'ddim'" in messages[1]
     assert "1 to 50 steps with the model 'large', and 60 were asked for" in messages[2]
     assert [one.sku for one in order.wanted] == ["B"]

@@ -111,10 +111,10 @@ def test_whole_numbers_as_spreadsheets_write_them(limits):
         ("seed", "9223372036854775808", "between 0 and"),
         ("sku", "", "The SKU is empty"),
         ("sku", '"a\nb"', "control character"),
-        ("sku", "x" * 201, "200 is the most"),
+        ("sku", "x" * 201, "the limit is 200"),
         ("prompt", "", "no prompt"),
-        ("prompt", "x" * 4001, "4,000 is the most"),
-        ("negative_prompt", "x" * 4001, "4,000 is the most"),
+        ("prompt", "x" * 4001, "the limit is 4,000"),
+        ("negative_prompt", "x" * 4001, "the limit is 4,000"),
     ],
 )
 def test_a_cell_that_cannot_be_used_is_named_with_the_reason(limits, column, cell, words):
@@ -195,7 +195,9 @@ def test_json_of_the_wrong_type_is_named(limits, row):
 
 def test_too_many_images_are_refused(limits):
     limits = replace(limits, max_images=3)
-    assert "4 images (2 rows); 3" in reason(limits, "sku,prompt,variants\nA,a,2\nB,b,2\n")
+    assert "4 images (2 rows); the limit is 3" in reason(
+        limits, "sku,prompt,variants\nA,a,2\nB,b,2\n"
+    )
 
 
 def test_a_prompt_that_is_too_long_for_the_model_is_a_warning_that_names_what_is_cut(
@@ -272,7 +274,7 @@ def test_only_schedulers_that_the_model_works_with_are_offered(limits):
     )
     text = "sku,prompt\nA,a\n"
     assert reason(some, text, scheduler="dpmpp_2m").endswith(
-        "(it has another algorithm); it does with ddim, unipc."
+        "(it has another algorithm). Choose ddim, unipc."
     )
     assert "there are ddim, unipc" in reason(some, text, scheduler="heun")
     assert "unipc takes 2 to 31 steps" in reason(some, text, scheduler="unipc", steps=32)

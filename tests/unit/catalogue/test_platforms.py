@@ -201,7 +201,7 @@ def test_an_option_is_a_colour_where_its_values_are(limits):
 def test_a_title_of_a_colour_that_no_variant_has_is_told():
     text = "Handle,Title,Option1 Name,Option1 Value,Variant SKU\n"
     (warning,) = parse(text + "a,Black Forest cake,Color,Cherry red,A\n").warnings
-    assert (warning.line, "another colour" in warning.message) == (2, True)
+    assert (warning.line, "a different colour" in warning.message) == (2, True)
 
 
 def test_titles_that_name_no_product_are_told_where_prompts_are_made_of_them(limits):

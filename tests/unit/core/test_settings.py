@@ -254,11 +254,11 @@ def test_models_keep_their_order_and_the_bundle_counts_for_nothing(monkeypatch):
 @pytest.mark.parametrize(
     ("written", "reason"),
     [
-        ("/models/a", "names no model and its folder"),
-        ("a=", "names no model and its folder"),
-        ("Studio=/a", "'Studio' is no name of a model"),
-        ("=/a", "'' is no name of a model"),
-        (f"{'a' * 65}=/a", "up to 64"),
+        ("/models/a", "is not a model's name and folder"),
+        ("a=", "is not a model's name and folder"),
+        ("Studio=/a", "'Studio' cannot be a model's name"),
+        ("=/a", "'' cannot be a model's name"),
+        (f"{'a' * 65}=/a", "at most 64"),
         ("a=/a,b=/b,a=/c", "Two models are called 'a'"),
     ],
 )

@@ -143,5 +143,5 @@ def test_a_bomb_is_an_os_error_before_it_is_decoded(tmp_path):
     body = b"\x89PNG\r\n\x1a\n" + chunk + struct.pack(">I", zlib.crc32(b"IHDR" + header))
     body += struct.pack(">I", 0) + b"IDAT" + struct.pack(">I", zlib.crc32(b"IDAT"))
     (tmp_path / "bomb.png").write_bytes(body)
-    with pytest.raises(OSError, match=r"megapixels are the most|too large"):
+    with pytest.raises(OSError, match=r"the limit is .* megapixels|too large"):
         load_pixels(tmp_path / "bomb.png", 8, 8)

@@ -174,7 +174,7 @@ def test_renditions_of_a_signed_original_are_signed_and_within_the_bytes(name, m
 
 
 def test_a_stored_file_that_is_no_image_is_a_sentence():
-    with pytest.raises(InvalidImageError, match="no image that can be read"):
+    with pytest.raises(InvalidImageError, match="no readable image"):
         render(b"not an image", find_channel("web"))
 
 

@@ -73,7 +73,7 @@ def test_what_is_transparent_becomes_white():
 )
 def test_what_is_no_image_is_refused(body):
     # Pillow's own words name objects in memory, or the file's folder.
-    sentence = r"^The file is no image that can be read, or it is damaged\. Save it again as PNG"
+    sentence = r"^The file is no readable image, or is damaged\. Save it again as PNG"
     with pytest.raises(InvalidImageError, match=sentence):
         open_rgb(body)
 
@@ -82,7 +82,7 @@ def test_what_is_no_image_is_refused(body):
     ("width", "height"), [(10_000, 10_000), (100_000, 1_000), (65_000, 65_000)]
 )
 def test_more_pixels_than_memory_should_hold_are_refused_by_the_header_alone(width, height):
-    with pytest.raises(InvalidImageError, match=r"megapixels are the most|too large"):
+    with pytest.raises(InvalidImageError, match=r"the limit is .* megapixels|too large"):
         open_rgb(grey_png(width, height, rows=1))
 
 
