@@ -68,10 +68,6 @@ def cache(database: Database) -> Cache:
     return Cache(database)
 
 
-def steps_left(shop: Shop) -> list[int]:
-    return sorted(one.step for one in shop.all(ApproximateLatents))
-
-
 def test_the_nearest_prompt_is_found_with_its_latents(cache: Cache):
     near, far = entry(embedding=direction(1, 0.1)), entry(embedding=direction(1, 1))
     cache.add_entries([near, far])

@@ -160,6 +160,16 @@ def test_what_the_caches_did_is_read_by_indexes_and_no_further_than_it_is_counte
     assert_indexed({asked: plan for asked, plan in found.items() if "FROM job" in asked})
 
 
+def test_a_small_tenants_statistics_read_no_other_tenants_jobs(filled, plans, shop):
+    """Beside a million jobs of others, as `GET /v1/stats` asks for them."""
+    shop.want("cup", "jug", tenant="small")
+    with plans() as found, shop.database.session() as session:
+        assert cache_stats.read(session, tenant="small").jobs == 2
+    (plan,) = (plan for asked, plan in found.items() if "FROM job" in asked)
+    assert "Index Cond: (((tenant)::text = 'small'::text) AND (id >=" in plan
+    assert_indexed({"jobs": plan})
+
+
 def test_shares_are_reckoned_by_indexes_where_most_of_the_table_is_queued(filled, plans, shop):
     queued = COPY["generation"].replace(" limit 1)", " where state = 'queued' limit 1)")
     with shop.database.session() as session:

@@ -61,6 +61,19 @@ def test_it_queues_for_the_bundle_of_the_settings(run, shop):
     assert "already" in err
 
 
+def test_it_queues_for_the_model_that_is_named(run, shop, tmp_path, monkeypatch):
+    (job,) = shop.want("mug").job_ids
+    describe_bundle(tmp_path / "proof", revision="c")
+    models = f"studio={tmp_path / 'bundle'},proof={tmp_path / 'proof'}"
+    monkeypatch.setenv("PACKSHOT_MODELS", models)
+    get_settings.cache_clear()
+    assert run("aaaa", "--to", "proof")[0] == 0
+    assert shop.generation(shop.generation_of(job)).bundle_revision == "c" * 64
+    assert (shop.job(job).model, shop.job(job).bundle_revision) == ("proof", "c" * 64)
+    lines = [line.split() for line in run()[1].splitlines()]
+    assert ["c" * 16, "proof", "1", "0"] in lines
+
+
 def test_it_fails_what_waits(run, shop):
     (job,) = shop.want("mug").job_ids
     assert run(OLD, "--fail", "--to", "x")[0] != 0
