@@ -249,7 +249,7 @@ class ModelReplacedError(PackshotError):
 
 
 class ImageLostError(PackshotError):
-    """The stored image was lost or damaged. Retry its batch, or submit it again, to remake it."""
+    """The stored image was lost or damaged. Submit the request again, or retry its batch."""
 
     code = "image_lost"
     retry_helps = True

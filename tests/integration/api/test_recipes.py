@@ -141,8 +141,8 @@ def test_what_names_no_recipe_is_told(client):
 
 UNUSABLE = [
     ({"name": "a", "fields": {"file_name": "{{"}}, "file_name: The template"),
-    ({"name": "a", "fields": {}}, "says nothing"),
-    ({"name": "a", "fields": {"steps": None}}, "says nothing"),
+    ({"name": "a", "fields": {}}, "is empty"),
+    ({"name": "a", "fields": {"steps": None}}, "is empty"),
     ({"name": "a", "fields": {"steps": 0}}, "steps: 0 is not between"),
     ({"name": "a", "fields": {"scheduler": "lcm", "steps": 51}}, "lcm takes 1 to 50 steps"),
     ({"name": "a", "fields": {"template": "{% for"}}, "template: The template"),

@@ -42,7 +42,7 @@ def test_an_endpoints_life_from_the_command_line(run, database, monkeypatch):
         receiver.reply = lambda _: Reply(status=500)
         code, out, said = run("create", receiver.url, "--event", "image.completed")
         assert code == 0, said
-        secret, endpoint = out.strip(), said.split()[1].rstrip(";")
+        secret, endpoint = out.strip(), said.split()[1].rstrip(".")
         assert secret.startswith("whsec_")
         assert run("test", endpoint)[0] == 0
         with_deliverer(database, Deliverer.drain)
@@ -73,12 +73,12 @@ def test_an_endpoints_life_from_the_command_line(run, database, monkeypatch):
 
 def test_what_was_lost_is_sent_again_since_a_day(run, database):
     with receiving() as receiver:
-        endpoint = run("create", receiver.url)[2].split()[1].rstrip(";")
+        endpoint = run("create", receiver.url)[2].split()[1].rstrip(".")
         for status in (204, 410):
             receiver.reply = lambda _, status=status: Reply(status=status)
             assert run("test", endpoint)[0] == 0
             with_deliverer(database, Deliverer.drain)
-        assert "was not kept for it" in run("enable", endpoint)[2]
+        assert "were not kept for it" in run("enable", endpoint)[2]
         receiver.reply = lambda _: Reply()
         for since, failed, number in (
             ("2999-01-01", [], 0),

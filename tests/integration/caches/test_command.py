@@ -38,7 +38,7 @@ def test_the_table_has_a_line_for_every_cache(run, store, shop):
     _, out, err = run("stats", "--tenant", "shop")
     assert "75.0%" in out
     assert err.startswith("Figures of 4 jobs")
-    assert run("stats", "--tenant", "nobody")[2] == "Of 0 jobs.\n"
+    assert run("stats", "--tenant", "nobody")[2] == "Figures of 0 jobs.\n"
 
 
 def test_a_purge_says_how_much_answers_no_more(run, store, shop):
