@@ -1,0 +1,138 @@
+"""A cut-out on its canvas: placed by rule, on a colour or on nothing, with a shadow or without."""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from catalogue.cutouts.model import Cutout, Light, Mask, Rgba
+from catalogue.cutouts.placement import PlacementRule, Spot, place
+from catalogue.cutouts.resampling import resample
+from catalogue.cutouts.shadows import Shadow, contact, moved
+
+WHITE = (255, 255, 255)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Placed:
+    """A product on its canvas."""
+
+    pixels: npt.NDArray[np.uint8]
+    """(height, width, 3), or with 4 channels on a transparent ground; sRGB."""
+    spot: Spot
+    source_digest: str
+    """SHA-256, in hex, of the product's pixels before they were placed (of the photograph's own
+    where nothing was resampled): RGB, row by row, where all eight neighbours are whole product."""
+    result_digest: str
+    """The same of the canvas."""
+    kept: int
+    """Pixels that both are of."""
+    notes: tuple[str, ...]
+
+    @property
+    def is_identical(self) -> bool:
+        """Whether the product's inside is what it was."""
+        return self.source_digest == self.result_digest
+
+
+def compose(
+    cutout: Cutout,
+    rule: PlacementRule,
+    *,
+    background: tuple[int, int, int] | None = WHITE,
+    shadow: Shadow = Shadow.NONE,
+) -> Placed:
+    """Place a product on a canvas.
+
+    Args:
+        cutout: The product.
+        rule: Where, and how large.
+        background: sRGB; None: transparent.
+        shadow: What it stands with.
+
+    Raises:
+        NothingToPlaceError: The cut-out is empty.
+    """
+    spot = place(cutout.pixels[..., 3], rule)
+    left, top, right, bottom = spot.source
+    product = cutout.pixels[top:bottom, left:right]
+    if spot.resampled:
+        product = resample(product, spot.size)
+    canvas = (rule.width, rule.height)
+    light, notes = _light(cutout, product, spot, shadow, canvas)
+    pixels = _ground(light, background, canvas)
+    window = pixels[spot.top : spot.top + spot.size[1], spot.left : spot.left + spot.size[0]]
+    _put(product, window)
+    inside = _eroded(product[..., 3] == 255)
+    return Placed(
+        pixels=pixels,
+        spot=spot,
+        source_digest=_digest(product, inside),
+        result_digest=_digest(window, inside),
+        kept=int(np.count_nonzero(inside)),
+        notes=spot.notes + notes,
+    )
+
+
+def _light(
+    cutout: Cutout, product: Rgba, spot: Spot, shadow: Shadow, canvas: tuple[int, int]
+) -> tuple[Light | None, tuple[str, ...]]:
+    """Return the light on the ground; None: all of it."""
+    if shadow is Shadow.OWN and cutout.shadow is not None:
+        return moved(cutout.shadow, spot, canvas), ()
+    if shadow is Shadow.NONE:
+        return None, ()
+    notes = (
+        ("The photograph's own shadow is not known, so it has a contact shadow.",)
+        if shadow is Shadow.OWN
+        else ()
+    )
+    return contact(product[..., 3], spot, canvas), notes
+
+
+def _ground(
+    light: Light | None, background: tuple[int, int, int] | None, canvas: tuple[int, int]
+) -> npt.NDArray[np.uint8]:
+    """Make a canvas: of a colour in the light there is, or of black that covers what is dark."""
+    width, height = canvas
+    if background is None:
+        ground = np.zeros((height, width, 4), np.uint8)
+        if light is not None:
+            ground[..., 3] = 255 - light
+        return ground
+    ground = np.empty((height, width, 3), np.uint8)
+    ground[:] = background
+    if light is not None:
+        dark = light < 255
+        share = light[dark].astype(np.uint32)[:, None]
+        ground[dark] = (np.asarray(background, np.uint32) * share + 127) // 255
+    return ground
+
+
+def _put(product: Rgba, window: npt.NDArray[np.uint8]) -> None:
+    """Lay a product over a part of a canvas; where it is whole, it is not computed with."""
+    alpha = product[..., 3]
+    whole = alpha == 255
+    np.copyto(window, product[..., : window.shape[2]], where=whole[..., None])
+    edge = (alpha > 0) & ~whole
+    share = alpha[edge].astype(np.float32)[:, None] / 255
+    over, under = product[edge][:, :3].astype(np.float32), window[edge].astype(np.float32)
+    if window.shape[2] == 3:
+        window[edge] = (over * share + under * (1 - share) + 0.5).astype(np.uint8)
+        return
+    below = under[:, 3:] / 255 * (1 - share)
+    total = share + below
+    mixed = (over * share + under[:, :3] * below) / total
+    window[edge] = (np.concatenate([mixed, total * 255], axis=1) + 0.5).astype(np.uint8)
+
+
+def _eroded(mask: Mask) -> Mask:
+    """Keep pixels whose eight neighbours match, too; beyond the frame nothing does."""
+    padded = np.pad(mask, 1)
+    rows = padded[:-2] & padded[1:-1] & padded[2:]
+    return np.asarray(rows[:, :-2] & rows[:, 1:-1] & rows[:, 2:])
+
+
+def _digest(pixels: npt.NDArray[np.uint8], inside: Mask) -> str:
+    return hashlib.sha256(np.ascontiguousarray(pixels[inside][:, :3]).tobytes()).hexdigest()

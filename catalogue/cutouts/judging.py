@@ -1,0 +1,73 @@
+"""How sure a cut-out is, by what it looks like."""
+
+import numpy as np
+from PIL import Image
+
+from catalogue.cutouts.model import Mask, Reason
+from catalogue.renditions.regions import components
+
+LOOK = 256
+"""Longer side, in pixels, at which a mask is judged."""
+FEW = 0.001
+"""Share of the photograph below which what was found is no product."""
+LARGE = 0.05
+"""Share of the largest part from which on another part counts."""
+FRAME = 0.01
+"""Share of the frame that a product touches at least where it is cut."""
+HOLES = 0.005
+"""Share of a product's area from which on its holes count."""
+FAINT = 0.05
+"""Share of its outline from which on what can hardly be told counts."""
+SOFT = 0.35
+"""Share of half-transparent pixels from which on a mask is unsure rather than soft."""
+
+
+def judge(
+    product: Mask, *, holes: float = 0.0, faint: float = 0.0, soft: float = 0.0
+) -> tuple[float, tuple[Reason, ...]]:
+    """Return a confidence and its reasons, what costs most first.
+
+    Args:
+        product: What was found.
+        holes: Share of its area in which the backdrop was seen through it.
+        faint: Share of its outline that can hardly be told from the backdrop.
+        soft: Share of it that is neither product nor background.
+    """
+    small = _reduced(product)
+    if small.mean() < FEW:
+        return 0.0, (Reason.NOTHING_FOUND,)
+    factors = {
+        Reason.TOUCHES_FRAME: _at_the_frame(small),
+        Reason.FAINT_EDGE: min(_faintness(faint), _vagueness(soft)),
+        Reason.SEVERAL_PARTS: _parts(small),
+        Reason.HOLES: 0.9 if holes >= HOLES else 1.0,
+    }
+    counted = sorted((factor, reason) for reason, factor in factors.items() if factor < 1)
+    return float(np.prod([factor for factor, _ in counted])), tuple(one for _, one in counted)
+
+
+def _reduced(product: Mask) -> Mask:
+    height, width = product.shape
+    factor = min(1.0, LOOK / max(height, width))
+    size = (max(1, round(width * factor)), max(1, round(height * factor)))
+    levels = Image.fromarray(product.astype(np.uint8) * 255).resize(size, Image.Resampling.BOX)
+    return np.asarray(levels) >= 128
+
+
+def _at_the_frame(product: Mask) -> float:
+    sides = np.concatenate([product[0], product[-1], product[:, 0], product[:, -1]])
+    return 0.45 if sides.mean() >= FRAME else 1.0
+
+
+def _faintness(faint: float) -> float:
+    return 1.0 if faint < FAINT else max(0.1, 1 - 2.5 * faint)
+
+
+def _vagueness(soft: float) -> float:
+    return 1.0 if soft < SOFT else max(0.1, 1.2 - soft)
+
+
+def _parts(product: Mask) -> float:
+    sizes = components(product).sizes()[1:]
+    count = np.count_nonzero(sizes >= LARGE * sizes.max())
+    return max(0.4, 1 - 0.1 * (count - 1))
