@@ -7,6 +7,7 @@ threads that answer other requests; who comes while too many wait is told to com
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
@@ -17,6 +18,7 @@ from fastapi import Request, Response
 from starlette.datastructures import MutableHeaders
 from starlette.types import Receive, Scope, Send
 
+from api.fair_turns import FairTurns
 from api.problems import answer_error
 from core.errors import PackshotError, first_line
 
@@ -64,32 +66,33 @@ class Opened:
 
 
 class DownloadThreads:
-    """The threads of one kind of answer: those of other kinds do not wait for them."""
+    """The threads of one kind of answer: those of other kinds do not wait for them.
+
+    Tenants take turns for them, and none has more than half.
+    """
 
     def __init__(self, number: int) -> None:
-        self._places = CapacityLimiter(number)
+        self._turns = FairTurns(number)
         self._threads = CapacityLimiter(number)
 
-    async def run(self, work: Callable[[], T], *, patience: float | None = None) -> T:
-        """Run a function in one of them.
+    async def run(self, tenant: str, work: Callable[[], T], *, patience: float | None = None) -> T:
+        """Work in one of them.
 
         Args:
+            tenant: Whose turn it takes.
             work: What is done.
             patience: How long to wait for one of them, in seconds; None: as long as it takes.
 
         Raises:
             DownloadsBusyError: None got free in time.
         """
-        place = object()
-        try:
-            with fail_after(patience):
-                await self._places.acquire_on_behalf_of(place)
-        except TimeoutError as error:
-            raise DownloadsBusyError(retry_after=RETRY_SECONDS) from error
-        try:
+        async with AsyncExitStack() as held:
+            try:
+                with fail_after(patience):
+                    await held.enter_async_context(self._turns.place(tenant))
+            except TimeoutError as error:
+                raise DownloadsBusyError(retry_after=RETRY_SECONDS) from error
             return await to_thread.run_sync(work, limiter=self._threads)
-        finally:
-            self._places.release_on_behalf_of(place)
 
 
 class Downloads:
@@ -139,24 +142,30 @@ class DownloadResponse(Response):
     """An answer that is opened and read after its route has ended, which holds no session then."""
 
     def __init__(
-        self, downloads: Downloads, threads: DownloadThreads, open_: Callable[[], Opened]
+        self,
+        downloads: Downloads,
+        threads: DownloadThreads,
+        tenant: str,
+        open_: Callable[[], Opened],
     ) -> None:
         """Prepare it.
 
         Args:
             downloads: Those of this process.
             threads: Which of them read it.
+            tenant: Whose turns it takes for them.
             open_: Opens it, in such a thread; what it raises is answered as a route's error is.
         """
         super().__init__()
         self._downloads = downloads
         self._threads = threads
+        self._tenant = tenant
         self._open = open_
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         try:
-            opened = await self._threads.run(self._open, patience=WAIT_SECONDS)
+            opened = await self._threads.run(self._tenant, self._open, patience=WAIT_SECONDS)
             self._downloads.begin(opened.counted_for)
         except Exception as error:
             await answer_error(Request(scope), error)(scope, receive, send)
@@ -178,7 +187,7 @@ class DownloadResponse(Response):
             if with_body:
                 await self._send_all(opened.body, send)
                 following = partial(next, opened.chunks, None)
-                while (chunk := await self._threads.run(following)) is not None:
+                while (chunk := await self._threads.run(self._tenant, following)) is not None:
                     await self._send_all(chunk, send)
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         except Exception as error:

@@ -168,7 +168,7 @@ def delete_batch(
 def get_results(batch_id: UUID, tenant: Tenant, services: ServicesNow) -> Response:
     """Download the sheet with what became of each image."""
     open_ = partial(open_results, services, tenant, batch_id)
-    return DownloadResponse(services.downloads, services.downloads.tables, open_)
+    return DownloadResponse(services.downloads, services.downloads.tables, tenant, open_)
 
 
 @router.get(
@@ -180,7 +180,7 @@ def get_results(batch_id: UUID, tenant: Tenant, services: ServicesNow) -> Respon
 def get_manifest(batch_id: UUID, tenant: Tenant, services: ServicesNow) -> Response:
     """Download what is known of each image, one JSON object in each line."""
     open_ = partial(open_manifest, services, tenant, batch_id)
-    return DownloadResponse(services.downloads, services.downloads.tables, open_)
+    return DownloadResponse(services.downloads, services.downloads.tables, tenant, open_)
 
 
 @router.get(
@@ -201,4 +201,4 @@ def get_archive(
     """Download the finished images as one archive; MISSING.txt in it names the others, and why."""
     wanted = channel_named(channel) if channel else None
     open_ = partial(open_archive, services, tenant, batch_id, wanted)
-    return DownloadResponse(services.downloads, services.downloads.archives, open_)
+    return DownloadResponse(services.downloads, services.downloads.archives, tenant, open_)

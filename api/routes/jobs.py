@@ -138,7 +138,7 @@ def get_image(
         open_ = partial(open_presigned, services, image)
     else:
         open_ = partial(_open_part, services, image, headers, conditions)
-    return DownloadResponse(services.downloads, services.downloads.images, open_)
+    return DownloadResponse(services.downloads, services.downloads.images, tenant, open_)
 
 
 def _open_part(

@@ -126,7 +126,7 @@ def _answer(
     conditions: Conditions,
 ) -> Response:
     open_ = partial(_open, services, image, channel, file_name, cached, conditions)
-    return DownloadResponse(services.downloads, services.downloads.images, open_)
+    return DownloadResponse(services.downloads, services.downloads.images, image.tenant, open_)
 
 
 def _open(

@@ -99,7 +99,7 @@ def get_content(
         kept = {name: headers[name] for name in ("ETag", "Cache-Control")}
         return Response(status_code=304, headers=kept)
     open_ = partial(_open_part, services, source, conditions)
-    return DownloadResponse(services.downloads, services.downloads.images, open_)
+    return DownloadResponse(services.downloads, services.downloads.images, tenant, open_)
 
 
 def _open_part(services: Services, source: Source, conditions: Conditions) -> Opened:

@@ -53,7 +53,7 @@ async def keep_photograph(
                 tenant=caller.tenant,
                 file_name=plain_name(name or file_name or ""),
             )
-            return await services.uploads.threads.run(keep, patience=WAIT_SECONDS)
+            return await services.uploads.threads.run(caller.tenant, keep, patience=WAIT_SECONDS)
 
 
 @asynccontextmanager
