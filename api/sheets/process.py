@@ -2,10 +2,13 @@
 
 import asyncio
 import multiprocessing
+import os
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
+import psutil
 from starlette.types import Message
 
 from api.sheets.reader import SheetDone, SheetRequest, run
@@ -15,6 +18,11 @@ from core.settings import Settings
 _CONTEXT = multiprocessing.get_context("forkserver")
 # Forked from one that has imported all of it, a process starts at once and shares that memory.
 _CONTEXT.set_forkserver_preload(["api.app", "api.sheets.reader"])
+
+LARGE_SECONDS = 1.0
+"""Of computing, from which on a sheet is a large one; ten rows take a tenth of that."""
+STEP_BACK = 5
+"""Added then to the niceness of the process: behind small sheets, beside the workers."""
 
 
 class SheetProcess:
@@ -28,8 +36,10 @@ class SheetProcess:
         self._process = _CONTEXT.Process(
             target=run, args=(theirs, settings, name), name=name, daemon=True
         )
+        self._stepped_back = False
         self.ends = True
-        """Whether it is of no more use: it has not begun, is in the middle of a sheet, or grew."""
+        """Whether it is of no more use: it has not begun, is in the middle of a sheet, grew, or
+        stepped back."""
 
     @property
     def lives(self) -> bool:
@@ -59,7 +69,11 @@ class SheetProcess:
         """
         self.ends = True
         self._connection.send(request)
-        await self._relay(deliver)
+        watching = asyncio.create_task(self._step_back_if_large())
+        try:
+            await self._relay(deliver)
+        finally:
+            watching.cancel()
 
     async def _relay(self, deliver: Callable[[Message], None]) -> None:
         try:
@@ -67,7 +81,7 @@ class SheetProcess:
                 deliver(message)
         except (EOFError, OSError) as error:
             raise await asyncio.to_thread(self._reason) from error
-        self.ends = message.ends
+        self.ends = message.ends or self._stepped_back
 
     async def _receive(self) -> Any:
         loop, descriptor = asyncio.get_running_loop(), self._connection.fileno()
@@ -78,6 +92,22 @@ class SheetProcess:
         finally:
             loop.remove_reader(descriptor)
         return self._connection.recv()
+
+    async def _step_back_if_large(self) -> None:
+        """Let others compute first, those that read small sheets too, once it has computed long.
+
+        No process gets a better priority again, so it reads no other sheet.
+        """
+        with suppress(psutil.Error, OSError):
+            process = psutil.Process(self._process.pid)
+            before = _computed(process)
+            while _computed(process) < before + LARGE_SECONDS:
+                await asyncio.sleep(LARGE_SECONDS)
+            self._stepped_back = True
+            # On Linux each thread has its own; those to come take that of who starts them.
+            niceness = process.nice() + STEP_BACK
+            for thread in process.threads():
+                os.setpriority(os.PRIO_PROCESS, thread.id, niceness)
 
     def _reason(self) -> SheetTooCostlyError | BusyError:
         """Return why the process ended."""
@@ -102,3 +132,8 @@ class SheetProcess:
     def forget(self) -> None:
         """Leave the process to end by itself."""
         self._connection.close()
+
+
+def _computed(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import resource
 import signal
 import sys
@@ -25,6 +26,9 @@ from core.settings import Settings
 _CHUNK = 2**20
 _GROWN = 128 * 2**20
 """Bytes by which a process may grow before its memory is given back with it."""
+
+NICENESS = 5
+"""At least: whoever waits for a single answer goes before whoever sends a sheet."""
 
 logger = logging.getLogger("packshot.api")
 
@@ -59,6 +63,8 @@ def run(connection: Connection, settings: Settings, name: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # The kernel ends it where a sheet costs too much: no file with what is in the sheet is left.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # Before there are threads: each has a priority of its own.
+    os.nice(max(0, NICENESS - os.nice(0)))
     threading.Thread(target=end_with_parent, daemon=True).start()
     logs.configure(settings.log_level, settings.log_format)
     if values.ValueClass._multiprocess:

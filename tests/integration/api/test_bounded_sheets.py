@@ -1,6 +1,7 @@
 """What one sheet takes is bounded, ends with its client, and stands in nobody else's way."""
 
 import json
+import os
 import resource
 import socket
 from collections.abc import Iterator, Mapping
@@ -77,22 +78,29 @@ def seconds_of(process: psutil.Process) -> float:
 
 
 @contextmanager
-def halted(client: httpx.Client, sheets) -> Iterator[tuple[psutil.Process, socket.socket]]:
-    """Send a costly sheet, and halt the process that reads it in the middle of its work."""
-    # One that is idle is used, and has begun when the first answer is there.
-    assert client.post("/v1/batches", json=SMALL).status_code == 202
-    before = {one.pid: seconds_of(one) for one in sheets.readers}
+def costly_sheet(client: httpx.Client) -> Iterator[socket.socket]:
+    """Send a costly sheet; its client leaves with the block."""
     url = urlsplit(str(client.base_url))
     head = (
         f"POST /v1/batches HTTP/1.1\r\nHost: {url.netloc}\r\nContent-Type: application/json\r\n"
         f"Authorization: {client.headers['Authorization']}\r\nContent-Length: {len(COSTLY)}\r\n\r\n"
     )
+    with socket.create_connection((url.hostname, url.port), timeout=60) as connection:
+        connection.sendall((head + COSTLY).encode())
+        yield connection
+
+
+@contextmanager
+def halted(client: httpx.Client, sheets) -> Iterator[tuple[psutil.Process, socket.socket]]:
+    """Send a costly sheet, and halt the process that reads it in the middle of its work."""
+    # One that is idle is used, and has begun when the first answer is there.
+    assert client.post("/v1/batches", json=SMALL).status_code == 202
+    before = {one.pid: seconds_of(one) for one in sheets.readers}
 
     def working() -> list[psutil.Process]:
         return [one for one in sheets.readers if seconds_of(one) > before.get(one.pid, 0) + 0.5]
 
-    with socket.create_connection((url.hostname, url.port), timeout=60) as connection:
-        connection.sendall((head + COSTLY).encode())
+    with costly_sheet(client) as connection:
         poll(working)
         (reader,) = working()
         reader.suspend()
@@ -127,6 +135,27 @@ def test_a_client_that_leaves_ends_the_work(sheets, flood, shop):
         poll(lambda: not reader.is_running())
         assert flood.post("/v1/batches", json=SMALL).status_code == 202
     assert [one.total_jobs for one in shop.all(Batch)] == [1, 1]
+
+
+def niceness_of(process: psutil.Process) -> set[int]:
+    """Give the priorities of a process's threads: on Linux each has its own."""
+    return {os.getpriority(os.PRIO_PROCESS, thread.id) for thread in process.threads()}
+
+
+@pytest.mark.parametrize("limits", [{"CPU_SECONDS": "600", "SECONDS": "600"}])
+def test_a_large_sheet_lets_small_ones_go_first(api, sheets, flood, other):
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    first, back = max(own, 5), max(own, 5) + 5
+    with costly_sheet(flood):
+        poll(lambda: {back} in [niceness_of(one) for one in sheets.readers])
+        (large,) = (one for one in sheets.readers if niceness_of(one) == {back})
+        assert other.post("/v1/batches", json=SMALL).status_code == 202
+        (small,) = (one for one in sheets.readers if one != large)
+        assert niceness_of(small) == {first}
+        assert all(one.nice() == own for one in api.workers)
+    # No better priority can be had again.
+    poll(lambda: not large.is_running())
+    poll(lambda: [niceness_of(one) for one in sheets.readers] == [{first}, {first}])
 
 
 @pytest.mark.parametrize("limits", [{"SECONDS": "45"}])
