@@ -126,13 +126,17 @@ def break_if_damaged(
 def open_presigned(services: Services, image: Image) -> Opened:
     """Redirect to a URL of the storage that needs no key. Hold no session meanwhile.
 
-    S3 answers it: that the object is there and has its size is all that can be checked before.
+    S3 answers it, so the object is compared with its digest before; of a large one, which would
+    take long, no more than that it is there and has its size.
 
     Raises:
-        GoneError: S3 does not have it, or one of another size.
+        GoneError: S3 does not have it, or has it damaged.
     """
     try:
-        services.storage.check_presence(image)
+        if image.size <= WHOLE_BYTES:
+            services.storage.read(image)
+        else:
+            services.storage.check_presence(image)
     except StoredObjectLostError as error:
         raise gone(services, image, error) from error
     url = services.storage.presign(image.key)

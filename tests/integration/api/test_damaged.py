@@ -110,18 +110,44 @@ def test_a_large_one_is_never_whole_where_it_is_sent_while_it_is_read(
     assert_lost(client, job_id)
 
 
-def test_a_redirect_leads_to_nothing_that_is_missing_or_of_another_size(
-    client, worker, mug, storage
+def test_a_redirect_leads_to_nothing_that_is_damaged(client, worker, mug, damage):
+    job_id = ask(client)["id"]
+    image = worker.make(job_id, mug)
+    path = f"/v1/jobs/{job_id}/image"
+    good = client.get(path, params={"redirect": 1})
+    assert httpx.get(good.headers["location"]).content == mug
+    damage(image)
+    answer = client.get(path, params={"redirect": 1})
+    assert (answer.status_code, answer.json()["code"]) == (410, "gone")
+    assert "location" not in answer.headers
+    assert_lost(client, job_id)
+
+
+@pytest.mark.parametrize("name", ["missing", "truncated", "longer", "empty"])
+def test_a_redirect_to_a_large_one_compares_its_size(
+    client, worker, mug, storage, monkeypatch, name
 ):
-    for number, name in enumerate(("missing", "truncated", "longer", "empty")):
-        job_id = ask(client, seed=number)["id"]
-        image = worker.make(job_id, mug)
-        change = DAMAGES[name]
-        storage.delete([image.key])
-        if change is not None:
-            storage.put(image.key, change(mug), content_type="image/png")
-        answer = client.get(f"/v1/jobs/{job_id}/image", params={"redirect": 1})
-        assert (answer.status_code, answer.json()["code"]) == (410, "gone"), name
+    monkeypatch.setattr(images, "WHOLE_BYTES", 0)
+    job_id = ask(client)["id"]
+    image = worker.make(job_id, mug)
+    change = DAMAGES[name]
+    storage.delete([image.key])
+    if change is not None:
+        storage.put(image.key, change(mug), content_type="image/png")
+    answer = client.get(f"/v1/jobs/{job_id}/image", params={"redirect": 1})
+    assert (answer.status_code, answer.json()["code"]) == (410, "gone")
+
+
+@pytest.mark.parametrize("headers", [{}, {"Range": "bytes=0-9"}])
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_neither_a_part_nor_the_head_of_a_damaged_image_is_called_good(
+    client, worker, mug, damage, method, headers
+):
+    job_id = ask(client)["id"]
+    damage(worker.make(job_id, mug))
+    answer = client.request(method, f"/v1/jobs/{job_id}/image", headers=headers)
+    assert answer.status_code == 410
+    assert "etag" not in answer.headers
 
 
 def test_nothing_is_made_of_a_damaged_original(client, worker, mug, damage, shop):

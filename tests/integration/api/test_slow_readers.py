@@ -1,8 +1,10 @@
 """Large downloads whose readers are slow: what they cost, and who is served meanwhile."""
 
+import io
 import json
 import socket
 import time
+import zipfile
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from urllib.parse import urlsplit
@@ -131,6 +133,52 @@ def test_a_reader_that_takes_nothing_is_left(serve, settings, monkeypatch):
     with reader(client, batch["links"]["manifest"]) as stalled:
         assert status_of(stalled) == 200
         poll(lambda: client.get(batch["links"]["results"]).status_code == 200)
+
+
+IMAGE_BYTES, IMAGES = 1_000_000, 12
+"""Of an archive that no kernel's buffers hold."""
+
+
+@pytest.fixture
+def archive(client, worker) -> str:
+    """The path of an archive of images that do not fit into what lies between."""
+    wanted = [{"sku": f"S{n}", "prompt": f"mug {n}"} for n in range(IMAGES)]
+    batch = client.post("/v1/batches", json={"rows": wanted}).json()
+    for number, job in enumerate(client.get(batch["links"]["items"]).json()["items"]):
+        worker.make(job["id"], str(number % 10).encode() * IMAGE_BYTES)
+    return batch["links"]["images"]
+
+
+def test_readers_that_stop_in_the_middle_of_an_archive_hold_no_thread_and_no_connection(
+    client, archive, database
+):
+    """More of them than there are threads for archives, and one goes on to the end."""
+    with ExitStack() as stack:
+        stopped = [stack.enter_context(reader(client, archive)) for _ in range(6)]
+        assert [status_of(one) for one in stopped] == [200] * 6
+        poll(lambda: busy(database) == [])
+        assert client.get("/v1/batches?limit=1").status_code == 200
+        with zipfile.ZipFile(io.BytesIO(client.get(archive).content)) as whole:
+            assert whole.testzip() is None
+        with zipfile.ZipFile(io.BytesIO(body_of(stopped[0]))) as late:
+            assert late.testzip() is None
+            assert [late.getinfo(name).file_size for name in late.namelist()] == [
+                IMAGE_BYTES
+            ] * IMAGES
+
+
+def test_a_reader_that_stops_in_the_middle_of_an_archive_is_left_without_its_end(
+    client, archive, monkeypatch
+):
+    monkeypatch.setattr("api.downloads.STALLED_SECONDS", 0.5)
+    with reader(client, archive) as stalled:
+        assert status_of(stalled) == 200
+        time.sleep(1.5)
+        received = b""
+        while portion := stalled.recv(2**20):
+            received += portion
+        assert IMAGE_BYTES < len(received) < IMAGES * IMAGE_BYTES
+        assert not received.endswith(b"\r\n0\r\n\r\n"), "its reader sees that it is not whole"
 
 
 def test_what_is_read_in_pages_is_whole_and_in_order(client, monkeypatch):
