@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[3]
     ("method", "path", "status", "code"),
     [
         ("GET", "/nothing", 404, "not_found"),
+        ("POST", "/v1/images/generations", 404, "not_found"),
         ("GET", "/v1/jobs/not-an-id", 422, "invalid_request"),
         ("DELETE", "/v1/jobs", 405, "method_not_allowed"),
         ("GET", "/v1/batches?limit=0", 422, "invalid_request"),

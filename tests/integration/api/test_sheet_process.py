@@ -1,6 +1,7 @@
 """Sheets are read by a service of their own, and nobody who sends one notices."""
 
 import socket
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -295,8 +296,9 @@ def test_a_client_of_a_stopped_service_that_leaves_ends_the_wait(serve, settings
 
 
 def test_an_api_without_the_service_has_processes_of_its_own(environment, bundle, database):
+    patient = environment | {"PACKSHOT_GRACE_SECONDS": "120"}
     with ExitStack() as stack:
-        api = stack.enter_context(api_process(environment, bundle))
+        api = stack.enter_context(api_process(patient, bundle))
         client = stack.enter_context(connect(database, api.url(), "shop-alone"))
         assert api.readers == []
         assert client.post("/v1/batches", files=FORM).status_code == 202
@@ -309,3 +311,31 @@ def test_an_api_without_the_service_has_processes_of_its_own(environment, bundle
         reader.kill()
         poll(lambda: has_ended(reader))
         assert client.post("/v1/batches", files=FORM).status_code == 202
+        # A sheet that is on its way when the API is to end is read before it does.
+        sheet = b'{"rows": [{"sku": "A", "prompt": "a red mug"}]}'
+        with beginning_of_a_sheet(client, sheet) as connection:
+            time.sleep(0.5)
+            api.popen.terminate()
+            poll(lambda: is_refused(api))
+            assert api.popen.poll() is None
+            connection.sendall(sheet[10:])
+            assert connection.recv(65536).startswith(b"HTTP/1.1 202 ")
+        assert api.popen.wait() == 0
+
+
+def is_refused(api) -> bool:
+    with socket.socket() as another:
+        return another.connect_ex(("127.0.0.1", api.port)) != 0
+
+
+@contextmanager
+def beginning_of_a_sheet(client, sheet: bytes) -> Iterator[socket.socket]:
+    """Send the head of a request with a sheet, and ten bytes of that."""
+    url = urlsplit(str(client.base_url))
+    head = (
+        f"POST /v1/batches HTTP/1.1\r\nHost: {url.netloc}\r\nContent-Type: application/json\r\n"
+        f"Authorization: {client.headers['Authorization']}\r\nContent-Length: {len(sheet)}\r\n\r\n"
+    )
+    with socket.create_connection((url.hostname, url.port), timeout=120) as connection:
+        connection.sendall(head.encode() + sheet[:10])
+        yield connection

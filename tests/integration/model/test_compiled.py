@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 
 from bundles.plan import Plan
 from worker.compiler import Compiler
@@ -55,3 +56,24 @@ def test_processes_that_start_together_share_what_one_compiles(starter, tmp_path
     for process in started:
         _, said = process.communicate(timeout=300)
         assert process.returncode == 0, said
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda blob: blob[: len(blob) // 2],
+        lambda blob: np.random.default_rng(0).bytes(len(blob)),
+        lambda blob: b"",
+    ],
+    ids=["cut in half", "other bytes", "empty"],
+)
+def test_a_damaged_blob_is_compiled_anew(microscopic, made_once, tmp_path, damage):
+    bundle = made_once.bundle(microscopic, precision="fp32")
+    latents = np.random.default_rng(0).standard_normal((1, 4, 4, 4), np.float32)
+    before = Pipeline(bundle, cache=tmp_path).decode(latents)
+    blobs = list(tmp_path.glob("*.blob"))
+    assert blobs
+    for blob in blobs:
+        blob.chmod(0o640)
+        blob.write_bytes(damage(blob.read_bytes()))
+    assert np.array_equal(Pipeline(bundle, cache=tmp_path).decode(latents), before)
