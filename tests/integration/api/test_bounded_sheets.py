@@ -172,7 +172,7 @@ def test_other_tenants_sheets_are_read_beside_one_that_does_not_end(sheets, floo
         # Its time is over, and its place the next one's.
         assert waiting.result().status_code == 202
         assert connection.recv(65536).startswith(b"HTTP/1.1 503 ")
-        assert not reader.is_running()
+        poll(lambda: not reader.is_running())
 
 
 def poll_refusal(client: httpx.Client) -> httpx.Response:
