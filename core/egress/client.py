@@ -11,15 +11,13 @@ import httpcore
 from core.egress.addresses import Address, read_address
 from core.egress.bounded_stream import MOST_ANSWER_BYTES, AnswerTooLongError, BoundedStream
 from core.egress.policy import EgressPolicy
-from core.egress.pools import OriginPools
+from core.egress.pools import OriginPools, headers_of
 from core.egress.resolver import Resolve
 from core.egress.url import Destination
 from core.errors import ForbiddenUrlError
 
 MOST_BYTES = 64 * 1024
 """Of an answer's body; the rest is not read."""
-CONNECT_SECONDS = 5.0
-"""For one address; a host may have several."""
 KEPT_SECONDS = 30.0
 """How long a connection without requests stays open."""
 _MOST_ADDRESSES = 4
@@ -137,26 +135,9 @@ class EgressClient:
     async def _exchange(
         self, target: Destination, headers: Mapping[str, str], body: bytes
     ) -> EgressResponse:
-        url = httpcore.URL(
-            scheme=target.scheme, host=target.host, port=target.port, target=target.path
-        )
-        async with (
-            self._pools.use(target.origin) as pool,
-            pool.stream(
-                "POST",
-                url,
-                headers=[("Host", target.authority), *headers.items()],
-                content=body,
-                extensions={"timeout": {"connect": CONNECT_SECONDS}},
-            ) as response,
-        ):
+        async with self._pools.request("POST", target, headers, body) as response:
             return EgressResponse(
-                status=response.status,
-                headers={
-                    name.decode("latin-1").lower(): value.decode("latin-1")
-                    for name, value in response.headers
-                },
-                body=await _read(response),
+                status=response.status, headers=headers_of(response), body=await _read(response)
             )
 
     async def close(self) -> None:

@@ -9,15 +9,9 @@ from typing import IO, Self
 import httpcore
 
 from core.egress.bounded_stream import MOST_ANSWER_BYTES, AnswerTooLongError
-from core.egress.client import (
-    CONNECT_SECONDS,
-    KEPT_SECONDS,
-    EgressError,
-    GuardedBackend,
-    describe,
-)
+from core.egress.client import KEPT_SECONDS, EgressError, GuardedBackend, describe
 from core.egress.policy import EgressPolicy
-from core.egress.pools import OriginPools
+from core.egress.pools import OriginPools, headers_of
 from core.egress.resolver import Resolve
 from core.egress.url import Destination
 from core.errors import ForbiddenUrlError
@@ -93,25 +87,8 @@ class Downloader:
     async def _receive(
         self, target: Destination, headers: Mapping[str, str], sink: IO[bytes]
     ) -> DownloadHead:
-        url = httpcore.URL(
-            scheme=target.scheme, host=target.host, port=target.port, target=target.path
-        )
-        async with (
-            self._pools.use(target.origin) as pool,
-            pool.stream(
-                "GET",
-                url,
-                headers=[("Host", target.authority), *headers.items()],
-                extensions={"timeout": {"connect": CONNECT_SECONDS}},
-            ) as response,
-        ):
-            head = DownloadHead(
-                status=response.status,
-                headers={
-                    name.decode("latin-1").lower(): value.decode("latin-1")
-                    for name, value in response.headers
-                },
-            )
+        async with self._pools.request("GET", target, headers) as response:
+            head = DownloadHead(status=response.status, headers=headers_of(response))
             if response.status == 200:
                 await self._write(response, head, sink)
             return head

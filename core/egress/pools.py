@@ -1,12 +1,17 @@
-"""Connections kept open, a pool for each origin."""
+"""Requests on connections that are kept open, in a pool for each origin."""
 
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import httpcore
+
+from core.egress.url import Destination
+
+CONNECT_SECONDS = 5.0
+"""For one address; a host may have several."""
 
 
 @dataclass
@@ -36,6 +41,37 @@ class OriginPools:
         self._context = httpcore.default_ssl_context()
         self._pools: OrderedDict[str, _Pool] = OrderedDict()
         """By origin, those that were used last at the end."""
+
+    @asynccontextmanager
+    async def request(
+        self,
+        method: str,
+        target: Destination,
+        headers: Mapping[str, str],
+        body: bytes | None = None,
+    ) -> AsyncIterator[httpcore.Response]:
+        """Send a request, and lend its answer, whose body is read by whom it is lent.
+
+        Args:
+            method: POST, for example.
+            target: Where to, judged already.
+            headers: To send, beside Host.
+            body: To send, if any.
+        """
+        url = httpcore.URL(
+            scheme=target.scheme, host=target.host, port=target.port, target=target.path
+        )
+        async with (
+            self.use(target.origin) as pool,
+            pool.stream(
+                method,
+                url,
+                headers=[("Host", target.authority), *headers.items()],
+                content=body,
+                extensions={"timeout": {"connect": CONNECT_SECONDS}},
+            ) as response,
+        ):
+            yield response
 
     @asynccontextmanager
     async def use(self, origin: str) -> AsyncIterator[httpcore.AsyncConnectionPool]:
@@ -74,3 +110,10 @@ class OriginPools:
             keepalive_expiry=self._kept_seconds,
             network_backend=self._backend,
         )
+
+
+def headers_of(response: httpcore.Response) -> dict[str, str]:
+    """Return an answer's headers: names in lower case; of several with one name, the last."""
+    return {
+        name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers
+    }
