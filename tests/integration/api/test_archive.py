@@ -90,7 +90,7 @@ def test_lost_and_unreadable_images_break_nothing(client, sheet, shop, storage, 
     archive = archive_of(client.get(batch["links"]["images"]))
     assert archive.namelist() == [MISSING]
     missing = archive.read(MISSING).decode()
-    assert "line 2, MUG 1 variant 1: The image has expired or was purged" in missing
+    assert "line 2, MUG 1 variant 1: The stored image was lost or damaged" in missing
     assert "line 3, MUG 1 variant 1: It could not be read" in missing
 
 

@@ -13,6 +13,7 @@ from core.idempotency import Attempt
 from core.lifecycle.approximation import NewEntry, add_entries
 from tests.integration.api.conftest import connect, serving
 from tests.integration.api.test_tenants import operations
+from tests.pictures import png, product
 
 MUG = {"prompt": "a red mug"}
 
@@ -52,13 +53,13 @@ def test_every_post_is_done_once(client, things):
         "/v1/webhook-endpoints": {"url": "https://shop.example/second"},
         "/v1/webhook-endpoints/{endpoint_id}/replay": {"since": "2026-01-01T00:00:00Z"},
     }
+    files = {"/v1/sources": {"file": ("mug.png", png(product()))}}
     posts = [path for method, path in operations(client) if method == "POST"]
-    assert set(bodies) < set(posts)
+    assert set(bodies) | set(files) < set(posts)
     for path in posts:
         named, headers = path.format(**things), key()
-        first, second = (
-            client.post(named, json=bodies.get(path, {}), headers=headers) for _ in range(2)
-        )
+        body = {"files": files[path]} if path in files else {"json": bodies.get(path, {})}
+        first, second = (client.post(named, headers=headers, **body) for _ in range(2))
         assert first.is_success, (path, first.text)
         if "no-store" in first.headers.get("cache-control", ""):
             assert second.json()["code"] == "answer_not_kept", path

@@ -265,18 +265,27 @@ def version_of_the_project() -> str:
     return getattr(importlib.import_module(module), name)
 
 
-FILES = {
-    ("/v1/batches/{batch_id}/manifest.jsonl", "200"): {"application/x-ndjson"},
-    ("/v1/batches/{batch_id}/images.zip", "200"): {"application/zip"},
-} | {
-    (path, status): {f"image/{one}" for one in ("png", "jpeg", "webp", "avif")}
-    for path in (
-        "/v1/jobs/{job_id}/image",
-        "/v1/jobs/{job_id}/renditions/{channel}",
-        "/files/{token}/{channel}/{file_name}",
-    )
-    for status in ("200", "206")
-}
+FILES = (
+    {
+        ("/v1/batches/{batch_id}/manifest.jsonl", "200"): {"application/x-ndjson"},
+        ("/v1/batches/{batch_id}/images.zip", "200"): {"application/zip"},
+    }
+    | {
+        (path, status): {f"image/{one}" for one in ("png", "jpeg", "webp", "avif")}
+        for path in (
+            "/v1/jobs/{job_id}/image",
+            "/v1/jobs/{job_id}/renditions/{channel}",
+            "/files/{token}/{channel}/{file_name}",
+        )
+        for status in ("200", "206")
+    }
+    | {
+        ("/v1/sources/{source_id}/content", status): {
+            f"image/{one}" for one in ("png", "jpeg", "webp", "avif", "tiff", "bmp", "gif")
+        }
+        for status in ("200", "206")
+    }
+)
 
 
 def test_every_file_is_described_as_bytes(client):
