@@ -1,16 +1,31 @@
 """What a file from outside is, told by its bytes: its name and its sender may say anything.
 
-Only headers are read; no pixel is decoded.
+Only headers are read; no pixel is decoded, and NumPy is not loaded: the API asks this.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO
 
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
-from core.pictures.photograph import MOST_PIXELS, READ, check_header, explained
-from core.pictures.photograph_errors import UnreadablePhotographError
+from core.pictures.photograph_errors import (
+    AnimatedPhotographError,
+    OversizedPhotographError,
+    TinyPhotographError,
+    TruncatedPhotographError,
+    UnreadablePhotographError,
+)
+
+MOST_PIXELS = 64 * 10**6
+LEAST_SIDE = 16
+"""Pixels of the shorter side."""
+READ = ("PNG", "JPEG", "WEBP", "AVIF", "BMP", "GIF", "TIFF")
+"""Formats that are read, by Pillow's names. Among JPEG is MPO, the one of telephones, which carries
+a second picture (depth, brightness) behind the first."""
+_MOVING = frozenset({"PNG", "WEBP", "AVIF", "GIF"})
+"""Formats whose further pictures are frames; those of TIFF are pages, those of MPO are extras."""
 
 _TYPES: Mapping[str, tuple[str, str]] = {
     "JPEG": ("image/jpeg", "jpg"),
@@ -86,6 +101,57 @@ def _read(stream: IO[bytes], most_pixels: int) -> PictureHeader:
             width=opened.width,
             height=opened.height,
         )
+
+
+def check_header(opened: Image.Image, most_pixels: int) -> None:
+    """Refuse by what a file says of itself; nothing of it is decoded.
+
+    Raises:
+        OversizedPhotographError: It has too many pixels.
+        TinyPhotographError: It has too few.
+        AnimatedPhotographError: It has several frames.
+    """
+    width, height = opened.size
+    if width * height > most_pixels:
+        raise OversizedPhotographError(
+            f"The photograph has {width} × {height} pixels, and {most_pixels / 1e6:g} megapixels "
+            "are the most. Make it smaller."
+        )
+    if min(width, height) < LEAST_SIDE:
+        raise TinyPhotographError(
+            f"The photograph has {width} × {height} pixels, and {LEAST_SIDE} are the least of a "
+            "side. Send a larger one."
+        )
+    # Not how many there are: a file of some megabytes may have millions.
+    if opened.format in _MOVING and getattr(opened, "is_animated", False):
+        raise AnimatedPhotographError
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Turn whatever Pillow's readers raise into an error of ours."""
+    ours = (
+        AnimatedPhotographError,
+        OversizedPhotographError,
+        TinyPhotographError,
+        UnreadablePhotographError,
+    )
+    try:
+        yield
+    except (*ours, MemoryError):
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise OversizedPhotographError from error
+    except UnidentifiedImageError as error:
+        raise UnreadablePhotographError from error
+    except Exception as error:
+        if any(
+            word in str(error).lower() for word in ("truncated", "unexpected end", "not enough")
+        ):
+            raise TruncatedPhotographError from error
+        raise UnreadablePhotographError(
+            "The file is damaged, or of a kind that is not read. Save it again as PNG or JPEG."
+        ) from error
 
 
 def _refuse_stranger(beginning: bytes) -> None:

@@ -5,37 +5,24 @@ converted, inks, palettes, greys and 16 bits become RGBA. What cannot be used is
 costs memory.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from core.pictures.colour import to_srgb
+from core.pictures.headers import MOST_PIXELS, READ, check_header, explained
 from core.pictures.photograph_errors import (
-    AnimatedPhotographError,
     OversizedPhotographError,
-    TinyPhotographError,
     TransparentPhotographError,
-    TruncatedPhotographError,
-    UnreadablePhotographError,
 )
 
 Rgba = npt.NDArray[np.uint8]
 """(height, width, 4), sRGB, alpha not premultiplied."""
 
 MOST_BYTES = 64 * 2**20
-MOST_PIXELS = 64 * 10**6
-LEAST_SIDE = 16
-"""Pixels of the shorter side."""
-READ = ("PNG", "JPEG", "WEBP", "AVIF", "BMP", "GIF", "TIFF")
-"""Formats that are read, by Pillow's names. Among JPEG is MPO, the one of telephones, which carries
-a second picture (depth, brightness) behind the first."""
-_MOVING = frozenset({"PNG", "WEBP", "AVIF", "GIF"})
-"""Formats whose further pictures are frames; those of TIFF are pages, those of MPO are extras."""
 _VISIBLE = 8
 """Alpha, of 255, below which nobody sees a pixel."""
 
@@ -90,30 +77,6 @@ def read_photograph(
     return Photograph(pixels=pixels, notes=tuple(notes))
 
 
-def check_header(opened: Image.Image, most_pixels: int) -> None:
-    """Refuse by what a file says of itself; nothing of it is decoded.
-
-    Raises:
-        OversizedPhotographError: It has too many pixels.
-        TinyPhotographError: It has too few.
-        AnimatedPhotographError: It has several frames.
-    """
-    width, height = opened.size
-    if width * height > most_pixels:
-        raise OversizedPhotographError(
-            f"The photograph has {width} × {height} pixels, and {most_pixels / 1e6:g} megapixels "
-            "are the most. Make it smaller."
-        )
-    if min(width, height) < LEAST_SIDE:
-        raise TinyPhotographError(
-            f"The photograph has {width} × {height} pixels, and {LEAST_SIDE} are the least of a "
-            "side. Send a larger one."
-        )
-    # Not how many there are: a file of some megabytes may have millions.
-    if opened.format in _MOVING and getattr(opened, "is_animated", False):
-        raise AnimatedPhotographError
-
-
 def _upright(opened: Image.Image, notes: list[str]) -> Image.Image:
     """Turn a picture as its camera was held."""
     try:
@@ -124,30 +87,3 @@ def _upright(opened: Image.Image, notes: list[str]) -> Image.Image:
         # Cameras and programs write EXIF that its own standard forbids; the pixels are good.
         notes.append("The file's EXIF data is damaged, so its rotation was not applied.")
         return opened
-
-
-@contextmanager
-def explained() -> Iterator[None]:
-    """Turn whatever Pillow's readers raise into an error of ours."""
-    ours = (
-        AnimatedPhotographError,
-        OversizedPhotographError,
-        TinyPhotographError,
-        UnreadablePhotographError,
-    )
-    try:
-        yield
-    except (*ours, MemoryError):
-        raise
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise OversizedPhotographError from error
-    except UnidentifiedImageError as error:
-        raise UnreadablePhotographError from error
-    except Exception as error:
-        if any(
-            word in str(error).lower() for word in ("truncated", "unexpected end", "not enough")
-        ):
-            raise TruncatedPhotographError from error
-        raise UnreadablePhotographError(
-            "The file is damaged, or of a kind that is not read. Save it again as PNG or JPEG."
-        ) from error

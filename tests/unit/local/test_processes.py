@@ -180,7 +180,7 @@ def test_a_log_that_becomes_large_is_put_aside_while_it_is_written(tmp_path, mon
             process.rotate_log()
             eventually(lambda: log.stat().st_size > 0)
             # It goes on at the beginning of the file: no hole, and nothing of before.
-            assert log.read_bytes().lstrip(b"\0") == log.read_bytes()
+            assert not log.read_bytes().startswith(b"\0")
             assert log.stat().st_size < 1500
             assert aside.read_text() != before
     finally:
