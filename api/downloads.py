@@ -4,10 +4,8 @@ S3 may hang, and a reader may stop to read. Neither keeps a connection to Postgr
 threads that answer other requests; who comes while too many wait is told to come again.
 """
 
-from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
@@ -18,7 +16,7 @@ from fastapi import Request, Response
 from starlette.datastructures import MutableHeaders
 from starlette.types import Receive, Scope, Send
 
-from api.fair_turns import FairTurns
+from api.fair_turns import FairCounts, FairTurns, NoTurnError
 from api.problems import answer_error
 from core.errors import PackshotError, first_line
 
@@ -86,13 +84,11 @@ class DownloadThreads:
         Raises:
             DownloadsBusyError: None got free in time.
         """
-        async with AsyncExitStack() as held:
-            try:
-                with fail_after(patience):
-                    await held.enter_async_context(self._turns.place(tenant))
-            except TimeoutError as error:
-                raise DownloadsBusyError(retry_after=RETRY_SECONDS) from error
-            return await to_thread.run_sync(work, limiter=self._threads)
+        try:
+            async with self._turns.place(tenant, patience=patience):
+                return await to_thread.run_sync(work, limiter=self._threads)
+        except NoTurnError as error:
+            raise DownloadsBusyError(retry_after=RETRY_SECONDS) from error
 
 
 class Downloads:
@@ -109,8 +105,7 @@ class Downloads:
         self.archives = DownloadThreads(4)
         self.readers = ThreadPoolExecutor(8, thread_name_prefix="archive")
         """Read an archive's next files, for the thread that writes it."""
-        self._most = most
-        self._running: Counter[str] = Counter()
+        self._large = FairCounts(most)
 
     def begin(self, tenant: str | None) -> None:
         """Count a large download of a tenant; None: it is not large.
@@ -119,13 +114,12 @@ class Downloads:
             TooManyDownloadsError: The tenant has as many as it may.
             DownloadsBusyError: The process has as many as it may.
         """
-        if tenant is None:
-            return
-        if self._running[tenant] >= max(1, self._most // 2):
-            raise TooManyDownloadsError(retry_after=RETRY_SECONDS)
-        if self._running.total() >= self._most:
-            raise DownloadsBusyError(retry_after=RETRY_SECONDS)
-        self._running[tenant] += 1
+        if tenant is not None:
+            self._large.begin(
+                tenant,
+                own=TooManyDownloadsError(retry_after=RETRY_SECONDS),
+                others=DownloadsBusyError(retry_after=RETRY_SECONDS),
+            )
 
     def close(self) -> None:
         """Read nothing more."""
@@ -134,8 +128,7 @@ class Downloads:
     def end(self, tenant: str | None) -> None:
         """Count one that was begun no more."""
         if tenant is not None:
-            # Forgets tenants that have none.
-            self._running -= Counter([tenant])
+            self._large.end(tenant)
 
 
 class DownloadResponse(Response):

@@ -1,9 +1,45 @@
-"""A few places for the work of many tenants, shared fairly among them."""
+"""What one process has for the work of many tenants, shared fairly among them."""
 
 import asyncio
 from collections import Counter, OrderedDict, deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+
+
+class FairCounts:
+    """Counts what tenants have under way: so much altogether at most, and half of it for each.
+
+    Of one that half is the whole.
+    """
+
+    def __init__(self, most: int) -> None:
+        """Count nothing yet."""
+        self.most = most
+        self.share = max(1, most // 2)
+        """Most that one tenant has."""
+        self._here: Counter[str] = Counter()
+
+    def begin(self, tenant: str, *, own: Exception, others: Exception) -> None:
+        """Count one more of a tenant.
+
+        Args:
+            tenant: Whose.
+            own: Raised where the tenant has its share.
+            others: Raised where all tenants together have as many as there may be.
+        """
+        if self._here[tenant] >= self.share:
+            raise own
+        if self._here.total() >= self.most:
+            raise others
+        self._here[tenant] += 1
+
+    def end(self, tenant: str) -> None:
+        """Count one that was begun no more."""
+        self._here -= Counter([tenant])  # forgets tenants that have none
+
+
+class NoTurnError(Exception):
+    """No place got free in time."""
 
 
 class FairTurns:
@@ -22,9 +58,21 @@ class FairTurns:
         """By tenant, whose turn is next first."""
 
     @asynccontextmanager
-    async def place(self, tenant: str) -> AsyncIterator[None]:
-        """Wait for a place, and hold it."""
-        await self._wait(tenant)
+    async def place(self, tenant: str, *, patience: float | None = None) -> AsyncIterator[None]:
+        """Wait for a place, and hold it.
+
+        Args:
+            tenant: Whose turn it takes.
+            patience: How long to wait, in seconds; None: as long as it takes.
+
+        Raises:
+            NoTurnError: None got free in time.
+        """
+        try:
+            async with asyncio.timeout(patience):
+                await self._wait(tenant)
+        except TimeoutError as error:
+            raise NoTurnError from error
         try:
             yield
         finally:

@@ -1,10 +1,10 @@
 """Uploads of photographs: how many are received at once, and the threads that store them."""
 
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from api.downloads import RETRY_SECONDS, DownloadThreads
+from api.fair_turns import FairCounts
 from core.errors import PackshotError
 
 
@@ -28,15 +28,14 @@ class Uploads:
     """What one process receives; only its event loop's thread calls it."""
 
     def __init__(self, most: int) -> None:
-        """Begin.
+        """Receive nothing yet.
 
         Args:
             most: Uploads at the same time; half of them for each tenant.
         """
         self.threads = DownloadThreads(8)
         """Store what was received: S3 may hang, and others' requests do not wait for it."""
-        self._most = most
-        self._running: Counter[str] = Counter()
+        self._received = FairCounts(most)
 
     @contextmanager
     def receiving(self, tenant: str) -> Iterator[None]:
@@ -46,13 +45,12 @@ class Uploads:
             TooManyUploadsError: The tenant sends as many as it may.
             UploadsBusyError: The process receives as many as it may.
         """
-        if self._running[tenant] >= max(1, self._most // 2):
-            raise TooManyUploadsError(retry_after=RETRY_SECONDS)
-        if self._running.total() >= self._most:
-            raise UploadsBusyError(retry_after=RETRY_SECONDS)
-        self._running[tenant] += 1
+        self._received.begin(
+            tenant,
+            own=TooManyUploadsError(retry_after=RETRY_SECONDS),
+            others=UploadsBusyError(retry_after=RETRY_SECONDS),
+        )
         try:
             yield
         finally:
-            # Forgets tenants that have none.
-            self._running -= Counter([tenant])
+            self._received.end(tenant)

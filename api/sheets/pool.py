@@ -4,7 +4,7 @@ import asyncio
 import logging
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 from starlette.requests import ClientDisconnect
@@ -12,6 +12,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.auth.callers import check_scope, known_caller
+from api.fair_turns import NoTurnError
 from api.middleware.disconnect import answering, while_connected
 from api.middleware.request_id import HEADER, request_id
 from api.sheets.places import Places
@@ -114,16 +115,14 @@ class SheetPool:
             BusyError: It did not come.
         """
         seconds = self._settings.sheet_seconds
-        async with AsyncExitStack() as held:
-            try:
-                async with asyncio.timeout(seconds):
-                    await held.enter_async_context(self.places.place(tenant))
-            except TimeoutError as error:
-                raise BusyError(
-                    f"This sheet has waited {seconds} seconds (PACKSHOT_SHEET_SECONDS) for its "
-                    "turn; nothing of it was queued. Send it again when others of yours are done."
-                ) from error
-            yield
+        try:
+            async with self.places.place(tenant, patience=seconds):
+                yield
+        except NoTurnError as error:
+            raise BusyError(
+                f"This sheet has waited {seconds} seconds (PACKSHOT_SHEET_SECONDS) for its turn; "
+                "nothing of it was queued. Send it again when others of yours are done."
+            ) from error
 
     @asynccontextmanager
     async def _process(self) -> AsyncIterator[SheetProcess]:
