@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from sqlalchemy import ColumnElement, delete, func, select, text
+from sqlalchemy import ColumnElement, delete, func, select
 from sqlmodel import Session, col
 
 from core import idempotency
+from core.db.locks import take_advisory_lock
 from core.db.models import Recipe
 from core.errors import InvalidRequestError, NotFoundError
 
@@ -154,8 +155,7 @@ def _newest(session: Session, tenant: str, name: str) -> Recipe | None:
 
 def _lock_newest(session: Session, tenant: str, name: str) -> Recipe | None:
     """Find the newest version, a deleted one too, when nobody else adds or deletes any."""
-    lock = text("select pg_advisory_xact_lock(hashtextextended(:of, 0))")
-    session.execute(lock, {"of": f"recipe/{tenant}/{name}"})
+    take_advisory_lock(session, f"recipe {tenant} {name}")
     return session.execute(
         _rows(tenant, name).order_by(col(Recipe.version).desc()).limit(1)
     ).scalar_one_or_none()

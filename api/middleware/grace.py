@@ -4,8 +4,9 @@ import asyncio
 import logging
 
 from starlette.requests import Request
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from api.middleware.disconnect import Answer
 from api.problems import packshot_problem
 from core.errors import BusyError
 
@@ -23,20 +24,14 @@ class GraceMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        begun = False
-
-        async def send_and_note(message: Message) -> None:
-            nonlocal begun
-            begun = True
-            await send(message)
-
+        answer = Answer(send)
         try:
-            await self.app(scope, receive, send_and_note)
+            await self.app(scope, receive, answer)
         except asyncio.CancelledError:
             # Nobody else cancels a request's own task. The server closes what has begun to be
             # answered and is not whole, so its reader sees that.
             logger.warning("%s: cut short, as the server ends", scope["method"])
-            if not begun:
+            if not answer.begun:
                 await packshot_problem(Request(scope), _unfinished())(scope, receive, send)
 
 

@@ -94,7 +94,7 @@ class SheetProcess:
         return self._connection.recv()
 
     async def _step_back_if_large(self) -> None:
-        """Let others compute first, those that read small sheets too, once it has computed long.
+        """Lower its priority once it has computed long: behind those that read small sheets, too.
 
         No process gets a better priority again, so it reads no other sheet.
         """

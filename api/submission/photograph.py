@@ -15,10 +15,7 @@ from api.downloads import WAIT_SECONDS
 from api.submission.upload import MOST_FIELDS
 from catalogue.checks import check_line
 from core.errors import InvalidRequestError, UnsupportedMediaTypeError
-from core.sources.store import Kept
-
-IN_MEMORY_BYTES = 2**20
-"""Of one upload; the rest of it waits in a temporary file without a name."""
+from core.sources.store import IN_MEMORY_BYTES, Kept
 
 LONGEST_NAME = 200
 """Characters, the last ones of a longer name."""

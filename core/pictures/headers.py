@@ -70,7 +70,7 @@ class PictureHeader:
 
 
 def read_header(stream: IO[bytes], *, most_pixels: int = MOST_PIXELS) -> PictureHeader:
-    """Tell what a file is, and how large, by its header.
+    """Return what a file is, and how large, by its header.
 
     Args:
         stream: The file, from its beginning; it is left open, anywhere.

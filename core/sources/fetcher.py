@@ -43,11 +43,9 @@ from core.sources.fetch_errors import (
     PhotographUnreachableError,
 )
 from core.sources.freshness import fresh_until
-from core.sources.store import SourceStore
+from core.sources.store import IN_MEMORY_BYTES, SourceStore
 
 MOST_REDIRECTS = 5
-IN_MEMORY_BYTES = 2**20
-"""Of one photograph; the rest of it waits in a temporary file without a name."""
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 

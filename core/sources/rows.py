@@ -79,7 +79,7 @@ def use(session: Session, *, tenant: str, digest: str) -> Source | None:
 
 
 def publish(session: Session, source: Source) -> Source | None:
-    """Let a photograph be found, whose object S3 has now.
+    """Mark a photograph as found from now on: S3 has its object.
 
     Returns:
         It, or the one with the same bytes that came meanwhile: then this one is deleted. None: it

@@ -15,6 +15,8 @@ from core.pictures.headers import PictureHeader, read_header
 from core.sources import rows
 from core.storage import Storage, source_key
 
+IN_MEMORY_BYTES = 2**20
+"""Of one photograph while it comes; the rest of it waits in a temporary file without a name."""
 _PIECE_BYTES = 2**20
 
 

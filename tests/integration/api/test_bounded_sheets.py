@@ -138,7 +138,7 @@ def test_a_client_that_leaves_ends_the_work(sheets, flood, shop):
 
 
 def niceness_of(process: psutil.Process) -> set[int]:
-    """Give the priorities of a process's threads: on Linux each has its own."""
+    """Return the priorities of a process's threads: on Linux each has its own."""
     return {os.getpriority(os.PRIO_PROCESS, thread.id) for thread in process.threads()}
 
 

@@ -118,7 +118,7 @@ def owner(client, database):
 
 
 def sender(client, plain: str):
-    """Give what sends a request with a key: a list, or a JSON document to a path."""
+    """Return what sends a request with a key: a list, or a JSON document to a path."""
 
     def send(path: str = "/v1/batches", body: dict | None = None):
         method = "GET" if body is None else "POST"

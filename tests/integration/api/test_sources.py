@@ -212,7 +212,7 @@ def test_one_that_s3_lost_unnoticed_is_stored_anew_when_it_comes_again(client, m
 
 
 def age(database, **interval: int) -> None:
-    """Let everything have happened longer ago."""
+    """Move everything further into the past."""
     ((unit, number),) = interval.items()
     by = f"interval '{number} {unit}'"
     with database.session() as session:
