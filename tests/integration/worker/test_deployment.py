@@ -204,6 +204,8 @@ def test_a_process_of_loops_that_stand_still_is_unhealthy(deployment, name):
     deployment.wait_until_healthy(name)
     process, file = deployment.processes[name], deployment.folder / f"{name}.health"
     process.send_signal(signal.SIGSTOP)
+    # It stands a moment after the signal, and could write its file once more.
+    os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
     try:
         os.utime(file, (0, 0))
         words = deployment.services[name]["healthcheck"]["test"][1:]

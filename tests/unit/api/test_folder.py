@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -49,3 +50,14 @@ def test_a_link_in_place_of_a_folder_is_left_alone(temporary: Path):
     with locked_folder():
         pass
     assert (temporary / "precious").is_dir()
+
+
+def test_those_that_start_together_do_not_take_each_other_for_leftovers(temporary: Path):
+    def hold(_: int) -> Path:
+        with locked_folder() as folder:
+            assert folder.is_dir()
+            return folder
+
+    with ThreadPoolExecutor(16) as pool:
+        assert len(set(pool.map(hold, range(400)))) == 400
+    assert list(temporary.iterdir()) == []
