@@ -1,12 +1,12 @@
 """A cut-out on its canvas: placed by rule, on a colour or on nothing, with a shadow or without."""
 
-import hashlib
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from catalogue.cutouts.model import Cutout, Light, Mask, Rgba
+from catalogue.cutouts.model import Cutout, Light, Rgba
+from catalogue.cutouts.pasting import digest, paste, well_inside
 from catalogue.cutouts.placement import PlacementRule, Spot, place
 from catalogue.cutouts.resampling import resample
 from catalogue.cutouts.shadows import Shadow, contact, moved
@@ -63,13 +63,13 @@ def compose(
     light, notes = _light(cutout, product, spot, shadow, canvas)
     pixels = _ground(light, background, canvas)
     window = pixels[spot.top : spot.top + spot.size[1], spot.left : spot.left + spot.size[0]]
-    _put(product, window)
-    inside = _eroded(product[..., 3] == 255)
+    paste(product, window)
+    inside = well_inside(product[..., 3] == 255)
     return Placed(
         pixels=pixels,
         spot=spot,
-        source_digest=_digest(product, inside),
-        result_digest=_digest(window, inside),
+        source_digest=digest(product, inside),
+        result_digest=digest(window, inside),
         kept=int(np.count_nonzero(inside)),
         notes=spot.notes + notes,
     )
@@ -108,31 +108,3 @@ def _ground(
         share = light[dark].astype(np.uint32)[:, None]
         ground[dark] = (np.asarray(background, np.uint32) * share + 127) // 255
     return ground
-
-
-def _put(product: Rgba, window: npt.NDArray[np.uint8]) -> None:
-    """Lay a product over a part of a canvas; where it is whole, it is not computed with."""
-    alpha = product[..., 3]
-    whole = alpha == 255
-    np.copyto(window, product[..., : window.shape[2]], where=whole[..., None])
-    edge = (alpha > 0) & ~whole
-    share = alpha[edge].astype(np.float32)[:, None] / 255
-    over, under = product[edge][:, :3].astype(np.float32), window[edge].astype(np.float32)
-    if window.shape[2] == 3:
-        window[edge] = (over * share + under * (1 - share) + 0.5).astype(np.uint8)
-        return
-    below = under[:, 3:] / 255 * (1 - share)
-    total = share + below
-    mixed = (over * share + under[:, :3] * below) / total
-    window[edge] = (np.concatenate([mixed, total * 255], axis=1) + 0.5).astype(np.uint8)
-
-
-def _eroded(mask: Mask) -> Mask:
-    """Keep pixels whose eight neighbours match, too; beyond the frame nothing does."""
-    padded = np.pad(mask, 1)
-    rows = padded[:-2] & padded[1:-1] & padded[2:]
-    return np.asarray(rows[:, :-2] & rows[:, 1:-1] & rows[:, 2:])
-
-
-def _digest(pixels: npt.NDArray[np.uint8], inside: Mask) -> str:
-    return hashlib.sha256(np.ascontiguousarray(pixels[inside][:, :3]).tobytes()).hexdigest()
