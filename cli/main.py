@@ -5,7 +5,7 @@ import sys
 import typer
 from pydantic import ValidationError
 
-from cli.commands import cache, keys, recipes, tenants, webhooks
+from cli.commands import cache, cutout, keys, recipes, tenants, webhooks
 from cli.commands.fetch import fetch, retry
 from cli.commands.model.build import build
 from cli.commands.model.evaluate import evaluate
@@ -33,6 +33,7 @@ for of_models in (build, finetune, quantise_train, shrink, evaluate, requeue):
     model.command()(of_models)
 model.command("list")(list_bundles)
 app.add_typer(cache.app, name="cache")
+app.add_typer(cutout.app, name="cutout")
 app.add_typer(keys.app, name="keys")
 app.add_typer(model, name="model")
 app.add_typer(recipes.app, name="recipes")

@@ -37,6 +37,8 @@ class NetworkLayout:
     """Whether the output still wants a sigmoid."""
     spread: bool = False
     """Whether the output's own smallest and largest value count as 0 and 1."""
+    mirrored: bool = False
+    """Whether the mirrored photograph is looked at, too, and both outputs are averaged."""
 
     def prepare(self, pixels: Rgb) -> Input:
         """Make a photograph the network's input."""
@@ -68,10 +70,11 @@ _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of ImageNet."""
 
 LAYOUTS = {
+    "packshot": NetworkLayout(side=192, mean=_MEAN, std=_STD, mirrored=True),
     "u2net": NetworkLayout(side=320, mean=_MEAN, std=_STD, by_brightest=True, spread=True),
     "isnet": NetworkLayout(side=1024, mean=(0.5, 0.5, 0.5), std=(1.0, 1.0, 1.0), spread=True),
     "birefnet": NetworkLayout(side=1024, mean=_MEAN, std=_STD, logits=True),
 }
-"""By the name of the family: U²-Net (Qin et al., 2020), IS-Net (Qin et al., 2022), BiRefNet (Zheng
-et al., 2024), as their authors' own programs prepare their input. A network whose file has another
-size of input is used with that one."""
+"""By the name of the family: packshot's own, U²-Net (Qin et al., 2020), IS-Net (Qin et al., 2022),
+BiRefNet (Zheng et al., 2024), as their authors' own programs prepare their input. A network whose
+file has another size of input is used with that one."""

@@ -30,6 +30,11 @@ class ModelSettings(BaseModel):
         "first is the one of requests that name none. Empty: the one in `PACKSHOT_BUNDLE`, called "
         "default.",
     )
+    cutout_network: str = Field(
+        default="",
+        description="Folder of the network that cuts products out of rooms, as `packshot cutout "
+        "add` prints it; empty for the one that packshot brings.",
+    )
     device: str = Field(default="CPU", description="OpenVINO device that runs the model.")
     inference_precision: Literal["auto", "f32", "bf16"] = Field(
         default="auto",

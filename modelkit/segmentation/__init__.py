@@ -1,0 +1,1 @@
+"""Segmentation networks of other people: recognised by their graphs, and added."""

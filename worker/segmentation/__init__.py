@@ -1,0 +1,1 @@
+"""Segmentation networks: what is known of their files, and how they are run."""
