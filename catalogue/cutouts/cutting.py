@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from catalogue.cutouts.judging import judge
-from catalogue.cutouts.model import Alpha, Cutout, Method, Reason, Rgba
-from catalogue.cutouts.plain import cut_from_backdrop
+from catalogue.cutouts.anywhere import cut_by_network
+from catalogue.cutouts.judging import agreement, judge
+from catalogue.cutouts.model import Alpha, Cutout, Method, Reason, Rgb, Rgba
+from catalogue.cutouts.plain import PlainCutout, cut_from_backdrop
 from catalogue.cutouts.segmentation import Segmenter
 from core.errors import InvalidImageError
 
@@ -22,13 +23,14 @@ def cut_out(pixels: Rgba, *, mask: Alpha | None = None, network: Segmenter | Non
     """Cut a product out.
 
     A mask that came along is believed before the file's own transparency, and that before a plain
-    backdrop; a network is asked last.
+    backdrop. A network cuts what stands before anything else; before a plain backdrop it is asked
+    for its opinion, and where it finds something else a person should look.
 
     Args:
         pixels: The photograph, sRGB.
         mask: 255 where the product is; of the photograph's size.
-        network: What finds products before anything else than a plain backdrop; None: such
-            photographs come back as `backdrop_not_plain`, empty.
+        network: What finds products before anything; None: what stands before no plain backdrop
+            comes back as `backdrop_not_plain`, empty.
 
     Raises:
         MaskMismatchError: The mask has another size.
@@ -42,24 +44,46 @@ def cut_out(pixels: Rgba, *, mask: Alpha | None = None, network: Segmenter | Non
         return _supplied(pixels, np.minimum(mask, pixels[..., 3]), Method.MASK)
     if np.mean(pixels[..., 3] < 128) >= LEAST_TRANSPARENT:
         return _supplied(pixels, pixels[..., 3], Method.ALPHA)
-    found = cut_from_backdrop(pixels[..., :3])
-    if found is not None:
-        confidence, reasons = judge(found.product, holes=found.holes, faint=found.faint)
-        return Cutout(
-            pixels=found.pixels,
-            method=Method.BACKDROP,
-            confidence=confidence,
-            reasons=reasons,
-            shadow=found.shadow,
-        )
+    rgb = pixels[..., :3]
+    plain = cut_from_backdrop(rgb)
     if network is None:
-        return Cutout(
-            pixels=np.zeros_like(pixels),
-            method=Method.BACKDROP,
-            confidence=0.0,
-            reasons=(Reason.BACKDROP_NOT_PLAIN,),
-        )
-    return _supplied(pixels, network.segment(pixels[..., :3]), Method.NETWORK)
+        return _empty(pixels) if plain is None else _before_backdrop(plain)
+    seen = network.segment(rgb)
+    return _by_network(rgb, seen) if plain is None else _before_backdrop(plain, seen)
+
+
+def _before_backdrop(plain: PlainCutout, seen: Alpha | None = None) -> Cutout:
+    """Judge what differs from a plain backdrop, beside what a network sees."""
+    confidence, reasons = judge(
+        plain.product,
+        holes=plain.holes,
+        faint=plain.faint,
+        agreement=1.0 if seen is None else agreement(plain.product, seen),
+    )
+    return Cutout(
+        pixels=plain.pixels,
+        method=Method.BACKDROP,
+        confidence=confidence,
+        reasons=reasons,
+        shadow=plain.shadow,
+    )
+
+
+def _by_network(pixels: Rgb, seen: Alpha) -> Cutout:
+    found = cut_by_network(pixels, seen)
+    confidence, reasons = judge(found.product, unsure=found.unsure)
+    return Cutout(
+        pixels=found.pixels, method=Method.NETWORK, confidence=confidence, reasons=reasons
+    )
+
+
+def _empty(pixels: Rgba) -> Cutout:
+    return Cutout(
+        pixels=np.zeros_like(pixels),
+        method=Method.BACKDROP,
+        confidence=0.0,
+        reasons=(Reason.BACKDROP_NOT_PLAIN,),
+    )
 
 
 def _supplied(pixels: Rgba, alpha: Alpha, method: Method) -> Cutout:

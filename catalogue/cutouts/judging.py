@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from catalogue.cutouts.model import Mask, Reason
+from catalogue.cutouts.model import Alpha, Mask, Reason
 from catalogue.renditions.regions import components
 
 LOOK = 256
@@ -20,10 +20,21 @@ FAINT = 0.05
 """Share of its outline from which on what can hardly be told counts."""
 SOFT = 0.35
 """Share of half-transparent pixels from which on a mask is unsure rather than soft."""
+AGREED, DOUBTED = 0.9, 0.75
+"""Overlap with what a network sees from which on it counts as the same, and below which a person
+should look."""
+UNSURE = 0.05
+"""Share of a product from which on what its network cannot tell counts."""
 
 
 def judge(
-    product: Mask, *, holes: float = 0.0, faint: float = 0.0, soft: float = 0.0
+    product: Mask,
+    *,
+    holes: float = 0.0,
+    faint: float = 0.0,
+    soft: float = 0.0,
+    agreement: float = 1.0,
+    unsure: float = 0.0,
 ) -> tuple[float, tuple[Reason, ...]]:
     """Return a confidence and its reasons, what costs most first.
 
@@ -32,6 +43,8 @@ def judge(
         holes: Share of its area in which the backdrop was seen through it.
         faint: Share of its outline that can hardly be told from the backdrop.
         soft: Share of it that is neither product nor background.
+        agreement: Overlap with what somebody else found.
+        unsure: Share of it in which its network cannot tell.
     """
     small = _reduced(product)
     if small.mean() < FEW:
@@ -41,9 +54,21 @@ def judge(
         Reason.FAINT_EDGE: min(_faintness(faint), _vagueness(soft)),
         Reason.SEVERAL_PARTS: _parts(small),
         Reason.HOLES: 0.9 if holes >= HOLES else 1.0,
+        Reason.NETWORK_DISAGREES: _agreed(agreement),
+        Reason.NETWORK_UNSURE: 1.0 if unsure < UNSURE else max(0.1, 1 - 2.5 * unsure),
     }
     counted = sorted((factor, reason) for reason, factor in factors.items() if factor < 1)
     return float(np.prod([factor for factor, _ in counted])), tuple(one for _, one in counted)
+
+
+def agreement(product: Mask, seen: Alpha) -> float:
+    """Return the overlap of what was found with what a network sees, at the size of `LOOK`."""
+    first, second = _reduced(product), _reduced(seen >= 128)
+    if first.shape != second.shape:
+        size = (first.shape[1], first.shape[0])
+        second = np.asarray(Image.fromarray(second).resize(size))
+    either = np.count_nonzero(first | second)
+    return float(np.count_nonzero(first & second) / either) if either else 1.0
 
 
 def _reduced(product: Mask) -> Mask:
@@ -65,6 +90,10 @@ def _faintness(faint: float) -> float:
 
 def _vagueness(soft: float) -> float:
     return 1.0 if soft < SOFT else max(0.1, 1.2 - soft)
+
+
+def _agreed(agreement: float) -> float:
+    return 1.0 if agreement >= AGREED else max(0.1, 0.5 * agreement / DOUBTED)
 
 
 def _parts(product: Mask) -> float:

@@ -47,6 +47,10 @@ class Reason(StrEnum):
     """The backdrop shows through it, or it has places that look exactly like the backdrop."""
     FAINT_EDGE = "faint_edge"
     """A part of its outline can hardly be told from the backdrop."""
+    NETWORK_DISAGREES = "network_disagrees"
+    """The segmentation network finds another product before the plain backdrop."""
+    NETWORK_UNSURE = "network_unsure"
+    """The segmentation network cannot tell for a part of it."""
     BACKDROP_NOT_PLAIN = "backdrop_not_plain"
     """It stands in a room, or on a backdrop with a pattern, and no network looked."""
 

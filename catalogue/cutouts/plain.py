@@ -53,7 +53,7 @@ class PlainCutout:
 
 def cut_from_backdrop(pixels: Rgb) -> PlainCutout | None:
     """Cut a product out; None: the backdrop is not plain."""
-    small = _at_work_size(pixels)
+    small = at_work_size(pixels)
     matte = cut_out(small)
     if matte.backdrop.unevenness > UNEVEN:
         return None
@@ -80,7 +80,8 @@ def without_small_parts(product: Mask) -> Mask:
     return parts.among(sizes >= max(1.0, DUST * sizes.max())) & product
 
 
-def _at_work_size(pixels: Rgb) -> Levels:
+def at_work_size(pixels: Rgb) -> Levels:
+    """Return a photograph in levels, its longer side `WORK` at most."""
     height, width = pixels.shape[:2]
     factor = WORK / max(height, width)
     if factor >= 1:

@@ -109,24 +109,60 @@ def test_a_room_is_no_plain_backdrop():
 
 
 class Known:
-    """A network that has seen the answer."""
+    """A network that has seen an answer."""
 
-    def __init__(self) -> None:
-        self.asked = 0
+    def __init__(self, alpha: np.ndarray) -> None:
+        self.found = (alpha * 255).astype(np.uint8)
 
     def segment(self, pixels):
-        self.asked += 1
         assert pixels.shape == (SIDE, SIDE, 3)
-        return (product_alpha() * 255).astype(np.uint8)
+        return self.found
 
 
-def test_a_network_is_asked_where_the_backdrop_is_not_plain_and_only_there():
-    network = Known()
-    assert cut_out(photograph(235)[0], network=network).method is Method.BACKDROP
-    assert network.asked == 0
-    cutout = cut_out(room(), network=network)
-    assert cutout.method is Method.NETWORK
-    assert np.array_equal(cutout.pixels[..., 3], (product_alpha() * 255).astype(np.uint8))
+def in_room(colour=(60, 170, 210)) -> np.ndarray:
+    pixels = room()
+    alpha = product_alpha()[..., None]
+    pixels[..., :3] = pixels[..., :3] * (1 - alpha) + np.array(colour) * alpha
+    return pixels
+
+
+def test_a_network_cuts_what_stands_in_a_room():
+    alpha = product_alpha()
+    pixels = in_room()
+    cutout = cut_out(pixels, network=Known(alpha))
+    assert (cutout.method, cutout.needs_review) == (Method.NETWORK, False)
+    assert iou(cutout.pixels[..., 3], alpha) > 0.97
+    whole = cutout.pixels[..., 3] == 255
+    assert np.array_equal(cutout.pixels[whole], pixels[whole])
+
+
+def test_where_a_network_cannot_tell_a_person_should_look():
+    alpha = product_alpha() * 0.9
+    columns = np.arange(SIDE) > SIDE // 2
+    alpha[:, columns] *= 0.6
+    cutout = cut_out(in_room(), network=Known(alpha))
+    assert cutout.reasons[0] is Reason.NETWORK_UNSURE
+    assert cutout.needs_review
+
+
+def test_a_network_that_sees_nothing_finds_nothing():
+    cutout = cut_out(in_room(), network=Known(np.zeros((SIDE, SIDE))))
+    assert (cutout.confidence, cutout.reasons) == (0.0, (Reason.NOTHING_FOUND,))
+    assert not cutout.pixels.any()
+
+
+def test_before_a_plain_backdrop_a_network_changes_no_pixel_but_doubts():
+    pixels, alpha = photograph(235)
+    alone = cut_out(pixels)
+    agreed = cut_out(pixels, network=Known(alpha))
+    assert agreed.method is Method.BACKDROP
+    assert np.array_equal(agreed.pixels, alone.pixels)
+    assert (agreed.confidence, agreed.reasons) == (alone.confidence, alone.reasons)
+    half = np.where(np.arange(SIDE) < SIDE // 2, alpha, 0)
+    doubted = cut_out(pixels, network=Known(half))
+    assert np.array_equal(doubted.pixels, alone.pixels)
+    assert doubted.reasons[0] is Reason.NETWORK_DISAGREES
+    assert doubted.needs_review
 
 
 def test_the_files_own_transparency_is_believed():
