@@ -1,15 +1,16 @@
 """Cut-outs against products whose true outline is known.
 
 `python -m benchmarks.cutouts --objects FOLDER [--part test|tune|all] [--limit N] [--side 640]
-[--save FOLDER] [--speed]`: composes rendered objects with an alpha channel over plain backdrops
-(with soft shadows, uneven light, noise and JPEG's losses) and over rooms, cuts them out, and
-compares with the alpha. Which objects are for tuning is decided by their names alone; figures that
-are reported are those of `--part test`. `--speed` measures a photograph's processing instead, per
-stage, at 1500 × 1500, in seconds of this process's computing.
+[--network FOLDER|shipped] [--rooms] [--save FOLDER] [--speed]`: composes rendered objects with an
+alpha channel over plain backdrops (with soft shadows, uneven light, noise and JPEG's losses) and
+over rooms, cuts them out, and compares with the alpha. Which objects are for tuning is decided by
+their names alone; figures that are reported are those of `--part test`. `--network` has a
+segmentation network look as well; `--rooms` leaves plain backdrops out, and has every room for each
+object. `--speed` measures a photograph's processing instead, per stage, at 1500 × 1500, in seconds
+of this process's computing.
 """
 
 import argparse
-import hashlib
 import random
 import time
 from collections.abc import Iterator, Sequence
@@ -28,10 +29,13 @@ from catalogue.cutouts.composing import compose as compose_on_canvas
 from catalogue.cutouts.cutting import cut_out
 from catalogue.cutouts.model import Cutout
 from catalogue.cutouts.placement import PlacementRule
+from catalogue.cutouts.segmentation import Segmenter
 from catalogue.cutouts.shadows import Shadow
 from core.pictures.photograph import read_photograph
+from starter.cutout.kinds import Part, objects_of
 from starter.scenes.subjects import Surroundings
 from starter.scenes.surroundings import draw_surroundings
+from worker.segmentation.record import SHIPPED
 
 Pixels = npt.NDArray[np.uint8]
 Levels = npt.NDArray[np.float32]
@@ -68,16 +72,19 @@ def main() -> None:
     parser.add_argument("--part", choices=("test", "tune", "all"), default="test")
     parser.add_argument("--limit", type=int, default=1000)
     parser.add_argument("--side", type=int, default=640)
+    parser.add_argument("--network", help="a folder, or `shipped`")
+    parser.add_argument("--rooms", action="store_true")
     parser.add_argument("--save", type=Path)
     parser.add_argument("--speed", action="store_true")
     arguments = parser.parse_args()
     files = chosen(arguments.objects, arguments.part, arguments.limit)
+    network = opened(arguments.network)
     if arguments.speed:
-        measure_speed(files)
+        measure_speed(files, network)
         return
     judged: dict[str, list[dict[str, float]]] = {}
-    for photo in photos(files, arguments.side):
-        cutout = cut_out(read_photograph(photo.body).pixels)
+    for photo in photos(files, arguments.side, rooms=arguments.rooms):
+        cutout = cut_out(read_photograph(photo.body).pixels, network=network)
         scores = judge(photo, cutout)
         place = "plain" if photo.backdrop in PLAIN else "rooms"
         where = photo.backdrop if photo.backdrop in PLAIN else "rooms"
@@ -90,20 +97,31 @@ def main() -> None:
     show("cutouts", rows, about | {"rows": rows})
 
 
-def chosen(folder: Path, part: str, limit: int) -> list[Path]:
-    """Return the objects of a part: a third is for tuning, by a digest of the name."""
-    files = sorted(one for one in folder.iterdir() if one.suffix in (".webp", ".png"))
+def opened(name: str | None) -> Segmenter | None:
+    """Return the network that an option names."""
+    if name is None:
+        return None
+    from worker.segmentation.segmenter import OpenVinoSegmenter
 
-    def for_tuning(file: Path) -> bool:
-        return hashlib.sha256(file.stem.encode()).digest()[0] % 3 == 0
+    return OpenVinoSegmenter(SHIPPED if name == "shipped" else Path(name))
 
-    files = [one for one in files if part == "all" or for_tuning(one) == (part == "tune")]
+
+def chosen(folder: Path, part: Part, limit: int) -> list[Path]:
+    """Return some of a part's objects."""
+    files = objects_of(folder, part)
     return files[:: max(1, len(files) // limit)][:limit]
 
 
-def photos(files: Sequence[Path], side: int) -> Iterator[Photo]:
-    """Compose every object over every plain backdrop, in both tints, and over one room."""
+def photos(files: Sequence[Path], side: int, *, rooms: bool = False) -> Iterator[Photo]:
+    """Compose every object over every plain backdrop, in both tints, and over one room.
+
+    With `rooms`, over all rooms instead.
+    """
     for number, file in enumerate(files):
+        if rooms:
+            for room in ROOMS:
+                yield compose(file, "own", room.value, side)
+            continue
         for tint in TINTS:
             for backdrop in PLAIN:
                 yield compose(file, tint, backdrop, side)
@@ -227,12 +245,12 @@ def save(photo: Photo, cutout: Cutout, iou: float, folder: Path) -> None:
     Image.fromarray(np.concatenate(strips, axis=1)).save(folder / name.replace(" ", "_"))
 
 
-def measure_speed(files: Sequence[Path]) -> None:
+def measure_speed(files: Sequence[Path], network: Segmenter | None) -> None:
     """Measure the stages of photographs of 1500 × 1500, in milliseconds of computing."""
     stages: dict[str, list[float]] = {}
     for number, file in enumerate(files[:SPEED_OBJECTS]):
         photo = compose(file, "own", PLAIN[number % len(PLAIN)], SPEED_SIDE)
-        for name, took in timed(photo.body):
+        for name, took in timed(photo.body, network):
             stages.setdefault(name, []).append(took)
     rows = [
         {"stage": name, "median ms": f"{np.median(took):.0f}", "most": f"{max(took):.0f}"}
@@ -244,13 +262,13 @@ def measure_speed(files: Sequence[Path]) -> None:
     show("cutout speed", rows, about | {"rows": rows})
 
 
-def timed(body: bytes) -> Iterator[tuple[str, float]]:
+def timed(body: bytes, network: Segmenter | None) -> Iterator[tuple[str, float]]:
     """Process one photograph as a cut-out on white is made of it; yield what each stage took."""
     began = last = time.process_time()
     pixels = read_photograph(body).pixels
     yield "read JPEG", 1000 * (time.process_time() - last)
     last = time.process_time()
-    cutout = cut_out(pixels)
+    cutout = cut_out(pixels, network=network)
     yield "cut out", 1000 * (time.process_time() - last)
     last = time.process_time()
     rule = PlacementRule(width=SPEED_SIDE, height=SPEED_SIDE, enlarge=True)

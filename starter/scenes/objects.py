@@ -16,7 +16,7 @@ SIDE = 160
 """Of the objects' pictures as they are worked on, in pixels."""
 
 Rgba = npt.NDArray[np.floating[Any]]
-"""(SIDE, SIDE, 4), in [0, 1], not premultiplied."""
+"""(side, side, 4), in [0, 1], not premultiplied."""
 Lab = npt.NDArray[np.floating[Any]]
 """(…, 3): Oklab's lightness and two axes of colour (Björn Ottosson, 2020)."""
 
@@ -44,19 +44,28 @@ _MOST = 0.5
 def load_object(kind: Kind) -> Rgba:
     """Read an object's picture, cropped to what is there of it and fitted into the square."""
     picture = Image.open(FOLDER / f"{FILES[kind]}.webp").convert("RGBA")
+    return np.asarray(fitted(picture, SIDE), np.float32) / 255
+
+
+def fitted(picture: Image.Image, side: int) -> Image.Image:
+    """Crop an RGBA picture to what is there of it, and fit it into a square."""
     box = picture.getchannel("A").point(lambda alpha: 255 if alpha > 8 else 0).getbbox()
     picture = picture.crop(box)
-    scale = SIDE * 0.96 / max(picture.size)
+    scale = side * 0.96 / max(picture.size)
     size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
     picture = picture.resize(size, Image.Resampling.LANCZOS)
-    square = Image.new("RGBA", (SIDE, SIDE))
-    square.paste(picture, ((SIDE - size[0]) // 2, (SIDE - size[1]) // 2))
-    return np.asarray(square, np.float32) / 255
+    square = Image.new("RGBA", (side, side))
+    square.paste(picture, ((side - size[0]) // 2, (side - size[1]) // 2))
+    return square
 
 
 def paint_object(kind: Kind, colour: Colour, rng: np.random.Generator) -> Rgba:
     """Return an object whose body has a colour; its material is left to chance."""
-    picture = load_object(kind)
+    return paint(load_object(kind), colour, rng)
+
+
+def paint(picture: Rgba, colour: Colour, rng: np.random.Generator) -> Rgba:
+    """Return an object's square picture, painted in a colour; its material is left to chance."""
     lab = to_oklab(picture[..., :3])
     body = _body(lab, picture[..., 3])
     painted = _material(_repaint(lab, body, colour, rng), rng)
@@ -113,19 +122,20 @@ def _material(lab: Lab, rng: np.random.Generator) -> Lab:
     contrast = rng.uniform(0.75, 1.25)
     middle = float(np.median(lightness))
     lightness = middle + (lightness - middle) * contrast
+    side = len(lightness)
     kind = rng.random()
     if kind < 0.25:  # rough: leather, felt
         cells = rng.uniform(25, 60)
         lightness = lightness + rng.uniform(0.05, 0.14) * (
-            fractal_noise(rng, SIDE, (cells, cells), 2) - 0.5
+            fractal_noise(rng, side, (cells, cells), 2) - 0.5
         )
     elif kind < 0.4:  # brushed: wood, metal
         cells = rng.uniform(40, 90)
         lightness = lightness + rng.uniform(0.05, 0.16) * (
-            fractal_noise(rng, SIDE, (2, cells), 2) - 0.5
+            fractal_noise(rng, side, (2, cells), 2) - 0.5
         )
     elif kind < 0.6:  # glossy: a bright streak
-        y, x = np.mgrid[0:SIDE, 0:SIDE].astype(np.float32) / SIDE
+        y, x = np.mgrid[0:side, 0:side].astype(np.float32) / side
         place = x + rng.uniform(-0.6, 0.6) * y - rng.uniform(0.1, 0.9)
         lightness = lightness + rng.uniform(0.08, 0.2) * np.exp(-((place / 0.08) ** 2))
     return np.concatenate([lightness[..., None], lab[..., 1:]], axis=2).astype(np.float32)
