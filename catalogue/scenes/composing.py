@@ -4,6 +4,7 @@ The background is made larger, and its tones are brought nearer to the product's
 pasted at its own resolution and is not computed with (docs/decisions/0049).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,7 +16,7 @@ from catalogue.cutouts.resampling import resample
 from catalogue.cutouts.shadows import Shadow, moved
 from catalogue.scenes.edges import with_own_colours
 from catalogue.scenes.enlarging import enlarged
-from catalogue.scenes.fidelity import Fidelity, compare
+from catalogue.scenes.fidelity import Fidelity, compare, identity
 from catalogue.scenes.harmony import harmonised
 from catalogue.scenes.horizon import choose_window
 from catalogue.scenes.shadows import darken, off_the_wall, on_ground
@@ -89,20 +90,39 @@ def placed_product(product: Cutout, spot: Spot) -> Rgba:
     return resample(pixels, spot.size) if spot.resampled else pixels
 
 
-def pasted(canvas: Rgb, placed: Rgba, spot: Spot) -> Composition:
-    """Paste a placed product onto a canvas, which becomes the composition's pixels."""
+def pasted(
+    canvas: Rgb,
+    placed: Rgba,
+    spot: Spot,
+    *,
+    expansion_of: Callable[[Rgb, Alpha], float] | None = None,
+) -> Composition:
+    """Paste a placed product onto a canvas, which becomes the composition's pixels.
+
+    Args:
+        canvas: What is there without it; it is changed.
+        placed: The product, as `placed_product` gives it.
+        spot: Where it goes.
+        expansion_of: Measures the product's expansion in the picture, by its mask; None: by what
+            differs from the canvas.
+    """
     left, top = spot.left, spot.top
     window = canvas[top : top + spot.size[1], left : left + spot.size[0]]
     ground = window.copy()
     paste(placed, window)
     mask = np.zeros(canvas.shape[:2], np.uint8)
     mask[top : top + spot.size[1], left : left + spot.size[0]] = placed[..., 3]
+    fidelity = (
+        compare(placed, window, ground=ground)
+        if expansion_of is None
+        else identity(placed, window, expansion=expansion_of(canvas, mask))
+    )
     return Composition(
         pixels=canvas,
         mask=mask,
         product=placed,
         spot=spot,
-        fidelity=compare(placed, window, ground=ground),
+        fidelity=fidelity,
         notes=spot.notes,
     )
 

@@ -13,7 +13,7 @@ from PIL import Image
 from catalogue.cutouts.cutting import cut_out
 from catalogue.cutouts.model import Alpha, Mask, Reason, Rgb
 from catalogue.cutouts.segmentation import Segmenter
-from catalogue.renditions.regions import dilated, flooded
+from catalogue.renditions.regions import dilated, eroded, flooded
 
 DIFFERENT = 12
 """Levels by which a pixel differs at least from a background that is known."""
@@ -26,6 +26,10 @@ WORK = 384
 LIKE = 0.5
 """How much nearer a pixel's colour is to the product's edge than to the surroundings, at most, to
 be taken for the product."""
+ALIKE = 40.0
+"""Levels by which it differs from the product's edge at most."""
+EDGE = 2
+"""Pixels of a product, at `WORK`, that are mixed with what is beside it."""
 APART = 14.0
 """Levels between the two below which nobody can tell."""
 
@@ -92,13 +96,16 @@ def _going_on(pixels: Levels, product: Mask, near: Mask) -> Mask:
     """Match pixels around a product that have its edge's colour rather than the surroundings'."""
     ring = near & ~product
     steps = int(np.ceil(NEAR * max(product.shape))) + 2
-    inner = _spread(pixels, product, steps)
+    # The outermost pixels of the product are mixtures.
+    within = eroded(product, EDGE)
+    inner = _spread(pixels, within if within.any() else product, steps + EDGE)
     outer = _spread(pixels, ~near, steps)
     to_product, to_scene, apart = (
         np.abs(one - other).max(axis=2)
         for one, other in ((pixels, inner), (pixels, outer), (inner, outer))
     )
-    return np.asarray(ring & (apart >= APART) & (to_product <= LIKE * to_scene))
+    like = (to_product <= LIKE * to_scene) & (to_product <= ALIKE)
+    return np.asarray(ring & (apart >= APART) & like)
 
 
 def _spread(pixels: Levels, start: Mask, steps: int) -> Levels:
