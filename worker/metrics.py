@@ -19,8 +19,8 @@ UNET_STEPS = Counter(
 
 STAGE_SECONDS = Histogram(
     "packshot_stage_seconds",
-    "Seconds of one call of a stage: encode, unet and decode for the images that share it, "
-    "store and record for one image.",
+    "Seconds of one call of a stage: encode, encode_image, unet and decode for the images that "
+    "share it, store and record for one image.",
     ["stage"],
     buckets=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100),
 )
@@ -74,7 +74,7 @@ for _lane in Lane:
     IMAGE_SECONDS.labels(_lane.value)
     IMAGE_LATENCY_SECONDS.labels(_lane.value)
 
-for _stage in ("encode", "unet", "decode", "store", "record"):
+for _stage in ("encode", "encode_image", "unet", "decode", "store", "record"):
     STAGE_SECONDS.labels(_stage)
 
 for _outcome in ("loaded", "failed"):

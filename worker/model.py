@@ -44,6 +44,16 @@ class StepInputs:
         return frozenset(self.taken[0]) if self.taken else frozenset()
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ImageLatents:
+    """What the autoencoder makes of one image: a normal distribution for each number."""
+
+    mean: Array
+    """(channels, height, width), scaled as the UNet's are."""
+    deviation: Array
+    """Of the same shape: the standard deviation."""
+
+
 def stack(rows: Sequence[Conditioning]) -> Conditioning:
     """Stack the conditioning of rows for a call; all have the same inputs."""
     return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
@@ -92,6 +102,9 @@ class Model(Protocol):
             (rows, channels of the latents, height, width), and each row's own copy of the features
             that it keeps.
         """
+
+    def encode_images(self, pixels: NDArray[np.uint8]) -> Sequence[ImageLatents]:
+        """Encode RGB images, (images, height, width, 3), in one call."""
 
     def decode(self, latents: Array) -> NDArray[np.uint8]:
         """Decode (images, channels, height, width) to RGB (images, height, width, 3)."""

@@ -19,7 +19,16 @@ from core.settings import Settings
 from worker.compiler import Compiler
 from worker.features import load_alignment
 from worker.finite import check_finite
-from worker.model import HIDDEN_STATES, Array, Conditioning, Features, StepInputs, stack
+from worker.image_encoder import ImageEncoder
+from worker.model import (
+    HIDDEN_STATES,
+    Array,
+    Conditioning,
+    Features,
+    ImageLatents,
+    StepInputs,
+    stack,
+)
 from worker.precision import inference_precision
 from worker.tiling import decode_tiled
 from worker.tokenizer import Tokenizer
@@ -33,7 +42,7 @@ class Pipeline:
     """A bundle in the OpenVINO + diffusers layout, loaded and compiled.
 
     The three models run at the same time, `predict` in as many threads as the plan has streams;
-    `encode` and `decode` are for one thread each.
+    `encode` and `encode_images` are for one thread, and `decode` is for one.
     """
 
     def __init__(
@@ -87,6 +96,12 @@ class Pipeline:
         exact = alone | {"INFERENCE_PRECISION_HINT": "f32"}
         encoder, decoder = compiler.read("text_encoder"), compiler.read("vae_decoder")
         self._text_encoder = compiler.compile(encoder, exact).create_infer_request()
+        self._image_encoder = ImageEncoder(
+            # Exact, too: what is lost here is lost in each picture that begins with another.
+            lambda: compiler.compile(compiler.read("vae_encoder"), exact),
+            channels=self.latent_channels,
+            scale=self._latent_scale,
+        )
         compiled = compiler.compile(decoder, alone)
         self.precision = str(compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name())
         self._vae_decoder = compiled.create_infer_request()
@@ -127,6 +142,18 @@ class Pipeline:
         """
         return self._unets[inputs.takes].predict(inputs)
 
+    def encode_images(self, pixels: NDArray[np.uint8]) -> list[ImageLatents]:
+        """Encode RGB images, (images, height, width, 3).
+
+        Raises:
+            BundleError: The bundle has no encoder of images.
+            NotFiniteError: What was encoded of one of them is not finite.
+        """
+        _, height, width = self.latent_shape(height=pixels.shape[1], width=pixels.shape[2])
+        at_once = self._at_once(len(pixels), height, width)
+        encode, starts = self._image_encoder.encode, range(0, len(pixels), at_once)
+        return [one for start in starts for one in encode(pixels[start : start + at_once])]
+
     def decode(self, latents: Array) -> NDArray[np.uint8]:
         """Decode (images, channels, height, width) to RGB (images, height, width, 3).
 
@@ -137,12 +164,18 @@ class Pipeline:
         if self._tile and max(height, width) > self._tile:
             parts = [self._decode_tiled(image) for image in np.split(latents, len(latents))]
         else:
-            # Memory grows with the pixels of a call, and more of them make none of them faster.
-            at_once = max(1, self._tile**2 // (height * width)) if self._tile else len(latents)
+            at_once = self._at_once(len(latents), height, width)
             starts = range(0, len(latents), at_once)
             parts = [self._decode(latents[start : start + at_once]) for start in starts]
         check_finite("the decoder's output", *parts, precision=self.precision)
         return np.concatenate([to_pixels(part) for part in parts])
+
+    def _at_once(self, images: int, height: int, width: int) -> int:
+        """Return how many images share a call of the autoencoder, by their size in latents.
+
+        Memory grows with the pixels of a call, and more of them make none of them faster.
+        """
+        return max(1, self._tile**2 // (height * width)) if self._tile else images
 
     def compile_unet(self, plan: Plan) -> UNet:
         """Compile the bundle's UNet as another plan says, beside the one that `predict` runs.

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from core.domain.image_spec import ImageSpec
 from core.domain.lanes import Lane
 from worker.finite import ImpossibleError
-from worker.walk import NOISE, Begin
+from worker.walk import NOISE, Begin, Picture
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ class RowRequest:
     batch."""
     deadline: float | None = None
     """Seconds, by `time.monotonic`."""
-    begin: Begin = NOISE
+    begin: Begin | Picture = NOISE
     """Where it begins."""
     keep: tuple[int, ...] = ()
     """Numbers of steps after which its latents are kept for the result."""

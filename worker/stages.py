@@ -4,18 +4,21 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import TypeVar
+from functools import partial
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from worker.features import RowFeatures
+from worker.finite import ImpossibleError
 from worker.loaded import LoadedModel, Models
 from worker.metrics import STAGE_SECONDS, UNET_BATCH_IMAGES, UNET_STEPS
 from worker.model import Conditioning
-from worker.rows import Ticket
+from worker.rows import RowRequest, Ticket
 from worker.sampler import Sampler
 from worker.step import Call, Prediction, Row
+from worker.walk import Begin, Picture
 from worker.watchdog import Watchdog
 
 Value = TypeVar("Value")
@@ -36,6 +39,13 @@ class Text:
     def fail(self, error: Exception) -> None:
         """Fail the ticket with the reason."""
         self.future.set_exception(error)
+
+
+class Beginning(NamedTuple):
+    """Where a row begins, and its share of the call that found out."""
+
+    begin: Begin
+    seconds: float
 
 
 class Stages:
@@ -83,9 +93,33 @@ class Stages:
         )
         prompts, rest = embeddings[: len(requests)], iter(embeddings[len(requests) :])
         share = seconds / len(embeddings)
+        begins = self._begins(model, requests)
         return [
-            _row(model, ticket, prompt, next(rest) if two else None, share)
-            for ticket, prompt, two in zip(tickets, prompts, guided, strict=True)
+            _row(model, ticket, prompt, next(rest) if two else None, share, begin)
+            for ticket, prompt, two, begin in zip(tickets, prompts, guided, begins, strict=True)
+        ]
+
+    def _begins(self, model: LoadedModel, requests: Sequence[RowRequest]) -> list[Beginning]:
+        """Return where each row begins; pictures of one size are encoded in one call."""
+        sizes: dict[tuple[int, ...], list[int]] = {}
+        for number, request in enumerate(requests):
+            if isinstance(request.begin, Picture):
+                _check_size(request.begin, request)
+                sizes.setdefault(request.begin.pixels.shape, []).append(number)
+        encoded: dict[int, Beginning] = {}
+        for numbers in sizes.values():
+            begins = [requests[number].begin for number in numbers]
+            pictures = [begin for begin in begins if isinstance(begin, Picture)]
+            pixels = np.stack([one.pixels for one in pictures])
+            latents, seconds = self._timed(
+                "VAE encoder", "encode_image", partial(model.model.encode_images, pixels)
+            )
+            for number, picture, found in zip(numbers, pictures, latents, strict=True):
+                source = picture.encoded(mean=found.mean, deviation=found.deviation)
+                encoded[number] = Beginning(source, seconds / len(numbers))
+        return [
+            encoded[number] if isinstance(one.begin, Picture) else Beginning(one.begin, 0.0)
+            for number, one in enumerate(requests)
         ]
 
     def predict(self, rows: Sequence[Row]) -> list[Prediction]:
@@ -126,12 +160,21 @@ class Stages:
         return value, seconds
 
 
+def _check_size(picture: Picture, request: RowRequest) -> None:
+    expected = (request.spec.height, request.spec.width, 3)
+    if picture.pixels.shape != expected:
+        raise ImpossibleError(
+            f"the picture to begin with has the shape {picture.pixels.shape} and its row {expected}"
+        )
+
+
 def _row(
     model: LoadedModel,
     ticket: Ticket,
     prompt: Conditioning,
     negative: Conditioning | None,
     text_seconds: float,
+    beginning: Beginning,
 ) -> Row:
     request, guided = ticket.request, negative is not None
     spec, compiled = request.spec, model.model
@@ -143,7 +186,7 @@ def _row(
         guidance_interval=request.guidance_interval,
         seed=spec.noise_seed,
         shape=model.latent_shape(width=spec.width, height=spec.height),
-        begin=request.begin,
+        begin=beginning.begin,
         keep=request.keep,
     )
     beside = compiled.conditioning(guidance_scale=spec.guidance_scale)
@@ -154,7 +197,7 @@ def _row(
         prompt={**prompt, **beside},
         negative=None if negative is None else {**negative, **beside},
         features=RowFeatures(model.schedules.of(sampler.calls)) if model.schedules else None,
-        encode_seconds=text_seconds * (2 if guided else 1),
+        encode_seconds=text_seconds * (2 if guided else 1) + beginning.seconds,
     )
 
 

@@ -146,6 +146,24 @@ class Source:
         return Blend(begun, clean=clean, noise=noise, mask=torch.from_numpy(self.mask)[None])
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Picture:
+    """What a row begins with before the autoencoder has seen it; the engine makes it a `Source`."""
+
+    pixels: NDArray[np.uint8]
+    """(height, width, 3), RGB, of the row's own size."""
+    strength: float
+    """As a `Source` has it."""
+    mask: NDArray[np.float32] | None = None
+    """As a `Source` has it."""
+
+    optional = False
+
+    def encoded(self, *, mean: NDArray[np.float32], deviation: NDArray[np.float32]) -> Source:
+        """Return it as the UNet knows it."""
+        return Source(mean=mean, deviation=deviation, strength=self.strength, mask=self.mask)
+
+
 class Blend(Walk):
     """A walk that changes a picture inside a mask only."""
 

@@ -21,10 +21,12 @@ from tests.specs import row_request
 from worker.engine import Engine
 from worker.model import StepInputs
 from worker.pipeline import Pipeline
-from worker.rows import RowRequest, RowResult
-from worker.walk import NOISE, Begin, Source, Walk
+from worker.rows import RowImpossibleError, RowRequest, RowResult
+from worker.walk import NOISE, Begin, Picture, Source, Walk
 
 SAME_AS_DIFFUSERS_DB = 60.0
+SAME_IN_COMPANY_DB = 50.0
+"""What is promised of a row alone and in company (docs/decisions/0004)."""
 
 HALF_WAY = [name for name in SCHEDULERS if name != "pndm"]
 """Schedulers that can begin half way: pndm's first steps are those of the whole schedule."""
@@ -46,10 +48,15 @@ class Counted(Pipeline):
     def __init__(self, *given: Any, **values: Any) -> None:
         super().__init__(*given, **values)
         self.rows: list[int] = []
+        self.images: list[int] = []
 
     def predict(self, inputs: StepInputs):
         self.rows.append(len(inputs.samples))
         return super().predict(inputs)
+
+    def encode_images(self, pixels: np.ndarray):
+        self.images.append(len(pixels))
+        return super().encode_images(pixels)
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +109,7 @@ def begins(pipeline: Pipeline, picture: Image.Image, hole: Image.Image) -> Mappi
     }
 
 
-def request(scheduler: str, seed: int, begin: Begin) -> RowRequest:
+def request(scheduler: str, seed: int, begin: Begin | Picture) -> RowRequest:
     return row_request(
         prompt=PROMPT, negative_prompt=NEGATIVE, width=SIDE, height=SIDE, steps=STEPS,
         guidance_scale=3.0, scheduler=scheduler, seed=seed, begin=begin,
@@ -139,6 +146,17 @@ def by_diffusers(reference, begin: Begin, seed: int, picture, hole) -> np.ndarra
     return np.asarray(drawing(**asked).images[0])
 
 
+def pictures(begins: Mapping[str, Begin], picture: Image.Image) -> Mapping[str, Begin | Picture]:
+    """Let the engine encode the pictures that the rows begin with."""
+    pixels = np.asarray(picture)
+    return {
+        name: Picture(pixels=pixels, strength=begin.strength, mask=begin.mask)
+        if isinstance(begin, Source)
+        else begin
+        for name, begin in begins.items()
+    }
+
+
 @pytest.mark.parametrize("scheduler", HALF_WAY)
 def test_rows_that_begin_differently_share_calls_and_are_what_diffusers_draws(
     pipeline: Counted, reference, begins, picture, hole, scheduler: str
@@ -152,6 +170,43 @@ def test_rows_that_begin_differently_share_calls_and_are_what_diffusers_draws(
     for seed, ((name, begin), result) in enumerate(zip(begins.items(), ours, strict=True)):
         theirs = by_diffusers(reference, begin, seed, picture, hole)
         assert psnr(result.image, theirs) >= SAME_AS_DIFFUSERS_DB, name
+
+
+def test_pictures_that_the_engine_encodes_are_those_that_were_encoded_before(
+    pipeline: Counted, begins, picture
+):
+    known = draw(pipeline, [request("ddim", n, one) for n, one in enumerate(begins.values())])
+    pipeline.images.clear()
+    asked = pictures(begins, picture).values()
+    ours = draw(pipeline, [request("ddim", n, one) for n, one in enumerate(asked)])
+    assert pipeline.images == [3], "all in one call"
+    for one, other in zip(ours, known, strict=True):
+        assert psnr(one.image, other.image) >= SAME_AS_DIFFUSERS_DB
+
+
+def test_rows_alone_are_those_of_a_call_of_texts_pictures_and_masks(
+    pipeline: Counted, begins, picture
+):
+    asked = [request("ddim", n, one) for n, one in enumerate(pictures(begins, picture).values())]
+    together = draw(pipeline, asked)
+    for one, row in zip(asked, together, strict=True):
+        (alone,) = draw(pipeline, [one])
+        assert psnr(alone.image, row.image) >= SAME_IN_COMPANY_DB
+
+
+def test_a_picture_of_another_size_fails_alone(pipeline: Counted, begins, picture):
+    small = Picture(pixels=np.zeros((SIDE, SIDE - 8, 3), np.uint8), strength=0.5)
+    engine = Engine.of_one(pipeline, row_limit=8)
+    asked = [request("ddim", 1, one) for one in (small, *pictures(begins, picture).values())]
+    tickets = [engine.submit(one) for one in asked]
+    engine.start()
+    try:
+        failures = [ticket.future.exception(PATIENCE) for ticket in tickets]
+    finally:
+        engine.close()
+    assert isinstance(failures[0], RowImpossibleError)
+    assert "(64, 56, 3)" in str(failures[0])
+    assert failures[1:] == [None] * 4
 
 
 def test_what_is_left_of_a_picture_costs_fewer_steps(pipeline, begins):
