@@ -75,6 +75,15 @@ def source_type(file: Path) -> str | None:
     pytest.skip(NO_READER)
 
 
+def write_source_type(file: Path, source_type: str, *options: str) -> None:
+    """Mark a file as another program does; skip the test where there is no exiftool."""
+    exiftool = shutil.which("exiftool")
+    if exiftool is None:
+        pytest.skip(NO_READER)
+    tag = f"-XMP-iptcExt:DigitalSourceType={source_type}"
+    _output(exiftool, "-q", "-n", "-overwrite_original", *options, tag, str(file))
+
+
 def _output(*command: str, check: bool = True) -> str:
     done = subprocess.run(command, capture_output=True, text=True, check=check)
     return done.stdout.strip()

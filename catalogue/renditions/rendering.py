@@ -9,10 +9,9 @@ from PIL import Image
 from catalogue.channels import Channel, Ground, Preset
 from catalogue.renditions.matte import Mask
 from catalogue.renditions.scene import Box, Pixels, Scene, look
+from catalogue.renditions.writer import Writer
 from core.errors import PackshotError
-from core.pictures.credentials import MOST_BYTES as SIGNATURE_BYTES
 from core.pictures.credentials import Credentials
-from core.pictures.encoding import QUALITY, encode
 from core.pictures.opening import open_rgb
 
 WHITE = 255
@@ -122,8 +121,6 @@ def _shown(
 
 MOST_PIXELS = 16 * 10**6
 """Of an original: models draw a quarter of that."""
-WORST_QUALITY = 40
-"""Below it a smaller picture is the better one."""
 SMALLER = 0.85
 """The sides of the next try, when no quality is low enough."""
 
@@ -173,7 +170,8 @@ def render(
     white = scene if scene and scene.white and preset.ground is Ground.WHITE else None
     box, shown = (scene.box, scene.shown) if scene else (None, None)
     framing = choose(width, height, box, preset, shown)
-    body, framing = _fitted(pixels, white, framing, channel, credentials)
+    writer = Writer.of(original, channel, credentials)
+    body, framing = _fitted(pixels, white, framing, writer)
     filled = box if preset.square and preset.fill else None
     enlarged = framing.scale > 1
     return Rendered(
@@ -196,16 +194,15 @@ def _fitted(
     pixels: Pixels,
     scene: Scene | None,
     framing: Framing,
-    channel: Channel,
-    credentials: Credentials | None,
+    writer: Writer,
 ) -> tuple[bytes, Framing]:
     """Find the largest and best file within the channel's bytes."""
+    channel = writer.channel
     preset = channel.preset
-    limit = preset.max_bytes - (SIGNATURE_BYTES if credentials else 0)
     while True:
-        body = _best(_drawn(pixels, scene, framing), channel, limit)
+        body = writer.write(_drawn(pixels, scene, framing))
         if body is not None:
-            return (credentials.sign(body, channel.format) if credentials else body), framing
+            return body, framing
         framing = framing.shrunk(SMALLER)
         if min(framing.size) < preset.smallest:
             raise RenditionError(
@@ -241,20 +238,3 @@ def _whitened(pixels: Pixels, fade: Pixels) -> Pixels:
 def _sure(level: float) -> float:
     """Leave the inner half of a mask's soft edge to the product."""
     return max(0, 2 * level - 255)
-
-
-def _best(picture: Image.Image, channel: Channel, limit: int) -> bytes | None:
-    """Find the best quality whose file is within the limit; None: none is."""
-    body = encode(picture, channel.format)
-    if len(body) <= limit or not channel.format.lossy:
-        return body if len(body) <= limit else None
-    best = None
-    low, high = WORST_QUALITY, QUALITY - 1
-    while low <= high:
-        quality = (low + high) // 2
-        body = encode(picture, channel.format, quality=quality)
-        if len(body) <= limit:
-            best, low = body, quality + 1
-        else:
-            high = quality - 1
-    return best

@@ -4,28 +4,33 @@ Signing is offline: no time stamp is asked for anywhere. It adds some kilobytes 
 thumbnail of it.
 """
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 from core.errors import InvalidSettingError
 from core.pictures.formats import Format
-from core.pictures.provenance import SOURCE_TYPE
+from core.pictures.provenance import TRAINED
 from core.settings import Settings
 
 MOST_BYTES = 64 * 2**10
 """What a signature may add to a file, with a long chain of certificates."""
 
-_MANIFEST: dict[str, Any] = {
-    "claim_generator_info": [{"name": "packshot"}],
-    "ingredients": [],
-    "assertions": [
-        {
-            "label": "c2pa.actions",
-            "data": {"actions": [{"action": "c2pa.created", "digitalSourceType": SOURCE_TYPE}]},
-        }
-    ],
-}
+
+@dataclass(frozen=True, kw_only=True)
+class Ingredient:
+    """What an image was made of: named in its credentials, and none of its bytes are in them."""
+
+    title: str
+    """What it is called, for people."""
+    content_type: str
+    digest: str
+    """SHA-256 of its bytes, hex."""
+    is_part: bool
+    """Whether it stands in the image among others (a scene); else all of the image was made of it
+    (a cut-out, a rendition)."""
 
 
 class Credentials:
@@ -52,14 +57,34 @@ class Credentials:
         )
         self._try()
 
-    def sign(self, body: bytes, format_: Format) -> bytes:
+    def sign(
+        self,
+        body: bytes,
+        format_: Format,
+        *,
+        source_type: str = TRAINED,
+        ingredient: Ingredient | None = None,
+    ) -> bytes:
         """Return a file with its credentials.
+
+        Args:
+            body: The file.
+            format_: What it is.
+            source_type: Its digital source type, as in its XMP.
+            ingredient: The photograph, or image, that it was made of; None: of nothing.
 
         Raises:
             c2pa.C2paError: The file is none of that format.
         """
         target = BytesIO()
-        manifest = _MANIFEST | {"format": format_.content_type}
+        manifest = {
+            "claim_generator_info": [{"name": "packshot"}],
+            "format": format_.content_type,
+            "ingredients": [_named(ingredient)] if ingredient else [],
+            "assertions": [
+                {"label": "c2pa.actions", "data": {"actions": _actions(source_type, ingredient)}}
+            ],
+        }
         with self._signer() as signer, self._c2pa.Builder(manifest, self._context) as builder:
             builder.sign(signer, format_.content_type, BytesIO(body), target)
         return target.getvalue()
@@ -82,6 +107,32 @@ class Credentials:
                 "P-256 certificate that may sign C2PA claims, with the chain that issued it, and "
                 "its key, both as PEM."
             ) from error
+
+
+_LABEL = "source"
+"""What actions call the ingredient by."""
+
+
+def _named(ingredient: Ingredient) -> Mapping[str, str]:
+    return {
+        "title": ingredient.title,
+        "format": ingredient.content_type,
+        "instance_id": f"urn:sha256:{ingredient.digest}",
+        "relationship": "componentOf" if ingredient.is_part else "parentOf",
+        "label": _LABEL,
+    }
+
+
+def _actions(source_type: str, ingredient: Ingredient | None) -> Sequence[Mapping[str, Any]]:
+    """Say what was done, in the words of C2PA 2.2, section 18.15.4."""
+    created = {"action": "c2pa.created", "digitalSourceType": source_type}
+    if ingredient is None:
+        return [created]
+    named = {"parameters": {"ingredientIds": [_LABEL]}}
+    if ingredient.is_part:
+        return [created, {"action": "c2pa.placed", **named}]
+    edited = {"action": "c2pa.edited", "digitalSourceType": source_type}
+    return [{"action": "c2pa.opened", **named}, edited]
 
 
 def credentials_of(settings: Settings) -> Credentials | None:

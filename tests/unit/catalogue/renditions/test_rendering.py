@@ -1,5 +1,6 @@
 """Images as channels want them: size, ground, fill, bytes, mark."""
 
+import hashlib
 from dataclasses import replace
 from io import BytesIO
 
@@ -15,7 +16,7 @@ from core.errors import InvalidImageError
 from core.pictures.credentials import Credentials
 from core.pictures.encoding import encode
 from core.pictures.formats import Format
-from core.pictures.provenance import source_type_of
+from core.pictures.provenance import COMPOSITE, ENHANCED, source_type_of
 from starter.data.attributes import Background, Colour
 from tests.certificates import make_chain, verified
 from tests.pictures import TRAINED, marks_of, near_white, png, product, source_type
@@ -171,6 +172,26 @@ def test_renditions_of_a_signed_original_are_signed_and_within_the_bytes(name, m
     assert marks_of(made.body) == {TRAINED}
     state, _ = verified(made.body, channel.format.content_type, root)
     assert state == "Trusted"
+
+
+@pytest.mark.parametrize("mark", [ENHANCED, COMPOSITE])
+@pytest.mark.parametrize("name", ["walmart", "web"])
+def test_renditions_keep_the_mark_of_their_original(name, mark, mug):
+    original = encode(opened(mug), Format.PNG, source_type=mark)
+    assert marks_of(render(original, find_channel(name)).body) == {mark}
+
+
+def test_a_signed_rendition_of_a_cut_out_names_what_it_was_made_of(mug):
+    leaf, key, root = make_chain()
+    credentials = Credentials(leaf, key)
+    original = encode(opened(mug), Format.PNG, credentials=credentials, source_type=ENHANCED)
+    made = render(original, find_channel("web.jpeg"), credentials=credentials)
+    state, manifest = verified(made.body, "image/jpeg", root)
+    assert state == "Trusted"
+    (ingredient,) = manifest["ingredients"]
+    digest = hashlib.sha256(original).hexdigest()
+    assert ingredient["instance_id"] == f"urn:sha256:{digest}"
+    assert ingredient["relationship"] == "parentOf"
 
 
 def test_a_stored_file_that_is_no_image_is_a_sentence():

@@ -7,10 +7,10 @@ import c2pa
 import pytest
 
 from core.errors import InvalidSettingError
-from core.pictures.credentials import Credentials, credentials_of
+from core.pictures.credentials import Credentials, Ingredient, credentials_of
 from core.pictures.encoding import encode
 from core.pictures.formats import Format
-from core.pictures.provenance import source_type_of
+from core.pictures.provenance import COMPOSITE, ENHANCED, source_type_of
 from core.settings import Settings
 from tests.certificates import make_chain, verified
 from tests.pictures import TRAINED, product, source_type
@@ -37,6 +37,39 @@ def test_c2pa_verifies_what_was_signed_against_the_root(chain, format_, tmp_path
     file = tmp_path / f"signed.{format_.extension}"
     file.write_bytes(signed)
     assert source_type(file) == TRAINED
+
+
+@pytest.mark.parametrize(
+    ("is_part", "mark", "named", "actions"),
+    [
+        (False, ENHANCED, "parentOf", ["c2pa.opened", "c2pa.edited"]),
+        (True, COMPOSITE, "componentOf", ["c2pa.created", "c2pa.placed"]),
+    ],
+)
+def test_credentials_name_the_photograph_that_an_image_was_made_of(
+    chain, is_part, mark, named, actions
+):
+    leaf, key, root = chain
+    photograph = Ingredient(
+        title="mug red.jpg", content_type="image/jpeg", digest="ab" * 32, is_part=is_part
+    )
+    plain = encode(product(), Format.JPEG, source_type=mark)
+    signed = Credentials(leaf, key).sign(
+        plain, Format.JPEG, source_type=mark, ingredient=photograph
+    )
+    assert len(signed) - len(plain) < 20_000
+    state, manifest = verified(signed, "image/jpeg", root)
+    assert state == "Trusted"
+    (ingredient,) = manifest["ingredients"]
+    assert ingredient["title"] == "mug red.jpg"
+    assert ingredient["instance_id"] == f"urn:sha256:{'ab' * 32}"
+    assert ingredient["relationship"] == named
+    (done,) = (one for one in manifest["assertions"] if one["label"].startswith("c2pa.actions"))
+    assert [one["action"] for one in done["data"]["actions"]] == actions
+    assert [one.get("digitalSourceType") for one in done["data"]["actions"]].count(mark) == 1
+    # One of the two has the ingredient, by its place and hash.
+    (using,) = (one for one in done["data"]["actions"] if "parameters" in one)
+    assert using["parameters"]["ingredients"][0]["hash"]
 
 
 def test_a_changed_pixel_breaks_the_signature(chain):
