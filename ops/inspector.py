@@ -5,13 +5,14 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import Select, select
+from sqlalchemy import ColumnElement, Select, select
 from sqlmodel import Session, col
 
 from core.db.engine import Database
-from core.db.models import Image, Rendition
+from core.db.models import Image, Rendition, Source
 from core.errors import StoredObjectLostError
 from core.lifecycle import renditions, retention
+from core.sources import rows as sources
 from core.storage import Storage
 from core.webhooks.deliveries import NIL
 
@@ -21,16 +22,24 @@ ROWS = 100
 """Rows of a kind that a pass looks at, at most."""
 
 SAMPLE, SMALLEST_SAMPLE = 20, 5
-"""Newest images that are looked for when one is lost, and how few of them say nothing."""
+"""Newest images, or photographs, that are looked for when one is lost, and how few of them say
+nothing."""
 
 _LOSE: dict[type[Any], Callable[[Session, UUID], None]] = {
     Image: retention.lose,
     Rendition: renditions.lose,
+    Source: sources.lose,
+}
+_BELIEVED: dict[type[Any], type[Any]] = {Image: Image, Rendition: Image, Source: Source}
+"""Whose newest objects tell whether it is the right bucket, by what is lost."""
+_STORED: dict[type[Any], Callable[[], ColumnElement[bool]]] = {
+    Image: lambda: col(Image.doomed_at).is_(None),
+    Source: sources.live,
 }
 
 
 class Inspector:
-    """Goes through the stored images and renditions, some in each pass, and begins again."""
+    """Goes through images, renditions and photographs, some in each pass, again and again."""
 
     def __init__(self, *, database: Database, storage: Storage, bytes_per_pass: int) -> None:
         self._database = database
@@ -39,7 +48,7 @@ class Inspector:
         self._after: dict[type[Any], UUID] = dict.fromkeys(_LOSE, NIL)
 
     def inspect(self) -> None:
-        """Make one pass over either kind, each with half of the bytes; with none, no pass.
+        """Make one pass over each kind, with its share of the bytes; with none, no pass.
 
         Raises:
             SQLAlchemyError: Postgres is away.
@@ -53,9 +62,9 @@ class Inspector:
         lost = [(row, reason) for row in self._next(kind) if (reason := self._reason(row))]
         if not lost:
             return
-        if self._is_another_bucket():
+        if self._is_another_bucket(_BELIEVED[kind]):
             log.error(
-                "the newest images are not in the bucket, so nothing was done: check "
+                "the newest objects are not in the bucket, so nothing was done: check "
                 "PACKSHOT_S3_BUCKET and PACKSHOT_S3_ENDPOINT_URL",
                 example=lost[0][1],
             )
@@ -65,12 +74,12 @@ class Inspector:
             with self._database.session() as session:
                 _LOSE[kind](session, row.id)
 
-    def _is_another_bucket(self) -> bool:
-        """Check whether most of the newest images are missing: no accident does that to a bucket.
+    def _is_another_bucket(self, kind: type[Any]) -> bool:
+        """Check whether most of the newest ones are missing: no accident does that to a bucket.
 
         Failing every job because of a wrong setting, or an older copy of the bucket, would.
         """
-        newest = self._stored(Image).order_by(col(Image.id).desc()).limit(SAMPLE)
+        newest = self._stored(kind).order_by(col(kind.id).desc()).limit(SAMPLE)
         with self._database.session() as session:
             rows = session.execute(newest).scalars().all()
         missing = 0
@@ -82,8 +91,8 @@ class Inspector:
         return len(rows) >= SMALLEST_SAMPLE and 2 * missing > len(rows)
 
     def _stored(self, kind: type[Any]) -> Select[Any]:
-        statement = select(kind)
-        return statement.where(col(Image.doomed_at).is_(None)) if kind is Image else statement
+        found = _STORED.get(kind)
+        return select(kind).where(found()) if found else select(kind)
 
     def _next(self, kind: type[Any]) -> Sequence[Any]:
         """Choose the next rows, as many as the bytes of a pass allow."""
@@ -91,7 +100,7 @@ class Inspector:
         with self._database.session() as session:
             found = session.execute(statement.order_by(col(kind.id)).limit(ROWS)).scalars().all()
         chosen: list[Any] = []
-        left = self._bytes // 2
+        left = self._bytes // len(_LOSE)
         for row in found:
             # One at least: whatever is larger than a pass is read, too.
             if chosen and row.size > left:
@@ -101,7 +110,7 @@ class Inspector:
         self._after[kind] = chosen[-1].id if chosen else NIL
         return chosen
 
-    def _reason(self, row: Image | Rendition) -> str | None:
+    def _reason(self, row: Image | Rendition | Source) -> str | None:
         """Read an object in pieces; return what is wrong with it, if it stays wrong."""
         for _ in range(2):
             try:

@@ -13,12 +13,9 @@ from starlette.datastructures import UploadFile
 from api.dependencies import ServicesNow, Submitter
 from api.downloads import WAIT_SECONDS
 from api.submission.upload import MOST_FIELDS
-from catalogue.checks import check_line
 from core.errors import InvalidRequestError, UnsupportedMediaTypeError
+from core.sources.file_names import LONGEST_NAME, clean_file_name
 from core.sources.store import IN_MEMORY_BYTES, Kept
-
-LONGEST_NAME = 200
-"""Characters, the last ones of a longer name."""
 
 FileName = Annotated[
     str | None,
@@ -48,7 +45,7 @@ async def keep_photograph(
                 services.sources.keep,
                 stream,
                 tenant=caller.tenant,
-                file_name=plain_name(name or file_name or ""),
+                file_name=clean_file_name(name or file_name or ""),
             )
             return await services.uploads.threads.run(caller.tenant, keep, patience=WAIT_SECONDS)
 
@@ -87,12 +84,6 @@ async def _received(request: Request) -> AsyncIterator[tuple[IO[bytes], str]]:
             else:
                 stream.write(piece)
         yield stream, ""
-
-
-def plain_name(name: str) -> str:
-    """Return a file's name without folders; empty where it is no line of text."""
-    last = name.replace("\\", "/").rpartition("/")[2].strip()
-    return "" if check_line(last) else last[-LONGEST_NAME:]
 
 
 def document_photograph() -> dict[str, Any]:

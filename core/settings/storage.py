@@ -31,8 +31,8 @@ class StorageSettings(BaseModel):
     inspection_bytes: int = Field(
         default=16 * 2**20,
         ge=0,
-        description="Bytes of stored images and renditions that the housekeeping reads in each "
-        "pass (`PACKSHOT_JANITOR_SECONDS`) to find damaged ones; 0 none.",
+        description="Bytes of stored images, renditions and photographs that the housekeeping "
+        "reads in each pass (`PACKSHOT_JANITOR_SECONDS`) to find damaged ones; 0 none.",
     )
     c2pa_certificate: str = Field(
         default="",

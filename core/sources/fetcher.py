@@ -10,7 +10,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from pathlib import PurePosixPath
 from tempfile import SpooledTemporaryFile
 from typing import IO, Self
 from urllib.parse import unquote, urljoin, urlsplit
@@ -42,6 +41,7 @@ from core.sources.fetch_errors import (
     PhotographTooSlowError,
     PhotographUnreachableError,
 )
+from core.sources.file_names import clean_file_name
 from core.sources.freshness import fresh_until
 from core.sources.store import IN_MEMORY_BYTES, SourceStore
 
@@ -271,5 +271,4 @@ def _location(target: Destination, head: DownloadHead) -> str:
 
 def _name(target: Destination) -> str:
     """Return what a file is called at its address; empty where that is no name."""
-    name = unquote(PurePosixPath(urlsplit(target.path).path).name)
-    return name[-200:] if name.isprintable() else ""
+    return clean_file_name(unquote(urlsplit(target.path).path))

@@ -115,6 +115,11 @@ def mark(session: Session, *where: ColumnElement[bool]) -> int:
     return len(ids)
 
 
+def lose(session: Session, source_id: UUID) -> None:
+    """Delete a photograph whose object is missing or damaged: sent again, it is stored anew."""
+    mark(session, col(Source.id) == source_id)
+
+
 def expire(session: Session, *, seconds: float) -> int:
     """Mark what nobody used for so many seconds, and what never arrived; at most `AT_ONCE`.
 

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from typing import IO
 from uuid import UUID
 
-from sqlmodel import col
-
 from core.db.engine import Database
 from core.db.models import Source
 from core.db.models.columns import new_id
@@ -103,7 +101,7 @@ class SourceStore:
     def lose(self, source_id: UUID) -> None:
         """Delete a photograph whose object is missing or damaged: sent again, it is stored anew."""
         with self._database.session() as session:
-            rows.mark(session, col(Source.id) == source_id)
+            rows.lose(session, source_id)
 
     def read(self, source: Source) -> bytes:
         """Return a photograph's bytes, compared with its digest.

@@ -1,16 +1,34 @@
 """What S3 damaged or lost is found before somebody asks for it."""
 
 from collections.abc import Callable
+from io import BytesIO
 
 import pytest
 
-from core.db.models import Image, Rendition
+from core.db.models import Image, Rendition, Source
 from core.domain.states import JobState
 from core.settings import Settings
+from core.sources.store import SourceStore
 from core.storage import Storage
 from ops.inspector import Inspector
+from tests.pictures import png, product
 
 MUCH = 2**30
+
+
+def keep_photographs(database, storage, number: int) -> list[Source]:
+    """Send photographs of different sizes, and give their rows in that order."""
+    kept = SourceStore(database=database, storage=storage, max_bytes=10**6)
+    ids = [
+        kept.keep(BytesIO(png(product().resize((32 + one, 32)))), tenant="shop").source_id
+        for one in range(number)
+    ]
+    with database.session() as session:
+        return [session.get_one(Source, one) for one in ids]
+
+
+def photographs_there(shop) -> set[str]:
+    return {source.id for source in shop.all(Source) if source.doomed_at is None}
 
 
 @pytest.fixture
@@ -43,7 +61,8 @@ def test_a_pass_reads_a_bounded_piece_and_the_next_one_goes_on(
     for image in images:
         storage.put(image.key, b"x" * 1000, content_type="image/png")
     monkeypatch.setattr("ops.inspector.SMALLEST_SAMPLE", 100)
-    slow = inspector(bytes_per_pass=4200)
+    # A third is for each kind.
+    slow = inspector(bytes_per_pass=6300)
     left = []
     for _ in range(3):
         slow.inspect()
@@ -101,4 +120,23 @@ def test_another_bucket_fails_no_jobs(shop, store, settings: Settings, database,
     wrong.client.create_bucket(Bucket="wrong")
     Inspector(database=database, storage=wrong, bytes_per_pass=MUCH).inspect()
     assert len(answering(shop)) == 6
+    assert "check PACKSHOT_S3_BUCKET" in caplog.text
+
+
+def test_photographs_that_are_damaged_or_missing_are_found_no_more(
+    shop, storage, database, inspector
+):
+    good, flipped, missing = keep_photographs(database, storage, 3)
+    storage.put(flipped.key, bytes(flipped.size), content_type="image/png")
+    storage.delete([missing.key])
+    inspector().inspect()
+    assert photographs_there(shop) == {good.id}
+
+
+def test_another_bucket_loses_no_photographs(shop, storage, settings: Settings, database, caplog):
+    sources = keep_photographs(database, storage, 6)
+    wrong = Storage(settings.model_copy(update={"s3_bucket": "elsewhere"}))
+    wrong.client.create_bucket(Bucket="elsewhere")
+    Inspector(database=database, storage=wrong, bytes_per_pass=MUCH).inspect()
+    assert photographs_there(shop) == {one.id for one in sources}
     assert "check PACKSHOT_S3_BUCKET" in caplog.text
