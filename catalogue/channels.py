@@ -9,7 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
+from catalogue.issues import Issues
 from catalogue.names import suggestion
+from core.domain.image_request import ImageRequest
 from core.pictures.formats import Format
 
 MEGABYTE = 10**6
@@ -45,6 +47,16 @@ class Preset:
     """Share of the frame's side that the product's longer side takes; None: as it is."""
     slots: int | None = None
     """Most images of one product, where file names number them: `SKU.PT01.jpg`."""
+    slot: str = "PT{:02}"
+    """What a file name has for the number of an image."""
+    photographed: bool = False
+    """Whether it takes cut-outs of photographs on white, and nothing that a model drew."""
+    least_fill: float | None = None
+    """Share of the frame's side that the product has to take; None: any."""
+
+
+_NOT_OF_FILES = ("slot", "photographed", "least_fill")
+"""Figures that no file is made by."""
 
 
 PRESETS: Mapping[str, Preset] = {
@@ -53,7 +65,13 @@ PRESETS: Mapping[str, Preset] = {
         formats=(Format.JPEG, Format.WEBP, Format.PNG),
         smallest=500, largest=1500, max_bytes=16 * MEGABYTE, fill=0.85,
     ),
-    # Secondary slots only: a main image must be a photograph.
+    # 1000 pixels for the zoom, 10,000 at most; exactly white, and 85 % of the frame.
+    "amazon_main": Preset(
+        formats=(Format.JPEG, Format.PNG),
+        smallest=1000, largest=10_000, max_bytes=10 * MEGABYTE, fill=0.88, slots=1, slot="MAIN",
+        photographed=True, least_fill=0.85,
+    ),
+    # What is drawn goes into the secondary slots: a main image must be a photograph.
     "amazon_secondary": Preset(
         formats=(Format.JPEG, Format.PNG),
         smallest=500, largest=1600, max_bytes=10 * MEGABYTE, fill=0.88, slots=99,
@@ -94,7 +112,10 @@ class Channel:
     @property
     def spec(self) -> str:
         """Digest what renditions are made by: others than these are made anew."""
-        said = {"revision": REVISION, "format": self.format, **asdict(self.preset)}
+        made_by = asdict(self.preset)
+        for name in _NOT_OF_FILES:
+            del made_by[name]
+        said = {"revision": REVISION, "format": self.format, **made_by}
         text = json.dumps(said, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -128,6 +149,56 @@ def find_channel(name: str) -> Channel:
     return Channel(name=base if first else f"{base}.{found}", preset=preset, format=found)
 
 
+_DRAWN: Mapping[str, str] = {
+    "text": "this image is drawn by a model",
+    "scene": "this image has a background that a model drew",
+    "edit": "this image is a photograph that a model changed",
+}
+
+
+def refusal(channel: Channel, mode: str) -> str | None:
+    """Say why a channel takes no image of a mode; None: it does.
+
+    Args:
+        channel: What the image is wanted for.
+        mode: How it is made: `text`, `cutout`, `scene` or `edit`.
+    """
+    drawn = _DRAWN.get(mode)
+    if drawn is None or not channel.preset.photographed:
+        return None
+    return (
+        f"{channel.name} takes photographed products on white only, and {drawn}. Ask for "
+        "`mode` cutout with a photograph, or for amazon_secondary."
+    )
+
+
+def check_channels(
+    wanted: Sequence[ImageRequest], channels: Sequence[Channel], issues: Issues
+) -> None:
+    """Note images that a channel takes none of, once for each channel and reason.
+
+    Args:
+        wanted: The images, in the order of the sheet.
+        channels: Those that all of them are wanted for.
+        issues: Where it is noted, at the first of them.
+    """
+    for channel in channels:
+        if not channel.preset.photographed:
+            continue
+        refused: dict[str, list[ImageRequest]] = {}
+        for one in wanted:
+            if reason := refusal(channel, mode_of(one)):
+                refused.setdefault(reason, []).append(one)
+        for reason, images in refused.items():
+            more = f" This concerns {len(images):,} images." if len(images) > 1 else ""
+            issues.add(reason + more, line=images[0].line, column="channels")
+
+
+def mode_of(_: ImageRequest) -> str:
+    """Return how an image is made."""
+    return "text"
+
+
 def round_factor(factor: float | None) -> float | None:
     """Round an enlargement to what a reader can use: 2.3, 12; None where none is to be seen."""
     if factor is None:
@@ -137,7 +208,12 @@ def round_factor(factor: float | None) -> float | None:
 
 
 def note_on(
-    channel: Channel, *, ground: str, upscaled: float | None, unclear: bool = False
+    channel: Channel,
+    *,
+    ground: str,
+    upscaled: float | None,
+    unclear: bool = False,
+    fill: float | None = None,
 ) -> str | None:
     """Describe where a rendition falls short of its channel's rules; None: nowhere.
 
@@ -146,8 +222,17 @@ def note_on(
         ground: What its background is: `white` or `kept`.
         upscaled: By how much, where there were too few pixels.
         unclear: Whether it was made white although the product can hardly be told from it.
+        fill: Share of the frame's side that the product takes; None: it is as it was.
     """
     notes = []
+    least = channel.preset.least_fill
+    if least is not None and (fill is None or fill < least):
+        takes = "an unknown share" if fill is None else f"{fill:.0%}"
+        notes.append(
+            f"The product takes {takes} of the frame, and {channel.name.partition('.')[0]} wants "
+            f"{least:.0%}: the photograph cuts it off, or its shadow is wide. Ask for no shadow, "
+            "or send a photograph with all of it."
+        )
     if unclear:
         notes.append(
             "The product can hardly be told from its white background: parts of it may have "

@@ -143,7 +143,7 @@ def tell_renamed(wanted: Sequence[ImageRequest]) -> list[Issue]:
 
 _ANY = "Names of files take letters, digits, `_`, `-` and `.`, and no names of Windows devices"
 _PLAIN = "Amazon's names of files take a to z, digits and `_`, and no names of Windows devices"
-_SLOT = re.compile(r"(.+)\.PT\d\d\.\w+")
+_SLOT = re.compile(r"(.+)\.(?:PT\d\d|MAIN)\.\w+")
 _SHOWN = 3
 
 
@@ -170,8 +170,8 @@ def _writer(target: FileTarget, template: str | None, issues: Issues) -> _Writer
         except TemplateProblemError as error:
             issues.add(str(error), column="file_name")
             return None
-    if target.plain:
-        return _Slots(target, issues)
+    if target.plain and target.channel is not None:
+        return _Slots(target, target.channel, issues)
     names = Names()
     return lambda one: (
         f"{names.take(sku=one.sku, variant=one.variant, line=one.line)}.{target.format.extension}"
@@ -223,14 +223,16 @@ class _Templated:
 
 
 class _Slots:
-    """Names by product and slot, as Amazon wants them: `SKU.PT01.jpg` to `SKU.PT99.jpg`.
+    """Names by product and slot, as Amazon wants them: `SKU.MAIN.jpg`, `SKU.PT01.jpg` to `.PT99`.
 
     Slots are counted over the whole sheet, so that a product may stand in it twice.
     """
 
-    def __init__(self, target: FileTarget, issues: Issues) -> None:
+    def __init__(self, target: FileTarget, channel: Channel, issues: Issues) -> None:
         self.target = target
         self.issues = issues
+        self.most = channel.preset.slots or 1
+        self.slot = channel.preset.slot
         self._used: Counter[str] = Counter()
         self._owners: dict[str, ImageRequest] = {}
 
@@ -254,13 +256,13 @@ class _Slots:
             )  # fmt: skip
         slot = max(self._used[product.casefold()] + 1, one.variant)
         self._used[product.casefold()] = slot
-        most = self.target.channel.preset.slots if self.target.channel else None
-        if most is not None and slot > most:
+        if slot > self.most:
+            images = "1 image" if self.most == 1 else f"{self.most} images"
             self.issues.add(
-                f"{self.target.name} accepts {most} images of a product, and {one.sku!r} has more.",
+                f"{self.target.name} accepts {images} of a product, and {one.sku!r} has more.",
                 line=one.line, column="sku",
             )  # fmt: skip
-        return f"{product}.PT{slot:02}.{self.target.format.extension}"
+        return f"{product}.{self.slot.format(slot)}.{self.target.format.extension}"
 
 
 def _is_recognisable(sku: str) -> bool:

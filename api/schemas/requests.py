@@ -74,7 +74,8 @@ class Fields(RequestedParameters, StrictModel):
     channels: Channels | None = Field(
         None,
         description="What each image is wanted for, as in docs/channels.md: google_merchant, "
-        "amazon_secondary, walmart, ebay, shopify, web, thumbnail; web.avif for another format.",
+        "amazon_main (cut-outs only), amazon_secondary, walmart, ebay, shopify, web, thumbnail; "
+        "web.avif for another format.",
     )
     file_name: Text | None = Field(
         None,

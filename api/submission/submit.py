@@ -13,7 +13,7 @@ from api.schemas.requests import Fields, JobRequest
 from api.submission.context import RequestContext
 from api.submission.upload import SheetRequest
 from api.views.jobs import JobRow, find_job
-from catalogue.channels import Channel, find_channel
+from catalogue.channels import Channel, check_channels, find_channel
 from catalogue.checks import check_prompt, check_variants
 from catalogue.issues import Issues
 from catalogue.naming import name_files, tell_renamed
@@ -56,7 +56,9 @@ def check_sheet(
     _check_callback(session, context)
     fields = request.fields
     order, issues = validate(request.sheet, fields.parameters(), models)
-    named = name_files(order.wanted, _channels(fields), fields.file_name, issues)
+    channels = _channels(fields)
+    check_channels(order.wanted, channels, issues)
+    named = name_files(order.wanted, channels, fields.file_name, issues)
     # A template's names are its own.
     renamed = tell_renamed(named) if fields.file_name is None else ()
     return CheckedSheet(
@@ -164,7 +166,9 @@ def _wanted(bundle: Bundle, context: RequestContext, request: JobRequest) -> Ima
         approximate=context.approximate,
         callback_url=context.callback_url,
     )
-    (named,) = name_files([wanted], _channels(request), request.file_name, issues)
+    channels = _channels(request)
+    check_channels([wanted], channels, issues)
+    (named,) = name_files([wanted], channels, request.file_name, issues)
     _refuse_if_any(issues)
     return named
 

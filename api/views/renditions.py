@@ -104,7 +104,13 @@ def link_to(
 
 
 def _outcome(channel: Channel, made: Rendition) -> dict[str, Any]:
-    note = note_on(channel, ground=made.ground, upscaled=made.upscaled, unclear=made.unclear)
+    note = note_on(
+        channel,
+        ground=made.ground,
+        upscaled=made.upscaled,
+        unclear=made.unclear,
+        fill=made.fill,
+    )
     factor = round_factor(made.upscaled)
     return {"ground": made.ground, "upscaled": factor, "fill": made.fill, "note": note}
 

@@ -8,11 +8,12 @@ from PIL import Image
 
 from catalogue.channels import Channel, Ground, Preset
 from catalogue.renditions.matte import Mask
-from catalogue.renditions.scene import Box, Pixels, Scene, look
+from catalogue.renditions.scene import Alpha, Box, Pixels, Scene, known, look
 from catalogue.renditions.writer import Writer
 from core.errors import PackshotError
 from core.pictures.credentials import Credentials
-from core.pictures.opening import open_rgb
+from core.pictures.opening import open_alpha, open_rgb
+from core.pictures.provenance import is_photographed
 
 WHITE = 255
 
@@ -150,7 +151,11 @@ class Rendered:
 
 
 def render(
-    original: bytes, channel: Channel, *, credentials: Credentials | None = None
+    original: bytes,
+    channel: Channel,
+    *,
+    credentials: Credentials | None = None,
+    alpha: Alpha | None = None,
 ) -> Rendered:
     """Make an image into what a channel wants.
 
@@ -158,19 +163,29 @@ def render(
         original: The stored file.
         channel: What is wanted.
         credentials: What signs the file; None: it is not signed.
+        alpha: The product's in the image, of whose size it is; None: its own transparency, or else
+            the product is looked for.
 
     Raises:
         InvalidImageError: The stored file is no image that can be read.
-        RenditionError: It is too large in bytes even at the channel's smallest size.
+        RenditionError: It is too large in bytes even at the channel's smallest size, or the channel
+            takes no such images.
     """
     preset = channel.preset
+    writer = Writer.of(original, channel, credentials)
+    if preset.photographed:
+        _check_photographed(channel, writer.source_type)
     pixels: Pixels = np.asarray(open_rgb(original, most_pixels=MOST_PIXELS))
     height, width = pixels.shape[:2]
-    scene = _scene(pixels, preset)
+    scene = _scene(pixels, preset, product_alpha(original) if alpha is None else alpha)
     white = scene if scene and scene.white and preset.ground is Ground.WHITE else None
     box, shown = (scene.box, scene.shown) if scene else (None, None)
     framing = choose(width, height, box, preset, shown)
-    writer = Writer.of(original, channel, credentials)
+    if preset.photographed and white is None:
+        raise RenditionError(
+            f"{channel.name} takes products on exact white, and this background is another colour. "
+            "Ask for a cut-out with `background` white."
+        )
     body, framing = _fitted(pixels, white, framing, writer)
     filled = box if preset.square and preset.fill else None
     enlarged = framing.scale > 1
@@ -185,9 +200,39 @@ def render(
     )
 
 
-def _scene(pixels: Pixels, preset: Preset) -> Scene | None:
+def _check_photographed(channel: Channel, source_type: str) -> None:
+    """Refuse what a model drew, or had a part in.
+
+    Raises:
+        RenditionError: It did.
+    """
+    if not is_photographed(source_type):
+        term = source_type.rpartition("/")[2]
+        raise RenditionError(
+            f"{channel.name} takes photographed products only, and this image is marked as "
+            f"{term}. Ask for `mode` cutout with a photograph, or for amazon_secondary."
+        )
+
+
+def _scene(pixels: Pixels, preset: Preset, alpha: Alpha | None) -> Scene | None:
     """Look at a picture; who keeps it as it was drawn need not know what is in it."""
-    return look(pixels) if preset.square or preset.ground is Ground.WHITE else None
+    if not preset.square and preset.ground is not Ground.WHITE:
+        return None
+    return look(pixels) if alpha is None else known(pixels, alpha)
+
+
+SOLID = 128
+"""Alpha, of 255, from which on a pixel of a transparent picture is its product's; shadows have
+less."""
+
+
+def product_alpha(original: bytes) -> Alpha | None:
+    """Return the product's alpha by a picture's own transparency; None: it has none."""
+    transparency = open_alpha(original, most_pixels=MOST_PIXELS)
+    if transparency is None:
+        return None
+    alpha = np.asarray(transparency)
+    return np.where(alpha >= SOLID, alpha, 0).astype(np.uint8)
 
 
 def _fitted(

@@ -10,6 +10,10 @@ from catalogue.renditions.matte import GRAIN, Mask, Matte, cut_out, reached
 
 Pixels = npt.NDArray[np.uint8]
 """(height, width, 3), RGB."""
+Alpha = npt.NDArray[np.uint8]
+"""(height, width): 0 is background, 255 is product."""
+VISIBLE = 8
+"""Alpha, of 255, from which on a pixel counts for the product's box."""
 
 WORK = 256
 """Longer side, in pixels, at which a picture is looked at, whatever it has itself."""
@@ -91,6 +95,30 @@ def look(pixels: Pixels) -> Scene:
         box=box.scaled(*scales) if box else None,
         shown=shown.scaled(*scales) if box and shown else None,
         unclear=matte.faint > UNCLEAR or not matte.product.any(),
+    )
+
+
+def known(pixels: Pixels, alpha: Alpha) -> Scene:
+    """Tell background and product by who cut the product out.
+
+    Args:
+        pixels: (height, width, 3), RGB.
+        alpha: (height, width): the product's, where it stands in the picture.
+    """
+    lightest = pixels.min(axis=2)
+    around = _edge(alpha) == 0
+    # All of it but where a shadow reaches the frame.
+    white = bool(around.any() and np.mean(_edge(lightest)[around] == 255) >= 0.9)
+    # What is not white around the product is its shadow.
+    ground = (alpha == 0) & (lightest == 255 if white else True)
+    box = _box(alpha >= VISIBLE)
+    return Scene(
+        ground=ground,
+        fade=ground.astype(np.uint8) * np.uint8(255),
+        white=white,
+        box=box,
+        shown=_box(~ground, cut=True) if box else None,
+        unclear=False,
     )
 
 

@@ -6,6 +6,7 @@ made when somebody first asks for it. Two who make the same at the same moment g
 
 import threading
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from catalogue.channels import Channel
 from core.db.engine import Database
@@ -14,6 +15,9 @@ from core.errors import NotFoundError, PackshotError
 from core.lifecycle import renditions
 from core.pictures.credentials import Credentials
 from core.storage import Storage
+
+if TYPE_CHECKING:
+    from catalogue.renditions.scene import Alpha
 
 AT_ONCE = 2
 """Renditions that a process makes at the same time, if nobody says otherwise: each takes a core,
@@ -74,7 +78,12 @@ class Renditions:
             self._hall.release()
 
     def get(
-        self, image: Image, channel: Channel, read: Callable[[], bytes] | None = None
+        self,
+        image: Image,
+        channel: Channel,
+        read: Callable[[], bytes] | None = None,
+        *,
+        alpha: Callable[[], "Alpha | None"] | None = None,
     ) -> Rendition:
         """Find one, or make it. Hold no database session meanwhile: it may take a second.
 
@@ -82,6 +91,7 @@ class Renditions:
             image: What it is of.
             channel: What it is for.
             read: Gives the original's bytes; None: they are read from S3.
+            alpha: Gives the product's, where it was cut out; None, or nothing: it is looked for.
 
         Raises:
             NotFoundError: The original is missing in S3, damaged, or about to leave.
@@ -92,14 +102,25 @@ class Renditions:
             return found
         with self._places:
             # Somebody may have made it while we waited for a place.
-            return self.find(image, channel) or self._make(image, channel, read)
+            return self.find(image, channel) or self._make(image, channel, read, alpha)
 
-    def _make(self, image: Image, channel: Channel, read: Callable[[], bytes] | None) -> Rendition:
+    def _make(
+        self,
+        image: Image,
+        channel: Channel,
+        read: Callable[[], bytes] | None,
+        alpha: Callable[[], "Alpha | None"] | None,
+    ) -> Rendition:
         # Brings NumPy: processes that never make one start without it.
         from catalogue.renditions.rendering import render  # noqa: PLC0415
 
         original = read() if read else self._storage.read(image)
-        made = render(original, channel, credentials=self._credentials)
+        made = render(
+            original,
+            channel,
+            credentials=self._credentials,
+            alpha=alpha() if alpha else None,
+        )
         stored = self._storage.put_rendition(
             made.body,
             tenant=image.tenant,

@@ -41,13 +41,26 @@ def open_rgb(source: Path | bytes, *, most_pixels: int = MOST_PIXELS) -> Image.I
     return _read(BytesIO(source), most_pixels)
 
 
+def open_alpha(body: bytes, *, most_pixels: int = MOST_PIXELS) -> Image.Image | None:
+    """Read an image's transparency, turned as its camera was held; None: it has none.
+
+    Returns:
+        Mode L.
+
+    Raises:
+        InvalidImageError: As of `open_rgb`.
+    """
+    with _explained(), Image.open(BytesIO(body), formats=READ) as opened:
+        if not opened.has_transparency_data:
+            return None
+        _check_size(opened, most_pixels)
+        ImageOps.exif_transpose(opened, in_place=True)
+        return opened.convert("RGBA").getchannel("A")
+
+
 def _read(stream: IO[bytes], most_pixels: int) -> Image.Image:
     with _explained(), Image.open(stream, formats=READ) as opened:
-        if opened.width * opened.height > most_pixels:
-            raise InvalidImageError(
-                f"The image has {opened.width} × {opened.height} pixels; the limit is "
-                f"{most_pixels / 1e6:g} megapixels. Make it smaller."
-            )
+        _check_size(opened, most_pixels)
         # In place, and converted only where it must be: each copy is four bytes a pixel.
         ImageOps.exif_transpose(opened, in_place=True)
         if not opened.has_transparency_data:
@@ -56,6 +69,14 @@ def _read(stream: IO[bytes], most_pixels: int) -> Image.Image:
         ground = Image.new("RGB", picture.size, "white")
         ground.paste(picture, mask=picture.getchannel("A"))
         return ground
+
+
+def _check_size(opened: Image.Image, most_pixels: int) -> None:
+    if opened.width * opened.height > most_pixels:
+        raise InvalidImageError(
+            f"The image has {opened.width} × {opened.height} pixels; the limit is "
+            f"{most_pixels / 1e6:g} megapixels. Make it smaller."
+        )
 
 
 @contextmanager

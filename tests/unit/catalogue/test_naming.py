@@ -50,6 +50,18 @@ def test_amazon_gets_its_slots_over_the_whole_sheet():
     ]  # fmt: skip
 
 
+def test_amazons_main_image_is_one_of_each_product():
+    rows = [("MUG-1 a", 1, 2), ("CUP", 1, 3)]
+    names, issues = named(rows, "amazon_main", "amazon_secondary")
+    assert issues == []
+    assert names["amazon_main"] == ["MUG_1_a.MAIN.jpg", "CUP.MAIN.jpg"]
+    assert names["amazon_secondary"] == ["MUG_1_a.PT01.jpg", "CUP.PT01.jpg"]
+    _, issues = named([*rows, ("CUP", 1, 4)], "amazon_main")
+    assert [(one["line"], one["message"]) for one in issues] == [
+        (4, "amazon_main accepts 1 image of a product, and 'CUP' has more.")
+    ]
+
+
 def test_amazons_names_can_be_unpacked_on_windows():
     names, issues = named([("CON", 1, 2), ("nul", 1, 3), ("con.blue", 1, 4)], "amazon_secondary")
     assert issues == []

@@ -19,7 +19,15 @@ from core.pictures.formats import Format
 from core.pictures.provenance import COMPOSITE, ENHANCED, source_type_of
 from starter.data.attributes import Background, Colour
 from tests.certificates import make_chain, verified
-from tests.pictures import TRAINED, marks_of, near_white, png, product, source_type
+from tests.pictures import (
+    TRAINED,
+    marks_of,
+    near_white,
+    png,
+    product,
+    silhouette,
+    source_type,
+)
 
 EVERY = [f"{name}.{one}" for name, preset in PRESETS.items() for one in preset.formats]
 
@@ -45,7 +53,8 @@ def mug() -> bytes:
 def test_every_channel_gets_its_format_size_and_mark(name, mug, tmp_path):
     channel = find_channel(name)
     preset = channel.preset
-    made = render(mug, channel)
+    mark = ENHANCED if preset.photographed else TRAINED
+    made = render(encode(opened(mug), Format.PNG, source_type=mark), channel)
     image = opened(made.body)
     assert image.get_format_mimetype() == channel.format.content_type
     assert image.mode == "RGB"
@@ -53,10 +62,10 @@ def test_every_channel_gets_its_format_size_and_mark(name, mug, tmp_path):
     assert preset.smallest <= min(image.size)
     assert max(image.size) <= preset.largest
     assert len(made.body) <= preset.max_bytes
-    assert source_type_of(made.body) == TRAINED
+    assert source_type_of(made.body) == mark
     file = tmp_path / f"file.{channel.format.extension}"
     file.write_bytes(made.body)
-    assert source_type(file) == TRAINED
+    assert source_type(file) == mark
 
 
 @pytest.mark.parametrize("name", ["google_merchant.png", "amazon_secondary.png", "walmart.png"])
@@ -192,6 +201,85 @@ def test_a_signed_rendition_of_a_cut_out_names_what_it_was_made_of(mug):
     digest = hashlib.sha256(original).hexdigest()
     assert ingredient["instance_id"] == f"urn:sha256:{digest}"
     assert ingredient["relationship"] == "parentOf"
+
+
+def cut_out_mug(side: int = 1200, **options: object) -> bytes:
+    """Place the mug on white, as `compose` does, marked as a cut-out."""
+    picture = product().resize((128 * 4, 128 * 4), Image.Resampling.BICUBIC)
+    alpha = Image.fromarray(silhouette()).resize(picture.size)
+    canvas = Image.new("RGB", (side, side), "white")
+    canvas.paste(picture, (100, 200), alpha)
+    return encode(canvas, Format.PNG, **({"source_type": ENHANCED} | options))
+
+
+@pytest.mark.parametrize(
+    ("mark", "said"),
+    [(TRAINED, "trainedAlgorithmicMedia"), (COMPOSITE, "compositeWithTrained")],
+)
+def test_amazons_main_image_is_no_model_s(mark, said):
+    with pytest.raises(RenditionError, match=rf"photographed products only.*{said}"):
+        render(cut_out_mug(source_type=mark), find_channel("amazon_main"))
+
+
+def test_amazons_main_image_is_on_white():
+    mint = encode(product(Colour.RED, Background.MINT), Format.PNG, source_type=ENHANCED)
+    with pytest.raises(RenditionError, match=r"background is another colour\..*`background` white"):
+        render(mint, find_channel("amazon_main"))
+
+
+@pytest.mark.parametrize("name", ["amazon_main", "amazon_main.png"])
+def test_amazons_main_image_is_what_amazon_wants(name):
+    made = render(cut_out_mug(), find_channel(name))
+    image = opened(made.body)
+    assert 1000 <= image.width == image.height <= 10_000
+    assert border(image).min() == 255
+    assert made.ground == "white"
+    pixels = np.asarray(image, np.int16)
+    rows, columns = np.nonzero(pixels.max(axis=2) - pixels.min(axis=2) > 60)
+    assert (max(np.ptp(rows), np.ptp(columns)) + 1) / image.width >= 0.85
+    assert len(made.body) <= 10**7
+
+
+def white_on_white() -> tuple[bytes, np.ndarray]:
+    """Draw a white ball that fades into white paper at its upper left, and give its alpha."""
+    y, x = np.mgrid[:600, :600]
+    away = np.hypot(y - 250, x - 330)
+    shade = 255 - np.clip((y + x - 540) / 8, 0, 60)
+    inside = away <= 120
+    pixels = np.where(inside, shade, 255).astype(np.uint8)
+    return png(Image.fromarray(np.dstack([pixels] * 3))), (inside * 255).astype(np.uint8)
+
+
+def test_who_knows_the_outline_frames_the_product_by_it():
+    original, alpha = white_on_white()
+    channel = find_channel("google_merchant.png")
+    guessed, known = render(original, channel), render(original, channel, alpha=alpha)
+    assert known.fill == channel.preset.fill
+    assert not known.unclear
+    # The ball has 241 pixels; by whiteness only its darker part is seen.
+    assert known.width == pytest.approx(max(500, 241 / 0.85), abs=2)
+    dark = np.argwhere(np.asarray(opened(known.body)).min(axis=2) < 250)
+    other = np.argwhere(np.asarray(opened(guessed.body)).min(axis=2) < 250)
+    assert abs(dark.mean() - other.mean()) > 5
+
+
+def test_a_transparent_image_has_its_outline_in_itself():
+    original, alpha = white_on_white()
+    picture = opened(original).convert("RGB")
+    picture.putalpha(Image.fromarray(alpha))
+    channel = find_channel("google_merchant.png")
+    assert render(png(picture), channel).body == render(original, channel, alpha=alpha).body
+
+
+def test_a_shadow_that_was_drawn_with_a_cut_out_is_kept_in_the_frame():
+    original, alpha = white_on_white()
+    pixels = np.array(opened(original))
+    pixels[420:440, 150:600] = 200
+    channel = find_channel("google_merchant.png")
+    made = render(png(Image.fromarray(pixels)), channel, alpha=alpha)
+    assert made.fill is not None
+    assert made.fill < channel.preset.fill
+    assert (np.asarray(opened(made.body)).min(axis=2) == 200).any()
 
 
 def test_a_stored_file_that_is_no_image_is_a_sentence():
