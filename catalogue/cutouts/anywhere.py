@@ -8,7 +8,7 @@ from PIL import Image
 from catalogue.cutouts.edges import refine
 from catalogue.cutouts.model import Alpha, Mask, Rgb, Rgba
 from catalogue.cutouts.plain import WORK, at_work_size, without_small_parts
-from catalogue.renditions.matte import Levels
+from catalogue.renditions.backdrop import Levels
 from catalogue.renditions.regions import blurred
 
 NEAR = (3, 9, 27)

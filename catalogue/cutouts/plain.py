@@ -12,8 +12,9 @@ from PIL import Image
 from catalogue.cutouts.edges import refine
 from catalogue.cutouts.model import Light, Mask, Rgb, Rgba
 from catalogue.cutouts.shade import find_shadow, outlines
-from catalogue.renditions.matte import Levels, Matte, cut_out
-from catalogue.renditions.regions import Labels, blurred, components, dilated, eroded
+from catalogue.renditions.backdrop import Levels
+from catalogue.renditions.matte import Matte, before_shadow, with_shadow
+from catalogue.renditions.regions import Labels, components, dilated, eroded
 
 WORK = 448
 """Longer side, in pixels, at which product and backdrop are told apart."""
@@ -54,10 +55,11 @@ class PlainCutout:
 def cut_from_backdrop(pixels: Rgb) -> PlainCutout | None:
     """Cut a product out; None: the backdrop is not plain."""
     small = at_work_size(pixels)
-    matte = cut_out(small)
-    if matte.backdrop.unevenness > UNEVEN:
+    found = before_shadow(small)
+    if found.backdrop.unevenness > UNEVEN:
         return None
-    smooth = blurred(small, 1)
+    smooth = found.smooth
+    matte = with_shadow(small, found, np.zeros_like(found.ground))
     outline = outlines(smooth, matte.ground)
     shadow = find_shadow(smooth, matte.backdrop.levels, matte.ground, outline)
     whole = without_small_parts(~matte.ground & ~shadow)

@@ -8,7 +8,7 @@ a shadow comes over many.
 import numpy as np
 
 from catalogue.cutouts.model import Mask
-from catalogue.renditions.matte import Levels
+from catalogue.renditions.backdrop import Levels
 from catalogue.renditions.regions import blurred, components, dilated, eroded, flooded
 
 SIDE = 448

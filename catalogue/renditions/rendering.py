@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from catalogue.channels import Channel, Ground, Preset
-from catalogue.renditions.matte import Mask
+from catalogue.renditions.backdrop import Mask
 from catalogue.renditions.scene import Alpha, Box, Pixels, Scene, known, look
 from catalogue.renditions.writer import Writer
 from core.errors import PackshotError

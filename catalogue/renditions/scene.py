@@ -6,7 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from catalogue.renditions.matte import GRAIN, Mask, Matte, cut_out, reached
+from catalogue.renditions.backdrop import Mask
+from catalogue.renditions.matte import GRAIN, Matte, cut_out, reached
 
 Pixels = npt.NDArray[np.uint8]
 """(height, width, 3), RGB."""
