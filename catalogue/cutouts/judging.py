@@ -20,11 +20,12 @@ FAINT = 0.05
 """Share of its outline from which on what can hardly be told counts."""
 SOFT = 0.35
 """Share of half-transparent pixels from which on a mask is unsure rather than soft."""
-AGREED, DOUBTED = 0.9, 0.75
+AGREED, DOUBTED = 0.9, 0.7
 """Overlap with what a network sees from which on it counts as the same, and below which a person
-should look."""
-UNSURE = 0.05
-"""Share of a product from which on what its network cannot tell counts."""
+should look, whatever else there is."""
+UNSURE, UNABLE = 0.05, 0.13
+"""Share of a product from which on what its network cannot tell counts, and from which on a person
+should look, whatever else there is."""
 
 
 def judge(
@@ -55,7 +56,7 @@ def judge(
         Reason.SEVERAL_PARTS: _parts(small),
         Reason.HOLES: 0.9 if holes >= HOLES else 1.0,
         Reason.NETWORK_DISAGREES: _agreed(agreement),
-        Reason.NETWORK_UNSURE: 1.0 if unsure < UNSURE else max(0.1, 1 - 2.5 * unsure),
+        Reason.NETWORK_UNSURE: _certainty(unsure),
     }
     counted = sorted((factor, reason) for reason, factor in factors.items() if factor < 1)
     return float(np.prod([factor for factor, _ in counted])), tuple(one for _, one in counted)
@@ -93,7 +94,15 @@ def _vagueness(soft: float) -> float:
 
 
 def _agreed(agreement: float) -> float:
-    return 1.0 if agreement >= AGREED else max(0.1, 0.5 * agreement / DOUBTED)
+    if agreement >= DOUBTED:
+        return min(1.0, 1 - 0.5 * (AGREED - agreement) / (AGREED - DOUBTED))
+    return max(0.1, 0.5 * agreement / DOUBTED)
+
+
+def _certainty(unsure: float) -> float:
+    if unsure <= UNABLE:
+        return min(1.0, 1 - 0.5 * (unsure - UNSURE) / (UNABLE - UNSURE))
+    return max(0.1, 0.5 * UNABLE / unsure)
 
 
 def _parts(product: Mask) -> float:
