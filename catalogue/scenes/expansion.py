@@ -2,16 +2,15 @@
 
 E = (area(what looks like it ∪ mask) − area(mask)) / area(mask). Generated surroundings go on
 drawing what they see: a handle gets longer, a foot wider. What looks like the product is what
-differs from the background where that is known, else what is found by cutting the picture out
-again.
+differs from the background where that is known; else what a network finds, or what goes on from the
+product's edge in its colour.
 """
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from catalogue.cutouts.cutting import cut_out
-from catalogue.cutouts.model import Alpha, Mask, Reason, Rgb
+from catalogue.cutouts.model import Alpha, Mask, Rgb
 from catalogue.cutouts.segmentation import Segmenter
 from catalogue.renditions.regions import dilated, eroded, flooded
 
@@ -26,10 +25,14 @@ WORK = 384
 LIKE = 0.5
 """How much nearer a pixel's colour is to the product's edge than to the surroundings, at most, to
 be taken for the product."""
-ALIKE = 40.0
+ALIKE = 24.0
 """Levels by which it differs from the product's edge at most."""
 EDGE = 2
 """Pixels of a product, at `WORK`, that are mixed with what is beside it."""
+NEUTRAL = 0.1
+"""Share of light by which a shadow's colours differ at most."""
+FOOT = 0.25
+"""Lower share of a product beside which its shadow is."""
 APART = 14.0
 """Levels between the two below which nobody can tell."""
 
@@ -62,9 +65,10 @@ def expansion(pixels: Rgb, mask: Alpha, *, network: Segmenter | None = None) -> 
         return 0.0
     size = max(product.shape)
     near = dilated(product, max(2, round(NEAR * size)))
-    found = _found_again(small, network)
-    if found is None:
+    if network is None:
         found = _going_on(small.astype(np.float32), product, near)
+    else:
+        found = network.segment(small) >= 128
     extra = flooded((found | product) & near, product) & ~product
     # An outline that is found anew is wrong by a pixel or two, and only what is beyond that grew.
     slack = max(1, round(UNSURE * size))
@@ -83,15 +87,6 @@ def _at_work_size(pixels: Rgb, mask: Alpha) -> tuple[Rgb, Mask]:
     return np.asarray(small), np.asarray(alpha) >= 32
 
 
-def _found_again(pixels: Rgb, network: Segmenter | None) -> Mask | None:
-    """Cut a picture out; None: its background is not plain, and there is no network."""
-    opaque = np.full((*pixels.shape[:2], 1), 255, np.uint8)
-    found = cut_out(np.concatenate([pixels, opaque], axis=2), network=network)
-    if Reason.BACKDROP_NOT_PLAIN in found.reasons:
-        return None
-    return np.asarray(found.pixels[..., 3] >= 128)
-
-
 def _going_on(pixels: Levels, product: Mask, near: Mask) -> Mask:
     """Match pixels around a product that have its edge's colour rather than the surroundings'."""
     ring = near & ~product
@@ -105,7 +100,16 @@ def _going_on(pixels: Levels, product: Mask, near: Mask) -> Mask:
         for one, other in ((pixels, inner), (pixels, outer), (inner, outer))
     )
     like = (to_product <= LIKE * to_scene) & (to_product <= ALIKE)
-    return np.asarray(ring & (apart >= APART) & like)
+    return np.asarray(ring & (apart >= APART) & like & ~_shadowed(pixels, outer, product))
+
+
+def _shadowed(pixels: Levels, outer: Levels, product: Mask) -> Mask:
+    """Match what, near a product's foot, is its surroundings with less light: its shadow."""
+    left = pixels / np.maximum(outer, 8)
+    dark = (left.max(axis=2) - left.min(axis=2) <= NEUTRAL) & (left.mean(axis=2) < 1)
+    rows = np.flatnonzero(product.any(axis=1))
+    dark[: int(rows[-1] - FOOT * (rows[-1] - rows[0]))] = False
+    return np.asarray(dark)
 
 
 def _spread(pixels: Levels, start: Mask, steps: int) -> Levels:

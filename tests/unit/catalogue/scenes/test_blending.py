@@ -76,7 +76,7 @@ def test_a_product_that_the_model_went_on_drawing_is_told():
     assert put_back(pixels, mug(), RULE).fidelity.expansion > 0.01
 
 
-def test_a_network_is_asked_where_the_scene_is_no_plain_backdrop():
+def test_a_network_is_asked_where_there_is_one():
     class Everything:
         def segment(self, pixels: np.ndarray) -> np.ndarray:
             return np.full(pixels.shape[:2], 255, np.uint8)
