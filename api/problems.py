@@ -10,7 +10,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from fastapi.routing import iter_route_contexts
-from psycopg.errors import UndefinedColumn, UndefinedTable
+from psycopg.errors import DiskFull, UndefinedColumn, UndefinedTable
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.exc import OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -188,6 +188,8 @@ def database_problem(request: Request, error: Exception) -> Response:
         detail = f"All connections to {address} are in use. Try again in a moment."
     elif isinstance(error, ProgrammingError):
         detail = f"The database at {address} is not of this version. Run `packshot migrate`."
+    elif isinstance(getattr(error, "orig", None), DiskFull):
+        detail = f"{address} has no room on its disk. Make room, and send the request again."
     else:
         reason = first_line(getattr(error, "orig", None) or error)
         detail = f"{address} does not answer ({reason}). Try again; GET /readyz tells how it is."

@@ -90,14 +90,20 @@ class Process:
         """Rotate a log that has become large, also while the process writes to it.
 
         It is copied and emptied, as programs keep it open and write at its end, wherever that is;
-        what they write in the moment between the two is lost.
+        what they write in the moment between the two is lost. On a full disk there is no room for
+        the copy: the log stays as it is, and there is one again when there is room.
         """
         log = self.command.log
-        with contextlib.suppress(FileNotFoundError):
+        copy = log.with_suffix(".log.1")
+        try:
             if log.stat().st_size > LOG_BYTES:
-                shutil.copyfile(log, log.with_suffix(".log.1"))
+                shutil.copyfile(log, copy)
                 os.truncate(log, 0)
                 self._log_start = 0
+        except FileNotFoundError:
+            pass
+        except OSError:
+            copy.unlink(missing_ok=True)
 
     def _launcher(self) -> list[str]:
         command = self.command

@@ -1,12 +1,16 @@
-"""ministack's S3 as an ASGI application for uvicorn, behind a check of every signature.
+"""ministack's S3 as an ASGI application for uvicorn, behind checks of signatures and of room.
 
 By itself ministack lets the account's own key in without looking at the signature, and
 `POST /_ministack/reset`, which deletes everything, without any key: a web page open on this
 machine could send that. Here a request without a valid SigV4 signature goes no further.
+
+What it cannot write, ministack keeps in memory, and answers 200: the object is gone when the server
+ends. Here an object for which the disk has no room is refused.
 """
 
 import hmac
 import os
+import shutil
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -21,20 +25,44 @@ from ministack.core.sigv4 import (  # type: ignore[import-untyped]
 
 _ACCESS_KEY_ID = os.environ["AWS_ACCESS_KEY_ID"]
 _SECRET_ACCESS_KEY = os.environ["AWS_SECRET_ACCESS_KEY"]
-_ERROR = (
+_FOLDER = os.environ["S3_DATA_DIR"]
+_DENIED = (
     b"<Error><Code>AccessDenied</Code>"
     b"<Message>Not signed with the key of this stack.</Message></Error>"
 )
+_FULL = (
+    b"<Error><Code>InsufficientStorage</Code>"
+    b"<Message>The disk is full. Make room.</Message></Error>"
+)
+LEAST_FREE_BYTES = 32 * 2**20
+"""What objects leave free on the disk: Postgres and the logs are on it, too."""
 
 
 async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    """Respond 403 to what is not signed with our key, and pass the rest to ministack."""
+    """Respond 403 to what is not signed with our key, 507 to objects without room.
+
+    The rest is passed to ministack.
+    """
     if scope["type"] == "http" and not is_signed(scope):
-        headers = [(b"content-type", b"application/xml")]
-        await send({"type": "http.response.start", "status": 403, "headers": headers})
-        await send({"type": "http.response.body", "body": _ERROR})
+        await _refuse(send, 403, _DENIED)
+    elif scope["type"] == "http" and scope["method"] == "PUT" and not has_room(scope):
+        await _refuse(send, 507, _FULL)
     elif scope["type"] != "websocket":
         await ministack(scope, receive, send)
+
+
+async def _refuse(send: Any, status: int, body: bytes) -> None:
+    # The body is not read: what comes of it would be taken for the next request.
+    headers = [(b"content-type", b"application/xml"), (b"connection", b"close")]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def has_room(scope: dict[str, Any]) -> bool:
+    """Check that the disk has room for a body of the announced length."""
+    announced = dict(scope["headers"]).get(b"content-length", b"0")
+    existing = _FOLDER if os.path.isdir(_FOLDER) else os.path.dirname(_FOLDER)
+    return shutil.disk_usage(existing).free >= LEAST_FREE_BYTES + int(announced)
 
 
 def is_signed(scope: dict[str, Any]) -> bool:

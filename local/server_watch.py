@@ -47,8 +47,9 @@ class ServerWatch:
             if not is_free(self._server.port):
                 raise ProcessFailedError(f"Its port, {self._server.port}, is still in use.")
             self._server.launch()
-        except StackError as error:
-            self._schedule(error.detail)
+        except (StackError, OSError) as error:
+            # A full disk refuses even the log's folder; there may be room at the next start.
+            self._schedule(str(error))
 
     def _schedule(self, words: str) -> None:
         now, name = time.monotonic(), type(self._server).__name__

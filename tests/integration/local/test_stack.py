@@ -17,6 +17,7 @@ from local.errors import AlreadyRunningError, ProcessFailedError
 from local.lock import running
 from local.service import Restart, Service
 from local.stack import Stack
+from tests.support.small_disk import small_disk
 
 # What `packshot up` does, with a worker that leaves its settings and process id behind.
 SCRIPT = """
@@ -200,6 +201,45 @@ def test_a_server_that_died_comes_back_with_its_data_at_its_address(home: Path):
         eventually(all_are_back, seconds=180)
     assert any("valkey ended (signal SIGKILL)" in line for line in said)
     assert processes_in(home) == []
+
+
+def test_servers_that_a_full_disk_ended_come_back_when_there_is_room(
+    tmp_path: Path, copy_postgres: Callable[[Path], None]
+):
+    said: list[str] = []
+    with small_disk(tmp_path) as disk:
+        copy_postgres(tmp_path / "home" / "postgres")
+        with Stack(tmp_path / "home", say=said.append) as stack:
+            url = stack.environment["PACKSHOT_DATABASE_URL"].replace("+psycopg", "")
+            with psycopg.connect(url, autocommit=True) as connection:
+                connection.execute("CREATE TABLE kept AS SELECT 1 AS number")
+            before = stack.processes()["postgres"]
+            with disk.full():
+                with (
+                    psycopg.connect(url) as connection,
+                    pytest.raises(psycopg.OperationalError, match="No space left on device"),
+                ):
+                    connection.execute(
+                        "CREATE TABLE large AS SELECT repeat('x', 1000) FROM generate_series(1,1e5)"
+                    )
+                os.kill(before, signal.SIGKILL)
+
+                def has_ended() -> bool:
+                    stack.check()
+                    return len(said) > 0
+
+                eventually(has_ended)
+
+            def is_back() -> bool:
+                stack.check()
+                try:
+                    with psycopg.connect(url, connect_timeout=2) as connection:
+                        return connection.execute("SELECT number FROM kept").fetchone() == (1,)
+                except psycopg.Error:
+                    return False
+
+            eventually(is_back, seconds=180)
+        assert processes_in(tmp_path / "home") == []
 
 
 def test_a_failed_start_leaves_nothing(home: Path):

@@ -1,3 +1,4 @@
+import errno
 import os
 import signal
 import subprocess
@@ -160,6 +161,24 @@ def test_a_large_log_is_put_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     process.stop()
     assert (tmp_path / "child.log").read_text() == "new\n"
     assert (tmp_path / "child.log.1").read_text() == "much of an earlier run"
+
+
+def test_a_log_that_a_full_disk_has_no_room_for_twice_stays_whole(tmp_path, monkeypatch):
+    monkeypatch.setattr("local.processes.LOG_BYTES", 10)
+    log, aside = tmp_path / "child.log", tmp_path / "child.log.1"
+    log.write_text("much of an earlier run")
+    process = python(tmp_path, "")
+
+    def in_part(_log: Path, copy: Path) -> None:
+        copy.write_text("much of")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("shutil.copyfile", in_part)
+        process.rotate_log()
+    assert (log.read_text(), aside.exists()) == ("much of an earlier run", False)
+    process.rotate_log()
+    assert (log.read_text(), aside.read_text()) == ("", "much of an earlier run")
 
 
 def test_a_log_that_becomes_large_is_put_aside_while_it_is_written(tmp_path, monkeypatch):

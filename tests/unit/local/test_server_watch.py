@@ -1,5 +1,6 @@
 """A server that ended is started again, but not for ever."""
 
+import errno
 import os
 import sys
 import time
@@ -86,3 +87,19 @@ def test_it_keeps_its_address(tmp_path, said, monkeypatch):
     check_until(watch, lambda: server.launches == 2)
     assert server.port == port
     server.stop()
+
+
+def test_a_full_disk_at_its_start_is_one_of_those_ends(tmp_path, said, monkeypatch):
+    server = Program(tmp_path, "import time; time.sleep(60)")
+    server.launch()
+    server.process.stop()
+    with monkeypatch.context() as patch:
+        patch.setattr(server, "launch", refuse)
+        watch = ServerWatch(server, said.append)
+        check_until(watch, lambda: "No space left" in "".join(said))
+    check_until(watch, lambda: server.launches == 2)
+    server.stop()
+
+
+def refuse() -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
