@@ -10,6 +10,7 @@ import openvino as ov
 
 from core.cpus import quota_threads
 from core.errors import BundleError, InvalidSettingError, last_line
+from worker.compiled_cache import drop_damaged, note_checksums
 
 
 class Compiler:
@@ -59,7 +60,12 @@ class Compiler:
     def compile(self, model: Any, properties: dict[str, Any]) -> Any:
         """Compile a graph, or load what an earlier process compiled."""
         with _alone_in(self._cache):
-            return self._core.compile_model(model, self._device, properties)
+            if self._cache is None:
+                return self._core.compile_model(model, self._device, properties)
+            drop_damaged(self._cache)
+            compiled = self._core.compile_model(model, self._device, properties)
+            note_checksums(self._cache)
+            return compiled
 
 
 @contextmanager

@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+import structlog.testing
 
 from bundles.plan import Plan
 from worker.compiler import Compiler
@@ -77,3 +78,24 @@ def test_a_damaged_blob_is_compiled_anew(microscopic, made_once, tmp_path, damag
         blob.chmod(0o640)
         blob.write_bytes(damage(blob.read_bytes()))
     assert np.array_equal(Pipeline(bundle, cache=tmp_path).decode(latents), before)
+
+
+def test_64_flipped_bytes_among_a_blobs_weights_are_noticed(microscopic, made_once, tmp_path):
+    """OpenVINO notices none of them, and draws something else."""
+    bundle = made_once.bundle(microscopic, precision="fp32")
+    latents = np.random.default_rng(0).standard_normal((1, 4, 4, 4), np.float32)
+    before = Pipeline(bundle, cache=tmp_path).decode(latents)
+    weights = (bundle / "vae_decoder" / "openvino_model.bin").read_bytes()
+    middle = len(weights) // 128 * 64
+    few = weights[middle : middle + 64]
+    (blob,) = [one for one in tmp_path.glob("*.blob") if few in one.read_bytes()]
+    blob.chmod(0o640)
+    blob.write_bytes(blob.read_bytes().replace(few, bytes(byte ^ 0xFF for byte in few)))
+
+    with structlog.testing.capture_logs() as logs:
+        assert np.array_equal(Pipeline(bundle, cache=tmp_path).decode(latents), before)
+    (noticed,) = [one for one in logs if one["event"] == "compiled anew"]
+    assert (noticed["file"], noticed["reason"]) == (str(blob), "damaged")
+    with structlog.testing.capture_logs() as logs:
+        assert np.array_equal(Pipeline(bundle, cache=tmp_path).decode(latents), before)
+    assert logs == []
