@@ -19,46 +19,51 @@ class ModelSettings(BaseModel):
 
     bundle: Path = Field(
         default=Path(".packshot/bundles/starter"),
-        description="Folder of the model bundle that API and workers use, where `PACKSHOT_MODELS` "
-        "names none.",
+        description="Folder of the model bundle that API and workers use. `PACKSHOT_MODELS` takes "
+        "its place if it is set.",
     )
     # The default is no mapping: it is written as people write it, and read like that.
     models: Annotated[Mapping[str, Path], NoDecode] = Field(
         default="",
         validate_default=True,
-        description="Models by name, as in starter=/models/starter,catalogue=/models/our-lora; the "
-        "first is the one of requests that name none. Empty: the one in `PACKSHOT_BUNDLE`, called "
-        "default.",
+        description="Models by name, for example "
+        "starter=/models/starter,catalogue=/models/our-lora. Requests that name none get the "
+        "first. Leave it empty to serve `PACKSHOT_BUNDLE` alone, as default.",
     )
     cutout_network: str = Field(
         default="",
         description="Folder of the network that cuts products out of rooms, as `packshot cutout "
-        "add` prints it; empty for the one that packshot brings.",
+        "add` prints it. Leave it empty for the one that packshot brings.",
     )
     device: str = Field(default="CPU", description="OpenVINO device that runs the model.")
     inference_precision: Literal["auto", "f32", "bf16"] = Field(
         default="auto",
-        description="What the UNet and the decoder are computed in; auto is f32 for a bundle built "
-        "as fp32, bf16 for one built as that where the CPU has it, else the faster of those whose "
-        "output is near to f32's, as measured at the first start.",
+        description="Precision of the UNet and the decoder: auto, f32 or bf16. auto is f32 for a "
+        "bundle built as fp32, bf16 for one built as that if the CPU has it, and otherwise the "
+        "faster of those whose output is near to f32's, as measured at the first start.",
     )
     inference_threads: int = Field(
         default=0,
         ge=0,
-        description="Threads of the UNet; 0 lets OpenVINO choose, within a container's CPU quota.",
+        description="Number of threads of the UNet. 0 lets OpenVINO choose, within a container's "
+        "CPU quota.",
     )
     inference_streams: PositiveInt = Field(
-        default=1, description="UNet calls that run at the same time."
+        default=1,
+        description="Number of UNet calls that run at the same time. `packshot tune` measures how "
+        "many are fastest.",
     )
     inference_pinning: bool = Field(
         default=True,
-        description="Whether OpenVINO binds threads to cores; not where workers share them.",
+        description="Whether OpenVINO may bind its threads to cores. Set it to false if several "
+        "workers share cores.",
     )
     decode_tile: int = Field(
         default=768,
         ge=0,
         multiple_of=64,
-        description="Larger images are decoded in tiles of this side, in pixels; 0 never.",
+        description="Side in pixels of the tiles in which larger images are decoded. Lower it if "
+        "decoding takes too much memory; 0 turns tiles off.",
     )
 
     @field_validator("models", mode="before")

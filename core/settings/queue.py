@@ -7,23 +7,30 @@ class QueueSettings(BaseModel):
     """How work gets to workers, and how often it is tried."""
 
     sweep_seconds: PositiveFloat = Field(
-        default=2.0, description="Pause between two passes of the sweeper."
+        default=2.0,
+        description="Seconds between two passes of the sweeper, which brings back the images of "
+        "lost workers.",
     )
     republish_seconds: PositiveFloat = Field(
         default=10.0,
-        description="A queued image whose lane is empty in Redis for this long is sent again.",
+        description="Seconds that a lane must be empty in Redis before its queued images are sent "
+        "again.",
     )
     queue_window: PositiveInt = Field(
         default=128,
-        description="Queued images of a tenant that have messages in a lane at the same time.",
+        description="Maximum number of a tenant's queued images that have messages in a lane at "
+        "the same time. Raise it if one tenant's sheet does not keep all workers busy.",
     )
     feed_seconds: PositiveFloat = Field(
-        default=0.2, description="Pause between two looks for images whose turn has come."
+        default=0.2,
+        description="Seconds between two passes of the feeder, which sends the images whose turn "
+        "has come.",
     )
     lane_share: PositiveInt = Field(
         default=8,
-        description="Every so many fetches a worker asks the bulk lane first, so it never starves.",
+        description="Number of fetches after which a worker asks the bulk lane first, so that it "
+        "never starves. Lower it to favour bulk images.",
     )
     max_attempts: PositiveInt = Field(
-        default=3, description="Times an image is tried before it fails."
+        default=3, description="Number of times that an image is tried before it fails."
     )

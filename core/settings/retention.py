@@ -9,17 +9,18 @@ class RetentionSettings(BaseModel):
     job_retention_seconds: int = Field(
         default=365 * 24 * 3600,
         ge=0,
-        description="How long a batch, or a job without one, is kept after its end, with its "
-        "sheet's cells and events; 0 for ever.",
+        description="Seconds for which a batch, or a job without one, is kept after its end, with "
+        "its sheet's cells and events. 0 means for ever.",
     )
     generation_retention_seconds: int = Field(
         default=7 * 24 * 3600,
         ge=3600,
-        description="How long the record of a computation is kept that no job and no image needs: "
-        "by it the objects are found that a lost worker left.",
+        description="Seconds for which the record of a computation is kept that no job and no "
+        "image needs. It leads to the objects that a lost worker left.",
     )
     key_retention_seconds: int = Field(
         default=0,
         ge=0,
-        description="How long an API key is listed after it was revoked or expired; 0 for ever.",
+        description="Seconds for which an API key is listed after it was revoked or expired. 0 "
+        "means for ever.",
     )

@@ -7,39 +7,42 @@ class WebhookSettings(BaseModel):
     """Webhooks, and the addresses that callers may name."""
 
     webhook_timeout: PositiveFloat = Field(
-        default=20.0, description="Seconds that a receiver has to answer."
+        default=20.0, description="Maximum seconds for a receiver to answer."
     )
     webhook_concurrency: PositiveInt = Field(
-        default=256, description="Messages that one webhook process sends at the same time."
+        default=256,
+        description="Maximum number of messages that one webhook process sends at the same time.",
     )
     webhook_endpoint_concurrency: PositiveInt = Field(
-        default=8, description="Messages of those that go to the same endpoint."
+        default=8,
+        description="Maximum number of messages that one webhook process sends to one endpoint at "
+        "the same time.",
     )
     webhook_poll_seconds: PositiveFloat = Field(
-        default=0.5, description="Pause between two looks at an outbox that had nothing to send."
+        default=0.5, description="Seconds until the outbox is read again after nothing was due."
     )
     webhook_disable_seconds: PositiveFloat = Field(
         default=5 * 24 * 3600.0,
-        description="An endpoint without a success for this long is told nothing any more.",
+        description="Seconds without a success after which an endpoint is disabled.",
     )
     webhook_overlap_seconds: int = Field(
         default=24 * 3600,
         ge=0,
-        description="How long a secret that was replaced goes on signing beside the new one.",
+        description="Seconds for which a replaced secret goes on signing beside the new one.",
     )
     webhook_retention_seconds: PositiveFloat = Field(
         default=30 * 24 * 3600.0,
-        description="How long events and what became of them are kept.",
+        description="Seconds for which events and their deliveries are kept.",
     )
     outbound_allow: str = Field(
         default="",
         description="Hosts, addresses and networks that callers' URLs may lead to although they "
-        "are not public, as in erp.internal,10.1.0.0/16; each host may resolve to any address.",
+        "are not public, for example erp.internal,10.1.0.0/16. A host may resolve to any address.",
     )
     outbound_ports: str = Field(
         default="80,443",
         pattern=r"^\d{1,5}(-\d{1,5})?(,\d{1,5}(-\d{1,5})?)*$",
-        description="Ports that callers' URLs may name, as in 80,443,8000-8999.",
+        description="Ports that callers' URLs may name, for example 80,443,8000-8999.",
     )
 
     @field_validator("outbound_ports")

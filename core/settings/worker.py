@@ -12,51 +12,58 @@ class WorkerSettings(BaseModel):
     worker_cpus: str = Field(
         default="",
         pattern=r"^(\d+(-\d+)?(,\d+(-\d+)?)*)?$",
-        description="CPUs that a worker may use, as in 0-7,16; empty for all.",
+        description="CPUs that a worker may use, for example 0-7,16. Leave it empty for all.",
     )
-    row_limit: PositiveInt = Field(default=8, description="Most images that share one UNet call.")
+    row_limit: PositiveInt = Field(
+        default=8, description="Maximum number of images that share one UNet call."
+    )
     shapes_in_play: PositiveInt = Field(
-        default=3, description="Image sizes that should fill their batches at the same time."
+        default=3,
+        description="Number of image sizes for which a worker fills batches at the same time.",
     )
     lease_seconds: PositiveFloat = Field(
         default=60.0,
         allow_inf_nan=False,
-        description="A worker that shows no progress for this long loses its images; a model call "
-        "in progress is progress until `PACKSHOT_WATCHDOG_SECONDS`. At least twice "
+        description="Seconds without progress after which a worker loses its images. A model call "
+        "is progress until `PACKSHOT_WATCHDOG_SECONDS`. Choose at least twice "
         "`PACKSHOT_HEARTBEAT_SECONDS`.",
     )
     heartbeat_seconds: PositiveFloat = Field(
         default=1.0,
         allow_inf_nan=False,
-        description="How often a worker renews leases and looks for cancellations.",
+        description="Seconds between two heartbeats, at which a worker renews its leases and "
+        "looks for cancellations.",
     )
     watchdog_seconds: PositiveFloat = Field(
         default=300.0,
         allow_inf_nan=False,
-        description="A model call that takes longer ends the worker process. At least "
-        "`PACKSHOT_HEARTBEAT_SECONDS`.",
+        description="Maximum seconds for one model call, after which the worker process ends. "
+        "Choose at least `PACKSHOT_HEARTBEAT_SECONDS`, and more for large images on slow "
+        "machines.",
     )
     model_load_seconds: PositiveFloat = Field(
         default=1800.0,
         allow_inf_nan=False,
-        description="A model that takes longer to load beside others ends the worker process.",
+        description="Maximum seconds for loading a model beside others, after which the worker "
+        "process ends.",
     )
     models_memory_mib: int = Field(
         default=0,
         ge=0,
-        description="Memory in MiB for the models of a worker that are loaded at the same time, "
-        "one of which may take more; 0 is half of what the machine, or its container, has.",
+        description="Memory in MiB for all models that a worker has loaded at the same time; one "
+        "alone may take more. 0 means half of the machine's, or of its container's. Set it if "
+        "several workers share a machine.",
     )
     models_idle_seconds: PositiveFloat = Field(
         default=900.0,
-        description="A model that no image has used for so long is unloaded, unless it is the "
-        "first one.",
+        description="Seconds without an image after which a model is unloaded. The first model "
+        "always stays.",
     )
     worker_max_rss_mib: int = Field(
         default=0,
         ge=0,
         description="Resident memory in MiB above which a worker unloads models that it can do "
-        "without, then drains and exits; 0 never.",
+        "without, and then finishes its images and exits. 0 means no limit.",
     )
 
     # Of the last of the three fields and not of the model, so that errors name it.

@@ -28,6 +28,13 @@ def test_a_setting_has_a_sentence(name: str):
     assert description.endswith(".")
 
 
+@pytest.mark.parametrize("unit", ["seconds", "bytes"])
+def test_the_sentence_names_the_unit_that_the_setting_has(unit: str):
+    for name, field in Settings.model_fields.items():
+        if name.endswith(f"_{unit}"):
+            assert unit in (field.description or "").lower(), name
+
+
 def test_the_example_names_every_setting_and_no_other():
     text = (ROOT / ".env.example").read_text()
     assert sorted(re.findall(r"^#?\s?(PACKSHOT_\w+)=", text, re.MULTILINE)) == sorted(NAMES)
