@@ -118,8 +118,8 @@ def load_tokenizer(model: Path) -> CLIPTokenizer:
         tokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError) as error:
         raise BundleError(
-            f"the tokenizer in {folder} cannot be read ({error}): give a complete Stable "
-            "Diffusion model, or build the bundle again (`packshot model build SOURCE`)"
+            f"The tokenizer in {folder} cannot be read ({error}). Give a complete Stable "
+            "Diffusion model, or build the bundle again: `packshot model build SOURCE`."
         ) from error
     encoder = read_json(model / "text_encoder" / "config.json")
     positions = int(encoder.get("max_position_embeddings") or 77)
@@ -127,8 +127,8 @@ def load_tokenizer(model: Path) -> CLIPTokenizer:
     length = int(min(tokenizer.model_max_length or positions, positions))
     if length < FEWEST:
         raise BundleError(
-            f"the tokenizer in {folder} and its text encoder read {length} tokens, which is less "
-            f"than the {FEWEST} of a word: correct model_max_length in its tokenizer_config.json"
+            f"The tokenizer in {folder} and its text encoder read {length} tokens, which is less "
+            f"than the {FEWEST} of a word. Correct model_max_length in its tokenizer_config.json."
         )
     tokenizer.model_max_length = length
     return tokenizer

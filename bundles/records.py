@@ -48,19 +48,19 @@ def read_record(
     except (FileNotFoundError, NotADirectoryError):
         raise BundleError(missing()) from None
     except (OSError, ValueError) as error:
-        raise BundleError(f"{path} cannot be read ({error}): {way_out}") from error
+        raise BundleError(f"{path} cannot be read ({error}): {way_out}.") from error
     found = content.get("format") if isinstance(content, dict) else None
     if isinstance(found, int) and found > newest:
         raise BundleError(
             f"{path} has format {found}, but this packshot reads up to {newest}: "
-            f"upgrade packshot, or {way_out}"
+            f"upgrade packshot, or {way_out}."
         )
     try:
         return kind.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(step) for step in first["loc"]) or "the record"
-        raise BundleError(f"{path} is damaged ({where}: {first['msg']}): {way_out}") from error
+        raise BundleError(f"{path} is damaged ({where}: {first['msg']}): {way_out}.") from error
 
 
 def pipeline_kind(index: Mapping[str, Any]) -> str:
@@ -90,12 +90,12 @@ def read_json(path: Path) -> dict[str, Any]:
         content: Any = json.loads(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError):
         raise BundleError(
-            f"{path} is missing: give a complete Stable Diffusion model in diffusers' layout"
+            f"{path} is missing. Give a complete Stable Diffusion model in diffusers' layout."
         ) from None
     except (OSError, ValueError) as error:
-        raise BundleError(f"{path} cannot be read ({error}): download the model again") from error
+        raise BundleError(f"{path} cannot be read ({error}). Download the model again.") from error
     if not isinstance(content, dict):
-        raise BundleError(f"{path} is damaged: download the model again")
+        raise BundleError(f"{path} is damaged. Download the model again.")
     return content
 
 

@@ -53,7 +53,7 @@ class Workshop:
         except BlockingIOError:
             self._release()
             raise BundleError(
-                f"{self.target} is being built by another process: wait for it, or end it"
+                f"{self.target} is being built by another process. Wait for it, or end it."
             ) from None
         self._put_back()
         self._forget_other_work()

@@ -232,7 +232,9 @@ class Registry:
         with self._watch(f"loading of {bundle.name}"):
             model = self._loader.submit(self._load_model, bundle.folder, manifest).result()
         if read_mark(bundle.folder) != mark:
-            raise BundleError(f"{bundle.folder} was replaced while it was loaded")
+            raise BundleError(
+                f"{bundle.folder} was replaced while it was loaded. It is tried again."
+            )
         now, revision = self._clock(), manifest.revision
         # Of what other threads took and gave back meanwhile nothing is known.
         size = max(self._resident_bytes() - before, bundle.weight)

@@ -149,7 +149,7 @@ def test_a_converted_model_is_not_converted_again(converted: Path, tmp_path: Pat
     ("path", "sentence"),
     [
         ("text_encoder/openvino_model.xml", "is missing: give a complete folder"),
-        ("vae_decoder/config.json", "is missing: give a complete"),
+        ("vae_decoder/config.json", "is missing. Give a complete"),
         ("unet/openvino_model.bin", "cannot be read"),
         ("tokenizer", "tokenizer"),
     ],

@@ -68,7 +68,7 @@ def test_parts_of_another_kind(source, part, kind, sentence):
 )
 def test_a_missing_configuration_is_named(source, path):
     (source / path).unlink()
-    with pytest.raises(BundleError, match=rf"{path} is missing: give a complete"):
+    with pytest.raises(BundleError, match=rf"{path} is missing\. Give a complete"):
         check_parts(source)
 
 
@@ -89,7 +89,7 @@ def test_a_missing_tokenizer_is_named(source):
 @pytest.mark.parametrize("text", ["{", "[]", "\x00"])
 def test_a_damaged_configuration_is_named(source, text):
     (source / "unet" / "config.json").write_text(text)
-    with pytest.raises(BundleError, match=r"unet/config\.json .*download the model again"):
+    with pytest.raises(BundleError, match=r"unet/config\.json .*Download the model again"):
         check_parts(source)
 
 
