@@ -115,7 +115,7 @@ def _processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
 
 
 def save_plan(home: Path, tuned: TunedPlan) -> Path:
-    """Store a plan under PACKSHOT_HOME/plans, in the place of an older one; give its file."""
+    """Store a plan under PACKSHOT_HOME/plans, in the place of an older one; return its file."""
     path = _file(home, tuned.revision, tuned.machine)
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_suffix(".part")

@@ -54,7 +54,7 @@ class Ports:
 def running_stack(
     settings: Settings, *, workers: int | None = None, ports: Ports
 ) -> Iterator[tuple[Server, Callable[[], None]]]:
-    """Run the stack inside the block; give its server, and what looks after its processes.
+    """Run the stack inside the block; yield its server, and what supervises its processes.
 
     Without a number of workers there is one on each NUMA node: one on most machines.
 

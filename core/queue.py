@@ -75,7 +75,7 @@ class LaneCycle:
         return sorted(self.queues, key=rank)[:n]
 
     def rotate(self, last_used: str) -> None:
-        """Hear which queue answered; the order does not depend on it."""
+        """Note which queue answered; the order does not depend on it."""
 
 
 @dataclass(frozen=True, kw_only=True)

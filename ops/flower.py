@@ -104,7 +104,7 @@ def run(settings: Settings) -> int:
 
 
 def main() -> int:
-    """Run Flower; give the exit code."""
+    """Run Flower; return the exit code."""
     return run_or_explain(run)
 
 

@@ -152,7 +152,7 @@ def repeat_until(stopped: threading.Event, work: Callable[[], object], seconds: 
 
 
 def main() -> int:
-    """Run the housekeeping; give the exit code."""
+    """Run the housekeeping; return the exit code."""
     return run_or_explain(run)
 
 

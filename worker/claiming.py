@@ -32,7 +32,7 @@ class RowModels(Protocol):
         """Return the revisions of which rows can begin now."""
 
     def want(self, revision: str) -> bool:
-        """Have a model loaded that a row asks for; return whether this worker serves it."""
+        """Request the model of a row; return whether this worker serves it."""
 
     def using(self, revision: str) -> AbstractContextManager[LoadedModel]:
         """Keep a model in memory while the block runs.
@@ -78,7 +78,7 @@ class Claiming:
         return self._claims.run(generation_id)
 
     def serves(self, foreign: Foreign) -> bool:
-        """Have a generation's model loaded; return whether it is this worker's at all."""
+        """Request a generation's model; return whether it is this worker's at all."""
         if self._models.want(foreign.revision):
             return True
         if foreign.revision not in self._foreign:

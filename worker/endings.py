@@ -57,7 +57,7 @@ for _delivery in Delivery:
 
 
 class Endings:
-    """Gives claims up, in all the ways in which that may happen."""
+    """Ends claims that are not finished, in all the ways in which that may happen."""
 
     def __init__(
         self,

@@ -95,7 +95,7 @@ class Leases:
                     del self._leases[claim.generation_id]
 
     def held(self) -> Sequence[Claim]:
-        """Give the claims that threads of this process work on."""
+        """Return the claims that threads of this process work on."""
         return [lease.claim for lease in self._snapshot()]
 
     def beat(self) -> None:

@@ -55,11 +55,11 @@ LATENTS_SECONDS = 1.0
 """Between two writings of latents that near prompts may begin with."""
 
 Load = Callable[[Path, Settings, Plan], Model]
-"""Gives the model of a bundle's folder, compiled as planned."""
+"""Loads the model of a bundle's folder, compiled as planned."""
 
 
 def main(load: Load = load_pipeline) -> int:
-    """Run a worker until it is told to stop; give the exit code.
+    """Run a worker until it is told to stop; return the exit code.
 
     Args:
         load: Gives a model; the benchmarks have one of their own.
@@ -204,7 +204,7 @@ def _announce(database: Database, name: str, models: Registry) -> None:
 
 
 def _leave(database: Database, name: str) -> None:
-    """Say that this worker ends; where Postgres is away, its silence says so a minute later."""
+    """Report that this worker ends; where Postgres is away, its silence says so a minute later."""
     with suppress(*DATABASE_ERRORS), database.session() as session:
         serving.leave(session, name)
 

@@ -133,14 +133,14 @@ class Stages:
         return call.shares(predicted, left)
 
     def decode(self, rows: Sequence[Row]) -> list[tuple[NDArray[np.uint8], float]]:
-        """Decode rows in one call; give each its image and its share of the call's seconds."""
+        """Decode rows in one call; return each row's image and share of the call's seconds."""
         latents = np.stack([row.sampler.latents for row in rows])
         model = rows[0].model.model
         images, seconds = self._timed("VAE decoder", "decode", lambda: model.decode(latents))
         return [(image, seconds / len(rows)) for image in images]
 
     def _timed(self, name: str, stage: str, call: Callable[[], Value]) -> tuple[Value, float]:
-        """Run a model call under the watchdog; give its value and how many seconds it took.
+        """Run a model call under the watchdog; return its value and how many seconds it took.
 
         Args:
             name: The model's, for people.

@@ -31,7 +31,7 @@ class GenerationRequest(Request):
     def on_failure(
         self, exc_info: ExceptionInfo, send_failed_event: bool = True, return_ok: bool = False
     ) -> Any:
-        """Tell monitors of a cancellation, too: Celery has no exception for that."""
+        """Report a cancellation to monitors, too: Celery has no exception for that."""
         outcome = super().on_failure(exc_info, send_failed_event, return_ok)
         cause = exc_info.exception
         if isinstance(cause, ExceptionWithTraceback):
@@ -42,7 +42,7 @@ class GenerationRequest(Request):
 
 
 def register(celery: Celery, runner: Runner) -> None:
-    """Give `celery` the task, run by `runner`."""
+    """Register the task with `celery`, run by `runner`."""
 
     @celery.task(name=GENERATE, shared=False, Request=GenerationRequest, throws=(GenerationFailed,))
     def generate(generation_id: str) -> None:

@@ -127,7 +127,7 @@ def _name(row: JobRow, channel: Channel | None, names: Names) -> str:
 
 
 def _read(services: Services, row: JobRow, channel: Channel | None, name: str) -> File | str:
-    """Read one file; give the reason when it is not there."""
+    """Read one file; return the reason when it is not there."""
     job, found, *_ = row
     try:
         image = ready_image(job, found)

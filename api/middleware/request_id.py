@@ -20,7 +20,7 @@ def request_id(scope: Scope) -> str:
 
 
 class RequestIdMiddleware:
-    """Gives every request an id."""
+    """Adds an id to every request."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

@@ -52,7 +52,7 @@ async def keep_photograph(
 
 @asynccontextmanager
 async def _received(request: Request) -> AsyncIterator[tuple[IO[bytes], str]]:
-    """Receive the body; give the file and the name that came with it."""
+    """Receive the body; return the file and the name that came with it."""
     content_type = request.headers.get("content-type", "")
     media_type = content_type.partition(";")[0].strip().lower()
     if media_type == "multipart/form-data":

@@ -30,7 +30,7 @@ class Retry(StrictModel):
 def retry_batch(
     session: Session, services: Services, caller: ApiKey, batch_id: UUID, retry: Retry
 ) -> int:
-    """Queue a batch's failed images again; tell how many they are.
+    """Queue a batch's failed images again; return how many they are.
 
     Raises:
         NotFoundError: The caller has no such batch.

@@ -181,7 +181,7 @@ class Client:
         body: Mapping[str, Any] | None = None,
         query: Mapping[str, str | int] | None = None,
     ) -> Any:
-        """Send a request, once; give the JSON of the answer, None where there is none.
+        """Send a request, once; return the JSON of the answer, None where there is none.
 
         Raises:
             RefusedError: The server answered with a problem.

@@ -72,7 +72,7 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        """Look the host up, judge its addresses, and connect to the first that answers."""
+        """Resolve the host, check its addresses, and connect to the first that answers."""
         addresses = await self._addresses(host, port)
         for number, address in enumerate(addresses, start=1):
             try:

@@ -56,7 +56,7 @@ class Downloader:
     async def get(
         self, target: Destination, headers: Mapping[str, str], sink: IO[bytes], *, seconds: float
     ) -> DownloadHead:
-        """Ask for a file, and write it if the answer is 200; of other answers nothing is read.
+        """Request a file, and write it if the answer is 200; of other answers nothing is read.
 
         Args:
             target: Where it is, judged already.

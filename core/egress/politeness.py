@@ -28,13 +28,13 @@ class HostRestsError(Exception):
 
 
 class Politeness:
-    """Lets requests to one host wait for each other; those to others do not wait for them.
+    """Paces requests to one host; those to other hosts do not wait for them.
 
     Only one event loop's thread uses it. Each process has its own.
     """
 
     def __init__(self, *, at_once: int, pause_seconds: float) -> None:
-        """Know no host yet.
+        """Begin without any host.
 
         Args:
             at_once: Requests to one host at the same time.
@@ -70,7 +70,7 @@ class Politeness:
             host.users -= 1
 
     def rest(self, name: str, *, seconds: float) -> None:
-        """Ask a host nothing for a while: it said so."""
+        """Send a host nothing for a while: it said so."""
         host = self._host(name)
         until = time.monotonic() + min(seconds, LONGEST_REST)
         host.next_at = max(host.next_at, until)

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from core.egress.addresses import Address, read_address
 
 Resolve = Callable[[str, int], Awaitable[Sequence[Address]]]
-"""Gives the addresses of a host and port, best first; raises OSError when there are none."""
+"""Resolves a host and port to its addresses, best first; raises OSError if there are none."""
 
 THREADS_PER_REQUEST = 2
 """Threads for each request that may be sent at the same time.
@@ -33,7 +33,7 @@ class SystemResolver:
         self._running: dict[tuple[str, int], asyncio.Future[Sequence[Address]]] = {}
 
     async def resolve(self, host: str, port: int) -> Sequence[Address]:
-        """Look a name up.
+        """Resolve a name.
 
         Raises:
             OSError: It has no address.

@@ -233,7 +233,7 @@ def forget(session: Session, generation_id: UUID, step: int) -> list[str]:
 
 
 def known_keys(session: Session, keys: Collection[str]) -> set[str]:
-    """Tell which of these objects have a row."""
+    """Return which of these objects have a row."""
     statement = select(col(ApproximateLatents.key)).where(
         col(ApproximateLatents.key) == func.any(list(keys))
     )

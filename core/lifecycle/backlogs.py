@@ -94,7 +94,7 @@ def set_aside(session: Session, *, limit: int = 1000) -> int:
 
 
 def put_back(session: Session, group: Group, generation_ids: Collection[UUID]) -> None:
-    """Let queued generations that are locked wait in a backlog of their own."""
+    """Move queued generations that are locked to a backlog of their own."""
     lane, tenant, api_key_id, revision = group
     backlog = open_backlog(
         session, lane=lane, tenant=tenant, api_key_id=api_key_id, bundle_revision=revision
@@ -113,7 +113,7 @@ def close_empty(session: Session) -> None:
 
 
 def _waits_in(backlog_id: object) -> tuple[ColumnElement[bool], ...]:
-    """Give the conditions of ix_generation_backlog, and which backlog it is."""
+    """Return the conditions of ix_generation_backlog, and which backlog it is."""
     return (
         col(Generation.backlog_id) == backlog_id,
         col(Generation.backlog_id).is_not(None),

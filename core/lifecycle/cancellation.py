@@ -91,13 +91,13 @@ def _detach(
 
 
 def _cancel_row(session: Session, batch_id: UUID) -> bool:
-    """Cancel a batch alone; tell whether it was still running."""
+    """Cancel a batch alone; return whether it was still running."""
     statement = change(Batch, BatchState.CANCELED).where(col(Batch.id) == batch_id)
     return session.execute(statement.returning(col(Batch.id))).first() is not None
 
 
 def _record_events(session: Session, batch: ColumnElement[bool]) -> None:
-    """Tell of a batch that was cancelled, as it is now that its jobs are."""
+    """Record the event of a cancelled batch, as it is now that its jobs are cancelled."""
     rows = session.execute(select(*BatchChange.columns(Batch)).where(batch))
     events.record(
         session, state=JobState.CANCELED, jobs=(), batches=[BatchChange.of(row) for row in rows]

@@ -47,7 +47,7 @@ class Claim:
     """That waiter's batch, if it has one."""
 
     def fence(self) -> tuple[ColumnElement[bool], ...]:
-        """Give the WHERE clauses that only the holder of this claim satisfies."""
+        """Return the WHERE clauses that only the holder of this claim satisfies."""
         return (
             col(Generation.id) == self.generation_id,
             col(Generation.lease_owner) == self.owner,
@@ -155,7 +155,7 @@ def put_off_foreign(
     revisions: Collection[str],
     delay_seconds: float,
 ) -> dict[UUID, str]:
-    """Have messages sent again later of those of these generations that want another model.
+    """Postpone those of these generations that want another model: they get messages later.
 
     They are left alone where they wait in a backlog already: nobody serves their model.
 
@@ -208,13 +208,13 @@ def _claimable(
 
 
 def _latest(deadlines: Sequence[datetime | None]) -> datetime | None:
-    """Give the moment until which somebody waits; None: for ever."""
+    """Return the moment until which somebody waits; None: for ever."""
     known = [deadline for deadline in deadlines if deadline is not None]
     return max(known) if known and len(known) == len(deadlines) else None
 
 
 def _first(lanes: Sequence[Lane], *, otherwise: Lane) -> Lane:
-    """Give the lane of these that is served first."""
+    """Return the lane of these that is served first."""
     return min(lanes, key=list(Lane).index, default=otherwise)
 
 

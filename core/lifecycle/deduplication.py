@@ -154,7 +154,7 @@ def find_stored(
 
 
 def in_flight(session: Session, tenant: str, fingerprints: Iterable[str]) -> set[str]:
-    """Tell which of these fingerprints are being computed this moment, for everybody to join."""
+    """Find which of these fingerprints are being computed now, for everybody to join."""
     statement = select(col(Generation.fingerprint)).where(*_joinable(tenant, fingerprints))
     return set(session.execute(statement).scalars())
 
@@ -189,7 +189,7 @@ def _joinable(tenant: str, fingerprints: Iterable[str]) -> tuple[ColumnElement[b
 
 
 def lanes_after(lane: Lane) -> list[Lane]:
-    """Give the lanes that are served later."""
+    """Return the lanes that are served later."""
     lanes = list(Lane)
     return lanes[lanes.index(lane) + 1 :]
 

@@ -148,7 +148,7 @@ def split(
 
 
 def _room_in_first(loads: Sequence[Load], api_key_id: UUID) -> int:
-    """Tell how many more a key may send to the first queue."""
+    """Return how many more a key may send to the first queue."""
     if any(load.api_key_id == api_key_id and not load.small for load in loads):
         return 0
     return max(0, FIRST - busy_in_first(loads))

@@ -53,7 +53,7 @@ def foresee(
 
 
 def _names(wanted: ImageRequest, cache: CacheMode) -> Sequence[str]:
-    """Give by what an image is found; the last is what equal ones of a sheet share."""
+    """Return what an image is found by; the last is what equal ones of a sheet share."""
     exact = wanted.fingerprint()
     if cache is CacheMode.USE and wanted.approximate:
         return exact, wanted.approximate_fingerprint()

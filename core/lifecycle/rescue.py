@@ -123,7 +123,7 @@ def take_lost(
 def _overtakers(
     session: Session, long_ago: ColumnElement[datetime]
 ) -> Sequence[tuple[Lane, bool, datetime]]:
-    """Tell, by queue, when the newest message was sent whose image runs since `long_ago`.
+    """Return, by queue, when the newest message was sent whose image runs since `long_ago`.
 
     A queue is first in, first out: an older message that still waits was lost on its way.
     """

@@ -20,7 +20,7 @@ def firsts(loads: Sequence[Load]) -> Sequence[Load]:
 
 
 def take_turns(loads: Sequence[Load], room: int) -> Sequence[Load]:
-    """Give places to the keys one by one, each to who has the fewest messages.
+    """Share out places one by one, each to the key with the fewest messages.
 
     So what they have evens out, whoever came first; and one that has nothing more to send leaves
     its places to the others.
