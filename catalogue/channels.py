@@ -194,9 +194,9 @@ def check_channels(
             issues.add(reason + more, line=images[0].line, column="channels")
 
 
-def mode_of(_: ImageRequest) -> str:
+def mode_of(one: ImageRequest) -> str:
     """Return how an image is made."""
-    return "text"
+    return one.spec.mode.value
 
 
 def round_factor(factor: float | None) -> float | None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from core.errors import InvalidSheetError
+from core.errors import InvalidRequestError, InvalidSheetError
 
 SHOWN = 1000
 """Most issues that are listed; the rest are counted."""
@@ -78,6 +78,18 @@ class Issues:
             errors=self.documents(),
             errors_left_out=self.left_out,
         )
+
+    def refuse_request(self) -> None:
+        """Refuse a single request when something is wrong with it.
+
+        Raises:
+            InvalidRequestError: with every kept issue in `errors`.
+        """
+        if self.count:
+            named = "; ".join(f"{issue.column}: {issue.message}" for issue in self)
+            raise InvalidRequestError(
+                f"The request is not valid: {named}", errors=list(self.documents())
+            )
 
 
 def refuse(message: str, *, line: int | None = None, column: str | None = None) -> NoReturn:

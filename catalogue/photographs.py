@@ -1,4 +1,4 @@
-"""Columns of photographs, which nothing uses yet, and which are told."""
+"""Columns of photographs, which images that a model draws do not use, and which are told."""
 
 import re
 from collections.abc import Mapping, Sequence, Set
@@ -48,7 +48,8 @@ def note_photographs(sheet: Sheet) -> list[Issue]:
     if len(found) > SHOWN_COLUMNS:
         shown.append(f"{len(found) - SHOWN_COLUMNS} more")
     message = (
-        "packshot does not use photographs yet: images are generated from text. "
+        "The photographs are not used: images are generated from text, unless the mode is "
+        "`cutout` (--mode cutout). "
         f"{'1 row has one' if rows == 1 else f'{rows:,} rows have one'}, in {_joined(shown)}."
     )
     return [

@@ -14,6 +14,12 @@ OUTCOME = (
 )
 """The columns that follow the sheet's own."""
 
+PHOTOGRAPH = (
+    *("needs_review", "review_reasons", "confidence", "scale", "identical", "compared_pixels"),
+    *("source_digest", "result_digest", "photograph"),
+)
+"""Further columns where images are made of photographs: see `api.schemas.photographs`."""
+
 _BLANK = r"\x00-\x08\v\f\x0e-\x20\x7f-\xa0\xad\u061c\u1680\u180e\u2000-\u200f\u2028-\u202f"
 _BLANK += r"\u205f-\u2069\u3000\ufeff"
 """What spreadsheets skip or nobody sees: blanks, control and format characters."""
@@ -51,8 +57,26 @@ class ResultLine:
     """The name of what made it."""
     revision: str | None
     """Of that model's bundle."""
-    files: Sequence[str | None] = ()
-    """What the further columns say of its files."""
+    further: Sequence[str | None] = ()
+    """What the further columns say, of its photograph and its files."""
+
+
+def photograph_cells(
+    quality: Mapping[str, Any] | None, photograph: Mapping[str, Any] | None
+) -> list[str | None]:
+    """Return what the columns `PHOTOGRAPH` say of an image.
+
+    Args:
+        quality: See `catalogue.cutouts.finishing.assess`; None: there is no image.
+        photograph: See `core.domain.photograph_spec.PhotographSpec`; None: it has none.
+    """
+    known = dict(quality or {})
+    if quality:
+        known["review_reasons"] = " ".join(quality["reasons"])
+    if photograph:
+        known["photograph"] = photograph["source"]
+    values = (known.get(name) for name in PHOTOGRAPH)
+    return [None if value is None else _cell(value) for value in values]
 
 
 def neutralise(text: str) -> str:
@@ -70,7 +94,7 @@ def restore(text: str) -> str:
 
 
 def format_header(columns: Sequence[str], further: Sequence[str] = ()) -> str:
-    """Write the first line; `further` names the columns of `Outcome.files`."""
+    """Write the first line; `further` names the columns of `ResultLine.further`."""
     return _format([[*map(neutralise, columns), *OUTCOME, *further]])
 
 
@@ -80,7 +104,7 @@ def format_lines(columns: Sequence[str], outcomes: Iterable[ResultLine]) -> str:
         [
             *(neutralise(_cell(outcome.row.get(column))) for column in columns),
             *(neutralise(_cell(getattr(outcome, name))) for name in OUTCOME),
-            *(neutralise(_cell(text)) for text in outcome.files),
+            *(neutralise(_cell(text)) for text in outcome.further),
         ]
         for outcome in outcomes
     )

@@ -1,7 +1,10 @@
 """Errors that reach people: each has a code, an HTTP status and a sentence saying what to do."""
 
-from collections.abc import Mapping
 from typing import Any, ClassVar
+
+RETRY_HELPS: dict[str, bool] = {}
+"""Whether what failed with a code may succeed when it is tried again, for codes that are read from
+rows: of all errors whose modules are imported."""
 
 
 class PackshotError(Exception):
@@ -13,6 +16,11 @@ class PackshotError(Exception):
     """Whether sending the same request again can succeed."""
     is_internal: ClassVar[bool] = False
     """Whether its detail is for operators: it may name folders and addresses of the server."""
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "code" in vars(cls):
+            RETRY_HELPS[cls.code] = cls.retry_helps
 
     def __init__(self, detail: str | None = None, **extensions: Any) -> None:
         self.detail = detail or (type(self).__doc__ or "").strip().splitlines()[0]
@@ -261,11 +269,3 @@ class DeadlineExceededError(PackshotError):
     code = "deadline_exceeded"
     status = 504
     retry_helps = True
-
-
-RETRY_HELPS: Mapping[str, bool] = {
-    error.code: error.retry_helps
-    for error in list(vars().values())
-    if isinstance(error, type) and issubclass(error, PackshotError)
-}
-"""Whether what failed with a code may succeed later, for codes that are read from rows."""

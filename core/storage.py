@@ -208,6 +208,17 @@ class Storage:
                 return content
         raise _damaged(stored)
 
+    def find(self, key: str) -> bytes | None:
+        """Return the bytes of an object of which no digest is known; None: it is not there."""
+        try:
+            answer = self.client.get_object(Bucket=self.bucket, Key=key)
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") in _MISSING:
+                return None
+            raise
+        with closing(answer["Body"]) as body:
+            return bytes(body.read())
+
     def delete(self, keys: Sequence[str]) -> None:
         """Delete objects; one that is not there is no error.
 

@@ -137,7 +137,7 @@ class Eraser:
             if not gone:
                 return
             # A row is kept until its object is gone: what a crash leaves, the next pass finds.
-            self._storage.delete([one.key for one in gone])
+            self._storage.delete([key for one in gone for key in (one.key, *one.cutout_keys)])
             with self._database.session() as session:
                 source_rows.forget(session, [one.id for one in gone])
             log.info("photographs deleted", sources=len(gone))

@@ -119,7 +119,11 @@ class Endings:
 
     def fail(self, claim: Claim, error: Exception) -> Delivery:
         """Count the attempt: try again later, alone, or give up."""
-        log.error("attempt failed", attempt=claim.attempt, exc_info=error)
+        of_photograph = _of_photograph(claim, error)
+        if of_photograph is None:
+            log.error("attempt failed", attempt=claim.attempt, exc_info=error)
+        else:
+            log.warning("photograph not used", attempt=claim.attempt, reason=_reason(error))
         failure = self._final(claim, error)
         if failure:
             return self._leave(
@@ -129,6 +133,10 @@ class Endings:
                 error=type(failure),
             )
         delay_seconds = self._pause_seconds * 2 ** (claim.attempt - 1)
+        if of_photograph is not None:
+            # What its server asks for.
+            asked = float(of_photograph.extensions.get("retry_after", 0))
+            delay_seconds = max(delay_seconds, asked)
         return self._leave(
             claim,
             Delivery.LATER,
@@ -139,8 +147,18 @@ class Endings:
         """Return why it is given up; None where another attempt may bring it."""
         if isinstance(error, RowImpossibleError):
             return GenerationImpossibleError(f"The model cannot make this image: {_reason(error)}.")
+        of_photograph = _of_photograph(claim, error)
+        if of_photograph is not None and not of_photograph.retry_helps:
+            return of_photograph
         if claim.attempt < self._max_attempts:
             return None
+        if of_photograph is not None:
+            return of_photograph
+        if claim.spec.photograph is not None:
+            return GenerationFailedError(
+                f"The image could not be made {claim.attempt} times ({_reason(error)}); the "
+                "worker's log has the traceback."
+            )
         return GenerationFailedError(
             f"The model failed on this image {claim.attempt} times ({_reason(error)}); "
             "the worker's log has the traceback."
@@ -201,6 +219,13 @@ class Endings:
             with attempt:
                 return work()
         raise AssertionError("stamina raises the last error")
+
+
+def _of_photograph(claim: Claim, error: Exception) -> PackshotError | None:
+    """Return an error that says what is wrong with an image's photograph; None: it does not."""
+    if claim.spec.photograph is not None and isinstance(error, PackshotError):
+        return error
+    return None
 
 
 _STANDS = {

@@ -19,16 +19,21 @@ from catalogue.renditions.store import Renditions
 from core.broker import Broker
 from core.cpus import usable_cpus
 from core.db.engine import DATABASE_ERRORS, Database
+from core.domain.photograph_spec import CUTOUT_REVISION
 from core.flusher import Flusher
 from core.lifecycle import serving
 from core.metrics_server import serving_metrics
 from core.pictures.credentials import credentials_of
 from core.queue import make_celery
 from core.settings import Settings
+from core.sources.fetcher import SourceFetcher
+from core.sources.store import SourceStore
 from core.startup import run_or_explain, wait_for_services
 from core.storage import Storage
 from worker.approximate.cache import ApproximateCache
 from worker.consumer import Consumer, WorkerProcess
+from worker.cutouts.pool import CutoutPool
+from worker.cutouts.preparing import ProductPreparer
 from worker.embeddings import EmbeddingStore
 from worker.engine import Engine
 from worker.leases import Leases
@@ -39,6 +44,7 @@ from worker.pipeline import load_pipeline
 from worker.registry import Registry
 from worker.runner import Runner
 from worker.scheduler import CallLimits
+from worker.segmentation.segmenter import open_segmenter
 from worker.shutdown import Shutdown
 from worker.tasks import register
 from worker.tokenizer import Tokenizer
@@ -72,7 +78,7 @@ def run(settings: Settings, *, load: Load) -> int:
 
     Raises:
         ServiceDownError: Postgres, Redis or S3 stays away.
-        BundleError: The default model cannot be used.
+        BundleError: The default model cannot be used, or the network that cuts products out.
         InvalidSettingError: This machine does not have the CPUs or the port that were named.
     """
     settle(settings)
@@ -102,6 +108,8 @@ def _serve(settings: Settings, load: Load) -> int:
         heartbeat_seconds=settings.heartbeat_seconds,
     )
     credentials = credentials_of(settings)
+    cutting = Watchdog(limit_seconds=settings.watchdog_seconds)
+    cutouts = cutout_pool(settings, database, storage, cutting)
     runner = Runner(
         database=database,
         storage=storage,
@@ -109,6 +117,7 @@ def _serve(settings: Settings, load: Load) -> int:
         models=models,
         leases=leases,
         max_attempts=settings.max_attempts,
+        cutouts=cutouts,
         approximate=approximate,
         renditions=Renditions(
             database=database, storage=storage, credentials=credentials, at_once=usable_cpus()
@@ -124,13 +133,16 @@ def _serve(settings: Settings, load: Load) -> int:
         limit_mib=settings.worker_max_rss_mib, on_excess=shutdown.warm, relieve=models.relieve
     )
     images = max(plan.rows * plan.streams for plan in plans)
-    process = _celery_worker(settings, runner, name, images=images)
+    # A thread waits for its image: enough of them to fill the batches of every shape.
+    threads = images * settings.shapes_in_play + cutouts.most
+    process = _celery_worker(settings, runner, name, threads=threads)
     presence.flush()
     engine.start()
-    with _running(leases, guard, latents, presence, models):
+    with _running(leases, guard, latents, presence, models, cutting):
         shutdown.install()
         process.start()  # returns when the running images are stored and their messages acked
     engine.close()
+    cutouts.close()
     _leave(database, name)
     database.close()
     storage.close()
@@ -198,9 +210,28 @@ def _registry(settings: Settings, load: Load, watchdog: Watchdog) -> Registry:
     )
 
 
+def cutout_pool(
+    settings: Settings, database: Database, storage: Storage, watchdog: Watchdog
+) -> CutoutPool:
+    """Make what makes images of photographs, without a model."""
+    store = SourceStore(database=database, storage=storage, max_bytes=settings.max_source_bytes)
+    fetcher = SourceFetcher(database=database, store=store, settings=settings)
+    network = open_segmenter(settings)
+    preparer = ProductPreparer(
+        database=database,
+        storage=storage,
+        store=store,
+        fetcher=fetcher,
+        network=network,
+        network_name=network.fingerprint if network else "",
+    )
+    threads = settings.cutout_threads or max(1, usable_cpus() // 2)
+    return CutoutPool(preparer, threads=threads, watchdog=watchdog)
+
+
 def _announce(database: Database, name: str, models: Registry) -> None:
     with database.session() as session:
-        serving.announce(session, name, models.served())
+        serving.announce(session, name, {*models.served(), CUTOUT_REVISION})
 
 
 def _leave(database: Database, name: str) -> None:
@@ -209,7 +240,7 @@ def _leave(database: Database, name: str) -> None:
         serving.leave(session, name)
 
 
-def _celery_worker(settings: Settings, runner: Runner, name: str, *, images: int) -> WorkerProcess:
+def _celery_worker(settings: Settings, runner: Runner, name: str, *, threads: int) -> WorkerProcess:
     celery = make_celery(settings)
     configure(celery, settings)
     register(celery, runner)
@@ -220,8 +251,7 @@ def _celery_worker(settings: Settings, runner: Runner, name: str, *, images: int
         hostname=name,
         pool_cls="threads",
         consumer_cls=Consumer,
-        # A thread waits for its image: enough of them to fill the batches of every shape.
-        concurrency=images * settings.shapes_in_play,
+        concurrency=threads,
         quiet=True,
         redirect_stdouts=False,
         # Workers need nothing of each other; mingling costs a second of every start.

@@ -1,6 +1,8 @@
 """What becomes of computed pixels: a file, its row, and the renditions that are wanted already."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import structlog
@@ -12,34 +14,64 @@ from catalogue.renditions.store import Renditions
 from core.db.models import Image
 from core.errors import first_line
 from core.lifecycle.claims import Claim
-from core.pictures.credentials import Credentials
+from core.pictures.credentials import Credentials, Ingredient
 from core.pictures.encoding import encode
 from core.pictures.formats import Format
+from core.pictures.provenance import TRAINED
 from core.storage import StoredObject
-from worker.approximate.cache import StartPlan
+from worker.approximate.cache import NOTHING, StartPlan
+from worker.rows import RowResult
 
 log = structlog.get_logger(__name__)
 
 ORIGINAL = Format.PNG
 
 
-def encode_original(pixels: NDArray[np.uint8], credentials: Credentials | None = None) -> bytes:
-    """Encode an image without loss, marked as made by a model.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class MadeImage:
+    """Pixels that were made for a claim, and what is known of them."""
+
+    pixels: NDArray[np.uint8]
+    """(height, width, 3), sRGB; or 4 channels, alpha not premultiplied."""
+    seconds: float
+    """What computing them took."""
+    plan: StartPlan = NOTHING
+    """What the engine's row began with."""
+    row: RowResult | None = None
+    """What the engine says of its row; None: no model made it."""
+    quality: dict[str, Any] | None = None
+    """What is known of a photograph's product: see `catalogue.cutouts.finishing.assess`."""
+    source_type: str = TRAINED
+    """The digital source type that its file is marked as."""
+    ingredient: Ingredient | None = None
+    """What it was made of, for its credentials; None: of nothing."""
+    fingerprint: str | None = None
+    """By what it is found from now on; None: as its claim says."""
+
+
+def encode_original(made: MadeImage, credentials: Credentials | None = None) -> bytes:
+    """Encode an image without loss, marked by how it was made.
 
     Args:
-        pixels: (height, width, 3), RGB.
+        made: The image.
         credentials: What signs it; None: it is not signed.
     """
-    return encode(Picture.fromarray(pixels), ORIGINAL, credentials=credentials)
+    return encode(
+        Picture.fromarray(made.pixels),
+        ORIGINAL,
+        credentials=credentials,
+        source_type=made.source_type,
+        ingredient=made.ingredient,
+    )
 
 
-def describe(claim: Claim, plan: StartPlan, stored: StoredObject) -> Image:
+def describe(claim: Claim, made: MadeImage, stored: StoredObject) -> Image:
     """Return the row of a stored image."""
     # One that might have begun with another's latents, and did not, is as good as any.
-    exact = None if plan.approximation else claim.exact_fingerprint
+    exact = None if made.plan.approximation else claim.exact_fingerprint
     return Image(
         tenant=claim.tenant,
-        fingerprint=exact or claim.fingerprint,
+        fingerprint=made.fingerprint or exact or claim.fingerprint,
         generation_id=claim.generation_id,
         key=stored.key,
         content_type=ORIGINAL.content_type,
@@ -48,6 +80,7 @@ def describe(claim: Claim, plan: StartPlan, stored: StoredObject) -> Image:
         width=claim.spec.width,
         height=claim.spec.height,
         seed=claim.spec.noise_seed,
+        quality=made.quality,
     )
 
 

@@ -14,7 +14,6 @@ import structlog
 from sqlmodel import Session
 
 from catalogue.renditions.store import Renditions
-from core.cache_metrics import Level, Outcome, count
 from core.db.engine import DATABASE_ERRORS, Database
 from core.lifecycle import completion, holds
 from core.lifecycle.claims import Claim
@@ -23,19 +22,21 @@ from core.pictures.credentials import Credentials
 from core.storage import STORAGE_ERRORS, Storage, StoredObject
 from worker.approximate.cache import NOTHING, ApproximateCache, StartPlan
 from worker.claiming import Claiming, Foreign, RowModels
+from worker.counting import count_made
+from worker.cutouts.pool import CutoutPool
+from worker.cutouts.serving import ServedWithCutouts
 from worker.endings import Delivery, Endings
 from worker.group_commit import LOCKED, GroupCommit, Locked
 from worker.leases import Lease, Leases
 from worker.loaded import LoadedModel
-from worker.metrics import ATTEMPTS, IMAGE_LATENCY_SECONDS, IMAGE_SECONDS, STAGE_SECONDS
-from worker.pictures import ORIGINAL, describe, encode_original, make_known
+from worker.metrics import ATTEMPTS, STAGE_SECONDS
+from worker.pictures import ORIGINAL, MadeImage, describe, encode_original, make_known
 from worker.registry import ModelNotLoadedError
 from worker.rows import (
     RowCanceledError,
     RowExpiredError,
     RowHandedBackError,
     RowRequest,
-    RowResult,
     Ticket,
 )
 
@@ -63,6 +64,7 @@ class Runner:
         models: RowModels,
         leases: Leases,
         max_attempts: int,
+        cutouts: CutoutPool | None = None,
         approximate: ApproximateCache | None = None,
         renditions: Renditions | None = None,
         credentials: Credentials | None = None,
@@ -79,6 +81,7 @@ class Runner:
                 it, what was promised from one that is not in memory waits until it is.
             leases: Those of this process.
             max_attempts: Times a generation is computed before it fails.
+            cutouts: Makes images of photographs; None: they are left to other workers.
             approximate: Where rows that agree to it may find a beginning; None: nowhere.
             renditions: Makes what channels want of an image; None: somebody else does.
             credentials: What signs images; None: they are not signed.
@@ -91,6 +94,7 @@ class Runner:
         self._engine = engine
         self._leases = leases
         self._models = models
+        self._cutouts = cutouts
         self._approximate = approximate
         self._renditions = renditions
         self._credentials = credentials
@@ -98,7 +102,7 @@ class Runner:
         self._stopping = threading.Event()
         self._claiming = Claiming(
             database,
-            models,
+            ServedWithCutouts(models, cutouts) if cutouts else models,
             owner=leases.owner,
             lease_seconds=leases.lease_seconds,
             pause_seconds=pause_seconds,
@@ -114,6 +118,8 @@ class Runner:
     def stop(self) -> None:
         """Begin nothing more: further messages go back at once."""
         self._stopping.set()
+        if self._cutouts:
+            self._cutouts.stop()
 
     def run(self, generation_id: UUID) -> Delivery:
         """Do what one message asks for, and say what becomes of it."""
@@ -172,36 +178,43 @@ class Runner:
 
     def _compute_and_record(self, lease: Lease) -> Delivery:
         claim = lease.claim
-        with self._models.using(claim.bundle_revision) as model:
-            plan = self._approximate.plan(claim, model) if self._approximate else NOTHING
-            result = self._engine.submit(_request(claim, model, plan)).result()
+        made = self._make(lease)
         lease.computed = True
-        _count_features(result)
-        body = encode_original(result.image, self._credentials)
+        body = encode_original(made, self._credentials)
         with STAGE_SECONDS.labels("store").time():
-            image = describe(claim, plan, self._store(lease, body))
+            image = describe(claim, made, self._store(lease, body))
         finished = Finished(
             claim=claim,
             image=image,
-            seconds=result.seconds,
-            approximation=plan.approximation,
+            seconds=made.seconds,
+            approximation=made.plan.approximation,
         )
         with STAGE_SECONDS.labels("record").time():
             jobs = self._endings.patiently(DATABASE_ERRORS, lambda: self._recordings.run(finished))
         if jobs is None:
             log.info("image not recorded: its claim ended while it was computed")
             return self._endings.found(claim.generation_id)
-        _count_joined(claim, jobs, result.seconds)
-        IMAGE_SECONDS.labels(lane=claim.lane.value).observe(result.seconds)
-        IMAGE_LATENCY_SECONDS.labels(lane=claim.lane.value).observe(result.latency_seconds)
-        log.info("image stored", seconds=round(result.seconds, 2), attempt=claim.attempt)
-        if self._approximate:
-            _try_beside("latents not kept", self._approximate.learn, claim, plan, result)
+        count_made(claim, made, jobs)
+        log.info("image stored", seconds=round(made.seconds, 2), attempt=claim.attempt)
+        if self._approximate and made.row:
+            _try_beside("latents not kept", self._approximate.learn, claim, made.plan, made.row)
         if self._renditions:
             _try_beside(
                 "renditions not made", make_known, self._renditions, image, claim.channels, body
             )
         return Delivery.DONE
+
+    def _make(self, lease: Lease) -> MadeImage:
+        """Make a claim's image: by a model, or of a photograph."""
+        claim = lease.claim
+        if claim.spec.photograph is not None and self._cutouts is not None:
+            # Its lease is renewed whatever the engine does; the pool has a watchdog of its own.
+            lease.computed = True
+            return self._cutouts.make(lease)
+        with self._models.using(claim.bundle_revision) as model:
+            plan = self._approximate.plan(claim, model) if self._approximate else NOTHING
+            result = self._engine.submit(_request(claim, model, plan)).result()
+        return MadeImage(pixels=result.image, seconds=result.seconds, plan=plan, row=result)
 
     def _store(self, lease: Lease, body: bytes) -> StoredObject:
         """Store the image; while S3 is away it is kept in memory, and tried again."""
@@ -266,28 +279,3 @@ def _record_all(session: Session, finished: Sequence[Finished]) -> Sequence[int 
         LOCKED if one.claim.generation_id in locked else recorded.get(one.claim.generation_id)
         for one in finished
     ]
-
-
-def _count_joined(claim: Claim, jobs: int, seconds: float) -> None:
-    """Count what those were spared who joined; that they did was counted when they came."""
-    others = max(0, jobs - 1)
-    count(
-        Level.IN_FLIGHT,
-        Outcome.HIT,
-        number=0,
-        steps_saved=others * claim.spec.steps,
-        seconds_saved=others * seconds,
-    )
-
-
-def _count_features(result: RowResult) -> None:
-    """Count the steps that took features of earlier ones, beside the whole ones of that image."""
-    if result.cheap_steps:
-        whole = result.steps - result.cheap_steps
-        count(Level.FEATURES, Outcome.MISS, number=whole)
-        count(
-            Level.FEATURES,
-            Outcome.HIT,
-            number=result.cheap_steps,
-            steps_saved=result.steps_saved,
-        )

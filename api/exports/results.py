@@ -14,7 +14,13 @@ from api.views.batches import find_batch
 from api.views.jobs import JobRow, jobs_of, seconds_of, view_error, view_job
 from api.views.renditions import Made, find_made, known_channels, link_to
 from catalogue.channels import Channel
-from catalogue.results import ResultLine, format_header, format_lines
+from catalogue.results import (
+    PHOTOGRAPH,
+    ResultLine,
+    format_header,
+    format_lines,
+    photograph_cells,
+)
 from core.db.engine import Database
 from core.db.models import Batch, Job
 from core.links import image_path
@@ -47,6 +53,8 @@ class BatchRows:
             first = session.execute(self._statement(1)).first()
         self.files: Mapping[str, str] = first[0].files if first else {}
         """The names of the first job's files: all of a batch are wanted for the same channels."""
+        self.has_photographs = bool(first and first[0].photograph)
+        """Whether its images are made of photographs: all of a batch are of one mode."""
 
     def next_page(self, rows: int) -> Sequence[JobRow]:
         """Read the next page; an empty one behind the last."""
@@ -110,7 +118,8 @@ def _opened(rows: BatchRows, lines: Iterator[str], name: str, content_type: str)
 
 def _results(rows: BatchRows, base: str) -> Iterator[str]:
     channels = known_channels(rows.files)
-    named = ["file_name"] if ORIGINAL in rows.files else []
+    named = [*PHOTOGRAPH] if rows.has_photographs else []
+    named += ["file_name"] if ORIGINAL in rows.files else []
     named += [f"{one.name}_{what}" for one in channels for what in ("file", "url", "note")]
     yield format_header(rows.batch.columns, named)
     yield from iter(partial(_lines, rows, channels, base), "")
@@ -137,10 +146,13 @@ def _entry(row: JobRow, base: str, made: Made) -> str:
 def _outcome(row: JobRow, channels: Sequence[Channel], base: str, made: Made) -> ResultLine:
     job, image, seconds, _ = row
     took, error = seconds_of(job, seconds), view_error(job)
-    files: list[str | None] = [job.files[ORIGINAL]] if ORIGINAL in job.files else []
+    further: list[str | None] = []
+    if job.photograph:
+        further += photograph_cells(image.quality if image else None, job.photograph)
+    further += [job.files[ORIGINAL]] if ORIGINAL in job.files else []
     for channel in channels:
         link = link_to(job, image, channel, base, made)
-        files += [link.file_name, link.public_url, link.note]
+        further += [link.file_name, link.public_url, link.note]
     return ResultLine(
         row=job.row,
         variant=job.variant,
@@ -155,5 +167,5 @@ def _outcome(row: JobRow, channels: Sequence[Channel], base: str, made: Made) ->
         warning=job.warning,
         model=job.model,
         revision=job.bundle_revision,
-        files=files,
+        further=further,
     )

@@ -7,8 +7,10 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from api.schemas.parameters import DecidedParameters
+from api.schemas.photographs import PhotographView, QualityView
 from api.schemas.renditions import RenditionLink
 from core.domain.lanes import Lane
+from core.domain.photograph_spec import ImageMode
 from core.domain.states import CacheOutcome, JobState
 
 
@@ -65,6 +67,16 @@ class JobHead(BaseModel):
 class JobView(DecidedParameters, JobHead):
     """One wanted image, as it stands."""
 
+    mode: ImageMode = Field(
+        description="text: a model drew it; cutout: it shows a photograph's product."
+    )
+    photograph: PhotographView | None = Field(
+        description="What is wanted of which photograph; null where the mode is text."
+    )
+    quality: QualityView | None = Field(
+        description="How far the product is the photograph's own; null where there is no image "
+        "yet, and where the mode is text."
+    )
     lane: Lane
     warning: str | None
     error: JobError | None

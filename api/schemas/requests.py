@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field
 
 from api.schemas.addresses import Address
 from api.schemas.parameters import Line, Prompt, RequestedParameters, Text, describe
+from api.schemas.photographs import FinishFields, PhotographReference, SentPhotographs
 from api.schemas.renditions import Channels
 from api.schemas.sheet_fields import ColumnNames, Encoding, Separator
 from api.schemas.strict import StrictModel
@@ -15,6 +16,7 @@ from catalogue.prompts.templates import LONGEST_TEMPLATE
 from catalogue.sheets.model import Hints, SheetSource
 from core.domain.cache_mode import CacheMode
 from core.domain.lanes import Lane
+from core.domain.photograph_spec import ImageMode
 from core.recipes import NAME
 
 LONGEST_DEADLINE = 30 * 24 * 3600.0
@@ -42,9 +44,14 @@ ModelName = Annotated[
 ]
 
 
-class Fields(RequestedParameters, StrictModel):
+class Fields(RequestedParameters, FinishFields, StrictModel):
     """What every request may say about its images; the model's defaults fill the rest."""
 
+    mode: ImageMode | None = Field(
+        None,
+        description="text (default): a model draws the image from its prompt. cutout: the product "
+        "of a photograph, its own pixels, without its background (docs/photographs.md).",
+    )
     model: ModelName | None = None
     deadline_seconds: float | None = Field(
         None,
@@ -91,7 +98,18 @@ class Fields(RequestedParameters, StrictModel):
 class JobRequest(Fields):
     """One wanted image."""
 
-    prompt: Prompt = Field(description=describe("prompt"))
+    prompt: Prompt | None = Field(
+        None, description=f"{describe('prompt')} Images of the mode `text` need one."
+    )
+    source: PhotographReference | None = Field(
+        None,
+        description="The photograph of a cut-out: a source's id or digest, or an address.",
+    )
+    mask: PhotographReference | None = Field(
+        None,
+        description="What shows where the product is, light on dark or by its transparency, of "
+        "the photograph's size: a source's id or digest, or an address.",
+    )
     variant: int = Field(
         1, json_schema_extra={"minimum": 1}, description="From 1; another variant is another image."
     )
@@ -140,6 +158,13 @@ class SheetFields(Fields):
 
 class BatchFields(SheetFields):
     """What a request says beside its sheet."""
+
+    photographs: SentPhotographs | None = Field(
+        None,
+        description="Ids or digests of sources by the lines of the rows whose photographs they "
+        "are; they win over what cells name. A dry run takes digests of what is not sent yet. In a "
+        'form as JSON: {"2": "…"}.',
+    )
 
     name: Line | None = Field(None, max_length=200, description="What to call the batch.")
     recipe: RecipeReference | None = None

@@ -3,7 +3,9 @@
 from pydantic import BaseModel, Field
 
 from api.schemas.parameters import DecidedParameters
+from api.schemas.photographs import PhotographView
 from catalogue.sheets.model import SheetFormat, SheetSource
+from core.domain.photograph_spec import ImageMode
 from core.domain.states import CacheOutcome
 
 
@@ -43,6 +45,9 @@ class PreviewHead(BaseModel):
 
 class PreviewImage(DecidedParameters, PreviewHead):
     """One image that a sheet would ask for."""
+
+    mode: ImageMode
+    photograph: PhotographView | None
 
     files: dict[str, str] = Field(
         description="File names by channel, where somebody asks for channels or names."

@@ -27,6 +27,8 @@ class RequestContext:
     api_key_id: UUID
     queued_images: Sequence[Budget]
     """The limits of images that wait or are computed that the key counts in."""
+    egress: EgressPolicy
+    """Which addresses may be asked."""
     callback_url: str | None = None
     """Where its end is told; judged already."""
 
@@ -47,6 +49,7 @@ def context_of(
         publishes=settings.queue_window,
         api_key_id=key.id,
         queued_images=queued_budgets(key, settings),
+        egress=egress,
         callback_url=egress.judge(fields.callback_url).url if fields.callback_url else None,
     )
 

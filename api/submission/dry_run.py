@@ -19,11 +19,13 @@ from api.schemas.sheets import (
     SheetWarning,
 )
 from api.submission.context import RequestContext
+from api.submission.photographs import MADE_BY
 from api.submission.submit import check_sheet
 from api.submission.upload import SheetRequest
 from bundles.plan import newest_plan
 from core.db.connections import allow_long_statements
 from core.domain.image_request import ImageRequest
+from core.domain.photograph_spec import CUTOUT_NAME, ImageMode
 from core.domain.states import CacheOutcome
 from core.lifecycle.forecast import FEWEST, foresee, recent_speed, work
 
@@ -104,17 +106,22 @@ def estimate(
     by_model: dict[str, list[ImageRequest]] = defaultdict(list)
     for one in wanted:
         by_model[one.model.name].append(one)
-    named = [models[name] for name in by_model or [next(iter(models))]]
-    speeds = [_speed(session, bundle, home) for bundle in named]
+    named = list(by_model) or [next(iter(models))]
+    speeds = [
+        _speed_of_cutouts(session)
+        if name == CUTOUT_NAME and _of_photographs(by_model[name])
+        else _speed(session, models[name], home)
+        for name in named
+    ]
     basis = " ".join(
-        f"{bundle.made_by.name}: {speed.basis}" if len(named) > 1 else speed.basis
-        for bundle, speed in zip(named, speeds, strict=True)
+        f"{name}: {speed.basis}" if len(named) > 1 else speed.basis
+        for name, speed in zip(named, speeds, strict=True)
     )
     seconds = 0.0
-    for bundle, speed in zip(named, speeds, strict=True):
+    for name, speed in zip(named, speeds, strict=True):
         if speed.work_per_second is None:
             return Estimate(seconds=None, images_per_minute=None, basis=basis)
-        images = by_model[bundle.made_by.name]
+        images = by_model[name]
         seconds += sum(work(one.spec, one.model.reads) for one in images) / speed.work_per_second
     return Estimate(
         seconds=round(seconds, 1),
@@ -151,6 +158,25 @@ def _speed(session: Session, bundle: Bundle, home: Path) -> _Speed:
         work_per_second=None,
         basis="This machine's speed with this model is not known yet: run `packshot tune`, or "
         f"ask again when {FEWEST} images were made.",
+    )
+
+
+def _of_photographs(images: Sequence[ImageRequest]) -> bool:
+    """Check whether images are cut-outs, and not those of a model that is called like them."""
+    return bool(images) and images[0].spec.mode is ImageMode.CUTOUT
+
+
+def _speed_of_cutouts(session: Session) -> _Speed:
+    if recent := recent_speed(session, MADE_BY):
+        return _Speed(
+            work_per_second=recent.work_per_second,
+            basis=f"As all workers together made the last {recent.images} cut-outs; fetching "
+            "photographs may take longer.",
+        )
+    return _Speed(
+        work_per_second=None,
+        basis="How quickly this machine cuts products out is not known yet: ask again when "
+        f"{FEWEST} were made. A cut-out of 1500 x 1500 pixels takes a core about a second.",
     )
 
 

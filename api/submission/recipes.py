@@ -10,7 +10,9 @@ from sqlmodel import Session
 from api.models import Models
 from api.schemas.recipes import RecipePage, RecipeRequest, RecipeView
 from api.schemas.requests import BatchFields, JobRequest, SheetFields
+from api.submission.modes import check_fields, mode_of
 from api.views.cursors import read_cursor, write_cursor
+from catalogue.finishes import read_finish
 from catalogue.issues import Issues
 from catalogue.models import check_model
 from catalogue.prompts.expressions import TemplateProblemError
@@ -18,10 +20,14 @@ from catalogue.prompts.templates import PromptTemplate
 from catalogue.validate import check_parameters
 from core import recipes
 from core.db.models import Recipe
+from core.domain.photograph_spec import ImageMode
 from core.errors import InvalidRequestError, NotFoundError
 from core.recipes import Reference, find_recipe, written
 
 LARGEST_OF_JAVASCRIPT = 2**53 - 1
+
+_OTHERWISE = {"source"}
+"""Fields of a job that mean something else in a recipe, as in a sheet: whose export it is."""
 
 F = TypeVar("F", BatchFields, JobRequest)
 
@@ -59,7 +65,8 @@ def use_recipe(session: Session, tenant: str, request: F) -> tuple[F, str | None
         return request, None
     recipe = find_recipe(session, tenant, Reference.parse(request.recipe))
     kind = type(request)
-    taken = {name: value for name, value in recipe.fields.items() if name in kind.model_fields}
+    known = kind.model_fields.keys() - (_OTHERWISE if kind is JobRequest else set())
+    taken = {name: value for name, value in recipe.fields.items() if name in known}
     own = {name: getattr(request, name) for name in request.model_fields_set}
     try:
         return kind.model_validate(taken | own), written(recipe)
@@ -143,6 +150,12 @@ def _check(fields: SheetFields, models: Models) -> None:
 def _check_parameters(fields: SheetFields, models: Models) -> Issues:
     """Check values against the recipe's model; without one, some model has to take them."""
     found = Issues()
+    check_fields(fields, found)
+    if mode_of(fields) is not ImageMode.TEXT:
+        read_finish(fields.model_dump(), found)
+        return found
+    if found:
+        return found
     if fields.model and (reason := check_model(fields.model, models)):
         found.add(reason, column="model")
         return found

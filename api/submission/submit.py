@@ -11,6 +11,8 @@ from sqlmodel import Session
 from api.models import Bundle, Models
 from api.schemas.requests import Fields, JobRequest
 from api.submission.context import RequestContext
+from api.submission.modes import check_fields, mode_of
+from api.submission.photographs import check_photograph_sheet, photograph_request
 from api.submission.upload import SheetRequest
 from api.views.jobs import JobRow, find_job
 from catalogue.channels import Channel, check_channels, find_channel
@@ -22,9 +24,9 @@ from catalogue.validate import check_parameters, seed_of, validate
 from core.db.models import Batch
 from core.domain.image_request import ImageRequest
 from core.domain.image_spec import ImageSpec
+from core.domain.photograph_spec import ImageMode
 from core.domain.seeds import SeedRule
 from core.domain.states import CacheOutcome
-from core.errors import InvalidRequestError
 from core.lifecycle.quota import check_quota, room_for
 from core.lifecycle.submission import Submission, submit
 from core.webhooks.endpoints import require_callback_secret
@@ -55,14 +57,23 @@ def check_sheet(
     """
     _check_callback(session, context)
     fields = request.fields
-    order, issues = validate(request.sheet, fields.parameters(), models)
+    misplaced = Issues()
+    check_fields(fields, misplaced)
+    if mode_of(fields) is ImageMode.TEXT:
+        order, issues = validate(request.sheet, fields.parameters(), models)
+    else:
+        order, issues = check_photograph_sheet(session, context, request)
+    issues.extend(misplaced)
     channels = _channels(fields)
     check_channels(order.wanted, channels, issues)
     named = name_files(order.wanted, channels, fields.file_name, issues)
     # A template's names are its own.
     renamed = tell_renamed(named) if fields.file_name is None else ()
     return CheckedSheet(
-        wanted=[replace(one, approximate=context.approximate) for one in named],
+        wanted=[
+            replace(one, approximate=context.approximate and one.spec.photograph is None)
+            for one in named
+        ],
         columns=order.columns,
         warnings=[*order.warnings, *(one.document() for one in renamed)],
         notes=order.notes,
@@ -136,7 +147,7 @@ def submit_job(
         TooManyQueuedError: The key has too many images waiting, and this one is not in store.
     """
     _check_callback(session, context)
-    wanted = _wanted(models.meant(request.model), context, request)
+    wanted = _wanted(session, models, context, request)
     submission = submit(
         session,
         _with_deadline(session, [wanted], request.deadline_seconds),
@@ -151,13 +162,31 @@ def submit_job(
     return find_job(session, context.tenant, submission.job_ids[0]), submission
 
 
-def _wanted(bundle: Bundle, context: RequestContext, request: JobRequest) -> ImageRequest:
+def _wanted(
+    session: Session, models: Models, context: RequestContext, request: JobRequest
+) -> ImageRequest:
     """Return the one image that a request asks for, checked."""
+    issues = Issues()
+    check_fields(request, issues)
+    if mode_of(request) is ImageMode.TEXT:
+        issues.refuse_request()
+        wanted = _generated(models.meant(request.model), context, request)
+    else:
+        wanted = photograph_request(session, context, request, issues)
+    channels = _channels(request)
+    check_channels([wanted], channels, issues)
+    (named,) = name_files([wanted], channels, request.file_name, issues)
+    issues.refuse_request()
+    return named
+
+
+def _generated(bundle: Bundle, context: RequestContext, request: JobRequest) -> ImageRequest:
+    """Return an image that a model draws, checked."""
     values, issues = check_parameters(request.parameters(), bundle.limits)
     _check_own(request, values, bundle, issues)
-    _refuse_if_any(issues)
-    seed, prompt = seed_of(values["seed"], request.sku), request.prompt.strip()
-    wanted = ImageRequest(
+    issues.refuse_request()
+    seed, prompt = seed_of(values["seed"], request.sku), (request.prompt or "").strip()
+    return ImageRequest(
         spec=ImageSpec.of(values | {"prompt": prompt, "seed": seed}),
         model=bundle.made_by,
         variant=request.variant,
@@ -166,11 +195,6 @@ def _wanted(bundle: Bundle, context: RequestContext, request: JobRequest) -> Ima
         approximate=context.approximate,
         callback_url=context.callback_url,
     )
-    channels = _channels(request)
-    check_channels([wanted], channels, issues)
-    (named,) = name_files([wanted], channels, request.file_name, issues)
-    _refuse_if_any(issues)
-    return named
 
 
 def _check_callback(session: Session, context: RequestContext) -> None:
@@ -183,19 +207,11 @@ def _channels(fields: Fields) -> Sequence[Channel]:
     return [find_channel(name) for name in fields.channels or ()]
 
 
-def _refuse_if_any(issues: Issues) -> None:
-    if len(issues):
-        named = "; ".join(f"{issue.column}: {issue.message}" for issue in issues)
-        raise InvalidRequestError(
-            f"The request is not valid: {named}", errors=list(issues.documents())
-        )
-
-
 def _check_own(
     request: JobRequest, values: Mapping[str, Any], bundle: Bundle, issues: Issues
 ) -> None:
     reasons: Mapping[str, Any] = {
-        "prompt": check_prompt(request.prompt),
+        "prompt": "It is required." if request.prompt is None else check_prompt(request.prompt),
         "variant": check_variants(request.variant, bundle.limits),
         "seed": _check_seed(values["seed"], request.sku),
     }

@@ -11,7 +11,8 @@ from api.views.cursors import read_cursor, write_cursor
 from api.views.renditions import Made, find_made, links_of
 from core.db.models import Generation, Image, Job
 from core.domain.states import CacheOutcome, JobState
-from core.errors import RETRY_HELPS, NotFoundError
+from core.errors import NotFoundError
+from core.failure_codes import RETRY_HELPS
 from core.lifecycle.erasure import visible
 from core.links import image_path
 from core.pictures.formats import ORIGINAL
@@ -105,6 +106,7 @@ def view_job(
     return JobView(
         **{name: getattr(job, name) for name in _SAME},
         revision=job.bundle_revision,
+        quality=image.quality if image else None,
         error=view_error(job),
         seconds=seconds_of(job, seconds),
         approximation=view_approximation(approximation),
@@ -118,7 +120,7 @@ def view_job(
 
 _DERIVED = {
     *("error", "seconds", "image", "approximation", "file_name", "renditions"),
-    "revision",
+    *("revision", "quality"),
 }
 _SAME = tuple(name for name in JobView.model_fields if name not in _DERIVED)
 _IMAGE = tuple(name for name in ImageView.model_fields if name != "url")

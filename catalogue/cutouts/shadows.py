@@ -1,12 +1,13 @@
 """Shadows under placed products, as the light that they leave."""
 
-from enum import StrEnum
-
 import numpy as np
 from PIL import Image, ImageFilter
 
 from catalogue.cutouts.model import Alpha, Light
 from catalogue.cutouts.placement import Spot
+from core.domain.photograph_spec import Shadow
+
+__all__ = ["Shadow", "contact", "moved"]
 
 STRENGTH = 0.42
 """Light that a contact shadow takes where it is darkest."""
@@ -16,16 +17,6 @@ SOFT = 0.02
 """How soft it is: its blur as a share of the product's longer side."""
 COARSE = 4
 """How much smaller a contact shadow is drawn: it has no details."""
-
-
-class Shadow(StrEnum):
-    """What a product stands on its canvas with."""
-
-    NONE = "none"
-    CONTACT = "contact"
-    """A soft one beneath it, made from its outline."""
-    OWN = "own"
-    """The photograph's, where it was seen on a plain backdrop."""
 
 
 def contact(alpha: Alpha, spot: Spot, canvas: tuple[int, int]) -> Light:

@@ -16,6 +16,18 @@ from cli.connection import connect
 from cli.console import say, stdout
 from cli.errors import UsageError
 from cli.options import DEFAULT_OUT, Key, Out, Url, read_pairs
+from cli.photographs.options import FIELDS as OF_PHOTOGRAPHS
+from cli.photographs.options import (
+    Anchor,
+    Background,
+    Enlarge,
+    Fill,
+    GroundLine,
+    Margin,
+    Mode,
+    Photos,
+    Shadow,
+)
 from cli.photographs.upload import send_photographs
 from cli.submission import ask, fetch, require_all, require_sheet, send
 from core.domain.schedulers import SCHEDULERS
@@ -112,13 +124,6 @@ CallbackUrl = Annotated[
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Check the sheet and show its prompts; make no images.")
 ]
-Photos = Annotated[
-    Path | None,
-    typer.Option(
-        help="Folder or ZIP file of photographs. Each is matched with a row, by the file name in "
-        "its column `image` or by SKU, and stored on the server. Images do not use them yet."
-    ),
-]
 Preview = Annotated[
     int | None, typer.Option(min=0, help="How many prompts a dry run shows. Default: 20.")
 ]
@@ -127,6 +132,7 @@ FIELDS = (
     "model", "template", "negative_prompt", "variants", "seed", "steps", "guidance_scale",
     "scheduler", "width", "height", "lane", "deadline_seconds", "name", "file_name", "recipe",
     "source", "encoding", "separator", "preview", "callback_url",
+    *OF_PHOTOGRAPHS,
 )  # fmt: skip
 """Options that are fields of the request, under the same names."""
 
@@ -161,6 +167,14 @@ def submit(
     dry_run: DryRun = False,
     preview: Preview = None,
     photos: Photos = None,
+    mode: Mode = None,
+    background: Background = None,
+    shadow: Shadow = None,
+    anchor: Anchor = None,
+    fill: Fill = None,
+    margin: Margin = None,
+    ground_line: GroundLine = None,
+    enlarge: Enlarge = None,
 ) -> None:
     """Make the images of a sheet on any packshot server, and download them.
 
@@ -168,18 +182,17 @@ def submit(
     code is 3 if some images failed.
     """
     given = _fields(locals())
-    if dry_run:
-        with connect(url, key) as client:
-            print_report(sheet.name, ask(client, sheet, given))
-            if photos is not None:
-                send_photographs(client, sheet, photos, _hints(given), dry_run=True)
-        return
-    if not detach:
+    if not dry_run and not detach:
         prepare_folder(out)
     with connect(url, key) as client:
         if photos is not None:
             require_sheet(sheet)
-            send_photographs(client, sheet, photos, _hints(given), dry_run=False)
+            sources = send_photographs(client, sheet, photos, _hints(given), dry_run=dry_run)
+            if mode not in (None, "text") and sources:
+                given["photographs"] = json.dumps(sources)
+        if dry_run:
+            print_report(sheet.name, ask(client, sheet, given))
+            return
         batch = send(client, sheet, given)
         if detach:
             stdout.print(batch.id)
@@ -214,7 +227,7 @@ def _text(given: Mapping[str, object], name: str) -> str | None:
     return str(given[name]) if name in given else None
 
 
-def _fields(options: Mapping[str, Any]) -> Mapping[str, object]:
+def _fields(options: Mapping[str, Any]) -> dict[str, object]:
     """Return the fields of the request that the options give."""
     given = {name: options[name] for name in FIELDS if options[name] is not None}
     if options["channel"]:

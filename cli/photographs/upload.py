@@ -1,7 +1,7 @@
 """Photographs of a sheet's rows, sent to a server: each once, and only what it has not."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,7 +42,7 @@ def send_photographs(
         dry_run: Whether to send nothing.
 
     Returns:
-        By a row's line, the id of its source; none in a dry run.
+        By a row's line, the id of its source; in a dry run the digest that it would have.
 
     Raises:
         UsageError: There is no such file, or no photograph in it.
@@ -52,9 +52,12 @@ def send_photographs(
     with open_album(photos) as album:
         matched = match_files(read, album.names)
         tell_matches(read, matched)
-        if dry_run:
-            return {}
         files = list(dict.fromkeys(matched.by_line.values()))
+        if dry_run:
+            digests = dict(_digests(album, files))
+            return {
+                line: digests[file] for line, file in matched.by_line.items() if file in digests
+            }
         with stderr.status("Sending photographs"):
             uploads = upload(client, album, files)
     _tell_uploads(uploads, len(files))
@@ -63,6 +66,15 @@ def send_photographs(
         for line, file in matched.by_line.items()
         if file in uploads.sources
     }
+
+
+def _digests(album: Album, files: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield the digests of files that can be read."""
+    for file in files:
+        try:
+            yield file, hashlib.sha256(album.read(file)).hexdigest()
+        except UsageError as error:
+            say(f"{file}: {error.detail}")
 
 
 def upload(client: Client, album: Album, files: Sequence[str]) -> Uploads:

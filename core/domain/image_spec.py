@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from typing import Any, Self
 
+from core.domain.photograph_spec import ImageMode, PhotographSpec
 from core.domain.schedulers import SCHEDULERS
 from core.domain.seeds import derived_seed, variant_seed
 from core.domain.texts import canonical_text
@@ -62,11 +63,44 @@ class ImageSpec:
         )
     )
     """None: the fingerprint decides it, see `decided`."""
+    mode: ImageMode = ImageMode.TEXT
+    photograph: PhotographSpec | None = None
+    """What becomes of a photograph; None: there is none."""
 
     @classmethod
     def of(cls, values: Mapping[Any, Any]) -> Self:
-        """Build a spec from a mapping that has its fields, among others."""
-        return cls(**{name: values[name] for name in PARAMETERS})
+        """Build a spec from a mapping that has its fields, among others.
+
+        Where it says nothing of a mode or a photograph, the image is drawn from text.
+        """
+        photograph = values.get("photograph")
+        return cls(
+            **{name: values[name] for name in PARAMETERS},
+            mode=ImageMode(values.get("mode", ImageMode.TEXT)),
+            photograph=None if photograph is None else PhotographSpec.of(photograph),
+        )
+
+    @classmethod
+    def cutout(cls, photograph: PhotographSpec, *, width: int, height: int) -> Self:
+        """Build the spec of a cut-out, which no model sees.
+
+        Args:
+            photograph: Whose product, and how it is shown.
+            width: Of the image, in pixels.
+            height: The same.
+        """
+        return cls(
+            prompt="",
+            negative_prompt="",
+            width=width,
+            height=height,
+            steps=0,
+            guidance_scale=1.0,
+            scheduler="",
+            seed=0,
+            mode=ImageMode.CUTOUT,
+            photograph=photograph,
+        )
 
     @property
     def guided(self) -> bool:
@@ -91,6 +125,8 @@ class ImageSpec:
             digest: What `fingerprint` returns for the variant.
             variant: From 1.
         """
+        if self.mode is ImageMode.CUTOUT:
+            return self
         seed = derived_seed(digest) if self.seed is None else variant_seed(self.seed, variant)
         return replace(self, seed=seed)
 
@@ -104,15 +140,20 @@ class ImageSpec:
 
         Texts are folded as the tokenizer folds them. Every guidance scale up to 1 means none,
         unless the UNet takes it as an input; without guidance nothing sees the negative prompt.
-        Two variants differ in this alone, or in the seed that `variant_seed` makes of it.
+        Two variants differ in this alone, or in the seed that `variant_seed` makes of it. Of a
+        cut-out nothing counts that only models see.
         """
+        if self.mode is ImageMode.CUTOUT:
+            return self._canonical_cutout()
         guided = self.guided and not reads.embeds_guidance
         fold = partial(canonical_text, taught=reads.taught)
         seed = self.seed
         if seed is not None:
             seed, variant = variant_seed(seed, variant), 1
         given = {
-            name: value for name, value in vars(self).items() if value != PARAMETERS[name].default
+            name: value
+            for name, value in vars(self).items()
+            if name in PARAMETERS and value != PARAMETERS[name].default
         }
         seen = {
             "prompt": fold(self.prompt),
@@ -128,6 +169,11 @@ class ImageSpec:
             # Apart from those that were made when all texts were folded.
             seen["texts"] = "as written"
         return given | seen
+
+    def _canonical_cutout(self) -> dict[str, Any]:
+        photograph = self.photograph.canonical() if self.photograph else {}
+        size = {"width": self.width, "height": self.height}
+        return {"mode": self.mode.value, **size, "photograph": photograph}
 
     def fingerprint(
         self,
@@ -171,9 +217,13 @@ class ImageSpec:
         return bare.fingerprint(bundle_revision, variant=variant, reads=reads)
 
     def document(self) -> dict[str, Any]:
-        """Return the fields and their values."""
-        return dict(vars(self))
+        """Return the fields and their values, as rows hold them."""
+        photograph = self.photograph.document() if self.photograph else None
+        return dict(vars(self)) | {"photograph": photograph}
 
 
-PARAMETERS = {one.name: one for one in fields(ImageSpec)}
-"""Its fields, by name and in order: what everything else that has them is made from."""
+NO_PARAMETERS = frozenset({"mode", "photograph"})
+"""Fields that no model sees."""
+
+PARAMETERS = {one.name: one for one in fields(ImageSpec) if one.name not in NO_PARAMETERS}
+"""What a model is given, by name and in order: what everything else that has them is made from."""

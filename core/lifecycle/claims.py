@@ -11,8 +11,9 @@ from sqlmodel import Session, col
 from core.db.arrays import among
 from core.db.locks import lock_generations
 from core.db.models import NO_KEY, Generation, Job
+from core.db.models.parameters import SPEC_COLUMNS
 from core.db.models.transitions import change
-from core.domain.image_spec import PARAMETERS, ImageSpec
+from core.domain.image_spec import ImageSpec
 from core.domain.lanes import Lane
 from core.domain.states import GenerationState, JobState, sources_of
 
@@ -223,4 +224,4 @@ _OWN = {
     *("job_id", "batch_id", "spec"),
 }
 _COPIED = tuple(name for name in Claim.__dataclass_fields__ if name not in _OWN)
-_READ = ("attempts", "started_at", "lane", *_COPIED, *PARAMETERS)
+_READ = ("attempts", "started_at", "lane", *_COPIED, *SPEC_COLUMNS)

@@ -11,6 +11,7 @@ from core.db.models import Generation, Image
 from core.domain.cache_mode import CacheMode
 from core.domain.image_request import ImageRequest, ModelRevision
 from core.domain.image_spec import ImageSpec, ModelInput
+from core.domain.photograph_spec import ImageMode
 from core.domain.states import CacheOutcome
 from core.lifecycle.deduplication import FOR_EVER, find_stored, in_flight
 
@@ -61,7 +62,12 @@ def _names(wanted: ImageRequest, cache: CacheMode) -> Sequence[str]:
 
 
 def work(spec: ImageSpec, reads: ModelInput) -> float:
-    """Measure an image's computing by a model that reads so much: UNet rows times pixels."""
+    """Measure an image's computing by a model that reads so much: UNet rows times pixels.
+
+    Of a cut-out it is its pixels.
+    """
+    if spec.mode is ImageMode.CUTOUT:
+        return float(spec.width * spec.height)
     rows = 2 if spec.guided and not reads.embeds_guidance else 1
     return float(spec.steps * rows * spec.width * spec.height)
 

@@ -21,6 +21,12 @@ class WorkerSettings(BaseModel):
         default=3,
         description="Number of image sizes for which a worker fills batches at the same time.",
     )
+    cutout_threads: int = Field(
+        default=0,
+        ge=0,
+        description="Number of photographs that a worker cuts out at the same time, beside its "
+        "model and at a lower priority. 0 means half of its CPUs.",
+    )
     lease_seconds: PositiveFloat = Field(
         default=60.0,
         allow_inf_nan=False,

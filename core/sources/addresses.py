@@ -1,6 +1,7 @@
 """Rows of addresses: what each gave a tenant, and how long that is valid."""
 
 import hashlib
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -11,7 +12,7 @@ from sqlmodel import Session, col
 
 from core.db.models import FetchedAddress, Source
 from core.db.models.columns import new_id
-from core.sources.rows import live
+from core.sources.rows import live, use_some
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +45,31 @@ def look_up(session: Session, tenant: str, address: str) -> CachedAddress | None
         update(Source).where(col(Source.id) == source.id).values(last_used_at=func.now())
     )
     return CachedAddress(source=source, etag=etag, last_modified=last_modified, is_fresh=is_fresh)
+
+
+def fresh(session: Session, tenant: str, urls: Collection[str]) -> dict[str, str]:
+    """Return the digests of what addresses gave, of those that need not be asked again.
+
+    Args:
+        session: An open transaction.
+        tenant: Whose.
+        urls: In their plain form.
+    """
+    if not urls:
+        return {}
+    digests = {_digest(url): url for url in urls}
+    found = session.execute(
+        select(col(FetchedAddress.address_digest), col(Source.digest), col(Source.id))
+        .join(Source, col(FetchedAddress.source_id) == col(Source.id))
+        .where(
+            col(FetchedAddress.tenant) == tenant,
+            col(FetchedAddress.address_digest) == func.any(list(digests)),
+            col(FetchedAddress.fresh_until) > func.now(),
+            live(),
+        )
+    ).all()
+    use_some(session, tenant, {source_id for _, _, source_id in found})
+    return {digests[address]: digest for address, digest, _ in found}
 
 
 def record(

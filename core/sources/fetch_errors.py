@@ -10,6 +10,13 @@ class PhotographMissingError(PackshotError):
     status = 422
 
 
+class PhotographGoneError(PackshotError):
+    """The photograph was deleted, or its time was over. Send it again."""
+
+    code = "photograph_gone"
+    status = 422
+
+
 class PhotographRefusedError(PackshotError):
     """The server refuses to give the photograph. Name an address that needs no login."""
 

@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, case, delete, func, or_, select, update
 from sqlmodel import Session, col
 
 from core import idempotency
@@ -76,6 +76,52 @@ def use(session: Session, *, tenant: str, digest: str) -> Source | None:
         .values(last_used_at=func.now())
         .returning(Source)
     ).scalar_one_or_none()
+
+
+def use_some(session: Session, tenant: str, ids: Collection[UUID]) -> dict[UUID, str]:
+    """Return the digests of those of these photographs that are there; their age counts from now.
+
+    As near as an hour: rows that a sheet's transaction changes wait for its end.
+    """
+    if not ids:
+        return {}
+    of_tenant = (col(Source.tenant) == tenant, among(Source.id, ids), live())
+    found = session.execute(select(col(Source.id), col(Source.digest)).where(*of_tenant)).all()
+    aged = (
+        select(col(Source.id))
+        .where(*of_tenant, col(Source.last_used_at) < func.now() - timedelta(hours=1))
+        .with_for_update(skip_locked=True)
+    )
+    session.execute(update(Source).where(col(Source.id).in_(aged)).values(last_used_at=func.now()))
+    return dict(found)
+
+
+def present(session: Session, tenant: str, digests: Collection[str]) -> set[str]:
+    """Return those of these digests that a photograph of the tenant has."""
+    if not digests:
+        return set()
+    found = session.execute(
+        select(col(Source.id), col(Source.digest)).where(
+            col(Source.tenant) == tenant, col(Source.digest) == func.any(list(digests)), live()
+        )
+    ).all()
+    return set(use_some(session, tenant, [source_id for source_id, _ in found]).values())
+
+
+def note_cutout(session: Session, source_id: UUID, key: str) -> bool:
+    """Note the object key of a photograph's cut-out; return whether the photograph is there."""
+    noted = session.execute(
+        update(Source)
+        .where(col(Source.id) == source_id, live())
+        .values(
+            cutout_keys=case(
+                (col(Source.cutout_keys).contains([key]), col(Source.cutout_keys)),
+                else_=col(Source.cutout_keys).op("||")(func.jsonb_build_array(key)),
+            )
+        )
+        .returning(col(Source.id))
+    )
+    return noted.first() is not None
 
 
 def publish(session: Session, source: Source) -> Source | None:

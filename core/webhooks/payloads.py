@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping
 from uuid import UUID
 
-from sqlalchemy import case, func, null, select, type_coerce
+from sqlalchemy import BindParameter, bindparam, case, func, null, select, type_coerce
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Session, col
 
@@ -16,7 +16,13 @@ from core.errors import RETRY_HELPS
 MOST_REASON = 2000
 """Characters of an error's sentence that an event holds."""
 
-_RETRIED = [code for code, helps in RETRY_HELPS.items() if helps]
+
+def _retried() -> list[str]:
+    """Return the codes of errors that a retry may mend; those of photographs come with a worker."""
+    return [code for code, helps in RETRY_HELPS.items() if helps]
+
+
+_RETRIED: BindParameter[str] = bindparam("retried", callable_=_retried, expanding=True)
 
 JOB_DATA = func.jsonb_build_object(
     *("job_id", col(Job.id)),

@@ -1,5 +1,6 @@
 """Runs the segmentation network that finds products in front of anything."""
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import numpy as np
 import openvino as ov
 
 from catalogue.cutouts.model import Alpha, Rgb
-from catalogue.cutouts.segmentation import Input, Segmenter
+from catalogue.cutouts.segmentation import Input
 from core.errors import BundleError, last_line
 from core.settings import Settings
 from worker.segmentation.record import (
@@ -18,7 +19,7 @@ from worker.segmentation.record import (
 )
 
 
-def open_segmenter(settings: Settings) -> Segmenter | None:
+def open_segmenter(settings: Settings) -> "OpenVinoSegmenter | None":
     """Compile the network that settings name, else the shipped one; None: there is neither.
 
     Raises:
@@ -62,6 +63,11 @@ class OpenVinoSegmenter:
                 "Check that it is a whole ONNX or OpenVINO file, and add it again with "
                 "`packshot cutout add FILE`."
             ) from error
+
+    @property
+    def fingerprint(self) -> str:
+        """Return what tells its masks from another network's: 16 hex digits."""
+        return hashlib.sha256(self.record.model_dump_json().encode()).hexdigest()[:16]
 
     def segment(self, pixels: Rgb) -> Alpha:
         """Return 255 where the product is, at the photograph's size."""

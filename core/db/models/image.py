@@ -1,9 +1,11 @@
 """Images: what lies in S3."""
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy import BigInteger, Index, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
 from core.db.models.columns import Moment, created, identity, moment
@@ -37,6 +39,9 @@ class Image(SQLModel, table=True):
     width: int
     height: int
     seed: int = Field(sa_type=BigInteger)
+    quality: dict[str, Any] | None = Field(default=None, sa_type=JSONB(none_as_null=True))
+    """How far a photograph's product is its own, and what a person should look at; empty: a model
+    drew it. See `catalogue.cutouts.finishing`."""
     token: UUID = Field(
         default_factory=uuid4,
         unique=True,

@@ -4,10 +4,12 @@ from dataclasses import MISSING
 from types import new_class
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import BigInteger
+from sqlalchemy import BigInteger, String, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
 from core.domain.image_spec import PARAMETERS, ImageSpec
+from core.domain.photograph_spec import ImageMode
 
 if TYPE_CHECKING:
 
@@ -29,9 +31,22 @@ else:
 
 
 class ImageParameters(_Columns):
-    """Everything the model is given for one image; the columns are the fields of `ImageSpec`."""
+    """Everything that decides one image; the columns are the fields of `ImageSpec`."""
+
+    mode: ImageMode = Field(
+        default=ImageMode.TEXT,
+        # No CHECK constraint: further modes come.
+        sa_type=String,
+        sa_column_kwargs={"server_default": text("'text'")},
+    )
+    photograph: dict[str, Any] | None = Field(default=None, sa_type=JSONB(none_as_null=True))
+    """See `core.domain.photograph_spec.PhotographSpec`; empty: there is none."""
 
     @property
     def spec(self) -> ImageSpec:
         """What decides the image, its seed included."""
-        return ImageSpec.of({name: getattr(self, name) for name in PARAMETERS})
+        return ImageSpec.of({name: getattr(self, name) for name in SPEC_COLUMNS})
+
+
+SPEC_COLUMNS = (*PARAMETERS, "mode", "photograph")
+"""Of what `ImageParameters.spec` is read."""

@@ -4,6 +4,7 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import DateTime, Index, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
 from core.db.models.columns import Moment, created, identity, moment
@@ -44,6 +45,12 @@ class Source(SQLModel, table=True):
     height: int
     file_name: str = ""
     """What it was called where it came from; empty: nobody said."""
+    cutout_keys: list[str] = Field(
+        default_factory=list,
+        sa_type=JSONB,
+        sa_column_kwargs={"server_default": text("'[]'")},
+    )
+    """Object keys of its cut-outs, which go with it."""
     created_at: datetime = created()
     last_used_at: datetime = created()
     """When somebody last sent it, or asked for what is made of it: its age counts from then."""

@@ -114,7 +114,7 @@ def outcome(row, variant):
         row=row, variant=variant, status="failed", error="The worker was lost.",
         error_code="worker_lost", retry_helps=True, image=None, seed=5, cache="miss",
         seconds=None, warning=None, model="default", revision="1",
-        files=["A.png", "A.jpg", "", ""],
+        further=["A.png", "A.jpg", "", ""],
     )  # fmt: skip
 
 

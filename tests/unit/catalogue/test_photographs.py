@@ -30,7 +30,8 @@ def sheet_of(text: str | bytes, name: str = "sheet.csv"):
 def test_exports_of_shops_say_so_once(name, columns):
     (note,) = note_photographs(sheet_of((EXAMPLES / name).read_bytes(), name))
     assert note.message.startswith(
-        "packshot does not use photographs yet: images are generated from text."
+        "The photographs are not used: images are generated from text, unless the mode is "
+        "`cutout` (--mode cutout)."
     )
     assert columns in note.message
 

@@ -102,7 +102,7 @@ def test_json_cells_are_written_as_json_and_missing_ones_are_empty():
 
 
 def test_further_columns_say_what_the_files_are():
-    line = replace(outcome(sku="A"), files=["A.jpg", "https://shop.example/A.jpg", None])
+    line = replace(outcome(sku="A"), further=["A.jpg", "https://shop.example/A.jpg", None])
     text = format_header(["sku"], ["web_file", "web_url", "x"]) + format_lines(["sku"], [line])
     header, cells = csv.reader(io.StringIO(text, newline=""))
     assert header[-3:] == ["web_file", "web_url", "x"]

@@ -21,7 +21,7 @@ from catalogue.checks import CHECKS
 from cli.commands.submit import submit
 from core.db.models import Generation, ImageParameters, Job
 from core.domain.image_request import ImageRequest
-from core.domain.image_spec import PARAMETERS, ImageSpec
+from core.domain.image_spec import NO_PARAMETERS, PARAMETERS, ImageSpec
 from core.domain.seeds import derived_seed
 from core.lifecycle.claims import Claim
 from tests.specs import DEFAULTS
@@ -39,7 +39,7 @@ def other(value: Any) -> Any:
 
 
 def test_tables_have_a_column_of_each():
-    assert set(ImageParameters.model_fields) == NAMES
+    assert set(ImageParameters.model_fields) == NAMES | NO_PARAMETERS
     assert set(Job.__table__.c.keys()) >= NAMES
     assert set(Generation.__table__.c.keys()) >= NAMES
 
@@ -121,7 +121,9 @@ class ImageSpec(before):
     strength: float = field(default=1.0, metadata={"description": "How much is drawn anew."})
 
 image_spec.ImageSpec = ImageSpec
-image_spec.PARAMETERS = {one.name: one for one in fields(ImageSpec)}
+image_spec.PARAMETERS = {
+    one.name: one for one in fields(ImageSpec) if one.name not in image_spec.NO_PARAMETERS
+}
 
 from api.schemas.requests import BatchRequest, JobRequest
 from api.schemas.jobs import JobView

@@ -1,0 +1,124 @@
+"""What requests say of photographs, and what answers say of images that are made of them."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema
+
+from api.schemas.parameters import Line
+from catalogue.sheets.json_lines import parse_json
+from core.domain.photograph_spec import Anchor, Shadow
+from core.egress.url import LONGEST
+
+
+def _mapping(value: Any) -> Any:
+    """Read what a form can only send as text."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return parse_json(value)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(
+            f'Photographs are sent as JSON, such as {{"2": "<id>"}}; this is none ({error}).'
+        ) from error
+
+
+PhotographReference = Annotated[Line, Field(max_length=LONGEST)]
+_SOURCE = "^([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{64})$"
+SentPhotographs = Annotated[
+    dict[int, Annotated[str, Field(pattern=_SOURCE)]],
+    BeforeValidator(_mapping),
+    WithJsonSchema(
+        {
+            "type": "object",
+            "propertyNames": {"pattern": "^[1-9][0-9]{0,8}$"},
+            "additionalProperties": {"type": "string", "pattern": _SOURCE},
+        }
+    ),
+]
+
+
+class FinishFields(BaseModel):
+    """How the product of a photograph is shown."""
+
+    background: Line | None = Field(
+        None,
+        max_length=40,
+        description="What a cut-out stands on: white (default), transparent, or a colour such as "
+        "#f4f1ea.",
+    )
+    shadow: Shadow | None = Field(
+        None,
+        description="none (default), contact: a soft one beneath the product, or own: the "
+        "photograph's, where it can be told from the backdrop.",
+    )
+    anchor: Anchor | None = Field(
+        None, description="centre (default), or ground: products stand on the ground line."
+    )
+    fill: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="What the product takes of the canvas, along the side that it fills first; "
+        "0.85 where nothing is said.",
+    )
+    margin: float | None = Field(
+        None, ge=0, lt=0.5, description="What stays free on every side; 0.03 by default."
+    )
+    ground_line: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="How far down products stand that are anchored to the ground; 0.92 by default.",
+    )
+    enlarge: bool | None = Field(
+        None,
+        description="Whether the product may get more pixels than its photograph has of it; "
+        "without it a small photograph gives a small product.",
+    )
+
+
+class PhotographView(BaseModel):
+    """A photograph, and what is wanted of it."""
+
+    source: str = Field(
+        description="The SHA-256 of its bytes, hex, or the address it is fetched from."
+    )
+    mask: str | None = Field(None, description="The same of its mask.")
+    background: str
+    shadow: Shadow
+    anchor: Anchor
+    fill: float
+    margin: float
+    ground_line: float
+    enlarge: bool
+
+
+class QualityView(BaseModel):
+    """How far the product is the photograph's own, and whether a person should look."""
+
+    needs_review: bool = Field(
+        description="Whether a person should look before it is published: the cut-out may be wrong."
+    )
+    confidence: float = Field(description="Of the cut-out, from 0 to 1; below 0.5 it needs review.")
+    reasons: list[str] = Field(
+        description="Why it is not 1: touches_frame, several_parts, holes, faint_edge."
+    )
+    method: str = Field(
+        description="What told the product from its background: mask, alpha, backdrop or network."
+    )
+    scale: float = Field(description="Pixels of the image for one of the photograph's.")
+    identical: bool = Field(
+        description="Whether the product, a pixel inside of its edge, has the placed photograph's "
+        "own pixels: the two digests are equal."
+    )
+    compared_pixels: int = Field(description="Pixels that the digests are of.")
+    source_digest: str = Field(
+        description="SHA-256, hex, of the placed product's pixels there: RGB, row by row."
+    )
+    result_digest: str = Field(description="The same of the image.")
+    source: str = Field(
+        description="Where the photograph came from: kept (it was in store), fetched, unchanged "
+        "(its server said so), valid (nobody had to be asked)."
+    )
+    cutout: str = Field(description="Whether it was cut out for this image: computed, or cached.")
+    notes: list[str] = Field(description="What is good to know, in sentences.")

@@ -1,0 +1,183 @@
+"""Requests for images of photographs: what they name is found, checked, and said in one way."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from uuid import UUID
+
+from sqlmodel import Session
+
+from api.schemas.requests import JobRequest
+from api.submission.context import RequestContext
+from api.submission.upload import SheetRequest
+from catalogue.finishes import read_finish
+from catalogue.issues import Issues
+from catalogue.photograph_rows import PhotographRow, read_photograph_rows
+from catalogue.validate import ValidatedSheet
+from core.domain.image_request import ImageRequest, ModelRevision
+from core.domain.image_spec import ImageSpec
+from core.domain.photograph_spec import (
+    CUTOUT_NAME,
+    CUTOUT_REVISION,
+    PhotographSpec,
+    is_digest,
+)
+from core.errors import ForbiddenUrlError
+from core.sources import addresses, rows
+
+MADE_BY = ModelRevision(name=CUTOUT_NAME, revision=CUTOUT_REVISION)
+"""Stands for the model of images that have none."""
+
+NO_SUCH = "There is no source {} here: it was deleted, or its time was over. Send the file again."
+
+
+class NamedPhotographs:
+    """Finds the photographs that a request names: each once, in few queries."""
+
+    def __init__(
+        self,
+        session: Session,
+        context: RequestContext,
+        named: Iterable[UUID | str],
+        *,
+        may_be_coming: bool = False,
+    ) -> None:
+        """Look them up; those that are in store count as used.
+
+        Args:
+            session: An open transaction.
+            context: Whose they are.
+            named: Ids, digests and addresses.
+            may_be_coming: Whether what is named by a digest need not be there yet.
+        """
+        everything = set(named)
+        ids = {one for one in everything if isinstance(one, UUID)}
+        texts = {one for one in everything if isinstance(one, str)}
+        digests = set(filter(is_digest, texts))
+        self._said: dict[UUID | str, str] = {}
+        self._said.update(rows.use_some(session, context.tenant, ids).items())
+        there = rows.present(session, context.tenant, digests)
+        self._said |= {one: one for one in (digests if may_be_coming else there)}
+        missing = (ids | digests) - self._said.keys()
+        self._wrong: dict[UUID | str, str] = {one: NO_SUCH.format(one) for one in missing}
+        self._judge(session, context, texts - digests)
+
+    def _judge(self, session: Session, context: RequestContext, urls: Iterable[str]) -> None:
+        plain: dict[str, str] = {}
+        for one in urls:
+            try:
+                plain[one] = context.egress.judge(one).url
+            except ForbiddenUrlError as error:
+                self._wrong[one] = error.detail
+        known = addresses.fresh(session, context.tenant, set(plain.values()))
+        self._said |= {one: known.get(url, url) for one, url in plain.items()}
+
+    def wrong(self, named: UUID | str) -> str | None:
+        """Return why a photograph cannot be used; None: nothing is known against it."""
+        return self._wrong.get(named)
+
+    def __getitem__(self, named: UUID | str) -> str:
+        """Return what the spec says: the digest, else the address that has to be asked."""
+        return self._said[named]
+
+
+def photograph_request(
+    session: Session, context: RequestContext, request: JobRequest, issues: Issues
+) -> ImageRequest:
+    """Return the one image that a request asks for, checked.
+
+    Args:
+        session: An open transaction.
+        context: Whose it is.
+        request: Of a mode that takes a photograph.
+        issues: What is known to be wrong.
+
+    Raises:
+        InvalidRequestError: naming every value that cannot be used.
+    """
+    wanted, width, height = read_finish(request.model_dump(), issues)
+    if request.source is None:
+        issues.add(
+            "Name the photograph: the id of a source (POST /v1/sources), or an address.",
+            column="source",
+        )
+    given = {"source": request.source, "mask": request.mask}
+    named = {column: _named(text) for column, text in given.items() if text is not None}
+    found = NamedPhotographs(session, context, named.values())
+    for column, one in named.items():
+        if reason := found.wrong(one):
+            issues.add(reason, column=column)
+    issues.refuse_request()
+    mask = found[named["mask"]] if "mask" in named else None
+    photograph = replace(wanted, source=found[named["source"]], mask=mask)
+    return ImageRequest(
+        spec=ImageSpec.cutout(photograph, width=width, height=height),
+        model=MADE_BY,
+        sku=request.sku,
+        callback_url=context.callback_url,
+    )
+
+
+def check_photograph_sheet(
+    session: Session, context: RequestContext, request: SheetRequest
+) -> tuple[ValidatedSheet, Issues]:
+    """Check a sheet whose photographs become images, whole.
+
+    Args:
+        session: An open transaction.
+        context: Whose it is.
+        request: Of a mode that takes photographs.
+
+    Returns:
+        The images of good rows, and everything that is wrong.
+    """
+    issues, warnings = Issues(), Issues()
+    wanted, width, height = read_finish(request.fields.model_dump(), issues)
+    sent = {line: _named(one) for line, one in (request.fields.photographs or {}).items()}
+    good = read_photograph_rows(request.sheet, sent, issues)
+    found = NamedPhotographs(
+        session, context, _named_by(good), may_be_coming=request.fields.dry_run
+    )
+    images = []
+    for one in good:
+        photograph = _found(one, wanted, found, issues)
+        if photograph is None:
+            continue
+        images.append(
+            ImageRequest(
+                spec=ImageSpec.cutout(photograph, width=width, height=height),
+                model=MADE_BY,
+                sku=one.sku,
+                line=one.row.line,
+                row=dict(one.row.cells),
+            )
+        )
+    warnings.extend(request.sheet.warnings)
+    checked = ValidatedSheet(
+        columns=request.sheet.columns, wanted=images, warnings=list(warnings.documents())
+    )
+    return checked, issues
+
+
+def _named_by(good: Iterable[PhotographRow]) -> Iterable[UUID | str]:
+    for one in good:
+        yield one.photograph
+        if one.mask is not None:
+            yield one.mask
+
+
+def _found(
+    one: PhotographRow, wanted: PhotographSpec, found: NamedPhotographs, issues: Issues
+) -> PhotographSpec | None:
+    for column, named in (("image", one.photograph), ("mask", one.mask)):
+        if named is not None and (reason := found.wrong(named)):
+            issues.add(reason, line=one.row.line, column=column)
+            return None
+    mask = None if one.mask is None else found[one.mask]
+    return replace(wanted, source=found[one.photograph], mask=mask)
+
+
+def _named(text: str) -> UUID | str:
+    try:
+        return UUID(text)
+    except ValueError:
+        return text

@@ -1,0 +1,108 @@
+"""How a request wants products of photographs shown: read and checked, each mistake named."""
+
+import re
+from collections.abc import Mapping, Set
+from typing import Any
+
+from catalogue.issues import Issues
+from catalogue.placement_rule import PlacementRule
+from core.domain.photograph_spec import TRANSPARENT, WHITE, ImageMode, PhotographSpec
+from core.errors import InvalidRequestError
+
+SIDE = 1500
+"""Width and height where nobody says otherwise: what Google's Merchant Center recommends."""
+SMALLEST, LARGEST = 16, 5000
+"""Pixels of width and height."""
+
+FINISH = ("background", "shadow", "anchor", "fill", "margin", "ground_line", "enlarge")
+"""Fields that say how a product is shown."""
+OF_PHOTOGRAPHS = (*FINISH, "source", "mask", "photographs")
+"""Fields that only images of photographs have."""
+OF_MODELS = (
+    *("prompt", "negative_prompt", "template", "model", "steps", "guidance_scale", "scheduler"),
+    *("seed", "variants", "variant", "approximate"),
+)
+"""Fields that only generated images have."""
+
+_COLOUR = re.compile(r"#?([0-9a-f]{6}|[0-9a-f]{3})")
+
+
+def check_mode(mode: ImageMode, given: Set[str], issues: Issues) -> None:
+    """Note the fields that an image of a mode does not have.
+
+    Args:
+        mode: The request's.
+        given: Names of the fields that say something.
+        issues: What is wrong.
+    """
+    if mode is ImageMode.TEXT:
+        for name in OF_PHOTOGRAPHS:
+            if name in given:
+                issues.add(
+                    f"Only images of photographs have this. Name the mode {ImageMode.CUTOUT!r}, or "
+                    "leave it out.",
+                    column=name,
+                )
+        return
+    for name in OF_MODELS:
+        if name in given:
+            issues.add(
+                f"Images of the mode {mode!r} do not have this: no model draws them. Leave it out.",
+                column=name,
+            )
+
+
+def read_finish(fields: Mapping[str, Any], issues: Issues) -> tuple[PhotographSpec, int, int]:
+    """Read what is wanted of photographs, over the defaults.
+
+    Args:
+        fields: The request's `width`, `height` and `FINISH`; what is None is not given.
+        issues: What is wrong.
+
+    Returns:
+        It, of a photograph that is not named yet, and the canvas's width and height.
+    """
+    given = {name: fields[name] for name in FINISH if fields.get(name) is not None}
+    width, height = (_side(fields.get(name), name, issues) for name in ("width", "height"))
+    if "background" in given:
+        given["background"] = _background(given["background"], issues)
+    wanted = PhotographSpec(source="", **given)
+    try:
+        PlacementRule(
+            width=width,
+            height=height,
+            fill=wanted.fill,
+            margin=wanted.margin,
+            ground_line=wanted.ground_line,
+        )
+    except InvalidRequestError as error:
+        issues.add(error.detail, column="fill")
+    return wanted, width, height
+
+
+def _side(value: Any, name: str, issues: Issues) -> int:
+    if value is None:
+        return SIDE
+    if SMALLEST <= value <= LARGEST:
+        return int(value)
+    issues.add(f"{value} is not between {SMALLEST} and {LARGEST}.", column=name)
+    return SIDE
+
+
+def _background(value: str, issues: Issues) -> str:
+    """Read a background in one form: equal ones give equal images."""
+    name = value.strip().lower()
+    if name in (TRANSPARENT, "none"):
+        return TRANSPARENT
+    if name == "white":
+        return WHITE
+    found = _COLOUR.fullmatch(name)
+    if found is None:
+        issues.add(
+            f"{value[:40]!r} is no background. Write white, transparent, or a colour such as "
+            "#f4f1ea.",
+            column="background",
+        )
+        return WHITE
+    digits = found[1]
+    return "#" + (digits if len(digits) == 6 else "".join(2 * one for one in digits))

@@ -1,0 +1,57 @@
+"""What requests say of photographs: read in one form, and what does not belong is named."""
+
+import pytest
+
+from catalogue.finishes import check_mode, read_finish
+from catalogue.issues import Issues
+from core.domain.photograph_spec import Anchor, ImageMode
+
+
+def columns(issues: Issues) -> set[str | None]:
+    return {one.column for one in issues}
+
+
+def test_without_wishes_it_is_a_square_on_white():
+    issues = Issues()
+    wanted, width, height = read_finish({"background": None, "width": None}, issues)
+    assert (wanted.background, width, height) == ("#ffffff", 1500, 1500)
+    assert not issues
+
+
+@pytest.mark.parametrize(
+    ("said", "read"),
+    [
+        ("white", "#ffffff"),
+        ("#FFF", "#ffffff"),
+        ("F4f1EA", "#f4f1ea"),
+        ("Transparent", "transparent"),
+        ("none", "transparent"),
+    ],
+)
+def test_equal_backgrounds_are_one(said: str, read: str):
+    assert read_finish({"background": said}, Issues())[0].background == read
+
+
+@pytest.mark.parametrize(
+    ("fields", "column"),
+    [
+        ({"background": "beige"}, "background"),
+        ({"background": "#12345"}, "background"),
+        ({"width": 15}, "width"),
+        ({"height": 5001}, "height"),
+        ({"margin": 0.4, "ground_line": 0.3, "anchor": Anchor.GROUND}, "fill"),
+    ],
+)
+def test_what_cannot_be_used_is_named(fields: dict[str, object], column: str):
+    issues = Issues()
+    read_finish(fields, issues)
+    assert columns(issues) == {column}
+
+
+def test_fields_of_the_other_mode_are_named_each():
+    issues = Issues()
+    check_mode(ImageMode.CUTOUT, {"steps", "prompt", "background", "width", "sku"}, issues)
+    assert columns(issues) == {"steps", "prompt"}
+    issues = Issues()
+    check_mode(ImageMode.TEXT, {"steps", "prompt", "background", "source", "width"}, issues)
+    assert columns(issues) == {"background", "source"}

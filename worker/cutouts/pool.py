@@ -1,0 +1,166 @@
+"""Threads that make images of photographs: beside the engine, which neither waits for the other.
+
+Fetching waits in the thread of a message; cutting out has a few threads of its own, at a lower
+priority of the system. What there is no room for is not claimed.
+"""
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
+
+from catalogue.cutouts.finishing import finish_cutout
+from core.domain.photograph_spec import PhotographSpec
+from core.lifecycle.claims import Claim
+from core.pictures.credentials import Ingredient
+from core.pictures.provenance import source_type_for
+from worker.cutouts.preparing import LocatedPhotograph, ProductPreparer
+from worker.leases import Lease
+from worker.metrics import STAGE_SECONDS
+from worker.pictures import MadeImage
+from worker.rows import RowHandedBackError
+from worker.watchdog import Watchdog
+
+WAITING = 4
+"""Images for each thread that are fetched, or wait for it, beside the one that it makes."""
+
+NICE = 10
+"""How much other threads come before these (`nice(2)`)."""
+
+LARGE_PIXELS = 16_000_000
+"""Photographs from this size on are cut out one at a time: each takes a gigabyte."""
+
+
+class CutoutPool:
+    """Makes images of photographs, some at a time."""
+
+    def __init__(
+        self, preparer: ProductPreparer, *, threads: int, watchdog: Watchdog | None = None
+    ) -> None:
+        """Start no thread before the first image.
+
+        Args:
+            preparer: Fetches and cuts out.
+            threads: Images that are computed at the same time.
+            watchdog: Watches that; its own, as leases ask the engine's for its progress.
+        """
+        self.most = threads * (1 + WAITING)
+        """Images that are under way at the same time."""
+        self._preparer = preparer
+        self._watchdog = watchdog
+        self._executor = ThreadPoolExecutor(threads, "cutouts", initializer=_stand_back)
+        self._large = threading.Lock()
+        self._lock = threading.Lock()
+        self._under_way = 0
+        self._stopping = False
+
+    @property
+    def has_room(self) -> bool:
+        """Whether one more can be claimed."""
+        return self._under_way < self.most and not self._stopping
+
+    def stop(self) -> None:
+        """Begin nothing more: what waits goes back to the queue."""
+        self._stopping = True
+
+    def close(self) -> None:
+        """Wait for what is under way, and end the threads."""
+        self.stop()
+        self._executor.shutdown()
+        self._preparer.close()
+
+    def make(self, lease: Lease) -> MadeImage:
+        """Make the image of a claim.
+
+        Raises:
+            RowHandedBackError: This worker is stopping, or the claim is lost.
+            PackshotError: The photograph cannot be had or used; the error's type says why, and
+                whether a retry helps.
+            BotoCoreError: S3 is away.
+            ClientError: S3 refuses.
+        """
+        photograph = _photograph(lease.claim)
+        with self._counted():
+            self._check(lease)
+            with STAGE_SECONDS.labels("fetch").time():
+                located = self._preparer.locate(photograph, lease.claim.tenant)
+            return self._executor.submit(self._make, lease, located).result()
+
+    def _make(self, lease: Lease, located: LocatedPhotograph) -> MadeImage:
+        self._check(lease)
+        began, spec = time.monotonic(), lease.claim.spec
+        with self._watched(), self._alone(located):
+            with STAGE_SECONDS.labels("cutout").time():
+                product = self._preparer.prepare(located)
+            with STAGE_SECONDS.labels("finish").time():
+                finished = finish_cutout(
+                    product.stored.cutout,
+                    _photograph(lease.claim),
+                    width=spec.width,
+                    height=spec.height,
+                )
+        quality = finished.quality
+        quality["notes"] = [*product.stored.notes, *quality["notes"]]
+        quality |= {"source": located.outcome, "cutout": product.outcome.value}
+        return MadeImage(
+            pixels=finished.pixels,
+            seconds=time.monotonic() - began,
+            quality=quality,
+            fingerprint=fingerprint_of(lease.claim, located),
+            source_type=source_type_for(spec.mode.value, product.stored.source_type),
+            ingredient=ingredient_of(located),
+        )
+
+    def _check(self, lease: Lease) -> None:
+        if self._stopping or lease.lost:
+            raise RowHandedBackError("the worker is stopping, or has lost the image")
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        with self._lock:
+            self._under_way += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._under_way -= 1
+
+    def _watched(self) -> AbstractContextManager[object]:
+        return self._watchdog.watch("cutting out") if self._watchdog else nullcontext()
+
+    def _alone(self, located: LocatedPhotograph) -> AbstractContextManager[object]:
+        large = located.source.width * located.source.height >= LARGE_PIXELS
+        return self._large if large else nullcontext()
+
+
+def ingredient_of(located: LocatedPhotograph) -> Ingredient:
+    """Return what an image's credentials name: the photograph that all of it was made of."""
+    source = located.source
+    return Ingredient(
+        title=source.file_name or f"photograph {source.digest[:12]}",
+        content_type=source.content_type,
+        digest=source.digest,
+        is_part=False,
+    )
+
+
+def fingerprint_of(claim: Claim, located: LocatedPhotograph) -> str:
+    """Return by what an image is found: its photograph's bytes, wherever they came from."""
+    mask = located.mask.digest if located.mask else None
+    photograph = replace(_photograph(claim), source=located.source.digest, mask=mask)
+    return replace(claim.spec, photograph=photograph).fingerprint(claim.bundle_revision)
+
+
+def _photograph(claim: Claim) -> PhotographSpec:
+    if claim.spec.photograph is None:
+        raise ValueError("the row has no photograph")
+    return claim.spec.photograph
+
+
+def _stand_back() -> None:
+    """Let the engine's threads go first, where the system knows priorities of threads."""
+    if hasattr(os, "setpriority"):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
