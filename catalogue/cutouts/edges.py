@@ -32,6 +32,11 @@ FAINT = 6.0
 STRANGE = 0.3
 """Share of the contrast by which a pixel differs from every mixture of the two, and so is none: a
 pattern of the product's."""
+NEUTRAL = 0.06
+"""Share of light by which a shadow's colours differ at most."""
+PARTED, WHOLE = 0.6, 250
+"""Share of a pixel's own alpha below which it falls on the way to whole product, of that alpha,
+where a shadow's end was taken for the product's edge."""
 SURE = 0.04
 """Alpha so near to 0 or 1 is that."""
 
@@ -52,6 +57,13 @@ class _Band:
         columns = np.rint(self.columns + steps * self.across).astype(np.intp)
         rows, columns = rows.clip(0, height - 1), columns.clip(0, width - 1)
         return np.asarray(pixels[rows, columns], np.float32)
+
+    def alpha(self, pixels: Rgba, steps: int) -> Floats:
+        """Return the alpha so many pixels further inwards: (n,), in levels."""
+        height, width = pixels.shape[:2]
+        rows = np.rint(self.rows + steps * self.down).astype(np.intp).clip(0, height - 1)
+        columns = np.rint(self.columns + steps * self.across).astype(np.intp).clip(0, width - 1)
+        return np.asarray(pixels[rows, columns, 3], np.float32)
 
 
 def refine(pixels: Rgb, product: Mask, backdrop: Floats, tolerance: float) -> Rgba:
@@ -93,7 +105,27 @@ def refine(pixels: Rgb, product: Mask, backdrop: Floats, tolerance: float) -> Rg
     alpha, colour = _unmixed(pixels, band, ground, believed, reach)
     found[rows, columns, :3] = np.where(alpha[:, None] > 0, colour + 0.5, 0).astype(np.uint8)
     found[rows, columns, 3] = (alpha * 255 + 0.5).astype(np.uint8)
+    fringe = _as_a_shadow(pixels[rows, columns], ground) & _parted(found, band, reach)
+    found[rows[fringe], columns[fringe]] = 0
     return found
+
+
+def _as_a_shadow(own: Rgb, ground: Floats) -> npt.NDArray[np.bool_]:
+    """Match colours that are the backdrop's with less light."""
+    left = own / np.maximum(ground, 1)
+    tint = left.max(axis=1) - left.min(axis=1)
+    return np.asarray((tint <= NEUTRAL) & (left.mean(axis=1) < 1))
+
+
+def _parted(found: Rgba, band: _Band, reach: int) -> npt.NDArray[np.bool_]:
+    """Match pixels that something parts from the product: on the way there it is less product."""
+    lowest = found[band.rows, band.columns, 3].astype(np.float32)
+    own, parted = lowest.copy(), np.zeros(lowest.shape, np.bool_)
+    for step in range(1, reach + 1):
+        here = band.alpha(found, step)
+        lowest = np.minimum(lowest, here)
+        parted |= (lowest < PARTED * own) & (here >= WHOLE)
+    return parted
 
 
 def _enlarged(mask: Mask, size: tuple[int, int]) -> Mask:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from PIL import Image
+from scipy import ndimage
 
 from catalogue.cutouts.cutting import MaskMismatchError, cut_out
 from catalogue.cutouts.model import Method, Reason
@@ -194,3 +195,12 @@ def test_two_large_parts_are_reported():
     mask = (np.clip(first + np.roll(second, -10, axis=1), 0, 1) * 255).astype(np.uint8)
     mask[:, 125:135] = 0
     assert Reason.SEVERAL_PARTS in cut_out(pixels, mask=mask).reasons
+
+
+@pytest.mark.parametrize("backdrop", [235, 200, 150])
+@pytest.mark.parametrize("shadow", [0.25, 0.4])
+def test_the_end_of_a_shadow_is_no_part_of_the_product(backdrop, shadow):
+    pixels, alpha = photograph(backdrop, shadow=shadow)
+    found = cut_out(pixels).pixels[..., 3]
+    beyond = ndimage.distance_transform_edt(alpha == 0) > 2
+    assert np.count_nonzero((found > 60) & beyond) <= 4
