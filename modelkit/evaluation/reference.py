@@ -18,9 +18,10 @@ from bundles.records import INDEX, pipeline_kind, read_json
 from core.domain.schedulers import SCHEDULERS, corrected
 from core.errors import BundleError
 from modelkit.evaluation.similarity import Pixels
-from modelkit.export.architecture import WEIGHTED, find_weights
+from modelkit.export.architecture import WEIGHTED
 from modelkit.export.configuration import scheduler_class
 from modelkit.export.conversion import load_part
+from modelkit.export.weights import find_weights
 
 TEXT_TO_IMAGE = "StableDiffusionPipeline"
 """What draws texts with a model whose own pipeline changes images, or takes one scheduler only."""

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from transformers import CLIPTextModel
 
 from core.errors import BundleError, first_line
-from modelkit.export.architecture import find_weights
+from modelkit.export.weights import find_weights
 
 DYNAMIC = -1
 """A dimension that stays open."""

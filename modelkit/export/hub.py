@@ -17,8 +17,9 @@ from huggingface_hub.errors import (
 from huggingface_hub.utils.tqdm import tqdm
 
 from core.errors import BundleError
-from modelkit.export.architecture import WEIGHTED, choose_weights
+from modelkit.export.architecture import WEIGHTED
 from modelkit.export.resources import require_disk
+from modelkit.export.weights import choose_weights
 from modelkit.progress import Progress
 
 _CONFIGURATION = re.compile(
@@ -30,6 +31,9 @@ _CONFIGURATION = re.compile(
 
 _OPENVINO = re.compile(r"(text_encoder|unet|vae_decoder|vae_encoder)/openvino_model\.(xml|bin)")
 """The weights of a model that somebody converted already."""
+
+_INDEX_OF_SHARDS = re.compile(r"\w+(\.\w+)?\.safetensors\.index(\.\w+)?\.json")
+"""What says in which of several files each weight is; a variant has an index of its own."""
 
 MEGABYTE = 10**6
 
@@ -97,7 +101,7 @@ def choose_files(names: Collection[str], model: str) -> list[str]:
 def _weights_of(part: str, names: Collection[str], model: str) -> list[str]:
     inside = [name.removeprefix(f"{part}/") for name in names if name.startswith(f"{part}/")]
     _, chosen = choose_weights(inside, where=f"{model}/{part}")
-    indices = [name for name in inside if name.endswith(".safetensors.index.json")]
+    indices = [name for name in inside if _INDEX_OF_SHARDS.fullmatch(name)]
     return [f"{part}/{name}" for name in chosen if "/" not in name] + [
         f"{part}/{name}" for name in indices
     ]

@@ -6,7 +6,7 @@ from pathlib import Path
 import psutil
 
 from core.errors import BundleError
-from modelkit.export.architecture import Weights
+from modelkit.export.weights import Weights
 
 _CGROUP = Path("/sys/fs/cgroup")
 """Where a container sees its own limit (cgroup v2)."""

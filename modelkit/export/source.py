@@ -12,8 +12,10 @@ from pydantic import Field, ValidationError
 from bundles.manifest import Defaults, Quantisation, Sizes
 from bundles.records import INDEX, Record
 from core.errors import BundleError
-from modelkit.export.architecture import PICKLED, check_architecture
+from modelkit.export.architecture import check_architecture
 from modelkit.export.defaults import sizes_around, source_defaults
+from modelkit.export.unused import models_inside, names_of
+from modelkit.export.weights import PICKLED
 from modelkit.progress import Progress, Silent
 
 PROFILE = "packshot.json"
@@ -70,11 +72,18 @@ def locate(source: Path | str, say: Progress | None = None) -> Path:
 
         folder = download(str(source), say or Silent())
     if not (folder / INDEX).is_file():
-        raise BundleError(
-            f"{folder} has no {INDEX}: give a folder made by diffusers' save_pretrained"
-        )
+        raise BundleError(_no_model(folder))
     check_architecture(folder)
     return folder
+
+
+def _no_model(folder: Path) -> str:
+    found = models_inside(folder)
+    if len(found) > 1:
+        return f"{folder} holds {len(found)} models: give one of them ({names_of(found)})"
+    if found:
+        return f"{folder} is no model itself, but holds one: give {found[0]}"
+    return f"{folder} has no {INDEX}: give a folder made by diffusers' save_pretrained"
 
 
 def _not_a_folder(file: Path) -> str:

@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 
 from core.errors import BundleError
-from modelkit.export.architecture import find_weights
 from modelkit.export.resources import require_disk, require_memory
+from modelkit.export.weights import find_weights
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

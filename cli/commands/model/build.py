@@ -34,6 +34,7 @@ Source = Annotated[
         "Hub, or an id on the Hub."
     ),
 ]
+from modelkit.export.unused import unused
 Name = Annotated[str, typer.Option(help="Name of the bundle.")]
 Precision = Annotated[
     Literal["fp32", "fp16", "bf16", "int8", "int8-qat"] | None,
@@ -230,6 +231,7 @@ def caching_order(
     """Read the options of feature caching.
 
     Raises:
+        compared += [f"Left out: {what}." for what in unused(source)]
         UsageError: They contradict each other.
     """
     if interval is not None and blockcache is not None:

@@ -73,6 +73,17 @@ def test_one_copy_of_each_weight_is_chosen():
     )
 
 
+def test_the_index_of_a_half_copy_s_files_comes_along():
+    """Without it diffusers does not find them."""
+    shards = [
+        f"unet/diffusion_pytorch_model.fp16-0000{number}-of-00002.safetensors" for number in (1, 2)
+    ]
+    index = "unet/diffusion_pytorch_model.safetensors.index.fp16.json"
+    others = [name for name in WEIGHTS if not name.startswith("unet")]
+    chosen = choose_files([*DESCRIPTIONS, *others, *shards, index], MODEL)
+    assert {*shards, index} <= set(chosen)
+
+
 def test_a_converted_model_is_taken_as_it_is():
     parts = ("text_encoder", "unet", "vae_decoder", "vae_encoder")
     models = [f"{part}/openvino_model.{kind}" for part in parts for kind in ("xml", "bin")]

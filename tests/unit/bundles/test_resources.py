@@ -5,8 +5,8 @@ import pytest
 
 from core.errors import BundleError
 from modelkit.export import resources
-from modelkit.export.architecture import Weights
 from modelkit.export.resources import PROGRAM, QUANTISE, require_resources
+from modelkit.export.weights import Weights
 
 
 def container(folder, *, limit: str, used: int, cache: int):

@@ -21,6 +21,16 @@ def test_a_folder_without_a_pipeline_is_refused(tmp_path):
         locate(tmp_path)
 
 
+def test_a_folder_of_models_is_none(tmp_path):
+    (tmp_path / "mugs.safetensors").write_bytes(b"")
+    with pytest.raises(BundleError, match=r"holds one: give \S+/mugs\.safetensors"):
+        locate(tmp_path)
+    (tmp_path / "lamps").mkdir()
+    (tmp_path / "lamps" / "model_index.json").write_text("{}")
+    with pytest.raises(BundleError, match=r"holds 2 models: give one .*mugs\.safetensors, lamps"):
+        locate(tmp_path)
+
+
 def test_neither_a_folder_nor_a_hub_id(tmp_path):
     with pytest.raises(BundleError, match="neither a folder nor a model"):
         locate(f"{tmp_path}/absent/at/all")

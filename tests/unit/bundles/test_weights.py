@@ -9,8 +9,8 @@ from diffusers import AutoencoderKL
 from safetensors.numpy import load_file, save_file
 
 from core.errors import BundleError
-from modelkit.export.architecture import choose_weights, find_weights
 from modelkit.export.conversion import load_part
+from modelkit.export.weights import choose_weights, find_weights
 
 FILE = "diffusion_pytorch_model.safetensors"
 
@@ -43,6 +43,35 @@ def test_several_files_are_one_copy():
     assert choose_weights(names, where="unet") == (None, sorted(names))
     with pytest.raises(BundleError, match="1 of 2 files"):
         choose_weights(names[:1], where="unet")
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    ["model.fp16-0000{}-of-00002.safetensors", "model-0000{}-of-00002.fp16.safetensors"],
+    ids=["as diffusers writes them", "as diffusers before 0.31 wrote them"],
+)
+def test_several_files_of_a_half_copy(pattern: str):
+    names = [pattern.format(number) for number in (1, 2)]
+    assert choose_weights([*names, "model.bin"], where="unet") == ("fp16", names)
+    with pytest.raises(BundleError, match="1 of 2 files"):
+        choose_weights(names[1:], where="unet")
+
+
+def test_weights_without_the_average_come_last():
+    full, plain = (
+        "diffusion_pytorch_model.safetensors",
+        "diffusion_pytorch_model.non_ema.safetensors",
+    )
+    halves = "diffusion_pytorch_model.fp16.safetensors"
+    assert choose_weights([plain, halves, full], where="unet") == (None, [full])
+    assert choose_weights([plain, halves], where="unet") == ("fp16", [halves])
+    assert choose_weights([plain], where="unet") == ("non_ema", [plain])
+
+
+def test_weights_without_the_average_alone_will_do(vae):
+    (vae / FILE).rename(vae / "diffusion_pytorch_model.non_ema.safetensors")
+    assert find_weights(vae).variant == "non_ema"
+    assert load_part(AutoencoderKL, vae).dtype == torch.float32
 
 
 @pytest.mark.parametrize("length", [0, 5, 100, 3000, -1])
