@@ -94,6 +94,10 @@ SECOND: Config = {"use_linear_projection": True, "attention_head_dim": [2, 4, 4,
 """What Stable Diffusion 2's UNets add."""
 
 
+OPENCLIP: Config = {"hidden_act": "gelu", "num_hidden_layers": 23, "projection_dim": 16}
+"""Stable Diffusion 2's text encoder: that of 24 layers without its last."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class RealLayout:
     """What one real model's files say, and how they lie."""
@@ -109,9 +113,12 @@ class RealLayout:
     variant: str | None = None
     shards: int = 1
     """Files of the UNet's weights."""
+    pad: str | None = None
+    """What texts are filled up with, where it is not the end token."""
     slow_tokenizer: bool = False
     """Whether the tokenizer is vocab.json and merges.txt only, as it was before tokenizer.json."""
     guidance: float = 3.0
+    guidance_rescale: float = 0.0
     steps: int = 5
 
 
@@ -138,7 +145,8 @@ LAYOUTS = (
         unet={**SECOND, "_diffusers_version": "0.10.0.dev0", "dual_cross_attention": False,
               "only_cross_attention": False, "num_class_embeds": None},
         vae={"_diffusers_version": "0.10.0.dev0"},
-        text={"hidden_act": "gelu", "projection_dim": 16},
+        text=OPENCLIP,
+        pad="!",
         scheduler={
             "_class_name": "PNDMScheduler", "_diffusers_version": "0.10.0.dev0", **BETAS,
             "clip_sample": False, "prediction_type": "epsilon", "set_alpha_to_one": False,
@@ -150,7 +158,8 @@ LAYOUTS = (
         unet={**SECOND, "_diffusers_version": "0.10.0.dev0", "sample_size": 96,
               "upcast_attention": True},
         vae={"_diffusers_version": "0.10.0.dev0", "sample_size": 768},
-        text={"hidden_act": "gelu", "projection_dim": 16},
+        text=OPENCLIP,
+        pad="!",
         scheduler={
             "_class_name": "DDIMScheduler", "_diffusers_version": "0.8.0", **BETAS,
             "clip_sample": False, "prediction_type": "v_prediction", "set_alpha_to_one": False,
@@ -158,7 +167,8 @@ LAYOUTS = (
         },
     ),
     RealLayout(
-        name="v-prediction with zero terminal SNR",
+        name="v-prediction with zero terminal SNR, guidance rescaled by 0.7",
+        guidance_rescale=0.7,
         unet={"_diffusers_version": "0.21.4"},
         vae={"_diffusers_version": "0.21.4", "scaling_factor": 0.18215},
         scheduler={
@@ -251,7 +261,10 @@ def save_layout(layout: RealLayout, folder: Path, *, seed: int = 0) -> Path:
         stored.save_pretrained(folder / name, variant=layout.variant, max_shard_size=size)
         _write(folder / name / "config.json", configs[name])
     _write(folder / "scheduler" / "scheduler_config.json", layout.scheduler)
-    save_tokenizer(build_tokenizer(), folder / "tokenizer")
+    tokenizer = build_tokenizer()
+    if layout.pad is not None:
+        tokenizer.pad_token = layout.pad
+    save_tokenizer(tokenizer, folder / "tokenizer")
     if layout.slow_tokenizer:
         (folder / "tokenizer" / "tokenizer.json").unlink()
     _write(folder / "model_index.json", _index(layout))
@@ -259,7 +272,8 @@ def save_layout(layout: RealLayout, folder: Path, *, seed: int = 0) -> Path:
         name="parity",
         licence="Apache-2.0",
         defaults=Defaults(
-            steps=layout.steps, guidance_scale=layout.guidance, width=64, height=64,
+            steps=layout.steps, guidance_scale=layout.guidance,
+            guidance_rescale=layout.guidance_rescale, width=64, height=64,
             scheduler="lcm" if "LCM" in layout.scheduler["_class_name"] else "ddim",
         ),
         sizes=Sizes(min=64, max=128, multiple_of=8, tested=((64, 64),)),

@@ -33,6 +33,13 @@ class Defaults(Record):
     guidance_end: float = Field(
         1.0, ge=0, le=1, description="Share of the schedule from which it is off again."
     )
+    guidance_rescale: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="How far what guidance adds to a prediction's spread is taken back "
+        "(arXiv 2305.08891); for models with no signal left at the first step about 0.7.",
+    )
     scheduler: str = Field("dpmpp_2m", description="Name of the sampling method.")
     width: int = Field(128, ge=8, description="Pixels.")
     height: int = Field(128, ge=8, description="Pixels.")

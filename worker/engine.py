@@ -90,9 +90,9 @@ class Engine:
         ]
 
     @classmethod
-    def of_one(cls, model: Model, **options: Any) -> "Engine":
+    def of_one(cls, model: Model, *, guidance_rescale: float = 0.0, **options: Any) -> "Engine":
         """Make an engine of one model, which rows need not name."""
-        return cls({"": LoadedModel(model)}, **options)
+        return cls({"": LoadedModel(model, guidance_rescale=guidance_rescale)}, **options)
 
     # What other threads call
 

@@ -26,6 +26,7 @@ class LoadedModel:
         revision: str = "",
         limits: CallLimits | None = None,
         guidance_interval: tuple[float, float] = (0.0, 1.0),
+        guidance_rescale: float = 0.0,
         negative_prompt: str = "",
         thresholds: Sequence[Threshold] = NIRVANA,
         end: Callable[[str], int] | None = None,
@@ -38,6 +39,7 @@ class LoadedModel:
             revision: Its bundle's.
             limits: Its plan's; None: the engine's.
             guidance_interval: Shares of the schedule between which guidance is on.
+            guidance_rescale: How far what guidance adds to a prediction's spread is taken back.
             negative_prompt: The bundle's own; its embedding is computed once, and so is that of
                 the empty text.
             thresholds: How much of a near prompt's schedule may be taken over.
@@ -48,6 +50,7 @@ class LoadedModel:
         self.revision = revision
         self.limits = limits
         self.guidance_interval = guidance_interval
+        self.guidance_rescale = guidance_rescale
         self.thresholds = thresholds
         self.embeddings = EmbeddingCache(
             model.encode,

@@ -195,6 +195,7 @@ def _registry(settings: Settings, load: Load, watchdog: Watchdog) -> Registry:
             revision=manifest.revision,
             limits=CallLimits(row_limit=plan.rows, streams=plan.streams),
             guidance_interval=manifest.defaults.guidance_interval,
+            guidance_rescale=manifest.defaults.guidance_rescale,
             negative_prompt=manifest.defaults.negative_prompt,
             thresholds=manifest.approximate_thresholds,
             end=Tokenizer(folder).end if settings.approximate_budget_bytes else None,

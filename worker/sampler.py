@@ -39,6 +39,7 @@ class Sampler:
         seed: int,
         shape: tuple[int, int, int],
         guidance_interval: tuple[float, float] = (0.0, 1.0),
+        guidance_rescale: float = 0.0,
         begin: Begin = NOISE,
         keep: Collection[int] = (),
     ) -> None:
@@ -55,6 +56,9 @@ class Sampler:
                 guided where start ≤ i/n < end. Outside, the prediction with the prompt is taken
                 as it is (Kynkäänniemi et al. 2024, "Applying Guidance in a Limited Interval
                 Improves Sample and Distribution Quality in Diffusion Models", arXiv 2404.07724).
+            guidance_rescale: From 0 to 1, how far a guided prediction gets the standard deviation
+                of the one with the prompt (Lin et al. 2023, "Common Diffusion Noise Schedules and
+                Sample Steps are Flawed", arXiv 2305.08891, section 3.4).
             begin: Where it begins.
             keep: Numbers of steps after which the latents are kept.
 
@@ -70,6 +74,7 @@ class Sampler:
             raise self._impossible(error) from error
         self._guidance_scale = guidance_scale
         self._guidance_interval = guidance_interval
+        self._guidance_rescale = guidance_rescale
         self._generator = torch.Generator().manual_seed(seed)
         self.stochastic = is_stochastic(scheduler, config)
         """Whether each step draws noise."""
@@ -155,8 +160,7 @@ class Sampler:
         """
         output = torch.from_numpy(prediction)
         if unconditional is not None:
-            without = torch.from_numpy(unconditional)
-            output = without + self._guidance_scale * (output - without)
+            output = self._guide(output, torch.from_numpy(unconditional))
         timestep = self._scheduler.timesteps[self._position]
         try:
             (latents, *_) = self._scheduler.step(
@@ -172,6 +176,13 @@ class Sampler:
                 halves = self.latents.astype(np.float16)
             if np.isfinite(halves).all():
                 self.kept[self._position] = halves
+
+    def _guide(self, prompted: Latents, without: Latents) -> Latents:
+        guided = without + self._guidance_scale * (prompted - without)
+        if not self._guidance_rescale:
+            return guided
+        share = self._guidance_rescale
+        return share * guided * (prompted.std() / guided.std()) + (1 - share) * guided
 
     def _impossible(self, error: Exception) -> ImpossibleError:
         return ImpossibleError(

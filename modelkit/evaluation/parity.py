@@ -121,7 +121,7 @@ def draw(pipeline: Pipeline, prompt: str, seed: int, drawn: Defaults) -> NDArray
     Raises:
         BundleError: It fails.
     """
-    engine = Engine.of_one(pipeline, row_limit=1)
+    engine = Engine.of_one(pipeline, guidance_rescale=drawn.guidance_rescale, row_limit=1)
     engine.start()
     request = RowRequest(
         identity=uuid4(),

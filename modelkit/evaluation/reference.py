@@ -93,6 +93,7 @@ class DiffusersReference:
         options: dict[str, Any] = {}
         if type(pipeline).__name__ != FEW_STEPS:
             options["negative_prompt"] = defaults.negative_prompt
+            options["guidance_rescale"] = defaults.guidance_rescale
         try:
             drawn = pipeline(
                 prompt,

@@ -101,7 +101,12 @@ def trial(folder: Path, manifest: Manifest, settings: Settings) -> Iterator[Tria
     """
     plan = plan_for(settings, manifest)
     pipeline = load_pipeline(folder, settings, plan)
-    engine = Engine.of_one(pipeline, row_limit=plan.rows, streams=plan.streams)
+    engine = Engine.of_one(
+        pipeline,
+        guidance_rescale=manifest.defaults.guidance_rescale,
+        row_limit=plan.rows,
+        streams=plan.streams,
+    )
     engine.start()
     try:
         yield Trial(engine, manifest, folder, at_once=AHEAD * plan.rows * plan.streams)

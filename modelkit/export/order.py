@@ -133,6 +133,7 @@ class GivenDefaults(Record):
     scheduler: str | None = None
 
     def said(self) -> dict[str, Any]:
+    guidance_rescale: float | None = Field(None, ge=0, le=1)
         """Return what was given, by name."""
         return self.model_dump(exclude_none=True)
 

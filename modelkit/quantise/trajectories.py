@@ -192,6 +192,7 @@ def draw(pipeline: StableDiffusionPipeline, prompt: str, seed: int, defaults: De
         negative_prompt=defaults.negative_prompt,
         num_inference_steps=defaults.steps,
         guidance_scale=defaults.guidance_scale,
+        guidance_rescale=defaults.guidance_rescale,
         width=defaults.width,
         height=defaults.height,
         generator=torch.Generator().manual_seed(seed),

@@ -91,6 +91,15 @@ Vae = Annotated[
     Literal["float", "int8"],
     typer.Option(help="Precision of the VAE decoder; int8 is calibrated on the model's images."),
 ]
+GuidanceRescale = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        max=1,
+        help="How far what guidance adds to a prediction's spread is taken back; 0.7 is usual for "
+        "models with rescale_betas_zero_snr. Without it: 0, or as packshot.json says.",
+    ),
+]
 Unet = Annotated[
     Path | None,
     typer.Option(help="For int8-qat: the folder that `packshot model quantise-train` wrote."),
@@ -119,6 +128,7 @@ def build(
 ) -> None:
     """Convert a model to a bundle that packshot can serve, in PACKSHOT_HOME/bundles.
 
+    guidance_rescale: GuidanceRescale = None,
     At the end a small image is compared with the one that diffusers draws with the same weights,
     seed and scheduler; a bundle that differs too much is discarded. After Ctrl-C the same command
     continues where it was.
@@ -149,7 +159,12 @@ def build(
             unet=unet,
             caching=caching,
             vae=vae,
-            defaults=GivenDefaults(steps=steps, guidance_scale=guidance, scheduler=scheduler),
+            defaults=GivenDefaults(
+                steps=steps,
+                guidance_scale=guidance,
+                guidance_rescale=guidance_rescale,
+                scheduler=scheduler,
+            ),
             verify=partial(_verify, compared),
             say=stages,
         )

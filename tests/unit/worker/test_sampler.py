@@ -7,6 +7,7 @@ import diffusers
 import numpy as np
 import pytest
 import torch
+from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import rescale_noise_cfg
 
 from core.domain.schedulers import SCHEDULERS, corrected
 from tests.unit.worker.test_engine import PATIENCE, ArithmeticModel, request
@@ -66,6 +67,22 @@ def test_a_row_walks_as_diffusers_does_with_the_same_generator(case):
     np.testing.assert_array_equal(ours, walk(name, changes))
     np.testing.assert_array_equal(ours, as_diffusers(name, changes))
     assert not np.array_equal(ours, walk(name, changes, seed=6))
+
+
+@pytest.mark.parametrize("share", [0.0, 0.7, 1.0])
+def test_guidance_is_rescaled_as_diffusers_does_it(share: float):
+    random = torch.Generator().manual_seed(3)
+    prompted, without = (torch.randn(1, *SHAPE, generator=random) for _ in range(2))
+    guided = without + 7.5 * (prompted - without)
+    wanted = rescale_noise_cfg(guided, prompted, guidance_rescale=share)
+    assert torch.equal(wanted, guided) == (share == 0.0)
+    one, other = (
+        Sampler(scheduler="euler", config=config(), steps=STEPS, seed=5, shape=SHAPE, **values)
+        for values in ({"guidance_scale": 7.5, "guidance_rescale": share}, {"guidance_scale": 1.0})
+    )
+    one.step(prompted[0].numpy(), without[0].numpy())
+    other.step(wanted[0].numpy())
+    np.testing.assert_allclose(one.latents, other.latents, rtol=1e-5)
 
 
 @pytest.mark.parametrize("case", ["sde", "sde-karras", "sde-heun", "ancestral"])
