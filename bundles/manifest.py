@@ -95,6 +95,17 @@ class Quantisation(Record):
     kept: tuple[str, ...] = Field((), description="Layers that were left in floating point.")
 
 
+class Addition(Record):
+    """What the source of a bundle was given besides, or left out of it."""
+
+    kind: Literal["vae", "embedding", "lora", "clip_skip"] = Field(
+        description="Another autoencoder, a word, a LoRA, or layers of the text encoder left out."
+    )
+    name: str = Field(description="The file's; of layers: how many.")
+    sha256: str = Field("", description="Of the file.")
+    weight: float = Field(1.0, description="Of a LoRA.")
+
+
 ALIGNMENT_FILE = "feature_alignment.safetensors"
 """In the UNet's folder: scales and shifts of features that come from earlier steps."""
 
@@ -178,6 +189,9 @@ class Manifest(Record):
     source: str = Field(description="Folder name or Hub id that the bundle was made from.")
     family: str | None = Field(
         None, description="What the source calls itself, whatever its bundles are called."
+    )
+    additions: tuple[Addition, ...] = Field(
+        (), description="What the source was given besides; part of the revision."
     )
     precision: str = Field("fp16", description="Of the UNet's weights: fp32, fp16, bf16, int8.")
     token_merging: TokenMergingPlan | None = Field(None, description="Empty: no merging.")

@@ -95,6 +95,10 @@ class Workshop:
         self.bundle.replace(self.target)
         self._remove()
 
+    def discard(self) -> None:
+        """Remove what was made: it was needed for as long as the work lasted."""
+        self._remove()
+
     def recover(self) -> None:
         """Restore the old bundle if a process was killed while replacing it."""
         if not self._old.exists():

@@ -1,11 +1,14 @@
 """Turns a Stable Diffusion model into a bundle: OpenVINO models beside a manifest."""
 
+import hashlib
+import json
 from pathlib import Path
 
 from bundles.manifest import BlockCache, Manifest, TokenMergingPlan
 from bundles.records import Record
 from bundles.workshop import Workshop
 from core.errors import BundleError
+from modelkit.export.additions import Additions
 from modelkit.export.adoption import adopt, is_converted, publish
 from modelkit.export.assembly import make_parts
 from modelkit.export.configuration import read_configuration
@@ -20,7 +23,8 @@ from modelkit.export.order import (
     describe,
     take_order,
 )
-from modelkit.export.source import content_hash, locate, read_profile, revision_of
+from modelkit.export.preparation import Prepared, prepared
+from modelkit.export.source import content_hash, find_source, read_profile, revision_of
 from modelkit.features.order import CachingOrder
 from modelkit.features.variants import make_variants
 from modelkit.progress import Progress, Silent
@@ -39,10 +43,11 @@ def build(
     caching: CachingOrder | None = None,
     vae: VaePrecision = "float",
     defaults: GivenDefaults | None = None,
+    additions: Additions | None = None,
     verify: Verify | None = None,
     say: Progress | None = None,
 ) -> Manifest:
-    """Make a bundle from a diffusers folder or Hub id of a Stable Diffusion model.
+    """Make a bundle from a diffusers folder, a single file or a Hub id of a Stable Diffusion model.
 
     Batch, height and width stay open in every part, and the UNet takes one timestep per row. A
     folder in the Hub's OpenVINO layout is taken as it is. A safety checker does not come along.
@@ -50,7 +55,8 @@ def build(
     finished waits for the next call with the same source and options.
 
     Args:
-        source: A local folder with model_index.json, or a Hub id.
+        source: A local folder with model_index.json, a safetensors file in the original layout, or
+            a Hub id.
         target: The bundle's folder.
         name: The bundle's name; the source's own by default, else made from its path.
         replace: Whether an existing target may be replaced.
@@ -61,6 +67,7 @@ def build(
         caching: Which features pictures keep between steps; None: none.
         vae: How the VAE decoder is stored and computed.
         defaults: What requests get that name nothing; the rest as the model's own files say.
+        additions: Another autoencoder, words, layers left out; and what a single file leaves open.
         verify: Looks at the finished bundle before it is published; None: nobody does.
         say: Hears how far it is.
 
@@ -72,17 +79,20 @@ def build(
     if target.exists() and not replace:
         raise BundleError(f"{target} exists: choose another folder, or allow replacing it")
     say = say or Silent()
-    folder = locate(source, say)
-    if is_converted(folder):
-        if precision or token_merging or unet or caching or vae != "float":
-            raise BundleError(_DECIDED.format(folder.name))
-        return adopt(folder, target, source=str(source), name=name, size=size, defaults=defaults,
-                     verify=verify, say=say)  # fmt: skip
-    precision = precision or read_profile(folder).build.precision
-    order = take_order(folder, precision=precision, token_merging=token_merging, unet=unet,
-                       caching=caching, vae=vae, defaults=defaults)  # fmt: skip
-    check(order, target, size)
-    return _make(order, target, source=str(source), name=name, size=size, verify=verify, say=say)
+    with prepared(find_source(source, say), additions or Additions(), target, say) as ready:
+        folder = ready.folder
+        if is_converted(folder):
+            if precision or token_merging or unet or caching or vae != "float":
+                raise BundleError(_DECIDED.format(folder.name))
+            return adopt(folder, target, source=str(source), name=name, size=size,
+                         defaults=defaults, verify=verify, say=say)  # fmt: skip
+        precision = precision or read_profile(folder).build.precision
+        order = take_order(folder, precision=precision, token_merging=token_merging, unet=unet,
+                           caching=caching, vae=vae, defaults=defaults)  # fmt: skip
+        check(order, target, size)
+        return _make(
+            order, ready, target, source=str(source), name=name, size=size, verify=verify, say=say
+        )
 
 
 _DECIDED = (
@@ -93,6 +103,7 @@ _DECIDED = (
 
 def _make(
     order: BuildOrder,
+    ready: Prepared,
     target: Path,
     *,
     source: str,
@@ -102,7 +113,7 @@ def _make(
     say: Progress,
 ) -> Manifest:
     """Make what was found possible."""
-    key = content_hash(order.source, order.options(), say=say)
+    key = _key(order, ready, say)
     target.parent.mkdir(parents=True, exist_ok=True)
     with Workshop(target, key) as workshop:
         quantised = make_parts(order, workshop, say)
@@ -123,6 +134,7 @@ def _make(
             precision=order.stored_precision,
             size=size,
             profile=order.profile,
+            additions=ready.additions,
             configuration=read_configuration(order.source),
             token_merging=order.plan,
             quantisation=quantised.get("unet"),
@@ -130,3 +142,12 @@ def _make(
             feature_caching=caching,
         )
         return publish(workshop, manifest, order.source, verify, say)
+
+
+def _key(order: BuildOrder, ready: Prepared, say: Progress) -> str:
+    """Return what decides the models: the source's files and the options."""
+    if ready.digest is None:
+        return content_hash(order.source, order.options(), say=say)
+    # What libraries of this version write of it is of no account.
+    said = [ready.digest, order.options()]
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()

@@ -10,6 +10,7 @@ from pydantic import Field
 from bundles.layout import load_tokenizer
 from bundles.manifest import (
     FORMAT,
+    Addition,
     BlockCache,
     DeepCache,
     Defaults,
@@ -45,6 +46,7 @@ def describe(
     size: Size | None,
     configuration: Configuration,
     profile: Profile | None = None,
+    additions: tuple[Addition, ...] = (),
     token_merging: TokenMergingPlan | None = None,
     quantisation: Quantisation | None = None,
     vae_quantisation: Quantisation | None = None,
@@ -56,8 +58,9 @@ def describe(
         name=name or profile.name or Path(source).name.lower(),
         revision=revision,
         # A folder's path says nothing on another machine, and may say too much.
-        source=folder.name if Path(source).is_dir() else source,
+        source=Path(source).name if Path(source).exists() else source,
         family=profile.name,
+        additions=additions,
         precision=precision,
         token_merging=token_merging,
         quantisation=quantisation,
@@ -130,10 +133,10 @@ class GivenDefaults(Record):
 
     steps: int | None = Field(None, ge=1)
     guidance_scale: float | None = Field(None, ge=0)
+    guidance_rescale: float | None = Field(None, ge=0, le=1)
     scheduler: str | None = None
 
     def said(self) -> dict[str, Any]:
-    guidance_rescale: float | None = Field(None, ge=0, le=1)
         """Return what was given, by name."""
         return self.model_dump(exclude_none=True)
 

@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError
 from bundles.manifest import Defaults, Quantisation, Sizes
 from bundles.records import INDEX, Record
 from core.errors import BundleError
+from modelkit.export.additions import pickled
 from modelkit.export.architecture import check_architecture
 from modelkit.export.defaults import sizes_around, source_defaults
 from modelkit.export.unused import models_inside, names_of
@@ -77,6 +78,20 @@ def locate(source: Path | str, say: Progress | None = None) -> Path:
     return folder
 
 
+def find_source(source: Path | str, say: Progress | None = None) -> Path:
+    """Find what a bundle is made from: a single file, or a folder as `locate` finds it.
+
+    Raises:
+        BundleError: It is neither, or a pickle.
+    """
+    file = Path(source)
+    if not file.is_file():
+        return locate(source, say)
+    if file.suffix in PICKLED:
+        raise BundleError(pickled(file))
+    return file
+
+
 def _no_model(folder: Path) -> str:
     found = models_inside(folder)
     if len(found) > 1:
@@ -88,14 +103,11 @@ def _no_model(folder: Path) -> str:
 
 def _not_a_folder(file: Path) -> str:
     if file.suffix in PICKLED:
-        return (
-            f"{file} is a pickle, which can run any code when it is read: packshot reads "
-            "safetensors only. Give a folder made by diffusers' save_pretrained"
-        )
+        return pickled(file)
     return (
-        f"{file} is a single file: give a folder in diffusers' layout. "
-        "`StableDiffusionPipeline.from_single_file(...).save_pretrained(...)` of diffusers "
-        "makes one"
+        f"{file} is a single file, of which `packshot model build` makes bundles: give a folder in "
+        "diffusers' layout here. `StableDiffusionPipeline.from_single_file(...)"
+        ".save_pretrained(...)` of diffusers makes one"
     )
 
 

@@ -11,6 +11,16 @@ import typer
 from bundles.manifest import Manifest
 from bundles.processor import read_features, shortcomings
 from cli.bundles import bundles_folder
+from cli.commands.model.additions import (
+    ClipSkip,
+    Config,
+    Embeddings,
+    Loras,
+    Prediction,
+    Vae,
+    additions,
+    vae_precision,
+)
 from cli.commands.model.options import (
     Tome,
     TomeCrossAttention,
@@ -24,17 +34,17 @@ from cli.errors import UsageError
 from core.domain.schedulers import SCHEDULERS
 from core.settings import get_settings
 from modelkit.export.source import read_profile
+from modelkit.export.unused import unused
 from modelkit.features.order import BlockCacheOrder, CachingOrder, DeepCacheOrder
 from modelkit.progress import Progress
 
 Source = Annotated[
     str,
     typer.Argument(
-        help="Model to convert: a folder in diffusers' layout or in OpenVINO's on the Hugging Face "
-        "Hub, or an id on the Hub."
+        help="Model to convert: a safetensors file of Stable Diffusion 1.x or 2.x, a folder in "
+        "diffusers' layout or in OpenVINO's on the Hugging Face Hub, or an id on the Hub."
     ),
 ]
-from modelkit.export.unused import unused
 Name = Annotated[str, typer.Option(help="Name of the bundle.")]
 Precision = Annotated[
     Literal["fp32", "fp16", "bf16", "int8", "int8-qat"] | None,
@@ -81,16 +91,6 @@ Guidance = Annotated[
         help="Default guidance scale; 1 turns guidance off. Without it: as the model's files say.",
     ),
 ]
-Scheduler = Annotated[
-    str | None,
-    typer.Option(
-        help=f"Default scheduler: {', '.join(SCHEDULERS)}. Without it: as the model's files say."
-    ),
-]
-Vae = Annotated[
-    Literal["float", "int8"],
-    typer.Option(help="Precision of the VAE decoder; int8 is calibrated on the model's images."),
-]
 GuidanceRescale = Annotated[
     float | None,
     typer.Option(
@@ -98,6 +98,12 @@ GuidanceRescale = Annotated[
         max=1,
         help="How far what guidance adds to a prediction's spread is taken back; 0.7 is usual for "
         "models with rescale_betas_zero_snr. Without it: 0, or as packshot.json says.",
+    ),
+]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(
+        help=f"Default scheduler: {', '.join(SCHEDULERS)}. Without it: as the model's files say."
     ),
 ]
 Unet = Annotated[
@@ -122,13 +128,18 @@ def build(
     width: Width = None,
     steps: DefaultSteps = None,
     guidance: Guidance = None,
+    guidance_rescale: GuidanceRescale = None,
     scheduler: Scheduler = None,
-    vae: Vae = "float",
+    vae: Vae = None,
     unet: Unet = None,
+    embedding: Embeddings = None,
+    lora: Loras = None,
+    clip_skip: ClipSkip = 0,
+    config: Config = None,
+    prediction_type: Prediction = None,
 ) -> None:
     """Convert a model to a bundle that packshot can serve, in PACKSHOT_HOME/bundles.
 
-    guidance_rescale: GuidanceRescale = None,
     At the end a small image is compared with the one that diffusers draws with the same weights,
     seed and scheduler; a bundle that differs too much is discarded. After Ctrl-C the same command
     continues where it was.
@@ -140,9 +151,18 @@ def build(
     caching = caching_order(
         deepcache, branch=deepcache_branch, schedule=deepcache_schedule, blockcache=blockcache
     )
+    added = additions(
+        vae=vae or (),
+        embeddings=embedding or (),
+        loras=lora or (),
+        clip_skip=clip_skip,
+        config=config,
+        prediction=prediction_type,
+    )
+    decoder = vae_precision(vae or ())
     quieten()
     known = precision or _own_precision(source)
-    _say_shortcomings({known, vae} if known is not None else ())
+    _say_shortcomings({known, decoder} if known is not None else ())
     from modelkit.export.build import build as build_bundle  # noqa: PLC0415 - loads torch
     from modelkit.export.order import GivenDefaults  # noqa: PLC0415 - loads torch
 
@@ -158,16 +178,19 @@ def build(
             size=size,
             unet=unet,
             caching=caching,
-            vae=vae,
+            vae=decoder,
             defaults=GivenDefaults(
                 steps=steps,
                 guidance_scale=guidance,
                 guidance_rescale=guidance_rescale,
                 scheduler=scheduler,
             ),
+            additions=added,
             verify=partial(_verify, compared),
             say=stages,
         )
+    if Path(source).is_file():
+        say(_how_read(manifest))
     _say_shortcomings(manifest.precisions if known is None else ())
     for sentence in (*compared, f"To use it, set PACKSHOT_BUNDLE={folder}"):
         say(sentence)
@@ -208,6 +231,7 @@ def _verify(
     from modelkit.evaluation.reference import has_weights  # noqa: PLC0415 - loads torch
 
     if has_weights(source):
+        compared += [f"Left out: {what}." for what in unused(source)]
         compared.append(
             f"Compared with diffusers: {check_parity(bundle, manifest, source, stages)}."
         )
@@ -216,6 +240,15 @@ def _verify(
             "Not compared with diffusers: the source has no PyTorch weights. Look at some images "
             "before you use it."
         )
+
+
+def _how_read(manifest: Manifest) -> str:
+    """Say what a single file was taken for, which it does not say itself."""
+    size = f"{manifest.defaults.width}×{manifest.defaults.height} pixels"
+    return (
+        f"Read as a model that predicts {manifest.prediction_type} and draws {size}; where that is "
+        "wrong, give --prediction-type or --config."
+    )
 
 
 def _own_precision(source: str) -> str | None:
@@ -246,7 +279,6 @@ def caching_order(
     """Read the options of feature caching.
 
     Raises:
-        compared += [f"Left out: {what}." for what in unused(source)]
         UsageError: They contradict each other.
     """
     if interval is not None and blockcache is not None:

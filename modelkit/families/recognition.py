@@ -1,0 +1,154 @@
+"""Which family a single file belongs to, by the names and shapes of its tensors."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from core.errors import BundleError
+
+Shapes = Mapping[str, tuple[int, ...]]
+"""Of a file's tensors, by name."""
+
+FAMILIES = Path(__file__).parent
+
+UNET, VAE = "model.diffusion_model.", "first_stage_model."
+FIRST_LAYER = f"{UNET}input_blocks.0.0.weight"
+"""Its second dimension is the UNet's channels."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Family:
+    """Models of one architecture."""
+
+    name: str
+    folder: Path
+    """Its configuration, in diffusers' layout without weights and without a vocabulary."""
+    text: str
+    """How the names of its text encoder's tensors begin."""
+    pad: str
+    """What its tokenizer fills texts up with."""
+    latents: Mapping[str, int] = field(default_factory=dict)
+    """Where it has models of both predictions: their latents, along each side."""
+
+
+STABLE_DIFFUSION_1 = Family(
+    name="Stable Diffusion 1.x",
+    folder=FAMILIES / "stable-diffusion-1",
+    text="cond_stage_model.transformer.text_model.",
+    pad="<|endoftext|>",
+)
+STABLE_DIFFUSION_2 = Family(
+    name="Stable Diffusion 2.x",
+    folder=FAMILIES / "stable-diffusion-2",
+    text="cond_stage_model.model.",
+    pad="!",
+    latents={"epsilon": 64, "v_prediction": 96},
+)
+KNOWN_FAMILIES = (STABLE_DIFFUSION_1, STABLE_DIFFUSION_2)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Stranger:
+    """A kind of file that is no model of a family above."""
+
+    name: str
+    holds: Callable[[Shapes], bool]
+    way_out: str = (
+        "packshot makes bundles of Stable Diffusion 1.x and 2.x, and of models built like these"
+    )
+
+
+def _some(*parts: str) -> Callable[[Shapes], bool]:
+    return lambda shapes: any(part in name for name in shapes for part in parts)
+
+
+def _channels(count: int) -> Callable[[Shapes], bool]:
+    return lambda shapes: shapes.get(FIRST_LAYER, (0, 0))[1] == count
+
+
+_MODEL_FIRST = "give the model as the source"
+
+STRANGERS = (
+    _Stranger(
+        name="a LoRA",
+        holds=_some("lora_unet_", "lora_te", ".lora_down.", ".lora_A.", ".lora.down.", "lora_up"),
+        way_out=f"{_MODEL_FIRST}, and this file with --lora",
+    ),
+    _Stranger(name="Stable Diffusion 3", holds=_some("joint_blocks.")),
+    _Stranger(name="Flux", holds=_some("double_blocks.")),
+    _Stranger(
+        name="Stable Diffusion XL",
+        holds=_some("conditioner.embedders."),
+        way_out="packshot does not support that family yet; it makes bundles of Stable Diffusion "
+        "1.x and 2.x",
+    ),
+    _Stranger(name="a ControlNet", holds=_some("control_model.", "controlnet_cond_embedding.")),
+    _Stranger(name="an inpainting model", holds=_channels(9)),
+    _Stranger(name="an InstructPix2Pix model", holds=_channels(8)),
+    _Stranger(name="an upscaling model", holds=_channels(7)),
+    _Stranger(name="a model with depth", holds=_channels(5)),
+    _Stranger(
+        name="a part of a model in diffusers' layout",
+        holds=_some("down_blocks.0.", "text_model.encoder.layers.0."),
+        way_out="give the folder that holds model_index.json and all parts",
+    ),
+    _Stranger(
+        name="a textual inversion",
+        holds=lambda shapes: "emb_params" in shapes or (len(shapes) == 1 and _is_narrow(shapes)),
+        way_out=f"{_MODEL_FIRST}, and this file with --embedding",
+    ),
+    _Stranger(
+        name="an autoencoder",
+        holds=lambda shapes: (
+            not _has(shapes, UNET)
+            and any(name.removeprefix(VAE).startswith("decoder.") for name in shapes)
+        ),
+        way_out=f"{_MODEL_FIRST}, and this file with --vae",
+    ),
+)
+
+
+def recognise(shapes: Shapes, file: Path) -> Family:
+    """Tell the family of a model in its original layout.
+
+    Args:
+        shapes: Of the file's tensors.
+        file: What to call it in an error.
+
+    Raises:
+        BundleError: It is a model of another family, no model, or not whole; with what to do.
+    """
+    if family := next((one for one in KNOWN_FAMILIES if _is_whole(shapes, one)), None):
+        return family
+    for one in STRANGERS:
+        if one.holds(shapes):
+            raise BundleError(f"{file} is {one.name}: {one.way_out}")
+    if FIRST_LAYER in shapes:
+        raise BundleError(
+            f"{file} has a UNet, but no text encoder ({_encoders()}): give a file with all parts, "
+            "or a folder in diffusers' layout"
+        )
+    raise BundleError(
+        f"{file} is of a family that packshot does not know: it looked for a UNet "
+        f"({FIRST_LAYER}) and a text encoder ({_encoders()}), the names of Stable Diffusion 1.x "
+        "and 2.x in their original layout. Give one of these, or a folder in diffusers' layout"
+    )
+
+
+def _is_whole(shapes: Shapes, family: Family) -> bool:
+    # Unets of four channels only: others take more than latents.
+    return _channels(4)(shapes) and _has(shapes, family.text)
+
+
+def _has(shapes: Shapes, prefix: str) -> bool:
+    return any(name.startswith(prefix) for name in shapes)
+
+
+def _is_narrow(shapes: Shapes) -> bool:
+    """Check for a few vectors, under a name that is no layer's."""
+    ((name, shape),) = shapes.items()
+    return len(shape) <= 2 and not name.endswith((".weight", ".bias"))
+
+
+def _encoders() -> str:
+    return " or ".join(f"{one.text}…" for one in KNOWN_FAMILIES)
