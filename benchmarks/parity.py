@@ -16,14 +16,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from benchmarks.layouts import LAYOUTS, RealLayout, save_layout
-from bundles.plan import Plan
 from core.domain.schedulers import SCHEDULERS
-from core.errors import BundleError
-from modelkit.evaluation.comparison import likeness
-from modelkit.evaluation.parity import PROMPT, SEED, draw
-from modelkit.evaluation.reference import DiffusersReference
+from modelkit.evaluation.parity import PROMPT, SEED
+from modelkit.evaluation.scheduler_parity import compare_schedulers
 from modelkit.export.build import build
-from worker.pipeline import Pipeline
 
 BEGIN, END = "<!-- parity: begin -->", "<!-- parity: end -->"
 """Between these lines of a document the table stands."""
@@ -46,20 +42,16 @@ def measure(layout: RealLayout, folder: Path) -> Decibels:
     """
     source = save_layout(layout, folder / "source")
     manifest = build(source, folder / "bundle", precision="fp32")
-    pipeline = Pipeline(folder / "bundle", precision="f32", plan=Plan(threads=1))
-    reference = DiffusersReference(source)
-    found: dict[str, float | None] = {}
-    for scheduler in SCHEDULERS:
-        drawn = manifest.defaults.model_copy(
-            update={"scheduler": scheduler, "negative_prompt": NEGATIVE}
-        )
-        try:
-            wanted = reference.draw(PROMPT, SEED, drawn)
-        except BundleError:
-            found[scheduler] = None
-            continue
-        found[scheduler] = likeness(draw(pipeline, PROMPT, SEED, drawn), wanted)
-    return found
+    found = compare_schedulers(
+        folder / "bundle",
+        manifest,
+        source,
+        prompts=[PROMPT],
+        first_seed=SEED,
+        drawn=manifest.defaults.model_copy(update={"negative_prompt": NEGATIVE}),
+        schedulers=list(SCHEDULERS),
+    )
+    return {scheduler: one.decibels for scheduler, one in found.items()}
 
 
 def table(rows: Mapping[str, Decibels]) -> str:

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from cli.commands import cache, cutout, keys, recipes, tenants, webhooks
 from cli.commands.fetch import fetch, retry
 from cli.commands.model.build import build
+from cli.commands.model.check import check
 from cli.commands.model.evaluate import evaluate
 from cli.commands.model.listing import list_bundles
 from cli.commands.model.requeue import requeue
@@ -28,8 +29,10 @@ app = typer.Typer(
 )
 for command in (demo, up, submit, fetch, retry, tune, migrate):
     app.command()(command)
-model = typer.Typer(no_args_is_help=True, help="Models: build, train, evaluate and list them.")
-for of_models in (build, finetune, quantise_train, shrink, evaluate, requeue):
+model = typer.Typer(
+    no_args_is_help=True, help="Models: build, check, train, evaluate and list them."
+)
+for of_models in (build, check, finetune, quantise_train, shrink, evaluate, requeue):
     model.command()(of_models)
 model.command("list")(list_bundles)
 app.add_typer(cache.app, name="cache")

@@ -102,9 +102,9 @@ def check_parity(
         BundleError: They differ more than the bundle's precision explains, or one cannot draw.
     """
     say = say or Silent()
-    drawn = _sketch(manifest)
+    drawn = sketch(manifest)
     say.stage("compare with diffusers", 2)
-    compare = _compare_parts if _is_lossy(manifest) else _compare_images
+    compare = _compare_parts if is_lossy(manifest) else _compare_images
     found = Comparison(drawn=drawn, figures=compare(bundle, manifest, source, drawn, say))
     if not all(figure.good for figure in found.figures):
         raise BundleError(
@@ -141,13 +141,13 @@ def draw(pipeline: Pipeline, prompt: str, seed: int, drawn: Defaults) -> NDArray
         engine.close()
 
 
-def _is_lossy(manifest: Manifest) -> bool:
+def is_lossy(manifest: Manifest) -> bool:
     """Check whether a bundle draws other images than its source on purpose."""
     changed = manifest.token_merging or manifest.vae_quantisation
     return bool(changed) or manifest.precision not in LEAST_DB
 
 
-def _sketch(manifest: Manifest) -> Defaults:
+def sketch(manifest: Manifest) -> Defaults:
     """Return how the image is drawn: as by default, but small and short."""
     sizes = manifest.sizes
     side = -(-sizes.min // sizes.multiple_of) * sizes.multiple_of
