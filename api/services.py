@@ -74,7 +74,10 @@ def open_services(settings: Settings) -> Iterator[Services]:
                 database=database, storage=storage, credentials=credentials_of(settings)
             ),
             sources=SourceStore(
-                database=database, storage=storage, max_bytes=settings.max_source_bytes
+                database=database,
+                storage=storage,
+                max_bytes=settings.max_source_bytes,
+                tenant_bytes=settings.source_bytes,
             ),
             rate_limiter=RateLimiter(settings),
             key_use=KeyUse(),

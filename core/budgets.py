@@ -32,6 +32,14 @@ def queued_limit(key: ApiKey, settings: Settings) -> int:
     return _decided(key.queued_images, settings.queued_images)
 
 
+def source_limit(key: ApiKey, settings: Settings) -> int:
+    """Return the most bytes of its tenant's photographs when a key sends one; 0: no limit.
+
+    All of the tenant's are counted, whichever key sent them: so keys need not share it.
+    """
+    return _decided(key.source_bytes, settings.source_bytes)
+
+
 def request_budgets(key: ApiKey, settings: Settings) -> Sequence[Budget]:
     """List the limits of requests in a minute that a key counts in, its own first."""
     owners = _decided(key.owner_requests_per_minute, settings.requests_per_minute)

@@ -109,6 +109,13 @@ class ConflictError(PackshotError):
     status = 409
 
 
+class SourcesFullError(PackshotError):
+    """The tenant has as many bytes of photographs as it may. Delete some, or make them smaller."""
+
+    code = "sources_full"
+    status = 409
+
+
 class IdempotencyInProgressError(PackshotError):
     """A request with this Idempotency-Key is being processed; send it again in a moment."""
 

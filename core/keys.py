@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlmodel import Session, col
 
-from core.budgets import queued_limit, request_limit, shared_limits
+from core.budgets import queued_limit, request_limit, shared_limits, source_limit
 from core.db.arrays import among
 from core.db.models import ApiKey
 from core.domain.cache_mode import CacheMode
@@ -57,6 +57,7 @@ def create_key(
     expires_at: datetime | None = None,
     requests_per_minute: int | None = None,
     queued_images: int | None = None,
+    source_bytes: int | None = None,
     limits_of: ApiKey | None = None,
     approximate: bool | None = None,
     cache: CacheMode | None = None,
@@ -72,6 +73,7 @@ def create_key(
         expires_at: When it ends, where `expires_seconds` does not say; None: when it is revoked.
         requests_per_minute: Most requests in a minute; 0 no limit, None: the setting decides.
         queued_images: Most images that wait or are computed; the same.
+        source_bytes: Most bytes of the tenant's photographs when it sends one; the same.
         limits_of: The key in whose limits, or in those that it counts in itself, the new one
             counts too; None: in none but its own.
         approximate: Whether its requests agree to approximate images; None: the setting decides.
@@ -98,6 +100,7 @@ def create_key(
         scopes=[scope.value for scope in Scope if scope in scopes],
         requests_per_minute=requests_per_minute,
         queued_images=queued_images,
+        source_bytes=source_bytes,
         approximate=approximate,
         cache=cache,
         **({} if limits_of is None else shared_limits(limits_of)),
@@ -188,6 +191,7 @@ def grant_of(key: ApiKey, settings: Settings, *, sent: str | None = None) -> Gra
         expires_at=min((end for end in ends if end is not None), default=None),
         requests_per_minute=request_limit(key, settings),
         queued_images=queued_limit(key, settings),
+        source_bytes=source_limit(key, settings),
     )
 
 

@@ -215,7 +215,12 @@ def cutout_pool(
     settings: Settings, database: Database, storage: Storage, watchdog: Watchdog
 ) -> CutoutPool:
     """Make what makes images of photographs, without a model."""
-    store = SourceStore(database=database, storage=storage, max_bytes=settings.max_source_bytes)
+    store = SourceStore(
+        database=database,
+        storage=storage,
+        max_bytes=settings.max_source_bytes,
+        tenant_bytes=settings.source_bytes,
+    )
     fetcher = SourceFetcher(database=database, store=store, settings=settings)
     network = open_segmenter(settings)
     preparer = ProductPreparer(

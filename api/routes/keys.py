@@ -54,6 +54,7 @@ def post_key(
         "scopes": own.scopes,
         "requests_per_minute": caller.requests_per_minute,
         "queued_images": caller.queued_images,
+        "source_bytes": caller.source_bytes,
         **request.model_dump(exclude_unset=True),
     }
     if "expires_seconds" not in wanted:

@@ -40,7 +40,7 @@ router = Router(
     responses={
         200: {"model": SourceView, "description": "The same bytes were there already."} | LOCATION,
         201: LOCATION,
-        **problems(404),
+        **problems(404, 409),
     },
     openapi_extra=document_photograph(),
 )

@@ -16,6 +16,9 @@ LONGEST_LIFE = 10 * 365 * 24 * 3600
 LONGEST_OVERLAP = 30 * 24 * 3600
 """Seconds."""
 
+MOST_BYTES = 2**53
+"""What every client's numbers hold."""
+
 Limit = Annotated[int | None, Field(ge=0, le=10**9)]
 
 
@@ -45,6 +48,13 @@ class KeyRequest(StrictModel):
         description="Most images that wait or are computed; 0 no limit, null: the server decides, "
         "left out: as your key.",
     )
+    source_bytes: int | None = Field(
+        None,
+        ge=0,
+        le=MOST_BYTES,
+        description="Most bytes that your tenant's photographs may have when it sends one; 0 no "
+        "limit, null: the server decides, left out: as your key.",
+    )
     cache: CacheMode | None = Field(
         None, description="What its requests want of stored images when they do not say."
     )
@@ -70,6 +80,7 @@ class KeyView(BaseModel):
     scopes: list[Scope]
     requests_per_minute: int | None
     queued_images: int | None
+    source_bytes: int | None
     limits_owner: UUID | None = Field(
         description="The key in whose limits it counts too; null: in its own alone."
     )

@@ -13,6 +13,7 @@ from starlette.datastructures import UploadFile
 from api.dependencies import ServicesNow, Submitter
 from api.downloads import WAIT_SECONDS
 from api.submission.upload import MOST_FIELDS
+from core.budgets import source_limit
 from core.errors import InvalidRequestError, UnsupportedMediaTypeError
 from core.sources.file_names import LONGEST_NAME, clean_file_name
 from core.sources.store import IN_MEMORY_BYTES, Kept
@@ -37,6 +38,7 @@ async def keep_photograph(
         InvalidRequestError: The form has no file, or something else beside it.
         TooLargeError: It has too many bytes.
         InvalidImageError: It is no photograph.
+        SourcesFullError: The tenant has no room for it.
         DownloadsBusyError: S3 is slow, and others wait for it already.
     """
     with services.uploads.receiving(caller.tenant):
@@ -46,6 +48,7 @@ async def keep_photograph(
                 stream,
                 tenant=caller.tenant,
                 file_name=clean_file_name(name or file_name or ""),
+                tenant_bytes=source_limit(caller, services.settings),
             )
             return await services.uploads.threads.run(caller.tenant, keep, patience=WAIT_SECONDS)
 

@@ -54,6 +54,14 @@ def create(
             help="Limit of unfinished images at a time; 0: no limit. Default: as the settings say.",
         ),
     ] = None,
+    source_bytes: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Limit of bytes of the tenant's photographs when it sends one; 0: no limit. "
+            "Default: as the settings say.",
+        ),
+    ] = None,
     approximate: Annotated[
         bool | None,
         typer.Option(
@@ -80,6 +88,7 @@ def create(
             expires_seconds=None if expires_days is None else expires_days * DAY_SECONDS,
             requests_per_minute=requests_per_minute,
             queued_images=queued_images,
+            source_bytes=source_bytes,
             approximate=approximate,
             cache=cache,
         )

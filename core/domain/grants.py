@@ -21,6 +21,8 @@ class Grant:
     """As it counts now, the server's where the key has none of its own; 0: no limit."""
     queued_images: int
     """The same."""
+    source_bytes: int
+    """The same."""
 
 
 def _no_later(given: datetime | None, own: datetime | None) -> bool:
@@ -37,6 +39,7 @@ RULES: Mapping[str, Callable[[Any, Any], bool]] = {
     "expires_at": _no_later,
     "requests_per_minute": _no_more,
     "queued_images": _no_more,
+    "source_bytes": _no_more,
 }
 """By field of a grant, whether what is given is within what the giver has."""
 

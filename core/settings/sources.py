@@ -9,6 +9,12 @@ class SourceSettings(BaseModel):
     max_source_bytes: PositiveInt = Field(
         default=32 * 2**20, description="Maximum size of one photograph, in bytes."
     )
+    source_bytes: int = Field(
+        default=0,
+        ge=0,
+        description="Maximum size of a tenant's photographs in store together, in bytes. 0 means "
+        "no limit.",
+    )
     source_uploads: int = Field(
         default=32,
         ge=2,

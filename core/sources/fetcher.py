@@ -137,6 +137,7 @@ class SourceFetcher:
             PhotographUnreachableError: There was no answer, or it broke off: a retry helps.
             PhotographTooSlowError: It did not come in time: a retry helps.
             InvalidImageError: What came is no photograph that can be used, or too large.
+            SourcesFullError: The tenant has no room for it.
             BotoCoreError: S3 is away; nothing was kept.
             ClientError: S3 refuses; the same.
         """

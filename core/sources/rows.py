@@ -16,7 +16,7 @@ from core import idempotency
 from core.db.arrays import among
 from core.db.locks import take_advisory_lock
 from core.db.models import Source
-from core.errors import NotFoundError
+from core.errors import NotFoundError, SourcesFullError
 from core.links import source_path
 
 AT_ONCE = 1000
@@ -66,6 +66,41 @@ def list_sources(
     statement = statement.order_by(col(Source.id).desc()).limit(limit)
     found: Sequence[Source] = session.execute(statement).scalars().all()
     return found
+
+
+def begin(session: Session, source: Source, *, most_bytes: int) -> None:
+    """Insert the row of a photograph whose object is stored next, if its tenant has room for it.
+
+    Of two that come together the second one finds what the first has inserted.
+
+    Args:
+        session: An open transaction; others of the tenant wait until it ends.
+        source: Its row.
+        most_bytes: Of all photographs of its tenant, those on their way included; 0: no limit.
+
+    Raises:
+        SourcesFullError: naming the numbers.
+    """
+    if most_bytes:
+        take_advisory_lock(session, f"source bytes {source.tenant}")
+        there = held_bytes(session, source.tenant)
+        if there + source.size > most_bytes:
+            raise SourcesFullError(
+                f"Your photographs may have {most_bytes:,} bytes together; they have {there:,} "
+                f"and this one {source.size:,}. Delete some (DELETE /v1/sources/ID), or make it "
+                "smaller.",
+                limit=most_bytes,
+                remaining=max(0, most_bytes - there),
+            )
+    session.add(source)
+
+
+def held_bytes(session: Session, tenant: str) -> int:
+    """Add up the bytes of a tenant's photographs, those on their way included."""
+    held = select(func.coalesce(func.sum(col(Source.size)), 0)).where(
+        col(Source.tenant) == tenant, col(Source.doomed_at).is_(None)
+    )
+    return int(session.execute(held).scalar_one())
 
 
 def use(session: Session, *, tenant: str, digest: str) -> Source | None:

@@ -33,29 +33,43 @@ class SourceStore:
     No connection to Postgres is held while S3 is written to.
     """
 
-    def __init__(self, *, database: Database, storage: Storage, max_bytes: int) -> None:
+    def __init__(
+        self, *, database: Database, storage: Storage, max_bytes: int, tenant_bytes: int = 0
+    ) -> None:
         """Make it.
 
         Args:
             database: Where the rows are.
             storage: Where the bytes are.
             max_bytes: Of one photograph.
+            tenant_bytes: Of all photographs of a tenant, where nobody says otherwise; 0: no limit.
         """
         self._database = database
         self._storage = storage
         self.max_bytes = max_bytes
+        self._tenant_bytes = tenant_bytes
 
-    def keep(self, stream: IO[bytes], *, tenant: str, file_name: str = "") -> Kept:
+    def keep(
+        self,
+        stream: IO[bytes],
+        *,
+        tenant: str,
+        file_name: str = "",
+        tenant_bytes: int | None = None,
+    ) -> Kept:
         """Keep a file, untouched, if it is a photograph that the tenant does not have.
 
         Args:
             stream: The file, which can be sought in.
             tenant: Whose it is.
             file_name: What it is called, for people.
+            tenant_bytes: Of all photographs of the tenant, with this one; 0: no limit, None: as
+                the store's.
 
         Raises:
             TooLargeError: It has too many bytes.
             InvalidImageError: It is no photograph that can be used; which error says why.
+            SourcesFullError: The tenant has no room for it.
             NotFoundError: Its tenant was erased meanwhile.
             BotoCoreError: S3 is away; nothing was kept.
             ClientError: S3 refuses; the same.
@@ -72,7 +86,8 @@ class SourceStore:
         if found := self._present(tenant, digest):
             return Kept(source_id=found, is_new=False)
         source = _row(header, tenant=tenant, digest=digest, size=size, file_name=file_name)
-        return self._store(stream, source)
+        most = self._tenant_bytes if tenant_bytes is None else tenant_bytes
+        return self._store(stream, source, most)
 
     def _present(self, tenant: str, digest: str) -> UUID | None:
         """Find these bytes in store; a row whose object S3 lost is deleted."""
@@ -87,9 +102,9 @@ class SourceStore:
             return None
         return found.id
 
-    def _store(self, stream: IO[bytes], source: Source) -> Kept:
+    def _store(self, stream: IO[bytes], source: Source, tenant_bytes: int) -> Kept:
         with self._database.session() as session:
-            session.add(source)
+            rows.begin(session, source, most_bytes=tenant_bytes)
         stream.seek(0)
         self._storage.put(source.key, stream, content_type=source.content_type)
         with self._database.session() as session:

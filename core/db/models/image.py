@@ -19,6 +19,13 @@ class Image(SQLModel, table=True):
         # Not unique: two workers may finish the same thing at the same moment, and the newer
         # image answers.
         Index("ix_image_reusable", "tenant", "fingerprint", postgresql_where=text("reusable")),
+        # How many images a tenant has in store, and their bytes.
+        Index(
+            "ix_image_held",
+            "tenant",
+            postgresql_include=["size"],
+            postgresql_where=text("doomed_at is null"),
+        ),
         # What the janitor takes away next; nearly always empty.
         Index("ix_image_doomed", "doomed_at", postgresql_where=text("doomed_at is not null")),
         # Whether an object in S3 has a row.

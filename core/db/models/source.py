@@ -20,6 +20,13 @@ class Source(SQLModel, table=True):
         # The same bytes once; those on their way, and those on their way out, do not count.
         Index("uq_source_digest", "tenant", "digest", unique=True, postgresql_where=text(_LIVE)),
         Index("ix_source_listed", "tenant", "id"),
+        # How many bytes a tenant has, those that are on their way included.
+        Index(
+            "ix_source_held",
+            "tenant",
+            postgresql_include=["size"],
+            postgresql_where=text("doomed_at is null"),
+        ),
         # What is too old.
         Index("ix_source_last_used_at", "last_used_at"),
         # What is deleted next, and what never arrived; nearly always empty.

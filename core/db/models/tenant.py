@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Index, String, UniqueConstraint, text
+from sqlalchemy import BigInteger, Index, String, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field, SQLModel
 
@@ -54,6 +54,9 @@ class ApiKey(SQLModel, table=True):
     """Most requests in a minute; 0 no limit, empty: the setting decides."""
     queued_images: int | None = None
     """Most images that wait or are computed; 0 no limit, empty: the setting decides."""
+    source_bytes: int | None = Field(default=None, sa_type=BigInteger)
+    """Most bytes of its tenant's photographs when it sends one; 0 no limit, empty: the setting
+    decides."""
     limits_owner: UUID | None = None
     """The key in whose limits it counts too, which made it; empty: its own alone."""
     owner_requests_per_minute: int | None = None

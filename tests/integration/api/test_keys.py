@@ -111,7 +111,7 @@ def test_another_tenant_rotates_nothing(database):
         assert find_key(session, plain).id == row.id
 
 
-LIMITED = {"requests_per_minute": 30, "queued_images": 2}
+LIMITED = {"requests_per_minute": 30, "queued_images": 2, "source_bytes": 1000}
 
 
 @pytest.fixture
@@ -137,7 +137,8 @@ def maker(client, database):
         (LIMITED, {"requests_per_minute": 31}, ["requests_per_minute"]),
         (LIMITED, {"requests_per_minute": None}, ["requests_per_minute"]),
         (LIMITED, {"queued_images": 3}, ["queued_images"]),
-        (LIMITED, {"requests_per_minute": 0, "queued_images": 0}, list(LIMITED)),
+        (LIMITED, {"source_bytes": 1001}, ["source_bytes"]),
+        (LIMITED, dict.fromkeys(LIMITED, 0), list(LIMITED)),
         ({"scopes": ["admin"]}, {"scopes": ["admin", "read"]}, ["scopes"]),
         ({"scopes": ["admin", "read"]}, {"scopes": ["submit"]}, ["scopes"]),
         ({"expires_seconds": 3600}, {"expires_seconds": 3700}, ["expires_at"]),

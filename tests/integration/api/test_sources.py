@@ -9,6 +9,8 @@ from PIL import Image
 from sqlalchemy import text
 
 from core.db.models import Source
+from core.errors import SourcesFullError
+from core.keys import create_key
 from core.sources import rows
 from core.sources.store import SourceStore
 from core.storage import SOURCES
@@ -65,6 +67,55 @@ def test_a_photograph_is_kept_as_it_came(client, mug):
     assert (again.status_code, again.content) == (304, b"")
     part = client.get(source["links"]["content"], headers={"Range": "bytes=4-9"})
     assert (part.status_code, part.content) == (206, mug[4:10])
+
+
+def test_a_tenants_photographs_have_so_many_bytes_together(serve, settings):
+    first, second, third = jpeg("red"), jpeg("green"), jpeg("blue")
+    most = len(first) + len(second) + 10
+    client = serve(settings.model_copy(update={"source_bytes": most}))
+    kept = send(client, first).json()
+    assert send(client, second).status_code == 201
+    refused = send(client, third)
+    assert (refused.status_code, refused.json()["code"]) == (409, "sources_full")
+    assert (refused.json()["limit"], refused.json()["remaining"]) == (most, 10)
+    assert f"{most:,} bytes" in refused.json()["detail"]
+    assert len(client.get("/v1/sources").json()["items"]) == 2
+    # What is there takes no room, and what is deleted gives some.
+    assert send(client, first).status_code == 200
+    assert client.delete(kept["links"]["self"]).status_code == 204
+    assert send(client, third).status_code == 201
+
+
+def test_a_key_may_have_another_limit_of_bytes(client, database):
+    with database.session() as session:
+        _, small = create_key(session, "shop", source_bytes=10)
+        _, other = create_key(session, "other", source_bytes=10**6)
+    assert (
+        send(client, jpeg(), headers={"Authorization": f"Bearer {small}"}).json()["code"]
+        == "sources_full"
+    )
+    assert send(client, jpeg(), headers={"Authorization": f"Bearer {other}"}).status_code == 201
+
+
+def test_of_photographs_that_come_together_only_those_are_kept_that_have_room(
+    database, storage, objects
+):
+    sent = [jpeg(size=(40 + one, 30)) for one in range(8)]
+    room = max(map(len, sent)) * 3
+    store = SourceStore(database=database, storage=storage, max_bytes=10**6, tenant_bytes=room)
+
+    def keep(content: bytes) -> bool:
+        try:
+            store.keep(BytesIO(content), tenant="shop")
+        except SourcesFullError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        kept = sum(pool.map(keep, sent))
+    assert kept == 3 == len(objects())
+    with database.session() as session:
+        assert rows.held_bytes(session, "shop") <= room
 
 
 @pytest.mark.parametrize("content_type", ["application/octet-stream", "image/png", "image/*"])

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import event, text
 
 from core import cache_stats
+from core.cache_metrics import Level
 from core.domain.lanes import Lane
 from core.lifecycle import claims, completion, feeding, holds, loads, rescue
 from core.sources import addresses, rows
@@ -160,6 +161,17 @@ def test_what_the_caches_did_is_read_by_indexes_and_no_further_than_it_is_counte
     assert_indexed({asked: plan for asked, plan in found.items() if "FROM job" in asked})
 
 
+def test_a_tenants_images_are_counted_in_an_index_alone(filled, plans, shop):
+    shop.succeed(shop.start(*shop.want("cup", tenant="small").job_ids))
+    with shop.database.session() as session:
+        session.execute(text("analyze image"))
+    with plans() as found, shop.database.session() as session:
+        held = cache_stats.stored(session, tenant="small")
+        assert held[Level.RESULT].entries == 1
+    (plan,) = (plan for asked, plan in found.items() if "FROM image" in asked)
+    assert "Index Only Scan using ix_image_held" in plan
+
+
 def test_a_small_tenants_statistics_read_no_other_tenants_jobs(filled, plans, shop):
     """Beside a million jobs of others, as `GET /v1/stats` asks for them."""
     shop.want("cup", "jug", tenant="small")
@@ -205,6 +217,8 @@ def test_photographs_are_found_kept_and_deleted_by_indexes(plans, shop):
         assert rows.use(session, tenant="shop", digest="7") is not None
         assert len(rows.list_sources(session, "shop", digest=None, before=None, limit=50)) == 50
         assert addresses.look_up(session, "shop", "https://shop.example/a.jpg") is None
+        # Of somebody else: most of the table is read where most of it is wanted.
+        assert rows.held_bytes(session, "other") == 0
         old = rows.expire(session, seconds=ROWS - 5)
         gone = rows.doomed(session)
         assert len(gone) == old >= 5

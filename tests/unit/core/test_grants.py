@@ -23,11 +23,14 @@ GRANTS = st.builds(
     expires_at=DAYS,
     requests_per_minute=LIMITS,
     queued_images=LIMITS,
+    source_bytes=LIMITS,
 )
 FIRST = datetime(2029, 12, 31, tzinfo=UTC)
 
 
-def opens(grant: Grant, *, tenant: str, scope: Scope, at: datetime, sent: int, queued: int) -> bool:
+def opens(
+    grant: Grant, *, tenant: str, scope: Scope, at: datetime, sent: int, queued: int, held: int
+) -> bool:
     """What a server lets pass: the meaning of each field, written down a second time."""
     return (
         tenant == grant.tenant
@@ -35,6 +38,7 @@ def opens(grant: Grant, *, tenant: str, scope: Scope, at: datetime, sent: int, q
         and (grant.expires_at is None or at < grant.expires_at)
         and (not grant.requests_per_minute or sent <= grant.requests_per_minute)
         and (not grant.queued_images or queued <= grant.queued_images)
+        and (not grant.source_bytes or held <= grant.source_bytes)
     )
 
 
@@ -48,6 +52,7 @@ def opens(grant: Grant, *, tenant: str, scope: Scope, at: datetime, sent: int, q
             "at": st.integers(0, 4).map(lambda day: FIRST + timedelta(day)),
             "sent": st.integers(1, 6),
             "queued": st.integers(1, 6),
+            "held": st.integers(1, 6),
         }
     ),
 )
@@ -86,7 +91,7 @@ def test_whatever_a_request_for_a_key_says_is_a_column_of_it():
 
 
 def test_a_grant_counts_what_the_settings_decide_and_which_secret_came():
-    settings = Settings(_env_file=None, requests_per_minute=7, queued_images=9)
+    settings = Settings(_env_file=None, requests_per_minute=7, queued_images=9, source_bytes=8)
     soon, later = (datetime(2030, 1, day, tzinfo=UTC) for day in (1, 2))
     key = ApiKey(
         tenant="shop",
@@ -103,6 +108,7 @@ def test_a_grant_counts_what_the_settings_decide_and_which_secret_came():
         expires_at=None,
         requests_per_minute=7,
         queued_images=0,
+        source_bytes=8,
     )
     assert grant_of(key, settings, sent="old").expires_at == soon
     key.expires_at = later

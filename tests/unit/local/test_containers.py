@@ -137,6 +137,23 @@ def test_a_worker_may_finish_a_batch():
     assert int(worker["deploy"]["replicas"]) == 2
 
 
+def test_requests_may_end_within_the_grace_that_is_set():
+    # Go adds durations that stand in a row (time.ParseDuration), and Compose reads them so.
+    for given, seconds in (({}, 15), ({"PACKSHOT_GRACE_SECONDS": "60"}, 67)):
+        read = compose_file.read(dict.fromkeys(compose_file.NEEDED, "x") | given)
+        for name in ("api", "sheets"):
+            period = read["services"][name]["stop_grace_period"]
+            assert re.fullmatch(r"(\d+s)+", period)
+            assert sum(map(int, re.findall(r"\d+", period))) == seconds
+
+
+def test_whoever_asks_callers_addresses_is_told_where_they_may_lead():
+    told = {"PACKSHOT_OUTBOUND_ALLOW": "erp.internal", "PACKSHOT_OUTBOUND_PORTS": "443"}
+    read = compose_file.read(dict.fromkeys(compose_file.NEEDED, "x") | told)
+    for name in ("api", "sheets", "worker", "webhooks"):
+        assert told.items() <= read["services"][name]["environment"].items(), name
+
+
 def test_no_secret_is_in_the_file():
     for name in ("PASSWORD", "TOKEN", "SECRET", "ACCESS_KEY", "BASIC_AUTH"):
         for line in re.findall(rf"^ +\w*{name}\w*: (.+)$", COMPOSE, re.MULTILINE):
