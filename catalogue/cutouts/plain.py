@@ -13,7 +13,7 @@ from catalogue.cutouts.edges import refine
 from catalogue.cutouts.model import Light, Mask, Rgb, Rgba
 from catalogue.cutouts.shade import find_shadow, outlines
 from catalogue.renditions.backdrop import Levels
-from catalogue.renditions.matte import Matte, before_shadow, with_shadow
+from catalogue.renditions.matte import Matte, before_shadow, soft_shadow, with_shadow
 from catalogue.renditions.regions import Labels, components, dilated, eroded
 
 WORK = 448
@@ -59,7 +59,8 @@ def cut_from_backdrop(pixels: Rgb) -> PlainCutout | None:
     if found.backdrop.unevenness > UNEVEN:
         return None
     smooth = found.smooth
-    matte = with_shadow(small, found, np.zeros_like(found.ground))
+    # Soft first, and then by outlines: either alone loses white products (decision 0046).
+    matte = with_shadow(small, found, soft_shadow(found))
     outline = outlines(smooth, matte.ground)
     shadow = find_shadow(smooth, matte.backdrop.levels, matte.ground, outline)
     whole = without_small_parts(~matte.ground & ~shadow)

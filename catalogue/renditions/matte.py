@@ -93,8 +93,7 @@ def cut_out(pixels: Levels) -> Matte:
         pixels: (height, width, 3), in levels.
     """
     found = before_shadow(pixels)
-    shadow = _shadow(found.smooth, found.backdrop, found.ground)
-    return with_shadow(pixels, found, shadow)
+    return with_shadow(pixels, found, soft_shadow(found))
 
 
 def before_shadow(pixels: Levels) -> Unshaded:
@@ -192,8 +191,9 @@ def _way(mask: Mask) -> int:
     return max(1, round(WAY / 2 * int(min(mask.shape))))
 
 
-def _shadow(smooth: Levels, backdrop: Backdrop, ground: Mask) -> Mask:
+def soft_shadow(found: Unshaded) -> Mask:
     """Find what is the backdrop in less light, and grows out of it without an edge."""
+    smooth, backdrop, ground = found.smooth, found.backdrop, found.ground
     if min(ground.shape) < 2:
         return np.zeros_like(ground)
     light = smooth / np.maximum(backdrop.levels, 1)
