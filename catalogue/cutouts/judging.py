@@ -23,7 +23,7 @@ SOFT = 0.35
 AGREED, DOUBTED = 0.9, 0.7
 """Overlap with what a network sees from which on it counts as the same, and below which a person
 should look, whatever else there is."""
-UNSURE, UNABLE = 0.05, 0.13
+UNSURE, UNABLE = 0.01, 0.045
 """Share of a product from which on what its network cannot tell counts, and from which on a person
 should look, whatever else there is."""
 
