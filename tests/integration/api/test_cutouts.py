@@ -182,3 +182,17 @@ def test_failed_ones_are_tried_again(client, source, worker, shop):
     assert len(rows) == 2
     assert rows[0].spec == rows[1].spec
     assert hashlib.sha256(jpeg()).hexdigest() == shop.all(Source)[0].digest
+
+
+def test_amazons_main_image_is_asked_for_with_cutouts_alone(client, source):
+    drawn = client.post("/v1/jobs", json={"prompt": "a mug", "channels": ["amazon_main"]})
+    assert drawn.status_code == 422
+    assert "amazon_main takes photographed products on white only" in drawn.json()["detail"]
+    sheet = {"rows": [{"sku": "A", "prompt": "a mug"}], "channels": ["web", "amazon_main"]}
+    refused = client.post("/v1/batches", json=sheet)
+    assert refused.json()["code"] == "invalid_sheet"
+    assert [one["column"] for one in refused.json()["errors"]] == ["channels"]
+    kept = ask(client, source=source["id"], sku="A-1", channels=["amazon_main"])
+    assert kept.status_code == 202, kept.text
+    (rendition,) = kept.json()["renditions"]
+    assert rendition["file_name"] == "A_1.MAIN.jpg"
