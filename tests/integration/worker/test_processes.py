@@ -3,6 +3,7 @@
 One story told in chapters: starting a worker takes seconds, so the chapters share one crew.
 """
 
+import itertools
 import signal
 import threading
 import uuid
@@ -10,7 +11,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import contextmanager
 
+import psutil
 import pytest
+import redis
 from sqlalchemy import func, update
 from sqlmodel import col, select
 
@@ -25,8 +28,12 @@ from local.infrastructure import DATABASE
 from tests.integration.shop import Shop, poll, wanted
 
 ROWS = 2
+CUTS = 15
 SECONDS = 300
 """Until a test gives up: machines that run tests are busy at times."""
+
+SIZES = [(width, height) for width in range(32, 129, 16) for height in range(32, 129, 16)]
+"""49, each of which OpenVINO compiles anew and remembers for a while."""
 
 PACE = {
     "PACKSHOT_ROW_LIMIT": str(ROWS),
@@ -59,11 +66,16 @@ class Factory(Shop):
         tenant: str = "shop",
         api_key_id: uuid.UUID = NO_KEY,
         publishes: int | None = None,
+        sizes: Sequence[tuple[int, int]] = ((32, 32),),
     ) -> Sequence[uuid.UUID]:
-        """Submit and publish a sheet as the API does; give the generations that it published."""
+        """Submit and publish a sheet as the API does; give the generations that it published.
+
+        Its images have the sizes in turns.
+        """
         name = uuid.uuid4().hex
         images = [
-            wanted(f"{name} {number}", width=32, height=32, steps=steps) for number in range(count)
+            wanted(f"{name} {number}", width=width, height=height, steps=steps)
+            for number, (width, height) in zip(range(count), itertools.cycle(sizes), strict=False)
         ]
         published = self.want(
             *images, batch=True, tenant=tenant, api_key_id=api_key_id, publishes=publishes
@@ -271,6 +283,30 @@ def test_a_restarted_redis_loses_no_image(factory, crew, services):
     assert worker.popen.poll() is None
 
 
+def test_connections_to_redis_that_are_cut_again_and_again_lose_no_image(factory, crew, services):
+    """Workers that kept their connection open without listening on it were a fault of Celery's."""
+    (worker,) = crew.hire(1)
+    ids = []
+    with redis.Redis.from_url(services.valkey.url()) as valkey:
+        for _ in range(CUTS):
+            # There is always something on its way, and something that runs.
+            ids += factory.order(ROWS, steps=60)
+            poll(lambda: listens(valkey), seconds=SECONDS)
+            for kind in ("normal", "pubsub"):
+                valkey.client_kill_filter(_type=kind)
+        poll(lambda: listens(valkey), seconds=SECONDS)
+
+    factory.wait_until_done(ids)
+    assert {row.attempts for row in factory.rows(ids)} == {1}
+    assert worker.popen.poll() is None
+    assert crew.housekeeping.popen.poll() is None
+
+
+def listens(valkey: redis.Redis) -> bool:
+    """Check that a worker waits for messages."""
+    return any(one["cmd"].startswith("brpop") for one in valkey.client_list())
+
+
 def test_a_restarted_postgres_loses_no_image(factory, crew, services):
     (worker,) = crew.hire(1)
     ids = factory.order(2 * ROWS, steps=100)
@@ -311,6 +347,22 @@ def test_a_cancelled_image_leaves_the_engine(factory, crew):
     assert not worker.said("not recorded")
     after = factory.order(1, steps=4)
     factory.wait_until_done(after)
+
+
+def test_memory_does_not_grow_with_every_image_of_many_sizes(factory, crew):
+    (worker,) = crew.hire(1)
+    process = psutil.Process(worker.popen.pid)
+
+    def drawn_in_each_size(times: int) -> int:
+        """Draw images, and give the resident bytes afterwards."""
+        for _ in range(times):
+            factory.wait_until_done(factory.order(len(SIZES), steps=1, sizes=SIZES))
+        return process.memory_info().rss
+
+    drawn_in_each_size(1)
+    known = drawn_in_each_size(3)
+    later = drawn_in_each_size(6)
+    assert later - known < 16 * 2**20
 
 
 @pytest.mark.parametrize("asker", ["another tenant", "another key of the tenant"])
