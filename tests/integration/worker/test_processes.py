@@ -4,6 +4,7 @@ One story told in chapters: starting a worker takes seconds, so the chapters sha
 """
 
 import itertools
+import json
 import signal
 import threading
 import uuid
@@ -26,6 +27,7 @@ from core.queue import OperationalError, Publisher, make_celery
 from core.settings import Settings
 from local.infrastructure import DATABASE
 from tests.integration.shop import Shop, poll, wanted
+from tests.integration.worker.hopeless_workers import ENDED, WRONG_SETTINGS
 
 ROWS = 2
 CUTS = 15
@@ -422,21 +424,34 @@ def test_housekeeping_stops_on_sigterm(crew):
     assert crew.housekeeping.wait() == 0
 
 
-@pytest.mark.parametrize(
-    ("wrong", "sentence"),
-    [
-        (
-            {"PACKSHOT_DATABASE_URL": "postgresql+psycopg://packshot@127.0.0.1:1/packshot"},
-            "Postgres at 127.0.0.1:1 does not answer",
-        ),
-        ({"PACKSHOT_BROKER_URL": "redis://127.0.0.1:1/0"}, "Redis at 127.0.0.1:1 does not"),
-        ({"PACKSHOT_BUNDLE": "/nowhere"}, "/nowhere"),
-        ({"PACKSHOT_WORKER_CPUS": "4000-4001"}, "PACKSHOT_WORKER_CPUS=4000-4001 cannot be used"),
-    ],
-    ids=["postgres", "redis", "bundle", "cpus"],
-)
-def test_a_worker_that_cannot_begin_says_why(place, launch, wrong, sentence):
-    worker = launch("worker", place | {"PACKSHOT_CONNECT_TIMEOUT": "0.1"} | wrong)
+WRONG = {
+    "postgres": (
+        {"PACKSHOT_DATABASE_URL": "postgresql+psycopg://packshot@127.0.0.1:1/packshot"},
+        "Postgres at 127.0.0.1:1 does not answer",
+    ),
+    "redis": ({"PACKSHOT_BROKER_URL": "redis://127.0.0.1:1/0"}, "Redis at 127.0.0.1:1 does not"),
+    "bundle": ({"PACKSHOT_BUNDLE": "/nowhere"}, "/nowhere"),
+}
+
+
+def test_a_worker_that_cannot_begin_says_why(place, launch):
+    given = {
+        "PACKSHOT_CONNECT_TIMEOUT": "0.1",
+        WRONG_SETTINGS: json.dumps([settings for settings, _ in WRONG.values()]),
+    }
+    workers = launch("tests.integration.worker.hopeless_workers", place | given)
+    assert workers.wait() == 0, workers.log.read_text()
+    *said, rest = workers.log.read_text().split(f"{ENDED} 3\n")
+    assert rest == ""
+    for (_, sentence), log in zip(WRONG.values(), said, strict=True):
+        assert sentence in log.splitlines()[-1]
+        assert "Traceback" not in log
+
+
+def test_a_worker_on_cpus_that_are_not_there_says_so(place, launch):
+    worker = launch("worker", place | {"PACKSHOT_WORKER_CPUS": "4000-4001"})
     assert worker.wait() == 3
-    assert sentence in worker.log.read_text().splitlines()[-1]
+    assert (
+        "PACKSHOT_WORKER_CPUS=4000-4001 cannot be used" in worker.log.read_text().splitlines()[-1]
+    )
     assert not worker.said("Traceback")
