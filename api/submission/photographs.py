@@ -1,6 +1,6 @@
 """Requests for images of photographs: what they name is found, checked, and said in one way."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from uuid import UUID
 
@@ -26,6 +26,9 @@ from core.sources import addresses, rows
 
 MADE_BY = ModelRevision(name=CUTOUT_NAME, revision=CUTOUT_REVISION)
 """Stands for the model of images that have none."""
+
+SHOWN_LINES = 10
+"""Lines of photographs that are too small."""
 
 NO_SUCH = "There is no source {} here: it was deleted, or its time was over. Send the file again."
 
@@ -152,10 +155,37 @@ def check_photograph_sheet(
             )
         )
     warnings.extend(request.sheet.warnings)
+    _warn_of_small(session, context, images, warnings)
     checked = ValidatedSheet(
         columns=request.sheet.columns, wanted=images, warnings=list(warnings.documents())
     )
     return checked, issues
+
+
+def _warn_of_small(
+    session: Session, context: RequestContext, images: Sequence[ImageRequest], warnings: Issues
+) -> None:
+    """Note the photographs in store that have too few pixels for what is wanted of them."""
+    asked = [(one, one.spec.photograph) for one in images]
+    named = {shown.source for _, shown in asked if shown and not shown.enlarge}
+    known = rows.sizes(session, context.tenant, {one for one in named if is_digest(one)})
+    small = [
+        one
+        for one, shown in asked
+        if shown
+        and shown.source in known
+        and max(known[shown.source]) < shown.fill * min(one.spec.width, one.spec.height)
+    ]
+    if small:
+        lines = ", ".join(str(one.line) for one in small[:SHOWN_LINES])
+        more = f" and {len(small) - SHOWN_LINES:,} more" if len(small) > SHOWN_LINES else ""
+        warnings.add(
+            f"{len(small):,} photographs have fewer pixels than their products take of the image, "
+            f"so these come out smaller than wanted: lines {lines}{more}. Send larger ones, ask "
+            "for a smaller `width` and `height`, or have them enlarged (`enlarge`).",
+            line=small[0].line,
+            column="image",
+        )
 
 
 def _named_by(good: Iterable[PhotographRow]) -> Iterable[UUID | str]:

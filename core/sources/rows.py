@@ -143,6 +143,18 @@ def present(session: Session, tenant: str, digests: Collection[str]) -> set[str]
     return set(use_some(session, tenant, [source_id for source_id, _ in found]).values())
 
 
+def sizes(session: Session, tenant: str, digests: Collection[str]) -> dict[str, tuple[int, int]]:
+    """Return the width and height, in pixels, of those of these photographs that are there."""
+    if not digests:
+        return {}
+    found = session.execute(
+        select(col(Source.digest), col(Source.width), col(Source.height)).where(
+            col(Source.tenant) == tenant, col(Source.digest) == func.any(list(digests)), live()
+        )
+    )
+    return {digest: (width, height) for digest, width, height in found}
+
+
 def note_cutout(session: Session, source_id: UUID, key: str) -> bool:
     """Note the object key of a photograph's cut-out; return whether the photograph is there."""
     noted = session.execute(

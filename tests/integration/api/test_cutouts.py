@@ -131,6 +131,16 @@ def test_a_dry_run_knows_photographs_that_are_not_sent_yet(client, shop):
     assert columns(sheet_of(client, text, photographs=sent)) == {"image"}
 
 
+def test_photographs_that_are_too_small_are_named_before(client, source, shop):
+    text = f"sku,image\nA,https://shop.example/b.jpg\nB,{source['id']}\n"
+    report = sheet_of(client, text, dry_run="true").json()
+    (warning,) = report["warnings"]
+    assert (warning["line"], warning["column"]) == (3, "image")
+    assert "1 photographs have fewer pixels" in warning["message"]
+    for fields in ({"width": "40", "height": "32"}, {"enlarge": "true"}):
+        assert sheet_of(client, text, dry_run="true", **fields).json()["warnings"] == []
+
+
 def test_results_say_what_is_known_of_each(client, source, shop, worker, database):
     batch = sheet_of(client, f"sku,image\nA,{source['id']}\n").json()
     (item,) = client.get(f"/v1/batches/{batch['id']}/items").json()["items"]
