@@ -12,12 +12,11 @@ import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from local.infrastructure import DATABASE
 from local.ports import is_free
-from tests.integration.api.conftest import api_process, connect, connections_at
+from tests.integration.api.conftest import api_process, connect, connections_at, describe_bundle
 from tests.integration.shop import poll
 from tests.support.frozen import frozen
-
-pytestmark = pytest.mark.own_database
 
 PROCESSES = 2
 MOMENT_SECONDS = 3
@@ -25,19 +24,44 @@ MOMENT_SECONDS = 3
 ASK = b"GET /healthz HTTP/1.1\r\nHost: packshot\r\n\r\n"
 
 
-@pytest.fixture
-def environment(environment):
-    return environment | {
+@pytest.fixture(scope="module")
+def environment(services):
+    """A database for all tests here: the API outlives most of them."""
+    services.postgres.create_database("api_processes", template=DATABASE)
+    yield services.environment | {
+        "PACKSHOT_DATABASE_URL": services.postgres.url("api_processes"),
         "PACKSHOT_API_PROCESSES": str(PROCESSES),
         "PACKSHOT_METRICS_TOKEN": "t0ken",
     }
+    services.postgres.drop_database("api_processes")
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("bundle")
+    describe_bundle(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def started(environment, bundle):
+    """Start an API, unless the one of the test before still runs: that takes seconds."""
+    with ExitStack() as stack:
+        processes = []
+
+        def started():
+            if not processes or processes[-1].popen.poll() is not None:
+                processes.append(stack.enter_context(api_process(environment, bundle)))
+            return processes[-1]
+
+        yield started
 
 
 @pytest.fixture
-def api(environment, bundle, database):
-    with api_process(environment, bundle) as process:
-        process.url()
-        yield process
+def api(started):
+    process = started()
+    process.url()
+    return process
 
 
 @pytest.fixture
@@ -119,8 +143,18 @@ def test_a_killed_one_comes_back_and_the_others_go_on(api, client):
         knock_until_each_has_answered(api, stack)
 
 
+def test_a_port_that_is_taken_is_said_with_what_to_change(api, environment, bundle, capfd):
+    with api_process(environment, bundle, port=api.port) as second:
+        assert second.popen.wait() == 3
+    said = capfd.readouterr().err
+    assert f"cannot listen on 127.0.0.1, port {api.port}" in said
+    assert "PACKSHOT_API_PORT" in said
+
+
 def test_a_request_in_another_process_is_answered_before_all_end(api, client):
     child = a_worker(api)
+    others = psutil.Process(api.popen.pid).children(recursive=True)
+    assert len(others) >= PROCESSES
     body = b'{"prompt": "a red mug"}'
     head = (
         f"POST /v1/jobs HTTP/1.1\r\nHost: packshot\r\nContent-Type: application/json\r\n"
@@ -138,6 +172,8 @@ def test_a_request_in_another_process_is_answered_before_all_end(api, client):
         connection.sendall(body[5:])
         assert connection.recv(65536).startswith(b"HTTP/1.1 202 ")
     assert api.popen.wait() == 0
+    poll(lambda: not any(runs(one) for one in others))
+    assert is_free(api.port)
 
 
 def a_worker(api) -> psutil.Process:
@@ -167,7 +203,7 @@ def runs(process: psutil.Process) -> bool:
         return False
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_all_end_with_the_first_and_leave_its_port(api, number):
     with ExitStack() as stack:
         knock_until_each_has_answered(api, stack)
@@ -177,16 +213,6 @@ def test_all_end_with_the_first_and_leave_its_port(api, number):
         assert api.popen.wait() == (-number if number == signal.SIGKILL else 0)
         poll(lambda: not any(runs(one) for one in others))
     assert is_free(api.port)
-
-
-def test_a_port_that_is_taken_is_said_with_what_to_change(environment, bundle, database, capfd):
-    with api_process(environment, bundle) as first:
-        first.url()
-        with api_process(environment, bundle, port=first.port) as second:
-            assert second.popen.wait() == 3
-    said = capfd.readouterr().err
-    assert f"cannot listen on 127.0.0.1, port {first.port}" in said
-    assert "PACKSHOT_API_PORT" in said
 
 
 def test_readiness_ends_before_connections_do(environment, bundle, database):
