@@ -25,6 +25,26 @@ _IMAGE_FILE = re.compile(rf"[^<>]+{_EXTENSION}\s*", re.IGNORECASE)
 
 def note_photographs(sheet: Sheet) -> list[Issue]:
     """Report which columns hold photographs; nothing where none does."""
+    holding, rows = _find_photographs(sheet)
+    # Without those named like photographs that hold something else, such as a position.
+    found = [column for column in sheet.columns if column in holding]
+    if not found:
+        return []
+    shown = [repr(column) for column in found[:SHOWN_COLUMNS]]
+    if len(found) > SHOWN_COLUMNS:
+        shown.append(f"{len(found) - SHOWN_COLUMNS} more")
+    message = (
+        "The photographs are not used: images are generated from text, unless the mode is "
+        "`cutout` (--mode cutout). "
+        f"{'1 row has one' if rows == 1 else f'{rows:,} rows have one'}, in {_joined(shown)}."
+    )
+    return [
+        Issue(line=1 if sheet.fixed_columns else None, column=next(iter(found)), message=message)
+    ]
+
+
+def _find_photographs(sheet: Sheet) -> tuple[set[str], int]:
+    """Return the columns that hold photographs, and the number of rows that have one."""
     columns = {
         column: _says_so(column) for column in sheet.columns if _may_hold(column, sheet.rows)
     }
@@ -40,21 +60,7 @@ def note_photographs(sheet: Sheet) -> list[Issue]:
         held |= {name for name in product if row.get(name) is row.product[name]}
         holding |= held
         rows += bool(held)
-    # Without those named like photographs that hold something else, such as a position.
-    found = [column for column in columns if column in holding]
-    if not found:
-        return []
-    shown = [repr(column) for column in found[:SHOWN_COLUMNS]]
-    if len(found) > SHOWN_COLUMNS:
-        shown.append(f"{len(found) - SHOWN_COLUMNS} more")
-    message = (
-        "The photographs are not used: images are generated from text, unless the mode is "
-        "`cutout` (--mode cutout). "
-        f"{'1 row has one' if rows == 1 else f'{rows:,} rows have one'}, in {_joined(shown)}."
-    )
-    return [
-        Issue(line=1 if sheet.fixed_columns else None, column=next(iter(found)), message=message)
-    ]
+    return holding, rows
 
 
 def _may_hold(column: str, rows: Sequence[SheetRow]) -> bool:

@@ -216,14 +216,7 @@ class Registry:
                 if bundle.mark == mark:
                     bundle.failed_at = self._clock()
                 self._wanted.pop(manifest.revision, None)
-            MODEL_LOADS.labels("failed").inc()
-            log.error(
-                "model not loaded: its images wait, or other workers make them",
-                model=bundle.name,
-                revision=manifest.revision[:12],
-                reason=error.detail if isinstance(error, PackshotError) else first_line(error),
-                exc_info=None if isinstance(error, PackshotError) else error,
-            )
+            _report_failed(bundle.name, manifest.revision, error)
             return False
         return True
 
@@ -300,3 +293,14 @@ def _block_signals() -> None:
     model, in whatever thread that happens: the next signal to that thread would end the process.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+
+
+def _report_failed(name: str, revision: str, error: Exception) -> None:
+    MODEL_LOADS.labels("failed").inc()
+    log.error(
+        "model not loaded: its images wait, or other workers make them",
+        model=name,
+        revision=revision[:12],
+        reason=error.detail if isinstance(error, PackshotError) else first_line(error),
+        exc_info=None if isinstance(error, PackshotError) else error,
+    )

@@ -114,13 +114,17 @@ class Residents:
                 gone.append(one)
                 needed -= one.size
         busy = [one for one in self if one not in gone]
-        if size is None or needed <= 0 or not busy:
+        self._choose_leaving(busy, now, crowded=size is not None and needed > 0)
+        return gone
+
+    def _choose_leaving(self, busy: Sequence[Resident], now: float, *, crowded: bool) -> None:
+        """Have the oldest of those that work take no more rows, or all of them go on."""
+        if not crowded:
             for one in busy:
                 one.leaving = False
-        elif not any(one.leaving for one in busy):
+        elif busy and not any(one.leaving for one in busy):
             oldest = min(busy, key=lambda one: one.loaded_at)
             oldest.leaving = self._had_its_time(oldest, now)
-        return gone
 
     def _had_its_time(self, one: Resident, now: float) -> bool:
         return now - one.loaded_at >= max(self._stay_seconds, STAY_LOADS * one.load_seconds)

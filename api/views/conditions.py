@@ -45,14 +45,23 @@ class Conditions:
         if found is None or self.if_range not in (None, opened.headers["ETag"]):
             return whole
         size = int(opened.headers["Content-Length"])
-        first, last, suffix = (None if text in (None, "") else int(text) for text in found.groups())
-        if first is not None and last is not None and last < first:
-            return whole
-        start = max(0, size - suffix) if suffix is not None else first or 0
-        stop = size if last is None else min(last + 1, size)
-        if start >= size:
-            raise RangeNotSatisfiableError(size=size)
-        return _cut(whole, start, stop, size)
+        part = _positions(found, size)
+        return whole if part is None else _cut(whole, *part, size)
+
+
+def _positions(asked: re.Match[str], size: int) -> tuple[int, int] | None:
+    """Return where a part begins and stops; None: its end is before its begin.
+
+    Raises:
+        RangeNotSatisfiableError: It begins behind the file's end.
+    """
+    first, last, suffix = (int(text) if text else None for text in asked.groups())
+    if first is not None and last is not None and last < first:
+        return None
+    start = max(0, size - suffix) if suffix is not None else first or 0
+    if start >= size:
+        raise RangeNotSatisfiableError(size=size)
+    return start, size if last is None else min(last + 1, size)
 
 
 def _cut(whole: Opened, start: int, stop: int, size: int) -> Opened:

@@ -182,7 +182,7 @@ class _WooCommerceReader:
         product, is_variation = self._product_of(row), "variation" in self.kinds(row)
         shared, description = self._product(product or row)
         filled = SheetRow(line=row.line, cells=row.cells, product=shared if product else {})
-        attributes = self._attributes(row)
+        attributes = self._taken_attributes(row, is_variation=is_variation)
         fields: dict[str, Any] = {
             # A variation's own name ends in its attributes: sizes that look alike would differ.
             "title": self._title(product or row) or self._title(row),
@@ -191,11 +191,6 @@ class _WooCommerceReader:
             "description": description,
         }
         fields |= {name: filled.get(column) for name, column in self.named.items()}
-        if not is_variation:
-            attributes = [
-                (name, self.choices.take(value, row.line) if self._is_seen(name) else value)
-                for name, value in attributes
-            ]
         take_options(fields, attributes, self._meanings)
         return SheetRow(
             line=row.line,
@@ -208,6 +203,16 @@ class _WooCommerceReader:
                 *(one.cells.get(self.image or "") for one in (row, product or row))
             ),
         )
+
+    def _taken_attributes(self, row: SheetRow, *, is_variation: bool) -> Sequence[tuple[str, str]]:
+        """Return a line's attributes; where they are a choice of several, the one that is taken."""
+        attributes = self._attributes(row)
+        if is_variation:
+            return attributes
+        return [
+            (name, self.choices.take(value, row.line) if self._is_seen(name) else value)
+            for name, value in attributes
+        ]
 
     def _is_seen(self, name: str) -> bool:
         return self._meanings.get(name) in LOOK
