@@ -38,6 +38,9 @@ logger = logging.getLogger(__name__)
 
 VAE_WIDTHS = (24, 48, 96, 96)
 UNET_WIDTHS = (128, 192, 256)
+LATENT_CHANNELS = 8
+"""Four are too few for 30 dB: the best linear code of 8x8 pixels reaches 24.3, 27.0 and 29.6 dB on
+these pictures with 4, 8 and 16 numbers."""
 
 MINUTES = {"vae": 60.0, "text": 2.0, "unet": 150.0}
 """The stages in their order, and how long each trains unless told otherwise."""
@@ -52,8 +55,8 @@ CHECKPOINT_STEPS = 100
 
 
 def build_vae() -> AutoencoderKL:
-    """Make an untrained autoencoder, (3, 128, 128) to (4, 16, 16)."""
-    return build_autoencoder(VAE_WIDTHS, groups=8)
+    """Make an untrained autoencoder, (3, 128, 128) to (8, 16, 16)."""
+    return build_autoencoder(VAE_WIDTHS, groups=8, channels=LATENT_CHANNELS)
 
 
 class Trained:
@@ -164,7 +167,7 @@ class Trainer:
         text_encoder = restore_text_encoder(self.folder / "text.pt").requires_grad_(False)
         text_encoder.to(self.device.name)
         course = Course("unet", self.folder / "unet.pt", minutes=minutes, resume=self.resume)
-        unet, scheduler = build_unet(UNET_WIDTHS), build_scheduler()
+        unet, scheduler = build_unet(UNET_WIDTHS, channels=LATENT_CHANNELS), build_scheduler()
         trained = Trained(unet, course, self.device, rate=UNET_RATE, average=0.998)
         torch.manual_seed(course.step)
         for fraction in course:
@@ -182,7 +185,7 @@ class Trainer:
         logger.info("unet done, loss %.4f", course.loss)
 
     def _latents(self) -> tuple[torch.Tensor, Sequence[Subject]]:
-        """Return scaled latents, (count, 4, 16, 16), of fresh pictures, and what they show."""
+        """Return scaled latents, (count, 8, 16, 16), of fresh pictures, and what they show."""
         vae = AutoencoderKL.from_pretrained(self.folder / "vae", use_safetensors=True).eval()
         count = self.pictures or UNET_PICTURES
         pictures = draw_scenes(self.shown, count, 3)

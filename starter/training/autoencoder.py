@@ -23,7 +23,7 @@ COLOUR_SHARE = 0.5
 
 
 def build_autoencoder(
-    widths: tuple[int, ...] = (16, 32, 64, 64), *, groups: int = 4
+    widths: tuple[int, ...] = (16, 32, 64, 64), *, groups: int = 4, channels: int = LATENT_CHANNELS
 ) -> AutoencoderKL:
     """Make an untrained autoencoder that starts almost deterministic.
 
@@ -33,6 +33,7 @@ def build_autoencoder(
     Args:
         widths: Channels of its four levels.
         groups: Of each normalisation.
+        channels: Of its latents.
     """
     autoencoder = AutoencoderKL(
         sample_size=SIZE,
@@ -40,13 +41,13 @@ def build_autoencoder(
         up_block_types=("UpDecoderBlock2D",) * 4,
         block_out_channels=widths,
         layers_per_block=1,
-        latent_channels=LATENT_CHANNELS,
+        latent_channels=channels,
         norm_num_groups=groups,
         mid_block_add_attention=False,
     )
     with torch.no_grad():
-        autoencoder.quant_conv.weight[LATENT_CHANNELS:] *= 0.1
-        autoencoder.quant_conv.bias[LATENT_CHANNELS:] = -8
+        autoencoder.quant_conv.weight[channels:] *= 0.1
+        autoencoder.quant_conv.bias[channels:] = -8
     return autoencoder
 
 
@@ -119,7 +120,7 @@ def _averaged_psnr(average: Average, checks: Pictures) -> float:
 
 @torch.no_grad()
 def encode(autoencoder: AutoencoderKL, pictures: Pictures) -> torch.Tensor:
-    """Return the posterior means of all pictures, (count, 4, 16, 16) float32, before scaling."""
+    """Return the posterior means of all pictures, (count, channels, 16, 16) float32, unscaled."""
     rows = np.arange(len(pictures.pixels))
     return torch.cat(
         [

@@ -27,12 +27,14 @@ EMPTY_CAPTIONS = 0.1
 CHECKPOINT_STEPS = 200
 
 
-def build_unet(widths: tuple[int, ...] = (96, 160, 224)) -> UNet2DConditionModel:
-    """Make an untrained UNet on (4, 16, 16) latents, with so many channels at its three levels."""
+def build_unet(
+    widths: tuple[int, ...] = (96, 160, 224), *, channels: int = LATENT_CHANNELS
+) -> UNet2DConditionModel:
+    """Make an untrained UNet on (channels, 16, 16) latents, of these widths at its three levels."""
     return UNet2DConditionModel(
         sample_size=SIZE // 8,
-        in_channels=LATENT_CHANNELS,
-        out_channels=LATENT_CHANNELS,
+        in_channels=channels,
+        out_channels=channels,
         down_block_types=("CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"),
         up_block_types=("UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"),
         block_out_channels=widths,
