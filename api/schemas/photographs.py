@@ -22,7 +22,24 @@ def _mapping(value: Any) -> Any:
         ) from error
 
 
-PhotographReference = Annotated[Line, Field(max_length=LONGEST)]
+PhotographReference = Annotated[
+    Line,
+    Field(max_length=LONGEST),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "format": "uuid"},
+                {"type": "string", "pattern": "^[0-9a-f]{64}$"},
+                {
+                    "type": "string",
+                    "format": "uri",
+                    "pattern": "^[Hh][Tt][Tt][Pp][Ss]?://",
+                    "maxLength": LONGEST,
+                },
+            ]
+        }
+    ),
+]
 _SOURCE = "^([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{64})$"
 SentPhotographs = Annotated[
     dict[int, Annotated[str, Field(pattern=_SOURCE)]],

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, ConfigDict, Field
 
 from api.schemas.addresses import Address
 from api.schemas.parameters import Line, Prompt, RequestedParameters, Text, describe
@@ -95,8 +95,21 @@ class Fields(RequestedParameters, FinishFields, StrictModel):
         return self.model_dump(include={*PARAMETERS, "template", "model"})
 
 
+def _needs(field: str) -> dict[str, Any]:
+    return {"required": [field], "properties": {field: {"type": "string"}}}
+
+
 class JobRequest(Fields):
     """One wanted image."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            # What a recipe says is known to the server only.
+            "if": {"required": ["mode"], "properties": {"mode": {"const": ImageMode.CUTOUT.value}}},
+            "then": _needs("source"),
+            "else": _needs("prompt"),
+        }
+    )
 
     prompt: Prompt | None = Field(
         None, description=f"{describe('prompt')} Images of the mode `text` need one."

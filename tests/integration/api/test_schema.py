@@ -56,6 +56,8 @@ EXPLAINED = {
         "only this server made its cursors": "The cursor is not valid",
         "the model that is loaded decides": "cannot be made by the model|is not between|scheduler",
         "a rule between several fields": "The recipe is empty|Name what to purge|`per_sku`",
+        "the mode decides which fields there are": "Only images of photographs|Images of the mode",
+        "colours have many forms": "is no background",
         "what Python and Jinja2 read": "separator|is not an encoding|template|file_name|columns",
         "the image of this test holds no pixels": "invalid_image",
         "what is no photograph is told by its bytes": "photograph_",
@@ -133,6 +135,9 @@ def _fill_in(case, known: dict[str, str], *, first: bool) -> None:
             case.body = {"file": PHOTOGRAPH} if is_form else PHOTOGRAPH
     elif isinstance(case.body, dict):
         good = {name: value for name, value in GOOD.items() if name in case.body}
+        if case.path == "/v1/jobs":
+            named = {"source", "mask"} & set(case.body)
+            good |= dict.fromkeys(named, known["source_id"])
         case.body = good if good and first else case.body | good
 
 
