@@ -124,6 +124,13 @@ class QualityView(BaseModel):
         description="What told the product from its background: mask, alpha, backdrop or network."
     )
     scale: float = Field(description="Pixels of the image for one of the photograph's.")
+    box: list[int] | None = Field(
+        None,
+        min_length=4,
+        max_length=4,
+        description="Around the product without its shadow: left, top, right and bottom, in pixels "
+        "of the image, the last two the first beyond it; null in older images.",
+    )
     identical: bool = Field(
         description="Whether the product, a pixel inside of its edge, has the placed photograph's "
         "own pixels: the two digests are equal."

@@ -105,6 +105,7 @@ def assess(cutout: Cutout, placed: Placed) -> dict[str, Any]:
         "needs_review": cutout.needs_review,
         "reasons": [one.value for one in cutout.reasons],
         "scale": round(placed.spot.scale, 4),
+        "box": list(placed.spot.box),
         "compared_pixels": placed.kept,
         "source_digest": placed.source_digest,
         "result_digest": placed.result_digest,

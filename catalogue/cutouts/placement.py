@@ -29,6 +29,11 @@ class Spot:
     notes: tuple[str, ...]
 
     @property
+    def box(self) -> tuple[int, int, int, int]:
+        """Return its box on the canvas: left, top, right, bottom, in pixels."""
+        return self.left, self.top, self.left + self.size[0], self.top + self.size[1]
+
+    @property
     def resampled(self) -> bool:
         """Whether it has another size than in its photograph."""
         left, top, right, bottom = self.source

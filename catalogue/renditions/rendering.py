@@ -8,7 +8,7 @@ from PIL import Image
 
 from catalogue.channels import Channel, Ground, Preset
 from catalogue.renditions.backdrop import Mask
-from catalogue.renditions.scene import Alpha, Box, Pixels, Scene, known, look
+from catalogue.renditions.scene import Alpha, Box, Pixels, Scene, known, known_in, look
 from catalogue.renditions.writer import Writer
 from core.errors import PackshotError
 from core.pictures.credentials import Credentials
@@ -155,7 +155,7 @@ def render(
     channel: Channel,
     *,
     credentials: Credentials | None = None,
-    alpha: Alpha | None = None,
+    box: Box | None = None,
 ) -> Rendered:
     """Make an image into what a channel wants.
 
@@ -163,8 +163,8 @@ def render(
         original: The stored file.
         channel: What is wanted.
         credentials: What signs the file; None: it is not signed.
-        alpha: The product's in the image, of whose size it is; None: its own transparency, or else
-            the product is looked for.
+        box: Around the product without its shadow, in the image's pixels, where it was placed by
+            rule; None: it is looked for. Transparent images have their outline in themselves.
 
     Raises:
         InvalidImageError: The stored file is no image that can be read.
@@ -177,17 +177,17 @@ def render(
         _check_photographed(channel, writer.source_type)
     pixels: Pixels = np.asarray(open_rgb(original, most_pixels=MOST_PIXELS))
     height, width = pixels.shape[:2]
-    scene = _scene(pixels, preset, product_alpha(original) if alpha is None else alpha)
+    scene = _scene(pixels, preset, product_alpha(original), box)
     white = scene if scene and scene.white and preset.ground is Ground.WHITE else None
-    box, shown = (scene.box, scene.shown) if scene else (None, None)
-    framing = choose(width, height, box, preset, shown)
+    product, shown = (scene.box, scene.shown) if scene else (None, None)
+    framing = choose(width, height, product, preset, shown)
     if preset.photographed and white is None:
         raise RenditionError(
             f"{channel.name} takes products on exact white, and this background is another colour. "
             "Ask for a cut-out with `background` white."
         )
     body, framing = _fitted(pixels, white, framing, writer)
-    filled = box if preset.square and preset.fill else None
+    filled = product if preset.square and preset.fill else None
     enlarged = framing.scale > 1
     return Rendered(
         body=body,
@@ -214,11 +214,13 @@ def _check_photographed(channel: Channel, source_type: str) -> None:
         )
 
 
-def _scene(pixels: Pixels, preset: Preset, alpha: Alpha | None) -> Scene | None:
+def _scene(pixels: Pixels, preset: Preset, alpha: Alpha | None, box: Box | None) -> Scene | None:
     """Look at a picture; who keeps it as it was drawn need not know what is in it."""
     if not preset.square and preset.ground is not Ground.WHITE:
         return None
-    return look(pixels) if alpha is None else known(pixels, alpha)
+    if alpha is not None:
+        return known(pixels, alpha)
+    return look(pixels) if box is None else known_in(pixels, box)
 
 
 SOLID = 128

@@ -1,6 +1,6 @@
 """A product picture taken apart: what is background, whether it is white, where the product is."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -97,6 +97,24 @@ def look(pixels: Pixels) -> Scene:
         shown=shown.scaled(*scales) if box and shown else None,
         unclear=matte.faint > UNCLEAR or not matte.product.any(),
     )
+
+
+def known_in(pixels: Pixels, box: Box) -> Scene:
+    """Tell background and product by where the product was placed.
+
+    Args:
+        pixels: (height, width, 3), RGB.
+        box: Around the product without its shadow.
+    """
+    inside = np.zeros(pixels.shape[:2], np.uint8)
+    inside[box.top : box.bottom, box.left : box.right] = 255
+    scene = known(pixels, inside)
+    if not scene.white:
+        return scene
+    # Between a box and its product is background, too. What is exactly white of the product may
+    # count as such: making it white changes nothing.
+    ground = pixels.min(axis=2) == 255
+    return replace(scene, ground=ground, fade=ground.astype(np.uint8) * np.uint8(255))
 
 
 def known(pixels: Pixels, alpha: Alpha) -> Scene:

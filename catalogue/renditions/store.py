@@ -17,7 +17,7 @@ from core.pictures.credentials import Credentials
 from core.storage import Storage
 
 if TYPE_CHECKING:
-    from catalogue.renditions.scene import Alpha
+    from catalogue.renditions.scene import Box
 
 AT_ONCE = 2
 """Renditions that a process makes at the same time, if nobody says otherwise: each takes a core,
@@ -82,8 +82,6 @@ class Renditions:
         image: Image,
         channel: Channel,
         read: Callable[[], bytes] | None = None,
-        *,
-        alpha: Callable[[], "Alpha | None"] | None = None,
     ) -> Rendition:
         """Find one, or make it. Hold no database session meanwhile: it may take a second.
 
@@ -91,7 +89,6 @@ class Renditions:
             image: What it is of.
             channel: What it is for.
             read: Gives the original's bytes; None: they are read from S3.
-            alpha: Gives the product's, where it was cut out; None, or nothing: it is looked for.
 
         Raises:
             NotFoundError: The original is missing in S3, damaged, or about to leave.
@@ -102,14 +99,13 @@ class Renditions:
             return found
         with self._places:
             # Somebody may have made it while we waited for a place.
-            return self.find(image, channel) or self._make(image, channel, read, alpha)
+            return self.find(image, channel) or self._make(image, channel, read)
 
     def _make(
         self,
         image: Image,
         channel: Channel,
         read: Callable[[], bytes] | None,
-        alpha: Callable[[], "Alpha | None"] | None,
     ) -> Rendition:
         # Brings NumPy: processes that never make one start without it.
         from catalogue.renditions.rendering import render  # noqa: PLC0415
@@ -119,7 +115,7 @@ class Renditions:
             original,
             channel,
             credentials=self._credentials,
-            alpha=alpha() if alpha else None,
+            box=product_box(image),
         )
         stored = self._storage.put_rendition(
             made.body,
@@ -158,3 +154,14 @@ class Renditions:
         """Delete the record of one whose object is gone, so that it is made again."""
         with self._database.session() as session:
             renditions.lose(session, rendition.id)
+
+
+def product_box(image: Image) -> "Box | None":
+    """Return where an image's product was placed, as its quality says; None: nobody placed it."""
+    from catalogue.renditions.scene import Box  # noqa: PLC0415 - brings NumPy
+
+    placed = (image.quality or {}).get("box")
+    if placed is None:
+        return None
+    left, top, right, bottom = placed
+    return Box(left=left, top=top, right=right, bottom=bottom)

@@ -14,7 +14,8 @@ from tests.integration.api.test_sources import send as send_source
 
 QUALITY = {
     "method": "backdrop", "confidence": 0.4, "needs_review": True, "reasons": ["touches_frame"],
-    "scale": 0.5, "compared_pixels": 9, "source_digest": "ab", "result_digest": "ab",
+    "scale": 0.5, "box": [10, 20, 30, 40], "compared_pixels": 9,
+    "source_digest": "ab", "result_digest": "ab",
     "identical": True, "notes": [], "source": "kept", "cutout": "computed",
 }  # fmt: skip
 

@@ -10,6 +10,8 @@ import pytest
 from PIL import Image as Picture
 from sqlalchemy import text
 
+from catalogue.channels import find_channel
+from catalogue.renditions.store import Renditions
 from core.db.models import Image, Source
 from core.domain.image_request import ImageRequest, ModelRevision
 from core.domain.image_spec import ImageSpec
@@ -23,6 +25,7 @@ from core.sources.fetcher import SourceFetcher
 from core.sources.store import SourceStore
 from core.storage import SOURCES
 from ops.eraser import Eraser, RetentionLimits
+from tests.pictures import png
 from tests.support.photograph_server import HERE, PhotographServer, serving
 from tests.support.served import ServedModels
 from tests.unit.catalogue.cutouts.drawing import photograph
@@ -233,6 +236,27 @@ def test_a_mask_that_came_along_is_believed(keep, want, run, shop):
     job = want(keep(), mask=keep(stream.getvalue()))
     assert run(job) is Delivery.DONE
     assert image_of(shop, job).quality["method"] == "mask"
+
+
+def test_a_white_product_s_rendition_is_framed_by_its_box(keep, want, run, shop, storage, database):
+    """By whiteness only its dark lid would be found."""
+    pixels, mask = np.full((300, 300, 3), 255, np.uint8), np.zeros((300, 300), np.uint8)
+    mask[60:240, 100:200] = 255
+    pixels[60:90, 100:200] = 90
+    photo, outline = (png(Picture.fromarray(one)) for one in (pixels, mask))
+    job = want(keep(photo), mask=keep(outline), side=600, fill=0.3)
+    assert run(job) is Delivery.DONE
+    image = image_of(shop, job)
+    assert image.quality["box"] == [250, 210, 350, 390]
+    channel = find_channel("google_merchant.png")
+    renditions = Renditions(database=database, storage=storage, credentials=None)
+    made = renditions.get(image, channel)
+    assert (made.fill, made.ground, made.unclear) == (channel.preset.fill, "white", False)
+    picture = np.asarray(Picture.open(BytesIO(storage.read(made))))
+    # The lid is a sixth of the product, which takes 85 % of the height from its top on.
+    lid = np.flatnonzero((picture.min(axis=2) < 128).any(axis=1))
+    assert len(lid) / made.height == pytest.approx(0.85 / 6, abs=0.01)
+    assert lid[0] / made.height == pytest.approx(0.075, abs=0.01)
 
 
 def unfit(server: PhotographServer) -> dict[str, tuple[str, str, bool]]:

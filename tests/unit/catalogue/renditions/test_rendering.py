@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageChops
 
 from catalogue.channels import PRESETS, Channel, find_channel, note_on, round_factor
 from catalogue.renditions.rendering import RenditionError, render
+from catalogue.renditions.scene import Box
 from core.errors import InvalidImageError
 from core.pictures.credentials import Credentials
 from core.pictures.encoding import encode
@@ -250,10 +251,16 @@ def white_on_white() -> tuple[bytes, np.ndarray]:
     return png(Image.fromarray(np.dstack([pixels] * 3))), (inside * 255).astype(np.uint8)
 
 
-def test_who_knows_the_outline_frames_the_product_by_it():
+def box_of(alpha: np.ndarray) -> Box:
+    rows, columns = np.flatnonzero(alpha.any(axis=1)), np.flatnonzero(alpha.any(axis=0))
+    left, right = int(columns[0]), int(columns[-1]) + 1
+    return Box(left=left, top=int(rows[0]), right=right, bottom=int(rows[-1]) + 1)
+
+
+def test_a_white_product_on_white_is_framed_by_where_it_was_placed():
     original, alpha = white_on_white()
     channel = find_channel("google_merchant.png")
-    guessed, known = render(original, channel), render(original, channel, alpha=alpha)
+    guessed, known = render(original, channel), render(original, channel, box=box_of(alpha))
     assert known.fill == channel.preset.fill
     assert not known.unclear
     # The ball has 241 pixels; by whiteness only its darker part is seen.
@@ -268,7 +275,13 @@ def test_a_transparent_image_has_its_outline_in_itself():
     picture = opened(original).convert("RGB")
     picture.putalpha(Image.fromarray(alpha))
     channel = find_channel("google_merchant.png")
-    assert render(png(picture), channel).body == render(original, channel, alpha=alpha).body
+    made = render(png(picture), channel)
+    assert (made.fill, made.unclear) == (channel.preset.fill, False)
+    # Its outline is finer than any box, and is believed before one.
+    elsewhere = Box(left=0, top=0, right=10, bottom=10)
+    assert render(png(picture), channel, box=elsewhere).body == made.body
+    by_box = opened(render(original, channel, box=box_of(alpha)).body)
+    assert ImageChops.difference(opened(made.body), by_box).getextrema()[0][1] <= 2
 
 
 def test_a_shadow_that_was_drawn_with_a_cut_out_is_kept_in_the_frame():
@@ -276,7 +289,7 @@ def test_a_shadow_that_was_drawn_with_a_cut_out_is_kept_in_the_frame():
     pixels = np.array(opened(original))
     pixels[420:440, 150:600] = 200
     channel = find_channel("google_merchant.png")
-    made = render(png(Image.fromarray(pixels)), channel, alpha=alpha)
+    made = render(png(Image.fromarray(pixels)), channel, box=box_of(alpha))
     assert made.fill is not None
     assert made.fill < channel.preset.fill
     assert (np.asarray(opened(made.body)).min(axis=2) == 200).any()
