@@ -44,7 +44,7 @@ from worker.pipeline import load_pipeline
 from worker.registry import Registry
 from worker.runner import Runner
 from worker.scheduler import CallLimits
-from worker.segmentation.segmenter import open_segmenter
+from worker.segmentation.segmenter import open_usable_segmenter
 from worker.shutdown import Shutdown
 from worker.tasks import register
 from worker.tokenizer import Tokenizer
@@ -78,7 +78,7 @@ def run(settings: Settings, *, load: Load) -> int:
 
     Raises:
         ServiceDownError: Postgres, Redis or S3 stays away.
-        BundleError: The default model cannot be used, or the network that cuts products out.
+        BundleError: The default model cannot be used.
         InvalidSettingError: This machine does not have the CPUs or the port that were named.
     """
     settle(settings)
@@ -222,7 +222,7 @@ def cutout_pool(
         tenant_bytes=settings.source_bytes,
     )
     fetcher = SourceFetcher(database=database, store=store, settings=settings)
-    network = open_segmenter(settings)
+    network = open_usable_segmenter(settings)
     preparer = ProductPreparer(
         database=database,
         storage=storage,

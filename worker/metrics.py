@@ -69,6 +69,12 @@ MODEL_LOAD_SECONDS = Histogram(
     buckets=(0.3, 1, 3, 10, 30, 60, 120, 300, 600, 1800),
 )
 
+NETWORK_USABLE = Gauge(
+    "packshot_cutout_network_usable",
+    "Whether this worker has the network that cuts products out of rooms: 1, or 0 where its files "
+    "are damaged or missing.",
+)
+
 # There from the start, so that a rate over the first image is no gap.
 for _lane in Lane:
     IMAGE_SECONDS.labels(_lane.value)

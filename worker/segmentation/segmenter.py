@@ -6,17 +6,21 @@ from typing import Any
 
 import numpy as np
 import openvino as ov
+import structlog
 
 from catalogue.cutouts.model import Alpha, Rgb
 from catalogue.cutouts.segmentation import Input
 from core.errors import BundleError, last_line
 from core.settings import Settings
+from worker.metrics import NETWORK_USABLE
 from worker.segmentation.record import (
     FILE_NAME,
     SHIPPED,
     SegmentationRecord,
     load_network_record,
 )
+
+log = structlog.get_logger(__name__)
 
 
 def open_segmenter(settings: Settings) -> "OpenVinoSegmenter | None":
@@ -28,6 +32,25 @@ def open_segmenter(settings: Settings) -> "OpenVinoSegmenter | None":
     if settings.cutout_network:
         return OpenVinoSegmenter(Path(settings.cutout_network).expanduser())
     return OpenVinoSegmenter(SHIPPED) if (SHIPPED / FILE_NAME).is_file() else None
+
+
+def open_usable_segmenter(settings: Settings) -> "OpenVinoSegmenter | None":
+    """Open the network as `open_segmenter` does; None, and an error in the log: it cannot be used.
+
+    Products before plain backdrops, and all images of text, need none.
+    """
+    try:
+        found = open_segmenter(settings)
+    except BundleError as error:
+        NETWORK_USABLE.set(0)
+        log.error(
+            "no network for cut-outs: photographs of rooms give none until this is mended and the "
+            "worker started again",
+            reason=error.detail,
+        )
+        return None
+    NETWORK_USABLE.set(1 if found else 0)
+    return found
 
 
 class OpenVinoSegmenter:
