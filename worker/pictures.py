@@ -1,7 +1,7 @@
 """What becomes of computed pixels: a file, its row, and the renditions that are wanted already."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image as Picture
 
 from catalogue.channels import UnknownChannelError, find_channel
+from catalogue.cutouts.delivered import ProductInside, proven
 from catalogue.renditions.store import Renditions
 from core.db.models import Image
 from core.errors import first_line
@@ -41,6 +42,8 @@ class MadeImage:
     """What the engine says of its row; None: no model made it."""
     quality: dict[str, Any] | None = None
     """What is known of a photograph's product: see `catalogue.cutouts.finishing.assess`."""
+    inside: ProductInside | None = None
+    """Where the stored file is compared with the placed photograph; None: nowhere."""
     source_type: str = TRAINED
     """The digital source type that its file is marked as."""
     ingredient: Ingredient | None = None
@@ -63,6 +66,24 @@ def encode_original(made: MadeImage, credentials: Credentials | None = None) -> 
         source_type=made.source_type,
         ingredient=made.ingredient,
     )
+
+
+def with_proof(made: MadeImage, file: bytes) -> MadeImage:
+    """Return an image with what its file proves of a photograph's product.
+
+    Args:
+        made: The image.
+        file: What `encode_original` returned.
+
+    Raises:
+        OSError: The file is damaged.
+    """
+    if made.quality is None or made.inside is None:
+        return made
+    quality = proven(made.quality, made.inside, file)
+    if not quality["identical"]:
+        log.error("the product's pixels in the file are not those that were placed")
+    return replace(made, quality=quality)
 
 
 def describe(claim: Claim, made: MadeImage, stored: StoredObject) -> Image:

@@ -30,7 +30,7 @@ from worker.group_commit import LOCKED, GroupCommit, Locked
 from worker.leases import Lease, Leases
 from worker.loaded import LoadedModel
 from worker.metrics import ATTEMPTS, STAGE_SECONDS
-from worker.pictures import ORIGINAL, MadeImage, describe, encode_original, make_known
+from worker.pictures import ORIGINAL, MadeImage, describe, encode_original, make_known, with_proof
 from worker.registry import ModelNotLoadedError
 from worker.rows import (
     RowCanceledError,
@@ -181,6 +181,7 @@ class Runner:
         made = self._make(lease)
         lease.computed = True
         body = encode_original(made, self._credentials)
+        made = with_proof(made, body)
         with STAGE_SECONDS.labels("store").time():
             image = describe(claim, made, self._store(lease, body))
         finished = Finished(

@@ -133,13 +133,13 @@ class QualityView(BaseModel):
     )
     identical: bool = Field(
         description="Whether the product, a pixel inside of its edge, has the placed photograph's "
-        "own pixels: the two digests are equal."
+        "own pixels in the stored file: the two digests are equal."
     )
     compared_pixels: int = Field(description="Pixels that the digests are of.")
     source_digest: str = Field(
         description="SHA-256, hex, of the placed product's pixels there: RGB, row by row."
     )
-    result_digest: str = Field(description="The same of the image.")
+    result_digest: str = Field(description="The same of the stored file, decoded.")
     source: str = Field(
         description="Where the photograph came from: kept (it was in store), fetched, unchanged "
         "(its server said so), valid (nobody had to be asked)."

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from catalogue.cutouts.model import Cutout, Light, Rgba
+from catalogue.cutouts.model import Cutout, Light, Mask, Rgba
 from catalogue.cutouts.pasting import digest, paste, well_inside
 from catalogue.cutouts.placement import PlacementRule, Spot, place
 from catalogue.cutouts.resampling import resample
@@ -26,9 +26,14 @@ class Placed:
     where nothing was resampled): RGB, row by row, where all eight neighbours are whole product."""
     result_digest: str
     """The same of the canvas."""
-    kept: int
-    """Pixels that both are of."""
+    inside: Mask
+    """Where both are of, in the spot's box: (height, width)."""
     notes: tuple[str, ...]
+
+    @property
+    def kept(self) -> int:
+        """Return the number of pixels that both digests are of."""
+        return int(np.count_nonzero(self.inside))
 
     @property
     def is_identical(self) -> bool:
@@ -70,7 +75,7 @@ def compose(
         spot=spot,
         source_digest=digest(product, inside),
         result_digest=digest(window, inside),
-        kept=int(np.count_nonzero(inside)),
+        inside=inside,
         notes=spot.notes + notes,
     )
 

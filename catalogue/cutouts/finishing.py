@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from catalogue.cutouts.composing import Placed, compose
+from catalogue.cutouts.delivered import ProductInside
 from catalogue.cutouts.model import Cutout, Reason
 from catalogue.cutouts.placement import NothingToPlaceError
 from catalogue.placement_rule import PlacementRule
@@ -40,6 +41,8 @@ class FinishedCutout:
     """(height, width, 3), or 4 channels on a transparent ground; sRGB."""
     quality: dict[str, Any]
     """What is known of it, as JSON."""
+    inside: ProductInside | None = None
+    """Which of its pixels must be the product's own; None: it has other proofs."""
 
 
 def finish_cutout(
@@ -69,7 +72,8 @@ def finish_cutout(
             f"No product can be told from its background: {explain(cutout.reasons)}. Send a "
             "photograph with a plain background, or one that is cut out already."
         ) from error
-    return FinishedCutout(pixels=placed.pixels, quality=assess(cutout, placed))
+    inside = ProductInside(left=placed.spot.left, top=placed.spot.top, mask=placed.inside)
+    return FinishedCutout(pixels=placed.pixels, quality=assess(cutout, placed), inside=inside)
 
 
 def placement_rule(photograph: PhotographSpec, *, width: int, height: int) -> PlacementRule:

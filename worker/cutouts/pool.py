@@ -109,6 +109,7 @@ class CutoutPool:
             pixels=finished.pixels,
             seconds=time.monotonic() - began,
             quality=quality,
+            inside=finished.inside,
             fingerprint=fingerprint_of(lease.claim, located),
             source_type=source_type_for(spec.mode.value, product.stored.source_type),
             ingredient=ingredient_of(located),
