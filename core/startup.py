@@ -1,6 +1,8 @@
 """What a process needs before it can begin."""
 
 import gc
+import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -23,6 +25,9 @@ log = structlog.get_logger(__name__)
 EXIT_UNUSABLE = 3
 """A service, the bundle or a setting is not what it must be; standard error says which."""
 
+EXIT_TERMINATED = 128 + signal.SIGTERM
+"""As shells say it of a process that a signal ended."""
+
 PATIENCE = 10
 """Connection timeouts to wait for services that are starting."""
 
@@ -35,6 +40,7 @@ def run_or_explain(program: Callable[[Settings], int]) -> int:
     Returns:
         The exit code.
     """
+    end_on_sigterm()
     try:
         settings = get_settings()
         logs.configure(settings.log_level, settings.log_format)
@@ -47,6 +53,16 @@ def run_or_explain(program: Callable[[Settings], int]) -> int:
     except KeyboardInterrupt:
         return 130
     return EXIT_UNUSABLE
+
+
+def end_on_sigterm() -> None:
+    """End at SIGTERM from now on, until the program has a handler of its own.
+
+    Process 1 of a container has no default actions (pid_namespaces(7)): a worker that loads its
+    model would lose the signal, take work and be killed in the midst of it when its grace is over.
+    """
+    if os.getpid() == 1 and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, lambda *_: os._exit(EXIT_TERMINATED))
 
 
 def warn_of_unread_settings(settings: Settings) -> None:

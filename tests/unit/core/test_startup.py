@@ -1,3 +1,7 @@
+import signal
+import subprocess
+import sys
+
 import pytest
 from structlog.testing import capture_logs
 
@@ -72,3 +76,22 @@ def test_a_misspelt_variable_is_named_before_the_program_runs(monkeypatch):
     (line,) = (one for one in said if "PACKSHOT_LEASE_SECOND " in one["event"])
     assert line["log_level"] == "warning"
     assert line["event"].endswith("did you mean PACKSHOT_LEASE_SECONDS?")
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [("1", startup.EXIT_TERMINATED), ("2", -signal.SIGTERM)]
+)
+def test_the_first_process_of_a_container_ends_at_sigterm_before_it_is_up(number, code):
+    # A real process 1 needs a namespace of its own, which CI may not make. Any other one ends by
+    # the default action, so the code shows who ended it.
+    program = f"""
+import os, time
+from core import startup
+
+os.getpid = lambda: {number}
+startup.run_or_explain(lambda _: print("up", flush=True) or time.sleep(600))
+"""
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"up\n"
+        process.terminate()
+        assert process.wait() == code
