@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlmodel import Session
 
 from api.schemas.requests import JobRequest
+from api.submission.channel_sizes import warn_of_channels
 from api.submission.context import RequestContext
 from api.submission.upload import SheetRequest
 from catalogue.finishes import read_finish
@@ -156,6 +157,7 @@ def check_photograph_sheet(
         )
     warnings.extend(request.sheet.warnings)
     _warn_of_small(session, context, images, warnings)
+    warn_of_channels(session, context.tenant, images, request.fields.channels or (), warnings)
     checked = ValidatedSheet(
         columns=request.sheet.columns, wanted=images, warnings=list(warnings.documents())
     )
@@ -179,9 +181,10 @@ def _warn_of_small(
     if small:
         lines = ", ".join(str(one.line) for one in small[:SHOWN_LINES])
         more = f" and {len(small) - SHOWN_LINES:,} more" if len(small) > SHOWN_LINES else ""
+        count = "1 photograph has" if len(small) == 1 else f"{len(small):,} photographs have"
         warnings.add(
-            f"{len(small):,} photographs have fewer pixels than their products take of the image, "
-            f"so these come out smaller than wanted: lines {lines}{more}. Send larger ones, ask "
+            f"{count} fewer pixels than products are to take of the image, so these come out "
+            f"smaller than wanted: lines {lines}{more}. Send larger ones, ask "
             "for a smaller `width` and `height`, or have them enlarged (`enlarge`).",
             line=small[0].line,
             column="image",

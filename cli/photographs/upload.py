@@ -115,7 +115,8 @@ def tell_matches(sheet: Sheet, matched: MatchedFiles) -> None:
 
 def _tell_uploads(uploads: Uploads, files: int) -> None:
     there = len(uploads.sources) - uploads.sent
-    stdout.print(f"{files:,} photographs: {uploads.sent:,} sent, {there:,} were there already")
+    counted = "1 photograph" if files == 1 else f"{files:,} photographs"
+    stdout.print(f"{counted}: {uploads.sent:,} sent, {there:,} were there already")
     _tell(
         [f"{file}: {reason}" for file, reason in uploads.refused.items()],
         "photograph was refused",

@@ -137,9 +137,24 @@ def test_photographs_that_are_too_small_are_named_before(client, source, shop):
     report = sheet_of(client, text, dry_run="true").json()
     (warning,) = report["warnings"]
     assert (warning["line"], warning["column"]) == (3, "image")
-    assert "1 photographs have fewer pixels" in warning["message"]
+    assert "1 photograph has fewer pixels" in warning["message"]
     for fields in ({"width": "40", "height": "32"}, {"enlarge": "true"}):
         assert sheet_of(client, text, dry_run="true", **fields).json()["warnings"] == []
+
+
+def test_photographs_that_are_too_small_for_a_channel_are_counted_for_each(client, source, shop):
+    large = send_source(client, jpeg(size=(1200, 600))).json()
+    text = f"sku,image\nA,{large['id']}\nB,{source['id']}\nC,https://shop.example/c.jpg\n"
+    fields = {"dry_run": "true", "width": "40", "height": "40"}
+    report = sheet_of(client, text, channels="amazon_main,walmart,web", **fields).json()
+    said = [(one["line"], one["message"].partition(".")[0]) for one in report["warnings"]]
+    assert said == [
+        (2, "Too small for walmart: 2 of 2 photographs in store, whose longer side has fewer "
+            "than its 1,500 pixels: lines 2, 3"),
+        (3, "Too small for amazon_main: 1 of 2 photographs in store, whose longer side has fewer "
+            "than its 1,000 pixels: lines 3"),
+    ]  # fmt: skip
+    assert sheet_of(client, text, **fields).json()["warnings"] == []
 
 
 def test_results_say_what_is_known_of_each(client, source, shop, worker, database):
