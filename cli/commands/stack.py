@@ -2,7 +2,9 @@
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +18,7 @@ from cli.console import say, stdout
 from cli.embedded import FLOWER_USER, Ports, Server, find_server, running_stack
 from cli.errors import UsageError
 from cli.options import DEFAULT_OUT, FlowerPort, Models, Out, Port, Workers
+from cli.shop import make_shop
 from cli.submission import fetch, pause, require_all, send
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "catalogue.csv"
@@ -36,6 +39,15 @@ def demo(
             "--exit", help="Stop everything afterwards; the exit code is 3 if images failed."
         ),
     ] = False,
+    shop: Annotated[
+        bool | None,
+        typer.Option(
+            "--shop/--no-shop",
+            help="Also cut the products of a small shop out of its photographs. Default: with the "
+            "example alone.",
+            show_default=False,
+        ),
+    ] = None,
     port: Port = None,
     flower_port: FlowerPort = None,
     model: Models = None,
@@ -43,35 +55,45 @@ def demo(
     """Run everything, make the images of a sheet, and keep running until Ctrl-C.
 
     The sheet is submitted to the public API, as by any other client. If `packshot up` already runs
-    here, its server is used.
+    here, its server is used. Beside the example, the products of a small shop are cut out of its
+    photographs.
     """
     if not sheet.is_file():
         raise UsageError(f"There is no sheet {sheet}.")
     prepare_folder(out)
     settings = with_models(model)
+    order = partial(_order, sheet, out, with_shop=sheet == EXAMPLE if shop is None else shop)
     server = find_server(settings.home)
     if server is not None:
         say(f"packshot already runs here; using {server.url}")
-        require_all(_order(server, sheet, out, pause))
+        _require(order(server, pause))
         return
     started = time.monotonic()
     with running_stack(settings, ports=Ports(api=port, flower=flower_port)) as (server, check):
         show(server)
         say(f"Ready after {time.monotonic() - started:.1f} s.")
-        collection = _order(server, sheet, out, _checking(check))
+        collections = order(server, _checking(check))
         if not leave:
-            _stay(server, collection, check)
+            _stay(server, collections, check)
     if leave:
+        _require(collections)
+
+
+def _order(
+    sheet: Path, out: Path, server: Server, pause: Callable[[], None], *, with_shop: bool
+) -> Sequence[Collection]:
+    with Client(server.url, server.key) as client:
+        made = fetch(client, send(client, sheet, {}), out, pause=pause)
+        return [made, make_shop(client, out / "shop", pause=pause)] if with_shop else [made]
+
+
+def _require(collections: Sequence[Collection]) -> None:
+    for collection in collections:
         require_all(collection)
 
 
-def _order(server: Server, sheet: Path, out: Path, pause: Callable[[], None]) -> Collection:
-    with Client(server.url, server.key) as client:
-        return fetch(client, send(client, sheet, {}), out, pause=pause)
-
-
-def _stay(server: Server, collection: Collection, check: Callable[[], None]) -> None:
-    for entry in collection.missing:
+def _stay(server: Server, collections: Sequence[Collection], check: Callable[[], None]) -> None:
+    for entry in chain.from_iterable(one.missing for one in collections):
         say(f"{entry.item.sku} variant {entry.item.variant} failed: {entry.item.error}")
     stdout.print(f"API docs       {server.docs}")
     stdout.print(f"Flower         {server.flower}")

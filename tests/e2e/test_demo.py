@@ -12,6 +12,7 @@ from PIL import Image
 from tests.e2e.command import PATIENCE, ROOT, Packshot, until
 
 EXAMPLE = ROOT / "examples" / "catalogue.csv"
+SHOP = ROOT / "examples" / "shop" / "shop.csv"
 
 
 def read(file: Path) -> list[dict[str, str]]:
@@ -20,7 +21,7 @@ def read(file: Path) -> list[dict[str, str]]:
 
 
 def test_the_example_from_an_empty_folder_and_again(packshot: Packshot) -> None:
-    first = packshot.run("demo", "--exit", "--out", "first")
+    first = packshot.run("demo", "--exit", "--no-shop", "--out", "first")
     assert first.returncode == 0, first.stderr
     assert packshot.pids() == []
     products = read(EXAMPLE)
@@ -36,7 +37,7 @@ def test_the_example_from_an_empty_folder_and_again(packshot: Packshot) -> None:
         r"^Flower +http://127\.0\.0\.1:\d+ \(user \w+, password \w+\)$", first.stdout, re.MULTILINE
     )
 
-    again = packshot.run("demo", "--exit", "--out", "again")
+    again = packshot.run("demo", "--exit", "--no-shop", "--out", "again")
     assert again.returncode == 0, again.stderr
     repeated = read(packshot.folder / "again" / "results.csv")
     assert {row["cache"] for row in repeated} == {"exact"}
@@ -44,6 +45,24 @@ def test_the_example_from_an_empty_folder_and_again(packshot: Packshot) -> None:
     for row in repeated:
         one, other = (packshot.folder / where / row["image"] for where in ("first", "again"))
         assert one.read_bytes() == other.read_bytes()
+
+
+def check_shop(folder: Path) -> None:
+    """Every photograph's product is there as Amazon's main image, and beside its photograph."""
+    rows = read(folder / "results.csv")
+    assert {(row["status"], row["error"], row["identical"]) for row in rows} == {
+        ("succeeded", "", "true")
+    }
+    names = {row["image"] for row in rows}
+    assert names == {f"{one['Variant SKU'].replace('-', '_')}.MAIN.jpg" for one in read(SHOP)}
+    summaries = {"results.csv", "contact-sheet.png", "before-after.png"}
+    assert {path.name for path in folder.iterdir()} == names | summaries
+    for name in names:
+        with Image.open(folder / name) as image:
+            assert min(image.size) >= 1000
+            assert image.getpixel((0, 0)) == (255, 255, 255)
+    with Image.open(folder / "before-after.png") as sheet:
+        assert sheet.width <= 1920
 
 
 def check_results(products: list[dict[str, str]], rows: list[dict[str, str]]) -> None:
@@ -70,6 +89,15 @@ def check_files(rows: list[dict[str, str]], folder: Path) -> None:
     with Image.open(folder / "contact-sheet.png") as sheet:
         assert sheet.width <= 1920
         assert sheet.height <= 1080
+
+
+@pytest.mark.slow
+def test_a_shop_is_cut_out_of_its_photographs(packshot: Packshot) -> None:
+    sheet = packshot.folder / "one.csv"
+    sheet.write_text("sku,prompt\nMUG,a striped red mug on a white background\n")
+    done = packshot.run("demo", "--exit", "--shop", sheet)
+    assert done.returncode == 0, done.stderr
+    check_shop(packshot.folder / "packshot-out" / "shop")
 
 
 @pytest.mark.slow
