@@ -23,6 +23,22 @@ class Consumer(CeleryConsumer):
             self.event_dispatcher.buffer_limit = EVENT_LIMIT
         hub.call_repeatedly(EVENT_SECONDS, self._flush_events)
 
+    def on_connection_error_after_connected(self, exc: Exception) -> None:
+        """Let go of a lost connection, as Celery does; what came over it can be acknowledged later.
+
+        kombu 5.7 forgets the connection's address before it closes a channel that waits for
+        messages, and before tasks that run acknowledge theirs. Both then end in an AttributeError,
+        which ends the worker.
+        """
+        connection = self.connection
+        transport, channel = connection._transport, connection._default_channel
+        if channel is not None:
+            # Or its first closing would end while it reads what it waits for.
+            channel._in_poll = None
+        super().on_connection_error_after_connected(exc)
+        if transport is not None:
+            transport.client = connection
+
     def on_send_event_buffered(self) -> None:
         """Leave it to the timer."""
 

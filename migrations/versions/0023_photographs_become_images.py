@@ -14,7 +14,7 @@ def upgrade() -> None:
     for table in ("job", "generation"):
         op.add_column(
             table,
-            sa.Column("mode", sa.String(), nullable=False, server_default=sa.text("'text'")),
+            sa.Column("mode", sa.String(16), nullable=False, server_default=sa.text("'text'")),
         )
         op.add_column(table, sa.Column("photograph", JSONB(), nullable=True))
     op.add_column("image", sa.Column("quality", JSONB(), nullable=True))

@@ -20,13 +20,18 @@ def new_id() -> UUID:
     return uuid7()
 
 
-def enum_type(values: type[StrEnum]) -> Enum:
-    """Make a text column with a CHECK constraint; a native enum is awkward to migrate."""
+def enum_type(values: type[StrEnum], *, checked: bool = True) -> Enum:
+    """Make a text column; a native enum is awkward to migrate.
+
+    Args:
+        values: What it holds.
+        checked: Whether a CHECK constraint keeps others out.
+    """
     return Enum(
         values,
         native_enum=False,
         length=16,
-        create_constraint=True,
+        create_constraint=checked,
         name=values.__name__.lower(),
         values_callable=lambda members: [member.value for member in members],
     )

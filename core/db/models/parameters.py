@@ -4,10 +4,11 @@ from dataclasses import MISSING
 from types import new_class
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import BigInteger, String, text
+from sqlalchemy import BigInteger, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
+from core.db.models.columns import enum_type
 from core.domain.image_spec import PARAMETERS, ImageSpec
 from core.domain.photograph_spec import ImageMode
 
@@ -35,8 +36,8 @@ class ImageParameters(_Columns):
 
     mode: ImageMode = Field(
         default=ImageMode.TEXT,
-        # No CHECK constraint: further modes come.
-        sa_type=String,
+        # Further modes come.
+        sa_type=enum_type(ImageMode, checked=False),
         sa_column_kwargs={"server_default": text("'text'")},
     )
     photograph: dict[str, Any] | None = Field(default=None, sa_type=JSONB(none_as_null=True))
