@@ -57,7 +57,7 @@ def test_an_int8_decoder_loses_as_much(
 ):
     manifest = load_manifest(bundle)
     monkeypatch.setattr("modelkit.export.build.build", lambda *arguments, **options: manifest)
-    build_command.build(str(source), name="mine", vae="int8")
+    build_command.build(str(source), name="mine", vae=["int8"])
     assert len([line for line in said if NO_INT8 in line]) == 1
 
 
