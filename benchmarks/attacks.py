@@ -1,21 +1,22 @@
 """What one tenant, or nobody's connection, does to a server while others use it (`hostile`).
 
 Each is a context manager: it goes on while its block runs, with traffic to loopback only.
+`attacking` runs one in a process of its own: who measures does not wait for what it computes.
 """
 
 import json
+import multiprocessing
 import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException
+from multiprocessing.connection import Connection
 from urllib.parse import urlsplit
 
-import httpx
 import psutil
-
-from local.stack import Stack
 
 LEAVES_SECONDS = 8.0
 """When a client that sends costly sheets goes away, and sends the next one."""
@@ -27,7 +28,8 @@ PAUSE_SECONDS = 0.5
 class Target:
     """A server, and the one who attacks it."""
 
-    stack: Stack
+    s3: int
+    """Process of the stack's S3."""
     url: str
     key: str
     """Of a tenant of its own."""
@@ -51,6 +53,51 @@ class Target:
         connection.connect((url.hostname, url.port))
         return connection
 
+    def request(
+        self, method: str, path: str, body: bytes | None = None, *, media: str = "", wait: float
+    ) -> bytes:
+        """Send a request as cheaply as there is a way, and return the whole answer's body.
+
+        Raises:
+            OSError, HTTPException: There was none in `wait` seconds.
+        """
+        url = urlsplit(self.url)
+        connection = HTTPConnection(str(url.hostname), url.port, timeout=wait)
+        try:
+            headers = {**self.headers, "Content-Type": media} if media else self.headers
+            connection.request(method, path, body, headers)
+            return connection.getresponse().read()
+        finally:
+            connection.close()
+
+
+@contextmanager
+def attacking(target: Target, name: str) -> Iterator[None]:
+    """Attack while the block runs.
+
+    Args:
+        target: Whom.
+        name: One of `ATTACKS`.
+    """
+    ours, theirs = multiprocessing.Pipe()
+    process = multiprocessing.get_context("spawn").Process(
+        target=_attack, args=(target, name, theirs), daemon=True
+    )
+    process.start()
+    theirs.close()
+    ours.recv()
+    try:
+        yield
+    finally:
+        ours.close()
+        process.join()
+
+
+def _attack(target: Target, name: str, asked: Connection) -> None:
+    with suppress(EOFError), ATTACKS[name](target):
+        asked.send("begun")
+        asked.recv()
+
 
 @contextmanager
 def _repeating(number: int, work: Callable[[threading.Event], None]) -> Iterator[None]:
@@ -59,7 +106,7 @@ def _repeating(number: int, work: Callable[[threading.Event], None]) -> Iterator
 
     def repeat() -> None:
         while not ended.is_set():
-            with suppress(httpx.HTTPError, OSError):
+            with suppress(HTTPException, OSError):
                 work(ended)
 
     threads = [threading.Thread(target=repeat, daemon=True) for _ in range(number)]
@@ -77,12 +124,8 @@ def _posting(
     target: Target, content: bytes, number: int, media: str
 ) -> AbstractContextManager[None]:
     def post(ended: threading.Event) -> None:
-        httpx.post(
-            f"{target.url}/v1/batches",
-            content=content,
-            headers={**target.headers, "Content-Type": media},
-            timeout=LEAVES_SECONDS,
-        )
+        with suppress(HTTPException, OSError):
+            target.request("POST", "/v1/batches", content, media=media, wait=LEAVES_SECONDS)
         # Who is refused comes back.
         ended.wait(PAUSE_SECONDS)
 
@@ -155,11 +198,9 @@ def _large_batch(target: Target) -> Iterator[str]:
         {"sku": f"s{n}", "prompt": "a red mug", "note": "x" * 300}
         for n in range(target.number(20_000))
     ]
-    answer = httpx.post(
-        f"{target.url}/v1/batches", json={"rows": rows}, headers=target.headers, timeout=300
-    )
-    answer.raise_for_status()
-    yield str(answer.json()["links"]["self"])
+    sheet = json.dumps({"rows": rows}).encode()
+    answer = target.request("POST", "/v1/batches", sheet, media="application/json", wait=300)
+    yield str(json.loads(answer)["links"]["self"])
 
 
 @contextmanager
@@ -187,7 +228,7 @@ def large_downloads(target: Target) -> Iterator[None]:
 
         def download(_: threading.Event) -> None:
             for name in ("results.csv", "manifest.jsonl"):
-                httpx.get(f"{target.url}{batch}/{name}", headers=target.headers, timeout=60)
+                target.request("GET", f"{batch}/{name}", wait=60)
 
         with _repeating(target.number(8), download):
             yield
@@ -196,7 +237,7 @@ def large_downloads(target: Target) -> Iterator[None]:
 @contextmanager
 def hung_s3(target: Target) -> Iterator[None]:
     """Keep S3 from answering anybody: it is halted, and its connections stay open."""
-    server = psutil.Process(target.stack.processes()["s3"])
+    server = psutil.Process(target.s3)
     halted = [server, *server.children(recursive=True)]
     for one in halted:
         one.send_signal(signal.SIGSTOP)

@@ -22,7 +22,7 @@ from typing import Any
 import httpx
 import psutil
 
-from benchmarks.attacks import ATTACKS, Target
+from benchmarks.attacks import ATTACKS, Target, attacking
 from benchmarks.bundle import build_microscopic
 from benchmarks.open_loop import Load, Sample, latencies, sending
 from benchmarks.report import show
@@ -65,11 +65,14 @@ def main() -> None:
         with serving(home / "home", settings, with_free_model) as (stack, client):
             finish(client, stack, _send_sheet(client, "warm-up", WARM_UP))
             target = Target(
-                stack=stack, url=str(client.base_url).rstrip("/"), key=_other_key(stack),
+                s3=stack.processes()["s3"],
+                url=str(client.base_url).rstrip("/"),
+                key=_other_key(stack),
                 scale=arguments.scale,
-            )  # fmt: skip
+            )
             cases = [
-                _measure(target, client, name, arguments) for name in (ALONE, *arguments.attacks)
+                _measure(target, stack, client, name, arguments)
+                for name in (ALONE, *arguments.attacks)
             ]
     _show(cases, arguments)
 
@@ -90,9 +93,13 @@ def _send_sheet(client: httpx.Client, name: str, rows: int) -> str:
 
 
 def _measure(
-    target: Target, client: httpx.Client, name: str, arguments: argparse.Namespace
+    target: Target,
+    stack: Stack,
+    client: httpx.Client,
+    name: str,
+    arguments: argparse.Namespace,
 ) -> dict[str, Any]:
-    attack = ATTACKS[name](target) if name != ALONE else nullcontext()
+    attack = attacking(target, name) if name != ALONE else nullcontext()
     load = Load(
         url=target.url,
         name=f"beside {name}",
@@ -101,7 +108,7 @@ def _measure(
         every=POST_EVERY,
         body=IMAGE,
     )
-    with _memory(target.stack) as memory, attack:
+    with _memory(stack) as memory, attack:
         time.sleep(SETTLE_SECONDS)
         with sending(load) as samples, _sheets(client, name) as sheets:
             time.sleep(arguments.seconds)
