@@ -54,7 +54,8 @@ ACCEPTED = "Schema-violating request accepted"
 EXPLAINED = {
     REJECTED: {
         "only this server made its cursors": "The cursor is not valid",
-        "the model that is loaded decides": "cannot be made by th(e|is) model|is not between|scheduler",
+        "the model that is loaded decides": "cannot be made by th(e|is) model|is not between"
+        "|scheduler",
         "a rule between several fields": "The recipe is empty|Name what to purge|`per_sku`",
         "the mode decides which fields there are": "Only images of photographs|Images of the mode",
         "colours have many forms": "is no background",
