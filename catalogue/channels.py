@@ -157,7 +157,7 @@ _DRAWN: Mapping[str, str] = {
 
 
 def refusal(channel: Channel, mode: str) -> str | None:
-    """Say why a channel takes no image of a mode; None: it does.
+    """Return why a channel takes no image of a mode; None: it does.
 
     Args:
         channel: What the image is wanted for.

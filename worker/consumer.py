@@ -24,7 +24,7 @@ class Consumer(CeleryConsumer):
         hub.call_repeatedly(EVENT_SECONDS, self._flush_events)
 
     def on_connection_error_after_connected(self, exc: Exception) -> None:
-        """Let go of a lost connection, as Celery does; what came over it can be acknowledged later.
+        """Release a lost connection, as Celery does; what came over it can be acknowledged later.
 
         kombu 5.7 forgets the connection's address before it closes a channel that waits for
         messages, and before tasks that run acknowledge theirs. Both then end in an AttributeError,

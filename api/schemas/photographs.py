@@ -1,26 +1,13 @@
 """What requests say of photographs, and what answers say of images that are made of them."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema
 
+from api.schemas.form_json import reader_of_json
 from api.schemas.parameters import Line
-from catalogue.sheets.json_lines import parse_json
 from core.domain.photograph_spec import Anchor, Shadow
 from core.egress.url import LONGEST
-
-
-def _mapping(value: Any) -> Any:
-    """Read what a form can only send as text."""
-    if not isinstance(value, str):
-        return value
-    try:
-        return parse_json(value)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(
-            f'Photographs are sent as JSON, such as {{"2": "<id>"}}; this is none ({error}).'
-        ) from error
-
 
 PhotographReference = Annotated[
     Line,
@@ -43,7 +30,7 @@ PhotographReference = Annotated[
 _SOURCE = "^([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{64})$"
 SentPhotographs = Annotated[
     dict[int, Annotated[str, Field(pattern=_SOURCE)]],
-    BeforeValidator(_mapping),
+    BeforeValidator(reader_of_json('Photographs are sent as JSON, such as {"2": "<id>"}')),
     WithJsonSchema(
         {
             "type": "object",

@@ -1,11 +1,11 @@
 """Types of the fields that say how a sheet is to be read."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 
+from api.schemas.form_json import reader_of_json
 from catalogue.checks import check_text
-from catalogue.sheets.json_lines import parse_json
 from catalogue.sheets.readers import check_encoding, parse_separator
 
 MOST_COLUMNS = 100
@@ -28,18 +28,6 @@ def _separator(value: str) -> str:
     return separator
 
 
-def _columns(value: Any) -> Any:
-    """Read what a form can only send as text."""
-    if not isinstance(value, str):
-        return value
-    try:
-        return parse_json(value)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(
-            f'Column names are sent as JSON, such as {{"sku": "Artikel"}}; this is none ({error}).'
-        ) from error
-
-
 def _names(value: dict[str, str]) -> dict[str, str]:
     if len(value) > MOST_COLUMNS:
         raise ValueError(f"{len(value):,} columns are named; the limit is {MOST_COLUMNS}.")
@@ -53,7 +41,7 @@ Encoding = Annotated[str, AfterValidator(_encoding)]
 Separator = Annotated[str, AfterValidator(_separator)]
 ColumnNames = Annotated[
     dict[str, str],
-    BeforeValidator(_columns),
+    BeforeValidator(reader_of_json('Column names are sent as JSON, such as {"sku": "Artikel"}')),
     AfterValidator(_names),
     WithJsonSchema({"type": "object", "additionalProperties": {"type": "string"}}),
 ]

@@ -52,18 +52,19 @@ class _Band:
 
     def colours(self, pixels: Rgb, steps: int) -> Floats:
         """Return the colours so many pixels further inwards: (n, 3)."""
-        height, width = pixels.shape[:2]
-        rows = np.rint(self.rows + steps * self.down).astype(np.intp)
-        columns = np.rint(self.columns + steps * self.across).astype(np.intp)
-        rows, columns = rows.clip(0, height - 1), columns.clip(0, width - 1)
+        rows, columns = self._inwards(pixels.shape, steps)
         return np.asarray(pixels[rows, columns], np.float32)
 
     def alpha(self, pixels: Rgba, steps: int) -> Floats:
         """Return the alpha so many pixels further inwards: (n,), in levels."""
-        height, width = pixels.shape[:2]
-        rows = np.rint(self.rows + steps * self.down).astype(np.intp).clip(0, height - 1)
-        columns = np.rint(self.columns + steps * self.across).astype(np.intp).clip(0, width - 1)
+        rows, columns = self._inwards(pixels.shape, steps)
         return np.asarray(pixels[rows, columns, 3], np.float32)
+
+    def _inwards(self, shape: tuple[int, ...], steps: int) -> tuple[Indices, Indices]:
+        height, width = shape[:2]
+        rows = np.rint(self.rows + steps * self.down).astype(np.intp)
+        columns = np.rint(self.columns + steps * self.across).astype(np.intp)
+        return rows.clip(0, height - 1), columns.clip(0, width - 1)
 
 
 def refine(pixels: Rgb, product: Mask, backdrop: Floats, tolerance: float) -> Rgba:

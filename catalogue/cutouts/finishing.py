@@ -102,7 +102,7 @@ def colour_of(background: str) -> tuple[int, int, int] | None:
 
 
 def assess(cutout: Cutout, placed: Placed) -> dict[str, Any]:
-    """Say how sure a cut-out is, and whether its product's pixels are those of its photograph."""
+    """Report how sure a cut-out is, and whether its product has its photograph's own pixels."""
     return {
         "method": cutout.method.value,
         "confidence": round(cutout.confidence, 3),

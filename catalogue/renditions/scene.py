@@ -100,7 +100,7 @@ def look(pixels: Pixels) -> Scene:
 
 
 def known_in(pixels: Pixels, box: Box) -> Scene:
-    """Tell background and product by where the product was placed.
+    """Find background and product by where the product was placed.
 
     Args:
         pixels: (height, width, 3), RGB.
@@ -118,7 +118,7 @@ def known_in(pixels: Pixels, box: Box) -> Scene:
 
 
 def known(pixels: Pixels, alpha: Alpha) -> Scene:
-    """Tell background and product by who cut the product out.
+    """Find background and product by who cut the product out.
 
     Args:
         pixels: (height, width, 3), RGB.

@@ -68,7 +68,7 @@ def _laid(
 def _fallen(
     product: Image.Image, at: tuple[int, int], lean: float, soft: float, size: tuple[int, int]
 ) -> Share:
-    """Let a product's whole outline fall back on the ground, away from the light."""
+    """Lay a product's whole outline back on the ground, away from the light."""
     left, bottom = at
     flat = FALLEN_LENGTH
     # A row of the shadow so far above the foot is the product's row so many times as far up.

@@ -124,7 +124,7 @@ def _named(ingredient: Ingredient) -> Mapping[str, str]:
 
 
 def _actions(source_type: str, ingredient: Ingredient | None) -> Sequence[Mapping[str, Any]]:
-    """Say what was done, in the words of C2PA 2.2, section 18.15.4."""
+    """Return what was done, in the words of C2PA 2.2, section 18.15.4."""
     created = {"action": "c2pa.created", "digitalSourceType": source_type}
     if ingredient is None:
         return [created]

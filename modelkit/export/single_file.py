@@ -32,7 +32,7 @@ _NO_SIGNAL, _SIDE = 999, 32
 
 
 def recognise_file(file: Path) -> Family:
-    """Tell the family of a single file.
+    """Return the family of a single file.
 
     Raises:
         BundleError: It is damaged, or none that bundles are made of; see `recognise`.
@@ -111,22 +111,17 @@ def load_autoencoder(file: Path, config: Path) -> AutoencoderKL:
         BundleError: It is damaged, or no such autoencoder.
     """
     read_tensors(file)
-    try:
-        with _quiet():
-            vae = AutoencoderKL.from_single_file(
-                str(file),
-                config=str(config),
-                subfolder="vae",
-                torch_dtype=torch.float32,
-                local_files_only=True,
-            )
-    except NotImplementedError as error:
-        raise BundleError(_incomplete(file, "weights are missing")) from error
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        raise BundleError(
-            f"{file} is no autoencoder of this model ({first_line(error)}): give one of Stable "
-            "Diffusion's"
-        ) from error
+    with (
+        _reading(file, "is no autoencoder of this model", "give one of Stable Diffusion's"),
+        _quiet(),
+    ):
+        vae = AutoencoderKL.from_single_file(
+            str(file),
+            config=str(config),
+            subfolder="vae",
+            torch_dtype=torch.float32,
+            local_files_only=True,
+        )
     _check_whole(vae, file)
     return vae
 
@@ -143,28 +138,42 @@ def save_part(part: Any, folder: Path, *, halves: bool) -> None:
     (nn.Module.half(part) if halves else part).save_pretrained(folder)
 
 
-def _load(file: Path, config: Path, *, others: tuple[str, ...]) -> StableDiffusionPipeline:
-    """Read all parts but those that come from elsewhere."""
+@contextmanager
+def _reading(file: Path, misfit: str, remedy: str) -> Iterator[None]:
+    """Turn what diffusers raises while it reads a file into a sentence.
+
+    Raises:
+        BundleError: Something was raised.
+    """
     try:
-        with _quiet():
-            pipeline = StableDiffusionPipeline.from_single_file(
-                str(file),
-                config=str(config),
-                torch_dtype=torch.float32,
-                local_files_only=True,
-                safety_checker=None,
-                feature_extractor=None,
-                requires_safety_checker=False,
-                **dict.fromkeys(others),
-            )
+        yield
     except NotImplementedError as error:
         # What was not read has no values that could be converted.
         raise BundleError(_incomplete(file, "weights are missing")) from error
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        raise BundleError(
-            f"{file} does not fit its configuration ({first_line(error)}): give the folder of a "
-            "model like it with --config"
-        ) from error
+        raise BundleError(f"{file} {misfit} ({first_line(error)}): {remedy}") from error
+
+
+def _load(file: Path, config: Path, *, others: tuple[str, ...]) -> StableDiffusionPipeline:
+    """Read all parts but those that come from elsewhere."""
+    with (
+        _reading(
+            file,
+            "does not fit its configuration",
+            "give the folder of a model like it with --config",
+        ),
+        _quiet(),
+    ):
+        pipeline = StableDiffusionPipeline.from_single_file(
+            str(file),
+            config=str(config),
+            torch_dtype=torch.float32,
+            local_files_only=True,
+            safety_checker=None,
+            feature_extractor=None,
+            requires_safety_checker=False,
+            **dict.fromkeys(others),
+        )
     for part in WEIGHTED:
         if part not in others:
             _check_whole(getattr(pipeline, part), file)
@@ -206,7 +215,7 @@ def _settle_prediction(
 
 @torch.no_grad()
 def measure_prediction(unet: Any) -> PredictionType:
-    """Tell from one call what a UNet predicts.
+    """Return what a UNet predicts, by one call of it.
 
     Of nothing but noise, one that predicts noise predicts its input; velocity is the image's
     opposite there.

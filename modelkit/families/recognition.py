@@ -109,7 +109,7 @@ STRANGERS = (
 
 
 def recognise(shapes: Shapes, file: Path) -> Family:
-    """Tell the family of a model in its original layout.
+    """Return the family of a model in its original layout.
 
     Args:
         shapes: Of the file's tensors.

@@ -162,6 +162,6 @@ def _photograph(claim: Claim) -> PhotographSpec:
 
 
 def _stand_back() -> None:
-    """Let the engine's threads go first, where the system knows priorities of threads."""
+    """Run behind the engine's threads, where the system knows priorities of threads."""
     if hasattr(os, "setpriority"):
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)

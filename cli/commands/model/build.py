@@ -243,7 +243,7 @@ def _verify(
 
 
 def _how_read(manifest: Manifest) -> str:
-    """Say what a single file was taken for, which it does not say itself."""
+    """Report what a single file was taken for, which it does not say itself."""
     size = f"{manifest.defaults.width}×{manifest.defaults.height} pixels"
     return (
         f"Read as a model that predicts {manifest.prediction_type} and draws {size}; where that is "

@@ -76,7 +76,7 @@ def second(made_once: MadeOnce) -> Path:
 def small_families(
     first: Path, second: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Give the families the sizes of the tiny models, which their configuration leaves as it is."""
+    """Reduce the families to the tiny models' sizes, which their configuration leaves as it is."""
     families = []
     for family, source in zip(recognition.KNOWN_FAMILIES, (first, second), strict=True):
         folder = shutil.copytree(family.folder, tmp_path / family.folder.name)

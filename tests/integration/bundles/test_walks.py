@@ -147,7 +147,7 @@ def by_diffusers(reference, begin: Begin, seed: int, picture, hole) -> np.ndarra
 
 
 def pictures(begins: Mapping[str, Begin], picture: Image.Image) -> Mapping[str, Begin | Picture]:
-    """Let the engine encode the pictures that the rows begin with."""
+    """Have the engine encode the pictures that the rows begin with."""
     pixels = np.asarray(picture)
     return {
         name: Picture(pixels=pixels, strength=begin.strength, mask=begin.mask)

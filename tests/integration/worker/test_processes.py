@@ -291,15 +291,21 @@ def listening(celery):
         thread.join(10)
 
 
+def killed(factory, victim, ids):
+    """Kill a worker, and let its leases run out; return what it was making."""
+    victim.send(signal.SIGKILL)
+    victim.wait()
+    orphans = factory.running(ids, owner_of(victim))
+    factory.expire_leases(owner_of(victim))
+    return orphans
+
+
 def test_kill_9_loses_no_image_and_finishes_none_twice(factory, crew):
     victim, _ = crew.hire(2)
     ids = factory.order(3 * ROWS, steps=120)
     poll(lambda: factory.running(ids, owner_of(victim)), seconds=SECONDS)
 
-    victim.send(signal.SIGKILL)
-    victim.wait()
-    orphans = factory.running(ids, owner_of(victim))
-    factory.expire_leases(owner_of(victim))
+    orphans = killed(factory, victim, ids)
 
     factory.wait_until_done(ids)
     assert orphans
@@ -312,10 +318,7 @@ def test_kill_9_loses_no_cutout_and_makes_none_twice(factory, crew):
     ids = factory.order_cutouts(8)
     poll(lambda: factory.running(ids, owner_of(victim)), seconds=SECONDS)
 
-    victim.send(signal.SIGKILL)
-    victim.wait()
-    orphans = factory.running(ids, owner_of(victim))
-    factory.expire_leases(owner_of(victim))
+    orphans = killed(factory, victim, ids)
 
     factory.wait_until_done(ids)
     assert orphans
