@@ -5,8 +5,15 @@ from collections.abc import Mapping, Set
 from typing import Any
 
 from catalogue.issues import Issues
-from catalogue.placement_rule import PlacementRule
-from core.domain.photograph_spec import TRANSPARENT, WHITE, ImageMode, PhotographSpec
+from catalogue.placement_rule import SCENE_FILL, SCENE_GROUND_LINE, PlacementRule
+from core.domain.photograph_spec import (
+    TRANSPARENT,
+    WHITE,
+    Anchor,
+    ImageMode,
+    PhotographSpec,
+    Shadow,
+)
 from core.errors import InvalidRequestError
 
 SIDE = 1500
@@ -23,6 +30,21 @@ OF_MODELS = (
     *("seed", "variants", "variant", "approximate"),
 )
 """Fields that only generated images have."""
+NOT_OF_SCENES = {
+    "background": "the model draws what is behind the product, by the prompt",
+    "approximate": "a background is drawn once, for all that share it",
+}
+"""Fields that scenes do not have, and why."""
+DEFAULTS: Mapping[ImageMode, Mapping[str, Any]] = {
+    ImageMode.CUTOUT: {},
+    ImageMode.SCENE: {
+        "shadow": Shadow.CONTACT,
+        "anchor": Anchor.GROUND,
+        "fill": SCENE_FILL,
+        "ground_line": SCENE_GROUND_LINE,
+    },
+}
+"""How products are shown if nobody says, where that is not as `PhotographSpec` has it."""
 
 _COLOUR = re.compile(r"#?([0-9a-f]{6}|[0-9a-f]{3})")
 
@@ -39,8 +61,16 @@ def check_mode(mode: ImageMode, given: Set[str], issues: Issues) -> None:
         for name in OF_PHOTOGRAPHS:
             if name in given:
                 issues.add(
-                    f"Only images of photographs have this. Name the mode {ImageMode.CUTOUT!r}, or "
-                    "leave it out.",
+                    "Only images of photographs have this. Name the mode "
+                    f"{ImageMode.CUTOUT!r} or {ImageMode.SCENE!r}, or leave it out.",
+                    column=name,
+                )
+        return
+    if mode is ImageMode.SCENE:
+        for name, reason in NOT_OF_SCENES.items():
+            if name in given:
+                issues.add(
+                    f"Images of the mode {mode!r} do not have this: {reason}. Leave it out.",
                     column=name,
                 )
         return
@@ -52,12 +82,15 @@ def check_mode(mode: ImageMode, given: Set[str], issues: Issues) -> None:
             )
 
 
-def read_finish(fields: Mapping[str, Any], issues: Issues) -> tuple[PhotographSpec, int, int]:
+def read_finish(
+    fields: Mapping[str, Any], issues: Issues, mode: ImageMode = ImageMode.CUTOUT
+) -> tuple[PhotographSpec, int, int]:
     """Read what is wanted of photographs, over the defaults.
 
     Args:
         fields: The request's `width`, `height` and `FINISH`; what is None is not given.
         issues: What is wrong.
+        mode: Whose defaults they are.
 
     Returns:
         It, of a photograph that is not named yet, and the canvas's width and height.
@@ -66,7 +99,7 @@ def read_finish(fields: Mapping[str, Any], issues: Issues) -> tuple[PhotographSp
     width, height = (_side(fields.get(name), name, issues) for name in ("width", "height"))
     if "background" in given:
         given["background"] = _background(given["background"], issues)
-    wanted = PhotographSpec(source="", **given)
+    wanted = PhotographSpec(source="", **{**DEFAULTS[mode], **given})
     try:
         PlacementRule(
             width=width,

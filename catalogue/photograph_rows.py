@@ -1,6 +1,6 @@
 """Rows of a sheet whose photographs become images: which photograph is whose."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -16,14 +16,20 @@ MASK = "mask"
 
 
 @dataclass(frozen=True, kw_only=True)
-class PhotographRow:
-    """A good row, and its photograph as it is named."""
+class NamedPhotograph:
+    """A row's photograph as it is named."""
 
     row: SheetRow
-    sku: str
     photograph: UUID | str
     """A source's id or digest, or an address."""
     mask: UUID | str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhotographRow(NamedPhotograph):
+    """A good row, and its photograph as it is named."""
+
+    sku: str
 
 
 def read_photograph_rows(
@@ -47,43 +53,72 @@ def read_photograph_rows(
             column="sku",
         )
         return []
-    named = [one for one in sheet.columns if canonical(one) in OF_PLAIN]
-    if FIELD in columns:
-        named.insert(0, columns[FIELD])
-    lines = {row.line for row in sheet.rows}
-    for line in sorted(set(sent) - lines):
-        issues.add(f"There is no row in line {line}, which a photograph was sent for.", line=line)
-    good = (_read(sheet, row, named, sent.get(row.line), issues) for row in sheet.rows)
+    finder = _Finder(sheet, sent, issues)
+    good = (_read(row, finder, issues) for row in sheet.rows)
     return [row for row in good if row is not None]
 
 
-def _read(
-    sheet: Sheet,
-    row: SheetRow,
-    named: Sequence[str],
-    sent: UUID | str | None,
-    issues: Issues,
-) -> PhotographRow | None:
-    """Read a row; `named` are the columns that may name its photograph, best first."""
-    before, columns = issues.count, sheet.reading.columns
+def name_photographs(
+    sheet: Sheet, sent: Mapping[int, UUID | str], issues: Issues
+) -> dict[int, NamedPhotograph]:
+    """Return each row's photograph, by its line, and note what is wrong with these alone.
+
+    Args:
+        sheet: As it was read; its other cells are checked by somebody else.
+        sent: Sources' ids or digests by the lines of rows: they win over what cells name.
+        issues: What is wrong.
+    """
+    finder = _Finder(sheet, sent, issues)
+    found = (finder.find(row) for row in sheet.rows)
+    return {one.row.line: one for one in found if one is not None}
+
+
+class _Finder:
+    """Finds what names the photographs of a sheet's rows."""
+
+    def __init__(self, sheet: Sheet, sent: Mapping[int, UUID | str], issues: Issues) -> None:
+        columns = sheet.reading.columns
+        self.columns = columns
+        self._sheet, self._sent, self._issues = sheet, sent, issues
+        self._named = [one for one in sheet.columns if canonical(one) in OF_PLAIN]
+        """Columns that may name it, best first."""
+        if FIELD in columns:
+            self._named.insert(0, columns[FIELD])
+        lines = {row.line for row in sheet.rows}
+        for line in sorted(set(sent) - lines):
+            issues.add(
+                f"There is no row in line {line}, which a photograph was sent for.", line=line
+            )
+
+    def find(self, row: SheetRow) -> NamedPhotograph | None:
+        """Return a row's photograph; None: there is none, or its mask is wrong, which is noted."""
+        before = self._issues.count
+        ids = filter(None, (_id_in(row.get(column)) for column in self._named))
+        photograph = self._sent.get(row.line) or row.photograph or next(ids, None)
+        if not photograph:
+            column = self._named[0] if self._named else FIELD
+            self._issues.add(
+                "The row has no photograph. Give it an address or a source's id in the column "
+                f"{column!r}, or send the file (--photos).",
+                line=row.line,
+                column=column,
+            )
+        mask = _mask(self._sheet, row, self._issues)
+        if self._issues.count > before or not photograph:
+            return None
+        return NamedPhotograph(row=row, photograph=photograph, mask=mask)
+
+
+def _read(row: SheetRow, finder: _Finder, issues: Issues) -> PhotographRow | None:
+    before, columns = issues.count, finder.columns
     _check_cells(row, issues)
     sku = str(row.fields.get("sku") or row.get(columns.get("sku")) or "").strip()
     if reason := check_sku(sku):
         issues.add(reason, line=row.line, column=columns.get("sku", "sku"))
-    ids = filter(None, (_id_in(row.get(column)) for column in named))
-    photograph = sent or row.photograph or next(ids, None)
-    if not photograph:
-        column = named[0] if named else FIELD
-        issues.add(
-            "The row has no photograph. Give it an address or a source's id in the column "
-            f"{column!r}, or send the file (--photos).",
-            line=row.line,
-            column=column,
-        )
-    mask = _mask(sheet, row, issues)
-    if issues.count > before or not photograph:
+    found = finder.find(row)
+    if issues.count > before or found is None:
         return None
-    return PhotographRow(row=row, sku=sku, photograph=photograph, mask=mask)
+    return PhotographRow(row=row, sku=sku, photograph=found.photograph, mask=found.mask)
 
 
 def _mask(sheet: Sheet, row: SheetRow, issues: Issues) -> UUID | str | None:

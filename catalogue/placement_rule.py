@@ -5,6 +5,10 @@ from dataclasses import dataclass
 from core.domain.photograph_spec import Anchor
 from core.errors import InvalidRequestError
 
+SCENE_FILL = 0.62
+"""What a product takes of a scene: there is something to be seen around it."""
+SCENE_GROUND_LINE = 0.86
+
 
 @dataclass(frozen=True, kw_only=True)
 class PlacementRule:

@@ -16,7 +16,7 @@ OUTCOME = (
 
 PHOTOGRAPH = (
     *("needs_review", "review_reasons", "confidence", "scale", "identical", "compared_pixels"),
-    *("source_digest", "result_digest", "photograph"),
+    *("source_digest", "result_digest", "photograph", "expansion", "background"),
 )
 """Further columns where images are made of photographs: see `api.schemas.photographs`."""
 

@@ -35,7 +35,11 @@ class ValidatedSheet:
 
 
 def validate(
-    sheet: Sheet, fields: Mapping[str, Any], models: Mapping[str, Model]
+    sheet: Sheet,
+    fields: Mapping[str, Any],
+    models: Mapping[str, Model],
+    *,
+    uses_photographs: bool = False,
 ) -> tuple[ValidatedSheet, Issues]:
     """Check every row, and give the images that the good ones ask for with what is wrong.
 
@@ -45,6 +49,7 @@ def validate(
         sheet: The file as it was read.
         fields: The request's `template`, `model` and values of `catalogue.mapping.PARAMETERS`.
         models: By name, what may be asked of each; the first is the one of rows that name none.
+        uses_photographs: Whether somebody else looks at the rows' photographs; it is told if not.
 
     Returns:
         The images of good rows, none where all rows lack something, and everything that is wrong:
@@ -64,7 +69,8 @@ def validate(
     concerns_all = issues.count > before
     warnings.extend(sheet.warnings)
     _warn_of_unused(sheet, columns, warnings)
-    warnings.extend(note_photographs(sheet))
+    if not uses_photographs:
+        warnings.extend(note_photographs(sheet))
 
     rows = _read(sheet.rows, reader, prompts, issues)
     if concerns_all:
@@ -73,7 +79,10 @@ def validate(
     if not template and sheet.reading.source is SheetSource.PLAIN and sheet.reading.template:
         notes.add(_made_of(columns))
     rows, remarks = fit_prompts(rows, prompts, warnings=warnings, notes=notes)
-    _remark(rows, prompts, warnings=warnings, notes=notes)
+    if not uses_photographs:
+        # Scenes are to look alike.
+        _tell_lookalikes(rows, prompts, warnings=warnings, notes=notes)
+    _remark(rows, prompts, warnings=warnings)
     wanted = [
         one for row, remark in zip(rows, remarks, strict=True) for one in _expand(row, remark)
     ]
@@ -172,15 +181,20 @@ def _made_of(columns: Mapping[str, str]) -> str:
     )
 
 
-def _remark(rows: Sequence[GoodRow], prompts: Prompts, *, warnings: Issues, notes: Issues) -> None:
-    """Report what looks wrong with good rows as a whole."""
-    columns = prompts.columns
+def _tell_lookalikes(
+    rows: Sequence[GoodRow], prompts: Prompts, *, warnings: Issues, notes: Issues
+) -> None:
     tell_lookalikes(
         ((one.row, one.prompt) for one in rows),
-        title=columns.get("title"),
+        title=prompts.columns.get("title"),
         warnings=warnings,
         notes=notes,
     )
+
+
+def _remark(rows: Sequence[GoodRow], prompts: Prompts, *, warnings: Issues) -> None:
+    """Report what looks wrong with good rows as a whole."""
+    columns = prompts.columns
     warnings.extend(
         note(
             prompts.unnamed,

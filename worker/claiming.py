@@ -1,6 +1,6 @@
 """Claims for the messages that come at the same moment, of models that are in memory."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -10,6 +10,7 @@ import structlog
 from sqlmodel import Session
 
 from core.db.engine import Database
+from core.domain.photograph_spec import ImageMode
 from core.lifecycle import claims
 from core.lifecycle.claims import Claim
 from worker.group_commit import LOCKED, GroupCommit, Locked
@@ -53,6 +54,7 @@ class Claiming:
         owner: str,
         lease_seconds: float,
         pause_seconds: float,
+        without: Callable[[], Collection[ImageMode]] = tuple,
     ) -> None:
         """Wire it.
 
@@ -62,11 +64,14 @@ class Claiming:
             owner: This worker.
             lease_seconds: How long a claim holds, unless it is renewed.
             pause_seconds: After which messages of other models are sent again.
+            without: Gives the modes of images that there is no room for at the moment; their
+                messages are sent again then, too.
         """
         self._models = models
         self._owner = owner
         self._lease_seconds = lease_seconds
         self._pause_seconds = pause_seconds
+        self._without = without
         self._foreign: set[str] = set()
         """Models of which it was said that this worker does not serve them."""
         self._claims: GroupCommit[UUID, Claim | Foreign | None] = GroupCommit(
@@ -95,13 +100,14 @@ class Claiming:
         self, session: Session, ids: Sequence[UUID]
     ) -> Sequence[Claim | Locked | Foreign | None]:
         owner, lease_seconds = self._owner, self._lease_seconds
-        revisions = self._models.claimable()
+        revisions, without = self._models.claimable(), self._without()
         claimed = claims.claim(
             session,
             ids,
             owner=owner,
             lease_seconds=lease_seconds,
             revisions=revisions,
+            without=without,
             skip_locked=True,
         )
         others = [one for one in ids if one not in claimed]
@@ -109,9 +115,13 @@ class Claiming:
         locked: Collection[UUID] = ()
         if others:
             foreign = claims.put_off_foreign(
-                session, others, revisions=revisions, delay_seconds=self._pause_seconds
+                session,
+                others,
+                revisions=revisions,
+                delay_seconds=self._pause_seconds,
+                without=without,
             )
-            locked = claims.claimable(session, others, revisions)
+            locked = claims.claimable(session, others, revisions, without)
         found: dict[UUID, Claim | Locked | Foreign] = {
             **dict.fromkeys(locked, LOCKED),
             **{identity: Foreign(revision) for identity, revision in foreign.items()},

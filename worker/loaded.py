@@ -6,6 +6,7 @@ from functools import partial
 from typing import Protocol
 
 from core.domain.approximation import NIRVANA, Threshold
+from core.domain.image_spec import ModelInput
 from core.domain.texts import canonical_text
 from worker.embeddings import EmbeddingCache, EmbeddingStore
 from worker.features import CachingSchedules
@@ -31,6 +32,7 @@ class LoadedModel:
         thresholds: Sequence[Threshold] = NIRVANA,
         end: Callable[[str], int] | None = None,
         texts: EmbeddingStore | None = None,
+        reads: ModelInput | None = None,
     ) -> None:
         """Assemble the parts.
 
@@ -45,9 +47,11 @@ class LoadedModel:
             thresholds: How much of a near prompt's schedule may be taken over.
             end: Gives the place of a prompt's end token; None: nobody asks.
             texts: Where embeddings are kept; None: in a store of its own.
+            reads: What the model sees of a request; None: what Stable Diffusion does.
         """
         self.model = model
         self.revision = revision
+        self.reads = reads or ModelInput()
         self.limits = limits
         self.guidance_interval = guidance_interval
         self.guidance_rescale = guidance_rescale

@@ -13,6 +13,7 @@ import structlog
 from celery import Celery, signals
 
 from bundles.manifest import Manifest
+from bundles.model_input import read_model_input
 from bundles.plan import Plan, plan_for
 from bundles.processor import read_features
 from catalogue.renditions.store import Renditions
@@ -43,6 +44,8 @@ from worker.model import Model
 from worker.pipeline import load_pipeline
 from worker.registry import Registry
 from worker.runner import Runner
+from worker.scenes.backgrounds import Backgrounds
+from worker.scenes.making import SceneMaker
 from worker.scheduler import CallLimits
 from worker.segmentation.segmenter import open_usable_segmenter
 from worker.shutdown import Shutdown
@@ -110,6 +113,13 @@ def _serve(settings: Settings, load: Load) -> int:
     credentials = credentials_of(settings)
     cutting = Watchdog(limit_seconds=settings.watchdog_seconds)
     cutouts = cutout_pool(settings, database, storage, cutting)
+    images = max(plan.rows * plan.streams for plan in plans)
+    scenes = SceneMaker(
+        pool=cutouts,
+        backgrounds=Backgrounds(database=database, storage=storage, credentials=credentials),
+        # Each may have a background of its own, and the engine's batches are to be full.
+        most=max(images, cutouts.most),
+    )
     runner = Runner(
         database=database,
         storage=storage,
@@ -118,6 +128,7 @@ def _serve(settings: Settings, load: Load) -> int:
         leases=leases,
         max_attempts=settings.max_attempts,
         cutouts=cutouts,
+        scenes=scenes,
         approximate=approximate,
         renditions=Renditions(
             database=database, storage=storage, credentials=credentials, at_once=usable_cpus()
@@ -132,9 +143,8 @@ def _serve(settings: Settings, load: Load) -> int:
     guard = MemoryGuard(
         limit_mib=settings.worker_max_rss_mib, on_excess=shutdown.warm, relieve=models.relieve
     )
-    images = max(plan.rows * plan.streams for plan in plans)
     # A thread waits for its image: enough of them to fill the batches of every shape.
-    threads = images * settings.shapes_in_play + cutouts.most
+    threads = images * settings.shapes_in_play + cutouts.most + scenes.most
     process = _celery_worker(settings, runner, name, threads=threads)
     presence.flush()
     engine.start()
@@ -200,6 +210,7 @@ def _registry(settings: Settings, load: Load, watchdog: Watchdog) -> Registry:
             thresholds=manifest.approximate_thresholds,
             end=Tokenizer(folder).end if settings.approximate_budget_bytes else None,
             texts=texts,
+            reads=read_model_input(folder),
         )
 
     return Registry(

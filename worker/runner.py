@@ -5,8 +5,9 @@ it is back in the queue, or its lease runs out and the sweeper takes it back.
 """
 
 import threading
-import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Protocol, TypeVar
 from uuid import UUID
 
@@ -15,12 +16,14 @@ from sqlmodel import Session
 
 from catalogue.renditions.store import Renditions
 from core.db.engine import DATABASE_ERRORS, Database
+from core.domain.image_spec import ImageSpec
+from core.domain.photograph_spec import ImageMode
 from core.lifecycle import completion, holds
 from core.lifecycle.claims import Claim
 from core.lifecycle.completion import Finished
 from core.pictures.credentials import Credentials
 from core.storage import STORAGE_ERRORS, Storage, StoredObject
-from worker.approximate.cache import NOTHING, ApproximateCache, StartPlan
+from worker.approximate.cache import NOTHING, ApproximateCache
 from worker.claiming import Claiming, Foreign, RowModels
 from worker.counting import count_made
 from worker.cutouts.pool import CutoutPool
@@ -32,13 +35,16 @@ from worker.loaded import LoadedModel
 from worker.metrics import ATTEMPTS, STAGE_SECONDS
 from worker.pictures import ORIGINAL, MadeImage, describe, encode_original, make_known, with_proof
 from worker.registry import ModelNotLoadedError
+from worker.requesting import request_of
 from worker.rows import (
     RowCanceledError,
     RowExpiredError,
     RowHandedBackError,
     RowRequest,
+    RowResult,
     Ticket,
 )
+from worker.scenes.making import SceneMaker
 
 log = structlog.get_logger(__name__)
 
@@ -65,6 +71,7 @@ class Runner:
         leases: Leases,
         max_attempts: int,
         cutouts: CutoutPool | None = None,
+        scenes: SceneMaker | None = None,
         approximate: ApproximateCache | None = None,
         renditions: Renditions | None = None,
         credentials: Credentials | None = None,
@@ -82,6 +89,7 @@ class Runner:
             leases: Those of this process.
             max_attempts: Times a generation is computed before it fails.
             cutouts: Makes images of photographs; None: they are left to other workers.
+            scenes: Makes scenes of photographs; None: they are left to other workers.
             approximate: Where rows that agree to it may find a beginning; None: nowhere.
             renditions: Makes what channels want of an image; None: somebody else does.
             credentials: What signs images; None: they are not signed.
@@ -95,6 +103,7 @@ class Runner:
         self._leases = leases
         self._models = models
         self._cutouts = cutouts
+        self._scenes = scenes
         self._approximate = approximate
         self._renditions = renditions
         self._credentials = credentials
@@ -106,6 +115,7 @@ class Runner:
             owner=leases.owner,
             lease_seconds=leases.lease_seconds,
             pause_seconds=pause_seconds,
+            without=scenes.without if scenes else lambda: (ImageMode.SCENE,),
         )
         self._endings = Endings(
             database,
@@ -206,16 +216,30 @@ class Runner:
         return Delivery.DONE
 
     def _make(self, lease: Lease) -> MadeImage:
-        """Make a claim's image: by a model, or of a photograph."""
+        """Make a claim's image: by a model, of a photograph, or of both."""
         claim = lease.claim
+        if claim.spec.mode is ImageMode.SCENE and self._scenes is not None:
+            with self._models.using(claim.bundle_revision) as model:
+                lease.computed = True
+                return self._scenes.make(lease, model.reads, partial(self._draw, lease, model))
         if claim.spec.photograph is not None and self._cutouts is not None:
             # Its lease is renewed whatever the engine does; the pool has a watchdog of its own.
             lease.computed = True
             return self._cutouts.make(lease)
         with self._models.using(claim.bundle_revision) as model:
             plan = self._approximate.plan(claim, model) if self._approximate else NOTHING
-            result = self._engine.submit(_request(claim, model, plan)).result()
+            result = self._engine.submit(request_of(claim, model, plan)).result()
         return MadeImage(pixels=result.image, seconds=result.seconds, plan=plan, row=result)
+
+    def _draw(self, lease: Lease, model: LoadedModel, spec: ImageSpec) -> RowResult:
+        """Have the engine draw what a claim's image is made with, whatever that one's deadline."""
+        claim = replace(lease.claim, spec=spec, deadline_at=None)
+        # A hung engine must not hold it.
+        lease.computed = False
+        try:
+            return self._engine.submit(request_of(claim, model, NOTHING)).result()
+        finally:
+            lease.computed = True
 
     def _store(self, lease: Lease, body: bytes) -> StoredObject:
         """Store the image; while S3 is away it is kept in memory, and tried again."""
@@ -232,28 +256,6 @@ class Runner:
             ),
             unless=lambda: lease.lost,
         )
-
-
-def _request(claim: Claim, model: LoadedModel, plan: StartPlan) -> RowRequest:
-    deadline = None
-    if claim.deadline_at is not None:
-        # The time left by Postgres's clock, counted from now by ours: never early.
-        left = (claim.deadline_at - claim.claimed_at).total_seconds()
-        deadline = time.monotonic() + left
-    return RowRequest(
-        identity=claim.generation_id,
-        spec=claim.spec,
-        lane=claim.lane,
-        revision=model.revision,
-        tenant=claim.tenant,
-        api_key_id=claim.api_key_id,
-        guidance_interval=model.guidance_interval,
-        # It may be what broke its batch.
-        solo=claim.attempt > 1,
-        deadline=deadline,
-        begin=plan.begin,
-        keep=plan.keep,
-    )
 
 
 def _names(claim: Claim) -> dict[str, str]:

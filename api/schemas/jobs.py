@@ -68,7 +68,8 @@ class JobView(DecidedParameters, JobHead):
     """One wanted image, as it stands."""
 
     mode: ImageMode = Field(
-        description="text: a model drew it; cutout: it shows a photograph's product."
+        description="text: a model drew it; cutout: it shows a photograph's product; scene: "
+        "that, in a background that a model drew."
     )
     photograph: PhotographView | None = Field(
         description="What is wanted of which photograph; null where the mode is text."

@@ -52,18 +52,20 @@ class FinishFields(BaseModel):
     )
     shadow: Shadow | None = Field(
         None,
-        description="none (default), contact: a soft one beneath the product, or own: the "
-        "photograph's, where it can be told from the backdrop.",
+        description="none (default of cut-outs), contact (default of scenes): a soft one beneath "
+        "the product, or own: the photograph's, where it can be told from the backdrop.",
     )
     anchor: Anchor | None = Field(
-        None, description="centre (default), or ground: products stand on the ground line."
+        None,
+        description="centre (default), or ground (default of scenes): products stand on the "
+        "ground line.",
     )
     fill: float | None = Field(
         None,
         gt=0,
         le=1,
         description="What the product takes of the canvas, along the side that it fills first; "
-        "0.85 where nothing is said.",
+        "0.85 where nothing is said, 0.62 in scenes.",
     )
     margin: float | None = Field(
         None, ge=0, lt=0.5, description="What stays free on every side; 0.03 by default."
@@ -72,7 +74,8 @@ class FinishFields(BaseModel):
         None,
         gt=0,
         le=1,
-        description="How far down products stand that are anchored to the ground; 0.92 by default.",
+        description="How far down products stand that are anchored to the ground; 0.92 by default, "
+        "0.86 in scenes.",
     )
     enlarge: bool | None = Field(
         None,
@@ -133,3 +136,13 @@ class QualityView(BaseModel):
     )
     cutout: str = Field(description="Whether it was cut out for this image: computed, or cached.")
     notes: list[str] = Field(description="What is good to know, in sentences.")
+    background: str | None = Field(
+        None,
+        description="Of a scene, whether its background was drawn for it: computed, shared (for "
+        "another one at the same moment), or cached.",
+    )
+    expansion: float | None = Field(
+        None,
+        description="Of a scene, the share of the product's area by which it is larger than it was "
+        "placed; above 0.01 there is no image (`product_changed`).",
+    )

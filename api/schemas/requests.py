@@ -50,7 +50,8 @@ class Fields(RequestedParameters, FinishFields, StrictModel):
     mode: ImageMode | None = Field(
         None,
         description="text (default): a model draws the image from its prompt. cutout: the product "
-        "of a photograph, its own pixels, without its background (docs/photographs.md).",
+        "of a photograph, its own pixels, without its background. scene: the same in a background "
+        "that a model draws from the prompt, alone (docs/photographs.md).",
     )
     model: ModelName | None = None
     deadline_seconds: float | None = Field(
@@ -99,24 +100,37 @@ def _needs(field: str) -> dict[str, Any]:
     return {"required": [field], "properties": {field: {"type": "string"}}}
 
 
+def _of(modes: Sequence[ImageMode]) -> dict[str, Any]:
+    values = [mode.value for mode in modes]
+    return {"required": ["mode"], "properties": {"mode": {"enum": values}}}
+
+
 class JobRequest(Fields):
     """One wanted image."""
 
     model_config = ConfigDict(
         json_schema_extra={
             # What a recipe says is known to the server only.
-            "if": {"required": ["mode"], "properties": {"mode": {"const": ImageMode.CUTOUT.value}}},
-            "then": _needs("source"),
-            "else": _needs("prompt"),
+            "allOf": [
+                {
+                    "if": _of([ImageMode.CUTOUT, ImageMode.SCENE]),
+                    "then": _needs("source"),
+                },
+                {
+                    "if": _of([ImageMode.CUTOUT]),
+                    "else": _needs("prompt"),
+                },
+            ]
         }
     )
 
     prompt: Prompt | None = Field(
-        None, description=f"{describe('prompt')} Images of the mode `text` need one."
+        None, description=f"{describe('prompt')} Images of the modes `text` and `scene` need one."
     )
     source: PhotographReference | None = Field(
         None,
-        description="The photograph of a cut-out: a source's id or digest, or an address.",
+        description="The photograph of a cut-out or a scene: a source's id or digest, or an "
+        "address.",
     )
     mask: PhotographReference | None = Field(
         None,

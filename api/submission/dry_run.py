@@ -32,6 +32,8 @@ from core.lifecycle.forecast import FEWEST, foresee, recent_speed, work
 SHOWN_SKUS = 100
 """Repeated SKUs that are named."""
 SHOWN_LINES = 10
+PIXELS_PER_SECOND = 1500.0 * 1500.0
+"""Of cut-outs, where nothing was measured yet."""
 
 
 def report(
@@ -122,7 +124,11 @@ def estimate(
         if speed.work_per_second is None:
             return Estimate(seconds=None, images_per_minute=None, basis=basis)
         images = by_model[name]
-        seconds += sum(work(one.spec, one.model.reads) for one in images) / speed.work_per_second
+        drawn = _drawn_once(images)
+        seconds += sum(work(one.spec, one.model.reads) for one in drawn) / speed.work_per_second
+    if scenes := [one for one in wanted if one.spec.mode is ImageMode.SCENE]:
+        seconds += _composing_seconds(session, scenes)
+        basis += " Scenes with equal prompts and seeds share a background, which is counted once."
     return Estimate(
         seconds=round(seconds, 1),
         images_per_minute=round(60 * len(wanted) / seconds, 1) if seconds else None,
@@ -164,6 +170,22 @@ def _speed(session: Session, bundle: Bundle, home: Path) -> _Speed:
 def _of_photographs(images: Sequence[ImageRequest]) -> bool:
     """Check whether images are cut-outs, and not those of a model that is called like them."""
     return bool(images) and images[0].spec.mode is ImageMode.CUTOUT
+
+
+def _drawn_once(images: Sequence[ImageRequest]) -> Sequence[ImageRequest]:
+    """Return the images that a model draws: of scenes with equal backgrounds, the first alone."""
+    backgrounds = {
+        one.decided("").drawn: one for one in reversed(images) if one.spec.mode is ImageMode.SCENE
+    }
+    others = [one for one in images if one.spec.mode is not ImageMode.SCENE]
+    return [*others, *backgrounds.values()]
+
+
+def _composing_seconds(session: Session, scenes: Sequence[ImageRequest]) -> float:
+    """Estimate how long products are cut out and put into their scenes, as cut-outs take."""
+    known = recent_speed(session, MADE_BY)
+    pixels = sum(one.spec.width * one.spec.height for one in scenes)
+    return pixels / (known.work_per_second if known else PIXELS_PER_SECOND)
 
 
 def _speed_of_cutouts(session: Session) -> _Speed:

@@ -1,14 +1,23 @@
 """Which mode a request is of, and which of its fields that has."""
 
+from typing import TypeVar
+
 from api.schemas.requests import Fields, JobRequest
 from catalogue.finishes import check_mode
 from catalogue.issues import Issues
 from core.domain.photograph_spec import ImageMode
 
+F = TypeVar("F", bound=Fields)
+
 
 def mode_of(fields: Fields) -> ImageMode:
     """Return the mode that a request asks for."""
     return fields.mode or ImageMode.TEXT
+
+
+def without_size(fields: F) -> F:
+    """Return what a scene's request says of its background, which has the model's own size."""
+    return fields.model_copy(update={"width": None, "height": None})
 
 
 def check_fields(fields: Fields, issues: Issues) -> None:

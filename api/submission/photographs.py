@@ -9,10 +9,11 @@ from sqlmodel import Session
 from api.schemas.requests import JobRequest
 from api.submission.channel_sizes import warn_of_channels
 from api.submission.context import RequestContext
+from api.submission.modes import mode_of
 from api.submission.upload import SheetRequest
 from catalogue.finishes import read_finish
 from catalogue.issues import Issues
-from catalogue.photograph_rows import PhotographRow, read_photograph_rows
+from catalogue.photograph_rows import NamedPhotograph, read_photograph_rows
 from catalogue.validate import ValidatedSheet
 from core.domain.image_request import ImageRequest, ModelRevision
 from core.domain.image_spec import ImageSpec
@@ -87,7 +88,24 @@ class NamedPhotographs:
 def photograph_request(
     session: Session, context: RequestContext, request: JobRequest, issues: Issues
 ) -> ImageRequest:
-    """Return the one image that a request asks for, checked.
+    """Return the one cut-out that a request asks for, checked.
+
+    Raises:
+        InvalidRequestError: naming every value that cannot be used.
+    """
+    photograph, width, height = find_photograph(session, context, request, issues)
+    return ImageRequest(
+        spec=ImageSpec.cutout(photograph, width=width, height=height),
+        model=MADE_BY,
+        sku=request.sku,
+        callback_url=context.callback_url,
+    )
+
+
+def find_photograph(
+    session: Session, context: RequestContext, request: JobRequest, issues: Issues
+) -> tuple[PhotographSpec, int, int]:
+    """Return what a request wants of its photograph, and the canvas's width and height, checked.
 
     Args:
         session: An open transaction.
@@ -98,7 +116,7 @@ def photograph_request(
     Raises:
         InvalidRequestError: naming every value that cannot be used.
     """
-    wanted, width, height = read_finish(request.model_dump(), issues)
+    wanted, width, height = read_finish(request.model_dump(), issues, mode_of(request))
     if request.source is None:
         issues.add(
             "Name the photograph: the id of a source (POST /v1/sources), or an address.",
@@ -112,13 +130,7 @@ def photograph_request(
             issues.add(reason, column=column)
     issues.refuse_request()
     mask = found[named["mask"]] if "mask" in named else None
-    photograph = replace(wanted, source=found[named["source"]], mask=mask)
-    return ImageRequest(
-        spec=ImageSpec.cutout(photograph, width=width, height=height),
-        model=MADE_BY,
-        sku=request.sku,
-        callback_url=context.callback_url,
-    )
+    return replace(wanted, source=found[named["source"]], mask=mask), width, height
 
 
 def check_photograph_sheet(
@@ -136,14 +148,11 @@ def check_photograph_sheet(
     """
     issues, warnings = Issues(), Issues()
     wanted, width, height = read_finish(request.fields.model_dump(), issues)
-    sent = {line: _named(one) for line, one in (request.fields.photographs or {}).items()}
-    good = read_photograph_rows(request.sheet, sent, issues)
-    found = NamedPhotographs(
-        session, context, _named_by(good), may_be_coming=request.fields.dry_run
-    )
+    good = read_photograph_rows(request.sheet, sent_for(request), issues)
+    found = find_named(session, context, request, good)
     images = []
     for one in good:
-        photograph = _found(one, wanted, found, issues)
+        photograph = photograph_of(one, wanted, found, issues)
         if photograph is None:
             continue
         images.append(
@@ -156,7 +165,7 @@ def check_photograph_sheet(
             )
         )
     warnings.extend(request.sheet.warnings)
-    _warn_of_small(session, context, images, warnings)
+    warn_of_small(session, context, images, warnings)
     warn_of_channels(session, context.tenant, images, request.fields.channels or (), warnings)
     checked = ValidatedSheet(
         columns=request.sheet.columns, wanted=images, warnings=list(warnings.documents())
@@ -164,7 +173,22 @@ def check_photograph_sheet(
     return checked, issues
 
 
-def _warn_of_small(
+def sent_for(request: SheetRequest) -> dict[int, UUID | str]:
+    """Return the sources that a request names beside its sheet, by the lines of rows."""
+    return {line: _named(one) for line, one in (request.fields.photographs or {}).items()}
+
+
+def find_named(
+    session: Session,
+    context: RequestContext,
+    request: SheetRequest,
+    rows: Iterable[NamedPhotograph],
+) -> NamedPhotographs:
+    """Look up all photographs of a sheet; a dry run may name what is not sent yet."""
+    return NamedPhotographs(session, context, _named_by(rows), may_be_coming=request.fields.dry_run)
+
+
+def warn_of_small(
     session: Session, context: RequestContext, images: Sequence[ImageRequest], warnings: Issues
 ) -> None:
     """Note the photographs in store that have too few pixels for what is wanted of them."""
@@ -191,16 +215,17 @@ def _warn_of_small(
         )
 
 
-def _named_by(good: Iterable[PhotographRow]) -> Iterable[UUID | str]:
+def _named_by(good: Iterable[NamedPhotograph]) -> Iterable[UUID | str]:
     for one in good:
         yield one.photograph
         if one.mask is not None:
             yield one.mask
 
 
-def _found(
-    one: PhotographRow, wanted: PhotographSpec, found: NamedPhotographs, issues: Issues
+def photograph_of(
+    one: NamedPhotograph, wanted: PhotographSpec, found: NamedPhotographs, issues: Issues
 ) -> PhotographSpec | None:
+    """Return what is wanted of a row's photograph; None: it cannot be used, which is noted."""
     for column, named in (("image", one.photograph), ("mask", one.mask)):
         if named is not None and (reason := found.wrong(named)):
             issues.add(reason, line=one.row.line, column=column)

@@ -10,7 +10,7 @@ from sqlmodel import Session
 from api.models import Models
 from api.schemas.recipes import RecipePage, RecipeRequest, RecipeView
 from api.schemas.requests import BatchFields, JobRequest, SheetFields
-from api.submission.modes import check_fields, mode_of
+from api.submission.modes import check_fields, mode_of, without_size
 from api.views.cursors import read_cursor, write_cursor
 from catalogue.finishes import read_finish
 from catalogue.issues import Issues
@@ -151,9 +151,12 @@ def _check_parameters(fields: SheetFields, models: Models) -> Issues:
     """Check values against the recipe's model; without one, some model has to take them."""
     found = Issues()
     check_fields(fields, found)
-    if mode_of(fields) is not ImageMode.TEXT:
-        read_finish(fields.model_dump(), found)
-        return found
+    mode = mode_of(fields)
+    if mode is not ImageMode.TEXT:
+        read_finish(fields.model_dump(), found, mode)
+        if mode is ImageMode.CUTOUT:
+            return found
+        fields = without_size(fields)
     if found:
         return found
     if fields.model and (reason := check_model(fields.model, models)):

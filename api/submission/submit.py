@@ -11,8 +11,9 @@ from sqlmodel import Session
 from api.models import Bundle, Models
 from api.schemas.requests import Fields, JobRequest
 from api.submission.context import RequestContext
-from api.submission.modes import check_fields, mode_of
+from api.submission.modes import check_fields, mode_of, without_size
 from api.submission.photographs import check_photograph_sheet, photograph_request
+from api.submission.scenes import check_scene_sheet, scene_request
 from api.submission.upload import SheetRequest
 from api.views.jobs import JobRow, find_job
 from catalogue.channels import Channel, check_channels, find_channel
@@ -61,6 +62,8 @@ def check_sheet(
     check_fields(fields, misplaced)
     if mode_of(fields) is ImageMode.TEXT:
         order, issues = validate(request.sheet, fields.parameters(), models)
+    elif mode_of(fields) is ImageMode.SCENE:
+        order, issues = check_scene_sheet(session, models, context, request)
     else:
         order, issues = check_photograph_sheet(session, context, request)
     issues.extend(misplaced)
@@ -168,9 +171,13 @@ def _wanted(
     """Return the one image that a request asks for, checked."""
     issues = Issues()
     check_fields(request, issues)
-    if mode_of(request) is ImageMode.TEXT:
+    mode = mode_of(request)
+    if mode is ImageMode.TEXT:
         issues.refuse_request()
         wanted = _generated(models.meant(request.model), context, request)
+    elif mode is ImageMode.SCENE:
+        background = _generated(models.meant(request.model), context, without_size(request))
+        wanted = scene_request(session, context, request, background, issues)
     else:
         wanted = photograph_request(session, context, request, issues)
     channels = _channels(request)

@@ -68,12 +68,17 @@ def finish_cutout(
             shadow=photograph.shadow,
         )
     except NothingToPlaceError as error:
-        raise ProductNotFoundError(
-            f"No product can be told from its background: {explain(cutout.reasons)}. Send a "
-            "photograph with a plain background, or one that is cut out already."
-        ) from error
+        raise product_not_found(cutout) from error
     inside = ProductInside(left=placed.spot.left, top=placed.spot.top, mask=placed.inside)
     return FinishedCutout(pixels=placed.pixels, quality=assess(cutout, placed), inside=inside)
+
+
+def product_not_found(cutout: Cutout) -> ProductNotFoundError:
+    """Return what is raised where a cut-out is empty, with the reason."""
+    return ProductNotFoundError(
+        f"No product can be told from its background: {explain(cutout.reasons)}. Send a "
+        "photograph with a plain background, or one that is cut out already."
+    )
 
 
 def placement_rule(photograph: PhotographSpec, *, width: int, height: int) -> PlacementRule:

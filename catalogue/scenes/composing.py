@@ -14,16 +14,13 @@ from catalogue.cutouts.pasting import paste
 from catalogue.cutouts.placement import Anchor, PlacementRule, Spot, place
 from catalogue.cutouts.resampling import resample
 from catalogue.cutouts.shadows import Shadow, moved
+from catalogue.placement_rule import SCENE_FILL, SCENE_GROUND_LINE
 from catalogue.scenes.edges import with_own_colours
 from catalogue.scenes.enlarging import enlarged
 from catalogue.scenes.fidelity import Fidelity, compare, identity
 from catalogue.scenes.harmony import harmonised
 from catalogue.scenes.horizon import choose_window
 from catalogue.scenes.shadows import darken, off_the_wall, on_ground
-
-FILL = 0.62
-"""What a product takes of a scene: there is something to be seen around it."""
-GROUND_LINE = 0.86
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -45,7 +42,11 @@ class Composition:
 def scene_rule(width: int, height: int) -> PlacementRule:
     """Return how products stand in scenes if nobody says: on the ground, with room around."""
     return PlacementRule(
-        width=width, height=height, fill=FILL, anchor=Anchor.GROUND, ground_line=GROUND_LINE
+        width=width,
+        height=height,
+        fill=SCENE_FILL,
+        anchor=Anchor.GROUND,
+        ground_line=SCENE_GROUND_LINE,
     )
 
 

@@ -49,6 +49,13 @@ Template = Annotated[
     str | None,
     typer.Option(help='Prompt for rows that have none, for example "a {{color}} {{kind}}".'),
 ]
+Prompt = Annotated[
+    str | None,
+    typer.Option(
+        help='What the images of rows without a prompt show, such as "on a wooden table": '
+        "another name of --template."
+    ),
+]
 NegativePrompt = Annotated[str | None, typer.Option(help="What the images should not show.")]
 Variants = Annotated[int | None, typer.Option(min=1, help="Images to make of each row.")]
 Seed = Annotated[
@@ -145,6 +152,7 @@ def submit(
     detach: Detach = False,
     model: Model = None,
     template: Template = None,
+    prompt: Prompt = None,
     negative_prompt: NegativePrompt = None,
     variants: Variants = None,
     seed: Seed = None,
@@ -230,6 +238,10 @@ def _text(given: Mapping[str, object], name: str) -> str | None:
 def _fields(options: Mapping[str, Any]) -> dict[str, object]:
     """Return the fields of the request that the options give."""
     given = {name: options[name] for name in FIELDS if options[name] is not None}
+    if options["prompt"] is not None:
+        if "template" in given:
+            raise UsageError("--prompt and --template are the same: give one of them.")
+        given["template"] = options["prompt"]
     if options["channel"]:
         given["channels"] = ",".join(options["channel"])
     if options["column"]:

@@ -9,7 +9,8 @@ Mode = Annotated[
     str | None,
     typer.Option(
         help="text: images are generated from prompts (default). cutout: each product is cut out "
-        "of its photograph, which a row names or --photos brings."
+        "of its photograph, which a row names or --photos brings. scene: the same, in a background "
+        "that is generated from --prompt."
     ),
 ]
 Background = Annotated[
@@ -20,14 +21,20 @@ Background = Annotated[
 ]
 Shadow = Annotated[
     str | None,
-    typer.Option(help="Shadow of cut-outs: none (default), contact, or own, the photograph's."),
+    typer.Option(
+        help="Shadow of products: none (default), contact (default of scenes), or own, the "
+        "photograph's."
+    ),
 ]
 Anchor = Annotated[
     str | None,
-    typer.Option(help="Where cut-outs stand: centre (default) of the image, or ground."),
+    typer.Option(
+        help="Where products stand: centre (default) of the image, or ground (default of scenes)."
+    ),
 ]
 Fill = Annotated[
-    float | None, typer.Option(help="Share of the image that a cut-out takes. Default: 0.85.")
+    float | None,
+    typer.Option(help="Share of the image that a product takes. Default: 0.85, in scenes 0.62."),
 ]
 Margin = Annotated[
     float | None,
@@ -37,7 +44,9 @@ Margin = Annotated[
 ]
 GroundLine = Annotated[
     float | None,
-    typer.Option(help="How far down cut-outs stand with --anchor ground. Default: 0.92."),
+    typer.Option(
+        help="How far down products stand with --anchor ground. Default: 0.92, in scenes 0.86."
+    ),
 ]
 Enlarge = Annotated[
     bool | None,
@@ -47,7 +56,7 @@ Photos = Annotated[
     Path | None,
     typer.Option(
         help="Folder or ZIP file of photographs. Each is matched with a row, by the file name in "
-        "its column `image` or by SKU, and stored on the server. --mode cutout uses them."
+        "its column `image` or by SKU, and stored on the server. --mode cutout and scene use them."
     ),
 ]
 

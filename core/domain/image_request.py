@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from core.domain.image_spec import ImageSpec, ModelInput
+from core.domain.photograph_spec import ImageMode
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +42,10 @@ class ImageRequest:
 
     def fingerprint(self) -> str:
         """Digest what decides this image, computed from the first step on."""
+        if self.spec.mode is ImageMode.SCENE:
+            # With its seed, which its background decides: a worker that has fetched a photograph
+            # knows no other, and has to come to the same digest.
+            return self.decided("").fingerprint(self.model.revision, reads=self.model.reads)
         return self.spec.fingerprint(
             self.model.revision, variant=self.variant, reads=self.model.reads
         )
@@ -56,7 +61,14 @@ class ImageRequest:
         return self.spec.scope(self.model.revision, variant=self.variant, reads=self.model.reads)
 
     def decided(self, digest: str) -> ImageSpec:
-        """Return the spec with its seed, decided by what `fingerprint` returns."""
+        """Return the spec with its seed, decided by what `fingerprint` returns.
+
+        A scene's is decided by its background alone, so that a catalogue shares one.
+        """
+        if self.spec.mode is ImageMode.SCENE:
+            digest = self.spec.drawn.fingerprint(
+                self.model.revision, variant=self.variant, reads=self.model.reads
+            )
         return self.spec.decided(digest, self.variant)
 
     def job(self, digest: str) -> dict[str, Any]:

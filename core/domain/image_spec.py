@@ -102,6 +102,36 @@ class ImageSpec:
             photograph=photograph,
         )
 
+    def with_product(self, photograph: PhotographSpec, *, width: int, height: int) -> Self:
+        """Return the scene in which a photograph's product stands in this image: see `drawn`.
+
+        Args:
+            photograph: Whose product, and where it stands.
+            width: Of the scene, in pixels.
+            height: The same.
+        """
+        photograph = replace(photograph, drawn_width=self.width, drawn_height=self.height)
+        return replace(
+            self, mode=ImageMode.SCENE, photograph=photograph, width=width, height=height
+        )
+
+    @property
+    def drawn(self) -> Self:
+        """What of it a model draws: the image itself, or a scene's background, without a product.
+
+        Scenes of equal backgrounds share one, whatever stands in them.
+        """
+        photograph = self.photograph
+        if self.mode is not ImageMode.SCENE or photograph is None:
+            return self
+        return replace(
+            self,
+            mode=ImageMode.TEXT,
+            photograph=None,
+            width=photograph.drawn_width,
+            height=photograph.drawn_height,
+        )
+
     @property
     def guided(self) -> bool:
         """Return whether it needs two UNet rows: with and without the prompt."""
@@ -141,10 +171,13 @@ class ImageSpec:
         Texts are folded as the tokenizer folds them. Every guidance scale up to 1 means none,
         unless the UNet takes it as an input; without guidance nothing sees the negative prompt.
         Two variants differ in this alone, or in the seed that `variant_seed` makes of it. Of a
-        cut-out nothing counts that only models see.
+        cut-out nothing counts that only models see; of a scene its photograph does, too.
         """
         if self.mode is ImageMode.CUTOUT:
-            return self._canonical_cutout()
+            return self._canonical_photograph()
+        if self.mode is ImageMode.SCENE:
+            background = self.drawn.canonical(variant=variant, reads=reads)
+            return background | self._canonical_photograph()
         guided = self.guided and not reads.embeds_guidance
         fold = partial(canonical_text, taught=reads.taught)
         seed = self.seed
@@ -170,7 +203,7 @@ class ImageSpec:
             seen["texts"] = "as written"
         return given | seen
 
-    def _canonical_cutout(self) -> dict[str, Any]:
+    def _canonical_photograph(self) -> dict[str, Any]:
         photograph = self.photograph.canonical() if self.photograph else {}
         size = {"width": self.width, "height": self.height}
         return {"mode": self.mode.value, **size, "photograph": photograph}

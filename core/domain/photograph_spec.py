@@ -14,6 +14,8 @@ class ImageMode(StrEnum):
     """A model draws it from its prompt."""
     CUTOUT = "cutout"
     """A photograph's product, its own pixels, without its background."""
+    SCENE = "scene"
+    """A photograph's product, its own pixels, in a background that a model draws without it."""
 
 
 class Anchor(StrEnum):
@@ -68,6 +70,10 @@ class PhotographSpec:
     """Whether the product may get more pixels than its photograph has of it."""
     mask: str | None = None
     """What shows where the product is, as `source` says it; None: that is found out."""
+    drawn_width: int = 0
+    """Pixels of the background that a model draws, before it is brought to the canvas; 0: none."""
+    drawn_height: int = 0
+    """The same."""
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> Self:
@@ -80,8 +86,15 @@ class PhotographSpec:
         return asdict(self) | {"shadow": self.shadow.value, "anchor": self.anchor.value}
 
     def canonical(self) -> dict[str, Any]:
-        """Return what decides the image: the ground line only where products stand on it."""
+        """Return what decides the image: the ground line only where products stand on it.
+
+        Where a model draws the background no colour of one counts.
+        """
         seen = self.document()
+        if self.drawn_width:
+            del seen["background"]
+        else:
+            del seen["drawn_width"], seen["drawn_height"]
         if self.anchor is not Anchor.GROUND:
             del seen["ground_line"]
         if self.mask is None:

@@ -15,6 +15,7 @@ from core.db.models.parameters import SPEC_COLUMNS
 from core.db.models.transitions import change
 from core.domain.image_spec import ImageSpec
 from core.domain.lanes import Lane
+from core.domain.photograph_spec import ImageMode
 from core.domain.states import GenerationState, JobState, sources_of
 
 
@@ -63,6 +64,7 @@ def claim(
     owner: str,
     lease_seconds: float,
     revisions: Collection[str] | None = None,
+    without: Collection[ImageMode] = (),
     skip_locked: bool = False,
 ) -> dict[UUID, Claim]:
     """Take those of these generations that are queued.
@@ -77,12 +79,13 @@ def claim(
         lease_seconds: How long they are its own.
         revisions: Those of the models that the owner has: what was promised from another one is
             left alone. None: whatever comes is taken.
+        without: Modes of images that the owner has no room for.
         skip_locked: Leave out what another transaction is changing, instead of waiting: see
             `claimable`.
     """
     free = lock_generations(
         session,
-        *_claimable(generation_ids, revisions),
+        *_claimable(generation_ids, revisions, without),
         skip_locked=skip_locked,
         joinable=True,
     )
@@ -138,14 +141,17 @@ def _claims(session: Session, rows: Mapping[UUID, RowMapping], owner: str) -> di
 
 
 def claimable(
-    session: Session, generation_ids: Collection[UUID], revisions: Collection[str] | None = None
+    session: Session,
+    generation_ids: Collection[UUID],
+    revisions: Collection[str] | None = None,
+    without: Collection[ImageMode] = (),
 ) -> set[UUID]:
     """Return those of these generations that wait to be claimed.
 
     Of what `claim` left out, those are the ones that another transaction was changing: they can be
     asked for again.
     """
-    statement = select(col(Generation.id)).where(*_claimable(generation_ids, revisions))
+    statement = select(col(Generation.id)).where(*_claimable(generation_ids, revisions, without))
     return set(session.execute(statement).scalars())
 
 
@@ -155,8 +161,11 @@ def put_off_foreign(
     *,
     revisions: Collection[str],
     delay_seconds: float,
+    without: Collection[ImageMode] = (),
 ) -> dict[UUID, str]:
     """Postpone those of these generations that want another model: they get messages later.
+
+    So do those of modes that there is no room for.
 
     They are left alone where they wait in a backlog already: nobody serves their model.
 
@@ -165,6 +174,7 @@ def put_off_foreign(
         generation_ids: Those that messages came for.
         revisions: The models that are not another.
         delay_seconds: Until their messages may be sent again.
+        without: The modes that there is no room for.
 
     Returns:
         Their models' revisions.
@@ -172,7 +182,10 @@ def put_off_foreign(
     foreign = (
         among(Generation.id, generation_ids),
         col(Generation.state) == GenerationState.QUEUED,
-        col(Generation.bundle_revision).notin_(list(revisions)),
+        or_(
+            col(Generation.bundle_revision).notin_(list(revisions)),
+            col(Generation.mode).in_(list(without)),
+        ),
     )
     wanted = dict(
         session.execute(
@@ -197,11 +210,14 @@ def put_off_foreign(
 
 
 def _claimable(
-    generation_ids: Collection[UUID], revisions: Collection[str] | None
+    generation_ids: Collection[UUID],
+    revisions: Collection[str] | None,
+    without: Collection[ImageMode],
 ) -> tuple[ColumnElement[bool], ...]:
     ours = () if revisions is None else (col(Generation.bundle_revision).in_(list(revisions)),)
     return (
         *ours,
+        *((col(Generation.mode).notin_(list(without)),) if without else ()),
         among(Generation.id, generation_ids),
         col(Generation.state).in_(sources_of(GenerationState.RUNNING)),
         or_(col(Generation.not_before).is_(None), col(Generation.not_before) <= func.now()),

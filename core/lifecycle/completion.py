@@ -3,10 +3,11 @@
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Float, String, Uuid, insert, select, update
+from sqlalchemy import Float, String, Uuid, func, insert, select, update
 from sqlmodel import Session, col
 
 from core.db.arrays import among, values_table
@@ -75,6 +76,33 @@ def succeed(
     )
     waiters = Counter(generation_id for _, generation_id in settled)
     return {identity: waiters[identity] for identity in held}
+
+
+def record_drawn(session: Session, finished: Finished) -> None:
+    """Record a stored image that no job asked for by itself: whoever asks next finds it.
+
+    Args:
+        session: An open transaction.
+        finished: It; its claim is of a generation that is not there yet.
+    """
+    claim = finished.claim
+    row = Generation(
+        **claim.spec.document(),
+        id=claim.generation_id,
+        tenant=claim.tenant,
+        api_key_id=claim.api_key_id,
+        fingerprint=claim.fingerprint,
+        bundle_revision=claim.bundle_revision,
+        lane=claim.lane,
+        state=GenerationState.SUCCEEDED,
+        attempts=claim.attempt,
+        seconds=finished.seconds,
+    )
+    row.started_at = func.now() - timedelta(seconds=finished.seconds)  # type: ignore[assignment]
+    row.finished_at = func.now()  # type: ignore[assignment]
+    session.add(row)
+    session.flush()
+    _insert_images(session, [finished], {claim.generation_id: True})
 
 
 def _insert_images(

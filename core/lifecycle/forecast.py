@@ -64,10 +64,11 @@ def _names(wanted: ImageRequest, cache: CacheMode) -> Sequence[str]:
 def work(spec: ImageSpec, reads: ModelInput) -> float:
     """Measure an image's computing by a model that reads so much: UNet rows times pixels.
 
-    Of a cut-out it is its pixels.
+    Of a cut-out it is its pixels, of a scene its background's computing.
     """
     if spec.mode is ImageMode.CUTOUT:
         return float(spec.width * spec.height)
+    spec = spec.drawn
     rows = 2 if spec.guided and not reads.embeds_guidance else 1
     return float(spec.steps * rows * spec.width * spec.height)
 
@@ -103,8 +104,11 @@ def recent_speed(session: Session, model: ModelRevision) -> Speed | None:
     made = [
         (began, end, work(one.spec, model.reads))
         for end, began, one in ended
-        # What began with another's latents took less than its steps.
-        if one.bundle_revision == model.revision and one.approximation is None
+        # What began with another's latents took less than its steps, and so did a scene whose
+        # background was there.
+        if one.bundle_revision == model.revision
+        and one.approximation is None
+        and one.mode is not ImageMode.SCENE
     ]
     busy = _busy_seconds(((began, end) for began, end, _ in made), edge)
     if len(made) < FEWEST or busy <= 0:

@@ -107,7 +107,8 @@ def move_some(
         .scalars()
         .all()
     )
-    misfits = [row.id for row in rows if not fits(row.spec.width, row.spec.height)]
+    drawn = {row.id: row.spec.drawn for row in rows}
+    misfits = [one for one, spec in drawn.items() if not fits(spec.width, spec.height)]
     fail_where(session, [among(Generation.id, misfits)], _too_large_or_small(to.revision))
     targets = _targets(session, [row for row in rows if row.id not in misfits], to)
     outcomes = Counter({RequeueOutcome.FAILED: len(misfits)})

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from core.domain.image_spec import ModelInput
 from worker.loaded import LoadedModel
 from worker.registry import ModelNotLoadedError
 
@@ -41,3 +42,4 @@ class ServedModels:
 class _Plain:
     revision = ""
     guidance_interval = (0.0, 1.0)
+    reads = ModelInput()

@@ -7,22 +7,27 @@ priority of the system. What there is no room for is not claimed.
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
+from functools import partial
+from typing import TypeVar
 
-from catalogue.cutouts.finishing import finish_cutout
-from core.domain.photograph_spec import PhotographSpec
+from catalogue.cutouts.finishing import FinishedCutout, finish_cutout
+from core.domain.image_spec import ModelInput
+from core.domain.photograph_spec import ImageMode, PhotographSpec
 from core.lifecycle.claims import Claim
 from core.pictures.credentials import Ingredient
 from core.pictures.provenance import source_type_for
-from worker.cutouts.preparing import LocatedPhotograph, ProductPreparer
+from worker.cutouts.preparing import LocatedPhotograph, PreparedProduct, ProductPreparer
 from worker.leases import Lease
 from worker.metrics import STAGE_SECONDS
 from worker.pictures import MadeImage
 from worker.rows import RowHandedBackError
 from worker.watchdog import Watchdog
+
+Value = TypeVar("Value")
 
 WAITING = 4
 """Images for each thread that are fetched, or wait for it, beside the one that it makes."""
@@ -82,40 +87,49 @@ class CutoutPool:
             BotoCoreError: S3 is away.
             ClientError: S3 refuses.
         """
-        photograph = _photograph(lease.claim)
         with self._counted():
-            self._check(lease)
-            with STAGE_SECONDS.labels("fetch").time():
-                located = self._preparer.locate(photograph, lease.claim.tenant)
-            return self._executor.submit(self._make, lease, located).result()
+            located = self.locate(lease)
+            return self.compute(lease, located, partial(self._make, lease, located))
+
+    def locate(self, lease: Lease) -> LocatedPhotograph:
+        """Find a claim's photograph in store, fetched if need be; raises what `make` does."""
+        self.check(lease)
+        with STAGE_SECONDS.labels("fetch").time():
+            return self._preparer.locate(photograph_of(lease.claim), lease.claim.tenant)
+
+    def compute(self, lease: Lease, located: LocatedPhotograph, work: Callable[[], Value]) -> Value:
+        """Do a part of an image's work in one of the pool's threads, watched."""
+
+        def watched() -> Value:
+            self.check(lease)
+            with self._watched(), self._alone(located):
+                return work()
+
+        return self._executor.submit(watched).result()
+
+    def prepare(self, located: LocatedPhotograph) -> PreparedProduct:
+        """Cut a photograph's product out, in this thread; raises what `make` does."""
+        with STAGE_SECONDS.labels("cutout").time():
+            return self._preparer.prepare(located)
 
     def _make(self, lease: Lease, located: LocatedPhotograph) -> MadeImage:
-        self._check(lease)
         began, spec = time.monotonic(), lease.claim.spec
-        with self._watched(), self._alone(located):
-            with STAGE_SECONDS.labels("cutout").time():
-                product = self._preparer.prepare(located)
-            with STAGE_SECONDS.labels("finish").time():
-                finished = finish_cutout(
-                    product.stored.cutout,
-                    _photograph(lease.claim),
-                    width=spec.width,
-                    height=spec.height,
-                )
-        quality = finished.quality
-        quality["notes"] = [*product.stored.notes, *quality["notes"]]
-        quality |= {"source": located.outcome, "cutout": product.outcome.value}
-        return MadeImage(
-            pixels=finished.pixels,
-            seconds=time.monotonic() - began,
-            quality=quality,
-            inside=finished.inside,
-            fingerprint=fingerprint_of(lease.claim, located),
-            source_type=source_type_for(spec.mode.value, product.stored.source_type),
-            ingredient=ingredient_of(located),
-        )
+        product = self.prepare(located)
+        with STAGE_SECONDS.labels("finish").time():
+            finished = finish_cutout(
+                product.stored.cutout,
+                photograph_of(lease.claim),
+                width=spec.width,
+                height=spec.height,
+            )
+        return made_of(lease.claim, located, product, finished, seconds=time.monotonic() - began)
 
-    def _check(self, lease: Lease) -> None:
+    def check(self, lease: Lease) -> None:
+        """Check that a claim is still worth working on.
+
+        Raises:
+            RowHandedBackError: This worker is stopping, or the claim is lost.
+        """
         if self._stopping or lease.lost:
             raise RowHandedBackError("the worker is stopping, or has lost the image")
 
@@ -137,25 +151,63 @@ class CutoutPool:
         return self._large if large else nullcontext()
 
 
-def ingredient_of(located: LocatedPhotograph) -> Ingredient:
-    """Return what an image's credentials name: the photograph that all of it was made of."""
+def made_of(
+    claim: Claim,
+    located: LocatedPhotograph,
+    product: PreparedProduct,
+    finished: FinishedCutout,
+    *,
+    seconds: float,
+    reads: ModelInput | None = None,
+) -> MadeImage:
+    """Return a finished picture of a photograph's product, with all that is known of it.
+
+    Args:
+        claim: What it was made for.
+        located: Its photograph.
+        product: What was cut out of that.
+        finished: The picture.
+        seconds: What computing it took.
+        reads: What of the request a model saw; None: none saw it.
+    """
+    quality = finished.quality
+    quality["notes"] = [*product.stored.notes, *quality["notes"]]
+    quality |= {"source": located.outcome, "cutout": product.outcome.value}
+    mode = claim.spec.mode
+    return MadeImage(
+        pixels=finished.pixels,
+        seconds=seconds,
+        quality=quality,
+        inside=finished.inside,
+        fingerprint=fingerprint_of(claim, located, reads),
+        source_type=source_type_for(mode.value, product.stored.source_type),
+        ingredient=ingredient_of(located, is_part=mode is ImageMode.SCENE),
+    )
+
+
+def ingredient_of(located: LocatedPhotograph, *, is_part: bool = False) -> Ingredient:
+    """Return what an image's credentials name: the photograph that it, or a part, was made of."""
     source = located.source
     return Ingredient(
         title=source.file_name or f"photograph {source.digest[:12]}",
         content_type=source.content_type,
         digest=source.digest,
-        is_part=False,
+        is_part=is_part,
     )
 
 
-def fingerprint_of(claim: Claim, located: LocatedPhotograph) -> str:
+def fingerprint_of(
+    claim: Claim, located: LocatedPhotograph, reads: ModelInput | None = None
+) -> str:
     """Return by what an image is found: its photograph's bytes, wherever they came from."""
     mask = located.mask.digest if located.mask else None
-    photograph = replace(_photograph(claim), source=located.source.digest, mask=mask)
-    return replace(claim.spec, photograph=photograph).fingerprint(claim.bundle_revision)
+    photograph = replace(photograph_of(claim), source=located.source.digest, mask=mask)
+    spec = replace(claim.spec, photograph=photograph)
+    return spec.fingerprint(claim.bundle_revision, reads=reads or ModelInput())
 
 
-def _photograph(claim: Claim) -> PhotographSpec:
+def photograph_of(claim: Claim) -> PhotographSpec:
+    """Return what is wanted of a claim's photograph."""
     if claim.spec.photograph is None:
         raise ValueError("the row has no photograph")
     return claim.spec.photograph

@@ -12,6 +12,7 @@ import uuid
 from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from io import BytesIO
 
 import psutil
@@ -125,6 +126,27 @@ class Factory(Shop):
         with self.database.session() as session:
             made = submission.submit(session, wanted, tenant="shop", lane=Lane.STANDARD)
         return self._publish(made, tenant="shop", api_key_id=NO_KEY)
+
+    def order_scenes(self, count: int) -> Sequence[uuid.UUID]:
+        """Order scenes of a photograph in one background, and publish them as the API does."""
+        with closing(Storage(self.settings)) as storage:
+            store = SourceStore(database=self.database, storage=storage, max_bytes=2**20)
+            store.keep(BytesIO(PHOTOGRAPH), tenant="shop")
+        digest = hashlib.sha256(PHOTOGRAPH).hexdigest()
+        # Slow to draw, and large to compose, so that there is time to be killed in.
+        background = wanted(uuid.uuid4().hex, width=32, height=32, steps=300)
+        scenes = [
+            replace(
+                background,
+                spec=background.spec.with_product(
+                    PhotographSpec(source=digest, margin=number / 1000, enlarge=True),
+                    width=1500,
+                    height=1500,
+                ),
+            )
+            for number in range(count)
+        ]
+        return self._publish(self.want(*scenes), tenant="shop", api_key_id=NO_KEY)
 
     def _publish(
         self, made: Submission, *, tenant: str, api_key_id: uuid.UUID
@@ -326,6 +348,30 @@ def test_kill_9_loses_no_cutout_and_makes_none_twice(factory, crew):
     with factory.database.session() as session:
         images = session.exec(select(Image).where(col(Image.generation_id).in_(ids))).all()
     assert all(one.quality["identical"] for one in images)
+
+
+def test_kill_9_loses_no_scene_and_draws_one_background_for_all(factory, crew):
+    victim, other = crew.hire(2)
+    ids = factory.order_scenes(8)
+    poll(lambda: factory.running(ids, owner_of(victim)), seconds=SECONDS)
+
+    victim.send(signal.SIGKILL)
+    victim.wait()
+    orphans = factory.running(ids, owner_of(victim))
+    factory.expire_leases(owner_of(victim))
+
+    factory.wait_until_done(ids)
+    assert orphans
+    assert not other.said("Traceback")
+    rows = factory.rows(ids)
+    with factory.database.session() as session:
+        images = session.exec(select(Image).where(col(Image.generation_id).in_(ids))).all()
+        drawn = session.exec(select(Generation).where(Generation.prompt == rows[0].prompt)).all()
+    assert all(one.quality["identical"] for one in images)
+    # Beside the scenes themselves: each of two workers may have drawn it once.
+    backgrounds = [one for one in drawn if one.id not in ids]
+    assert 1 <= len(backgrounds) <= 2
+    assert {one.spec for one in backgrounds} == {rows[0].spec.drawn}
 
 
 def test_an_emptied_redis_loses_no_image(factory, crew, services):

@@ -4,7 +4,7 @@ import pytest
 
 from catalogue.finishes import check_mode, read_finish
 from catalogue.issues import Issues
-from core.domain.photograph_spec import Anchor, ImageMode
+from core.domain.photograph_spec import Anchor, ImageMode, Shadow
 
 
 def columns(issues: Issues) -> set[str | None]:
@@ -55,3 +55,18 @@ def test_fields_of_the_other_mode_are_named_each():
     issues = Issues()
     check_mode(ImageMode.TEXT, {"steps", "prompt", "background", "source", "width"}, issues)
     assert columns(issues) == {"background", "source"}
+    issues = Issues()
+    check_mode(ImageMode.SCENE, {"steps", "prompt", "background", "source", "approximate"}, issues)
+    assert columns(issues) == {"background", "approximate"}
+
+
+def test_products_stand_on_the_ground_of_scenes_unless_somebody_says_otherwise():
+    issues = Issues()
+    wanted, width, height = read_finish({"fill": None}, issues, ImageMode.SCENE)
+    assert (wanted.anchor, wanted.shadow) == (Anchor.GROUND, Shadow.CONTACT)
+    assert (wanted.fill, wanted.ground_line) == (0.62, 0.86)
+    assert (width, height) == (1500, 1500)
+    said = {"anchor": Anchor.CENTRE, "shadow": Shadow.NONE, "fill": 0.5}
+    wanted, *_ = read_finish(said, issues, ImageMode.SCENE)
+    assert (wanted.anchor, wanted.shadow, wanted.fill) == (Anchor.CENTRE, Shadow.NONE, 0.5)
+    assert not issues

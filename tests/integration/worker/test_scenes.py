@@ -1,0 +1,373 @@
+"""Scenes, by a worker whose engine is the test's: prepared, drawn once for all, and composed."""
+
+import hashlib
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from io import BytesIO
+from uuid import UUID
+
+import numpy as np
+import pytest
+from PIL import Image as Picture
+from sqlalchemy import update
+from sqlmodel import col
+
+from catalogue.cutouts.finishing import placement_rule
+from catalogue.cutouts.pasting import well_inside
+from catalogue.cutouts.placement import place
+from catalogue.scenes.composing import placed_product
+from core.db.models import Generation, Image
+from core.domain.image_request import ImageRequest
+from core.domain.lanes import Lane
+from core.domain.photograph_spec import ImageMode, PhotographSpec
+from core.domain.states import CacheOutcome, GenerationState, JobState
+from core.egress.addresses import Address, read_address
+from core.lifecycle import submission
+from core.pictures.provenance import COMPOSITE, source_type_of
+from core.sources.fetcher import SourceFetcher
+from core.sources.store import SourceStore
+from tests.integration.shop import poll
+from tests.specs import wanted as drawn
+from tests.support.photograph_server import HERE, PhotographServer, serving
+from tests.support.served import ServedModels
+from tests.unit.catalogue.cutouts.drawing import photograph
+from worker.cutouts.pool import CutoutPool
+from worker.cutouts.preparing import ProductPreparer
+from worker.endings import Delivery
+from worker.leases import Leases
+from worker.rows import RowCanceledError, RowFailedError, RowResult, Ticket
+from worker.runner import Runner
+from worker.scenes.backgrounds import Backgrounds
+from worker.scenes.making import SceneMaker
+
+ROOM = np.random.default_rng(5).integers(60, 200, (64, 64, 3), np.uint8)
+
+
+def photographed(backdrop: int) -> bytes:
+    stream = BytesIO()
+    Picture.fromarray(photograph(backdrop, shadow=0.3)[0][..., :3]).save(stream, "PNG")
+    return stream.getvalue()
+
+
+MUG, POT = photographed(240), photographed(230)
+
+
+class Painter:
+    """Draws the same room for whatever it is asked, when told."""
+
+    ticks = 0
+    computing = False
+
+    def __init__(self) -> None:
+        self.requests: list = []
+        self.errors: list[Exception] = []
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def submit(self, request):
+        self.requests.append(request)
+        ticket = Ticket(request=request, submitted=0.0)
+        threading.Thread(target=self._answer, args=(ticket,), daemon=True).start()
+        return ticket
+
+    def _answer(self, ticket) -> None:
+        self.gate.wait(60)
+        if self.errors:
+            ticket.fail(self.errors.pop(0))
+        else:
+            ticket.fulfil(RowResult(image=ROOM, seconds=2.0, steps=4))
+
+    def cancel(self, identity: UUID) -> None:
+        """Rows end by themselves."""
+
+
+async def resolve(host: str, port: int) -> Sequence[Address]:
+    return [read_address(HERE)]
+
+
+@pytest.fixture
+def store(database, storage, settings) -> SourceStore:
+    return SourceStore(database=database, storage=storage, max_bytes=settings.max_source_bytes)
+
+
+@pytest.fixture
+def preparer(database, storage, settings, store) -> Iterator[ProductPreparer]:
+    own = settings.model_copy(
+        update={"outbound_allow": HERE, "outbound_ports": "1-65535", "fetch_host_pause": 0.0}
+    )
+    fetcher = SourceFetcher(database=database, store=store, settings=own, resolve=resolve)
+    preparer = ProductPreparer(database=database, storage=storage, store=store, fetcher=fetcher)
+    yield preparer
+    preparer.close()
+
+
+@pytest.fixture
+def engine() -> Painter:
+    return Painter()
+
+
+@pytest.fixture
+def scenes(preparer, database, storage) -> SceneMaker:
+    pool = CutoutPool(preparer, threads=2)
+    return SceneMaker(
+        pool=pool, backgrounds=Backgrounds(database=database, storage=storage), most=4
+    )
+
+
+@pytest.fixture
+def runner(database, storage, engine, scenes) -> Runner:
+    return Runner(
+        database=database,
+        storage=storage,
+        engine=engine,
+        models=ServedModels("r1"),
+        leases=Leases(
+            database=database, engine=engine, owner="me", lease_seconds=60, heartbeat_seconds=0.01
+        ),
+        max_attempts=3,
+        cutouts=scenes._pool,
+        scenes=scenes,
+        patience_seconds=5,
+        pause_seconds=0,
+    )
+
+
+@pytest.fixture
+def run(runner, shop) -> Callable[[UUID], Delivery]:
+    return lambda job_id: runner.run(shop.generation_of(job_id))
+
+
+@pytest.fixture
+def keep(store) -> Callable[..., str]:
+    """Keep a photograph; return its digest."""
+
+    def keep(body: bytes = MUG, tenant: str = "shop") -> str:
+        store.keep(BytesIO(body), tenant=tenant)
+        return hashlib.sha256(body).hexdigest()
+
+    return keep
+
+
+@pytest.fixture
+def server() -> Iterator[PhotographServer]:
+    with serving() as server:
+        yield server
+
+
+def scene(source: str, prompt: str = "on a table", **values: object) -> ImageRequest:
+    background = drawn(prompt, **values)
+    product = PhotographSpec(source=source)
+    return replace(background, spec=background.spec.with_product(product, width=200, height=200))
+
+
+@pytest.fixture
+def want(database) -> Callable[..., UUID]:
+    """Order a scene; return its job."""
+
+    def want(source: str, prompt: str = "on a table", tenant: str = "shop", **values) -> UUID:
+        with database.session() as session:
+            made = submission.submit(
+                session, [scene(source, prompt, **values)], tenant=tenant, lane=Lane.STANDARD
+            )
+        return made.job_ids[0]
+
+    return want
+
+
+def image_of(shop, job_id: UUID) -> Image:
+    with shop.database.session() as session:
+        found = session.get(Image, shop.job(job_id).image_id)
+    assert found is not None
+    return found
+
+
+def test_a_scene_has_its_products_own_pixels(keep, want, run, shop, storage, preparer, engine):
+    digest = keep()
+    job = want(digest)
+    assert run(job) is Delivery.DONE
+    image = image_of(shop, job)
+    body = storage.read(image)
+    pixels = np.asarray(Picture.open(BytesIO(body)))
+    product = PhotographSpec(source=digest)
+    cutout = preparer.prepare(preparer.locate(product, "shop")).stored.cutout
+    spot = place(cutout.pixels[..., 3], placement_rule(product, width=200, height=200))
+    placed = placed_product(cutout, spot)
+    inside = well_inside(placed[..., 3] == 255)
+    window = pixels[spot.top :, spot.left :][: spot.size[1], : spot.size[0]]
+    assert np.count_nonzero(inside) > 1000
+    assert (window[inside] == placed[inside][:, :3]).all()
+    # What is around it was drawn.
+    assert not (pixels[0] == 255).all()
+    assert source_type_of(body) == COMPOSITE
+    quality = image.quality
+    assert quality["identical"]
+    assert quality["compared_pixels"] == np.count_nonzero(inside)
+    assert (quality["expansion"], quality["background"]) == (0.0, "computed")
+    assert (image.width, image.height) == (200, 200)
+    (request,) = engine.requests
+    assert (request.spec.mode, request.spec.photograph) == (ImageMode.TEXT, None)
+    assert (request.spec.width, request.spec.height) == (64, 64)
+
+
+def test_a_catalogue_shares_one_background(keep, want, run, shop, engine):
+    one, other = want(keep(MUG)), want(keep(POT), sku="POT")
+    assert [run(one), run(other)] == [Delivery.DONE, Delivery.DONE]
+    assert len(engine.requests) == 1
+    assert image_of(shop, other).quality["background"] == "cached"
+    assert image_of(shop, one).seed == image_of(shop, other).seed
+    # It is an image like others, which whoever asks for it finds.
+    (background,) = (one for one in shop.images() if one.quality is None)
+    row = shop.generation(background.generation_id)
+    assert (row.state, row.seconds) == (GenerationState.SUCCEEDED, 2.0)
+    assert background.uses == 1
+    with shop.database.session() as session:
+        made = submission.submit(
+            session,
+            [drawn("on a table", seed=background.seed)],
+            tenant="shop",
+            lane=Lane.STANDARD,
+        )
+    assert made.outcomes == {CacheOutcome.EXACT: 1}
+
+
+def test_another_seed_or_prompt_is_another_background(keep, want, run, engine):
+    digest = keep()
+    jobs = [
+        want(digest),
+        want(digest, "in a garden"),
+        want(digest, seed=4),
+        want(digest, variant=2),
+    ]
+    assert {run(one) for one in jobs} == {Delivery.DONE}
+    assert len(engine.requests) == 4
+
+
+def test_rows_of_one_moment_wait_for_one_background(keep, want, run, shop, engine):
+    jobs = [want(keep(MUG)), want(keep(POT))]
+    engine.gate.clear()
+    with ThreadPoolExecutor(2) as threads:
+        ends = [threads.submit(run, job) for job in jobs]
+        # Both are claimed before anything is drawn.
+        poll(lambda: all(shop.job(one).state is JobState.RUNNING for one in jobs))
+        poll(lambda: engine.requests)
+        engine.gate.set()
+        assert [end.result() for end in ends] == [Delivery.DONE, Delivery.DONE]
+    assert len(engine.requests) == 1
+    outcomes = {image_of(shop, one).quality["background"] for one in jobs}
+    assert outcomes in ({"computed", "shared"}, {"computed", "cached"})
+
+
+def test_another_tenants_background_is_none(keep, want, run, engine):
+    one, other = want(keep()), want(keep(tenant="rival"), tenant="rival")
+    assert [run(one), run(other)] == [Delivery.DONE, Delivery.DONE]
+    assert len(engine.requests) == 2
+
+
+def test_a_bad_photograph_costs_no_drawing(keep, want, run, shop, engine):
+    noise = np.random.default_rng(3).integers(0, 255, (256, 256, 3), np.uint8)
+    stream = BytesIO()
+    Picture.fromarray(noise).save(stream, "PNG")
+    room, gone = want(keep(stream.getvalue())), want("ab" * 32)
+    assert [run(room), run(gone)] == [Delivery.FAILED, Delivery.FAILED]
+    codes = [shop.job(one).error_code for one in (room, gone)]
+    assert codes == ["product_not_found", "photograph_gone"]
+    assert engine.requests == []
+
+
+def test_who_is_killed_in_the_middle_leaves_the_background_to_the_next(
+    keep, want, run, shop, scenes, engine, lose
+):
+    job = want(keep())
+    finish = scenes._finish
+
+    def killed(*arguments: object, **values: object):
+        lose(shop.current_claim(job))
+        return finish(*arguments, **values)
+
+    scenes._finish = killed
+    assert run(job) is Delivery.LATER
+    assert [one.quality for one in shop.images()] == [None]
+    scenes._finish = finish
+    assert run(job) is Delivery.DONE
+    assert len(engine.requests) == 1
+    assert image_of(shop, job).quality["background"] == "cached"
+
+
+def test_a_row_that_ends_early_takes_nobody_elses_along(keep, want, run, shop, engine):
+    jobs = [want(keep(MUG)), want(keep(POT))]
+    engine.errors = [RowCanceledError("of one alone")]
+    engine.gate.clear()
+    with ThreadPoolExecutor(2) as threads:
+        ends = [threads.submit(run, job) for job in jobs]
+        poll(lambda: all(shop.job(one).state is JobState.RUNNING for one in jobs))
+        poll(lambda: engine.requests)
+        engine.gate.set()
+        found = sorted(end.result().name for end in ends)
+    assert found == ["AGAIN", "DONE"]
+    (left,) = (one for one in jobs if shop.job(one).state is JobState.QUEUED)
+    assert run(left) is Delivery.DONE
+
+
+def test_a_model_that_fails_fails_the_scene_after_its_attempts(keep, want, run, shop, engine):
+    job = want(keep())
+    engine.errors = [RowFailedError("RuntimeError: no")] * 3
+    assert [run(job) for _ in range(3)] == [Delivery.LATER, Delivery.LATER, Delivery.FAILED]
+    assert shop.job(job).error_code == "generation_failed"
+    assert [one.solo for one in engine.requests] == [False, True, True]
+
+
+def test_a_lost_background_is_drawn_anew(keep, want, run, shop, storage, engine):
+    run(want(keep(MUG)))
+    (background,) = (one for one in shop.images() if one.quality is None)
+    storage.delete([background.key])
+    job = want(keep(POT))
+    assert run(job) is Delivery.DONE
+    assert len(engine.requests) == 2
+    assert image_of(shop, job).quality["background"] == "computed"
+    third = want(keep(photographed(235)))
+    assert run(third) is Delivery.DONE
+    assert len(engine.requests) == 2
+
+
+def test_an_address_gives_a_scene_that_is_found_by_its_bytes(want, run, shop, server, keep):
+    job = want(server.says("/mug.png", body=MUG, Cache_Control="max-age=600"))
+    assert run(job) is Delivery.DONE
+    assert image_of(shop, job).quality["source"] == "fetched"
+    assert shop.job(want(keep())).cache is CacheOutcome.EXACT
+
+
+def test_what_there_is_no_room_for_waits_and_texts_do_not(keep, want, run, shop, scenes):
+    job = want(keep())
+    scenes.most = 0
+    assert run(job) is Delivery.LATER
+    row = shop.generation(shop.generation_of(job))
+    assert (row.state, row.attempts) == (GenerationState.QUEUED, 0)
+    (text,) = shop.want("a red mug").job_ids
+    assert run(text) is Delivery.DONE
+    scenes.most = 1
+    with shop.database.session() as session:
+        session.execute(
+            update(Generation).where(col(Generation.id) == row.id).values(not_before=None)
+        )
+    assert run(job) is Delivery.DONE
+
+
+def test_a_worker_without_a_pool_leaves_scenes_to_others(
+    database, storage, engine, keep, want, shop
+):
+    runner = Runner(
+        database=database,
+        storage=storage,
+        engine=engine,
+        models=ServedModels("r1"),
+        leases=Leases(
+            database=database, engine=engine, owner="me", lease_seconds=60, heartbeat_seconds=0.01
+        ),
+        max_attempts=3,
+        pause_seconds=0,
+    )
+    job = want(keep())
+    assert runner.run(shop.generation_of(job)) is Delivery.LATER
+    assert shop.job(job).state is JobState.QUEUED

@@ -1,0 +1,1 @@
+"""Scenes: products of photographs in backgrounds that the engine draws without them."""

@@ -1,0 +1,119 @@
+"""A scene's way: its photograph is prepared, then its background drawn, then both are composed.
+
+What is wrong with a photograph is known before the engine draws anything for it.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from functools import partial
+
+from catalogue.scenes.finishing import check_placeable, finish_scene
+from core.domain.image_spec import ImageSpec, ModelInput
+from core.domain.photograph_spec import ImageMode
+from worker.cutouts.pool import CutoutPool, made_of, photograph_of
+from worker.cutouts.preparing import LocatedPhotograph, PreparedProduct
+from worker.leases import Lease
+from worker.metrics import STAGE_SECONDS
+from worker.pictures import MadeImage
+from worker.rows import RowResult
+from worker.scenes.backgrounds import Background, Backgrounds
+
+
+class SceneMaker:
+    """Makes scenes, some at a time: what computes them are the engine and the pool of cut-outs."""
+
+    def __init__(self, *, pool: CutoutPool, backgrounds: Backgrounds, most: int) -> None:
+        """Wire it.
+
+        Args:
+            pool: Prepares photographs, and composes.
+            backgrounds: Where backgrounds come from.
+            most: Scenes that are under way at the same time; each holds a thread of a message.
+        """
+        self.most = most
+        self._pool = pool
+        self._backgrounds = backgrounds
+        self._lock = threading.Lock()
+        self._under_way = 0
+
+    def without(self) -> Collection[ImageMode]:
+        """Return the modes that there is no room for at the moment: scenes, or none."""
+        return () if self._under_way < self.most else (ImageMode.SCENE,)
+
+    def make(
+        self, lease: Lease, reads: ModelInput, draw: Callable[[ImageSpec], RowResult]
+    ) -> MadeImage:
+        """Make the scene of a claim.
+
+        Args:
+            lease: Its.
+            reads: What of a request its model sees.
+            draw: Has the engine draw an image for this claim.
+
+        Raises:
+            RowError: The background was not drawn, this worker is stopping, or the claim is lost.
+            PackshotError: The photograph cannot be had or used, or its product changed in the
+                scene; the error's type says why, and whether a retry helps.
+            BotoCoreError: S3 is away.
+            ClientError: S3 refuses.
+        """
+        claim = lease.claim
+        with self._counted():
+            located = self._pool.locate(lease)
+            product, prepared = self._pool.compute(
+                lease, located, partial(self._prepare, lease, located)
+            )
+            background = self._backgrounds.get(
+                claim, reads, lambda: draw(claim.spec.drawn), check=partial(self._pool.check, lease)
+            )
+            finish = partial(
+                self._finish, lease, located, product, background, reads, seconds=prepared
+            )
+            return self._pool.compute(lease, located, finish)
+
+    def _prepare(self, lease: Lease, located: LocatedPhotograph) -> tuple[PreparedProduct, float]:
+        """Cut the product out, and check it; return it with the seconds that took."""
+        began, spec = time.monotonic(), lease.claim.spec
+        product = self._pool.prepare(located)
+        check_placeable(
+            product.stored.cutout,
+            photograph_of(lease.claim),
+            width=spec.width,
+            height=spec.height,
+        )
+        return product, time.monotonic() - began
+
+    def _finish(
+        self,
+        lease: Lease,
+        located: LocatedPhotograph,
+        product: PreparedProduct,
+        background: Background,
+        reads: ModelInput,
+        *,
+        seconds: float,
+    ) -> MadeImage:
+        claim, began = lease.claim, time.monotonic()
+        with STAGE_SECONDS.labels("finish").time():
+            finished = finish_scene(
+                background.pixels,
+                product.stored.cutout,
+                photograph_of(claim),
+                width=claim.spec.width,
+                height=claim.spec.height,
+            )
+        finished.quality["background"] = background.outcome.value
+        seconds += background.seconds + time.monotonic() - began
+        return made_of(claim, located, product, finished, seconds=seconds, reads=reads)
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        with self._lock:
+            self._under_way += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._under_way -= 1
