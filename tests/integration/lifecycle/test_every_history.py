@@ -27,6 +27,7 @@ from core.errors import GenerationFailedError
 from core.lifecycle import cancellation, completion, feeding, holds, rescue
 from tests.integration.shop import Shop
 
+MAX_ATTEMPTS = 3
 PRODUCTS = st.sampled_from(["mug", "cup", "bowl"])
 
 
@@ -69,8 +70,12 @@ class History(RuleBasedStateMachine):
 
     @rule(claim=consumes(held))
     def retry(self, claim):
+        """Try again later, as workers do: not after the last attempt."""
         with self.shop.database.session() as session:
-            holds.retry_later(session, claim, delay_seconds=0)
+            if claim.attempt < MAX_ATTEMPTS:
+                holds.retry_later(session, claim, delay_seconds=0)
+            else:
+                completion.fail(session, claim, GenerationFailedError())
 
     @rule(claim=held)
     def lose(self, claim):
@@ -84,7 +89,7 @@ class History(RuleBasedStateMachine):
     @rule()
     def sweep(self):
         with self.shop.database.session() as session:
-            rescue.recover_expired(session, max_attempts=3)
+            rescue.recover_expired(session, max_attempts=MAX_ATTEMPTS)
         with self.shop.database.session() as session:
             rescue.take_lost(session, empty_queues=[], republish_seconds=0)
             feeding.take_waiting(session, window=2, republish_seconds=0)
@@ -120,7 +125,7 @@ class History(RuleBasedStateMachine):
             waiting = [job for job in mine if job.state in OPEN_JOB]
             assert bool(waiting) == (row.state in IN_FLIGHT), "work and waiters disagree"
             assert bool(row.lease_owner) == (row.state is GenerationState.RUNNING)
-            assert row.attempts <= 3
+            assert row.attempts <= MAX_ATTEMPTS
         for job in jobs.values():
             assert bool(job.image_id) == (job.state is JobState.SUCCEEDED)
             assert bool(job.error_code) == (job.state is JobState.FAILED)
@@ -141,7 +146,7 @@ class History(RuleBasedStateMachine):
         with self.shop.database.session() as session:
             session.execute(text("update generation set lease_expires_at = 'epoch'"))
         with self.shop.database.session() as session:
-            rescue.recover_expired(session, max_attempts=3)
+            rescue.recover_expired(session, max_attempts=MAX_ATTEMPTS)
         for row in self.shop.generations():
             if row.state is GenerationState.QUEUED:
                 claim = self.shop.claim(row.id)
