@@ -35,6 +35,23 @@ from core import __version__
 from core.settings import Settings
 from core.startup import freeze_gc
 
+ROUTERS = (
+    batches.router,
+    jobs.router,
+    renditions.router,
+    renditions.public_router,
+    sources.router,
+    models.router,
+    recipes.router,
+    caches.router,
+    keys.router,
+    webhooks.router,
+    docs.router,
+    health.router,
+    metrics.router,
+)
+"""In the order of the API's description."""
+
 
 def create_app(
     settings: Settings,
@@ -74,20 +91,17 @@ def create_app(
         # Ours are in `api.routes.docs`: FastAPI's pages load scripts from elsewhere.
         openapi_url=None,
     )
-    app.include_router(batches.router)
-    app.include_router(jobs.router)
-    app.include_router(renditions.router)
-    app.include_router(renditions.public_router)
-    app.include_router(sources.router)
-    app.include_router(models.router)
-    app.include_router(recipes.router)
-    app.include_router(caches.router)
-    app.include_router(keys.router)
-    app.include_router(webhooks.router)
-    app.include_router(docs.router)
-    app.include_router(health.router)
-    app.include_router(metrics.router)
+    for router in ROUTERS:
+        app.include_router(router)
     add_problem_handlers(app)
+    _add_middleware(app, settings, counts=counts, sheets=sheets)
+    return app
+
+
+def _add_middleware(
+    app: FastAPI, settings: Settings, *, counts: bool, sheets: SheetPool | None
+) -> None:
+    """Add what requests pass before their route; what is added last is passed first."""
     if sheets is not None:
         app.add_middleware(SheetPoolMiddleware, pool=sheets)
     if settings.sheets_url:
@@ -109,6 +123,5 @@ def create_app(
     if counts:
         app.add_middleware(RequestMetricsMiddleware)
     app.add_middleware(ClientLeftMiddleware)
-    # Added last, so it is the outermost: every answer has an id.
+    # The outermost: every answer has an id.
     app.add_middleware(RequestIdMiddleware)
-    return app

@@ -99,13 +99,7 @@ def running_stack(
             ),
         ]
 
-    stack = Stack(
-        home,
-        services,
-        settings=describe_models(settings),
-        urls=urls,
-        say=say,
-    )
+    stack = Stack(home, services, settings=describe_models(settings), urls=urls, say=say)
     with ExitStack() as exits:
         with stderr.status(f"Starting packshot on {settings.home}"):
             exits.enter_context(stack)

@@ -85,11 +85,7 @@ def create_key(
     Raises:
         InvalidRequestError: The tenant's name cannot be a part of object keys.
     """
-    if not _TENANT.fullmatch(tenant):
-        raise InvalidRequestError(
-            f"The tenant {tenant!r} cannot be used: up to 64 letters, digits, '.', '_' and '-', "
-            "the first one a letter or digit."
-        )
+    _check_tenant(tenant)
     plain = make_key()
     row = ApiKey(
         tenant=tenant,
@@ -109,9 +105,16 @@ def create_key(
         row.expires_at = func.now() + timedelta(seconds=expires_seconds)  # type: ignore[assignment]
     session.add(row)
     session.flush()
-    # What Postgres's clock said.
-    session.refresh(row)
+    session.refresh(row)  # what Postgres's clock said
     return row, plain
+
+
+def _check_tenant(tenant: str) -> None:
+    if not _TENANT.fullmatch(tenant):
+        raise InvalidRequestError(
+            f"The tenant {tenant!r} cannot be used: name it with up to 64 letters, digits, '.', "
+            "'_' and '-', the first one a letter or digit."
+        )
 
 
 def find_key(session: Session, plain: str) -> ApiKey | None:

@@ -3,7 +3,7 @@
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 
@@ -30,6 +30,9 @@ from ops.sweeper import Sweeper
 
 log = structlog.get_logger(__name__)
 
+Pass = tuple[Callable[[], object], float]
+"""What is done again and again, and the seconds between."""
+
 GRACE_SECONDS = 0.5
 """How long the pass that runs may take to end after SIGTERM; it is undone after that."""
 
@@ -46,12 +49,30 @@ def run(settings: Settings) -> int:
 
 
 def _keep_house(settings: Settings) -> int:
-    database, broker, storage = Database(settings), Broker(settings), Storage(settings)
+    database = Database(settings)
     wait_for_services([database.check], settings)
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
-    publisher = Publisher(make_celery(settings))
+    heartbeat = Heartbeat(settings.health_file)
+    threads = [
+        threading.Thread(
+            target=repeat_until, args=(stopped, heartbeat.watch(work), seconds), daemon=True
+        )
+        for work, seconds in (*_queueing(settings, database), *_cleaning(settings, database))
+    ]
+    for thread in threads:
+        thread.start()
+    log.info("sweeping", every_seconds=settings.sweep_seconds)
+    stopped.wait()
+    for thread in threads:
+        thread.join(GRACE_SECONDS)
+    return 0
+
+
+def _queueing(settings: Settings, database: Database) -> Iterator[Pass]:
+    """Make what sends messages: those that are due, and those that were lost."""
+    broker, publisher = Broker(settings), Publisher(make_celery(settings))
     feeder = Feeder(
         database=database,
         broker=broker,
@@ -68,47 +89,31 @@ def _keep_house(settings: Settings) -> int:
         sweep_seconds=settings.sweep_seconds,
         republish_seconds=settings.republish_seconds,
     )
+    yield sweeper.sweep, settings.sweep_seconds
+    yield partial(feed, feeder), settings.feed_seconds
+
+
+def _cleaning(settings: Settings, database: Database) -> Iterator[Pass]:
+    """Make what deletes whatever is kept no longer, and looks for damage."""
+    storage, seconds = Storage(settings), settings.janitor_seconds
+    eraser = Eraser(database=database, storage=storage, limits=RetentionLimits.of(settings))
+    images = Janitor(database=database, storage=storage, limits=limits_of(settings))
     latents = ApproximateJanitor(
         database=database,
         storage=storage,
         budget_bytes=settings.approximate_budget_bytes,
         ttl_seconds=settings.approximate_ttl_seconds,
     )
-    images = Janitor(database=database, storage=storage, limits=limits_of(settings))
-    eraser = Eraser(database=database, storage=storage, limits=RetentionLimits.of(settings))
     inspector = Inspector(
         database=database, storage=storage, bytes_per_pass=settings.inspection_bytes
     )
-    heartbeat = Heartbeat(settings.health_file)
-    threads = [
-        threading.Thread(
-            target=repeat_until, args=(stopped, heartbeat.watch(work), seconds), daemon=True
-        )
-        for work, seconds in (
-            (sweeper.sweep, settings.sweep_seconds),
-            (partial(feed, feeder), settings.feed_seconds),
-            # Before the images, whose objects and rows then go.
-            (eraser.clean, settings.janitor_seconds),
-            (images.clean, settings.janitor_seconds),
-            (latents.clean, settings.janitor_seconds),
-            (inspector.inspect, settings.janitor_seconds),
-            (
-                partial(prune_answers, database, settings.idempotency_seconds),
-                settings.janitor_seconds,
-            ),
-            (
-                partial(prune_events, database, seconds=settings.webhook_retention_seconds),
-                settings.janitor_seconds,
-            ),
-        )
-    ]
-    for thread in threads:
-        thread.start()
-    log.info("sweeping", every_seconds=settings.sweep_seconds)
-    stopped.wait()
-    for thread in threads:
-        thread.join(GRACE_SECONDS)
-    return 0
+    # Before the images, whose objects and rows then go.
+    yield eraser.clean, seconds
+    yield images.clean, seconds
+    yield latents.clean, seconds
+    yield inspector.inspect, seconds
+    yield partial(prune_answers, database, settings.idempotency_seconds), seconds
+    yield partial(prune_events, database, seconds=settings.webhook_retention_seconds), seconds
 
 
 def prune_answers(database: Database, ttl_seconds: float) -> None:

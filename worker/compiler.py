@@ -57,6 +57,14 @@ class Compiler:
                 "Build the bundle again: `packshot model build SOURCE`."
             ) from error
 
+    def load(self, part: str, properties: dict[str, Any]) -> Any:
+        """Read a part's graph and compile it.
+
+        Raises:
+            BundleError: as `read`.
+        """
+        return self.compile(self.read(part), properties)
+
     def compile(self, model: Any, properties: dict[str, Any]) -> Any:
         """Compile a graph, or load what an earlier process compiled."""
         with _alone_in(self._cache):

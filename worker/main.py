@@ -91,25 +91,14 @@ def run(settings: Settings, *, load: Load) -> int:
 
 def _serve(settings: Settings, load: Load) -> int:
     name = f"worker-{os.getpid()}-{secrets.token_hex(3)}@{socket.gethostname()}"
-    database = Database(settings, statement_seconds=settings.statement_timeout)
-    storage, broker = Storage(settings), Broker(settings)
-    wait_for_services([database.check, broker.check, storage.check], settings)
-    broker.close()
+    database, storage = _connect(settings)
     watchdog = Watchdog(limit_seconds=settings.watchdog_seconds)
     models = _registry(settings, load, watchdog)
     models.load_default()
     plans = [plan_for(settings, manifest) for manifest in models.manifests()]
     engine = _engine(models, plans, watchdog)
-    approximate = None
-    if settings.approximate_budget_bytes:
-        approximate = ApproximateCache(database=database, storage=storage, embed=engine.embed)
-    leases = Leases(
-        database=database,
-        engine=engine,
-        owner=name,
-        lease_seconds=settings.lease_seconds,
-        heartbeat_seconds=settings.heartbeat_seconds,
-    )
+    approximate = _approximate_cache(settings, database, storage, engine)
+    leases = _leases(settings, database, engine, name)
     credentials = credentials_of(settings)
     cutting = Watchdog(limit_seconds=settings.watchdog_seconds)
     cutouts = cutout_pool(settings, database, storage, cutting)
@@ -164,6 +153,15 @@ def _serve(settings: Settings, load: Load) -> int:
     return code
 
 
+def _connect(settings: Settings) -> tuple[Database, Storage]:
+    """Open what a worker needs, once all of it answers."""
+    database = Database(settings, statement_seconds=settings.statement_timeout)
+    storage, broker = Storage(settings), Broker(settings)
+    wait_for_services([database.check, broker.check, storage.check], settings)
+    broker.close()
+    return database, storage
+
+
 class Service(Protocol):
     """What has threads of its own."""
 
@@ -190,6 +188,25 @@ def _engine(models: Registry, plans: Sequence[Plan], watchdog: Watchdog) -> Engi
         row_limit=max(plan.rows for plan in plans),
         streams=max(plan.streams for plan in plans),
         watchdog=watchdog,
+    )
+
+
+def _approximate_cache(
+    settings: Settings, database: Database, storage: Storage, engine: Engine
+) -> ApproximateCache | None:
+    """Make the cache of latents that near prompts may begin with; None: it is turned off."""
+    if not settings.approximate_budget_bytes:
+        return None
+    return ApproximateCache(database=database, storage=storage, embed=engine.embed)
+
+
+def _leases(settings: Settings, database: Database, engine: Engine, owner: str) -> Leases:
+    return Leases(
+        database=database,
+        engine=engine,
+        owner=owner,
+        lease_seconds=settings.lease_seconds,
+        heartbeat_seconds=settings.heartbeat_seconds,
     )
 
 

@@ -94,15 +94,9 @@ class Pipeline:
         alone = compiler.latency(plan.threads)
         # The text encoder runs once per text: rounding there would reach every step.
         exact = alone | {"INFERENCE_PRECISION_HINT": "f32"}
-        encoder, decoder = compiler.read("text_encoder"), compiler.read("vae_decoder")
-        self._text_encoder = compiler.compile(encoder, exact).create_infer_request()
-        self._image_encoder = ImageEncoder(
-            # Exact, too: what is lost here is lost in each picture that begins with another.
-            lambda: compiler.compile(compiler.read("vae_encoder"), exact),
-            channels=self.latent_channels,
-            scale=self._latent_scale,
-        )
-        compiled = compiler.compile(decoder, alone)
+        self._text_encoder = compiler.load("text_encoder", exact).create_infer_request()
+        self._image_encoder = self._make_image_encoder(exact)
+        compiled = compiler.load("vae_decoder", alone)
         self.precision = str(compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name())
         self._vae_decoder = compiled.create_infer_request()
         self.feature_caching = feature_caching
@@ -188,6 +182,14 @@ class Pipeline:
             caching = self.feature_caching
             model = cut(model, takes=(), leaves=caching.variants[FULL].leaves if caching else ())
         return self._compile_unet(model, plan)
+
+    def _make_image_encoder(self, properties: dict[str, Any]) -> ImageEncoder:
+        # Exact, too: what is lost here is lost in each picture that begins with another.
+        return ImageEncoder(
+            lambda: self._compiler.load("vae_encoder", properties),
+            channels=self.latent_channels,
+            scale=self._latent_scale,
+        )
 
     def _compile_variants(self, plan: Plan) -> dict[frozenset[str], UNet]:
         """Compile what runs at steps that take features."""

@@ -38,14 +38,16 @@ def warn_of_channels(
     for channel in map(find_channel, dict.fromkeys(channels)):
         least = channel.preset.smallest
         small = [line for line, side in known if side < least]
-        if not small:
-            continue
-        lines = ", ".join(map(str, small[:SHOWN_LINES]))
-        more = f" and {len(small) - SHOWN_LINES:,} more" if len(small) > SHOWN_LINES else ""
-        warnings.add(
-            f"Too small for {channel.name}: {len(small):,} of {len(known):,} photographs in store, "
-            f"whose longer side has fewer than its {least:,} pixels: lines {lines}{more}. Their "
-            "products are enlarged for it. Send larger ones.",
-            line=small[0],
-            column="image",
-        )
+        if small:
+            warnings.add(
+                f"Too small for {channel.name}: {len(small):,} of {len(known):,} photographs in "
+                f"store, whose longer side has fewer than its {least:,} pixels: lines "
+                f"{_shown(small)}. Their products are enlarged for it. Send larger ones.",
+                line=small[0],
+                column="image",
+            )
+
+
+def _shown(lines: Sequence[int | None]) -> str:
+    more = f" and {len(lines) - SHOWN_LINES:,} more" if len(lines) > SHOWN_LINES else ""
+    return ", ".join(map(str, lines[:SHOWN_LINES])) + more

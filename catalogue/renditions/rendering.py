@@ -187,7 +187,6 @@ def render(
             "Ask for a cut-out with `background` white."
         )
     body, framing = _fitted(pixels, white, framing, writer)
-    filled = product if preset.square and preset.fill else None
     enlarged = framing.scale > 1
     return Rendered(
         body=body,
@@ -195,9 +194,15 @@ def render(
         height=framing.size[1],
         upscaled=round(framing.scale, 2) if enlarged else None,
         ground="white" if white else "kept",
-        fill=round(filled.longest / framing.frame.width, 2) if filled else None,
+        fill=_fill(product, preset, framing),
         unclear=white is not None and white.unclear,
     )
+
+
+def _fill(product: Box | None, preset: Preset, framing: Framing) -> float | None:
+    if product is None or not preset.square or not preset.fill:
+        return None
+    return round(product.longest / framing.frame.width, 2)
 
 
 def _check_photographed(channel: Channel, source_type: str) -> None:

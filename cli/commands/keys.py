@@ -24,57 +24,66 @@ HOUR_SECONDS = 3600
 app = typer.Typer(no_args_is_help=True, help="API keys.")
 
 KeyId = Annotated[UUID, typer.Argument(help="The key's id, from `packshot keys list`.")]
+Tenant = Annotated[
+    str,
+    typer.Option(help="Tenant of the key; all keys of a tenant see the same batches."),
+]
+Name = Annotated[str, typer.Option(help="What the key is for.")]
+Scopes = Annotated[
+    list[Scope] | None,
+    typer.Option(help="What the key may do. Repeat for several. Default: everything."),
+]
+ExpiresDays = Annotated[
+    float | None,
+    typer.Option(min=0, help="Days until the key expires. Default: it works until revoked."),
+]
+RequestsPerMinute = Annotated[
+    int | None,
+    typer.Option(
+        min=0, help="Limit of requests per minute; 0: no limit. Default: as the settings say."
+    ),
+]
+QueuedImages = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        help="Limit of unfinished images at a time; 0: no limit. Default: as the settings say.",
+    ),
+]
+SourceBytes = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        help="Limit of bytes of the tenant's photographs when it sends one; 0: no limit. "
+        "Default: as the settings say.",
+    ),
+]
+Approximate = Annotated[
+    bool | None,
+    typer.Option(
+        help="Whether images may start from those of a similar prompt: faster, slightly "
+        "different. Default: as the settings say."
+    ),
+]
+Cache = Annotated[
+    CacheMode | None,
+    typer.Option(
+        help="For requests that do not say: use stored images, refresh them, or bypass them."
+    ),
+]
 
 
 @app.command()
 def create(
-    tenant: Annotated[
-        str,
-        typer.Option(help="Tenant of the key; all keys of a tenant see the same batches."),
-    ] = "default",
-    name: Annotated[str, typer.Option(help="What the key is for.")] = "",
-    scope: Annotated[
-        list[Scope] | None,
-        typer.Option(help="What the key may do. Repeat for several. Default: everything."),
-    ] = None,
-    expires_days: Annotated[
-        float | None,
-        typer.Option(min=0, help="Days until the key expires. Default: it works until revoked."),
-    ] = None,
-    requests_per_minute: Annotated[
-        int | None,
-        typer.Option(
-            min=0, help="Limit of requests per minute; 0: no limit. Default: as the settings say."
-        ),
-    ] = None,
-    queued_images: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            help="Limit of unfinished images at a time; 0: no limit. Default: as the settings say.",
-        ),
-    ] = None,
-    source_bytes: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            help="Limit of bytes of the tenant's photographs when it sends one; 0: no limit. "
-            "Default: as the settings say.",
-        ),
-    ] = None,
-    approximate: Annotated[
-        bool | None,
-        typer.Option(
-            help="Whether images may start from those of a similar prompt: faster, slightly "
-            "different. Default: as the settings say."
-        ),
-    ] = None,
-    cache: Annotated[
-        CacheMode | None,
-        typer.Option(
-            help="For requests that do not say: use stored images, refresh them, or bypass them."
-        ),
-    ] = None,
+    tenant: Tenant = "default",
+    name: Name = "",
+    scope: Scopes = None,
+    expires_days: ExpiresDays = None,
+    requests_per_minute: RequestsPerMinute = None,
+    queued_images: QueuedImages = None,
+    source_bytes: SourceBytes = None,
+    approximate: Approximate = None,
+    cache: Cache = None,
 ) -> None:
     """Create a key and print it. It cannot be shown again: the server keeps only its hash."""
     from core.keys import create_key  # noqa: PLC0415

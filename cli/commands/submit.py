@@ -1,7 +1,7 @@
 """`packshot submit`: a sheet of one's own, on any server."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +10,7 @@ import typer
 from catalogue.sheets.model import Hints, SheetSource
 from catalogue.sheets.readers import check_encoding, parse_separator
 from cli.client.collection import prepare_folder
+from cli.client.http import Client
 from cli.client.reports import print_report
 from cli.commands.fetch import known_channel
 from cli.connection import connect
@@ -194,10 +195,7 @@ def submit(
         prepare_folder(out)
     with connect(url, key) as client:
         if photos is not None:
-            require_sheet(sheet)
-            sources = send_photographs(client, sheet, photos, _hints(given), dry_run=dry_run)
-            if mode not in (None, "text") and sources:
-                given["photographs"] = json.dumps(sources)
+            given |= _photographs(client, sheet, photos, given, dry_run=dry_run)
         if dry_run:
             print_report(sheet.name, ask(client, sheet, given))
             return
@@ -206,9 +204,22 @@ def submit(
             stdout.print(batch.id)
             say(f"{batch.total} images. Get them with: packshot fetch {batch.id}")
             return
-        # Of several channels, none is what is wanted here: packshot fetch brings each.
-        only = channel[0] if channel and len(channel) == 1 else None
-        require_all(fetch(client, batch, out, channel=known_channel(only)))
+        require_all(fetch(client, batch, out, channel=_only(channel)))
+
+
+def _photographs(
+    client: Client, sheet: Path, photos: Path, given: Mapping[str, object], *, dry_run: bool
+) -> Mapping[str, object]:
+    """Send photographs; return the field that names them, where the mode uses them."""
+    require_sheet(sheet)
+    sources = send_photographs(client, sheet, photos, _hints(given), dry_run=dry_run)
+    used = given.get("mode", "text") != "text"
+    return {"photographs": json.dumps(sources)} if used and sources else {}
+
+
+def _only(channels: Sequence[str] | None) -> str | None:
+    """Return whose files to fetch; of several channels, none: `packshot fetch` brings each."""
+    return known_channel(channels[0] if channels and len(channels) == 1 else None)
 
 
 def _hints(given: Mapping[str, object]) -> Hints:

@@ -32,23 +32,28 @@ if TYPE_CHECKING:
 SLICE_SECONDS = (0.3, 20.0)
 """Shortest and longest look at one candidate; a call that has begun is waited for."""
 
+Bundle = Annotated[
+    str | None,
+    typer.Argument(
+        help="Name of a model, or name or folder of a bundle. Default: the first of "
+        "PACKSHOT_MODELS, else PACKSHOT_BUNDLE."
+    ),
+]
+Minutes = Annotated[float, typer.Option(min=0.1, help="How long to measure, in minutes.")]
+LatencyBound = Annotated[
+    float | None,
+    typer.Option(min=0.001, help="Longest acceptable time for one image, in seconds."),
+]
+ImageSize = Annotated[
+    str | None, typer.Option(help="Image size, such as 512x512. Default: the bundle's.")
+]
+
 
 def tune(
-    bundle: Annotated[
-        str | None,
-        typer.Argument(
-            help="Name of a model, or name or folder of a bundle. Default: the first of "
-            "PACKSHOT_MODELS, else PACKSHOT_BUNDLE."
-        ),
-    ] = None,
-    minutes: Annotated[float, typer.Option(min=0.1, help="How long to measure, in minutes.")] = 5.0,
-    latency_bound: Annotated[
-        float | None,
-        typer.Option(min=0.001, help="Longest acceptable time for one image, in seconds."),
-    ] = None,
-    size: Annotated[
-        str | None, typer.Option(help="Image size, such as 512x512. Default: the bundle's.")
-    ] = None,
+    bundle: Bundle = None,
+    minutes: Minutes = 5.0,
+    latency_bound: LatencyBound = None,
+    size: ImageSize = None,
 ) -> None:
     """Measure how this machine makes images fastest, and store the plan for its workers.
 

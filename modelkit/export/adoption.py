@@ -30,7 +30,8 @@ from core.errors import BundleError, last_line
 from modelkit.export.architecture import check_tokenizer
 from modelkit.export.configuration import Configuration, read_configuration
 from modelkit.export.conversion import MODEL_FILE
-from modelkit.export.order import CONVERSION, GivenDefaults, Size, Verify, describe, resized
+from modelkit.export.defaults import GivenDefaults
+from modelkit.export.order import CONVERSION, Size, Verify, describe, resized
 from modelkit.export.resources import require_disk
 from modelkit.export.scheduler_trials import read_working_profile, with_schedulers
 from modelkit.export.source import content_hash

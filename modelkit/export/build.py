@@ -12,9 +12,9 @@ from modelkit.export.additions import Additions
 from modelkit.export.adoption import adopt, is_converted, publish
 from modelkit.export.assembly import make_parts
 from modelkit.export.configuration import read_configuration
+from modelkit.export.defaults import GivenDefaults
 from modelkit.export.order import (
     BuildOrder,
-    GivenDefaults,
     Precision,
     Size,
     VaePrecision,
@@ -35,7 +35,6 @@ def build(
     target: Path,
     *,
     name: str | None = None,
-    replace: bool = True,
     precision: Precision | None = None,
     token_merging: TokenMergingPlan | None = None,
     size: Size | None = None,
@@ -57,9 +56,8 @@ def build(
     Args:
         source: A local folder with model_index.json, a safetensors file in the original layout, or
             a Hub id.
-        target: The bundle's folder.
+        target: The bundle's folder; one that is there is replaced.
         name: The bundle's name; the source's own by default, else made from its path.
-        replace: Whether an existing target may be replaced.
         precision: Of the UNet; by default what the source's packshot.json says, else fp16.
         token_merging: Which tokens of the UNet are merged; None or ratios of 0: none.
         size: Width and height in pixels of requests that name none, for which workers compile.
@@ -73,11 +71,9 @@ def build(
 
     Raises:
         BundleError: The source is no such model, is not complete, or cannot do the size; the
-            options contradict each other; the target exists; memory or disk are too small; or
-            `verify` refuses the bundle.
+            options contradict each other; memory or disk are too small; or `verify` refuses the
+            bundle.
     """
-    if target.exists() and not replace:
-        raise BundleError(f"{target} exists: choose another folder, or allow replacing it")
     say = say or Silent()
     with prepared(find_source(source, say), additions or Additions(), target, say) as ready:
         folder = ready.folder

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field
+
 from bundles.manifest import Defaults, Sizes
-from bundles.records import INDEX, pipeline_kind, scheduler_kind
+from bundles.records import INDEX, Record, pipeline_kind, scheduler_kind
 from core.domain.schedulers import KNOWN
 
 STEPS, GUIDANCE, SIZE = 20, 7.5, 512
@@ -36,6 +38,19 @@ with every model of theirs."""
 
 _OLD_SIZE = 64
 """Latents of UNets that diffusers before 0.9 wrote: their files named the training's 32."""
+
+
+class GivenDefaults(Record):
+    """What requests get that name nothing, as whoever builds says; None: as the model says."""
+
+    steps: int | None = Field(None, ge=1)
+    guidance_scale: float | None = Field(None, ge=0)
+    guidance_rescale: float | None = Field(None, ge=0, le=1)
+    scheduler: str | None = None
+
+    def said(self) -> dict[str, Any]:
+        """Return what was given, by name."""
+        return self.model_dump(exclude_none=True)
 
 
 @dataclass(frozen=True, kw_only=True)

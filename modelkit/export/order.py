@@ -5,8 +5,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field
-
 from bundles.layout import load_tokenizer
 from bundles.manifest import (
     FORMAT,
@@ -19,10 +17,10 @@ from bundles.manifest import (
     Sizes,
     TokenMergingPlan,
 )
-from bundles.records import Record
 from core.errors import BundleError
 from modelkit.export.architecture import check_parts
 from modelkit.export.configuration import Configuration, read_vae, scale_factor
+from modelkit.export.defaults import GivenDefaults
 from modelkit.export.resources import require_resources
 from modelkit.export.scheduler_trials import read_working_profile
 from modelkit.export.source import Profile, content_hash, read_profile
@@ -126,19 +124,6 @@ It raises BundleError for a bundle that must not be used."""
 
 CONVERSION = 4
 """Grows whenever the same source becomes other models, so that their revisions differ."""
-
-
-class GivenDefaults(Record):
-    """What requests get that name nothing, as whoever builds says; None: as the model says."""
-
-    steps: int | None = Field(None, ge=1)
-    guidance_scale: float | None = Field(None, ge=0)
-    guidance_rescale: float | None = Field(None, ge=0, le=1)
-    scheduler: str | None = None
-
-    def said(self) -> dict[str, Any]:
-        """Return what was given, by name."""
-        return self.model_dump(exclude_none=True)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

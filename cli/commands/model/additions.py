@@ -65,7 +65,7 @@ Prediction = Annotated[
 ]
 
 
-def additions(
+def read_additions(
     *,
     vae: Sequence[str],
     embeddings: Sequence[str],

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from bundles.manifest import Manifest
+from bundles.manifest import Manifest, TokenMergingPlan
 from bundles.processor import read_features, shortcomings
 from cli.bundles import bundles_folder
 from cli.commands.model.additions import (
@@ -18,7 +18,8 @@ from cli.commands.model.additions import (
     Loras,
     Prediction,
     Vae,
-    additions,
+    VaePrecision,
+    read_additions,
     vae_precision,
 )
 from cli.commands.model.options import (
@@ -33,6 +34,8 @@ from cli.console import quieten, say, stdout
 from cli.errors import UsageError
 from core.domain.schedulers import SCHEDULERS
 from core.settings import get_settings
+from modelkit.export.additions import Additions
+from modelkit.export.defaults import GivenDefaults
 from modelkit.export.source import read_profile
 from modelkit.export.unused import unused
 from modelkit.features.order import BlockCacheOrder, CachingOrder, DeepCacheOrder
@@ -144,27 +147,54 @@ def build(
     seed and scheduler; a bundle that differs too much is discarded. After Ctrl-C the same command
     continues where it was.
     """
-    size = _check(name, scheduler, width, height)
-    plan = token_merging_plan(
-        tome, mode=tome_mode, cross_attention=tome_cross_attention, mlp=tome_mlp
+    _make(
+        source,
+        name,
+        precision=precision,
+        size=_check(name, scheduler, width, height),
+        token_merging=token_merging_plan(
+            tome, mode=tome_mode, cross_attention=tome_cross_attention, mlp=tome_mlp
+        ),
+        caching=caching_order(
+            deepcache, branch=deepcache_branch, schedule=deepcache_schedule, blockcache=blockcache
+        ),
+        unet=unet,
+        vae=vae_precision(vae or ()),
+        defaults=GivenDefaults(
+            steps=steps,
+            guidance_scale=guidance,
+            guidance_rescale=guidance_rescale,
+            scheduler=scheduler,
+        ),
+        additions=read_additions(
+            vae=vae or (),
+            embeddings=embedding or (),
+            loras=lora or (),
+            clip_skip=clip_skip,
+            config=config,
+            prediction=prediction_type,
+        ),
     )
-    caching = caching_order(
-        deepcache, branch=deepcache_branch, schedule=deepcache_schedule, blockcache=blockcache
-    )
-    added = additions(
-        vae=vae or (),
-        embeddings=embedding or (),
-        loras=lora or (),
-        clip_skip=clip_skip,
-        config=config,
-        prediction=prediction_type,
-    )
-    decoder = vae_precision(vae or ())
+
+
+def _make(
+    source: str,
+    name: str,
+    *,
+    precision: Precision,
+    size: tuple[int, int] | None,
+    token_merging: TokenMergingPlan | None,
+    caching: CachingOrder | None,
+    unet: Path | None,
+    vae: VaePrecision,
+    defaults: GivenDefaults,
+    additions: Additions,
+) -> None:
+    """Build what the options ask for, and report what came of it."""
     quieten()
     known = precision or _own_precision(source)
-    _say_shortcomings({known, decoder} if known is not None else ())
+    _say_shortcomings({known, vae} if known is not None else ())
     from modelkit.export.build import build as build_bundle  # noqa: PLC0415 - loads torch
-    from modelkit.export.order import GivenDefaults  # noqa: PLC0415 - loads torch
 
     folder = bundles_folder(get_settings()) / name
     compared: list[str] = []
@@ -174,18 +204,13 @@ def build(
             folder,
             name=name,
             precision=precision,
-            token_merging=plan,
+            token_merging=token_merging,
             size=size,
             unet=unet,
             caching=caching,
-            vae=decoder,
-            defaults=GivenDefaults(
-                steps=steps,
-                guidance_scale=guidance,
-                guidance_rescale=guidance_rescale,
-                scheduler=scheduler,
-            ),
-            additions=added,
+            vae=vae,
+            defaults=defaults,
+            additions=additions,
             verify=partial(_verify, compared),
             say=stages,
         )

@@ -16,7 +16,7 @@ from cli.commands.model.additions import (
     Embeddings,
     Loras,
     Prediction,
-    additions,
+    read_additions,
 )
 from cli.console import quieten, say, show
 from cli.errors import UsageError
@@ -33,33 +33,37 @@ Parities = Mapping[str, "SchedulerParity"]
 
 PROMPTS = 2
 
+Bundle = Annotated[str, typer.Argument(help="Name of a model, or name or folder of a bundle.")]
+Against = Annotated[
+    str,
+    typer.Option(
+        help="What it was built from: a safetensors file, a folder in diffusers' layout, or an "
+        "id on the Hub."
+    ),
+]
+Prompts = Annotated[int, typer.Option(min=1, help="Prompts to draw.")]
+Seed = Annotated[
+    int, typer.Option(min=0, help="Seed of the first prompt; each further one has the next.")
+]
+Only = Annotated[
+    list[str] | None,
+    typer.Option(help="Only this scheduler. Can be given several times. Default: all."),
+]
+Full = Annotated[
+    bool,
+    typer.Option("--full", help="Draw at the bundle's own size and steps, not small and short."),
+]
+Autoencoder = Annotated[Path | None, typer.Option(help="The autoencoder that it was built with.")]
+
 
 def check(
-    bundle: Annotated[str, typer.Argument(help="Name of a model, or name or folder of a bundle.")],
-    against: Annotated[
-        str,
-        typer.Option(
-            help="What it was built from: a safetensors file, a folder in diffusers' layout, or an "
-            "id on the Hub."
-        ),
-    ],
-    prompts: Annotated[int, typer.Option(min=1, help="Prompts to draw.")] = PROMPTS,
-    seed: Annotated[
-        int, typer.Option(min=0, help="Seed of the first prompt; each further one has the next.")
-    ] = 1000,
-    scheduler: Annotated[
-        list[str] | None,
-        typer.Option(help="Only this scheduler. Can be given several times. Default: all."),
-    ] = None,
-    full: Annotated[
-        bool,
-        typer.Option(
-            "--full", help="Draw at the bundle's own size and steps, not small and short."
-        ),
-    ] = False,
-    vae: Annotated[
-        Path | None, typer.Option(help="The autoencoder that it was built with.")
-    ] = None,
+    bundle: Bundle,
+    against: Against,
+    prompts: Prompts = PROMPTS,
+    seed: Seed = 1000,
+    scheduler: Only = None,
+    full: Full = False,
+    vae: Autoencoder = None,
     embedding: Embeddings = None,
     lora: Loras = None,
     clip_skip: ClipSkip = 0,
@@ -73,7 +77,7 @@ def check(
     bundle was built with are given again.
     """
     schedulers = _schedulers(scheduler)
-    added = additions(
+    added = read_additions(
         vae=() if vae is None else (str(vae),),
         embeddings=embedding or (),
         loras=lora or (),

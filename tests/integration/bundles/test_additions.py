@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 
 from bundles.manifest import Defaults, Manifest
 from bundles.plan import Plan
-from cli.commands.model.additions import additions, split_option, vae_precision
+from cli.commands.model.additions import read_additions, split_option, vae_precision
 from cli.errors import UsageError
 from core.errors import BundleError
 from modelkit.evaluation.comparison import likeness
@@ -211,16 +211,16 @@ def test_the_command_s_options(tmp_path: Path):
     assert split_option("mug.safetensors:<mug>") == (Path("mug.safetensors"), "<mug>")
     assert split_option("mug.safetensors") == (Path("mug.safetensors"), None)
     none = {"embeddings": (), "loras": (), "clip_skip": 0, "config": None, "prediction": None}
-    assert not additions(vae=("int8",), **none)
-    assert additions(vae=("int8", "x.safetensors"), **none).vae == Path("x.safetensors")
+    assert not read_additions(vae=("int8",), **none)
+    assert read_additions(vae=("int8", "x.safetensors"), **none).vae == Path("x.safetensors")
     assert vae_precision(("x.safetensors", "int8")) == "int8"
-    (lora,) = additions(vae=(), **none | {"loras": ["shop.safetensors:0.8"]}).loras
+    (lora,) = read_additions(vae=(), **none | {"loras": ["shop.safetensors:0.8"]}).loras
     assert (lora.file, lora.weight) == (Path("shop.safetensors"), 0.8)
     with pytest.raises(UsageError, match=r"is a number, such as --lora shop:0\.8"):
-        additions(vae=(), **none | {"loras": ["shop:much"]})
+        read_additions(vae=(), **none | {"loras": ["shop:much"]})
     with pytest.raises(UsageError, match="one autoencoder"):
-        additions(vae=("x", "y"), **none)
+        read_additions(vae=("x", "y"), **none)
     with pytest.raises(UsageError, match="float and int8"):
         vae_precision(("float", "int8"))
     with pytest.raises(UsageError, match="epsilon or v_prediction"):
-        additions(vae=(), **none | {"prediction": "sample"})
+        read_additions(vae=(), **none | {"prediction": "sample"})

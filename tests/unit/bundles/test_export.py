@@ -13,7 +13,7 @@ from core.domain.schedulers import KNOWN
 from core.errors import BundleError
 from modelkit.export import assembly
 from modelkit.export.build import build
-from modelkit.export.order import GivenDefaults
+from modelkit.export.defaults import GivenDefaults
 from modelkit.features.order import BlockCacheOrder, DeepCacheOrder
 from modelkit.progress import Silent
 from starter.data.tokenizer import build_tokenizer
@@ -351,11 +351,6 @@ def test_two_builds_of_one_bundle_are_one_too_many(microscopic, tmp_path):
     build(microscopic, tmp_path / "tiny", say=second)
     assert second.tried
     assert [path.name for path in tmp_path.iterdir()] == ["tiny"]
-
-
-def test_an_existing_bundle_can_be_protected(microscopic, bundle):
-    with pytest.raises(BundleError, match="exists"):
-        build(microscopic, bundle, replace=False)
 
 
 def test_the_same_source_gives_the_same_revision_and_may_replace(microscopic, bundle):
