@@ -34,7 +34,7 @@ class Served:
 
     def __init__(
         self, name: str, folder: Path, requests: Sequence[ImageSpec], *,
-        python: str = sys.executable, **options: Any,
+        python: str = sys.executable, checkout: Path | None = None, **options: Any,
     ) -> None:  # fmt: skip
         """Start it, and wait until it is ready.
 
@@ -43,6 +43,7 @@ class Served:
             folder: What it loads.
             requests: The queue; its first is made, in a few steps, to warm up.
             python: The interpreter that has what the contender needs.
+            checkout: The working tree whose code it runs; None: this one.
             options: Further arguments of the function.
         """
         begun = time.monotonic()
@@ -52,6 +53,7 @@ class Served:
                 python, "-m", "benchmarks.processes", name,
                 "--folder", str(folder), "--options", json.dumps(options), "--queue", queue,
             ],
+            cwd=checkout,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
