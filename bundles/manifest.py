@@ -273,9 +273,9 @@ def _no_bundle(folder: Path) -> str:
     if (folder / "model_index.json").is_file():
         return (
             f"{folder} is a model, but no bundle: "
-            f"run `packshot model build {folder} --name NAME` to make one of it"
+            f"run `packshot model build {folder} --name NAME` to make one of it."
         )
-    return f"no model bundle at {folder}: run `packshot model build SOURCE` to make one"
+    return f"There is no model bundle at {folder}: run `packshot model build SOURCE` to make one."
 
 
 def save_manifest(manifest: Manifest, folder: Path) -> None:

@@ -58,9 +58,14 @@ def read_record(
     try:
         return kind.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(step) for step in first["loc"]) or "the record"
-        raise BundleError(f"{path} is damaged ({where}: {first['msg']}): {way_out}.") from error
+        raise BundleError(f"{path} is damaged ({first_fault(error)}): {way_out}.") from error
+
+
+def first_fault(error: ValidationError) -> str:
+    """Return what is wrong with a file's content first, and where in it."""
+    first = error.errors()[0]
+    where = ".".join(str(step) for step in first["loc"]) or "the record"
+    return f"{where}: {first['msg']}"
 
 
 def pipeline_kind(index: Mapping[str, Any]) -> str:

@@ -84,7 +84,9 @@ class Process:
                     pass_fds=command.keep_open,
                 )
             except OSError as error:
-                raise ProcessFailedError(f"{command.name} cannot be started: {error}") from error
+                raise ProcessFailedError(
+                    f"{command.name} cannot be started ({error}): correct that, and try again."
+                ) from error
 
     def rotate_log(self) -> None:
         """Rotate a log that has become large, also while the process writes to it.

@@ -40,14 +40,14 @@ def merge_tokens(unet: UNet2DConditionModel, plan: TokenMergingPlan) -> UNet2DCo
     levels = [found for found in _transformers(unet) if found]
     if len(plan.ratios) > len(levels):
         raise BundleError(
-            f"token merging has {len(plan.ratios)} ratios, but the UNet has transformer blocks at "
-            f"{len(levels)} resolutions: give at most as many ratios"
+            f"Token merging has {len(plan.ratios)} ratios, but the UNet has transformer blocks at "
+            f"{len(levels)} resolutions: give at most as many ratios."
         )
     for ratio in plan.ratios:
         if not 0 <= ratio <= LARGEST_RATIO:
             raise BundleError(
-                f"token merging cannot merge a share of {ratio:g} of the tokens: "
-                f"give ratios from 0 to {LARGEST_RATIO:g}"
+                f"Token merging cannot merge a share of {ratio:g} of the tokens: "
+                f"give ratios from 0 to {LARGEST_RATIO:g}."
             )
     restore_tokens(unet)
     for ratio, transformers in zip(plan.ratios, levels, strict=False):
@@ -101,8 +101,8 @@ def _merge_in(transformer: Transformer2DModel, ratio: float, plan: TokenMergingP
     for block in transformer.transformer_blocks:
         if not _is_plain(block):
             raise BundleError(
-                "token merging knows only Stable Diffusion's transformer blocks, and this UNet "
-                "has others: build it without --tome"
+                "Token merging knows only Stable Diffusion's transformer blocks, and this UNet "
+                "has others: build it without --tome."
             )
         block.token_merging = TokenMerging(
             ratio, mean=plan.mode == "mean", cross_attention=plan.cross_attention, mlp=plan.mlp

@@ -47,12 +47,12 @@ class ClipJudge:
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
             raise BundleError(
                 f"{folder} holds no CLIP model that can be read ({error}): give a folder made by "
-                "transformers' save_pretrained, with its tokenizer and preprocessor_config.json"
+                "transformers' save_pretrained, with its tokenizer and preprocessor_config.json."
             ) from error
         if report["missing_keys"]:
             raise BundleError(
                 f"{folder} lacks {len(report['missing_keys'])} of the model's weights: "
-                "give the whole CLIP model"
+                "give the whole CLIP model."
             )
         self._model.eval()
 
@@ -93,15 +93,15 @@ def _check(folder: Path) -> None:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BundleError(
             f"{folder} has no readable config.json of a CLIP model: give a folder that holds one, "
-            "such as a copy of openai/clip-vit-base-patch32"
+            "such as a copy of openai/clip-vit-base-patch32."
         ) from error
     if kind != "clip":
         raise BundleError(
             f"{folder} holds a model of the type {kind}: give one of the type clip, such as a "
-            "copy of openai/clip-vit-base-patch32"
+            "copy of openai/clip-vit-base-patch32."
         )
     if not (folder / "model.safetensors").is_file():
         raise BundleError(
             f"{folder} has no model.safetensors: give a CLIP model with its weights in that form; "
-            "pickled weights are not read"
+            "pickled weights are not read."
         )

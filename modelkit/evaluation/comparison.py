@@ -182,7 +182,7 @@ def _check_sizes(one: Manifest, other: Manifest) -> None:
         raise BundleError(
             f"{one.name} draws {one.defaults.width}×{one.defaults.height} and {other.name} "
             f"{other.defaults.width}×{other.defaults.height} pixels: "
-            "compare bundles whose default sizes are equal"
+            "compare bundles whose default sizes are equal."
         )
 
 

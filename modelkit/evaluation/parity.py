@@ -110,7 +110,7 @@ def check_parity(
         raise BundleError(
             "The bundle does not draw what diffusers draws with the same weights, seed and "
             f"scheduler, and is not published. Compared: {found}. Try another --precision, without "
-            "--tome; if it stays, report it as a fault of packshot with the model's name"
+            "--tome; if it stays, report it as a fault of packshot with the model's name."
         )
     return found
 
@@ -133,9 +133,9 @@ def draw(pipeline: Pipeline, prompt: str, seed: int, drawn: Defaults) -> NDArray
         return engine.submit(request).result().image
     except RowError as error:
         raise BundleError(
-            f"the bundle cannot draw with the scheduler {drawn.scheduler} "
+            f"The bundle cannot draw with the scheduler {drawn.scheduler} "
             f"({error.__cause__ or error}): name another one as the default in the model's "
-            "packshot.json"
+            "packshot.json."
         ) from error
     finally:
         engine.close()

@@ -149,7 +149,7 @@ class DiffusersReference:
     def _cannot_draw(self, scheduler: str, error: Exception) -> BundleError:
         return BundleError(
             f"diffusers itself cannot draw with {self._source.name} and the scheduler "
-            f"{scheduler} ({error}): name another one as the default in its packshot.json"
+            f"{scheduler} ({error}): name another one as the default in its packshot.json."
         )
 
     def _assemble(self, kind: str, scheduler: Any) -> Any:
@@ -171,7 +171,7 @@ class DiffusersReference:
             raise BundleError(
                 f"diffusers itself draws with {self._source.name} what is not finite (NaN or "
                 "infinite numbers): its weights are damaged, or it needs other settings. Download "
-                "the model again, or ask its maker"
+                "the model again, or ask its maker."
             )
 
 

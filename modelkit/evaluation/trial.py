@@ -71,7 +71,7 @@ class Trial:
         except RowError as error:
             raise BundleError(
                 f"{self._manifest.name} failed on an image ({error}): build the bundle again with "
-                "`packshot model build`"
+                "`packshot model build`."
             ) from error
 
     def embed(self, prompts: Sequence[str]) -> list[NDArray[np.float32]]:

@@ -57,7 +57,7 @@ class Additions(Record):
         """
         for path in self.files():
             if not path.exists():
-                raise BundleError(f"there is no file {path}: check the path")
+                raise BundleError(f"There is no file {path}: check the path.")
             if path.suffix in PICKLED:
                 raise BundleError(pickled(path))
 
@@ -111,7 +111,7 @@ def pickled(file: Path) -> str:
     """Return why a file is not read, and what to do."""
     return (
         f"{file} is a pickle, which can run any code when it is read: packshot reads safetensors "
-        "only. Ask its maker for that, or save it again where you trust it"
+        "only. Ask its maker for that, or save it again where you trust it."
     )
 
 

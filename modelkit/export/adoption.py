@@ -154,13 +154,13 @@ def _known(
 
 def _read(path: Path) -> ov.Model:
     if not path.is_file():
-        raise BundleError(f"{path} is missing: give a complete folder in the OpenVINO layout")
+        raise BundleError(f"{path} is missing: give a complete folder in the OpenVINO layout.")
     try:
         return ov.Core().read_model(path)
     except RuntimeError as error:
         reason = last_line(error)
         raise BundleError(
-            f"{path} cannot be read ({reason}): download or export the model again"
+            f"{path} cannot be read ({reason}): download or export the model again."
         ) from error
 
 
@@ -169,8 +169,8 @@ def _check_unet(model: ov.Model, folder: Path) -> str:
     batch, _, height, width = model.input("sample").get_partial_shape()
     if not (batch.is_dynamic and height.is_dynamic and width.is_dynamic):
         raise BundleError(
-            f"the UNet in {folder} has fixed shapes, so that it cannot run in batches: export the "
-            "model again without `reshape`"
+            f"The UNet in {folder} has fixed shapes, so that it cannot run in batches: export the "
+            "model again without `reshape`."
         )
     sizes: Counter[str] = Counter()
     for node in model.get_ops():

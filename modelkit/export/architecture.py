@@ -45,17 +45,17 @@ def check_architecture(folder: Path) -> None:
     kind = pipeline_kind(index)
     if kind not in PIPELINES:
         raise BundleError(
-            f"{folder.name} is a {kind}: packshot makes bundles of Stable Diffusion 1.x and 2.x "
-            f"and of models built like these ({', '.join(PIPELINES)}), not of Stable Diffusion "
-            "XL or 3, Flux, inpainting or video models"
+            f"{folder.name} is a {kind}, and packshot makes no bundles of Stable Diffusion XL or "
+            "3, Flux, inpainting or video models: give a Stable Diffusion 1.x or 2.x model, or one "
+            f"built like these ({', '.join(PIPELINES)})."
         )
     for part, kinds in CLASSES.items():
         found = index.get(part)
         name = found[1] if isinstance(found, list) and len(found) == 2 else None
         if name not in kinds:
             raise BundleError(
-                f"the {part} of {folder.name} is {name or 'missing'}, but must be {kinds[0]}: "
-                "packshot makes bundles of Stable Diffusion 1.x and 2.x and models built like these"
+                f"The {part} of {folder.name} is {name or 'missing'}, but must be {kinds[0]}: "
+                "give a Stable Diffusion 1.x or 2.x model, or one built like these."
             )
 
 
@@ -90,7 +90,7 @@ def check_tokenizer(folder: Path) -> None:
         if not (folder / name).is_file():
             raise BundleError(
                 f"{folder / name} is missing: give a complete Stable Diffusion model in "
-                "diffusers' layout"
+                "diffusers' layout."
             )
 
 
@@ -98,28 +98,29 @@ def _check_inputs(unet: Mapping[str, Any]) -> None:
     for name in _PLAIN:
         if unet.get(name) not in (None, "default"):
             raise BundleError(
-                f"the UNet has {name} {unet[name]}, and with it inputs that packshot does not "
-                "know: give a Stable Diffusion 1.x or 2.x model, or one built like these"
+                f"The UNet has {name} {unet[name]}, and with it inputs that packshot does not "
+                "know: give a Stable Diffusion 1.x or 2.x model, or one built like these."
             )
 
 
 def _check_text_encoder(text: Mapping[str, Any]) -> None:
     if text.get("use_attention_mask"):
         raise BundleError(
-            "the text encoder has use_attention_mask, with which diffusers hides a prompt's "
-            "padding from it; packshot does not: give a Stable Diffusion 1.x or 2.x model"
+            "The text encoder has use_attention_mask, with which diffusers hides a prompt's "
+            "padding from it; packshot does not: give a Stable Diffusion 1.x or 2.x model."
         )
 
 
 def _check_unet(unet: Mapping[str, Any], *, channels: int, text: Mapping[str, Any]) -> None:
     if (unet["in_channels"], unet["out_channels"]) != (channels, channels):
         raise BundleError(
-            f"the UNet takes {unet['in_channels']} channels and gives "
-            f"{unet['out_channels']}, but the autoencoder has {channels}: packshot makes "
-            "bundles of text-to-image models, not of inpainting, depth or upscaling ones"
+            f"The UNet takes {unet['in_channels']} channels and gives "
+            f"{unet['out_channels']}, but the autoencoder has {channels}: give a "
+            "text-to-image model, not one for inpainting, depth or upscaling."
         )
     if unet["cross_attention_dim"] != text["hidden_size"]:
         raise BundleError(
-            f"the UNet reads text of {unet['cross_attention_dim']} features, but the text "
-            f"encoder gives {text['hidden_size']}: these parts are of different models"
+            f"The UNet reads text of {unet['cross_attention_dim']} features, but the text "
+            f"encoder gives {text['hidden_size']}: these parts are of different "
+            "models, so give one whose parts belong together."
         )

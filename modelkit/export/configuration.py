@@ -60,7 +60,7 @@ def read_vae(folder: Path) -> Config:
         raise BundleError(
             f"{folder / 'config.json'} has scaling_factor {config['scaling_factor']}, by which "
             "latents cannot be divided: take the line out for Stable Diffusion's 0.18215, or ask "
-            "the model's maker for the right one"
+            "the model's maker for the right one."
         )
     return config
 
@@ -122,7 +122,7 @@ def scheduler_class(source: Path) -> Any:
     if kind is None or not hasattr(kind, "from_config"):
         raise BundleError(
             f"{path} is of the class {name}, which diffusers {diffusers.__version__} does not "
-            "have: save the model with a scheduler of diffusers, such as DDIMScheduler"
+            "have: save the model with a scheduler of diffusers, such as DDIMScheduler."
         )
     return kind
 
@@ -153,7 +153,7 @@ def _empty(kind: Any, folder: Path) -> Any:
 def _unusable(path: Path, error: Exception) -> BundleError:
     return BundleError(
         f"{path} cannot be used ({first_line(error)}): give a complete Stable Diffusion model in "
-        "diffusers' layout"
+        "diffusers' layout."
     )
 
 

@@ -56,7 +56,7 @@ def load_part(kind: Any, folder: Path) -> Any:
 
 
 def _unusable(folder: Path, reason: str) -> str:
-    return f"{folder} cannot be used ({reason}): give a complete Stable Diffusion model"
+    return f"{folder} cannot be used ({reason}): give a complete Stable Diffusion model."
 
 
 def convert(

@@ -42,14 +42,14 @@ def teach(
         if vectors.shape[-1] != width:
             raise BundleError(
                 f"{one.file} has vectors of {vectors.shape[-1]} numbers, but the model's text "
-                f"encoder reads {width}: it was made for another family of models"
+                f"encoder reads {width}: give one that was made for this family of models."
             )
         try:
             pipeline.load_textual_inversion({token: vectors})
         except ValueError as error:
             raise BundleError(
-                f"the model knows the word {token} already: give {one.file.name} another one, "
-                f"such as --embedding {one.file.name}:{token}-2"
+                f"The model knows the word {token} already: give {one.file.name} another one, "
+                f"such as --embedding {one.file.name}:{token}-2."
             ) from error
 
 
@@ -66,13 +66,14 @@ def read_embedding(one: Embedding) -> tuple[str, Tensor]:
         tensors = load_file(one.file)
     except (OSError, SafetensorError) as error:
         raise BundleError(
-            f"{one.file} is damaged or cut off ({error}): download or copy it again"
+            f"{one.file} is damaged or cut off ({error}): download or copy it again."
         ) from error
     if set(tensors) == _OF_XL:
-        raise BundleError(f"{one.file} was made for Stable Diffusion XL: give one for this model")
+        raise BundleError(f"{one.file} was made for Stable Diffusion XL: give one for this model.")
     if len(tensors) != 1:
         raise BundleError(
-            f"{one.file} is no textual inversion: it has {len(tensors)} tensors instead of one"
+            f"{one.file} is no textual inversion: it has {len(tensors)} tensors instead of one. "
+            "Give a LoRA with --lora, and an autoencoder with --vae."
         )
     ((name, vectors),) = tensors.items()
     known = one.file.stem if name == _OF_A1111 else name
@@ -89,8 +90,8 @@ def leave_out_layers(encoder: CLIPTextModel, count: int, folder: Path) -> None:
     layers = inner.encoder.layers
     if count >= len(layers):
         raise BundleError(
-            f"the text encoder of {folder.name} has {len(layers)} layers: --clip-skip can leave "
-            f"out {len(layers) - 1} at most"
+            f"The text encoder of {folder.name} has {len(layers)} layers: --clip-skip can leave "
+            f"out {len(layers) - 1} at most."
         )
     inner.encoder.layers = layers[: len(layers) - count]
     encoder.config.num_hidden_layers = len(layers) - count

@@ -67,7 +67,7 @@ def download(model: str, say: Progress) -> Path:
     except GatedRepoError as error:
         raise BundleError(
             f"{model} asks for an agreement before it is downloaded: accept it on the model's "
-            "page, and set HF_TOKEN to a token of yours"
+            "page, and set HF_TOKEN to a token of yours."
         ) from error
     except (
         httpx.HTTPError,
@@ -79,7 +79,7 @@ def download(model: str, say: Progress) -> Path:
     ) as error:
         raise BundleError(
             f"{model} is neither a folder nor a model on the Hub that can be reached: "
-            "give a diffusers folder (one with model_index.json)"
+            "give a diffusers folder (one with model_index.json)."
         ) from error
 
 

@@ -106,7 +106,7 @@ def fuse(parts: Mapping[str, nn.Module], lora: Lora) -> set[str]:
         raise BundleError(
             f"{lora.file} was made for a model of another architecture: {len(strangers)} of its "
             f"{len(changes)} layers are not in this one, or of other sizes, such as "
-            f"{', '.join(sorted(strangers)[:_SHOWN])}. Give one that was made for this family"
+            f"{', '.join(sorted(strangers)[:_SHOWN])}. Give one that was made for this family."
         )
     return {part for part, _ in changes}
 
@@ -119,7 +119,7 @@ def _read(lora: Lora) -> tuple[dict[tuple[str, str], _Change], Mapping[str, Any]
             settings = json.loads((file.metadata() or {}).get(_METADATA, "{}"))
     except (OSError, SafetensorError, ValueError) as error:
         raise BundleError(
-            f"{lora.file} is damaged or cut off ({error}): download or copy it again"
+            f"{lora.file} is damaged or cut off ({error}): download or copy it again."
         ) from error
     found: dict[tuple[str, str], _Change] = {}
     unknown = []
@@ -135,8 +135,9 @@ def _read(lora: Lora) -> tuple[dict[tuple[str, str], _Change], Mapping[str, Any]
     if unknown or not found:
         shown = ", ".join(sorted(unknown)[:_SHOWN]) or "no tensors at all"
         raise BundleError(
-            f"{lora.file} is no LoRA that packshot can add ({shown}): it knows pairs of matrices, "
-            "lora_down and lora_up or lora_A and lora_B, for layers of UNet and text encoder"
+            f"{lora.file} is no LoRA that packshot can add ({shown}): give one of pairs of "
+            "matrices, lora_down and lora_up or lora_A and lora_B, for layers of UNet and text "
+            "encoder."
         )
     return found, settings
 

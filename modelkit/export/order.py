@@ -96,8 +96,8 @@ def _check_side(pixels: int, side: str, sizes: Sizes) -> None:
         return
     nearest = min(max(round(pixels / step) * step, smallest), largest)
     raise BundleError(
-        f"the model cannot do a {side} of {pixels} pixels: give a multiple of {step} from "
-        f"{smallest} to {largest}, such as {nearest}"
+        f"The model cannot do a {side} of {pixels} pixels: give a multiple of {step} from "
+        f"{smallest} to {largest}, such as {nearest}."
     )
 
 
@@ -200,7 +200,7 @@ def take_order(
     if (precision == "int8-qat") != (unet is not None):
         raise BundleError(
             "int8-qat and the folder of a trained UNet belong together: make that folder with "
-            "`packshot model quantise-train`, and give it with --precision int8-qat --unet FOLDER"
+            "`packshot model quantise-train`, and give it with --precision int8-qat --unet FOLDER."
         )
     record = _record_of(unet, source, plan) if unet else None
     return BuildOrder(
@@ -219,13 +219,13 @@ def _record_of(unet: Path, source: Path, plan: TokenMergingPlan | None) -> Train
     record = load_record(unet)
     if record.unet != content_hash(source / "unet", {}):
         raise BundleError(
-            f"the UNet in {unet} was trained from another model ({record.source}): give that one, "
-            "or train it again"
+            f"The UNet in {unet} was trained from another model ({record.source}): give that one, "
+            "or train it again."
         )
     if plan not in (None, record.token_merging):
         raise BundleError(
-            f"the UNet in {unet} has learned to merge tokens in another way: leave --tome out to "
-            "merge as it learned, or train it again"
+            f"The UNet in {unet} has learned to merge tokens in another way: leave --tome out to "
+            "merge as it learned, or train it again."
         )
     return record
 

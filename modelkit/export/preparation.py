@@ -92,11 +92,11 @@ def check_additions(source: Path, additions: Additions) -> None:
     if additions.config or additions.prediction_type:
         raise BundleError(
             f"{source} is a folder, which has a configuration: --config and --prediction-type are "
-            "for single files. Correct its scheduler/scheduler_config.json instead"
+            "for single files. Correct its scheduler/scheduler_config.json instead."
         )
     if not (source / "unet" / "config.json").is_file() or any(source.glob("unet/*.xml")):
         raise BundleError(
-            f"{source} is converted already: give the original model to change its parts"
+            f"{source} is converted already: give the original model to change its parts."
         )
 
 

@@ -25,8 +25,8 @@ def require_memory(needed: int, purpose: str) -> None:
     free = free_memory()
     if free < needed:
         raise BundleError(
-            f"to {purpose} takes about {_gib(needed)} of memory, and {_gib(free)} are free: end "
-            "other programs, or build the bundle on a larger machine and copy its folder"
+            f"To {purpose} takes about {_gib(needed)} of memory, and {_gib(free)} are free: end "
+            "other programs, or build the bundle on a larger machine and copy its folder."
         )
 
 
@@ -44,8 +44,8 @@ def require_disk(folder: Path, needed: int, purpose: str) -> None:
     free = free_disk(folder)
     if free < needed:
         raise BundleError(
-            f"to {purpose} takes about {_gib(needed)} of disk at {folder}, and {_gib(free)} are "
-            "free: remove something, or choose another place (PACKSHOT_HOME)"
+            f"To {purpose} takes about {_gib(needed)} of disk at {folder}, and {_gib(free)} are "
+            "free: remove something, or choose another place (PACKSHOT_HOME)."
         )
 
 

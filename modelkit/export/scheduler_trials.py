@@ -120,7 +120,7 @@ def check_default(scheduler: str, steps: int, schedulers: Mapping[str, Scheduler
         else "give other steps, or correct its scheduler_config.json: no scheduler can"
     )
     raise BundleError(
-        f"the model cannot draw by default in {steps} steps of {scheduler} ({reason}); {way_out}"
+        f"The model cannot draw by default in {steps} steps of {scheduler} ({reason}); {way_out}."
     )
 
 

@@ -61,7 +61,7 @@ def convert_single_file(file: Path, additions: Additions, target: Path, say: Pro
     if additions.vae is None and not any(name.startswith(VAE) for name in tensors):
         raise BundleError(
             f"{file} has no autoencoder ({VAE}…): give one beside it with --vae, such as "
-            "vae-ft-mse-840000-ema-pruned.safetensors"
+            "vae-ft-mse-840000-ema-pruned.safetensors."
         )
     size = bytes_of(tensors)
     require_disk(target, size, f"read {file.name}")
@@ -151,7 +151,7 @@ def _reading(file: Path, misfit: str, remedy: str) -> Iterator[None]:
         # What was not read has no values that could be converted.
         raise BundleError(_incomplete(file, "weights are missing")) from error
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        raise BundleError(f"{file} {misfit} ({first_line(error)}): {remedy}") from error
+        raise BundleError(f"{file} {misfit} ({first_line(error)}): {remedy}.") from error
 
 
 def _load(file: Path, config: Path, *, others: tuple[str, ...]) -> StableDiffusionPipeline:
@@ -190,7 +190,7 @@ def _check_whole(part: nn.Module, file: Path) -> None:
 def _incomplete(file: Path, reason: str) -> str:
     return (
         f"{file} is not whole: {reason}. Download or copy it again, or give the folder of a model "
-        "like it with --config"
+        "like it with --config."
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 
 from bundles.manifest import Defaults, Quantisation, Sizes
-from bundles.records import INDEX, Record
+from bundles.records import INDEX, Record, first_fault
 from core.errors import BundleError
 from modelkit.export.additions import pickled
 from modelkit.export.architecture import check_architecture
@@ -95,10 +95,10 @@ def find_source(source: Path | str, say: Progress | None = None) -> Path:
 def _no_model(folder: Path) -> str:
     found = models_inside(folder)
     if len(found) > 1:
-        return f"{folder} holds {len(found)} models: give one of them ({names_of(found)})"
+        return f"{folder} holds {len(found)} models: give one of them ({names_of(found)})."
     if found:
-        return f"{folder} is no model itself, but holds one: give {found[0]}"
-    return f"{folder} has no {INDEX}: give a folder made by diffusers' save_pretrained"
+        return f"{folder} is no model itself, but holds one: give {found[0]}."
+    return f"{folder} has no {INDEX}: give a folder made by diffusers' save_pretrained."
 
 
 def _not_a_folder(file: Path) -> str:
@@ -107,7 +107,7 @@ def _not_a_folder(file: Path) -> str:
     return (
         f"{file} is a single file, of which `packshot model build` makes bundles: give a folder in "
         "diffusers' layout here. `StableDiffusionPipeline.from_single_file(...)"
-        ".save_pretrained(...)` of diffusers makes one"
+        ".save_pretrained(...)` of diffusers makes one."
     )
 
 
@@ -121,8 +121,12 @@ def read_profile(folder: Path) -> Profile:
     try:
         content: Any = json.loads(path.read_bytes()) if path.is_file() else {}
         profile = Profile.model_validate(_completed(content, folder))
-    except (ValueError, ValidationError) as error:
-        raise BundleError(f"{path} is damaged: {error}") from error
+    except ValueError as error:
+        reason = first_fault(error) if isinstance(error, ValidationError) else error
+        raise BundleError(
+            f"{path} is damaged ({reason}): correct it, or remove it, and the model's own files "
+            "count."
+        ) from error
     if profile.licence is None:
         return profile.model_copy(update={"licence": _card_licence(folder)})
     return profile

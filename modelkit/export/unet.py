@@ -47,8 +47,8 @@ def deep_point(unet: UNet2DConditionModel, branch: int) -> Points:
     ]
     if not 0 <= branch < len(layers):
         raise BundleError(
-            f"the UNet has no branch {branch} for DeepCache: "
-            f"give --deepcache-branch from 0 to {len(layers) - 1}"
+            f"The UNet has no branch {branch} for DeepCache: "
+            f"give --deepcache-branch from 0 to {len(layers) - 1}."
         )
     block, layer = layers[len(layers) - 1 - branch]
     return {DEEP: _before(unet, block, layer)}
@@ -78,7 +78,7 @@ def transformer_points(unet: UNet2DConditionModel) -> Points:
     }
     if not found:
         raise BundleError(
-            "the UNet has no transformer blocks for Block Cache: build it with --deepcache instead"
+            "The UNet has no transformer blocks for Block Cache: build it with --deepcache instead."
         )
     return found
 
@@ -158,9 +158,9 @@ def check_plan(folder: Path, plan: TokenMergingPlan, *, smallest: int) -> None:
     needed = smallest_sample(unet, plan)
     if smallest < needed:
         raise BundleError(
-            f"the smallest image of the model has {smallest} latents a side, but merging tokens "
+            f"The smallest image of the model has {smallest} latents a side, but merging tokens "
             f"there takes {needed}: raise sizes.min in its packshot.json, or merge at the finest "
-            "resolution only"
+            "resolution only."
         )
 
 

@@ -71,7 +71,7 @@ def choose_weights(names: Collection[str], *, where: str) -> tuple[str | None, l
                 if len(found) != int(found[0]["count"]):
                     raise BundleError(
                         f"{where} has {len(found)} of {int(found[0]['count'])} files of weights: "
-                        "download or copy the model again"
+                        "download or copy the model again."
                     )
                 return variant, [one[0] for one in found]
     pickled = sorted(name for name in names if Path(name).suffix in PICKLED)
@@ -79,9 +79,9 @@ def choose_weights(names: Collection[str], *, where: str) -> tuple[str | None, l
         raise BundleError(
             f"{where} has its weights as {pickled[0]}, a pickle, which can run any code when it "
             "is read: packshot reads safetensors only. Ask the model's maker for these, or save "
-            "the model again where you trust it, with diffusers' save_pretrained"
+            "the model again where you trust it, with diffusers' save_pretrained."
         )
-    raise BundleError(f"{where} has no weights (safetensors): give a complete diffusers folder")
+    raise BundleError(f"{where} has no weights (safetensors): give a complete diffusers folder.")
 
 
 def _shards(stem: str, variant: str | None) -> re.Pattern[str]:
@@ -136,5 +136,5 @@ def read_tensors(file: Path) -> Tensors:
             }
     except (OSError, SafetensorError) as error:
         raise BundleError(
-            f"{file} is damaged or cut off ({error}): download or copy the model again"
+            f"{file} is damaged or cut off ({error}): download or copy the model again."
         ) from error

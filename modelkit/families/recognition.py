@@ -53,9 +53,7 @@ class _Stranger:
 
     name: str
     holds: Callable[[Shapes], bool]
-    way_out: str = (
-        "packshot makes bundles of Stable Diffusion 1.x and 2.x, and of models built like these"
-    )
+    way_out: str = "give a Stable Diffusion 1.x or 2.x model, or one built like these"
 
 
 def _some(*parts: str) -> Callable[[Shapes], bool]:
@@ -79,8 +77,8 @@ STRANGERS = (
     _Stranger(
         name="Stable Diffusion XL",
         holds=_some("conditioner.embedders."),
-        way_out="packshot does not support that family yet; it makes bundles of Stable Diffusion "
-        "1.x and 2.x",
+        way_out="packshot does not support that family yet; give a Stable Diffusion 1.x or 2.x "
+        "model, or one built like these",
     ),
     _Stranger(name="a ControlNet", holds=_some("control_model.", "controlnet_cond_embedding.")),
     _Stranger(name="an inpainting model", holds=_channels(9)),
@@ -122,16 +120,16 @@ def recognise(shapes: Shapes, file: Path) -> Family:
         return family
     for one in STRANGERS:
         if one.holds(shapes):
-            raise BundleError(f"{file} is {one.name}: {one.way_out}")
+            raise BundleError(f"{file} is {one.name}: {one.way_out}.")
     if FIRST_LAYER in shapes:
         raise BundleError(
             f"{file} has a UNet, but no text encoder ({_encoders()}): give a file with all parts, "
-            "or a folder in diffusers' layout"
+            "or a folder in diffusers' layout."
         )
     raise BundleError(
         f"{file} is of a family that packshot does not know: it looked for a UNet "
         f"({FIRST_LAYER}) and a text encoder ({_encoders()}), the names of Stable Diffusion 1.x "
-        "and 2.x in their original layout. Give one of these, or a folder in diffusers' layout"
+        "and 2.x in their original layout. Give one of these, or a folder in diffusers' layout."
     )
 
 

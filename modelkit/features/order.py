@@ -49,19 +49,19 @@ def check_caching(order: CachingOrder, source: Path, defaults: Defaults) -> None
             else f"it draws in {defaults.steps} steps"
         )
         raise BundleError(
-            f"keeping features between steps would break this model's pictures: {reason}, and "
+            f"Keeping features between steps would break this model's pictures: {reason}, and "
             f"under {LEAST_STEPS} steps nothing stays alike from one to the next. Leave "
             "--deepcache and --blockcache out, or raise the default steps: --steps, or its "
-            "packshot.json"
+            "packshot.json."
         )
     if isinstance(order, DeepCacheOrder):
         if not 2 <= order.interval <= defaults.steps:
             raise BundleError(
                 f"--deepcache {order.interval} means a full step in every {order.interval}: "
-                f"give a number from 2 to the model's {defaults.steps} steps"
+                f"give a number from 2 to the model's {defaults.steps} steps."
             )
     elif not order.threshold > 0:
         raise BundleError(
             f"--blockcache {order.threshold:g} allows no change at all: give a number above 0, "
-            "such as 0.5"
+            "such as 0.5."
         )

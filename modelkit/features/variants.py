@@ -68,8 +68,8 @@ def plan_blocks(
                 best, least = ends, cost
     if not best:
         raise BundleError(
-            f"with --blockcache {threshold:g} no block can be reused at any step: give a larger "
-            "number, or leave it out"
+            f"With --blockcache {threshold:g} no block can be reused at any step: give a larger "
+            "number, or leave it out."
         )
     variants = [
         variant.model_copy(update={"work": _share(model, variant.takes, sizes, whole)})

@@ -121,5 +121,5 @@ def quantise(
             )
     except (RuntimeError, nncf.ValidationError, nncf.InternalError) as error:
         raise BundleError(
-            f"the model cannot be quantised ({error}): build the bundle in floating point"
+            f"The model cannot be quantised ({error}): build the bundle in floating point."
         ) from error

@@ -178,7 +178,7 @@ def pipeline_around(source: Path, unet: Recorder, scheduler: str) -> StableDiffu
     except (NotImplementedError, OSError, ValueError) as error:
         raise BundleError(
             f"{source} cannot draw for the calibration ({error}): give a complete Stable "
-            "Diffusion model in diffusers' layout"
+            "Diffusion model in diffusers' layout."
         ) from error
     pipeline.vae_scale_factor = scale_factor(read_vae(source / "vae"))
     pipeline.set_progress_bar_config(disable=True)

@@ -37,15 +37,15 @@ def choose_device(name: str, *, mixed: bool | None = None) -> Device:
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name not in ("cpu", "cuda"):
-        raise BundleError(f"no device is called {name!r}: choose cpu, cuda or auto")
+        raise BundleError(f"No device is called {name!r}: choose cpu, cuda or auto.")
     if name == "cuda" and not torch.cuda.is_available():
         raise BundleError(
             "PyTorch sees no CUDA device here: train with --device cpu, or install a PyTorch "
-            "that was built for CUDA"
+            "that was built for CUDA."
         )
     able = _has_bf16(name)
     if mixed and not able:
-        raise BundleError(f"this {name} has no BF16 instructions: train without mixed precision")
+        raise BundleError(f"This {name} has no BF16 instructions: train without mixed precision.")
     return Device(name=name, mixed=able if mixed is None else mixed)
 
 

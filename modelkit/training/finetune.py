@@ -212,8 +212,8 @@ def _at_size(profile: Profile, options: FineTuning) -> Profile:
     for pixels in (width, height):
         if pixels % sizes.multiple_of or not sizes.min <= pixels <= sizes.max:
             raise BundleError(
-                f"the model cannot be trained at {width}x{height}: sides go from {sizes.min} to "
-                f"{sizes.max} pixels in steps of {sizes.multiple_of}"
+                f"The model cannot be trained at {width}x{height}: give sides of "
+                f"{sizes.min} to {sizes.max} pixels, in steps of {sizes.multiple_of}."
             )
     return profile.model_copy(
         update={

@@ -139,7 +139,7 @@ def _step(
     try:
         course.record(total)
     except FloatingPointError as error:
-        raise BundleError(f"{error}: begin again with a smaller learning rate") from error
+        raise BundleError(f"{error}. Begin again with a smaller learning rate.") from error
     nn.utils.clip_grad_norm_(trained, 1.0)
     optimiser.step()
 

@@ -67,7 +67,7 @@ def read_folder(folder: Path) -> CaptionedImages:
     if not images:
         raise BundleError(
             f"{folder} has no captions: write {METADATA} with a line like "
-            '{"file_name": "7.jpg", "text": "a red mug"} for each image, or 7.txt beside 7.jpg'
+            '{"file_name": "7.jpg", "text": "a red mug"} for each image, or 7.txt beside 7.jpg.'
         )
     skipped = [f"{path} has no caption" for path in found if path not in captions]
     skipped += [f"{listed} names {path}, which is no image here"
@@ -78,7 +78,7 @@ def read_folder(folder: Path) -> CaptionedImages:
 
 def _find_images(folder: Path) -> list[Path]:
     if not folder.is_dir():
-        raise BundleError(f"{folder} is no folder: give one with images and their captions")
+        raise BundleError(f"{folder} is no folder: give one with images and their captions.")
     found = sorted(
         path
         for path in folder.rglob("*")
@@ -87,7 +87,7 @@ def _find_images(folder: Path) -> list[Path]:
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     )
     if not found:
-        raise BundleError(f"{folder} has no images: give a folder with PNG, JPEG or WebP files")
+        raise BundleError(f"{folder} has no images: give a folder with PNG, JPEG or WebP files.")
     return found
 
 
@@ -101,7 +101,7 @@ def require_enough(count: int, folder: Path, skipped: list[str]) -> None:
         why = f" ({list_some(skipped)})" if skipped else ""
         raise BundleError(
             f"{folder} has {count} usable images{why}: "
-            f"give at least {FEWEST}, and better some hundreds"
+            f"give at least {FEWEST}, and better some hundreds."
         )
 
 
@@ -117,7 +117,7 @@ def _listed(path: Path) -> dict[Path, str]:
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise BundleError(f"{path} cannot be read ({error}): save it as UTF-8") from error
+        raise BundleError(f"{path} cannot be read ({error}): save it as UTF-8.") from error
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
@@ -129,7 +129,7 @@ def _listed(path: Path) -> dict[Path, str]:
         except (ValueError, TypeError, KeyError) as error:
             raise BundleError(
                 f"{path}, line {number} is no caption ({error!r}): "
-                'write {"file_name": "7.jpg", "text": "a red mug"}'
+                'write {"file_name": "7.jpg", "text": "a red mug"}.'
             ) from error
         if text.strip():
             captions[path.parent / name] = text.strip()
@@ -144,7 +144,7 @@ def _beside(images: list[Path]) -> Iterator[tuple[Path, str]]:
         except FileNotFoundError:
             continue
         except (OSError, UnicodeDecodeError) as error:
-            raise BundleError(f"{text} cannot be read ({error}): save it as UTF-8") from error
+            raise BundleError(f"{text} cannot be read ({error}): save it as UTF-8.") from error
         if caption:
             yield path, caption
 

@@ -39,7 +39,7 @@ def load_unet(folder: Path) -> UNet2DConditionModel:
     if unet.config.time_cond_proj_dim is not None:
         raise BundleError(
             f"{folder / 'unet'} takes the guidance scale as an input: train the model "
-            "that it was distilled from"
+            "that it was distilled from."
         )
     return unet
 
@@ -55,7 +55,7 @@ def load_scheduler(folder: Path) -> DDPMScheduler:
     if scheduler.config.prediction_type not in ("epsilon", "v_prediction", "sample"):
         raise BundleError(
             f"{path} has prediction_type {scheduler.config.prediction_type!r}: "
-            "it must be epsilon, v_prediction or sample"
+            "write epsilon, v_prediction or sample there, whichever the model was trained with."
         )
     return scheduler
 
@@ -95,7 +95,7 @@ def load_text_encoder(folder: Path) -> TextEncoder:
         tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
     except (OSError, ValueError, TypeError) as error:
         raise BundleError(
-            f"{folder / 'tokenizer'} cannot be loaded ({error}): give a complete diffusers folder"
+            f"{folder / 'tokenizer'} cannot be loaded ({error}): give a complete diffusers folder."
         ) from error
     return TextEncoder(tokenizer=tokenizer, model=model)
 

@@ -114,7 +114,7 @@ def load_quantised(folder: Path, plan: TokenMergingPlan | None) -> UNet2DConditi
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise BundleError(
             f"{folder} is no trained UNet ({first_line(error)}): "
-            "make one with `packshot model quantise-train`"
+            "make one with `packshot model quantise-train`."
         ) from error
     return module.eval().requires_grad_(False)
 

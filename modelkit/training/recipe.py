@@ -33,7 +33,7 @@ class TrainingRecipe:
             BundleError: One of them.
         """
         if (self.minutes is None) == (self.steps is None):
-            raise BundleError("give the training a budget: either minutes or steps")
+            raise BundleError("Give the training a budget: either minutes or steps.")
         given = {
             "minutes": self.minutes,
             "steps": self.steps,
@@ -43,8 +43,8 @@ class TrainingRecipe:
         }
         for name, value in given.items():
             if value is not None and value <= 0:
-                raise BundleError(f"{name} must be above 0, not {value}")
+                raise BundleError(f"{name} must be above 0, not {value}.")
         if not 0 <= self.average_decay < 1:
             raise BundleError(
-                f"the average's decay must be from 0 to below 1, not {self.average_decay}"
+                f"The average's decay must be from 0 to below 1, not {self.average_decay}."
             )

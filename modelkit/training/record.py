@@ -47,7 +47,7 @@ def load_record(folder: Path) -> TrainedUnet:
         TrainedUnet,
         newest=FORMAT,
         missing=lambda: (
-            f"no trained UNet at {folder}: make one with `packshot model quantise-train`"
+            f"There is no trained UNet at {folder}: make one with `packshot model quantise-train`."
         ),
         way_out="train the UNet again",
     )

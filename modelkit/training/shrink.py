@@ -66,12 +66,12 @@ def _without(config: Config, part: str) -> Config:
         return _without_layers(config)
     if attention:
         return _without_attention(config, int(attention[1]))
-    raise BundleError(f"{part!r} is no part that can be removed: choose {CHOICES}")
+    raise BundleError(f"{part!r} is no part that can be removed: choose {CHOICES}.")
 
 
 def _without_mid(config: Config) -> Config:
     if config["mid_block_type"] is None:
-        raise BundleError("this UNet has no middle block: choose something else to remove")
+        raise BundleError("This UNet has no middle block: choose something else to remove.")
     return config | {"mid_block_type": None}
 
 
@@ -79,11 +79,11 @@ def _without_layers(config: Config) -> Config:
     layers = config["layers_per_block"]
     if not isinstance(layers, int):
         raise BundleError(
-            "this UNet's stages differ in their number of layers: choose something else to remove"
+            "This UNet's stages differ in their number of layers: choose something else to remove."
         )
     if layers < 2:
         raise BundleError(
-            "this UNet has one layer in each stage already: choose something else to remove"
+            "This UNet has one layer in each stage already: choose something else to remove."
         )
     return config | {"layers_per_block": 1}
 
@@ -93,8 +93,8 @@ def _without_attention(config: Config, stage: int) -> Config:
     if stage >= len(down) or down[stage] not in _PLAIN or up[-1 - stage] not in _PLAIN:
         found = [str(number) for number, kind in enumerate(down) if kind in _PLAIN]
         raise BundleError(
-            f"this UNet has no attention at resolution {stage}: it has some at "
-            f"{', '.join(found) or 'none'}, counted from the finest, 0"
+            f"This UNet has no attention at resolution {stage}, counted from the finest, 0: "
+            f"choose {' or '.join(found) or 'something else to remove'}."
         )
     down[stage], up[-1 - stage] = _PLAIN[down[stage]], _PLAIN[up[-1 - stage]]
     return config | {"down_block_types": down, "up_block_types": up}
@@ -140,7 +140,7 @@ def shrink(
         BundleError: Something given cannot be used; the sentence says what.
     """
     if not remove:
-        raise BundleError(f"name something to remove: {CHOICES}")
+        raise BundleError(f"Name something to remove: {CHOICES}.")
     folder = locate_whole(source, say)
     require_room(folder, out, device=device, taught=True)
     student = cut(load_unet(folder), remove).requires_grad_(True).to(device.name)

@@ -92,7 +92,7 @@ class TrainingFolder:
         self.work = out.absolute().parent / f".{out.name}-training"
         self.resume = resume
         if out.exists():
-            raise BundleError(f"{out} exists: choose another folder with --out, or remove it")
+            raise BundleError(f"{out} exists: choose another folder with --out, or remove it.")
         known = self.work / SETTINGS
         if known.is_file():
             self._compare(json.loads(known.read_bytes()), settings)
@@ -131,14 +131,15 @@ class TrainingFolder:
         begun = self.checkpoint.is_file()
         if begun and not self.resume:
             raise BundleError(
-                f"an interrupted training for {self.out} is in {self.work}: "
-                "go on with it by --resume, or remove that folder"
+                f"An interrupted training for {self.out} is in {self.work}: "
+                "go on with it by --resume, or remove that folder."
             )
         # Through JSON and back, as the other one came.
         fresh = json.loads(json.dumps(now))
         other = [name for name in fresh if fresh[name] != before.get(name)]
         if begun and other:
             raise BundleError(
-                f"the interrupted training in {self.work} was begun with another "
-                f"{' and another '.join(other)}: give what it was begun with, or remove that folder"
+                f"The interrupted training in {self.work} was begun with another "
+                f"{' and another '.join(other)}: give what it was begun with, or remove "
+                "that folder."
             )

@@ -98,7 +98,7 @@ def check(
     if bad := [name for name, one in found.items() if not one.good]:
         raise BundleError(
             f"{manifest.name} does not draw what diffusers draws with {', '.join(bad)}: build it "
-            "again, and if it stays, report it as a fault of packshot with the model's name"
+            "again, and if it stays, report it as a fault of packshot with the model's name."
         )
 
 
@@ -119,7 +119,7 @@ def _check_additions(manifest: Manifest, added: "Additions") -> None:
     if added.described() != manifest.additions:
         built = ", ".join(map(_described, manifest.additions)) or "nothing besides its source"
         raise BundleError(
-            f"{manifest.name} was built with {built}: give the same options, or both differ"
+            f"{manifest.name} was built with {built}: give the same options, or both differ."
         )
 
 
@@ -155,7 +155,7 @@ def _compare(
             if not has_weights(ready.folder):
                 raise BundleError(
                     f"{against} has no PyTorch weights (safetensors) for diffusers to draw with: "
-                    "give the model that the bundle was made from"
+                    "give the model that the bundle was made from."
                 )
             return compare_schedulers(
                 folder,

@@ -108,7 +108,7 @@ def test_a_model_that_must_be_copied_needs_the_disk(converted: Path, tmp_path: P
     monkeypatch.setattr(resources, "free_disk", lambda folder: size - 1)
     build(converted, tmp_path / "linked")  # What is linked takes none.
     monkeypatch.setattr(os, "link", no_link)
-    with pytest.raises(BundleError, match=r"to copy the models .* of disk"):
+    with pytest.raises(BundleError, match=r"To copy the models .* of disk"):
         build(converted, tmp_path / "copied")
     assert [path.name for path in tmp_path.iterdir()] == ["linked"]
     monkeypatch.setattr(resources, "free_disk", lambda folder: size)

@@ -229,7 +229,7 @@ def test_another_autoencoder_takes_the_file_s_place(first: Path, prefix: str, tm
         ("a layer missing", "is not whole: weights are missing"),
         ("other widths", "does not fit its configuration"),
         ("a pickle", "is a pickle"),
-        ("no config", "there is no file .*nowhere"),
+        ("no config", "There is no file .*nowhere"),
     ],
 )
 def test_what_cannot_be_read_is_refused(first: Path, tmp_path: Path, name: str, sentence: str):

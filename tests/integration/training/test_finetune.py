@@ -115,7 +115,7 @@ def test_images_that_cannot_be_read_are_named(microscopic, data, tmp_path, recip
 def test_what_cannot_be_trained(microscopic, data, tmp_path, recipe):
     with pytest.raises(BundleError, match="model_index"):
         tune(data, data, tmp_path / "tuned", recipe())
-    with pytest.raises(BundleError, match="sides go from 32 to 128 pixels in steps of 16"):
+    with pytest.raises(BundleError, match="give sides of 32 to 128 pixels, in steps of 16"):
         tune(microscopic, data, tmp_path / "tuned", recipe(), resolution=40)
     (tmp_path / "tuned").mkdir()
     with pytest.raises(BundleError, match="exists: choose another folder with --out"):

@@ -140,7 +140,7 @@ def test_a_model_with_terms_to_accept(hub):
 
 def test_a_disk_that_is_too_small_for_the_download(hub, monkeypatch):
     monkeypatch.setattr("modelkit.export.resources.free_disk", lambda folder: 1000)
-    with pytest.raises(BundleError, match=f"to download {MODEL} takes about"):
+    with pytest.raises(BundleError, match=f"To download {MODEL} takes about"):
         locate(MODEL)
 
 

@@ -73,10 +73,10 @@ def test_shrink_says_what_was_saved(run: Run, source: Path) -> None:
     [
         (["shrink", "photos/0.png", "--remove", "mid"], "photos/0.png is a single file"),
         (["shrink", "SOURCE", "--remove", "head"], "'head' is no part that can be removed"),
-        (["shrink", "SOURCE", "--remove", ","], "name something to remove"),
+        (["shrink", "SOURCE", "--remove", ","], "Name something to remove"),
         (["quantise-train", "SOURCE", "--tome", "half"], "--tome takes one or two shares"),
         (["quantise-train", "SOURCE", "--tome", "0.9"], "cannot merge a share of 0.9"),
-        (["quantise-train", "SOURCE", "--device", "tpu"], "no device is called 'tpu'"),
+        (["quantise-train", "SOURCE", "--device", "tpu"], "No device is called 'tpu'"),
         (["quantise-train", "SOURCE", "--learning-rate", "-1"], "learning rate must be above 0"),
         (["finetune", "SOURCE", "--data", "photos", "--minutes", "0"], "minutes must be above 0"),
         (["finetune", "SOURCE", "--data", "empty"], "empty has no images"),

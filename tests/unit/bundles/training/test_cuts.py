@@ -76,7 +76,7 @@ def test_of_the_layers_the_first_stays_and_on_the_way_up_the_last_too(unet):
 
 def test_what_is_not_there_cannot_be_cut(unet):
     for part, message in (
-        ("attention-2", "no attention at resolution 2: it has some at 0, 1"),
+        ("attention-2", "no attention at resolution 2, counted from the finest, 0: choose 0 or 1"),
         ("attention-9", "no attention at resolution 9"),
         ("head", "'head' is no part that can be removed: choose mid, layers"),
     ):
