@@ -110,6 +110,10 @@ ALIGNMENT_FILE = "feature_alignment.safetensors"
 """In the UNet's folder: scales and shifts of features that come from earlier steps."""
 
 
+JUDGE = "judge"
+"""Folder of the classifier that judges what a bundle draws, where its source has one."""
+
+
 class FeatureVariant(Record):
     """One of the compiled graphs that make up a UNet whose features are kept between steps."""
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from bundles.manifest import Manifest, load_manifest, save_manifest
 from core.errors import BundleError
 from modelkit.evaluation.clip import ClipJudge
+from modelkit.evaluation.scenes import SceneJudge
 from modelkit.evaluation.similarity import Pixels, psnr, ssim
 from modelkit.progress import Progress
 from starter import SOURCE
@@ -103,6 +104,8 @@ class Task:
     """The i-th prompt is drawn with this seed + i."""
     products: Sequence[Product] | None = None
     """What the starter's classifier should see, one per prompt; None: it is not asked."""
+    scenes: SceneJudge | None = None
+    """The judge that the bundle carries; None: it has none, or other prompts are drawn."""
     clip: ClipJudge | None = None
 
     @property
@@ -121,6 +124,8 @@ class Judged:
     """Means over all images, by name."""
     each: dict[str, list[float]] = field(default_factory=dict)
     """Scores image by image, by name."""
+    errors: dict[str, float] = field(default_factory=dict)
+    """Standard errors of the scores that a judge of sets gave, by name."""
     details: dict[str, Any] = field(default_factory=dict)
     """What is worth reading besides: accuracies by attribute, and mistakes."""
 
@@ -139,7 +144,8 @@ def evaluate(
     Returns:
         The subject, with `psnr` (dB) and `ssim` where there is something to compare with,
         `attribute_accuracy` (share of images right in all attributes) and `clip_score` where
-        their judges are there; and the other, with what makes sense for it alone.
+        their judges are there, what a judge of scenes says of all images together where the
+        bundle carries one; and the other, with what makes sense for it alone.
 
     Raises:
         BundleError: The two draw images of different sizes.
@@ -166,13 +172,19 @@ def _judge(subject: Subject, task: Task, reference: Judged | None, say: Progress
         seen = score_attributes(judge(), np.stack(images), task.products)
         each["attribute_accuracy"] = [float(right) for right in seen.right]
         details = {"accuracy": seen.accuracy, "mistakes": seen.mistakes}
+    judged = None if task.scenes is None else task.scenes.judge(np.stack(images))
+    if judged is not None:
+        each["attribute_accuracy"] = [float(right) for right in judged.right]
+        details = {"accuracy": judged.accuracy, "errors": judged.errors}
     if task.clip is not None:
         each["clip_score"] = task.clip.score(images, task.prompts).tolist()
     return Judged(
         manifest=subject.manifest,
         images=images,
-        scores={name: fmean(values) for name, values in each.items()},
+        scores={name: fmean(values) for name, values in each.items()}
+        | (judged.scores if judged else {}),
         each=each,
+        errors=judged.errors if judged else {},
         details=details,
     )
 

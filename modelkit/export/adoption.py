@@ -19,6 +19,7 @@ from bundles.manifest import (
     ALIGNMENT_FILE,
     FILE_NAME,
     FORMAT,
+    JUDGE,
     Manifest,
     load_manifest,
     save_manifest,
@@ -118,10 +119,14 @@ def publish(
 ) -> Manifest:
     """Try the schedulers on a finished bundle, verify it, and put it in its place.
 
+    The judge of its source comes along.
+
     Raises:
         BundleError: The default scheduler does not work, or `verify` refuses the bundle.
     """
     manifest = with_schedulers(manifest, workshop.bundle)
+    if (source / JUDGE).is_dir():
+        shutil.copytree(source / JUDGE, workshop.bundle / JUDGE, dirs_exist_ok=True)
     save_manifest(manifest, workshop.bundle)
     if verify is not None:
         verify(workshop.bundle, manifest, source, say)

@@ -20,6 +20,8 @@ _PORTION = 64
 def draw_scenes(subjects: Sequence[Subject], count: int, seed: int) -> Pictures:
     """Draw `count` pictures of subjects, in turn; picture i depends on the seed and i alone."""
     shown = tuple(subjects[row % len(subjects)] for row in range(count))
+    if count <= _PORTION:
+        return Pictures(pixels=_draw(seed, list(enumerate(shown))), products=shown)
     portions = [range(start, min(start + _PORTION, count)) for start in range(0, count, _PORTION)]
     pixels = np.empty((count, SIZE, SIZE, 3), np.uint8)
     # Forked processes would inherit the locks of PyTorch's threads.

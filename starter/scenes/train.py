@@ -17,21 +17,26 @@ from torch import nn
 from torch.nn import functional
 from transformers import CLIPTokenizer
 
+from bundles.manifest import JUDGE
 from modelkit.training.course import LOG_FORMAT, Average, Course, decayed
 from modelkit.training.device import Device, choose_device
 from starter.data.chance import seeded
 from starter.data.dataset import Pictures, every_nth
 from starter.data.tokenizer import build_tokenizer
 from starter.scenes.captions import caption
+from starter.scenes.classifier import SceneClassifier, accuracy, save_classifier
 from starter.scenes.dataset import draw_scenes
+from starter.scenes.profile import scenes_profile
 from starter.scenes.subjects import ATTRIBUTES, Subject, split_subjects
+from starter.training.assemble import assemble
 from starter.training.autoencoder import (
     build_autoencoder,
     encode,
     reconstruction_psnr,
     standardise,
 )
-from starter.training.diffusion import build_scheduler, build_unet, velocity_loss
+from starter.training.classifier import augment
+from starter.training.diffusion import build_scheduler, build_unet, restore_unet, velocity_loss
 from starter.training.text_encoder import restore_text_encoder, tokenize, train_text_encoder
 
 logger = logging.getLogger(__name__)
@@ -42,12 +47,13 @@ LATENT_CHANNELS = 8
 """Four are too few for 30 dB: the best linear code of 8x8 pixels reaches 24.3, 27.0 and 29.6 dB on
 these pictures with 4, 8 and 16 numbers."""
 
-MINUTES = {"vae": 60.0, "text": 2.0, "unet": 150.0}
+MINUTES = {"vae": 60.0, "text": 2.0, "unet": 150.0, "classifier": 40.0, "assemble": 0.0}
 """The stages in their order, and how long each trains unless told otherwise."""
 
-VAE_PICTURES, UNET_PICTURES, CHECKS = 8_000, 40_000, 240
-VAE_BATCH, UNET_BATCH = 8, 24
-VAE_RATE, UNET_RATE = 2e-3, 5e-4
+VAE_PICTURES, UNET_PICTURES, CLASSIFIER_PICTURES, CHECKS = 8_000, 40_000, 20_000, 240
+CLASSIFIER_CHECKS = 600
+VAE_BATCH, UNET_BATCH, CLASSIFIER_BATCH = 8, 24, 64
+VAE_RATE, UNET_RATE, CLASSIFIER_RATE = 2e-3, 5e-4, 3e-3
 EMPTY_CAPTIONS = 0.1
 COLOUR_SHARE = 0.5
 """Share of the VAE's training in which three channels are held near their pixels' colour."""
@@ -114,7 +120,7 @@ class Trainer:
             device: Where to compute.
             minutes: Of each stage; None: as `MINUTES` says.
             resume: Whether to go on from the checkpoints.
-            pictures: To draw for a stage; None: `VAE_PICTURES` or `UNET_PICTURES`.
+            pictures: To draw for a stage; None: `VAE_PICTURES` and the like.
         """
         self.folder = folder
         self.pictures = pictures
@@ -127,6 +133,7 @@ class Trainer:
         """Run one stage, by its name in `MINUTES`."""
         stages: dict[str, Callable[[float], None]] = {
             "vae": self.vae, "text": self.text, "unet": self.unet,
+            "classifier": self.classifier, "assemble": self.assemble,
         }  # fmt: skip
         stages[stage](MINUTES[stage] if self.minutes is None else self.minutes)
 
@@ -183,6 +190,44 @@ class Trainer:
                 trained.save()
         trained.save()
         logger.info("unet done, loss %.4f", course.loss)
+
+    def classifier(self, minutes: float) -> None:
+        """Train the judge, on true pictures alone: it knows nothing of the model. Leaves judge/."""
+        torch.manual_seed(4)
+        pictures = draw_scenes(self.shown, self.pictures or CLASSIFIER_PICTURES, 4)
+        checks = draw_scenes(self.held_out, min(CLASSIFIER_CHECKS, len(pictures.pixels)), 5)
+        labels = torch.from_numpy(pictures.labels())
+        checkpoint = self.folder / "classifier.pt"
+        course = Course("classifier", checkpoint, minutes=minutes, resume=self.resume)
+        classifier = SceneClassifier()
+        trained = Trained(classifier, course, self.device, rate=CLASSIFIER_RATE, average=0.995)
+        for fraction in course:
+            rng = np.random.default_rng(course.step)
+            rows = rng.integers(len(pictures.pixels), size=CLASSIFIER_BATCH)
+            images = augment(pictures.batch(rows), rng).to(self.device.name)
+            with self.device.autocast():
+                logits = classifier(images)
+            wanted = labels[rows].to(self.device.name).unbind(1)
+            losses = [
+                functional.cross_entropy(one.float(), right, label_smoothing=0.05)
+                for one, right in zip(logits.values(), wanted, strict=True)
+            ]
+            trained.learn(torch.stack(losses).sum(), fraction)
+            if course.step % CHECKPOINT_STEPS == 0:
+                trained.save()
+        trained.save()
+        finished = classifier.cpu().eval()
+        logger.info("classifier done, held-out %s", accuracy(finished, checks))
+        save_classifier(finished, self.folder / JUDGE)
+
+    def assemble(self, _minutes: float) -> None:
+        """Save a pipeline of the newest checkpoints, also while training; leaves weights/."""
+        unet = build_unet(UNET_WIDTHS, channels=LATENT_CHANNELS)
+        assemble(
+            self.folder, self.folder / "weights", profile=scenes_profile(),
+            tokenizer=tokenizer_of(self.shown), unet=restore_unet(self.folder / "unet.pt", unet),
+            judge=JUDGE,
+        )  # fmt: skip
 
     def _latents(self) -> tuple[torch.Tensor, Sequence[Subject]]:
         """Return scaled latents, (count, 8, 16, 16), of fresh pictures, and what they show."""

@@ -5,29 +5,43 @@ import shutil
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKL, StableDiffusionPipeline
+from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
+from transformers import CLIPTokenizer
 
-from modelkit.export.source import PROFILE
+from modelkit.export.source import PROFILE, Profile
 from modelkit.training.target import forget_path
-from starter.data.tokenizer import build_tokenizer, save_tokenizer
-from starter.training.diffusion import build_scheduler, restore_unet
-from starter.training.profile import STARTER
+from starter.data.tokenizer import save_tokenizer
+from starter.training.diffusion import build_scheduler
 from starter.training.text_encoder import restore_text_encoder
 
 
-def assemble(folder: Path, target: Path) -> None:
+def assemble(
+    folder: Path,
+    target: Path,
+    *,
+    profile: Profile,
+    tokenizer: CLIPTokenizer,
+    unet: UNet2DConditionModel,
+    judge: str,
+) -> None:
     """Write `target` from the checkpoints in `folder`: Stable Diffusion's layout in FP16.
 
-    Reads vae/, text.pt, unet.pt and classifier/ (which goes along, for evaluation). It is
-    written aside and renamed over the old one.
+    Reads vae/ and text.pt. It is written aside and renamed over the old one.
+
+    Args:
+        folder: Of the training.
+        target: The pipeline's folder.
+        profile: What it says of itself.
+        tokenizer: Of its captions.
+        unet: The trained one.
+        judge: Name of the folder of the classifier, which goes along where there is one.
     """
     autoencoder = AutoencoderKL.from_pretrained(folder / "vae", use_safetensors=True)
-    tokenizer = build_tokenizer()
     pipeline = StableDiffusionPipeline(
         vae=autoencoder,
         text_encoder=restore_text_encoder(folder / "text.pt"),
         tokenizer=tokenizer,
-        unet=restore_unet(folder / "unet.pt"),
+        unet=unet,
         scheduler=build_scheduler(),
         safety_checker=None,
         feature_extractor=None,
@@ -38,8 +52,8 @@ def assemble(folder: Path, target: Path) -> None:
     pipeline.to(torch.float16).save_pretrained(aside)
     save_tokenizer(tokenizer, aside / "tokenizer")
     forget_path(aside / "vae" / "config.json")
-    (aside / PROFILE).write_text(STARTER.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    if (folder / "classifier").exists():
-        shutil.copytree(folder / "classifier", aside / "classifier")
+    (aside / PROFILE).write_text(profile.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    if (folder / judge).exists():
+        shutil.copytree(folder / judge, aside / judge)
     shutil.rmtree(target, ignore_errors=True)
     os.replace(aside, target)

@@ -38,7 +38,7 @@ def train_classifier(
         rng = np.random.default_rng(course.step)
         source = int(rng.integers(len(sources)))
         rows = rng.integers(len(sources[source].pixels), size=BATCH)
-        logits = classifier(_augment(sources[source].batch(rows), rng))
+        logits = classifier(augment(sources[source].batch(rows), rng))
         loss = torch.stack(
             [
                 functional.cross_entropy(part, labels[source][rows, column], label_smoothing=0.02)
@@ -56,7 +56,7 @@ def train_classifier(
     return classifier
 
 
-def _augment(images: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+def augment(images: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
     """Shift, dim, blur and add noise, so that a generated picture's flaws do not confuse."""
     across, down = (int(shift) for shift in rng.integers(-5, 6, size=2))
     padded = functional.pad(images, (5, 5, 5, 5), mode="replicate")

@@ -61,9 +61,8 @@ def build_scheduler() -> DDIMScheduler:
     )
 
 
-def restore_unet(checkpoint: Path) -> UNet2DConditionModel:
-    """Load the averaged weights of a checkpoint, also while training goes on."""
-    unet = build_unet()
+def restore_unet(checkpoint: Path, unet: UNet2DConditionModel) -> UNet2DConditionModel:
+    """Load the averaged weights of a checkpoint into a UNet, also while training goes on."""
     average = Average(unet, 0)
     average.load_state_dict(torch.load(checkpoint, weights_only=True)["average"])
     average.copy_to(unet)

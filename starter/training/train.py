@@ -21,7 +21,8 @@ from starter.training.assemble import assemble
 from starter.training.autoencoder import encode, reconstruct, reconstruction_psnr, train_autoencoder
 from starter.training.classifier import train_classifier
 from starter.training.decoder import restore_decoder, train_decoder
-from starter.training.diffusion import train_unet
+from starter.training.diffusion import build_unet, restore_unet, train_unet
+from starter.training.profile import STARTER
 from starter.training.team import run_team
 from starter.training.text_encoder import train_text_encoder
 
@@ -115,7 +116,10 @@ class Trainer:
 
     def assemble(self, _minutes: float) -> None:
         """Save a pipeline of the newest checkpoints, also while training; leaves weights/."""
-        assemble(self.folder, self.folder / "weights")
+        assemble(
+            self.folder, self.folder / "weights", profile=STARTER, tokenizer=build_tokenizer(),
+            unet=restore_unet(self.folder / "unet.pt", build_unet()), judge="classifier",
+        )  # fmt: skip
 
     def _autoencoder(self) -> AutoencoderKL:
         return AutoencoderKL.from_pretrained(self.folder / "vae", use_safetensors=True).eval()

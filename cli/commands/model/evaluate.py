@@ -62,8 +62,9 @@ def evaluate(
 
     Each bundle draws with its own defaults, on the engine that workers use; diffusers draws with
     the bundle's. The scores are PSNR and SSIM against the other; for the starter model, the share
-    of images that show the attributes of their prompts; with --clip, the CLIP score. They are
-    written into the bundle's manifest.
+    of images that show the attributes of their prompts; with --clip, the CLIP score. A bundle that
+    carries a judge is compared with true pictures too: distance, sharpness and diversity, each
+    with its standard error. All are written into the bundle's manifest.
     """
     quieten()
     settings = get_settings()
@@ -74,7 +75,7 @@ def evaluate(
     from modelkit.evaluation.comparison import evaluate as judge  # noqa: PLC0415 - loads torch
     from modelkit.evaluation.comparison import record_scores, write_report  # noqa: PLC0415
 
-    task = _task(manifest, prompts, _read_prompts(prompts_file), seed, clip)
+    task = _task(folder, manifest, prompts, _read_prompts(prompts_file), seed, clip)
     out.mkdir(parents=True, exist_ok=True)
     with Stages() as stages:
         judged, reference = judge(
@@ -90,12 +91,32 @@ def evaluate(
 
 
 def _task(
-    manifest: Manifest, count: int, given: Sequence[str] | None, seed: int, clip: Path | None
+    folder: Path,
+    manifest: Manifest,
+    count: int,
+    given: Sequence[str] | None,
+    seed: int,
+    clip: Path | None,
 ) -> "Task":
     from modelkit.evaluation.clip import ClipJudge  # noqa: PLC0415 - loads torch
     from modelkit.evaluation.comparison import Task  # noqa: PLC0415
+    from modelkit.evaluation.scenes import (  # noqa: PLC0415
+        SceneJudge,
+        open_judge,
+        prompts_of,
+        shown_subjects,
+    )
     from modelkit.prompts import evaluation_prompts, held_out_products, is_starter  # noqa: PLC0415
 
+    judge = open_judge(folder) if given is None else None
+    if judge is not None:
+        subjects = shown_subjects(count)
+        return Task(
+            prompts=prompts_of(subjects),
+            first_seed=seed,
+            scenes=SceneJudge(judge, subjects),
+            clip=None if clip is None else ClipJudge(clip),
+        )
     prompts = evaluation_prompts(manifest, count) if given is None else given[:count]
     return Task(
         prompts=prompts,
@@ -175,12 +196,16 @@ def _table(judged: "Judged", reference: "Judged | None") -> Table:
     table = Table("score", judged.manifest.name, box=None)
     if reference is not None:
         table.add_column(reference.manifest.name)
-    for name, value in judged.scores.items():
-        other = "" if reference is None else _written(name, reference.scores.get(name))
-        row = [name, _written(name, value)]
+    for name in judged.scores:
+        other = "" if reference is None else _written(reference, name)
+        row = [name, _written(judged, name)]
         table.add_row(*row, *([other] if reference is not None else []))
     return table
 
 
-def _written(name: str, value: float | None) -> str:
-    return "" if value is None else UNITS.get(name, "{:.4f}").format(value)
+def _written(judged: "Judged", name: str) -> str:
+    value, error = judged.scores.get(name), judged.errors.get(name)
+    if value is None:
+        return ""
+    form = UNITS.get(name, "{:.4f}")
+    return form.format(value) + ("" if error is None else f" ± {form.format(error)}")

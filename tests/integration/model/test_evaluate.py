@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 
-from bundles.manifest import Defaults, load_manifest, save_manifest
+from bundles.manifest import JUDGE, Defaults, load_manifest, save_manifest
 from cli.main import main
 from core.settings import get_settings
+from starter.scenes.classifier import SceneClassifier, save_classifier
 from tests.support.made_once import MadeOnce
 
 Run = Callable[..., tuple[int, str, str]]
@@ -111,6 +113,31 @@ def test_a_bundle_of_the_starter_s_family_is_judged_by_its_attributes(run, bundl
     assert code == 0, err
     # It draws noise.
     assert load_manifest(bundle).scores["attribute_accuracy"] < 1
+
+
+def test_a_bundle_that_carries_a_judge_is_compared_with_true_pictures(run, bundle, tmp_path):
+    torch.manual_seed(0)
+    save_classifier(SceneClassifier(), bundle / JUDGE)
+    describe(bundle, scores={"psnr": 31.0})
+    code, out, err = run("tiny", "--prompts", 6)
+    assert code == 0, err
+    scores = load_manifest(bundle).scores
+    assert set(scores) == {
+        "psnr", "attribute_accuracy", "mmd", "mmd_floor", "sharpness", "diversity",
+    }  # fmt: skip
+    report = json.loads((tmp_path / "packshot-evaluation" / "evaluation.json").read_text())
+    prompts = [image["prompt"] for image in report["images"]]
+    assert len(prompts) == 8, "each prompt is drawn four times"
+    assert prompts[0] == prompts[3] != prompts[4] == prompts[7]
+    assert set(report["bundle"]["errors"]) == set(scores) - {"psnr", "mmd_floor"}
+    assert f"{scores['diversity']:.4f} ± " in out
+
+
+def test_a_damaged_judge_is_named(run, bundle):
+    (bundle / JUDGE).mkdir()
+    code, _, err = run("tiny", "--prompts", 6)
+    assert code == 1
+    assert "holds no judge that can be read" in err
 
 
 def test_a_bundle_that_is_not_there(run, bundle, tmp_path):

@@ -8,7 +8,7 @@ import openvino as ov
 import pytest
 from tokenizers import Tokenizer
 
-from bundles.manifest import Quantisation, TokenMergingPlan, load_manifest
+from bundles.manifest import JUDGE, Quantisation, TokenMergingPlan, load_manifest
 from core.domain.schedulers import KNOWN
 from core.errors import BundleError
 from modelkit.export import assembly
@@ -440,3 +440,10 @@ def test_too_little_disk_is_said_before_anything_is_made(microscopic, tmp_path, 
     with pytest.raises(BundleError, match="of disk at"):
         build(microscopic, tmp_path / "tiny")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_judge_of_a_source_comes_along(source, tmp_path):
+    (source / JUDGE).mkdir()
+    (source / JUDGE / "config.json").write_text("{}")
+    build(source, tmp_path / "bundle")
+    assert (tmp_path / "bundle" / JUDGE / "config.json").read_text() == "{}"
