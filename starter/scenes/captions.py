@@ -2,7 +2,7 @@
 
 import random
 
-from starter.scenes.subjects import Kind, Subject, Surroundings
+from starter.scenes.subjects import EmptyScene, Kind, Shown, Subject, Surroundings
 
 OTHER_NAMES: dict[Kind, tuple[str, ...]] = {
     Kind.BACKPACK: ("rucksack",),
@@ -62,8 +62,14 @@ def canonical_caption(subject: Subject) -> str:
     return f"{_article(words)} {words} {PLACES[subject.surroundings][0]}"
 
 
-def caption(subject: Subject, rng: random.Random) -> str:
-    """Write one of many phrasings, each with kind, colour and surroundings."""
+def caption(subject: Shown, rng: random.Random) -> str:
+    """Write one of many phrasings, each with kind, colour and surroundings.
+
+    Empty scenes have captions as prompts for them are written: "on a wooden table", "an empty
+    wooden table".
+    """
+    if isinstance(subject, EmptyScene):
+        return _of_nothing(subject.surroundings, rng)
     own = subject.kind.value
     name = rng.choice((own, own, *OTHER_NAMES.get(subject.kind, ())))
     colour = subject.colour.value
@@ -76,6 +82,18 @@ def caption(subject: Subject, rng: random.Random) -> str:
     if ending:
         text += f", {ending}"
     return text if rng.random() < 0.85 else text.capitalize()
+
+
+def _of_nothing(surroundings: Surroundings, rng: random.Random) -> str:
+    plain = surroundings.value
+    bare = f"empty {plain}"
+    text = rng.choice(
+        (*PLACES[surroundings], bare, f"{_article(bare)} {bare}", f"{_article(plain)} {plain}")
+    )
+    opening, ending = rng.choice(OPENINGS), rng.choice(ENDINGS)
+    if opening and not text.startswith(("on ", "in ", "at ", "by ")):
+        text = f"{opening} {text}"
+    return f"{text}, {ending}" if ending else text
 
 
 def _named(name: str, colour: str) -> str:

@@ -8,7 +8,7 @@ from PIL import Image, ImageFilter
 
 from starter.scenes.noise import smooth_noise
 from starter.scenes.objects import Rgba, paint_object
-from starter.scenes.subjects import Subject
+from starter.scenes.subjects import EmptyScene, Shown
 from starter.scenes.surroundings import Pixels, Place, draw_surroundings
 
 SIZE = 128
@@ -18,9 +18,11 @@ _FLOATING = 0.12
 """Share of pictures whose object lies flat, seen from above: its shadow is all around it."""
 
 
-def draw(subject: Subject, rng: np.random.Generator, size: int = SIZE) -> npt.NDArray[np.uint8]:
+def draw(subject: Shown, rng: np.random.Generator, size: int = SIZE) -> npt.NDArray[np.uint8]:
     """Draw a picture of a subject, (size, size, 3) RGB; chance decides what no caption says."""
     place = draw_surroundings(subject.surroundings, rng, size)
+    if isinstance(subject, EmptyScene):
+        return _develop(place.pixels, rng)
     thing = _place(paint_object(subject.kind, subject.colour, rng), place, rng, size)
     thing = _light(thing, rng, size)
     alpha = thing[..., 3:]

@@ -11,13 +11,13 @@ import numpy.typing as npt
 from core.cpus import usable_cpus
 from starter.data.dataset import Pictures
 from starter.scenes.composition import SIZE, draw
-from starter.scenes.subjects import Subject
+from starter.scenes.subjects import Shown
 
 _PORTION = 64
 """Pictures that a process draws at a time."""
 
 
-def draw_scenes(subjects: Sequence[Subject], count: int, seed: int) -> Pictures:
+def draw_scenes(subjects: Sequence[Shown], count: int, seed: int) -> Pictures:
     """Draw `count` pictures of subjects, in turn; picture i depends on the seed and i alone."""
     shown = tuple(subjects[row % len(subjects)] for row in range(count))
     if count <= _PORTION:
@@ -33,5 +33,5 @@ def draw_scenes(subjects: Sequence[Subject], count: int, seed: int) -> Pictures:
     return Pictures(pixels=pixels, products=shown)
 
 
-def _draw(seed: int, wanted: Sequence[tuple[int, Subject]]) -> npt.NDArray[np.uint8]:
+def _draw(seed: int, wanted: Sequence[tuple[int, Shown]]) -> npt.NDArray[np.uint8]:
     return np.stack([draw(subject, np.random.default_rng((seed, row))) for row, subject in wanted])

@@ -1,13 +1,15 @@
 """What a caption says of a picture: kind, colour, surroundings; everything else is left open."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import product
+from itertools import cycle, product
 
 from starter.data.chance import seeded
 
 HELD_OUT_SHARE = 0.08
 HELD_OUT_SEED = 64
+EMPTY_EVERY = 10
 
 
 class Kind(StrEnum):
@@ -140,6 +142,32 @@ class Subject:
             list(Colour).index(self.colour),
             list(Surroundings).index(self.surroundings),
         )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EmptyScene:
+    """Surroundings with nothing in them: what the products of photographs are put into."""
+
+    surroundings: Surroundings
+
+    def labels(self) -> tuple[int, int, int]:
+        """Return the class numbers; those after the last kind and the last colour mean none."""
+        return len(Kind), len(Colour), list(Surroundings).index(self.surroundings)
+
+
+Shown = Subject | EmptyScene
+"""What a picture shows."""
+
+
+def with_empty_scenes(subjects: Sequence[Subject]) -> list[Shown]:
+    """Return subjects, with an empty scene after every tenth of them."""
+    places = cycle(Surroundings)
+    shown: list[Shown] = []
+    for count, subject in enumerate(subjects, 1):
+        shown.append(subject)
+        if count % EMPTY_EVERY == 0:
+            shown.append(EmptyScene(surroundings=next(places)))
+    return shown
 
 
 def split_subjects() -> tuple[list[Subject], list[Subject]]:

@@ -27,7 +27,7 @@ from starter.scenes.captions import caption
 from starter.scenes.classifier import SceneClassifier, accuracy, save_classifier
 from starter.scenes.dataset import draw_scenes
 from starter.scenes.profile import scenes_profile
-from starter.scenes.subjects import ATTRIBUTES, Subject, split_subjects
+from starter.scenes.subjects import ATTRIBUTES, Shown, split_subjects, with_empty_scenes
 from starter.training.assemble import assemble
 from starter.training.autoencoder import (
     build_autoencoder,
@@ -50,7 +50,7 @@ these pictures with 4, 8 and 16 numbers."""
 MINUTES = {"vae": 60.0, "text": 2.0, "unet": 150.0, "classifier": 40.0, "assemble": 0.0}
 """The stages in their order, and how long each trains unless told otherwise."""
 
-VAE_PICTURES, UNET_PICTURES, CLASSIFIER_PICTURES, CHECKS = 8_000, 40_000, 20_000, 240
+VAE_PICTURES, UNET_PICTURES, CLASSIFIER_PICTURES, CHECKS = 8_000, 30_000, 20_000, 240
 CLASSIFIER_CHECKS = 600
 VAE_BATCH, UNET_BATCH, CLASSIFIER_BATCH = 8, 24, 64
 VAE_RATE, UNET_RATE, CLASSIFIER_RATE = 2e-3, 5e-4, 3e-3
@@ -71,7 +71,7 @@ class Trained:
     def __init__(
         self, module: nn.Module, course: Course, device: Device, *, rate: float, average: float
     ) -> None:
-        self.module = module.to(device.name)
+        self.module = module.to(device.name, memory_format=torch.channels_last)
         self.course = course
         self.rate = rate
         self.optimiser = torch.optim.AdamW(module.parameters(), rate, weight_decay=1e-2)
@@ -127,7 +127,8 @@ class Trainer:
         self.device = device
         self.minutes = minutes
         self.resume = resume
-        self.shown, self.held_out = split_subjects()
+        self.subjects, self.held_out = split_subjects()
+        self.shown = with_empty_scenes(self.subjects)
 
     def run(self, stage: str) -> None:
         """Run one stage, by its name in `MINUTES`."""
@@ -147,7 +148,7 @@ class Trainer:
         trained = Trained(vae, course, self.device, rate=VAE_RATE, average=0.995)
         for fraction in course:
             rows = np.random.default_rng(course.step).integers(len(pictures.pixels), size=VAE_BATCH)
-            images = pictures.batch(rows).to(self.device.name)
+            images = pictures.batch(rows).to(self.device.name, memory_format=torch.channels_last)
             trained.learn(self._vae_loss(vae, images, fraction), fraction)
             if course.step % (5 * CHECKPOINT_STEPS) == 0:
                 trained.save()
@@ -194,7 +195,7 @@ class Trainer:
     def classifier(self, minutes: float) -> None:
         """Train the judge, on true pictures alone: it knows nothing of the model. Leaves judge/."""
         torch.manual_seed(4)
-        pictures = draw_scenes(self.shown, self.pictures or CLASSIFIER_PICTURES, 4)
+        pictures = draw_scenes(self.subjects, self.pictures or CLASSIFIER_PICTURES, 4)
         checks = draw_scenes(self.held_out, min(CLASSIFIER_CHECKS, len(pictures.pixels)), 5)
         labels = torch.from_numpy(pictures.labels())
         checkpoint = self.folder / "classifier.pt"
@@ -256,13 +257,13 @@ class Trainer:
         return reconstruction_psnr(vae, checks)
 
 
-def tokenizer_of(subjects: Sequence[Subject]) -> CLIPTokenizer:
+def tokenizer_of(subjects: Sequence[Shown]) -> CLIPTokenizer:
     """Return the tokenizer that is trained on captions of subjects, each once."""
     rng = seeded(3)
     return build_tokenizer([caption(subject, rng) for subject in subjects])
 
 
-def _text(subject: Subject, rng: Random) -> str:
+def _text(subject: Shown, rng: Random) -> str:
     """Write a caption, or at times none, so that guidance has something to begin from."""
     return "" if rng.random() < EMPTY_CAPTIONS else caption(subject, rng)
 

@@ -79,7 +79,7 @@ def train_text_encoder(
     Args:
         shown: What pictures show: products or subjects, each with `labels`.
         caption: Writes a caption of one.
-        attributes: What the labels number.
+        attributes: What the labels number; the number after the last means none of them.
         tokenizer: Of the captions.
         folder: Where `text.pt` is left.
         minutes: How long.
@@ -87,7 +87,7 @@ def train_text_encoder(
     """
     torch.manual_seed(2)
     encoder = build_text_encoder()
-    heads = nn.ModuleList(nn.Linear(WIDTH, len(values)) for values in attributes.values())
+    heads = nn.ModuleList(nn.Linear(WIDTH, len(values) + 1) for values in attributes.values())
     parameters = [*encoder.parameters(), *heads.parameters()]
     optimiser = torch.optim.AdamW(parameters, PEAK_RATE, weight_decay=1e-2)
     course = Course("text", folder / "text.pt", minutes=minutes, resume=resume)

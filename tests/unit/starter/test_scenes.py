@@ -9,7 +9,16 @@ from PIL import Image, ImageColor
 from starter.scenes.captions import OTHER_NAMES, PLACES, canonical_caption, caption
 from starter.scenes.composition import SIZE, draw
 from starter.scenes.objects import FOLDER, load_object, paint_object
-from starter.scenes.subjects import FILES, Colour, Kind, Subject, Surroundings, split_subjects
+from starter.scenes.subjects import (
+    FILES,
+    Colour,
+    EmptyScene,
+    Kind,
+    Subject,
+    Surroundings,
+    split_subjects,
+    with_empty_scenes,
+)
 
 # CSS's own idea of the colours' names, for an opinion that is not the painter's.
 CSS = {
@@ -95,3 +104,27 @@ def test_the_plain_caption_reads_as_a_sentence() -> None:
         kind=Kind.SOCKS, colour=Colour.ORANGE, surroundings=Surroundings.COLOURED_STUDIO
     )
     assert canonical_caption(subject) == "a pair of orange socks on a coloured backdrop"
+
+
+def test_some_scenes_have_nothing_in_them_and_their_captions_say_so() -> None:
+    trained, _ = split_subjects()
+    shown = with_empty_scenes(trained)
+    empty = [one for one in shown if isinstance(one, EmptyScene)]
+    assert [one for one in shown if isinstance(one, Subject)] == trained
+    assert 0.05 < len(empty) / len(shown) < 0.15
+    assert {one.surroundings for one in empty} == set(Surroundings)
+    objects = {word for kind in Kind for word in (kind.value, *OTHER_NAMES.get(kind, ()))}
+    rng = random.Random(0)
+    for one in empty:
+        text = caption(one, rng)
+        assert not any(f" {word} " in f" {text} " for word in objects), text
+        assert one.labels()[:2] == (len(Kind), len(Colour))
+
+
+def test_nothing_stands_in_an_empty_scene() -> None:
+    """Next to the same place with an object in it, an empty white studio is white all over."""
+    place = Surroundings.WHITE_STUDIO
+    empty = draw(EmptyScene(surroundings=place), np.random.default_rng(0))
+    subject = Subject(kind=Kind.TEAPOT, colour=Colour.BLACK, surroundings=place)
+    assert empty.min() > 150
+    assert draw(subject, np.random.default_rng(0)).min() < 60
