@@ -71,7 +71,8 @@ class Trained:
     def __init__(
         self, module: nn.Module, course: Course, device: Device, *, rate: float, average: float
     ) -> None:
-        self.module = module.to(device.name, memory_format=torch.channels_last)
+        self.module = module.to(device.name)
+        self.module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.course = course
         self.rate = rate
         self.optimiser = torch.optim.AdamW(module.parameters(), rate, weight_decay=1e-2)
