@@ -231,7 +231,7 @@ class Trainer:
             judge=JUDGE,
         )  # fmt: skip
 
-    def _latents(self) -> tuple[torch.Tensor, Sequence[Subject]]:
+    def _latents(self) -> tuple[torch.Tensor, Sequence[Shown]]:
         """Return scaled latents, (count, 8, 16, 16), of fresh pictures, and what they show."""
         vae = AutoencoderKL.from_pretrained(self.folder / "vae", use_safetensors=True).eval()
         count = self.pictures or UNET_PICTURES
