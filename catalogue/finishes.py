@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Mapping, Set
+from math import ceil
 from typing import Any
 
 from catalogue.issues import Issues
 from catalogue.placement_rule import SCENE_FILL, SCENE_GROUND_LINE, PlacementRule
+from core.domain.image_spec import ImageSpec
 from core.domain.photograph_spec import (
     TRANSPARENT,
     WHITE,
@@ -14,6 +16,7 @@ from core.domain.photograph_spec import (
     PhotographSpec,
     Shadow,
 )
+from core.domain.schedulers import FROM_THE_START, steps_over
 from core.errors import InvalidRequestError
 
 SIDE = 1500
@@ -21,8 +24,10 @@ SIDE = 1500
 SMALLEST, LARGEST = 16, 5000
 """Pixels of width and height."""
 
-FINISH = ("background", "shadow", "anchor", "fill", "margin", "ground_line", "enlarge")
+PLACED = ("background", "shadow", "anchor", "fill", "margin", "ground_line", "enlarge")
 """Fields that say how a product is shown."""
+FINISH = (*PLACED, "strength")
+"""Fields that say what becomes of a photograph."""
 OF_PHOTOGRAPHS = (*FINISH, "source", "mask", "photographs")
 """Fields that only images of photographs have."""
 OF_MODELS = (
@@ -30,11 +35,24 @@ OF_MODELS = (
     *("seed", "variants", "variant", "approximate"),
 )
 """Fields that only generated images have."""
-NOT_OF_SCENES = {
-    "background": "the model draws what is behind the product, by the prompt",
-    "approximate": "a background is drawn once, for all that share it",
+NOT_OF: Mapping[ImageMode, Mapping[str, str]] = {
+    ImageMode.CUTOUT: {
+        **dict.fromkeys(OF_MODELS, "no model draws them"),
+        "strength": "no model draws them",
+    },
+    ImageMode.SCENE: {
+        "background": "the model draws what is behind the product, by the prompt",
+        "approximate": "a background is drawn once, for all that share it",
+        "strength": "the product is not drawn anew",
+    },
+    ImageMode.EDIT: {
+        **dict.fromkeys(PLACED, "nothing is cut out and placed"),
+        "approximate": "they begin with their photographs",
+    },
 }
-"""Fields that scenes do not have, and why."""
+"""Fields that images of photographs do not have, by their mode, and why."""
+STRENGTH = 0.6
+"""Of edits, where nobody says otherwise."""
 DEFAULTS: Mapping[ImageMode, Mapping[str, Any]] = {
     ImageMode.CUTOUT: {},
     ImageMode.SCENE: {
@@ -43,8 +61,9 @@ DEFAULTS: Mapping[ImageMode, Mapping[str, Any]] = {
         "fill": SCENE_FILL,
         "ground_line": SCENE_GROUND_LINE,
     },
+    ImageMode.EDIT: {"strength": STRENGTH},
 }
-"""How products are shown if nobody says, where that is not as `PhotographSpec` has it."""
+"""What becomes of photographs if nobody says, where that is not as `PhotographSpec` has it."""
 
 _COLOUR = re.compile(r"#?([0-9a-f]{6}|[0-9a-f]{3})")
 
@@ -62,24 +81,42 @@ def check_mode(mode: ImageMode, given: Set[str], issues: Issues) -> None:
             if name in given:
                 issues.add(
                     "Only images of photographs have this. Name the mode "
-                    f"{ImageMode.CUTOUT!r} or {ImageMode.SCENE!r}, or leave it out.",
+                    f"{ImageMode.CUTOUT!r}, {ImageMode.SCENE!r} or {ImageMode.EDIT!r}, or leave "
+                    "it out.",
                     column=name,
                 )
         return
-    if mode is ImageMode.SCENE:
-        for name, reason in NOT_OF_SCENES.items():
-            if name in given:
-                issues.add(
-                    f"Images of the mode {mode!r} do not have this: {reason}. Leave it out.",
-                    column=name,
-                )
-        return
-    for name in OF_MODELS:
+    for name, reason in NOT_OF[mode].items():
         if name in given:
             issues.add(
-                f"Images of the mode {mode!r} do not have this: no model draws them. Leave it out.",
+                f"Images of the mode {mode!r} do not have this: {reason}. Leave it out.",
                 column=name,
             )
+
+
+def check_drawn_over(spec: ImageSpec, issues: Issues, *, line: int | None = None) -> None:
+    """Note why a model cannot draw an edit over its photograph.
+
+    Args:
+        spec: The edit's.
+        issues: What is wrong.
+        line: Of a sheet.
+    """
+    strength = spec.photograph.strength if spec.photograph else 0.0
+    if not steps_over(spec.steps, strength):
+        issues.add(
+            f"A strength of {strength:g} leaves none of {spec.steps} steps: ask for "
+            f"{ceil(1 / strength)} steps at least, or for a greater strength.",
+            line=line,
+            column="strength",
+        )
+    if spec.scheduler in FROM_THE_START:
+        issues.add(
+            f"{spec.scheduler} cannot begin with a photograph: its first steps are those of the "
+            "whole schedule. Name another scheduler.",
+            line=line,
+            column="scheduler",
+        )
 
 
 def read_finish(

@@ -35,7 +35,7 @@ def note_photographs(sheet: Sheet) -> list[Issue]:
         shown.append(f"{len(found) - SHOWN_COLUMNS} more")
     message = (
         "The photographs are not used: images are generated from text, unless the mode is "
-        "`cutout` or `scene` (--mode). "
+        "`cutout`, `scene` or `edit` (--mode). "
         f"{'1 row has one' if rows == 1 else f'{rows:,} rows have one'}, in {_joined(shown)}."
     )
     return [

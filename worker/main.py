@@ -35,6 +35,7 @@ from worker.approximate.cache import ApproximateCache
 from worker.consumer import Consumer, WorkerProcess
 from worker.cutouts.pool import CutoutPool
 from worker.cutouts.preparing import ProductPreparer
+from worker.edits.making import EditMaker
 from worker.embeddings import EmbeddingStore
 from worker.engine import Engine
 from worker.leases import Leases
@@ -43,6 +44,7 @@ from worker.memory import MemoryGuard, usable_memory
 from worker.model import Model
 from worker.pipeline import load_pipeline
 from worker.registry import Registry
+from worker.room import Room
 from worker.runner import Runner
 from worker.scenes.backgrounds import Backgrounds
 from worker.scenes.making import SceneMaker
@@ -103,12 +105,9 @@ def _serve(settings: Settings, load: Load) -> int:
     cutting = Watchdog(limit_seconds=settings.watchdog_seconds)
     cutouts = cutout_pool(settings, database, storage, cutting)
     images = max(plan.rows * plan.streams for plan in plans)
-    scenes = SceneMaker(
-        pool=cutouts,
-        backgrounds=Backgrounds(database=database, storage=storage, credentials=credentials),
-        # Each may have a background of its own, and the engine's batches are to be full.
-        most=max(images, cutouts.most),
-    )
+    # Each may have a drawing of its own, and the engine's batches are to be full.
+    room = Room(max(images, cutouts.most))
+    backgrounds = Backgrounds(database=database, storage=storage, credentials=credentials)
     runner = Runner(
         database=database,
         storage=storage,
@@ -117,7 +116,9 @@ def _serve(settings: Settings, load: Load) -> int:
         leases=leases,
         max_attempts=settings.max_attempts,
         cutouts=cutouts,
-        scenes=scenes,
+        scenes=SceneMaker(pool=cutouts, backgrounds=backgrounds, room=room),
+        edits=EditMaker(pool=cutouts, room=room),
+        room=room,
         approximate=approximate,
         renditions=Renditions(
             database=database, storage=storage, credentials=credentials, at_once=usable_cpus()
@@ -133,7 +134,7 @@ def _serve(settings: Settings, load: Load) -> int:
         limit_mib=settings.worker_max_rss_mib, on_excess=shutdown.warm, relieve=models.relieve
     )
     # A thread waits for its image: enough of them to fill the batches of every shape.
-    threads = images * settings.shapes_in_play + cutouts.most + scenes.most
+    threads = images * settings.shapes_in_play + cutouts.most + room.most
     process = _celery_worker(settings, runner, name, threads=threads)
     presence.flush()
     engine.start()

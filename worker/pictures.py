@@ -98,8 +98,9 @@ def describe(claim: Claim, made: MadeImage, stored: StoredObject) -> Image:
         content_type=ORIGINAL.content_type,
         digest=stored.digest,
         size=stored.size,
-        width=claim.spec.width,
-        height=claim.spec.height,
+        # An edit with a mask is as large as its photograph.
+        width=made.pixels.shape[1],
+        height=made.pixels.shape[0],
         seed=claim.spec.noise_seed,
         quality=made.quality,
     )

@@ -17,7 +17,7 @@ from sqlmodel import Session
 from catalogue.renditions.store import Renditions
 from core.db.engine import DATABASE_ERRORS, Database
 from core.domain.image_spec import ImageSpec
-from core.domain.photograph_spec import ImageMode
+from core.domain.photograph_spec import PROMPTED, ImageMode
 from core.lifecycle import completion, holds
 from core.lifecycle.claims import Claim
 from core.lifecycle.completion import Finished
@@ -28,6 +28,7 @@ from worker.claiming import Claiming, Foreign, RowModels
 from worker.counting import count_made
 from worker.cutouts.pool import CutoutPool
 from worker.cutouts.serving import ServedWithCutouts
+from worker.edits.making import EditMaker
 from worker.endings import Delivery, Endings
 from worker.group_commit import LOCKED, GroupCommit, Locked
 from worker.leases import Lease, Leases
@@ -36,6 +37,7 @@ from worker.metrics import ATTEMPTS, STAGE_SECONDS
 from worker.pictures import ORIGINAL, MadeImage, describe, encode_original, make_known, with_proof
 from worker.registry import ModelNotLoadedError
 from worker.requesting import request_of
+from worker.room import Room
 from worker.rows import (
     RowCanceledError,
     RowExpiredError,
@@ -45,6 +47,7 @@ from worker.rows import (
     Ticket,
 )
 from worker.scenes.making import SceneMaker
+from worker.walk import Picture
 
 log = structlog.get_logger(__name__)
 
@@ -72,6 +75,8 @@ class Runner:
         max_attempts: int,
         cutouts: CutoutPool | None = None,
         scenes: SceneMaker | None = None,
+        edits: EditMaker | None = None,
+        room: Room | None = None,
         approximate: ApproximateCache | None = None,
         renditions: Renditions | None = None,
         credentials: Credentials | None = None,
@@ -89,7 +94,10 @@ class Runner:
             leases: Those of this process.
             max_attempts: Times a generation is computed before it fails.
             cutouts: Makes images of photographs; None: they are left to other workers.
-            scenes: Makes scenes of photographs; None: they are left to other workers.
+            scenes: Makes scenes of photographs.
+            edits: Draws over photographs.
+            room: Counts scenes and edits, which are not claimed while there is none; None: both
+                are left to other workers.
             approximate: Where rows that agree to it may find a beginning; None: nowhere.
             renditions: Makes what channels want of an image; None: somebody else does.
             credentials: What signs images; None: they are not signed.
@@ -104,6 +112,7 @@ class Runner:
         self._models = models
         self._cutouts = cutouts
         self._scenes = scenes
+        self._edits = edits
         self._approximate = approximate
         self._renditions = renditions
         self._credentials = credentials
@@ -115,7 +124,7 @@ class Runner:
             owner=leases.owner,
             lease_seconds=leases.lease_seconds,
             pause_seconds=pause_seconds,
-            without=scenes.without if scenes else lambda: (ImageMode.SCENE,),
+            without=room.without if room else lambda: PROMPTED,
         )
         self._endings = Endings(
             database,
@@ -222,6 +231,10 @@ class Runner:
             with self._models.using(claim.bundle_revision) as model:
                 lease.computed = True
                 return self._scenes.make(lease, model.reads, partial(self._draw, lease, model))
+        if claim.spec.mode is ImageMode.EDIT and self._edits is not None:
+            with self._models.using(claim.bundle_revision) as model:
+                lease.computed = True
+                return self._edits.make(lease, model, partial(self._draw_over, lease, model))
         if claim.spec.photograph is not None and self._cutouts is not None:
             # Its lease is renewed whatever the engine does; the pool has a watchdog of its own.
             lease.computed = True
@@ -234,10 +247,18 @@ class Runner:
     def _draw(self, lease: Lease, model: LoadedModel, spec: ImageSpec) -> RowResult:
         """Have the engine draw what a claim's image is made with, whatever that one's deadline."""
         claim = replace(lease.claim, spec=spec, deadline_at=None)
-        # A hung engine must not hold it.
+        return self._ask(lease, request_of(claim, model, NOTHING))
+
+    def _draw_over(self, lease: Lease, model: LoadedModel, picture: Picture) -> RowResult:
+        """Have the engine draw a claim's image over a picture."""
+        request = request_of(replace(lease.claim, spec=lease.claim.spec.drawn), model, NOTHING)
+        return self._ask(lease, replace(request, begin=picture))
+
+    def _ask(self, lease: Lease, request: RowRequest) -> RowResult:
+        """Wait for the engine; a hung one must not hold the lease."""
         lease.computed = False
         try:
-            return self._engine.submit(request_of(claim, model, NOTHING)).result()
+            return self._engine.submit(request).result()
         finally:
             lease.computed = True
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from core.domain.schedulers import NOT_RESUMABLE
+from core.domain.schedulers import NOT_RESUMABLE, steps_over
 
 if TYPE_CHECKING:
     from worker.sampler import Sampler
@@ -132,7 +132,7 @@ class Source:
         """Draw the picture's latents and the noise over them."""
         if self.mean.shape != sampler.shape:
             raise ValueError(f"a picture's latents {self.mean.shape} do not fit {sampler.shape}")
-        first = sampler.steps - min(int(sampler.steps * self.strength), sampler.steps)
+        first = sampler.steps - steps_over(sampler.steps, self.strength)
         if first == sampler.steps:
             raise ValueError(f"a strength of {self.strength:g} leaves none of {first} steps")
         clean = torch.from_numpy(self.mean) + torch.from_numpy(self.deviation) * sampler.draw()

@@ -82,6 +82,13 @@ class FinishFields(BaseModel):
         description="Whether the product may get more pixels than its photograph has of it; "
         "without it a small photograph gives a small product.",
     )
+    strength: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="Of an edit, how far the photograph is drawn anew: the share of the schedule "
+        "that is run over it, 0.6 by default; 1 leaves nothing of it but what a mask keeps.",
+    )
 
 
 class PhotographView(BaseModel):
@@ -98,6 +105,11 @@ class PhotographView(BaseModel):
     margin: float
     ground_line: float
     enlarge: bool
+    strength: float = Field(
+        0.0,
+        description="Of an edit, which has no placement, the share of the schedule that is run; "
+        "of others 0.",
+    )
 
 
 class QualityView(BaseModel):
@@ -106,14 +118,21 @@ class QualityView(BaseModel):
     needs_review: bool = Field(
         description="Whether a person should look before it is published: the cut-out may be wrong."
     )
-    confidence: float = Field(description="Of the cut-out, from 0 to 1; below 0.5 it needs review.")
+    confidence: float | None = Field(
+        None,
+        description="Of the cut-out, from 0 to 1; below 0.5 it needs review. Null, as is what else "
+        "is said of cut-outs, where nothing was cut out: of an edit.",
+    )
     reasons: list[str] = Field(
         description="Why it is not 1: touches_frame, several_parts, holes, faint_edge."
     )
-    method: str = Field(
-        description="What told the product from its background: mask, alpha, backdrop or network."
+    method: str | None = Field(
+        None,
+        description="What told the product from its background: mask, alpha, backdrop or network.",
     )
-    scale: float = Field(description="Pixels of the image for one of the photograph's.")
+    scale: float | None = Field(
+        None, description="Pixels of the image for one of the photograph's."
+    )
     box: list[int] | None = Field(
         None,
         min_length=4,
@@ -121,20 +140,26 @@ class QualityView(BaseModel):
         description="Around the product without its shadow: left, top, right and bottom, in pixels "
         "of the image, the last two the first beyond it; null in older images.",
     )
-    identical: bool = Field(
+    identical: bool | None = Field(
+        None,
         description="Whether the product, a pixel inside of its edge, has the placed photograph's "
-        "own pixels in the stored file: the two digests are equal."
+        "own pixels in the stored file: the two digests are equal. Of an edit with a mask, the "
+        "same of all that its mask keeps; null without one.",
     )
-    compared_pixels: int = Field(description="Pixels that the digests are of.")
-    source_digest: str = Field(
-        description="SHA-256, hex, of the placed product's pixels there: RGB, row by row."
+    compared_pixels: int | None = Field(None, description="Pixels that the digests are of.")
+    source_digest: str | None = Field(
+        None,
+        description="SHA-256, hex, of the placed product's pixels there: RGB, row by row; of an "
+        "edit, of what of the photograph is kept.",
     )
-    result_digest: str = Field(description="The same of the stored file, decoded.")
+    result_digest: str | None = Field(None, description="The same of the stored file, decoded.")
     source: str = Field(
         description="Where the photograph came from: kept (it was in store), fetched, unchanged "
         "(its server said so), valid (nobody had to be asked)."
     )
-    cutout: str = Field(description="Whether it was cut out for this image: computed, or cached.")
+    cutout: str | None = Field(
+        None, description="Whether it was cut out for this image: computed, or cached."
+    )
     notes: list[str] = Field(description="What is good to know, in sentences.")
     background: str | None = Field(
         None,

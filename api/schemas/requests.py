@@ -51,7 +51,8 @@ class Fields(RequestedParameters, FinishFields, StrictModel):
         None,
         description="text (default): a model draws the image from its prompt. cutout: the product "
         "of a photograph, its own pixels, without its background. scene: the same in a background "
-        "that a model draws from the prompt, alone (docs/photographs.md).",
+        "that a model draws from the prompt, alone. edit: the photograph, drawn anew by the "
+        "prompt, wholly or where a mask is light (docs/photographs.md).",
     )
     model: ModelName | None = None
     deadline_seconds: float | None = Field(
@@ -113,7 +114,7 @@ class JobRequest(Fields):
             # What a recipe says is known to the server only.
             "allOf": [
                 {
-                    "if": _of([ImageMode.CUTOUT, ImageMode.SCENE]),
+                    "if": _of([ImageMode.CUTOUT, ImageMode.SCENE, ImageMode.EDIT]),
                     "then": _needs("source"),
                 },
                 {
@@ -125,17 +126,18 @@ class JobRequest(Fields):
     )
 
     prompt: Prompt | None = Field(
-        None, description=f"{describe('prompt')} Images of the modes `text` and `scene` need one."
+        None, description=f"{describe('prompt')} All but cut-outs need one."
     )
     source: PhotographReference | None = Field(
         None,
-        description="The photograph of a cut-out or a scene: a source's id or digest, or an "
-        "address.",
+        description="The photograph of a cut-out, a scene or an edit: a source's id or digest, or "
+        "an address.",
     )
     mask: PhotographReference | None = Field(
         None,
         description="What shows where the product is, light on dark or by its transparency, of "
-        "the photograph's size: a source's id or digest, or an address.",
+        "the photograph's size: a source's id or digest, or an address. Of an edit, the same of "
+        "where it may be drawn anew.",
     )
     variant: int = Field(
         1, json_schema_extra={"minimum": 1}, description="From 1; another variant is another image."

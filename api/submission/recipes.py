@@ -156,7 +156,8 @@ def _check_parameters(fields: SheetFields, models: Models) -> Issues:
         read_finish(fields.model_dump(), found, mode)
         if mode is ImageMode.CUTOUT:
             return found
-        fields = without_size(fields)
+        if mode is ImageMode.SCENE:
+            fields = without_size(fields)
     if found:
         return found
     if fields.model and (reason := check_model(fields.model, models)):

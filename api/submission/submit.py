@@ -13,7 +13,7 @@ from api.schemas.requests import Fields, JobRequest
 from api.submission.context import RequestContext
 from api.submission.modes import check_fields, mode_of, without_size
 from api.submission.photographs import check_photograph_sheet, photograph_request
-from api.submission.scenes import check_scene_sheet, scene_request
+from api.submission.scenes import check_prompted_sheet, edit_request, scene_request
 from api.submission.upload import SheetRequest
 from api.views.jobs import JobRow, find_job
 from catalogue.channels import Channel, check_channels, find_channel
@@ -25,7 +25,7 @@ from catalogue.validate import check_parameters, seed_of, validate
 from core.db.models import Batch
 from core.domain.image_request import ImageRequest
 from core.domain.image_spec import ImageSpec
-from core.domain.photograph_spec import ImageMode
+from core.domain.photograph_spec import PROMPTED, ImageMode
 from core.domain.seeds import SeedRule
 from core.domain.states import CacheOutcome
 from core.lifecycle.quota import check_quota, room_for
@@ -62,8 +62,8 @@ def check_sheet(
     check_fields(fields, misplaced)
     if mode_of(fields) is ImageMode.TEXT:
         order, issues = validate(request.sheet, fields.parameters(), models)
-    elif mode_of(fields) is ImageMode.SCENE:
-        order, issues = check_scene_sheet(session, models, context, request)
+    elif mode_of(fields) in PROMPTED:
+        order, issues = check_prompted_sheet(session, models, context, request)
     else:
         order, issues = check_photograph_sheet(session, context, request)
     issues.extend(misplaced)
@@ -178,6 +178,9 @@ def _wanted(
     elif mode is ImageMode.SCENE:
         background = _generated(models.meant(request.model), context, without_size(request))
         wanted = scene_request(session, context, request, background, issues)
+    elif mode is ImageMode.EDIT:
+        drawn = _generated(models.meant(request.model), context, request)
+        wanted = edit_request(session, context, request, drawn, issues)
     else:
         wanted = photograph_request(session, context, request, issues)
     channels = _channels(request)

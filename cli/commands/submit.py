@@ -28,6 +28,7 @@ from cli.photographs.options import (
     Mode,
     Photos,
     Shadow,
+    Strength,
 )
 from cli.photographs.upload import send_photographs
 from cli.submission import ask, fetch, require_all, require_sheet, send
@@ -184,6 +185,7 @@ def submit(
     margin: Margin = None,
     ground_line: GroundLine = None,
     enlarge: Enlarge = None,
+    strength: Strength = None,
 ) -> None:
     """Make the images of a sheet on any packshot server, and download them.
 

@@ -10,7 +10,7 @@ Mode = Annotated[
     typer.Option(
         help="text: images are generated from prompts (default). cutout: each product is cut out "
         "of its photograph, which a row names or --photos brings. scene: the same, in a background "
-        "that is generated from --prompt."
+        "that is generated from --prompt. edit: each photograph is drawn anew by --prompt."
     ),
 ]
 Background = Annotated[
@@ -56,11 +56,20 @@ Photos = Annotated[
     Path | None,
     typer.Option(
         help="Folder or ZIP file of photographs. Each is matched with a row, by the file name in "
-        "its column `image` or by SKU, and stored on the server. --mode cutout and scene use them."
+        "its column `image` or by SKU, and stored on the server. --mode cutout, scene and edit use "
+        "them."
+    ),
+]
+Strength = Annotated[
+    float | None,
+    typer.Option(
+        help="How far --mode edit draws photographs anew, up to 1. Default: 0.6. Masks stand in "
+        "the sheet's column `mask`."
     ),
 ]
 
 FIELDS = (
     "mode", "background", "shadow", "anchor", "fill", "margin", "ground_line", "enlarge",
+    "strength",
 )  # fmt: skip
 """Options that are fields of the request, under the same names."""

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from core.domain.image_spec import ImageSpec, ModelInput
-from core.domain.photograph_spec import ImageMode
+from core.domain.photograph_spec import PROMPTED
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,8 +42,8 @@ class ImageRequest:
 
     def fingerprint(self) -> str:
         """Digest what decides this image, computed from the first step on."""
-        if self.spec.mode is ImageMode.SCENE:
-            # With its seed, which its background decides: a worker that has fetched a photograph
+        if self.spec.mode in PROMPTED:
+            # With its seed, which what is drawn decides: a worker that has fetched a photograph
             # knows no other, and has to come to the same digest.
             return self.decided("").fingerprint(self.model.revision, reads=self.model.reads)
         return self.spec.fingerprint(
@@ -63,9 +63,10 @@ class ImageRequest:
     def decided(self, digest: str) -> ImageSpec:
         """Return the spec with its seed, decided by what `fingerprint` returns.
 
-        A scene's is decided by its background alone, so that a catalogue shares one.
+        A scene's is decided by its background alone, so that a catalogue shares one; an edit's by
+        all but its photograph.
         """
-        if self.spec.mode is ImageMode.SCENE:
+        if self.spec.mode in PROMPTED:
             digest = self.spec.drawn.fingerprint(
                 self.model.revision, variant=self.variant, reads=self.model.reads
             )

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from typing import Any, Self
 
-from core.domain.photograph_spec import ImageMode, PhotographSpec
+from core.domain.photograph_spec import PROMPTED, ImageMode, PhotographSpec
 from core.domain.schedulers import SCHEDULERS
 from core.domain.seeds import derived_seed, variant_seed
 from core.domain.texts import canonical_text
@@ -115,15 +115,22 @@ class ImageSpec:
             self, mode=ImageMode.SCENE, photograph=photograph, width=width, height=height
         )
 
+    def over(self, photograph: PhotographSpec) -> Self:
+        """Return the edit that draws this image over a photograph, with its strength."""
+        return replace(self, mode=ImageMode.EDIT, photograph=photograph)
+
     @property
     def drawn(self) -> Self:
         """What of it a model draws: the image itself, or a scene's background, without a product.
 
-        Scenes of equal backgrounds share one, whatever stands in them.
+        Scenes of equal backgrounds share one, whatever stands in them. Of an edit it is what its
+        prompt asks for, whatever it is drawn over.
         """
         photograph = self.photograph
-        if self.mode is not ImageMode.SCENE or photograph is None:
+        if self.mode not in PROMPTED or photograph is None:
             return self
+        if self.mode is ImageMode.EDIT:
+            return replace(self, mode=ImageMode.TEXT, photograph=None)
         return replace(
             self,
             mode=ImageMode.TEXT,
@@ -171,13 +178,13 @@ class ImageSpec:
         Texts are folded as the tokenizer folds them. Every guidance scale up to 1 means none,
         unless the UNet takes it as an input; without guidance nothing sees the negative prompt.
         Two variants differ in this alone, or in the seed that `variant_seed` makes of it. Of a
-        cut-out nothing counts that only models see; of a scene its photograph does, too.
+        cut-out nothing counts that only models see; of a scene or an edit its photograph does, too.
         """
         if self.mode is ImageMode.CUTOUT:
             return self._canonical_photograph()
-        if self.mode is ImageMode.SCENE:
-            background = self.drawn.canonical(variant=variant, reads=reads)
-            return background | self._canonical_photograph()
+        if self.mode in PROMPTED:
+            drawn = self.drawn.canonical(variant=variant, reads=reads)
+            return drawn | self._canonical_photograph()
         guided = self.guided and not reads.embeds_guidance
         fold = partial(canonical_text, taught=reads.taught)
         seed = self.seed

@@ -16,6 +16,12 @@ class ImageMode(StrEnum):
     """A photograph's product, its own pixels, without its background."""
     SCENE = "scene"
     """A photograph's product, its own pixels, in a background that a model draws without it."""
+    EDIT = "edit"
+    """A photograph that a model draws anew by a prompt, all of it or what a mask shows."""
+
+
+PROMPTED = frozenset({ImageMode.SCENE, ImageMode.EDIT})
+"""Modes of images that take both, a photograph and a model that draws by a prompt."""
 
 
 class Anchor(StrEnum):
@@ -69,7 +75,10 @@ class PhotographSpec:
     enlarge: bool = False
     """Whether the product may get more pixels than its photograph has of it."""
     mask: str | None = None
-    """What shows where the product is, as `source` says it; None: that is found out."""
+    """What shows where the product is, as `source` says it; None: that is found out. Of an edit,
+    what shows where a model may draw; None: everywhere."""
+    strength: float = 0.0
+    """Of an edit, the share of the schedule that is run over the photograph, up to 1."""
     drawn_width: int = 0
     """Pixels of the background that a model draws, before it is brought to the canvas; 0: none."""
     drawn_height: int = 0
@@ -88,9 +97,13 @@ class PhotographSpec:
     def canonical(self) -> dict[str, Any]:
         """Return what decides the image: the ground line only where products stand on it.
 
-        Where a model draws the background no colour of one counts.
+        Where a model draws the background no colour of one counts. An edit has no placement.
         """
         seen = self.document()
+        if self.strength:
+            edited = ("source", "strength", "mask") if self.mask else ("source", "strength")
+            return {name: seen[name] for name in edited}
+        del seen["strength"]
         if self.drawn_width:
             del seen["background"]
         else:

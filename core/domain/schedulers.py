@@ -71,6 +71,21 @@ NOT_RESUMABLE: Mapping[str, str] = {
 """The schedulers whose images never begin with another image's latents, and why."""
 
 
+FROM_THE_START = frozenset({"pndm"})
+"""The schedulers that no picture can be drawn over with: their first steps, which it is spared, are
+those of the whole schedule."""
+
+
+def steps_over(steps: int, strength: float) -> int:
+    """Return how many of a schedule's steps are run over a picture, as `diffusers` counts them.
+
+    Args:
+        steps: Of the whole schedule.
+        strength: The share of it that is run, up to 1.
+    """
+    return min(int(steps * strength), steps)
+
+
 def is_stochastic(name: str, config: Mapping[str, Any]) -> bool:
     """Check whether each step draws noise.
 

@@ -12,6 +12,7 @@ from core.domain.cache_mode import CacheMode
 from core.domain.image_request import ImageRequest, ModelRevision
 from core.domain.image_spec import ImageSpec, ModelInput
 from core.domain.photograph_spec import ImageMode
+from core.domain.schedulers import steps_over
 from core.domain.states import CacheOutcome
 from core.lifecycle.deduplication import FOR_EVER, find_stored, in_flight
 
@@ -64,13 +65,17 @@ def _names(wanted: ImageRequest, cache: CacheMode) -> Sequence[str]:
 def work(spec: ImageSpec, reads: ModelInput) -> float:
     """Measure an image's computing by a model that reads so much: UNet rows times pixels.
 
-    Of a cut-out it is its pixels, of a scene its background's computing.
+    Of a cut-out it is its pixels, of a scene its background's computing, of an edit what its
+    strength leaves of the steps.
     """
     if spec.mode is ImageMode.CUTOUT:
         return float(spec.width * spec.height)
+    steps = spec.steps
+    if spec.mode is ImageMode.EDIT and spec.photograph is not None:
+        steps = steps_over(steps, spec.photograph.strength)
     spec = spec.drawn
     rows = 2 if spec.guided and not reads.embeds_guidance else 1
-    return float(spec.steps * rows * spec.width * spec.height)
+    return float(steps * rows * spec.width * spec.height)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,12 @@ from core.domain.photograph_spec import ImageMode, PhotographSpec
 from core.lifecycle.claims import Claim
 from core.pictures.credentials import Ingredient
 from core.pictures.provenance import source_type_for
-from worker.cutouts.preparing import LocatedPhotograph, PreparedProduct, ProductPreparer
+from worker.cutouts.preparing import (
+    LocatedPhotograph,
+    PreparedProduct,
+    ProductPreparer,
+    ReadPhotograph,
+)
 from worker.leases import Lease
 from worker.metrics import STAGE_SECONDS
 from worker.pictures import MadeImage
@@ -111,6 +116,10 @@ class CutoutPool:
         """Cut a photograph's product out, in this thread; raises what `make` does."""
         with STAGE_SECONDS.labels("cutout").time():
             return self._preparer.prepare(located)
+
+    def read(self, located: LocatedPhotograph) -> ReadPhotograph:
+        """Read a photograph and its mask, in this thread; raises what `make` does."""
+        return self._preparer.read(located)
 
     def _make(self, lease: Lease, located: LocatedPhotograph) -> MadeImage:
         began, spec = time.monotonic(), lease.claim.spec

@@ -7,7 +7,7 @@ import numpy as np
 import structlog
 
 from catalogue.cutouts.cutting import cut_out
-from catalogue.cutouts.model import Alpha
+from catalogue.cutouts.model import Alpha, Rgba
 from catalogue.cutouts.segmentation import Segmenter
 from catalogue.cutouts.stored import (
     StoredCutout,
@@ -49,6 +49,18 @@ class LocatedPhotograph:
     source: Source
     outcome: str
     mask: Source | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ReadPhotograph:
+    """A photograph's pixels, and its mask's."""
+
+    pixels: Rgba
+    mask: Alpha | None
+    """Of any size; None: none came along."""
+    source_type: str | None
+    """What its file says of how it was made."""
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -114,15 +126,31 @@ class ProductPreparer:
         key = cutout_key(located, self._network_name)
         if (cached := self._cached(located.source, key)) is not None:
             return PreparedProduct(stored=cached, outcome=CutoutOutcome.CACHED)
-        body = self._read(located.source)
-        photograph = read_photograph(body)
-        mask = None if located.mask is None else _mask(self._read(located.mask))
-        cutout = cut_out(photograph.pixels, mask=mask, network=self._network)
+        photograph = self.read(located)
+        cutout = cut_out(photograph.pixels, mask=photograph.mask, network=self._network)
         stored = StoredCutout(
-            cutout=cutout, source_type=source_type_of(body), notes=photograph.notes
+            cutout=cutout, source_type=photograph.source_type, notes=photograph.notes
         )
         self._keep(located.source, key, stored)
         return PreparedProduct(stored=stored, outcome=CutoutOutcome.COMPUTED)
+
+    def read(self, located: LocatedPhotograph) -> ReadPhotograph:
+        """Read a photograph and its mask whole.
+
+        Raises:
+            InvalidImageError: One of them cannot be used; which error says why.
+            PhotographGoneError: The bytes are lost.
+            BotoCoreError: S3 is away.
+            ClientError: S3 refuses.
+        """
+        body = self._read(located.source)
+        photograph = read_photograph(body)
+        return ReadPhotograph(
+            pixels=photograph.pixels,
+            mask=None if located.mask is None else _mask(self._read(located.mask)),
+            source_type=source_type_of(body),
+            notes=photograph.notes,
+        )
 
     def close(self) -> None:
         """Close the connections to others' servers."""

@@ -3,44 +3,36 @@
 What is wrong with a photograph is known before the engine draws anything for it.
 """
 
-import threading
 import time
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 
 from catalogue.scenes.finishing import check_placeable, finish_scene
 from core.domain.image_spec import ImageSpec, ModelInput
-from core.domain.photograph_spec import ImageMode
 from worker.cutouts.pool import CutoutPool, made_of, photograph_of
 from worker.cutouts.preparing import LocatedPhotograph, PreparedProduct
 from worker.leases import Lease
 from worker.metrics import STAGE_SECONDS
 from worker.pictures import MadeImage
+from worker.room import Room
 from worker.rows import RowResult
 from worker.scenes.backgrounds import Background, Backgrounds
 
 
 class SceneMaker:
-    """Makes scenes, some at a time: what computes them are the engine and the pool of cut-outs."""
+    """Makes scenes: what computes them are the engine and the pool of cut-outs."""
 
-    def __init__(self, *, pool: CutoutPool, backgrounds: Backgrounds, most: int) -> None:
+    def __init__(self, *, pool: CutoutPool, backgrounds: Backgrounds, room: Room) -> None:
         """Wire it.
 
         Args:
             pool: Prepares photographs, and composes.
             backgrounds: Where backgrounds come from.
-            most: Scenes that are under way at the same time; each holds a thread of a message.
+            room: Counts them, beside others that hold a thread of a message as they do.
         """
-        self.most = most
+        self._room = room
         self._pool = pool
         self._backgrounds = backgrounds
-        self._lock = threading.Lock()
-        self._under_way = 0
-
-    def without(self) -> Collection[ImageMode]:
-        """Return the modes that there is no room for at the moment: scenes, or none."""
-        return () if self._under_way < self.most else (ImageMode.SCENE,)
 
     def make(
         self, lease: Lease, reads: ModelInput, draw: Callable[[ImageSpec], RowResult]
@@ -60,7 +52,7 @@ class SceneMaker:
             ClientError: S3 refuses.
         """
         claim = lease.claim
-        with self._counted():
+        with self._room.taken():
             located = self._pool.locate(lease)
             product, prepared = self._pool.compute(
                 lease, located, partial(self._prepare, lease, located)
@@ -107,13 +99,3 @@ class SceneMaker:
         finished.quality["background"] = background.outcome.value
         seconds += background.seconds + time.monotonic() - began
         return made_of(claim, located, product, finished, seconds=seconds, reads=reads)
-
-    @contextmanager
-    def _counted(self) -> Iterator[None]:
-        with self._lock:
-            self._under_way += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._under_way -= 1

@@ -1,18 +1,25 @@
 """A microscopic model, and worker processes that run it."""
 
 import contextlib
+import hashlib
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from io import BytesIO
 from pathlib import Path
 
 import pytest
 from prometheus_client import REGISTRY
 
+from core.egress.addresses import Address, read_address
+from core.sources.fetcher import SourceFetcher
+from core.sources.store import SourceStore
 from tests.support.made_once import MadeOnce
+from tests.support.photograph_server import HERE
+from worker.cutouts.preparing import ProductPreparer
 
 ROOT = Path(__file__).parents[3]
 
@@ -91,3 +98,34 @@ def launch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., P
     yield launch
     for process in launched:
         process.kill()
+
+
+async def resolve(host: str, port: int) -> Sequence[Address]:
+    return [read_address(HERE)]
+
+
+@pytest.fixture
+def store(database, storage, settings) -> SourceStore:
+    return SourceStore(database=database, storage=storage, max_bytes=settings.max_source_bytes)
+
+
+@pytest.fixture
+def preparer(database, storage, settings, store) -> Iterator[ProductPreparer]:
+    own = settings.model_copy(
+        update={"outbound_allow": HERE, "outbound_ports": "1-65535", "fetch_host_pause": 0.0}
+    )
+    fetcher = SourceFetcher(database=database, store=store, settings=own, resolve=resolve)
+    preparer = ProductPreparer(database=database, storage=storage, store=store, fetcher=fetcher)
+    yield preparer
+    preparer.close()
+
+
+@pytest.fixture
+def keep(store) -> Callable[..., str]:
+    """Keep a photograph; return its digest."""
+
+    def keep(body: bytes, tenant: str = "shop") -> str:
+        store.keep(BytesIO(body), tenant=tenant)
+        return hashlib.sha256(body).hexdigest()
+
+    return keep

@@ -1,8 +1,7 @@
 """Scenes, by a worker whose engine is the test's: prepared, drawn once for all, and composed."""
 
-import hashlib
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from io import BytesIO
@@ -23,20 +22,17 @@ from core.domain.image_request import ImageRequest
 from core.domain.lanes import Lane
 from core.domain.photograph_spec import ImageMode, PhotographSpec
 from core.domain.states import CacheOutcome, GenerationState, JobState
-from core.egress.addresses import Address, read_address
 from core.lifecycle import submission
 from core.pictures.provenance import COMPOSITE, source_type_of
-from core.sources.fetcher import SourceFetcher
-from core.sources.store import SourceStore
 from tests.integration.shop import poll
 from tests.specs import wanted as drawn
-from tests.support.photograph_server import HERE, PhotographServer, serving
+from tests.support.photograph_server import PhotographServer, serving
 from tests.support.served import ServedModels
 from tests.unit.catalogue.cutouts.drawing import photograph
 from worker.cutouts.pool import CutoutPool
-from worker.cutouts.preparing import ProductPreparer
 from worker.endings import Delivery
 from worker.leases import Leases
+from worker.room import Room
 from worker.rows import RowCanceledError, RowFailedError, RowResult, Ticket
 from worker.runner import Runner
 from worker.scenes.backgrounds import Backgrounds
@@ -83,26 +79,6 @@ class Painter:
         """Rows end by themselves."""
 
 
-async def resolve(host: str, port: int) -> Sequence[Address]:
-    return [read_address(HERE)]
-
-
-@pytest.fixture
-def store(database, storage, settings) -> SourceStore:
-    return SourceStore(database=database, storage=storage, max_bytes=settings.max_source_bytes)
-
-
-@pytest.fixture
-def preparer(database, storage, settings, store) -> Iterator[ProductPreparer]:
-    own = settings.model_copy(
-        update={"outbound_allow": HERE, "outbound_ports": "1-65535", "fetch_host_pause": 0.0}
-    )
-    fetcher = SourceFetcher(database=database, store=store, settings=own, resolve=resolve)
-    preparer = ProductPreparer(database=database, storage=storage, store=store, fetcher=fetcher)
-    yield preparer
-    preparer.close()
-
-
 @pytest.fixture
 def engine() -> Painter:
     return Painter()
@@ -112,7 +88,7 @@ def engine() -> Painter:
 def scenes(preparer, database, storage) -> SceneMaker:
     pool = CutoutPool(preparer, threads=2)
     return SceneMaker(
-        pool=pool, backgrounds=Backgrounds(database=database, storage=storage), most=4
+        pool=pool, backgrounds=Backgrounds(database=database, storage=storage), room=Room(4)
     )
 
 
@@ -129,6 +105,7 @@ def runner(database, storage, engine, scenes) -> Runner:
         max_attempts=3,
         cutouts=scenes._pool,
         scenes=scenes,
+        room=scenes._room,
         patience_seconds=5,
         pause_seconds=0,
     )
@@ -137,17 +114,6 @@ def runner(database, storage, engine, scenes) -> Runner:
 @pytest.fixture
 def run(runner, shop) -> Callable[[UUID], Delivery]:
     return lambda job_id: runner.run(shop.generation_of(job_id))
-
-
-@pytest.fixture
-def keep(store) -> Callable[..., str]:
-    """Keep a photograph; return its digest."""
-
-    def keep(body: bytes = MUG, tenant: str = "shop") -> str:
-        store.keep(BytesIO(body), tenant=tenant)
-        return hashlib.sha256(body).hexdigest()
-
-    return keep
 
 
 @pytest.fixture
@@ -184,7 +150,7 @@ def image_of(shop, job_id: UUID) -> Image:
 
 
 def test_a_scene_has_its_products_own_pixels(keep, want, run, shop, storage, preparer, engine):
-    digest = keep()
+    digest = keep(MUG)
     job = want(digest)
     assert run(job) is Delivery.DONE
     image = image_of(shop, job)
@@ -233,7 +199,7 @@ def test_a_catalogue_shares_one_background(keep, want, run, shop, engine):
 
 
 def test_another_seed_or_prompt_is_another_background(keep, want, run, engine):
-    digest = keep()
+    digest = keep(MUG)
     jobs = [
         want(digest),
         want(digest, "in a garden"),
@@ -260,7 +226,7 @@ def test_rows_of_one_moment_wait_for_one_background(keep, want, run, shop, engin
 
 
 def test_another_tenants_background_is_none(keep, want, run, engine):
-    one, other = want(keep()), want(keep(tenant="rival"), tenant="rival")
+    one, other = want(keep(MUG)), want(keep(MUG, tenant="rival"), tenant="rival")
     assert [run(one), run(other)] == [Delivery.DONE, Delivery.DONE]
     assert len(engine.requests) == 2
 
@@ -279,7 +245,7 @@ def test_a_bad_photograph_costs_no_drawing(keep, want, run, shop, engine):
 def test_who_is_killed_in_the_middle_leaves_the_background_to_the_next(
     keep, want, run, shop, scenes, engine, lose
 ):
-    job = want(keep())
+    job = want(keep(MUG))
     finish = scenes._finish
 
     def killed(*arguments: object, **values: object):
@@ -311,7 +277,7 @@ def test_a_row_that_ends_early_takes_nobody_elses_along(keep, want, run, shop, e
 
 
 def test_a_model_that_fails_fails_the_scene_after_its_attempts(keep, want, run, shop, engine):
-    job = want(keep())
+    job = want(keep(MUG))
     engine.errors = [RowFailedError("RuntimeError: no")] * 3
     assert [run(job) for _ in range(3)] == [Delivery.LATER, Delivery.LATER, Delivery.FAILED]
     assert shop.job(job).error_code == "generation_failed"
@@ -335,18 +301,18 @@ def test_an_address_gives_a_scene_that_is_found_by_its_bytes(want, run, shop, se
     job = want(server.says("/mug.png", body=MUG, Cache_Control="max-age=600"))
     assert run(job) is Delivery.DONE
     assert image_of(shop, job).quality["source"] == "fetched"
-    assert shop.job(want(keep())).cache is CacheOutcome.EXACT
+    assert shop.job(want(keep(MUG))).cache is CacheOutcome.EXACT
 
 
 def test_what_there_is_no_room_for_waits_and_texts_do_not(keep, want, run, shop, scenes):
-    job = want(keep())
-    scenes.most = 0
+    job = want(keep(MUG))
+    scenes._room.most = 0
     assert run(job) is Delivery.LATER
     row = shop.generation(shop.generation_of(job))
     assert (row.state, row.attempts) == (GenerationState.QUEUED, 0)
     (text,) = shop.want("a red mug").job_ids
     assert run(text) is Delivery.DONE
-    scenes.most = 1
+    scenes._room.most = 1
     with shop.database.session() as session:
         session.execute(
             update(Generation).where(col(Generation.id) == row.id).values(not_before=None)
@@ -368,6 +334,6 @@ def test_a_worker_without_a_pool_leaves_scenes_to_others(
         max_attempts=3,
         pause_seconds=0,
     )
-    job = want(keep())
+    job = want(keep(MUG))
     assert runner.run(shop.generation_of(job)) is Delivery.LATER
     assert shop.job(job).state is JobState.QUEUED

@@ -2,9 +2,11 @@
 
 import pytest
 
-from catalogue.finishes import check_mode, read_finish
+from catalogue.finishes import check_drawn_over, check_mode, read_finish
 from catalogue.issues import Issues
-from core.domain.photograph_spec import Anchor, ImageMode, Shadow
+from core.domain.image_spec import ImageSpec
+from core.domain.photograph_spec import Anchor, ImageMode, PhotographSpec, Shadow
+from tests.specs import DEFAULTS
 
 
 def columns(issues: Issues) -> set[str | None]:
@@ -58,6 +60,35 @@ def test_fields_of_the_other_mode_are_named_each():
     issues = Issues()
     check_mode(ImageMode.SCENE, {"steps", "prompt", "background", "source", "approximate"}, issues)
     assert columns(issues) == {"background", "approximate"}
+    issues = Issues()
+    check_mode(ImageMode.EDIT, {"steps", "prompt", "strength", "mask", "fill", "shadow"}, issues)
+    assert columns(issues) == {"fill", "shadow"}
+    for mode in (ImageMode.TEXT, ImageMode.CUTOUT, ImageMode.SCENE):
+        issues = Issues()
+        check_mode(mode, {"strength"}, issues)
+        assert columns(issues) == {"strength"}
+
+
+@pytest.mark.parametrize(
+    ("strength", "values", "column"),
+    [
+        (0.2, {"steps": 4}, "strength"),
+        (0.5, {"steps": 1}, "strength"),
+        (1.0, {"steps": 4, "scheduler": "pndm"}, "scheduler"),
+    ],
+)
+def test_what_cannot_be_drawn_over_a_photograph_is_named(strength, values, column):
+    issues = Issues()
+    photograph = PhotographSpec(source="ab" * 32, strength=strength)
+    check_drawn_over(ImageSpec(**DEFAULTS | values).over(photograph), issues, line=3)
+    assert [(one.line, one.column) for one in issues] == [(3, column)]
+
+
+def test_one_step_is_enough_to_draw_over_a_photograph():
+    issues = Issues()
+    photograph = PhotographSpec(source="ab" * 32, strength=0.25)
+    check_drawn_over(ImageSpec(**DEFAULTS | {"steps": 4}).over(photograph), issues)
+    assert not issues
 
 
 def test_products_stand_on_the_ground_of_scenes_unless_somebody_says_otherwise():

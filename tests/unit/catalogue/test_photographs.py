@@ -31,7 +31,7 @@ def test_exports_of_shops_say_so_once(name, columns):
     (note,) = note_photographs(sheet_of((EXAMPLES / name).read_bytes(), name))
     assert note.message.startswith(
         "The photographs are not used: images are generated from text, unless the mode is "
-        "`cutout` or `scene` (--mode)."
+        "`cutout`, `scene` or `edit` (--mode)."
     )
     assert columns in note.message
 

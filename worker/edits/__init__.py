@@ -1,0 +1,1 @@
+"""Edits: photographs that the engine draws over."""
