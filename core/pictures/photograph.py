@@ -35,11 +35,6 @@ class Photograph:
     notes: tuple[str, ...] = ()
     """Sentences on what its owner should know, such as a colour profile that was ignored."""
 
-    @property
-    def has_alpha(self) -> bool:
-        """Whether any of it is transparent."""
-        return bool(self.pixels[..., 3].min() < 255)
-
 
 def read_photograph(
     body: bytes, *, most_bytes: int = MOST_BYTES, most_pixels: int = MOST_PIXELS

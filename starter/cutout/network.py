@@ -10,8 +10,6 @@ WIDTHS = (16, 32, 64, 112, 160)
 """Channels at a half, a quarter, … a thirty-second of the input's side."""
 DEPTHS = (0, 1, 2, 4, 3)
 """Blocks at each of these sizes."""
-STRIDE = 2 ** len(WIDTHS)
-"""What the input's sides are multiples of."""
 
 
 class SeparableBlock(nn.Module):
