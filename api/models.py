@@ -8,12 +8,12 @@ from threading import Lock
 
 from bundles.manifest import (
     Manifest,
-    SchedulerSupport,
     load_manifest,
     read_mark,
     scheduler_support,
 )
 from bundles.model_input import read_model_input
+from bundles.scheduler_support import SchedulerSupport
 from catalogue.checks import RequestLimits
 from catalogue.models import Model, check_model, model_named
 from catalogue.prompts.tokens import TokenLimit

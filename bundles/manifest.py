@@ -3,7 +3,6 @@
 The API reads manifests, so nothing here imports torch, openvino, diffusers, optimum or nncf.
 """
 
-import json
 import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -11,10 +10,10 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from bundles.records import Record, read_record
+from bundles.scheduler_support import SchedulerSupport, untried_support
 from bundles.workshop import recover
 from core.domain.approximation import NIRVANA, Threshold
 from core.domain.image_spec import ImageSpec
-from core.domain.schedulers import KNOWN, StepLimits, step_limits
 
 FORMAT = 1
 """The newest manifest format that this version reads, and the one it writes."""
@@ -161,25 +160,6 @@ FeatureCaching = Annotated[DeepCache | BlockCache, Field(discriminator="method")
 """How features are kept between a picture's steps."""
 
 
-class SchedulerSupport(Record):
-    """What a scheduler can do with the model's own scheduler configuration, as it was tried."""
-
-    least_steps: int = Field(1, ge=1)
-    most_steps: int | None = Field(None, ge=1, description="Empty: no limit of its own.")
-    reason: str = Field("", description="Why it does not work at all; empty: it works.")
-    remark: str = Field("", description="What of the configuration is changed for it.")
-
-    @property
-    def works(self) -> bool:
-        """Return whether requests may name it."""
-        return not self.reason
-
-    @property
-    def limits(self) -> StepLimits:
-        """Return how many steps it can take."""
-        return StepLimits(least=self.least_steps, most=self.most_steps)
-
-
 class Manifest(Record):
     """A bundle's identity and limits."""
 
@@ -300,14 +280,4 @@ def scheduler_support(manifest: Manifest, folder: Path) -> dict[str, SchedulerSu
     """
     if manifest.schedulers is not None:
         return manifest.schedulers
-    config = _config(folder / "scheduler" / "scheduler_config.json")
-    return {name: SchedulerSupport(most_steps=step_limits(name, config).most) for name in KNOWN}
-
-
-def _config(path: Path) -> dict[str, Any]:
-    try:
-        config: Any = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        # Workers refuse the bundle; until then the classes' own limits do.
-        return {}
-    return config if isinstance(config, dict) else {}
+    return untried_support(folder)

@@ -5,7 +5,6 @@ uvicorn waits for ever for the rest of a request, and puts headers together howe
 """
 
 import asyncio
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,6 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from api.middleware.client_left import note_client_left
 from api.process.drain import draining
-from core.settings import Settings
 
 if TYPE_CHECKING:
     from api.process.connections import Connections
@@ -42,31 +40,6 @@ CUT = Counter("packshot_http_connections_cut", "Connections that were cut off.",
 for _reason in (*(status.phrase for status in _REASONS), UNREAD, TOO_MANY):
     # From the start: a count that begins with its first event shows Prometheus no rise.
     CUT.labels(_reason)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Limits:
-    """What a connection may do."""
-
-    connections: int
-    header_bytes: int
-    header_seconds: float
-    keep_alive_seconds: float
-    bytes_per_second: int
-    drain_bytes: int
-    """Most of a body that is read and thrown away, so that its sender comes to read the answer."""
-
-    @classmethod
-    def of(cls, settings: Settings) -> "Limits":
-        """Read what the operator has decided."""
-        return cls(
-            connections=settings.max_connections,
-            header_bytes=settings.max_header_bytes,
-            header_seconds=settings.header_seconds,
-            keep_alive_seconds=settings.keep_alive_seconds,
-            bytes_per_second=settings.min_bytes_per_second,
-            drain_bytes=2 * settings.max_upload_bytes,
-        )
 
 
 class Connection(HttpToolsProtocol):

@@ -1,16 +1,43 @@
 """All connections of a server: how many, and which have taken too long (decision 0042)."""
 
 import asyncio
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from api.process.connection import CUT, TOO_MANY, Connection, Limits
+from api.process.connection import CUT, TOO_MANY, Connection
+from core.settings import Settings
 
 CHECK_SECONDS = 1.0
 """Pause between two looks at all connections: one timer, where each would need several."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What a connection may do."""
+
+    connections: int
+    header_bytes: int
+    header_seconds: float
+    keep_alive_seconds: float
+    bytes_per_second: int
+    drain_bytes: int
+    """Most of a body that is read and thrown away, so that its sender comes to read the answer."""
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Limits":
+        """Read what the operator has decided."""
+        return cls(
+            connections=settings.max_connections,
+            header_bytes=settings.max_header_bytes,
+            header_seconds=settings.header_seconds,
+            keep_alive_seconds=settings.keep_alive_seconds,
+            bytes_per_second=settings.min_bytes_per_second,
+            drain_bytes=2 * settings.max_upload_bytes,
+        )
 
 
 class Connections:

@@ -208,8 +208,7 @@ def connection(**state: Any) -> "Connection":
 
 @lru_cache(maxsize=1)
 def _connections() -> "Connections":
-    from api.process.connection import Limits  # noqa: PLC0415
-    from api.process.connections import Connections  # noqa: PLC0415
+    from api.process.connections import Connections, Limits  # noqa: PLC0415
 
     return Connections(Limits.of(get_settings()))
 

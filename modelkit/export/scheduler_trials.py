@@ -11,8 +11,9 @@ from typing import Any
 import torch
 
 from bundles.layout import SCHEDULER_FILE
-from bundles.manifest import Manifest, SchedulerSupport
+from bundles.manifest import Manifest
 from bundles.records import read_json
+from bundles.scheduler_support import SchedulerSupport
 from bundles.schedulers import make_scheduler, step_arguments
 from core.domain.schedulers import KNOWN, StepLimits, corrected, step_limits
 from core.errors import BundleError, first_line

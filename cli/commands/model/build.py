@@ -22,6 +22,13 @@ from cli.commands.model.additions import (
     read_additions,
     vae_precision,
 )
+from cli.commands.model.caching import (
+    BlockCache,
+    DeepCache,
+    DeepCacheBranch,
+    DeepCacheSchedule,
+    caching_order,
+)
 from cli.commands.model.options import (
     Tome,
     TomeCrossAttention,
@@ -38,7 +45,7 @@ from modelkit.export.additions import Additions
 from modelkit.export.defaults import GivenDefaults
 from modelkit.export.source import read_profile
 from modelkit.export.unused import unused
-from modelkit.features.order import BlockCacheOrder, CachingOrder, DeepCacheOrder
+from modelkit.features.order import CachingOrder
 from modelkit.progress import Progress
 
 Source = Annotated[
@@ -55,23 +62,6 @@ Precision = Annotated[
         help="fp16 halves the weights (the default, unless the model's packshot.json says "
         "otherwise); bf16 also computes in BF16; int8 is calibrated on the model's own images; "
         "int8-qat takes a trained UNet.",
-    ),
-]
-DeepCache = Annotated[
-    int | None,
-    typer.Option(help="Run the whole UNet only every so many steps, such as 3 (DeepCache)."),
-]
-DeepCacheBranch = Annotated[
-    int, typer.Option(help="DeepCache: skip connections that the steps between go down.")
-]
-DeepCacheSchedule = Annotated[
-    Literal["uniform", "centred"],
-    typer.Option(help="DeepCache: whole steps at equal distances, or closer in the first half."),
-]
-BlockCache = Annotated[
-    float | None,
-    typer.Option(
-        help="Reuse transformer blocks until they change by this share, such as 0.5 (Block Cache)."
     ),
 ]
 Height = Annotated[
@@ -292,26 +282,3 @@ def _own_precision(source: str) -> str | None:
 def _say_shortcomings(precisions: Collection[str]) -> None:
     for sentence in shortcomings(read_features(), precisions):
         say(sentence)
-
-
-def caching_order(
-    interval: int | None,
-    *,
-    branch: int,
-    schedule: Literal["uniform", "centred"],
-    blockcache: float | None,
-) -> CachingOrder | None:
-    """Read the options of feature caching.
-
-    Raises:
-        UsageError: They contradict each other.
-    """
-    if interval is not None and blockcache is not None:
-        raise UsageError("--deepcache and --blockcache cannot be combined: give one of them.")
-    if interval is not None:
-        return DeepCacheOrder(interval=interval, branch=branch, schedule=schedule)
-    if branch or schedule != "uniform":
-        raise UsageError(
-            "--deepcache-branch and --deepcache-schedule need --deepcache, such as --deepcache 3."
-        )
-    return None if blockcache is None else BlockCacheOrder(threshold=blockcache)

@@ -20,8 +20,7 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 
 from api.app import create_app
-from api.process.connection import Limits
-from api.process.connections import Connections
+from api.process.connections import Connections, Limits
 from bundles.manifest import Defaults, Manifest, Sizes, save_manifest
 from core.db.engine import Database
 from core.db.models import Image, Job

@@ -14,8 +14,7 @@ import uvicorn
 from api.middleware.client_left import client_left
 from api.process import connection as limits_of_one
 from api.process import connections
-from api.process.connection import Limits
-from api.process.connections import Connections
+from api.process.connections import Connections, Limits
 
 LIMITS = Limits(
     connections=5,

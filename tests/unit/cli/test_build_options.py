@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from cli.commands.model.build import caching_order
+from cli.commands.model.caching import caching_order
 from cli.errors import UsageError
 from cli.main import app
 from modelkit.features.order import BlockCacheOrder, DeepCacheOrder
