@@ -18,7 +18,7 @@ from starlette.responses import Response
 from starlette.types import Message, Scope
 
 from core.errors import AnswerNotKeptError, InvalidRequestError
-from core.idempotency import LARGEST_ANSWER, Answer
+from core.idempotency import LARGEST_ANSWER, KeptAnswer
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
@@ -147,18 +147,18 @@ def read_key(sent: Sequence[str]) -> str:
     return found[1] or found[2]
 
 
-def answer_of(response: Response) -> Answer:
+def answer_of(response: Response) -> KeptAnswer:
     """Return what is kept of a response: no body that is too long, streamed, or has a secret."""
     body = getattr(response, "body", None)
     secret = "no-store" in response.headers.get("cache-control", "")
-    return Answer(
+    return KeptAnswer(
         status=response.status_code,
         headers=list(response.headers.items()),
         body=None if body is None or len(body) > LARGEST_ANSWER or secret else bytes(body),
     )
 
 
-def replay(answer: Answer) -> Response:
+def replay(answer: KeptAnswer) -> Response:
     """Return an answer a second time.
 
     Raises:

@@ -28,7 +28,7 @@ OTHER_START_SECONDS = 300.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Server:
+class RunningServer:
     """A server of this machine, and the key that it made for us."""
 
     url: str
@@ -53,7 +53,7 @@ class Ports:
 @contextmanager
 def running_stack(
     settings: Settings, *, workers: int | None = None, ports: Ports
-) -> Iterator[tuple[Server, Callable[[], None]]]:
+) -> Iterator[tuple[RunningServer, Callable[[], None]]]:
     """Run the stack inside the block; yield its server, and what supervises its processes.
 
     Without a number of workers there is one on each NUMA node: one on most machines.
@@ -105,11 +105,13 @@ def running_stack(
             exits.enter_context(stack)
             exits.callback(say, "Stopping; Ctrl-C again to hurry.")
             key = _ensure_key(home, urls["API"], stack.environment["PACKSHOT_DATABASE_URL"])
-        server = Server(url=urls["API"], key=key, flower=urls["Flower"], flower_password=password)
+        server = RunningServer(
+            url=urls["API"], key=key, flower=urls["Flower"], flower_password=password
+        )
         yield server, stack.check
 
 
-def find_server(home: Path) -> Server | None:
+def find_server(home: Path) -> RunningServer | None:
     """Return the server of the stack that runs on `home`, or None when none runs.
 
     One that is just starting is waited for.
@@ -124,7 +126,7 @@ def find_server(home: Path) -> Server | None:
         if "API" in urls and _kept_key(home) is not None:
             with Client(urls["API"], None) as client:
                 if client.is_up():
-                    return Server(
+                    return RunningServer(
                         url=urls["API"],
                         key=_kept_key(home) or "",
                         flower=urls["Flower"],

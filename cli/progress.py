@@ -55,7 +55,7 @@ class _Shown:
         self._bars.stop()
 
 
-class Stages(_Shown):
+class ShownStages(_Shown):
     """A `modelkit.progress.Progress` that shows each stage, with the time that it takes."""
 
     line_seconds = 30.0

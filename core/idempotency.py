@@ -37,7 +37,7 @@ class Attempt:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
+class KeptAnswer:
     """What was answered."""
 
     status: int
@@ -46,7 +46,7 @@ class Answer:
     """None: it was not kept."""
 
 
-def begin(session: Session, attempt: Attempt, *, ttl_seconds: float) -> Answer | None:
+def begin(session: Session, attempt: Attempt, *, ttl_seconds: float) -> KeptAnswer | None:
     """Begin a request, or return the answer that it had before.
 
     The session's transaction is to do the request's work and end with `record`.
@@ -69,10 +69,10 @@ def begin(session: Session, attempt: Attempt, *, ttl_seconds: float) -> Answer |
     if found.digest != attempt.digest:
         raise IdempotencyMismatchError
     headers = [(name, value) for name, value in found.headers]
-    return Answer(status=found.status, headers=headers, body=found.body)
+    return KeptAnswer(status=found.status, headers=headers, body=found.body)
 
 
-def record(session: Session, attempt: Attempt, answer: Answer) -> None:
+def record(session: Session, attempt: Attempt, answer: KeptAnswer) -> None:
     """Store an answer, in the place of one that has expired."""
     values = {
         "digest": attempt.digest,
@@ -89,7 +89,7 @@ def record(session: Session, attempt: Attempt, answer: Answer) -> None:
     )
 
 
-def _resource(attempt: Attempt, answer: Answer) -> str:
+def _resource(attempt: Attempt, answer: KeptAnswer) -> str:
     """Return the path of what an answer speaks of: what was made, or what the request named."""
     made = next((value for name, value in answer.headers if name.lower() == "location"), None)
     return "/".join((made or attempt.path).split("/")[:_PARTS])

@@ -11,7 +11,7 @@ from sqlmodel import Session
 from core.cache_metrics import Level, Outcome, count
 from core.db.engine import Database
 from core.lifecycle import retention
-from core.lifecycle.retention import Limits
+from core.lifecycle.retention import ImageLimits
 from core.settings import Settings
 from core.storage import AT_ONCE, IMAGES, RENDITIONS, Storage, generation_of
 
@@ -22,9 +22,9 @@ UNRECORDED = timedelta(hours=1)
 differ by less than this do no harm."""
 
 
-def limits_of(settings: Settings) -> Limits:
+def limits_of(settings: Settings) -> ImageLimits:
     """Read what the stored images are kept within."""
-    return Limits(
+    return ImageLimits(
         ttl_seconds=settings.result_ttl_seconds,
         retention_seconds=settings.result_retention_seconds,
         max_bytes=settings.result_budget_bytes,
@@ -36,7 +36,7 @@ def limits_of(settings: Settings) -> Limits:
 class Janitor:
     """Keeps the stored images within their limits; any number of janitors may do so at once."""
 
-    def __init__(self, *, database: Database, storage: Storage, limits: Limits) -> None:
+    def __init__(self, *, database: Database, storage: Storage, limits: ImageLimits) -> None:
         self._database = database
         self._storage = storage
         self._limits = limits
@@ -55,7 +55,9 @@ class Janitor:
         self.collect_marked()
         self.collect_orphans()
 
-    def _mark(self, outcome: Outcome, choose: Callable[[Session, Limits], Counter[str]]) -> None:
+    def _mark(
+        self, outcome: Outcome, choose: Callable[[Session, ImageLimits], Counter[str]]
+    ) -> None:
         marked: Counter[str] = Counter()
         while True:
             with self._database.session() as session:

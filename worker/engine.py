@@ -21,7 +21,7 @@ from typing import Any
 from uuid import UUID
 
 from worker.isolation import isolated, share_calls
-from worker.loaded import LoadedModel, Models
+from worker.loaded import LoadedModel, LoadedModels
 from worker.model import Conditioning, Model
 from worker.rows import (
     EVERYBODY,
@@ -46,7 +46,7 @@ class Engine:
 
     def __init__(
         self,
-        models: Models,
+        models: LoadedModels,
         *,
         row_limit: int,
         streams: int = 1,

@@ -85,7 +85,7 @@ class LoadedModel:
         return self.model.latent_shape(width=width, height=height)
 
 
-class Models(Protocol):
+class LoadedModels(Protocol):
     """Models in memory, by revision."""
 
     def __getitem__(self, revision: str, /) -> LoadedModel:

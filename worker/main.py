@@ -163,7 +163,7 @@ def _connect(settings: Settings) -> tuple[Database, Storage]:
     return database, storage
 
 
-class Service(Protocol):
+class BackgroundService(Protocol):
     """What has threads of its own."""
 
     def start(self) -> None:
@@ -174,7 +174,7 @@ class Service(Protocol):
 
 
 @contextmanager
-def _running(*services: Service) -> Iterator[None]:
+def _running(*services: BackgroundService) -> Iterator[None]:
     """Run services while the block runs; the last to be started is stopped first."""
     for service in services:
         service.start()

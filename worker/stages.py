@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from worker.features import RowFeatures
 from worker.finite import ImpossibleError
-from worker.loaded import LoadedModel, Models
+from worker.loaded import LoadedModel, LoadedModels
 from worker.metrics import STAGE_SECONDS, UNET_BATCH_IMAGES, UNET_STEPS
 from worker.model import Conditioning
 from worker.rows import RowRequest, Ticket
@@ -51,7 +51,9 @@ class Beginning(NamedTuple):
 class Stages:
     """Encodes, predicts and decodes: under the watchdog, counted, and by the clock."""
 
-    def __init__(self, models: Models, watchdog: Watchdog, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, models: LoadedModels, watchdog: Watchdog, clock: Callable[[], float]
+    ) -> None:
         """Wire them.
 
         Args:

@@ -44,7 +44,7 @@ HUNG_SECONDS = 30
 logger = logging.getLogger("packshot.api")
 
 
-class Supervisor(Multiprocess):
+class ApiSupervisor(Multiprocess):
     """Uvicorn's supervisor, which refuses connections as soon as its processes are to end."""
 
     def terminate_all(self) -> None:
@@ -144,7 +144,7 @@ def _counting(*, together: bool) -> Iterator[None]:
 
 
 def _supervise(config: uvicorn.Config, listener: socket.socket) -> int:
-    supervisor = Supervisor(config, sockets=[listener])
+    supervisor = ApiSupervisor(config, sockets=[listener])
     supervisor.run()
     failed = any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes)
     return STARTUP_FAILURE if failed else 0

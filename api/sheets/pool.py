@@ -17,7 +17,7 @@ from api.middleware.disconnect import answering, while_connected
 from api.middleware.request_id import HEADER, request_id
 from api.sheets.places import Places
 from api.sheets.process import SheetProcess
-from api.sheets.reader import SheetRequest
+from api.sheets.reader import ReceivedRequest
 from core.domain import scopes
 from core.errors import BusyError, PackshotError, SheetTimeoutError
 from core.links import BATCHES
@@ -85,7 +85,7 @@ class SheetPool:
         while self._idle:
             self._idle.pop().forget()
 
-    async def read(self, tenant: str, request: SheetRequest, answer: _Answer) -> None:
+    async def read(self, tenant: str, request: ReceivedRequest, answer: _Answer) -> None:
         """Read a sheet when it is the tenant's turn, and pass its answer on as it comes.
 
         Cancelled, it ends the process that reads.
@@ -176,11 +176,11 @@ class SheetPoolMiddleware:
             check_scope(caller, scopes.Scope.SUBMIT)
             with self._pool.places.admit(caller.tenant), _body_file() as body:
                 await _save(receive, body)
-                request = SheetRequest(scope=_passed_on(scope), body=body)
+                request = ReceivedRequest(scope=_passed_on(scope), body=body)
                 work = self._answer(caller.tenant, request, answer)
                 await while_connected(receive, work, answer)
 
-    async def _answer(self, tenant: str, request: SheetRequest, send: Send) -> None:
+    async def _answer(self, tenant: str, request: ReceivedRequest, send: Send) -> None:
         # Without a limit: a client that reads slowly keeps no process.
         answer: _Answer = asyncio.Queue()
         reading = asyncio.create_task(self._pool.read(tenant, request, answer))

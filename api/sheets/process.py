@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 from starlette.types import Message
 
-from api.sheets.reader import SheetDone, SheetRequest, run
+from api.sheets.reader import ReceivedRequest, SheetDone, run
 from core.errors import BusyError, SheetTooCostlyError
 from core.settings import Settings
 
@@ -60,7 +60,7 @@ class SheetProcess:
         # Or its end would not be seen.
         self._theirs.close()
 
-    async def read(self, request: SheetRequest, deliver: Callable[[Message], None]) -> None:
+    async def read(self, request: ReceivedRequest, deliver: Callable[[Message], None]) -> None:
         """Read a sheet; each message of the answer is delivered as it comes.
 
         Raises:

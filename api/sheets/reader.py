@@ -34,7 +34,7 @@ logger = logging.getLogger("packshot.api")
 
 
 @dataclass(frozen=True, kw_only=True)
-class SheetRequest:
+class ReceivedRequest:
     """A request that was received whole."""
 
     scope: Mapping[str, Any]
@@ -54,8 +54,9 @@ def run(connection: Connection, settings: Settings, name: str) -> None:
     """Read sheets until nobody sends any.
 
     Args:
-        connection: To the process that hands sheets out: `SheetRequest`s come, ASGI messages of the
-            answer and then a `SheetDone` go. The first `SheetDone` says that the process is ready.
+        connection: To the process that hands sheets out: `ReceivedRequest`s come, ASGI messages of
+            the answer and then a `SheetDone` go. The first `SheetDone` says that the process is
+            ready.
         settings: Of the application.
         name: Of the process; the one that takes its place counts on under it.
     """
@@ -96,7 +97,7 @@ async def _read_sheets(connection: Connection, settings: Settings) -> None:
 
 
 async def _answer(
-    app: ASGIApp, state: dict[str, Any], request: SheetRequest, connection: Connection
+    app: ASGIApp, state: dict[str, Any], request: ReceivedRequest, connection: Connection
 ) -> None:
     with request.body.open("rb") as body:
 

@@ -11,7 +11,7 @@ from tempfile import TemporaryFile
 from catalogue.channels import find_channel
 from catalogue.naming import Names
 from cli.client.http import Client
-from cli.client.records import Batch, Item
+from cli.client.records import Batch, BatchItem
 from cli.errors import RefusedError, UsageError
 from core.pictures.formats import Format
 
@@ -26,7 +26,7 @@ _NO_RENDITION = frozenset({410, 422})
 class Entry:
     """One finished image of the batch."""
 
-    item: Item
+    item: BatchItem
     file: Path | None
     """Where it is; None when it failed or was cancelled."""
 
@@ -147,7 +147,7 @@ class Collector:
             self._begun = time.monotonic()
         self.tell(self.batch)
 
-    def _target(self, item: Item) -> Path:
+    def _target(self, item: BatchItem) -> Path:
         """Name an image's file: as the server does, where somebody asked for names."""
         stem = self._names.take(sku=item.sku, variant=item.variant, line=item.line)
         wanted = self._channel
@@ -156,7 +156,7 @@ class Collector:
         # A name that a server gives stays in the folder.
         return self.folder / (PurePath(named or "").name or f"{stem}.{extension}")
 
-    def _download(self, item: Item, file: Path) -> Entry:
+    def _download(self, item: BatchItem, file: Path) -> Entry:
         picture = item.picture
         if picture is None:
             return Entry(item=item, file=None)

@@ -9,7 +9,7 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
-from cli.client.records import Batch, Item, Page
+from cli.client.records import Batch, BatchItem, Page
 from cli.errors import RefusedError, UnreachableError, UsageError
 
 PAGE_ITEMS = 100
@@ -154,7 +154,7 @@ class Client:
         """Read one page of a batch's images."""
         query: dict[str, str | int] = {"limit": PAGE_ITEMS} | ({"cursor": cursor} if cursor else {})
         body = self._get(f"/v1/batches/{identity}/items", query).json()
-        return Page(items=[Item.parse(item) for item in body["items"]], next=body["next"])
+        return Page(items=[BatchItem.parse(item) for item in body["items"]], next=body["next"])
 
     def download(self, path: str) -> bytes:
         """Read an image."""

@@ -56,7 +56,7 @@ class Picture:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Item:
+class BatchItem:
     """One wanted image."""
 
     id: str
@@ -107,6 +107,6 @@ class Item:
 class Page:
     """Some items of a batch, in the order of the sheet."""
 
-    items: Sequence[Item]
+    items: Sequence[BatchItem]
     next: str | None
     """Cursor of the page that follows; None on the last one."""

@@ -10,7 +10,7 @@ from rich.table import Table
 from bundles.manifest import load_manifest
 from cli.bundles import bundle_folder, find_bundle
 from cli.console import quieten, say, show, stdout
-from cli.progress import Stages
+from cli.progress import ShownStages
 from core.domain.approximation import Threshold
 from core.settings import get_settings
 
@@ -63,7 +63,7 @@ def calibrate(
     from modelkit.evaluation.trial import measure, trial  # noqa: PLC0415
 
     out.mkdir(parents=True, exist_ok=True)
-    with trial(folder, manifest, settings) as bench, Stages() as stages:
+    with trial(folder, manifest, settings) as bench, ShownStages() as stages:
         pairs = make_pairs(manifest, prompts, seed=seed)
         measured = measure(bench, manifest, pairs, first_seed=seed, say=stages)
     thresholds = choose_thresholds(measured, manifest.defaults.steps, tolerance=tolerance)

@@ -15,7 +15,7 @@ from cli.client.collection import Collection, prepare_folder
 from cli.client.http import Client
 from cli.connection import service_settings
 from cli.console import say, stdout
-from cli.embedded import FLOWER_USER, Ports, Server, find_server, running_stack
+from cli.embedded import FLOWER_USER, Ports, RunningServer, find_server, running_stack
 from cli.errors import UsageError
 from cli.options import DEFAULT_OUT, FlowerPort, Models, Out, Port, Workers
 from cli.shop import make_shop
@@ -80,7 +80,7 @@ def demo(
 
 
 def _order(
-    sheet: Path, out: Path, server: Server, pause: Callable[[], None], *, with_shop: bool
+    sheet: Path, out: Path, server: RunningServer, pause: Callable[[], None], *, with_shop: bool
 ) -> Sequence[Collection]:
     with Client(server.url, server.key) as client:
         made = fetch(client, send(client, sheet, {}), out, pause=pause)
@@ -92,7 +92,9 @@ def _require(collections: Sequence[Collection]) -> None:
         require_all(collection)
 
 
-def _stay(server: Server, collections: Sequence[Collection], check: Callable[[], None]) -> None:
+def _stay(
+    server: RunningServer, collections: Sequence[Collection], check: Callable[[], None]
+) -> None:
     for entry in chain.from_iterable(one.missing for one in collections):
         say(f"{entry.item.sku} variant {entry.item.variant} failed: {entry.item.error}")
     stdout.print(f"API docs       {server.docs}")
@@ -140,7 +142,7 @@ def _wait(check: Callable[[], None]) -> None:
             time.sleep(CHECK_SECONDS)
 
 
-def show(server: Server) -> None:
+def show(server: RunningServer) -> None:
     """Print where everything is."""
     stdout.print(f"API       {server.url}")
     stdout.print(f"API docs  {server.docs}")

@@ -18,7 +18,7 @@ SHOWN = 20
 
 
 @dataclass(kw_only=True)
-class Uploads:
+class UploadOutcome:
     """What became of files."""
 
     sources: dict[str, str] = field(default_factory=dict)
@@ -77,9 +77,9 @@ def _digests(album: Album, files: Sequence[str]) -> Iterator[tuple[str, str]]:
             say(f"{file}: {error.detail}")
 
 
-def upload(client: Client, album: Album, files: Sequence[str]) -> Uploads:
+def upload(client: Client, album: Album, files: Sequence[str]) -> UploadOutcome:
     """Send files that the server does not have; what it refuses is noted, and the others go on."""
-    uploads = Uploads()
+    uploads = UploadOutcome()
     for file in files:
         try:
             content = album.read(file)
@@ -113,7 +113,7 @@ def tell_matches(sheet: Sheet, matched: MatchedFiles) -> None:
     )
 
 
-def _tell_uploads(uploads: Uploads, files: int) -> None:
+def _tell_uploads(uploads: UploadOutcome, files: int) -> None:
     there = len(uploads.sources) - uploads.sent
     counted = "1 photograph" if files == 1 else f"{files:,} photographs"
     stdout.print(f"{counted}: {uploads.sent:,} sent, {there:,} were there already")

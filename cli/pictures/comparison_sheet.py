@@ -25,7 +25,7 @@ AMPLIFICATION = 8
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class ComparisonRow:
     """One line of the sheet."""
 
     prompt: str
@@ -35,7 +35,7 @@ class Row:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Layout:
+class SheetLayout:
     """Where things are, in pixels."""
 
     cell: tuple[int, int]
@@ -45,7 +45,7 @@ class Layout:
     rows: int
 
     @classmethod
-    def of(cls, rows: Sequence[Row], columns: int) -> "Layout":
+    def of(cls, rows: Sequence[ComparisonRow], columns: int) -> "SheetLayout":
         """Reduce large images; never enlarge."""
         height, width = rows[0].images[0].shape[:2]
         scale = min(1.0, LARGEST / max(height, width))
@@ -107,12 +107,12 @@ def _worst_first(judged: Judged, count: int) -> list[int]:
     return sorted(range(count), key=lambda number: scores[number] if scores else 0.0)
 
 
-def _row(number: int, judged: Judged, reference: Judged | None, task: Task) -> Row:
+def _row(number: int, judged: Judged, reference: Judged | None, task: Task) -> ComparisonRow:
     images = [judged.images[number]]
     if reference is not None:
         other = reference.images[number]
         images += [other, difference(images[0], other)]
-    return Row(
+    return ComparisonRow(
         prompt=task.prompts[number],
         note="\n".join([*_notes(judged, number), f"seed {task.seeds[number]}"]),
         images=images,
@@ -127,8 +127,8 @@ def _notes(judged: Judged, number: int) -> list[str]:
     return [*notes, "an attribute is wrong"] if wrong else notes
 
 
-def _draw(title: str, names: Sequence[str], rows: Sequence[Row]) -> Image.Image:
-    layout = Layout.of(rows, columns=len(names))
+def _draw(title: str, names: Sequence[str], rows: Sequence[ComparisonRow]) -> Image.Image:
+    layout = SheetLayout.of(rows, columns=len(names))
     sheet = Image.new("RGB", layout.size, PAPER)
     draw = ImageDraw.Draw(sheet)
     draw.text((GAP, 12), readable(title), INK, font=font(16))
@@ -146,9 +146,9 @@ def _draw(title: str, names: Sequence[str], rows: Sequence[Row]) -> Image.Image:
 def _draw_row(
     sheet: Image.Image,
     draw: ImageDraw.ImageDraw,
-    row: Row,
+    row: ComparisonRow,
     corner: tuple[int, int],
-    layout: Layout,
+    layout: SheetLayout,
 ) -> None:
     left, top = corner
     text = wrapped(row.prompt, font(13), TEXT_WIDTH - GAP, lines=4)

@@ -20,7 +20,7 @@ FOR_EVER = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stored:
+class StoredImage:
     """An image that answers a request."""
 
     image_id: UUID
@@ -32,7 +32,7 @@ class Stored:
 class Answers:
     """What answers each fingerprint that was asked for."""
 
-    images: dict[str, Stored] = field(default_factory=dict)
+    images: dict[str, StoredImage] = field(default_factory=dict)
     generations: dict[str, UUID] = field(default_factory=dict)
     created: list[str] = field(default_factory=list)
     """Fingerprints of the generations that are new, in the order in which they were asked for."""
@@ -93,7 +93,7 @@ def _look_up(
     names: Iterable[str],
     *,
     ttl_seconds: float | None,
-) -> dict[str, Stored]:
+) -> dict[str, StoredImage]:
     """Find the stored images that answer some of these names: see `find_or_queue`."""
     if ttl_seconds is None:
         return {}
@@ -119,7 +119,7 @@ def find_stored(
     *,
     ttl_seconds: float,
     lock: bool = True,
-) -> dict[str, Stored]:
+) -> dict[str, StoredImage]:
     """Find the image of each fingerprint, in one query.
 
     Until the transaction ends the janitor leaves them alone, if they are locked.
@@ -148,7 +148,7 @@ def find_stored(
     if lock:
         statement = statement.with_for_update(of=Image, read=True, key_share=True)
     return {
-        fingerprint: Stored(image_id=image_id, seconds=seconds)
+        fingerprint: StoredImage(image_id=image_id, seconds=seconds)
         for fingerprint, image_id, seconds in session.execute(statement)
     }
 

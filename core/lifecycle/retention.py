@@ -34,7 +34,7 @@ AT_ONCE = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Limits:
+class ImageLimits:
     """What the stored images of a deployment are kept within."""
 
     ttl_seconds: float
@@ -61,7 +61,7 @@ class Doomed:
     """Keys of what was made of it."""
 
 
-def expire(session: Session, limits: Limits) -> Counter[str]:
+def expire(session: Session, limits: ImageLimits) -> Counter[str]:
     """Mark what is too old, and what answers no further request and is named by no result.
 
     Returns:
@@ -79,7 +79,7 @@ def expire(session: Session, limits: Limits) -> Counter[str]:
     return doom(session, list(candidates), named=_named(limits.retention_seconds))
 
 
-def evict(session: Session, limits: Limits) -> Counter[str]:
+def evict(session: Session, limits: ImageLimits) -> Counter[str]:
     """Mark as much as the budgets are exceeded by, in the order of the policy.
 
     An image counts with what was made of it.

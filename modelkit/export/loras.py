@@ -51,7 +51,7 @@ _SHOWN = 3
 
 
 @dataclass(kw_only=True, slots=True)
-class _Change:
+class _LayerChange:
     """What a LoRA does to one layer."""
 
     name: str
@@ -111,7 +111,7 @@ def fuse(parts: Mapping[str, nn.Module], lora: Lora) -> set[str]:
     return {part for part, _ in changes}
 
 
-def _read(lora: Lora) -> tuple[dict[tuple[str, str], _Change], Mapping[str, Any]]:
+def _read(lora: Lora) -> tuple[dict[tuple[str, str], _LayerChange], Mapping[str, Any]]:
     """Read what a file changes, by part and layer, and PEFT's settings."""
     try:
         with safe_open(lora.file, framework="pt") as file:
@@ -121,7 +121,7 @@ def _read(lora: Lora) -> tuple[dict[tuple[str, str], _Change], Mapping[str, Any]
         raise BundleError(
             f"{lora.file} is damaged or cut off ({error}): download or copy it again."
         ) from error
-    found: dict[tuple[str, str], _Change] = {}
+    found: dict[tuple[str, str], _LayerChange] = {}
     unknown = []
     for name, tensor in tensors.items():
         place = _place(name)
@@ -129,7 +129,7 @@ def _read(lora: Lora) -> tuple[dict[tuple[str, str], _Change], Mapping[str, Any]
             unknown.append(name)
             continue
         part, layer, kind = place
-        change = found.setdefault((part, _key(layer)), _Change(name=layer))
+        change = found.setdefault((part, _key(layer)), _LayerChange(name=layer))
         change.tensors[kind] = tensor
     unknown += [one.name for one in found.values() if not {"down", "up"} <= set(one.tensors)]
     if unknown or not found:

@@ -20,7 +20,7 @@ from cli.commands.model.additions import (
 )
 from cli.console import quieten, say, show
 from cli.errors import UsageError
-from cli.progress import Stages
+from cli.progress import ShownStages
 from core.domain.schedulers import SCHEDULERS
 from core.errors import BundleError
 from core.settings import get_settings
@@ -147,7 +147,7 @@ def _compare(
     from modelkit.prompts import evaluation_prompts  # noqa: PLC0415
 
     with (
-        Stages() as stages,
+        ShownStages() as stages,
         TemporaryDirectory(prefix=f".{manifest.name}-", dir=folder.parent) as aside,
     ):
         source = find_source(against, stages)

@@ -12,7 +12,7 @@ from bundles.records import INDEX
 from cli.bundles import find_bundle
 from cli.console import quieten, say, show, stdout
 from cli.errors import UsageError
-from cli.progress import Stages
+from cli.progress import ShownStages
 from core.errors import BundleError
 from core.pictures.encoding import encode
 from core.pictures.formats import Format
@@ -77,7 +77,7 @@ def evaluate(
 
     task = _task(folder, manifest, prompts, _read_prompts(prompts_file), seed, clip)
     out.mkdir(parents=True, exist_ok=True)
-    with Stages() as stages:
+    with ShownStages() as stages:
         judged, reference = judge(
             _subject(folder, manifest, settings), reference_subject, task, stages
         )

@@ -10,7 +10,7 @@ import typer
 from bundles.manifest import TokenMergingPlan
 from cli.console import say
 from cli.errors import UsageError
-from cli.progress import Stages
+from cli.progress import ShownStages
 
 if TYPE_CHECKING:
     from modelkit.training.device import Device
@@ -54,10 +54,10 @@ Resume = Annotated[bool, typer.Option("--resume", help="Continue an interrupted 
 @contextmanager
 def progress(
     left: str = "To continue, run the same command with --resume.",
-) -> Iterator[Stages]:
+) -> Iterator[ShownStages]:
     """Show progress; say what Ctrl-C leaves behind."""
     try:
-        with Stages() as stages:
+        with ShownStages() as stages:
             yield stages
     except KeyboardInterrupt:
         say(f"Interrupted. {left}")

@@ -98,26 +98,26 @@ def _find(old: str, waiting: Sequence["Waiting"]) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Target:
+class _NewModel:
     """The model that shall make the images."""
 
     model: ModelRevision
     sizes: Sizes
 
 
-def _target(settings: "Settings", to: str | None) -> _Target:
+def _target(settings: "Settings", to: str | None) -> _NewModel:
     folder = bundle_folder(settings) if to is None else find_bundle(to, settings)
     manifest, names = load_manifest(folder), served_models(settings).items()
     name = next((one for one, other in names if other == folder.resolve()), manifest.name)
     reads = read_model_input(folder)
-    return _Target(
+    return _NewModel(
         model=ModelRevision(name=name, revision=manifest.revision, reads=reads),
         sizes=manifest.sizes,
     )
 
 
 def _move(
-    database: "Database", settings: "Settings", revision: str, target: _Target
+    database: "Database", settings: "Settings", revision: str, target: _NewModel
 ) -> Counter["RequeueOutcome"]:
     from sqlalchemy.exc import IntegrityError  # noqa: PLC0415
 

@@ -12,7 +12,7 @@ from sqlmodel import col
 
 from core.db.models import Batch, Image, Job
 from core.eviction import Policy
-from core.lifecycle.retention import Limits
+from core.lifecycle.retention import ImageLimits
 from core.storage import Storage
 from ops.janitor import Janitor
 from tests.integration.shop import Shop, image_of
@@ -87,7 +87,9 @@ def janitor(shop: Shop, storage: Storage) -> Callable[..., Janitor]:
             "max_images": 0,
             "policy": Policy.LRU,
         }
-        return Janitor(database=shop.database, storage=storage, limits=Limits(**limits | values))
+        return Janitor(
+            database=shop.database, storage=storage, limits=ImageLimits(**limits | values)
+        )
 
     return janitor
 

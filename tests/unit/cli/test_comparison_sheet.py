@@ -8,7 +8,7 @@ from cli.pictures.comparison_sheet import (
     BLOCK_ROWS,
     LARGEST,
     MOST_ROWS,
-    Layout,
+    SheetLayout,
     difference,
     draw_comparison,
 )
@@ -40,7 +40,7 @@ def test_both_images_and_their_difference_stand_side_by_side_the_worst_first():
     others = [flat(RED), flat(RED)]
     alike = judged("int8", images, psnr=[100.0, 3.0], ssim=[1.0, 0.1])
     sheet = draw_comparison(alike, judged("fp32", others), task(2))
-    layout = Layout(cell=(32, 32), columns=3, rows=2)
+    layout = SheetLayout(cell=(32, 32), columns=3, rows=2)
     seen = []
     for row in range(2):
         left, top = layout.corner(row)
@@ -51,7 +51,7 @@ def test_both_images_and_their_difference_stand_side_by_side_the_worst_first():
 
 def test_one_bundle_s_images_stand_alone():
     sheet = draw_comparison(judged("one", [flat(RED)]), None, task(1))
-    layout = Layout(cell=(32, 32), columns=1, rows=1)
+    layout = SheetLayout(cell=(32, 32), columns=1, rows=1)
     left, top = layout.corner(0)
     assert sheet.getpixel((left + layout.offset(1) + 16, top + 16)) == RED
     assert sheet.size == layout.size
@@ -61,10 +61,10 @@ def test_one_bundle_s_images_stand_alone():
 def test_however_many_images_the_sheet_ends(count: int):
     sheet = draw_comparison(judged("one", [flat(RED)] * count), None, task(count))
     rows = min(count, MOST_ROWS)
-    assert sheet.size == Layout(cell=(32, 32), columns=1, rows=rows).size
+    assert sheet.size == SheetLayout(cell=(32, 32), columns=1, rows=rows).size
 
 
 def test_large_images_are_reduced_in_proportion():
     wide = np.zeros((300, 600, 3), np.uint8)
     sheet = draw_comparison(judged("one", [wide]), None, task(1))
-    assert sheet.size == Layout(cell=(LARGEST, LARGEST // 2), columns=1, rows=1).size
+    assert sheet.size == SheetLayout(cell=(LARGEST, LARGEST // 2), columns=1, rows=1).size

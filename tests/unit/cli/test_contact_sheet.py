@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from cli.client.collection import Collection, Entry
-from cli.client.records import Batch, Item
+from cli.client.records import Batch, BatchItem
 from cli.pictures.contact_sheet import (
     MOST_IMAGES,
     SCREEN,
@@ -30,7 +30,7 @@ def entry(number: int, file: Path | None, **changes: object) -> Entry:
         "error": None if file else "The model failed on this image each time it was tried.",
         "picture": None,
     }
-    return Entry(item=Item(**values | changes), file=file)  # type: ignore[arg-type]
+    return Entry(item=BatchItem(**values | changes), file=file)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("count", [1, 2, 7, 24, 56, MOST_IMAGES])

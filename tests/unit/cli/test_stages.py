@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from cli import progress as module
-from cli.progress import Stages
+from cli.progress import ShownStages
 
 
 class Clock:
@@ -33,7 +33,7 @@ def lines(capsys: pytest.CaptureFixture[str]):
 
 
 def test_what_is_left_is_what_the_pieces_so_far_took(clock, lines):
-    with Stages() as stages:
+    with ShownStages() as stages:
         stages.stage("draw pictures", 10)
         clock.seconds += 40
         stages.advance(2)
@@ -44,10 +44,10 @@ def test_what_is_left_is_what_the_pieces_so_far_took(clock, lines):
 
 
 def test_lines_come_now_and_then_however_many_pieces_there_are(clock, lines):
-    with Stages() as stages:
+    with ShownStages() as stages:
         stages.stage("calibrate", 100)
         for _ in range(100):
-            clock.seconds += Stages.line_seconds / 10
+            clock.seconds += ShownStages.line_seconds / 10
             stages.advance()
     said = lines()[1:]
     assert len(said) == 10
@@ -56,12 +56,12 @@ def test_lines_come_now_and_then_however_many_pieces_there_are(clock, lines):
 
 
 def test_each_stage_begins_its_own_account(clock, lines):
-    with Stages() as stages:
+    with ShownStages() as stages:
         stages.stage("slow", 2)
         clock.seconds += 1000
         stages.advance()
         stages.stage("quick", 4)
-        clock.seconds += Stages.line_seconds
+        clock.seconds += ShownStages.line_seconds
         stages.advance()
     assert lines() == [
         "slow …", "slow: 1 of 2, about 1000 s left", "quick …", "quick: 1 of 4, about 90 s left",
@@ -69,16 +69,16 @@ def test_each_stage_begins_its_own_account(clock, lines):
 
 
 def test_a_stage_that_takes_more_pieces_than_announced_has_nothing_left(clock, lines):
-    with Stages() as stages:
+    with ShownStages() as stages:
         stages.stage("search", 2)
-        clock.seconds += Stages.line_seconds
+        clock.seconds += ShownStages.line_seconds
         stages.advance(3)
     assert lines()[-1] == "search: 3 of 2, about 0 s left"
 
 
 def test_nothing_is_foretold_of_a_stage_without_a_total(clock, lines):
-    with Stages() as stages:
+    with ShownStages() as stages:
         stages.stage("download", None)
-        clock.seconds += Stages.line_seconds
+        clock.seconds += ShownStages.line_seconds
         stages.advance(5)
     assert lines() == ["download …", "download: 5"]
