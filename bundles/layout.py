@@ -35,7 +35,10 @@ class Layout:
 
     unet: Config
     vae: Config
+    """The autoencoder that decodes."""
     scheduler: Config
+    encoder: Config
+    """The autoencoder that encodes images: another one where only the decoder was exchanged."""
 
 
 def load_layout(folder: Path) -> Layout:
@@ -45,9 +48,12 @@ def load_layout(folder: Path) -> Layout:
         BundleError: A file is missing or damaged, or an earlier version of packshot has copied it
             from the source as it was, without what the source's classes complete and correct.
     """
+    vae = _load(folder, "vae_decoder/config.json")
+    encodes = (folder / "vae_encoder" / "config.json").is_file()
     layout = Layout(
         unet=_load(folder, "unet/config.json"),
-        vae=_load(folder, "vae_decoder/config.json"),
+        vae=vae,
+        encoder=_load(folder, "vae_encoder/config.json") if encodes else vae,
         scheduler=_load(folder, f"scheduler/{SCHEDULER_FILE}"),
     )
     missing = [f"the UNet's {name}" for name in ("in_channels",) if name not in layout.unet]

@@ -10,6 +10,9 @@ from core.errors import BundleError
 from worker.finite import check_finite
 from worker.model import Array, ImageLatents
 
+LATENTS = "latents"
+"""What an encoder's output is called that gives latents, and no distribution of them."""
+
 LOG_VARIANCES = (-30.0, 20.0)
 """Between which `diffusers` keeps them (`DiagonalGaussianDistribution`)."""
 
@@ -45,6 +48,9 @@ class ImageEncoder:
         images = np.asarray(pixels, np.float32).transpose(0, 3, 1, 2) / 127.5 - 1
         self._request.infer([np.ascontiguousarray(images)])
         moments = np.array(self._request.get_output_tensor(0).data, dtype=np.float32)
+        if self._request.model_outputs[0].get_any_name() == LATENTS:
+            check_finite("the encoder's output", moments, precision="f32")
+            return [ImageLatents(mean=one * self._scale, deviation=None) for one in moments]
         if moments.shape[1] != 2 * self._channels:
             raise BundleError(
                 f"The bundle's vae_encoder gives {moments.shape[1]} channels and not "

@@ -50,8 +50,8 @@ class ImageLatents:
 
     mean: Array
     """(channels, height, width), scaled as the UNet's are."""
-    deviation: Array
-    """Of the same shape: the standard deviation."""
+    deviation: Array | None
+    """Of the same shape: the standard deviation; None: the autoencoder knows of none."""
 
 
 def stack(rows: Sequence[Conditioning]) -> Conditioning:

@@ -85,6 +85,7 @@ class Pipeline:
         self.latent_channels = int(vae["latent_channels"])
         self.vae_scale_factor = 2 ** (len(vae["block_out_channels"]) - 1)
         self._latent_scale = float(vae["scaling_factor"])
+        self._encoder_scale = float(layout.encoder.get("scaling_factor", self._latent_scale))
         self._guidance_dim: int | None = unet.get("time_cond_proj_dim")
         reads = read_model_input(folder)
         self.embeds_guidance, self.taught = reads.embeds_guidance, reads.taught
@@ -188,7 +189,7 @@ class Pipeline:
         return ImageEncoder(
             lambda: self._compiler.load("vae_encoder", properties),
             channels=self.latent_channels,
-            scale=self._latent_scale,
+            scale=self._encoder_scale,
         )
 
     def _compile_variants(self, plan: Plan) -> dict[frozenset[str], UNet]:

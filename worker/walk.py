@@ -119,8 +119,8 @@ class Source:
     mean: NDArray[np.float32]
     """(channels, height, width): of the latents that the autoencoder has for the picture, scaled as
     the UNet's are."""
-    deviation: NDArray[np.float32]
-    """Of the same shape: their standard deviation."""
+    deviation: NDArray[np.float32] | None
+    """Of the same shape: their standard deviation; None: the autoencoder knows of none."""
     strength: float
     """Share of the schedule that is run: 1 leaves nothing of the picture outside a mask."""
     mask: NDArray[np.float32] | None = None
@@ -135,13 +135,18 @@ class Source:
         first = sampler.steps - steps_over(sampler.steps, self.strength)
         if first == sampler.steps:
             raise ValueError(f"a strength of {self.strength:g} leaves none of {first} steps")
-        clean = torch.from_numpy(self.mean) + torch.from_numpy(self.deviation) * sampler.draw()
+        clean = torch.from_numpy(self.mean)
+        if self.deviation is not None:
+            clean = clean + torch.from_numpy(self.deviation) * sampler.draw()
+        else:
+            clean = clean[None]
         noise = sampler.draw()
         sampler.go_to(first)
         if self.mask is None:
             return Walk(sampler.noised(clean, noise))
         # The third pipeline encodes the masked picture, too, and does not use it with such a UNet.
-        sampler.draw()
+        if self.deviation is not None:
+            sampler.draw()
         begun = sampler.scaled(noise) if self.strength == 1 else sampler.noised(clean, noise)
         return Blend(begun, clean=clean, noise=noise, mask=torch.from_numpy(self.mask)[None])
 
@@ -159,7 +164,9 @@ class Picture:
 
     optional = False
 
-    def encoded(self, *, mean: NDArray[np.float32], deviation: NDArray[np.float32]) -> Source:
+    def encoded(
+        self, *, mean: NDArray[np.float32], deviation: NDArray[np.float32] | None
+    ) -> Source:
         """Return it as the UNet knows it."""
         return Source(mean=mean, deviation=deviation, strength=self.strength, mask=self.mask)
 

@@ -9,7 +9,7 @@ import diffusers
 import numpy as np
 import numpy.typing as npt
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
+from diffusers import UNet2DConditionModel
 from torch import nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
@@ -19,8 +19,8 @@ from core.domain.schedulers import SCHEDULERS, corrected
 from core.errors import BundleError
 from modelkit.evaluation.similarity import Pixels
 from modelkit.export.architecture import WEIGHTED
-from modelkit.export.configuration import scheduler_class
-from modelkit.export.conversion import load_part
+from modelkit.export.configuration import autoencoder_class, decoder_folder, scheduler_class
+from modelkit.export.conversion import load_decoder, load_part
 from modelkit.export.weights import find_weights
 
 TEXT_TO_IMAGE = "StableDiffusionPipeline"
@@ -50,7 +50,7 @@ class DiffusersReference:
         """
         self._source = source
         self._parts = {
-            "vae": _part(AutoencoderKL, source / "vae", halves=halves),
+            "vae": _part(autoencoder_class(source / "vae"), source / "vae", halves=halves),
             "text_encoder": _part(CLIPTextModel, source / "text_encoder", halves=halves),
             "tokenizer": CLIPTokenizer.from_pretrained(source / "tokenizer", local_files_only=True),
             "unet": unet or _part(UNet2DConditionModel, source / "unet", halves=halves),
@@ -61,6 +61,12 @@ class DiffusersReference:
         few = pipeline_kind(read_json(source / INDEX)) == FEW_STEPS
         own = FEW_STEPS if few and type(scheduler).__name__ == FEW_STEP_SCHEDULER else TEXT_TO_IMAGE
         self._own = self._assemble(own, scheduler)
+        decodes = decoder_folder(source)
+        self._decoder = (
+            self._parts["vae"]
+            if decodes == source / "vae"
+            else _rounded(load_decoder(decodes), halves=halves)
+        )
         self._pipelines: dict[str, Any] = {}
 
     def draw(self, prompt: str, seed: int, defaults: Defaults) -> Pixels:
@@ -114,7 +120,7 @@ class DiffusersReference:
     @torch.no_grad()
     def decode(self, latents: npt.NDArray[np.float32]) -> Pixels:
         """Decode (1, channels, height, width) as the pipeline does at its end."""
-        vae = self._own.vae
+        vae = self._decoder
         decoded = vae.decode(torch.from_numpy(latents) / vae.config.scaling_factor).sample
         self._check(decoded.numpy())
         (image,) = self._own.image_processor.postprocess(decoded, output_type="pil")
@@ -186,6 +192,9 @@ def has_weights(source: Path) -> bool:
 
 
 def _part(kind: Any, folder: Path, *, halves: bool) -> Any:
-    part = load_part(kind, folder)
+    return _rounded(load_part(kind, folder), halves=halves)
+
+
+def _rounded(part: Any, *, halves: bool) -> Any:
     # diffusers' own `half` warns of casting.
     return nn.Module.float(nn.Module.half(part)) if halves else part

@@ -29,7 +29,7 @@ from bundles.records import INDEX, read_json, write_json
 from bundles.workshop import Workshop
 from core.errors import BundleError, last_line
 from modelkit.export.architecture import check_tokenizer
-from modelkit.export.configuration import Configuration, read_configuration
+from modelkit.export.configuration import Configuration, read_configuration, read_vae
 from modelkit.export.conversion import MODEL_FILE
 from modelkit.export.defaults import GivenDefaults
 from modelkit.export.order import CONVERSION, Size, Verify, describe, resized
@@ -107,7 +107,7 @@ def adopt(
             if not workshop.has(part):
                 with workshop.part(part) as aside:
                     _link(folder / part, aside)
-                    write_json(_config(part, configuration), aside / "config.json")
+                    write_json(_config(folder, part, configuration), aside / "config.json")
         save_tokenizer(folder, workshop.bundle / "tokenizer")
         save_scheduler(configuration.scheduler, workshop.bundle)
         write_json(read_json(folder / INDEX), workshop.bundle / INDEX)
@@ -217,8 +217,11 @@ def _link(folder: Path, target: Path) -> None:
             shutil.copyfile(real, target / path.name)
 
 
-def _config(part: str, configuration: Configuration) -> Config:
+def _config(folder: Path, part: str, configuration: Configuration) -> Config:
     if part == "text_encoder":
         return configuration.text_encoder
+    if part == "vae_encoder" and (folder / part / "config.json").is_file():
+        # Of another autoencoder than the decoder's, where a tiny one decodes.
+        return read_vae(folder / part)
     # A UNet has a folder for each of its variants.
     return configuration.vae if part.startswith("vae_") else configuration.unet

@@ -10,7 +10,7 @@ from bundles.layout import save_scheduler, save_tokenizer
 from bundles.manifest import Quantisation
 from bundles.records import INDEX, read_json, write_json
 from bundles.workshop import Workshop
-from modelkit.export.configuration import read_configuration
+from modelkit.export.configuration import decoder_folder, read_configuration, read_vae
 from modelkit.export.conversion import (
     MODEL_FILE,
     convert_text_encoder,
@@ -44,9 +44,10 @@ def make_parts(order: BuildOrder, workshop: Workshop, say: Progress) -> Quantise
         BundleError: A part cannot be converted or quantised.
     """
     # The UNet takes longest and comes last: what stops the others is known before it begins.
+    decodes = decoder_folder(order.source)
     parts: dict[str, tuple[str, Callable[[Path], ov.Model]]] = {
         "text_encoder": ("text_encoder", convert_text_encoder),
-        "vae_decoder": ("vae", convert_vae_decoder),
+        "vae_decoder": (decodes.name, convert_vae_decoder),
         "vae_encoder": ("vae", convert_vae_encoder),
         "unet": ("unet", lambda folder: _convert_unet(folder, order)),
     }
@@ -58,7 +59,12 @@ def make_parts(order: BuildOrder, workshop: Workshop, say: Progress) -> Quantise
         parts["vae_decoder"] = parts.pop("vae_decoder")
         quantisers["vae_decoder"] = _quantise_decoder
     known = read_configuration(order.source)
-    configs = {"text_encoder": known.text_encoder, "vae": known.vae, "unet": known.unet}
+    configs = {
+        "text_encoder": known.text_encoder,
+        "vae": read_vae(order.source / "vae"),
+        decodes.name: known.vae,
+        "unet": known.unet,
+    }
     say.stage("convert the models", len(parts))
     for part, (origin, convert) in parts.items():
         if workshop.has(part):

@@ -15,7 +15,7 @@ from typing import Any
 
 import diffusers
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
+from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
 from transformers import CLIPTextConfig
 
 from bundles.layout import SCHEDULER_FILE, USED_DEFAULTS, Config
@@ -48,14 +48,30 @@ def read_configuration(source: Path, *, vae: str = "vae") -> Configuration:
     return Configuration(
         text_encoder=read_text_encoder(source / "text_encoder"),
         unet=unet,
-        vae=read_vae(source / vae),
+        vae=read_vae(decoder_folder(source) if vae == "vae" else source / vae),
         scheduler=scheduler,
     )
 
 
+TINY_DECODER = "tiny_decoder"
+"""Where a source has a decoder beside its autoencoder, which then only encodes."""
+
+
+def decoder_folder(source: Path) -> Path:
+    """Return the folder of the autoencoder that decodes a source's latents."""
+    own = source / TINY_DECODER
+    return own if own.is_dir() else source / "vae"
+
+
+def autoencoder_class(folder: Path) -> Any:
+    """Return the class of an autoencoder's folder: `AutoencoderTiny`, or `AutoencoderKL`."""
+    name = read_json(folder / "config.json").get("_class_name")
+    return AutoencoderTiny if name == AutoencoderTiny.__name__ else AutoencoderKL
+
+
 def read_vae(folder: Path) -> Config:
     """Read an autoencoder's folder; see `read_configuration`."""
-    config = _plain(_empty(AutoencoderKL, folder).config)
+    config = _plain(_empty(autoencoder_class(folder), folder).config)
     if not config["scaling_factor"]:
         raise BundleError(
             f"{folder / 'config.json'} has scaling_factor {config['scaling_factor']}, by which "

@@ -11,13 +11,14 @@ from typing import Any
 
 import openvino as ov
 import torch
-from diffusers import AutoencoderKL
+from diffusers import AutoencoderKL, AutoencoderTiny
 from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import CLIPTextModel
 
 from core.errors import BundleError, first_line
+from modelkit.export.configuration import autoencoder_class, scale_factor
 from modelkit.export.weights import find_weights
 
 DYNAMIC = -1
@@ -27,12 +28,13 @@ MODEL_FILE = "openvino_model.xml"
 """What the Hub's OpenVINO layout calls each part's graph; the weights are in the .bin beside it."""
 
 
-def load_part(kind: Any, folder: Path) -> Any:
+def load_part(kind: Any, folder: Path, *, without: str = "") -> Any:
     """Read a part of a diffusers folder in float32, from safetensors only, for inference.
 
     Args:
         kind: A model class of diffusers or transformers.
         folder: The part's folder.
+        without: How weights begin that nobody needs, and that may be missing.
 
     Raises:
         BundleError: The folder is not complete, or not of that kind.
@@ -49,10 +51,21 @@ def load_part(kind: Any, folder: Path) -> Any:
         )
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
         raise BundleError(_unusable(folder, first_line(error))) from error
-    if loaded["missing_keys"]:
+    missing = [one for one in loaded["missing_keys"] if not (without and one.startswith(without))]
+    if missing:
         # The libraries would go on with random numbers in their place.
-        raise BundleError(_unusable(folder, f"no weights for {min(loaded['missing_keys'])}"))
+        raise BundleError(_unusable(folder, f"no weights for {min(missing)}"))
     return model.eval().requires_grad_(False)
+
+
+def load_decoder(folder: Path) -> AutoencoderKL | AutoencoderTiny:
+    """Read an autoencoder to decode with; a tiny one's folder may hold its decoder alone.
+
+    Raises:
+        BundleError: The folder is not complete, or holds no autoencoder.
+    """
+    kind = autoencoder_class(folder)
+    return load_part(kind, folder, without="encoder." if kind is AutoencoderTiny else "")
 
 
 def _unusable(folder: Path, reason: str) -> str:
@@ -125,12 +138,12 @@ def convert_vae_decoder(folder: Path) -> ov.Model:
     pixels), mostly within -1 to 1; both float32.
 
     Args:
-        folder: A source's `vae` folder.
+        folder: As `decoder_folder` finds it.
 
     Raises:
         BundleError: The folder holds no such autoencoder.
     """
-    vae = load_part(AutoencoderKL, folder)
+    vae = load_decoder(folder)
     channels = vae.config.latent_channels
     return convert(
         _Decode(vae),
@@ -144,7 +157,8 @@ def convert_vae_encoder(folder: Path) -> ov.Model:
     """Convert the encoder of an autoencoder.
 
     Input: `sample` (images, 3, pixels, pixels) within -1 to 1. Output: `latent_parameters`
-    (images, 2 x channels, height, width), means and log-variances; both float32.
+    (images, 2 x channels, height, width), means and log-variances; of a tiny autoencoder, which
+    knows no variances, `latents` (images, channels, height, width). All float32.
 
     Args:
         folder: A source's `vae` folder.
@@ -152,14 +166,16 @@ def convert_vae_encoder(folder: Path) -> ov.Model:
     Raises:
         BundleError: The folder holds no such autoencoder.
     """
-    vae = load_part(AutoencoderKL, folder)
+    kind = autoencoder_class(folder)
+    vae = load_part(kind, folder)
     channels = vae.config.in_channels
-    side = 2 ** (len(vae.config.block_out_channels) - 1)
+    side = scale_factor(vae.config)
+    tiny = kind is AutoencoderTiny
     return convert(
-        _Moments(vae),
+        _Latents(vae) if tiny else _Moments(vae),
         {"sample": torch.zeros(2, channels, 5 * side, 7 * side)},
         {"sample": [DYNAMIC, channels, DYNAMIC, DYNAMIC]},
-        outputs=["latent_parameters"],
+        outputs=["latents" if tiny else "latent_parameters"],
     )
 
 
@@ -177,7 +193,7 @@ class _Encode(nn.Module):
 
 
 class _Decode(nn.Module):
-    def __init__(self, vae: AutoencoderKL) -> None:
+    def __init__(self, vae: AutoencoderKL | AutoencoderTiny) -> None:
         super().__init__()
         self.vae = vae
 
@@ -194,3 +210,13 @@ class _Moments(nn.Module):
     def forward(self, sample: Tensor) -> Tensor:
         parameters: Tensor = self.vae.encode(sample).latent_dist.parameters
         return parameters
+
+
+class _Latents(nn.Module):
+    def __init__(self, vae: AutoencoderTiny) -> None:
+        super().__init__()
+        self.vae = vae
+
+    def forward(self, sample: Tensor) -> Tensor:
+        latents: Tensor = self.vae.encode(sample).latents
+        return latents

@@ -16,12 +16,12 @@ from bundles.manifest import Addition
 from bundles.workshop import Workshop
 from core.errors import BundleError
 from modelkit.export.additions import Additions, Lora, path_digest
+from modelkit.export.autoencoders import clear, exchange_autoencoder, only_decodes
 from modelkit.export.conversion import load_part
 from modelkit.export.embeddings import leave_out_layers, teach
 from modelkit.export.loras import TEXT, UNET, fuse
 from modelkit.export.single_file import (
     convert_single_file,
-    load_autoencoder,
     recognise_file,
     save_part,
 )
@@ -107,27 +107,17 @@ def prepare(source: Path, additions: Additions, folder: Path, say: Progress) -> 
         BundleError: It cannot be prepared.
     """
     if source.is_file():
-        convert_single_file(source, additions, folder, say)
+        own_vae = additions.vae is None or only_decodes(additions.vae)
+        convert_single_file(source, additions, folder, say, own_vae=own_vae)
     else:
         for path in source.resolve().iterdir():
             (folder / path.name).symlink_to(path)
     if additions.vae is not None:
-        _exchange_autoencoder(additions.vae, folder)
+        exchange_autoencoder(additions.vae, folder)
     if additions.loras:
         _add_loras(additions.loras, folder)
     if additions.embeddings or additions.clip_skip:
         _change_text_encoder(additions, folder)
-
-
-def _exchange_autoencoder(vae: Path, folder: Path) -> None:
-    if vae.is_dir():
-        inside = vae / "vae" if (vae / "vae").is_dir() else vae
-        _clear(folder / "vae")
-        (folder / "vae").symlink_to(inside.resolve())
-        return
-    autoencoder = load_autoencoder(vae, folder)
-    _clear(folder / "vae")
-    save_part(autoencoder, folder / "vae", halves=False)
 
 
 def _add_loras(loras: Sequence[Lora], folder: Path) -> None:
@@ -137,7 +127,7 @@ def _add_loras(loras: Sequence[Lora], folder: Path) -> None:
     }
     changed = set[str]().union(*(fuse(parts, one) for one in loras))
     for name in sorted(changed):
-        _clear(folder / name)
+        clear(folder / name)
         save_part(parts[name], folder / name, halves=False)
 
 
@@ -149,15 +139,9 @@ def _change_text_encoder(additions: Additions, folder: Path) -> None:
     if additions.embeddings:
         teach(encoder, tokenizer, additions.embeddings)
     for part in ("text_encoder", "tokenizer"):
-        _clear(folder / part)
+        clear(folder / part)
     save_part(encoder, folder / "text_encoder", halves=False)
     tokenizer.save_pretrained(folder / "tokenizer")
-
-
-def _clear(part: Path) -> None:
-    """Remove a part's link, or its configuration, which is all that is there without one."""
-    if part.is_symlink():
-        part.unlink()
 
 
 def _digest(source: Path, additions: Additions, say: Progress) -> str:

@@ -40,7 +40,9 @@ def recognise_file(file: Path) -> Family:
     return recognise({name: one.shape for name, one in read_tensors(file).items()}, file)
 
 
-def convert_single_file(file: Path, additions: Additions, target: Path, say: Progress) -> None:
+def convert_single_file(
+    file: Path, additions: Additions, target: Path, say: Progress, *, own_vae: bool
+) -> None:
     """Write a single file's model in diffusers' layout.
 
     diffusers' own `from_single_file` reads it, with the configuration of its family that comes with
@@ -51,6 +53,7 @@ def convert_single_file(file: Path, additions: Additions, target: Path, say: Pro
         additions: Its configuration and its autoencoder, where they are not the file's.
         target: An empty folder.
         say: Hears how far it is.
+        own_vae: Whether its autoencoder is used, and none that the additions name in its place.
 
     Raises:
         BundleError: It is no such file, not whole, or does not fit its configuration; or memory or
@@ -58,7 +61,7 @@ def convert_single_file(file: Path, additions: Additions, target: Path, say: Pro
     """
     tensors = read_tensors(file)
     family = recognise_file(file)
-    if additions.vae is None and not any(name.startswith(VAE) for name in tensors):
+    if own_vae and not any(name.startswith(VAE) for name in tensors):
         raise BundleError(
             f"{file} has no autoencoder ({VAE}…): give one beside it with --vae, such as "
             "vae-ft-mse-840000-ema-pruned.safetensors."
@@ -69,7 +72,7 @@ def convert_single_file(file: Path, additions: Additions, target: Path, say: Pro
     require_memory(3 * size, f"read {file.name}")
     say.stage(f"read {file.name}", None)
     copy_configuration(family, additions.config, target)
-    pipeline = _load(file, target, others=("vae",) if additions.vae else ())
+    pipeline = _load(file, target, others=() if own_vae else ("vae",))
     said = additions.prediction_type
     if said is None and VELOCITY_KEY in tensors and additions.config is None:
         said = "v_prediction"

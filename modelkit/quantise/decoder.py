@@ -8,7 +8,7 @@ import numpy as np
 import openvino as ov
 
 from bundles.manifest import Quantisation
-from modelkit.export.configuration import read_vae, scale_factor
+from modelkit.export.configuration import decoder_folder, read_vae, scale_factor
 from modelkit.export.source import Profile, read_profile
 from modelkit.progress import Progress
 from modelkit.quantise.recipe import QuantisationRecipe, quantise
@@ -18,6 +18,9 @@ from modelkit.quantise.units import WEIGHTED
 KEPT = ("post_quant_conv", "decoder.conv_in", "decoder.conv_out")
 """Layers that stay in floating point (docs/decisions/0007): where latents come in and pixels go
 out, next to none of the work."""
+
+TINY = ".decoder.layers."
+"""In the names of a tiny decoder's layers, which are numbered: the same two stay there."""
 
 CALIBRATED_PIXELS = 256
 """Longest side of what is calibrated on: memory grows with the pixels, for all layers at once."""
@@ -53,7 +56,7 @@ def quantise_decoder(
     """
     profile = profile or read_profile(source)
     drawn, _ = draw_calibration(unet, source, profile, workdir=workdir, say=say)
-    config = read_vae(source / "vae")
+    config = read_vae(decoder_folder(source))
     calls = _calls([one.latents for one in drawn], config)
     recipe = QuantisationRecipe(
         smooth_quant_alpha=None, bias_correction="none", kept=_kept(decoder)
@@ -65,6 +68,8 @@ def quantise_decoder(
 def _kept(decoder: ov.Model) -> tuple[str, ...]:
     layers = [op.get_friendly_name() for op in decoder.get_ordered_ops()
               if op.get_type_name() in WEIGHTED]  # fmt: skip
+    if any(TINY in layer for layer in layers):
+        return layers[0], layers[-1]
     return tuple(layer for layer in layers if any(name in layer for name in KEPT))
 
 
