@@ -12,6 +12,7 @@ from cli.commands.model.check import check
 from cli.commands.model.evaluate import evaluate
 from cli.commands.model.listing import list_bundles
 from cli.commands.model.requeue import requeue
+from cli.commands.model.tiny_decoder import tiny_decoder
 from cli.commands.model.train import finetune, quantise_train, shrink
 from cli.commands.stack import demo, migrate, up
 from cli.commands.submit import submit
@@ -32,7 +33,9 @@ for command in (demo, up, submit, fetch, retry, tune, migrate):
 model = typer.Typer(
     no_args_is_help=True, help="Models: build, check, train, evaluate and list them."
 )
-for of_models in (build, check, finetune, quantise_train, shrink, evaluate, requeue):
+for of_models in (
+    build, check, finetune, quantise_train, shrink, tiny_decoder, evaluate, requeue,
+):  # fmt: skip
     model.command()(of_models)
 model.command("list")(list_bundles)
 app.add_typer(cache.app, name="cache")
