@@ -14,6 +14,10 @@ import torch
 from bundles.layout import USED_DEFAULTS
 from core.domain.schedulers import KNOWN, corrected
 
+PIPELINES_ETA = 0.0
+"""What pipelines give to schedulers that can draw noise by it: none. `TCDScheduler.step` would take
+0.3 without it."""
+
 
 def make_scheduler(name: str, config: Mapping[str, Any]) -> Any:
     """Make a scheduler of a model's `scheduler_config.json`, as `from_config` does.
@@ -39,7 +43,8 @@ def step_arguments(scheduler: Any, generator: torch.Generator) -> dict[str, Any]
     it: without one it would draw from the process's, which all images share.
     """
     accepted = inspect.signature(scheduler.step).parameters
-    return {"generator": generator} if "generator" in accepted else {}
+    given = {"generator": generator, "eta": PIPELINES_ETA}
+    return {name: value for name, value in given.items() if name in accepted}
 
 
 @lru_cache(maxsize=64)

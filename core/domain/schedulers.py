@@ -59,6 +59,10 @@ KNOWN: Mapping[str, Scheduler] = {
         not_resumable="lcm takes a few steps, each of which redraws the whole image: none can be "
         "spared",
     ),
+    "tcd": Scheduler(
+        class_name="TCDScheduler",
+        not_resumable="tcd takes a few steps, and none can be spared",
+    ),
 }
 """By the name that requests use."""
 
@@ -101,12 +105,12 @@ def is_stochastic(name: str, config: Mapping[str, Any]) -> bool:
 def step_limits(name: str, config: Mapping[str, Any]) -> StepLimits:
     """Return the steps that a scheduler can take by its configuration alone.
 
-    `lcm` takes its steps from the schedule that the model was distilled on, and no scheduler has
-    more timesteps than the model was trained on. What else a configuration rules out only a trial
-    tells (`bundles.schedulers`).
+    `lcm` and `tcd` take their steps from the schedule that the model was distilled on, and no
+    scheduler has more timesteps than the model was trained on. What else a configuration rules out
+    only a trial tells (`modelkit.export.scheduler_trials`).
     """
     most = int(config.get("num_train_timesteps") or TRAIN_STEPS) - 1
-    if name == "lcm":
+    if name in ("lcm", "tcd"):
         most = min(most, int(config.get("original_inference_steps") or 50))
     return StepLimits(most=max(1, most))
 

@@ -17,6 +17,10 @@ PredictionType = Literal["epsilon", "v_prediction"]
 """What a UNet predicts: the noise, or the velocity between noise and image."""
 
 
+TimestepSpacing = Literal["leading", "linspace", "trailing"]
+"""Which timesteps a schedule of few steps takes: `trailing` ones begin with nothing but noise."""
+
+
 class Embedding(Record):
     """A textual inversion: vectors for a word of its own."""
 
@@ -44,6 +48,9 @@ class Additions(Record):
     embeddings: tuple[Embedding, ...] = ()
     loras: tuple[Lora, ...] = ()
     clip_skip: int = Field(0, ge=0, description="Layers of the text encoder left out at its end.")
+    timestep_spacing: TimestepSpacing | None = Field(
+        None, description="Of the model's schedulers; None: as its configuration says."
+    )
 
     def __bool__(self) -> bool:
         """Return whether there are any."""
@@ -71,6 +78,9 @@ class Additions(Record):
         """Return a hash of everything that they change, the same on every machine."""
         named = {"config", "vae", "embeddings", "loras"}
         said: dict[str, Any] = self.model_dump(mode="json", exclude=named)
+        if self.timestep_spacing is None:
+            # What was made before it could be given keeps its digest.
+            del said["timestep_spacing"]
         said["embeddings"] = [self._word(one) for one in self.embeddings]
         said["loras"] = [one.weight for one in self.loras]
         said["files"] = {
@@ -104,6 +114,8 @@ class Additions(Record):
             )
         if self.clip_skip:
             found.append(Addition(kind="clip_skip", name=str(self.clip_skip)))
+        if self.timestep_spacing:
+            found.append(Addition(kind="timestep_spacing", name=self.timestep_spacing))
         return tuple(found)
 
 

@@ -29,10 +29,7 @@ EMBEDDED_GUIDANCE = 8.5
 FEW_STEP_PIPELINES = ("LatentConsistencyModelPipeline",)
 CONSISTENCY_SCHEDULERS = ("LCMScheduler", "TCDScheduler")
 
-_OWN = {
-    **{one.class_name: name for name, one in KNOWN.items() if name not in ("ddim", "pndm")},
-    "TCDScheduler": "lcm",
-}
+_OWN = {one.class_name: name for name, one in KNOWN.items() if name not in ("ddim", "pndm")}
 """The name of a source's own scheduler. DDIM and PNDM need more steps than `dpmpp_2m`, which draws
 with every model of theirs."""
 
@@ -80,8 +77,8 @@ def is_few_step(folder: Path) -> bool:
 def source_defaults(folder: Path) -> Defaults:
     """Return what a model draws that nobody has described.
 
-    - A latent consistency model: `lcm`, 4 steps; the guidance scale that its pipeline embeds, or
-      none.
+    - A latent consistency model: `lcm`, or `tcd` where it comes with that, 4 steps; the guidance
+      scale that its pipeline embeds, or none.
     - A model for the steps of Turbo (a trailing Euler schedule, noise predicted): its own Euler, 4
       steps, no guidance.
     - Others: their own solver where 20 steps are enough for it, else `dpmpp_2m`; guidance 7.5.
@@ -96,7 +93,10 @@ def source_defaults(folder: Path) -> Defaults:
     if _is_consistency_model(files):
         embedded = files.unet.get("time_cond_proj_dim") is not None
         guidance_scale = EMBEDDED_GUIDANCE if embedded else 1.0
-        return Defaults(steps=FEW_STEPS, guidance_scale=guidance_scale, scheduler="lcm", **common)
+        scheduler = "tcd" if files.scheduler_class == KNOWN["tcd"].class_name else "lcm"
+        return Defaults(
+            steps=FEW_STEPS, guidance_scale=guidance_scale, scheduler=scheduler, **common
+        )
     own = _OWN.get(files.scheduler_class, "dpmpp_2m")
     if _is_turbo(files):
         return Defaults(steps=FEW_STEPS, guidance_scale=0.0, scheduler=own, **common)

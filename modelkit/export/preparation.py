@@ -11,11 +11,12 @@ from typing import Any
 from diffusers import UNet2DConditionModel
 from transformers import CLIPTextModel
 
-from bundles.layout import load_tokenizer
+from bundles.layout import SCHEDULER_FILE, load_tokenizer
 from bundles.manifest import Addition
+from bundles.records import read_json, write_json
 from bundles.workshop import Workshop
 from core.errors import BundleError
-from modelkit.export.additions import Additions, Lora, path_digest
+from modelkit.export.additions import Additions, Lora, TimestepSpacing, path_digest
 from modelkit.export.autoencoders import clear, exchange_autoencoder, only_decodes
 from modelkit.export.conversion import load_part
 from modelkit.export.embeddings import leave_out_layers, teach
@@ -116,6 +117,8 @@ def prepare(source: Path, additions: Additions, folder: Path, say: Progress) -> 
         exchange_autoencoder(additions.vae, folder)
     if additions.loras:
         _add_loras(additions.loras, folder)
+    if additions.timestep_spacing is not None:
+        _change_spacing(additions.timestep_spacing, folder)
     if additions.embeddings or additions.clip_skip:
         _change_text_encoder(additions, folder)
 
@@ -129,6 +132,13 @@ def _add_loras(loras: Sequence[Lora], folder: Path) -> None:
     for name in sorted(changed):
         clear(folder / name)
         save_part(parts[name], folder / name, halves=False)
+
+
+def _change_spacing(spacing: TimestepSpacing, folder: Path) -> None:
+    config = read_json(folder / "scheduler" / SCHEDULER_FILE)
+    clear(folder / "scheduler")
+    (folder / "scheduler").mkdir(exist_ok=True)
+    write_json(config | {"timestep_spacing": spacing}, folder / "scheduler" / SCHEDULER_FILE)
 
 
 def _change_text_encoder(additions: Additions, folder: Path) -> None:

@@ -7,7 +7,13 @@ from typing import Annotated, Literal, cast
 import typer
 
 from cli.errors import UsageError
-from modelkit.export.additions import Additions, Embedding, Lora, PredictionType
+from modelkit.export.additions import (
+    Additions,
+    Embedding,
+    Lora,
+    PredictionType,
+    TimestepSpacing,
+)
 
 VaePrecision = Literal["float", "int8"]
 
@@ -48,6 +54,14 @@ ClipSkip = Annotated[
         "other programs call clip skip 2.",
     ),
 ]
+Spacing = Annotated[
+    TimestepSpacing | None,
+    typer.Option(
+        "--timestep-spacing",
+        help="Which timesteps a schedule takes; trailing for models that were distilled for a few "
+        "steps (Hyper-SD, Lightning, Turbo). Without it: as the model's files say.",
+    ),
+]
 Config = Annotated[
     Path | None,
     typer.Option(
@@ -73,6 +87,7 @@ def read_additions(
     clip_skip: int,
     config: Path | None,
     prediction: str | None,
+    spacing: TimestepSpacing | None = None,
 ) -> Additions:
     """Read the options.
 
@@ -91,6 +106,7 @@ def read_additions(
         embeddings=tuple(map(_embedding, embeddings)),
         loras=tuple(map(_lora, loras)),
         clip_skip=clip_skip,
+        timestep_spacing=spacing,
     )
 
 

@@ -17,6 +17,7 @@ from cli.commands.model.additions import (
     Embeddings,
     Loras,
     Prediction,
+    Spacing,
     Vae,
     VaePrecision,
     read_additions,
@@ -130,6 +131,7 @@ def build(
     clip_skip: ClipSkip = 0,
     config: Config = None,
     prediction_type: Prediction = None,
+    timestep_spacing: Spacing = None,
 ) -> None:
     """Convert a model to a bundle that packshot can serve, in PACKSHOT_HOME/bundles.
 
@@ -163,6 +165,7 @@ def build(
             clip_skip=clip_skip,
             config=config,
             prediction=prediction_type,
+            spacing=timestep_spacing,
         ),
     )
 

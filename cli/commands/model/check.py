@@ -69,6 +69,7 @@ def check(
     clip_skip: ClipSkip = 0,
     config: Config = None,
     prediction_type: Prediction = None,
+    timestep_spacing: Spacing = None,
 ) -> None:
     """Draw some prompts with every scheduler, by diffusers and by the bundle, and compare them.
 
@@ -84,6 +85,7 @@ def check(
         clip_skip=clip_skip,
         config=config,
         prediction=prediction_type,
+        spacing=timestep_spacing,
     )
     quieten()
     folder = find_bundle(bundle, get_settings())

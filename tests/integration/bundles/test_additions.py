@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import diffusers
 import numpy as np
 import pytest
 import torch
@@ -14,11 +15,13 @@ from bundles.manifest import Defaults, Manifest
 from bundles.plan import Plan
 from cli.commands.model.additions import read_additions, split_option, vae_precision
 from cli.errors import UsageError
+from core.domain.schedulers import SCHEDULERS
 from core.errors import BundleError
 from modelkit.evaluation.comparison import likeness
 from modelkit.evaluation.parity import check_parity, draw
 from modelkit.export.additions import Additions, Embedding, Lora
 from modelkit.export.build import build
+from modelkit.export.order import GivenDefaults
 from modelkit.export.preparation import check_additions, prepare
 from modelkit.progress import Progress, Silent
 from tests.integration.bundles.kinds import save_loud
@@ -144,6 +147,34 @@ def compared(bundle: Path, manifest: Manifest, source: Path, say: Progress) -> N
     check_parity(bundle, manifest, source, say)
 
 
+@pytest.mark.parametrize("scheduler", ["ddim", "euler", "euler_ancestral", "lcm", "tcd"])
+def test_few_trailing_steps_are_those_of_diffusers(source: Path, scheduler: str, tmp_path: Path):
+    added = Additions(timestep_spacing="trailing")
+    given = GivenDefaults(steps=2, guidance_scale=0, scheduler=scheduler)
+    manifest = build(source, tmp_path / "bundle", precision="fp32", additions=added,
+                     defaults=given, verify=compared)  # fmt: skip
+    assert [(one.kind, one.name) for one in manifest.additions] == [
+        ("timestep_spacing", "trailing")
+    ]
+    reference = theirs(source)
+    kind = getattr(diffusers, SCHEDULERS[scheduler])
+    # As the cards of such models write it.
+    reference.scheduler = kind.from_config(reference.scheduler.config, timestep_spacing="trailing")
+    (image,) = reference(
+        "a mug", num_inference_steps=2, guidance_scale=0, width=32, height=32,
+        generator=torch.Generator().manual_seed(SEED),
+    ).images  # fmt: skip
+    pipeline = Pipeline(tmp_path / "bundle", precision="f32", plan=Plan(threads=1))
+    found = draw(pipeline, "a mug", SEED, manifest.defaults)
+    assert likeness(found, np.asarray(image)) >= SAME_AS_DIFFUSERS_DB
+
+
+def test_what_was_built_before_timesteps_could_be_chosen_keeps_its_revision():
+    assert Additions(clip_skip=1).digest() == (
+        "833a72b5011672223bb909f73adb3ca90048f5d7b44d904816b32fc3ec4789da"
+    )
+
+
 def test_every_addition_makes_another_source(vectors: torch.Tensor, tmp_path: Path):
     one, other = tmp_path / "one.safetensors", tmp_path / "other.safetensors"
     save_file({"emb_params": vectors}, one)
@@ -151,6 +182,8 @@ def test_every_addition_makes_another_source(vectors: torch.Tensor, tmp_path: Pa
     several: list[dict[str, Any]] = [
         {},
         {"clip_skip": 1},
+        {"timestep_spacing": "trailing"},
+        {"timestep_spacing": "leading"},
         {"vae": one},
         {"embeddings": (Embedding(file=one),)},
         {"embeddings": (Embedding(file=other),)},
@@ -161,7 +194,7 @@ def test_every_addition_makes_another_source(vectors: torch.Tensor, tmp_path: Pa
     assert len({Additions(**added).digest() for added in several}) == len(several)
     moved = tmp_path / "elsewhere" / "one.safetensors"
     moved.parent.mkdir()
-    before = Additions(**several[3]).digest()
+    before = Additions(**several[5]).digest()
     shutil.copyfile(one, moved)
     assert Additions(embeddings=(Embedding(file=moved),)).digest() == before
 

@@ -75,7 +75,7 @@ def drawn(defaults: Defaults) -> tuple[str, int, float]:
         ),
         ({"scheduler": "DDIMScheduler"} | TRAILING, ("dpmpp_2m", 20, 7.5)),
         ({"scheduler": "LCMScheduler"}, ("lcm", 4, 1.0)),
-        ({"scheduler": "TCDScheduler"}, ("lcm", 4, 1.0)),
+        ({"scheduler": "TCDScheduler"}, ("tcd", 4, 1.0)),
         ({"unet": {"time_cond_proj_dim": 256}}, ("lcm", 4, EMBEDDED_GUIDANCE)),
         (
             {"pipeline": LCM, "scheduler": "LCMScheduler", "unet": {"time_cond_proj_dim": 256}},

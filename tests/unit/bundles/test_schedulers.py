@@ -30,7 +30,7 @@ def trial(name: str, **changes: Any) -> tuple[StepLimits | None, str]:
 @pytest.mark.parametrize("name", KNOWN)
 def test_every_scheduler_reads_the_configuration_of_stable_diffusion(name):
     limits, reason = trial(name)
-    assert limits == StepLimits(least=1, most=50 if name == "lcm" else 999)
+    assert limits == StepLimits(least=1, most=50 if name in ("lcm", "tcd") else 999)
     assert reason == ""
 
 
@@ -89,6 +89,7 @@ def denoises(name: str, steps: int, config: dict[str, Any]) -> bool:
         ("pndm", {"skip_prk_steps": False}),
         ("dpmpp_2m", {"use_beta_sigmas": True}),
         ("lcm", {"original_inference_steps": 13}),
+        ("tcd", {"original_inference_steps": 13}),
         ("ddim", {"num_train_timesteps": 30}),
     ],
 )

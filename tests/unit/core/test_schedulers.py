@@ -16,7 +16,7 @@ from core.domain.schedulers import (
 def test_the_short_tables_come_from_the_long_one():
     assert set(SCHEDULERS) == set(KNOWN)
     assert SCHEDULERS["lcm"] == KNOWN["lcm"].class_name == "LCMScheduler"
-    assert set(NOT_RESUMABLE) == {"pndm", "lcm"}
+    assert set(NOT_RESUMABLE) == {"pndm", "lcm", "tcd"}
 
 
 @pytest.mark.parametrize(
@@ -26,6 +26,8 @@ def test_the_short_tables_come_from_the_long_one():
         ("lcm", {"original_inference_steps": 100}, 100),
         ("lcm", {"original_inference_steps": 50, "num_train_timesteps": 40}, 39),
         ("lcm", {"original_inference_steps": None}, 50),
+        ("tcd", {}, 50),
+        ("tcd", {"original_inference_steps": 8}, 8),
         ("ddim", {}, 999),
         ("euler", {"num_train_timesteps": 100, "original_inference_steps": 20}, 99),
     ],

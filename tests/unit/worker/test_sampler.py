@@ -27,7 +27,7 @@ DRAWING = {
     "lcm": ("lcm", {}),
 }
 """Schedulers that draw noise at their steps, and what makes them do it."""
-NOT_DRAWING = {name: (name, SDE) for name in ("ddim", "euler", "unipc", "pndm")}
+NOT_DRAWING = {name: (name, SDE) for name in ("ddim", "euler", "unipc", "pndm", "tcd")}
 
 
 def config(**changes: Any) -> dict[str, Any]:
@@ -48,7 +48,9 @@ def as_diffusers(name: str, changes: dict[str, Any]) -> np.ndarray:
     kind = getattr(diffusers, SCHEDULERS[name])
     scheduler = kind.from_config(corrected(name, config(**changes))[0])
     accepted = inspect.signature(scheduler.step).parameters
-    extra = {"generator": generator} if "generator" in accepted else {}
+    # As `prepare_extra_step_kwargs` of its pipelines, whose `eta` is 0 where nobody gives it.
+    extra = {"generator": generator, "eta": 0.0}
+    extra = {name: value for name, value in extra.items() if name in accepted}
     scheduler.set_timesteps(STEPS)
     latents = torch.randn((1, *SHAPE), generator=generator) * scheduler.init_noise_sigma
     for timestep in scheduler.timesteps:
