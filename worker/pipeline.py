@@ -53,6 +53,7 @@ class Pipeline:
         cache: Path | None = None,
         plan: Plan | None = None,
         precision: str = "f32",
+        decoder_precision: str | None = None,
         pinning: bool = True,
         decode_tile: int = 0,
         revision: str = "",
@@ -66,6 +67,7 @@ class Pipeline:
             cache: Folder of compiled blobs: the next start loads them instead of compiling.
             plan: Streams, threads and fixed shapes; without one OpenVINO's choice for one stream.
             precision: `f32`, `bf16`, or `auto` for what OpenVINO thinks best on this CPU.
+            decoder_precision: The same of the decoder alone; None: as the UNet's.
             pinning: Whether OpenVINO may bind its threads to cores.
             decode_tile: Images with a longer side are decoded in tiles of this many pixels, a
                 multiple of 64; and no more pixels than a tile has in one call. 0: never.
@@ -97,8 +99,9 @@ class Pipeline:
         exact = alone | {"INFERENCE_PRECISION_HINT": "f32"}
         self._text_encoder = compiler.load("text_encoder", exact).create_infer_request()
         self._image_encoder = self._make_image_encoder(exact)
-        compiled = compiler.load("vae_decoder", alone)
-        self.precision = str(compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name())
+        compiled = self._load_decoder(alone, decoder_precision)
+        self._decoded_in = str(compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name())
+        self.precision = self._decoded_in if decoder_precision is None else precision
         self._vae_decoder = compiled.create_infer_request()
         self.feature_caching = feature_caching
         self.alignment = load_alignment(folder) if feature_caching else None
@@ -162,7 +165,7 @@ class Pipeline:
             at_once = self._at_once(len(latents), height, width)
             starts = range(0, len(latents), at_once)
             parts = [self._decode(latents[start : start + at_once]) for start in starts]
-        check_finite("the decoder's output", *parts, precision=self.precision)
+        check_finite("the decoder's output", *parts, precision=self._decoded_in)
         return np.concatenate([to_pixels(part) for part in parts])
 
     def _at_once(self, images: int, height: int, width: int) -> int:
@@ -183,6 +186,10 @@ class Pipeline:
             caching = self.feature_caching
             model = cut(model, takes=(), leaves=caching.variants[FULL].leaves if caching else ())
         return self._compile_unet(model, plan)
+
+    def _load_decoder(self, properties: dict[str, Any], precision: str | None) -> Any:
+        hint = {} if precision is None else {"INFERENCE_PRECISION_HINT": precision}
+        return self._compiler.load("vae_decoder", properties | hint)
 
     def _make_image_encoder(self, properties: dict[str, Any]) -> ImageEncoder:
         # Exact, too: what is lost here is lost in each picture that begins with another.
@@ -274,12 +281,14 @@ def load_pipeline(folder: Path, settings: Settings, plan: Plan) -> Pipeline:
         BundleError: when there is none or it cannot be used.
     """
     manifest = load_manifest(folder)
+    precisions = inference_precision(settings, manifest, folder)
     pipeline = Pipeline(
         folder,
         device=settings.device,
         cache=settings.home.expanduser() / "compiled",
         plan=plan,
-        precision=inference_precision(settings, manifest, folder),
+        precision=precisions.unet,
+        decoder_precision=precisions.decoder,
         pinning=settings.inference_pinning,
         decode_tile=settings.decode_tile,
         revision=manifest.revision,

@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import openvino as ov
 import structlog
@@ -29,9 +30,12 @@ NEAR_DB = 26.0
 GAIN = 1.1
 """How many times faster a smaller precision must be: a twentieth of an error is no bargain else."""
 
+DECODER_NEAR_DB = 30.0
+"""The same of the decoder, whose output is the image: about 40 dB of its PSNR."""
+
 
 class Measured(Record):
-    """One precision of a UNet on this machine."""
+    """One precision of a part on this machine."""
 
     seconds: float = Field(description="Of one call.")
     decibels: float | None = Field(
@@ -39,36 +43,60 @@ class Measured(Record):
     )
 
 
+class Precisions(NamedTuple):
+    """What parts are computed in: `f32`, `bf16` or `f16`."""
+
+    unet: str
+    decoder: str
+
+
+class Trial(Record):
+    """What was measured of a bundle: of each part by precision."""
+
+    unet: dict[str, Measured]
+    decoder: dict[str, Measured]
+
+
 class Choice(Record):
     """What a bundle is computed in on machines with the same kernels, and why."""
 
-    precision: str
-    measured: dict[str, Measured]
+    unet: str
+    decoder: str
+    measured: Trial
+
+    @property
+    def precisions(self) -> Precisions:
+        """Return what was chosen."""
+        return Precisions(unet=self.unet, decoder=self.decoder)
 
 
-Measure = Callable[[Collection[str]], Mapping[str, Measured]]
-"""Measures a UNet in some precisions, of which the first is f32."""
+Measure = Callable[[Collection[str]], Trial]
+"""Measures a bundle in some precisions, of which the first is f32."""
 
 
-def inference_precision(settings: Settings, bundle: Manifest, folder: Path) -> str:
-    """Return the precision of the UNet and the decoder: `f32`, `bf16` or `f16`.
+def inference_precision(
+    settings: Settings, bundle: Manifest, folder: Path, *, again: bool = False
+) -> Precisions:
+    """Return the precisions of the UNet and the decoder.
 
     What the settings name is taken; else what the bundle was built for. fp16 and int8 say how
     weights are stored: these are computed in what is fastest here of what comes near to f32. A
     processor that can compute in less is not always faster so, and only measuring tells. That is
     done once, by the first worker of a home folder; those that start beside it wait for it, so
-    that all compute the same images.
+    that all compute the same images. The encoders stay in f32: they run once for an image or a
+    text, and what is rounded there reaches every step.
 
     Args:
         settings: The worker's.
         bundle: Its model's manifest.
         folder: Where the model is.
+        again: Whether it is measured although it was.
 
     Raises:
-        BundleError: Its UNet cannot be read.
+        BundleError: A part of it cannot be read.
     """
     if settings.inference_precision != "auto":
-        return settings.inference_precision
+        return Precisions(settings.inference_precision, settings.inference_precision)
     abilities = ov.Core().get_property(settings.device, "OPTIMIZATION_CAPABILITIES")
     return choose_precision(
         bundle,
@@ -76,51 +104,75 @@ def inference_precision(settings: Settings, bundle: Manifest, folder: Path) -> s
         home=settings.home.expanduser(),
         kernels=f"{settings.device} {this_machine().kernels}",
         measure=lambda precisions: _measure(folder, settings, precisions),
+        again=again,
     )
 
 
 def choose_precision(
-    bundle: Manifest, abilities: Collection[str], *, home: Path, kernels: str, measure: Measure
-) -> str:
-    """Return the precision of a bundle on a machine where the settings name none.
+    bundle: Manifest,
+    abilities: Collection[str],
+    *,
+    home: Path,
+    kernels: str,
+    measure: Measure,
+    again: bool = False,
+) -> Precisions:
+    """Return the precisions of a bundle on a machine where the settings name none.
 
     Args:
         bundle: Its manifest.
         abilities: The processor's, as OpenVINO calls them.
         home: Where choices are kept.
         kernels: Names what decides how quick and how exact a precision is there.
-        measure: Measures the bundle's UNet; called where there is something to choose.
+        measure: Measures the bundle; called where there is something to choose.
+        again: Whether to measure although a choice is kept.
     """
     less = [precision for ability, precision in LESS.items() if ability in abilities]
     if bundle.precision == "fp32" or not less:
-        return EXACT
+        return Precisions(EXACT, EXACT)
     if bundle.precision == "bf16" and "bf16" in less:
-        return "bf16"
-    name = f"{bundle.revision[:16]}-{hashlib.sha256(kernels.encode()).hexdigest()[:12]}.json"
-    path = home / "precisions" / name
+        return Precisions("bf16", "bf16")
+    path = _file(home, bundle, kernels)
     with _alone(path.parent):
-        choice = _read(path)
+        choice = None if again else _read(path)
         if choice is None:
             choice = choose(measure([EXACT, *less]))
             log.info("measured what to compute in", **choice.model_dump())
             _write(path, choice)
-    return choice.precision
+    return choice.precisions
 
 
-def choose(measured: Mapping[str, Measured]) -> Choice:
-    """Choose the fastest of the precisions that come near to f32; f32 where none gains enough."""
+def kept_choice(settings: Settings, bundle: Manifest) -> Choice | None:
+    """Return what was chosen for a bundle on machines like this one, and why; None: nothing was."""
+    kernels = f"{settings.device} {this_machine().kernels}"
+    return _read(_file(settings.home.expanduser(), bundle, kernels))
+
+
+def _file(home: Path, bundle: Manifest, kernels: str) -> Path:
+    name = f"{bundle.revision[:16]}-{hashlib.sha256(kernels.encode()).hexdigest()[:12]}.json"
+    return home / "precisions" / name
+
+
+def choose(trial: Trial) -> Choice:
+    """Choose for each part the fastest of what comes near to f32; f32 where none gains enough."""
+    return Choice(
+        unet=_fastest(trial.unet, NEAR_DB),
+        decoder=_fastest(trial.decoder, DECODER_NEAR_DB),
+        measured=trial,
+    )
+
+
+def _fastest(measured: Mapping[str, Measured], near: float) -> str:
     exact = measured[EXACT].seconds
     good = {
         name: one.seconds
         for name, one in measured.items()
-        if one.decibels is not None and one.decibels >= NEAR_DB and one.seconds * GAIN <= exact
+        if one.decibels is not None and one.decibels >= near and one.seconds * GAIN <= exact
     }
-    return Choice(precision=min(good, key=good.__getitem__, default=EXACT), measured=dict(measured))
+    return min(good, key=good.__getitem__, default=EXACT)
 
 
-def _measure(
-    folder: Path, settings: Settings, precisions: Collection[str]
-) -> Mapping[str, Measured]:
+def _measure(folder: Path, settings: Settings, precisions: Collection[str]) -> Trial:
     from worker.precision_trial import measure  # noqa: PLC0415 - seldom
 
     log.info("measuring what to compute in: once, for some seconds", precisions=list(precisions))

@@ -1,7 +1,7 @@
-"""How fast and how exact a bundle's UNet is in some precisions, measured in seconds."""
+"""How fast and how exact a bundle's parts are in some precisions, measured in seconds."""
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from bundles.manifest import load_manifest
 from core.settings import Settings
+from worker.finite import NotFiniteError
 from worker.model import StepInputs, stack
-from worker.precision import EXACT, Measured
+from worker.precision import EXACT, Measured, Trial
 
 SECONDS = 5.0
 """After which no further call of a precision begins."""
@@ -18,16 +19,21 @@ SECONDS = 5.0
 LEVELS = (800.0, 200.0)
 """Timesteps of the calls: much noise, and little."""
 
+SPREADS = (1.0, 0.5)
+"""Standard deviations of the latents that are decoded: those that UNets draw have about 1."""
+
 ROUNDS = 4
 """Times that each is called, where that is quick."""
 
 Array = NDArray[np.float32]
 
 
-def measure(
-    folder: Path, precisions: Collection[str], *, settings: Settings
-) -> Mapping[str, Measured]:
-    """Run the UNet in each precision, on the noise of one image of the bundle's default size.
+Timed = tuple[float, Sequence[Array]]
+"""The shortest call of a part in seconds, and its outputs."""
+
+
+def measure(folder: Path, precisions: Collection[str], *, settings: Settings) -> Trial:
+    """Run UNet and decoder in each precision, on the noise of one image of the default size.
 
     Args:
         folder: The bundle.
@@ -36,12 +42,19 @@ def measure(
         settings: The worker's: device, threads and pinning.
 
     Returns:
-        For each precision the shortest call, and how near its outputs come to those of `f32`.
+        For each part and precision the shortest call, and how near outputs come to those of `f32`.
 
     Raises:
         BundleError: The bundle cannot be read.
     """
     runs = {precision: _run(folder, precision, settings) for precision in precisions}
+    return Trial(
+        unet=_compared({precision: unet for precision, (unet, _) in runs.items()}),
+        decoder=_compared({precision: decoder for precision, (_, decoder) in runs.items()}),
+    )
+
+
+def _compared(runs: dict[str, Timed]) -> dict[str, Measured]:
     seconds, exact = runs.pop(EXACT)
     return {EXACT: Measured(seconds=seconds)} | {
         name: Measured(seconds=seconds, decibels=_decibels(outputs, exact))
@@ -49,34 +62,55 @@ def measure(
     }
 
 
-def _run(folder: Path, precision: str, settings: Settings) -> tuple[float, Sequence[Array]]:
-    """Return the shortest call's seconds, and each level's output."""
+def _run(folder: Path, precision: str, settings: Settings) -> tuple[Timed, Timed]:
+    """Return what the UNet gave at each level, and what the decoder gave of its latents."""
     from worker.pipeline import Pipeline  # noqa: PLC0415 - it imports what asks for this
 
     manifest = load_manifest(folder)
     # One after another: two compiled models may be too much for the memory.
     pipeline = Pipeline(
-        folder, device=settings.device, precision=precision, pinning=settings.inference_pinning
+        folder,
+        device=settings.device,
+        precision=precision,
+        pinning=settings.inference_pinning,
+        decode_tile=settings.decode_tile,
     )
     shape = pipeline.latent_shape(width=manifest.defaults.width, height=manifest.defaults.height)
     samples = np.random.default_rng(0).standard_normal((1, *shape), dtype=np.float32)
     (text,) = pipeline.encode([(*manifest.prompts, "")[0]])
     beside = pipeline.conditioning(guidance_scale=manifest.defaults.guidance_scale)
     conditioning = stack([{**text, **beside}])
+
+    def predict(level: float) -> Array:
+        inputs = StepInputs(samples=samples, timesteps=[level], conditioning=conditioning)
+        return pipeline.predict(inputs)[0]
+
+    def decode(share: float) -> Array:
+        # Of pixels from -1 to 1, as the decoder gives them but for what is out of range.
+        try:
+            pixels = pipeline.decode(samples * np.float32(share))
+        except NotFiniteError:
+            return np.full(1, np.nan, np.float32)
+        return pixels.astype(np.float32) / 127.5 - 1
+
+    return _timed(predict, LEVELS), _timed(decode, SPREADS)
+
+
+def _timed(call: Callable[[float], Array], given: Sequence[float]) -> Timed:
+    """Call with each value in turn, as often as there is time."""
     seconds: list[float] = []
 
-    def call(level: float) -> Array:
+    def once(value: float) -> Array:
         began = time.perf_counter()
-        inputs = StepInputs(samples=samples, timesteps=[level], conditioning=conditioning)
-        output, _ = pipeline.predict(inputs)
+        output = call(value)
         seconds.append(time.perf_counter() - began)
         return output
 
-    outputs = [call(level) for level in LEVELS]
+    outputs = [once(value) for value in given]
     end = time.perf_counter() + SECONDS - sum(seconds)
-    for level in LEVELS * (ROUNDS - 1):
+    for value in tuple(given) * (ROUNDS - 1):
         if time.perf_counter() < end:
-            call(level)
+            once(value)
     return min(seconds), outputs
 
 

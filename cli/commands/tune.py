@@ -57,7 +57,8 @@ def tune(
 ) -> None:
     """Measure how this machine makes images fastest, and store the plan for its workers.
 
-    Tries parallel streams, images per batch, threads and fixed shapes. Stop whatever else uses the
+    Tries what UNet and decoder are computed in, then parallel streams, images per batch, threads
+    and fixed shapes. Stop whatever else uses the
     machine first. Workers follow the plan from their next start.
     """
     settings = get_settings()
@@ -78,6 +79,7 @@ def tune(
     # Most of what is compiled here is never used again.
     with tempfile.TemporaryDirectory(dir=home, prefix=".tune-") as cache:
         bench = _bench(folder, manifest, settings, Path(cache), (width, height), 60 * minutes)
+        _say_precisions(settings, manifest)
         decoding = bench.decode_seconds()
         results, chosen = _search(bench, manifest, end, decoding, latency_bound)
     price = _Price(steps=manifest.defaults.steps, decoding=decoding)
@@ -101,6 +103,24 @@ def tune(
     path = save_plan(home, tuned)
     say("Workers follow this plan from their next start:")
     stdout.print(str(path))
+
+
+def _say_precisions(settings: Settings, manifest: Manifest) -> None:
+    """Show what UNet and decoder are computed in, where there was something to choose."""
+    from worker.precision import kept_choice  # noqa: PLC0415 - loads OpenVINO
+
+    choice = kept_choice(settings, manifest) if settings.inference_precision == "auto" else None
+    if choice is None:
+        say("Nothing to choose: UNet and decoder are computed in one precision here.")
+        return
+    table = Table("", "part", "precision", "s/call", "dB to f32", box=None)
+    parts = ((choice.unet, choice.measured.unet), (choice.decoder, choice.measured.decoder))
+    for name, (chosen, measured) in zip(("UNet", "decoder"), parts, strict=True):
+        for precision, one in measured.items():
+            near = "" if one.decibels is None else f"{one.decibels:.0f}"
+            mark = "▸" if precision == chosen else ""
+            table.add_row(mark, name, precision, f"{one.seconds:.3f}", near)
+    show(table)
 
 
 class _Price:
@@ -165,11 +185,13 @@ def _bench(
         from worker.pipeline import Pipeline  # noqa: PLC0415 - loads torch
         from worker.precision import inference_precision  # noqa: PLC0415
 
+        precisions = inference_precision(settings, manifest, folder, again=True)
         pipeline = Pipeline(
             folder,
             device=settings.device,
             cache=cache,
-            precision=inference_precision(settings, manifest, folder),
+            precision=precisions.unet,
+            decoder_precision=precisions.decoder,
             pinning=settings.inference_pinning,
             decode_tile=settings.decode_tile,
         )

@@ -40,7 +40,8 @@ class ModelSettings(BaseModel):
         default="auto",
         description="Precision of the UNet and the decoder: auto, f32 or bf16. auto is f32 for a "
         "bundle built as fp32, bf16 for one built as that if the CPU has it, and otherwise the "
-        "faster of those whose output is near to f32's, as measured at the first start.",
+        "faster of those whose output is near to f32's, of each of the two, as measured at the "
+        "first start or by `packshot tune`.",
     )
     inference_threads: int = Field(
         default=0,

@@ -16,6 +16,7 @@ from cli.commands.model.additions import (
     Embeddings,
     Loras,
     Prediction,
+    Spacing,
     read_additions,
 )
 from cli.console import quieten, say, show

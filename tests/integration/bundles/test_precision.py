@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import openvino as ov
 import pytest
 
@@ -11,7 +12,7 @@ from bundles.plan import Plan
 from core.settings import Settings
 from modelkit.export.build import build
 from worker.compiler import Compiler
-from worker.pipeline import load_pipeline
+from worker.pipeline import Pipeline, load_pipeline
 from worker.precision import NEAR_DB, Choice
 from worker.precision_trial import measure
 
@@ -70,18 +71,32 @@ def test_other_precisions_are_of_the_weights_alone(
     first = compiled(other)
     kept = list((tmp_path / "home" / "precisions").glob("*.json"))
     assert len(kept) == (1 if {"BF16", "FP16"} & set(ABILITIES) else 0)
-    chosen = Choice.model_validate_json(kept[0].read_bytes()).precision if kept else "f32"
-    assert first[-3:] == ["f32", chosen, chosen]
-    assert compiled(other) == ["f32", chosen, chosen], "nothing is measured again"
+    chosen = ("f32", "f32")
+    if kept:
+        choice = Choice.model_validate_json(kept[0].read_bytes())
+        chosen = (choice.decoder, choice.unet)
+    assert first[-3:] == ["f32", *chosen]
+    assert compiled(other) == ["f32", *chosen], "nothing is measured again"
 
 
-def test_a_precision_is_measured_on_the_unet(bundle: Path, tmp_path: Path):
-    measured = measure(bundle, ["f32", "bf16"], settings=Settings(home=tmp_path, bundle=bundle))
-    assert list(measured) == ["f32", "bf16"]
-    assert all(one.seconds > 0 for one in measured.values())
-    assert measured["f32"].decibels is None
-    # Where the CPU has no BF16, OpenVINO computes in FP32 instead, and the outputs are equal.
-    assert (measured["bf16"].decibels or 0) > (100 if BF16 == "f32" else NEAR_DB)
+def test_a_precision_is_measured_on_unet_and_decoder(bundle: Path, tmp_path: Path):
+    trial = measure(bundle, ["f32", "bf16"], settings=Settings(home=tmp_path, bundle=bundle))
+    for measured in (trial.unet, trial.decoder):
+        assert list(measured) == ["f32", "bf16"]
+        assert all(one.seconds > 0 for one in measured.values())
+        assert measured["f32"].decibels is None
+        # Where the CPU has no BF16, OpenVINO computes in FP32 instead, and the outputs are equal.
+        assert (measured["bf16"].decibels or 0) > (100 if BF16 == "f32" else NEAR_DB)
+
+
+def test_unet_and_decoder_are_compiled_in_what_was_chosen_for_each(bundle: Path):
+    seen = {}
+    for unet, decoder in (("f32", "bf16"), ("bf16", "f32")):
+        pipeline = Pipeline(bundle, precision=unet, decoder_precision=decoder, plan=Plan())
+        latents = np.random.default_rng(0).standard_normal((1, 4, 4, 4), dtype=np.float32)
+        seen[decoder] = pipeline.decode(latents).astype(np.int16)
+        assert pipeline.precision == unet
+    assert np.array_equal(seen["f32"], seen["bf16"]) == (BF16 == "f32")
 
 
 def test_the_setting_is_stronger_than_the_bundle(bundle: Path, compiled: Compiled):
