@@ -46,7 +46,7 @@ def test_other_pipelines_are_named_and_so_is_what_works(source, kind):
     ("part", "kind", "sentence"),
     [
         ("unet", ["diffusers", "Transformer2DModel"], "The unet of source is Transformer2DModel"),
-        ("vae", ["diffusers", "AutoencoderTiny"], "must be AutoencoderKL"),
+        ("vae", ["diffusers", "AsymmetricAutoencoderKL"], "must be AutoencoderKL"),
         ("text_encoder", ["transformers", "T5EncoderModel"], "must be CLIPTextModel"),
         ("tokenizer", [None, None], "The tokenizer of source is missing"),
     ],
