@@ -8,22 +8,28 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+import openvino as ov
 import pytest
 
 from bundles.manifest import load_manifest
 from bundles.plan import Plan, TunedPlan, find_plan, plan_for, save_plan, this_machine
 from core.settings import Settings
+from worker.precision import LESS as SMALLER
+from worker.precision import kept_choice
 
 pytestmark = pytest.mark.own_database
+
+LESS = set(SMALLER) & set(ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
+"""What this CPU can compute in besides FP32."""
 
 ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
 def tune(bundle, tmp_path):
-    def tune(*options: str) -> subprocess.CompletedProcess[str]:
+    def tune(*options: str, of: Path = bundle) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "cli", "tune", str(bundle), *options],
+            [sys.executable, "-m", "cli", "tune", str(of), *options],
             env=os.environ | {"PYTHONPATH": str(ROOT), "PACKSHOT_HOME": str(tmp_path)},
             cwd=tmp_path,
             capture_output=True,
@@ -50,6 +56,24 @@ def test_a_plan_is_measured_stored_and_followed(tune, bundle, tmp_path):
 
     settings = Settings(_env_file=None, home=tmp_path, bundle=bundle)
     assert plan_for(settings, manifest) == tuned.plan
+
+
+def test_what_unet_and_decoder_are_computed_in_is_measured_anew(tune, made_once, tmp_path):
+    halves = made_once.bundle()
+    manifest, settings = load_manifest(halves), Settings(_env_file=None, home=tmp_path)
+    for _ in range(2):
+        done = tune("--minutes", "0.1", of=halves)
+        assert done.returncode == 0, done.stderr
+        choice = kept_choice(settings, manifest)
+        if LESS:
+            assert choice is not None
+            (kept,) = (tmp_path / "precisions").glob("*.json")
+            for line in (f"UNet {choice.unet}", f"decoder {choice.decoder}"):
+                assert f"▸ {line}" in " ".join(done.stdout.split())
+            kept.write_text(choice.model_copy(update={"unet": "f16"}).model_dump_json())
+        else:
+            assert choice is None
+            assert "Nothing to choose" in done.stderr
 
 
 def test_a_worker_process_follows_the_plan_of_its_bundle(bundle, environment, launch, tmp_path):
