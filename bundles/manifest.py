@@ -97,13 +97,11 @@ class Quantisation(Record):
 class Addition(Record):
     """What the source of a bundle was given besides, or left out of it."""
 
-    kind: Literal["vae", "embedding", "lora", "clip_skip", "timestep_spacing", "tiny_decoder"] = (
-        Field(
-            description="Another autoencoder, a word, a LoRA, layers of the text encoder left out, "
-            "another choice of timesteps, or a small decoder that learned from the bundle's own."
-        )
+    kind: Literal["vae", "embedding", "lora", "clip_skip", "timestep_spacing"] = Field(
+        description="Another autoencoder, a word, a LoRA, layers of the text encoder left out, or "
+        "another choice of timesteps."
     )
-    name: str = Field(description="The file's; of layers and parameters: how many; the choice.")
+    name: str = Field(description="The file's; of layers: how many; of timesteps: which.")
     sha256: str = Field("", description="Of the file.")
     weight: float = Field(1.0, description="Of a LoRA.")
 

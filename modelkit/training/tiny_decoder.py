@@ -30,6 +30,7 @@ from bundles.workshop import Workshop
 from core.errors import BundleError
 from modelkit.evaluation.comparison import likeness
 from modelkit.evaluation.parity import draw
+from modelkit.export.additions import path_digest
 from modelkit.export.configuration import read_vae
 from modelkit.export.conversion import MODEL_FILE, convert_vae_decoder, save
 from modelkit.export.source import Profile
@@ -116,7 +117,7 @@ def distil_decoder(
         _train(tiny, learned, workshop.scratch, recipe, device, say)
         _assemble(tiny, bundle, manifest, workshop)
         found = _measure(workshop.bundle, held_out)
-        made = _describe(manifest, workshop.bundle / PART / WEIGHTS, tiny, target.name)
+        made = _describe(manifest, workshop.bundle / PART, target.name)
         save_manifest(made, workshop.bundle)
         workshop.finish()
     return Distilled(manifest=made, parameters=_parameters(tiny), decibels=found)
@@ -284,14 +285,16 @@ def _measure(bundle: Path, held_out: Sequence[Pair]) -> tuple[float, ...]:
     )
 
 
-def _describe(manifest: Manifest, weights: Path, tiny: AutoencoderTiny, name: str) -> Manifest:
-    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
-    addition = Addition(kind="tiny_decoder", name=f"{_parameters(tiny)} parameters", sha256=digest)
+def _describe(manifest: Manifest, part: Path, name: str) -> Manifest:
+    # As of a build with `--vae` and this part: so can it be compared with diffusers.
+    digest = path_digest(part)
+    addition = Addition(kind="vae", name=PART, sha256=digest)
+    others = [one for one in manifest.additions if one.kind != "vae"]
     return manifest.model_copy(
         update={
             "name": name,
             "revision": hashlib.sha256(f"{manifest.revision} {digest}".encode()).hexdigest(),
-            "additions": (*manifest.additions, addition),
+            "additions": (addition, *others),
             "vae_quantisation": None,
             # They were measured of the other decoder's images.
             "scores": {},

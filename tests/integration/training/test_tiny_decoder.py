@@ -12,7 +12,11 @@ from bundles.manifest import load_manifest
 from bundles.plan import Plan
 from core.errors import BundleError
 from modelkit.evaluation.comparison import likeness
+from modelkit.evaluation.parity import check_parity
+from modelkit.export.additions import Additions
 from modelkit.export.build import build
+from modelkit.export.preparation import prepare
+from modelkit.progress import Silent
 from modelkit.training import tiny_decoder as subject
 from modelkit.training.device import Device
 from modelkit.training.recipe import TrainingRecipe
@@ -65,8 +69,7 @@ def test_everything_else_is_the_bundles_and_caches_tell_them_apart(bundle: Path,
     assert load_manifest(new) == made.manifest
     assert made.manifest.revision != old.revision
     assert made.manifest.name == "tiny"
-    (told,) = made.manifest.additions
-    assert (told.kind, len(told.sha256)) == ("tiny_decoder", 64)
+    assert made.manifest.additions == Additions(vae=new / "vae_decoder").described()
     for part in ("unet", "text_encoder", "vae_encoder"):
         names = sorted(path.name for path in (bundle / part).iterdir())
         assert sorted(path.name for path in (new / part).iterdir()) == names
@@ -75,6 +78,15 @@ def test_everything_else_is_the_bundles_and_caches_tell_them_apart(bundle: Path,
     layout = load_layout(new)
     assert layout.vae["_class_name"] == "AutoencoderTiny"
     assert layout.encoder == load_layout(bundle).encoder
+
+
+def test_it_draws_what_diffusers_draws_with_the_decoder_that_it_holds(
+    bundle: Path, made: Distilled, tmp_path: Path
+):
+    new = bundle.with_name("tiny")
+    added = Additions(vae=new / "vae_decoder")
+    prepare(bundle.with_name("source"), added, tmp_path, Silent())
+    check_parity(new, made.manifest, tmp_path)
 
 
 def test_what_was_drawn_before_an_interruption_is_not_drawn_again(
