@@ -127,7 +127,7 @@ def _read_tiny(file: Path, tensors: Tensors) -> Any:
     except (KeyError, RuntimeError) as error:
         raise BundleError(
             f"{file} is no tiny autoencoder of TAESD's usual size ({type(error).__name__}): give "
-            "the folder that diffusers' AutoencoderTiny.save_pretrained writes"
+            "the folder that diffusers' AutoencoderTiny.save_pretrained writes."
         ) from error
     return tiny
 
@@ -140,13 +140,13 @@ def _check_latents(config: Any, folder: Path, vae: Path) -> None:
     channels = int(read_json(folder / "unet" / "config.json").get("in_channels", 4))
     if config["latent_channels"] != channels:
         raise BundleError(
-            f"the autoencoder {vae.name} is for latents of {config['latent_channels']} channels, "
+            f"The autoencoder {vae.name} is for latents of {config['latent_channels']} channels, "
             f"and this model's UNet draws {channels}: give one that was made for this model's "
-            "family, such as TAESD for Stable Diffusion 1.x and 2.x"
+            "family, such as TAESD for Stable Diffusion 1.x and 2.x."
         )
     own = read_vae(folder / "vae")
     if scale_factor(config) != scale_factor(own):
         raise BundleError(
-            f"the autoencoder {vae.name} makes {scale_factor(config)} pixels along each side of a "
-            f"latent, and this model's own {scale_factor(own)}: give one for this model's family"
+            f"The autoencoder {vae.name} makes {scale_factor(config)} pixels along each side of a "
+            f"latent, and this model's own {scale_factor(own)}: give one for this model's family."
         )

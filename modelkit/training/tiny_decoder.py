@@ -125,14 +125,14 @@ def distil_decoder(
 
 def _check(bundle: Path, target: Path, pictures: int) -> None:
     if target.exists():
-        raise BundleError(f"{target} exists: give another name with --name")
+        raise BundleError(f"{target} exists: give another name with --name.")
     if load_layout(bundle).vae.get("_class_name") == AutoencoderTiny.__name__:
         raise BundleError(
             f"{bundle} has a tiny decoder already: give the bundle that it was made from, whose "
-            "decoder it can learn from"
+            "decoder it can learn from."
         )
     if pictures < 2:
-        raise BundleError("give two pictures at least: one to learn from, and one to measure on")
+        raise BundleError("Give two pictures at least: one to learn from, and one to measure on.")
 
 
 class _Listening(Pipeline):
