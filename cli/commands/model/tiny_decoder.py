@@ -24,21 +24,22 @@ from cli.console import quieten, say, stdout
 from cli.errors import UsageError
 from core.settings import get_settings
 
+Bundle = Annotated[str, typer.Argument(help="Name of a model, or name or folder of a bundle.")]
+Name = Annotated[
+    str | None, typer.Option(help="Name of the new bundle. Default: the bundle's with -tiny.")
+]
+Pictures = Annotated[int, typer.Option(min=2, help="Pictures that the bundle draws to learn from.")]
+Width = Annotated[
+    int,
+    typer.Option(min=8, max=128, help="Channels of the decoder: 64 are 1.2 million parameters."),
+]
+
 
 def tiny_decoder(
-    bundle: Annotated[str, typer.Argument(help="Name of a model, or name or folder of a bundle.")],
-    name: Annotated[
-        str | None, typer.Option(help="Name of the new bundle. Default: the bundle's with -tiny.")
-    ] = None,
-    pictures: Annotated[
-        int, typer.Option(min=2, help="Pictures that the bundle draws to learn from.")
-    ] = 64,
-    width: Annotated[
-        int,
-        typer.Option(
-            min=8, max=128, help="Channels of the decoder: 64 are 1.2 million parameters."
-        ),
-    ] = 64,
+    bundle: Bundle,
+    name: Name = None,
+    pictures: Pictures = 64,
+    width: Width = 64,
     minutes: Minutes = None,
     steps: Steps = 4096,
     batch: Batch = 4,

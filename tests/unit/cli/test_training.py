@@ -1,13 +1,15 @@
-"""`packshot model finetune`, `quantise-train` and `shrink`: what they take, and what they say."""
+"""Commands by which models learn: what they take, and what they say."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from cli.main import main
+from core.settings import get_settings
+from tests.support.made_once import MadeOnce
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -66,6 +68,33 @@ def test_shrink_says_what_was_saved(run: Run, source: Path) -> None:
     assert said is not None
     before, now = (int(number.replace(",", "")) for number in said.groups())
     assert now < before
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    monkeypatch.setenv("PACKSHOT_HOME", str(tmp_path / "home"))
+    get_settings.cache_clear()
+    yield tmp_path / "home"
+    get_settings.cache_clear()
+
+
+def test_a_tiny_decoder_becomes_a_bundle_and_its_error_is_said(
+    run: Run, made_once: MadeOnce, home: Path
+) -> None:
+    options = ("--pictures", 2, "--width", 8, "--steps", 1, "--device", "cpu", "--name", "quick")
+    code, out, err = run("tiny-decoder", made_once.bundle(), *options)
+    assert code == 0, err
+    bundle = Path(out.strip())
+    assert bundle == home / "bundles" / "quick"
+    assert (bundle / "manifest.json").is_file()
+    assert re.search(r"parameters; beside the bundle's own decoder [\d.]+ dB", err)
+    code, out, err = run("tiny-decoder", made_once.bundle(), *options)
+    assert (code, out) == (1, "")
+    assert "exists: give another name with --name" in err
+    code, out, err = run("tiny-decoder", bundle, "--name", "quicker", "--device", "cpu")
+    assert (code, out) == (1, "")
+    assert "has a tiny decoder already" in err
+    assert not bundle.with_name("quicker").exists()
 
 
 @pytest.mark.parametrize(
