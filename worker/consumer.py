@@ -2,8 +2,14 @@
 
 from typing import Any
 
+from celery import Celery, signals
 from celery.apps.worker import Worker
 from celery.worker.consumer import Consumer as CeleryConsumer
+
+from core.queue import make_celery
+from core.settings import Settings
+from worker.runner import Runner
+from worker.tasks import register
 
 EVENT_SECONDS = 0.5
 """How late Flower hears of a task, at most: long enough for a busy worker's events to share a
@@ -53,3 +59,43 @@ class WorkerProcess(Worker):
 
     def install_platform_tweaks(self, worker: Worker) -> None:
         """Leave the signals alone."""
+
+
+def make_worker_process(
+    settings: Settings, runner: Runner, name: str, *, threads: int
+) -> WorkerProcess:
+    """Make Celery's worker, whose threads hand each message to the runner."""
+    celery = make_celery(settings)
+    _configure(celery, settings)
+    register(celery, runner)
+    # Any receiver keeps Celery from setting up logging of its own.
+    signals.setup_logging.connect(_keep_our_logging)
+    return WorkerProcess(
+        app=celery,
+        hostname=name,
+        pool_cls="threads",
+        consumer_cls=Consumer,
+        concurrency=threads,
+        quiet=True,
+        redirect_stdouts=False,
+        # Workers need nothing of each other; mingling costs a second of every start.
+        without_mingle=True,
+        without_gossip=True,
+    )
+
+
+def _configure(celery: Celery, settings: Settings) -> None:
+    """Set what only a consumer needs."""
+    celery.conf.update(
+        # However long Redis is away.
+        broker_connection_retry=True,
+        broker_connection_max_retries=None,
+        # A thread in the middle of an image goes on; its message may come twice, which the claim
+        # sorts out.
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        broker_connection_timeout=settings.connect_timeout,
+    )
+
+
+def _keep_our_logging(**_: object) -> None:
+    """Do nothing, on purpose."""

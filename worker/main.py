@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Protocol
 
 import structlog
-from celery import Celery, signals
 
 from bundles.manifest import Manifest
 from bundles.model_input import read_model_input
@@ -25,14 +24,13 @@ from core.flusher import Flusher
 from core.lifecycle import serving
 from core.metrics_server import serving_metrics
 from core.pictures.credentials import credentials_of
-from core.queue import make_celery
 from core.settings import Settings
 from core.sources.fetcher import SourceFetcher
 from core.sources.store import SourceStore
 from core.startup import run_or_explain, wait_for_services
 from core.storage import Storage
 from worker.approximate.cache import ApproximateCache
-from worker.consumer import Consumer, WorkerProcess
+from worker.consumer import make_worker_process
 from worker.cutouts.pool import CutoutPool
 from worker.cutouts.preparing import ProductPreparer
 from worker.edits.making import EditMaker
@@ -51,7 +49,6 @@ from worker.scenes.making import SceneMaker
 from worker.scheduler import CallLimits
 from worker.segmentation.segmenter import open_usable_segmenter
 from worker.shutdown import Shutdown
-from worker.tasks import register
 from worker.tokenizer import Tokenizer
 from worker.topology import settle, warn_of_processor
 from worker.watchdog import Watchdog
@@ -127,15 +124,13 @@ def _serve(settings: Settings, load: Load) -> int:
     )
     shutdown = Shutdown(runner=runner, engine=engine, leases=leases, database=database)
     latents = Flusher([approximate.flush] if approximate else [], seconds=LATENTS_SECONDS)
-    presence = Flusher(
-        [models.refresh, partial(_announce, database, name, models)], seconds=ANNOUNCE_SECONDS
-    )
+    presence = _presence(database, name, models)
     guard = MemoryGuard(
         limit_mib=settings.worker_max_rss_mib, on_excess=shutdown.warm, relieve=models.relieve
     )
     # A thread waits for its image: enough of them to fill the batches of every shape.
     threads = images * settings.shapes_in_play + cutouts.most + room.most
-    process = _celery_worker(settings, runner, name, threads=threads)
+    process = make_worker_process(settings, runner, name, threads=threads)
     presence.flush()
     engine.start()
     with _running(leases, guard, latents, presence, models, cutting):
@@ -264,49 +259,17 @@ def cutout_pool(
     return CutoutPool(preparer, threads=threads, watchdog=watchdog)
 
 
-def _announce(database: Database, name: str, models: Registry) -> None:
-    with database.session() as session:
-        serving.announce(session, name, {*models.served(), CUTOUT_REVISION})
+def _presence(database: Database, name: str, models: Registry) -> Flusher:
+    """Make what announces the models that this worker serves, as they are at the moment."""
+
+    def announce() -> None:
+        with database.session() as session:
+            serving.announce(session, name, {*models.served(), CUTOUT_REVISION})
+
+    return Flusher([models.refresh, announce], seconds=ANNOUNCE_SECONDS)
 
 
 def _leave(database: Database, name: str) -> None:
     """Report that this worker ends; where Postgres is away, its silence says so a minute later."""
     with suppress(*DATABASE_ERRORS), database.session() as session:
         serving.leave(session, name)
-
-
-def _celery_worker(settings: Settings, runner: Runner, name: str, *, threads: int) -> WorkerProcess:
-    celery = make_celery(settings)
-    configure(celery, settings)
-    register(celery, runner)
-    # Any receiver keeps Celery from setting up logging of its own.
-    signals.setup_logging.connect(_keep_our_logging)
-    return WorkerProcess(
-        app=celery,
-        hostname=name,
-        pool_cls="threads",
-        consumer_cls=Consumer,
-        concurrency=threads,
-        quiet=True,
-        redirect_stdouts=False,
-        # Workers need nothing of each other; mingling costs a second of every start.
-        without_mingle=True,
-        without_gossip=True,
-    )
-
-
-def configure(celery: Celery, settings: Settings) -> None:
-    """Set what only a consumer needs."""
-    celery.conf.update(
-        # However long Redis is away.
-        broker_connection_retry=True,
-        broker_connection_max_retries=None,
-        # A thread in the middle of an image goes on; its message may come twice, which the claim
-        # sorts out.
-        worker_cancel_long_running_tasks_on_connection_loss=False,
-        broker_connection_timeout=settings.connect_timeout,
-    )
-
-
-def _keep_our_logging(**_: object) -> None:
-    """Do nothing, on purpose."""

@@ -105,27 +105,18 @@ class Runner:
                 is then queued again, and the attempt does not count.
             pause_seconds: Before a failed image's second attempt, twice that before its third.
         """
-        self._database = database
-        self._storage = storage
+        self._database, self._storage = database, storage
         self._engine = engine
         self._leases = leases
         self._models = models
         self._cutouts = cutouts
-        self._scenes = scenes
-        self._edits = edits
+        self._scenes, self._edits = scenes, edits
         self._approximate = approximate
         self._renditions = renditions
         self._credentials = credentials
         self._pause_seconds = pause_seconds
         self._stopping = threading.Event()
-        self._claiming = Claiming(
-            database,
-            ServedWithCutouts(models, cutouts) if cutouts else models,
-            owner=leases.owner,
-            lease_seconds=leases.lease_seconds,
-            pause_seconds=pause_seconds,
-            without=room.without if room else lambda: PROMPTED,
-        )
+        self._claiming = self._make_claiming(room)
         self._endings = Endings(
             database,
             max_attempts=max_attempts,
@@ -133,6 +124,17 @@ class Runner:
             pause_seconds=pause_seconds,
         )
         self._recordings: GroupCommit[Finished, int | None] = GroupCommit(database, _record_all)
+
+    def _make_claiming(self, room: Room | None) -> Claiming:
+        models, cutouts = self._models, self._cutouts
+        return Claiming(
+            self._database,
+            ServedWithCutouts(models, cutouts) if cutouts else models,
+            owner=self._leases.owner,
+            lease_seconds=self._leases.lease_seconds,
+            pause_seconds=self._pause_seconds,
+            without=room.without if room else lambda: PROMPTED,
+        )
 
     def stop(self) -> None:
         """Begin nothing more: further messages go back at once."""

@@ -42,12 +42,13 @@ def warn_of_channels(
             warnings.add(
                 f"Too small for {channel.name}: {len(small):,} of {len(known):,} photographs in "
                 f"store, whose longer side has fewer than its {least:,} pixels: lines "
-                f"{_shown(small)}. Their products are enlarged for it. Send larger ones.",
+                f"{shown_lines(small)}. Their products are enlarged for it. Send larger ones.",
                 line=small[0],
                 column="image",
             )
 
 
-def _shown(lines: Sequence[int | None]) -> str:
+def shown_lines(lines: Sequence[int | None]) -> str:
+    """Name the first lines of many, and count the rest."""
     more = f" and {len(lines) - SHOWN_LINES:,} more" if len(lines) > SHOWN_LINES else ""
     return ", ".join(map(str, lines[:SHOWN_LINES])) + more

@@ -1,13 +1,13 @@
 """Requests for images of photographs: what they name is found, checked, and said in one way."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from uuid import UUID
 
 from sqlmodel import Session
 
 from api.schemas.requests import JobRequest
-from api.submission.channel_sizes import warn_of_channels
+from api.submission.channel_sizes import shown_lines, warn_of_channels
 from api.submission.context import RequestContext
 from api.submission.modes import mode_of
 from api.submission.upload import SheetRequest
@@ -28,9 +28,6 @@ from core.sources import addresses, rows
 
 MADE_BY = ModelRevision(name=CUTOUT_NAME, revision=CUTOUT_REVISION)
 """Stands for the model of images that have none."""
-
-SHOWN_LINES = 10
-"""Lines of photographs that are too small."""
 
 NO_SUCH = "There is no source {} here: it was deleted, or its time was over. Send the file again."
 
@@ -192,27 +189,28 @@ def warn_of_small(
     session: Session, context: RequestContext, images: Sequence[ImageRequest], warnings: Issues
 ) -> None:
     """Note the photographs in store that have too few pixels for what is wanted of them."""
-    asked = [(one, one.spec.photograph) for one in images]
-    named = {shown.source for _, shown in asked if shown and not shown.enlarge}
+    asked = [one.spec.photograph for one in images if one.spec.photograph]
+    named = {shown.source for shown in asked if not shown.enlarge}
     known = rows.sizes(session, context.tenant, {one for one in named if is_digest(one)})
-    small = [
-        one
-        for one, shown in asked
-        if shown
-        and shown.source in known
-        and max(known[shown.source]) < shown.fill * min(one.spec.width, one.spec.height)
-    ]
+    small = [one for one in images if _is_small(one.spec, known)]
     if small:
-        lines = ", ".join(str(one.line) for one in small[:SHOWN_LINES])
-        more = f" and {len(small) - SHOWN_LINES:,} more" if len(small) > SHOWN_LINES else ""
+        lines = shown_lines([one.line for one in small])
         count = "1 photograph has" if len(small) == 1 else f"{len(small):,} photographs have"
         warnings.add(
             f"{count} fewer pixels than products are to take of the image, so these come out "
-            f"smaller than wanted: lines {lines}{more}. Send larger ones, ask "
+            f"smaller than wanted: lines {lines}. Send larger ones, ask "
             "for a smaller `width` and `height`, or have them enlarged (`enlarge`).",
             line=small[0].line,
             column="image",
         )
+
+
+def _is_small(spec: ImageSpec, sizes: Mapping[str, tuple[int, int]]) -> bool:
+    """Return whether a photograph of a known size has too few pixels for what is wanted of it."""
+    shown = spec.photograph
+    if shown is None or shown.source not in sizes:
+        return False
+    return max(sizes[shown.source]) < shown.fill * min(spec.width, spec.height)
 
 
 def _named_by(good: Iterable[NamedPhotograph]) -> Iterable[UUID | str]:

@@ -189,8 +189,7 @@ def submit(
 ) -> None:
     """Make the images of a sheet on any packshot server, and download them.
 
-    Options apply to every row that has no value of its own in the column of the same name. The exit
-    code is 3 if some images failed.
+    Options apply to rows that name none in their columns; the exit code is 3 if some images failed.
     """
     given = _fields(locals())
     if not dry_run and not detach:
