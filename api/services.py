@@ -17,6 +17,7 @@ from core.db.engine import Database
 from core.egress.policy import EgressPolicy
 from core.flusher import Flusher
 from core.pictures.credentials import credentials_of
+from core.pictures.marking import watermark_of
 from core.queue import Publisher, make_celery
 from core.settings import Settings
 from core.sources.store import SourceStore
@@ -71,7 +72,10 @@ def open_services(settings: Settings) -> Iterator[Services]:
             models=Models(settings),
             results=results,
             renditions=Renditions(
-                database=database, storage=storage, credentials=credentials_of(settings)
+                database=database,
+                storage=storage,
+                credentials=credentials_of(settings),
+                watermark=watermark_of(settings),
             ),
             sources=SourceStore(
                 database=database,

@@ -24,6 +24,7 @@ from core.flusher import Flusher
 from core.lifecycle import serving
 from core.metrics_server import serving_metrics
 from core.pictures.credentials import credentials_of
+from core.pictures.marking import watermark_of
 from core.settings import Settings
 from core.sources.fetcher import SourceFetcher
 from core.sources.store import SourceStore
@@ -98,7 +99,7 @@ def _serve(settings: Settings, load: Load) -> int:
     engine = _engine(models, plans, watchdog)
     approximate = _approximate_cache(settings, database, storage, engine)
     leases = _leases(settings, database, engine, name)
-    credentials = credentials_of(settings)
+    credentials, watermark = credentials_of(settings), watermark_of(settings)
     cutting = Watchdog(limit_seconds=settings.watchdog_seconds)
     cutouts = cutout_pool(settings, database, storage, cutting)
     images = max(plan.rows * plan.streams for plan in plans)
@@ -118,9 +119,14 @@ def _serve(settings: Settings, load: Load) -> int:
         room=room,
         approximate=approximate,
         renditions=Renditions(
-            database=database, storage=storage, credentials=credentials, at_once=usable_cpus()
+            database=database,
+            storage=storage,
+            credentials=credentials,
+            watermark=watermark,
+            at_once=usable_cpus(),
         ),
         credentials=credentials,
+        watermark=watermark,
     )
     shutdown = Shutdown(runner=runner, engine=engine, leases=leases, database=database)
     latents = Flusher([approximate.flush] if approximate else [], seconds=LATENTS_SECONDS)

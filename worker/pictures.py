@@ -11,13 +11,16 @@ from PIL import Image as Picture
 
 from catalogue.channels import UnknownChannelError, find_channel
 from catalogue.cutouts.delivered import ProductInside, proven
+from catalogue.renditions.regions import Mask, dilated
 from catalogue.renditions.store import Renditions
 from core.db.models import Image
+from core.domain.photograph_spec import ImageMode
 from core.errors import first_line
 from core.lifecycle.claims import Claim
 from core.pictures.credentials import Credentials, Ingredient
 from core.pictures.encoding import encode
 from core.pictures.formats import Format
+from core.pictures.marking import Watermark
 from core.pictures.provenance import TRAINED
 from core.storage import StoredObject
 from worker.approximate.cache import NOTHING, StartPlan
@@ -50,6 +53,43 @@ class MadeImage:
     """What it was made of, for its credentials; None: of nothing."""
     fingerprint: str | None = None
     """By what it is found from now on; None: as its claim says."""
+
+
+_EDGE = 3
+"""Pixels around what is compared of a product that are the product's too: its soft edge."""
+
+
+def watermarked(claim: Claim, made: MadeImage, watermark: Watermark | None) -> MadeImage:
+    """Return an image with its watermark; a photograph's product in it stays as it is.
+
+    Before anything is encoded, and after everything that compares a model's pixels.
+
+    Args:
+        claim: What it was made for.
+        made: The image.
+        watermark: The deployment's; None: it gets none.
+    """
+    drawn = claim.spec.mode is not ImageMode.CUTOUT and made.pixels.shape[2] == 3
+    if watermark is None or not drawn:
+        return made
+    pixels = watermark.mark(
+        made.pixels,
+        source_type=made.source_type,
+        fingerprint=_fingerprint(claim, made),
+        keep=_product(made),
+    )
+    return replace(made, pixels=pixels)
+
+
+def _product(made: MadeImage) -> Mask | None:
+    """Return where an image is its product's, (height, width); None: nowhere."""
+    if made.inside is None:
+        return None
+    found = np.zeros(made.pixels.shape[:2], np.bool_)
+    height, width = made.inside.mask.shape
+    top, left = made.inside.top, made.inside.left
+    found[top : top + height, left : left + width] = made.inside.mask
+    return dilated(found, _EDGE)
 
 
 def encode_original(made: MadeImage, credentials: Credentials | None = None) -> bytes:
@@ -88,11 +128,9 @@ def with_proof(made: MadeImage, file: bytes) -> MadeImage:
 
 def describe(claim: Claim, made: MadeImage, stored: StoredObject) -> Image:
     """Return the row of a stored image."""
-    # One that might have begun with another's latents, and did not, is as good as any.
-    exact = None if made.plan.approximation else claim.exact_fingerprint
     return Image(
         tenant=claim.tenant,
-        fingerprint=made.fingerprint or exact or claim.fingerprint,
+        fingerprint=_fingerprint(claim, made),
         generation_id=claim.generation_id,
         key=stored.key,
         content_type=ORIGINAL.content_type,
@@ -104,6 +142,13 @@ def describe(claim: Claim, made: MadeImage, stored: StoredObject) -> Image:
         seed=claim.spec.noise_seed,
         quality=made.quality,
     )
+
+
+def _fingerprint(claim: Claim, made: MadeImage) -> str:
+    """Return by what an image is found."""
+    # One that might have begun with another's latents, and did not, is as good as any.
+    exact = None if made.plan.approximation else claim.exact_fingerprint
+    return made.fingerprint or exact or claim.fingerprint
 
 
 def make_known(

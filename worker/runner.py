@@ -22,6 +22,7 @@ from core.lifecycle import completion, holds
 from core.lifecycle.claims import Claim
 from core.lifecycle.completion import Finished
 from core.pictures.credentials import Credentials
+from core.pictures.marking import Watermark
 from core.storage import STORAGE_ERRORS, Storage, StoredObject
 from worker.approximate.cache import NOTHING, ApproximateCache
 from worker.claiming import Claiming, Foreign, RowModels
@@ -34,7 +35,15 @@ from worker.group_commit import LOCKED, GroupCommit, Locked
 from worker.leases import Lease, Leases
 from worker.loaded import LoadedModel
 from worker.metrics import ATTEMPTS, STAGE_SECONDS
-from worker.pictures import ORIGINAL, MadeImage, describe, encode_original, make_known, with_proof
+from worker.pictures import (
+    ORIGINAL,
+    MadeImage,
+    describe,
+    encode_original,
+    make_known,
+    watermarked,
+    with_proof,
+)
 from worker.registry import ModelNotLoadedError
 from worker.requesting import request_of
 from worker.room import Room
@@ -80,6 +89,7 @@ class Runner:
         approximate: ApproximateCache | None = None,
         renditions: Renditions | None = None,
         credentials: Credentials | None = None,
+        watermark: Watermark | None = None,
         patience_seconds: float = 60.0,
         pause_seconds: float = 2.0,
     ) -> None:
@@ -101,6 +111,7 @@ class Runner:
             approximate: Where rows that agree to it may find a beginning; None: nowhere.
             renditions: Makes what channels want of an image; None: somebody else does.
             credentials: What signs images; None: they are not signed.
+            watermark: What images that a model drew are marked with; None: nothing.
             patience_seconds: How long Postgres or S3 may be away before an image is given up; it
                 is then queued again, and the attempt does not count.
             pause_seconds: Before a failed image's second attempt, twice that before its third.
@@ -114,6 +125,7 @@ class Runner:
         self._approximate = approximate
         self._renditions = renditions
         self._credentials = credentials
+        self._watermark = watermark
         self._pause_seconds = pause_seconds
         self._stopping = threading.Event()
         self._claiming = self._make_claiming(room)
@@ -199,7 +211,7 @@ class Runner:
 
     def _compute_and_record(self, lease: Lease) -> Delivery:
         claim = lease.claim
-        made = self._make(lease)
+        made = watermarked(claim, self._make(lease), self._watermark)
         lease.computed = True
         body = encode_original(made, self._credentials)
         made = with_proof(made, body)

@@ -12,6 +12,7 @@ from catalogue.renditions.scene import Alpha, Box, Pixels, Scene, known, known_i
 from catalogue.renditions.writer import Writer
 from core.errors import PackshotError
 from core.pictures.credentials import Credentials
+from core.pictures.marking import ImageWatermark
 from core.pictures.opening import open_alpha, open_rgb
 from core.pictures.provenance import is_photographed
 
@@ -156,6 +157,7 @@ def render(
     *,
     credentials: Credentials | None = None,
     box: Box | None = None,
+    watermark: ImageWatermark | None = None,
 ) -> Rendered:
     """Make an image into what a channel wants.
 
@@ -165,6 +167,8 @@ def render(
         credentials: What signs the file; None: it is not signed.
         box: Around the product without its shadow, in the image's pixels, where it was placed by
             rule; None: it is looked for. Transparent images have their outline in themselves.
+        watermark: The image's own, which is taken off before anything is looked for, and written
+            into what was made; None: what the image has is scaled with it.
 
     Raises:
         InvalidImageError: The stored file is no image that can be read.
@@ -176,6 +180,8 @@ def render(
     if preset.photographed:
         _check_photographed(channel, writer.source_type)
     pixels: Pixels = np.asarray(open_rgb(original, most_pixels=MOST_PIXELS))
+    if watermark is not None:
+        pixels = watermark.lift(pixels, writer.source_type)
     height, width = pixels.shape[:2]
     scene = _scene(pixels, preset, product_alpha(original), box)
     white = scene if scene and scene.white and preset.ground is Ground.WHITE else None
@@ -186,7 +192,7 @@ def render(
             f"{channel.name} takes products on exact white, and this background is another colour. "
             "Ask for a cut-out with `background` white."
         )
-    body, framing = _fitted(pixels, white, framing, writer)
+    body, framing = _fitted(pixels, white, framing, writer, watermark)
     enlarged = framing.scale > 1
     return Rendered(
         body=body,
@@ -247,12 +253,16 @@ def _fitted(
     scene: Scene | None,
     framing: Framing,
     writer: Writer,
+    watermark: ImageWatermark | None,
 ) -> tuple[bytes, Framing]:
     """Find the largest and best file within the channel's bytes."""
     channel = writer.channel
     preset = channel.preset
     while True:
-        body = writer.write(_drawn(pixels, scene, framing))
+        picture = _drawn(pixels, scene, framing)
+        if watermark is not None:
+            picture = _marked(picture, watermark, writer.source_type, white=scene is not None)
+        body = writer.write(picture)
         if body is not None:
             return body, framing
         framing = framing.shrunk(SMALLER)
@@ -263,6 +273,15 @@ def _fitted(
                 f"{preset.smallest} pixels. Ask for {channel.name.partition('.')[0]} in another "
                 f"format: {', '.join(preset.formats)}."
             )
+
+
+def _marked(
+    picture: Image.Image, watermark: ImageWatermark, source_type: str, *, white: bool
+) -> Image.Image:
+    """Write a watermark, and leave exact white exact."""
+    pixels = np.asarray(picture)
+    keep = (pixels == WHITE).all(axis=2) if white else None
+    return Image.fromarray(watermark.mark(pixels, source_type, keep))
 
 
 def _drawn(pixels: Pixels, scene: Scene | None, framing: Framing) -> Image.Image:

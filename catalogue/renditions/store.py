@@ -14,6 +14,7 @@ from core.db.models import Image, Rendition
 from core.errors import NotFoundError, PackshotError
 from core.lifecycle import renditions
 from core.pictures.credentials import Credentials
+from core.pictures.marking import ImageWatermark, Watermark
 from core.storage import Storage
 
 if TYPE_CHECKING:
@@ -45,11 +46,13 @@ class Renditions:
         database: Database,
         storage: Storage,
         credentials: Credentials | None,
+        watermark: Watermark | None = None,
         at_once: int = AT_ONCE,
     ) -> None:
         self._database = database
         self._storage = storage
         self._credentials = credentials
+        self._watermark = watermark
         self._places = threading.BoundedSemaphore(at_once)
         self._hall = threading.BoundedSemaphore(at_once + WAITING)
 
@@ -116,6 +119,7 @@ class Renditions:
             channel,
             credentials=self._credentials,
             box=product_box(image),
+            watermark=self._watermark_of(image),
         )
         stored = self._storage.put_rendition(
             made.body,
@@ -149,6 +153,15 @@ class Renditions:
                 "The image has expired and is being deleted. Submit the request again."
             )
         return kept
+
+    def _watermark_of(self, image: Image) -> ImageWatermark | None:
+        """Return the watermark of an image; None: it keeps what it has, as it is scaled.
+
+        Of one that shows a photograph's product nobody knows here where that is.
+        """
+        if self._watermark is None or image.quality is not None:
+            return None
+        return ImageWatermark(watermark=self._watermark, fingerprint=image.fingerprint)
 
     def lose(self, rendition: Rendition) -> None:
         """Delete the record of one whose object is gone, so that it is made again."""

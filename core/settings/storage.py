@@ -40,6 +40,16 @@ class StorageSettings(BaseModel):
         description="Bytes of stored images, renditions and photographs that housekeeping reads "
         "in each pass (`PACKSHOT_JANITOR_SECONDS`) to find damaged ones. 0 turns this off.",
     )
+    watermark: bool = Field(
+        default=True,
+        description="Whether images that a model drew, wholly or in part, get an imperceptible "
+        "watermark.",
+    )
+    watermark_secret: SecretStr | None = Field(
+        default=None,
+        description="Secret that the watermark's key is derived from, the same for all processes: "
+        "who does not know it cannot read the marks. Without one anybody can.",
+    )
     c2pa_certificate: str = Field(
         default="",
         description="PEM file of the certificates with which images are signed (C2PA). Leave it "
