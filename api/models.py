@@ -7,6 +7,7 @@ from pathlib import Path
 from threading import Lock
 
 from bundles.manifest import (
+    PRESETS,
     Manifest,
     load_manifest,
     read_mark,
@@ -120,6 +121,9 @@ def limits_of(
         max_images=settings.max_sheet_rows,
         # The guidance interval is the model's alone: no request names it, no row stores it.
         defaults=manifest.defaults.model_dump(include=set(PARAMETERS)),
+        presets={
+            name: manifest.presets[name].parameters for name in PRESETS if name in manifest.presets
+        },
         schedulers={name: one.limits for name, one in schedulers.items() if one.works},
         unsuited={name: one.reason for name, one in schedulers.items() if not one.works},
     )

@@ -54,6 +54,26 @@ class Defaults(Record):
         return ImageSpec.of(dict(self) | {"prompt": prompt, "seed": seed} | changes)
 
 
+PresetName = Literal["draft", "standard", "best"]
+
+PRESETS: tuple[PresetName, ...] = ("draft", "standard", "best")
+"""From the cheapest to the costliest."""
+
+
+class Preset(Record):
+    """A point of a bundle's frontier of quality against cost, as `model presets` measured it."""
+
+    scheduler: str
+    steps: int = Field(ge=1)
+    guidance_scale: float = Field(ge=0)
+    scores: dict[str, float] = Field(default_factory=dict, description="What it scored, by name.")
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Return what a request that names it gets."""
+        return self.model_dump(exclude={"scores"})
+
+
 class Sizes(Record):
     """The widths and heights that the model takes, in pixels."""
 
@@ -195,6 +215,11 @@ class Manifest(Record):
     )
     licence: str = Field("unknown", description="SPDX identifier of the weights' licence.")
     defaults: Defaults = Field(default_factory=Defaults)
+    presets: dict[PresetName, Preset] = Field(
+        default_factory=dict,
+        description="What requests may name; `standard` is what `defaults` say then. No part of "
+        "the revision. Empty: nobody measured them.",
+    )
     sizes: Sizes = Field(default_factory=Sizes)
     latent_channels: int = Field(4, ge=1)
     vae_scale_factor: int = Field(8, ge=1, description="Pixels per latent, along each side.")

@@ -34,6 +34,8 @@ class RequestLimits:
     """The schedulers that the model works with, and the steps that each can take."""
     unsuited: Mapping[str, str] = field(default_factory=dict)
     """The other schedulers, and why the model does not work with each."""
+    presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What each preset of the model stands for: steps, guidance_scale, scheduler."""
     model: str = "this model"
     """What messages call it: its name is in it where there are several."""
 
@@ -180,6 +182,19 @@ def check_scheduler(name: str, limits: RequestLimits) -> Reason:
             f"({limits.unsuited[name]}). Choose {offered}."
         )
     return f"There is no scheduler {name!r}; there are {offered}.{suggestion(name, SCHEDULERS)}"
+
+
+def check_preset(name: str, limits: RequestLimits) -> Reason:
+    """Check that the model has a preset."""
+    if name in limits.presets:
+        return None
+    called = f"{limits.model[:1].upper()}{limits.model[1:]}"
+    if not limits.presets:
+        return (
+            f"{called} has no presets, as nobody has measured them yet (`packshot model presets`). "
+            "Name steps, guidance_scale and scheduler instead."
+        )
+    return f"{called} has no preset {name!r}; it has {', '.join(limits.presets)}."
 
 
 def check_schedule(steps: int | None, scheduler: Any, limits: RequestLimits) -> Reason:

@@ -32,7 +32,7 @@ OF_PHOTOGRAPHS = (*FINISH, "source", "mask", "photographs")
 """Fields that only images of photographs have."""
 OF_MODELS = (
     *("prompt", "negative_prompt", "template", "model", "steps", "guidance_scale", "scheduler"),
-    *("seed", "variants", "variant", "approximate"),
+    *("preset", "seed", "variants", "variant", "approximate"),
 )
 """Fields that only generated images have."""
 NOT_OF: Mapping[ImageMode, Mapping[str, str]] = {

@@ -7,6 +7,7 @@ from catalogue.checks import (
     LONGEST_CELL,
     RequestLimits,
     check_extent,
+    check_preset,
     check_schedule,
     check_value,
 )
@@ -45,6 +46,11 @@ def base_values(
 ) -> dict[str, Any]:
     """Read what a request says for every row, over the model's defaults; note what is wrong."""
     base: dict[str, Any] = {"seed": None, "variants": 1} | dict(limits.defaults)
+    preset = fields.get("preset")
+    if preset is not None and is_given(preset):
+        if reason := check_preset(preset, limits):
+            issues.add(reason, line=line, column="preset")
+        base |= limits.presets.get(preset, {})
     for name in PARAMETERS:
         if is_given(fields.get(name)):
             base[name], reason = read_value(name, fields[name], limits)

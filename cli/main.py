@@ -11,6 +11,7 @@ from cli.commands.model.build import build
 from cli.commands.model.check import check
 from cli.commands.model.evaluate import evaluate
 from cli.commands.model.listing import list_bundles
+from cli.commands.model.presets import presets
 from cli.commands.model.requeue import requeue
 from cli.commands.model.tiny_decoder import tiny_decoder
 from cli.commands.model.train import finetune, quantise_train, shrink
@@ -34,7 +35,7 @@ model = typer.Typer(
     no_args_is_help=True, help="Models: build, check, train, evaluate and list them."
 )
 for of_models in (
-    build, check, finetune, quantise_train, shrink, tiny_decoder, evaluate, requeue,
+    build, check, finetune, quantise_train, shrink, tiny_decoder, evaluate, presets, requeue,
 ):  # fmt: skip
     model.command()(of_models)
 model.command("list")(list_bundles)

@@ -13,6 +13,16 @@ class ModelSizes(BaseModel):
     multiple_of: int
 
 
+class ModelPreset(BaseModel):
+    """What a preset of a model stands for."""
+
+    name: str = Field(description="draft, standard or best.")
+    steps: int
+    guidance_scale: float
+    scheduler: str
+    scores: dict[str, float] = Field(description="What its images scored, by name.")
+
+
 class ModelScheduler(BaseModel):
     """A sampling method that a model works with."""
 
@@ -32,6 +42,10 @@ class ModelView(BaseModel):
     revision: str | None = Field(description="Of its bundle.")
     sizes: ModelSizes | None
     defaults: ModelDefaults | None
+    presets: list[ModelPreset] | None = Field(
+        description="What requests may name as `preset`, from the cheapest to the costliest; "
+        "`standard` is the default. Empty: nobody measured them."
+    )
     schedulers: list[ModelScheduler] | None
     max_tokens: int | None = Field(
         description="What it reads of a prompt, the start and end tokens included."

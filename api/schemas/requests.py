@@ -55,6 +55,13 @@ class Fields(RequestedParameters, FinishFields, StrictModel):
         "prompt, wholly or where a mask is light (docs/photographs.md).",
     )
     model: ModelName | None = None
+    preset: Line | None = Field(
+        None,
+        max_length=64,
+        description="Steps, guidance scale and scheduler as measured for the model: draft, "
+        "standard or best, where `GET /v1/models` lists them. What the request or a row names of "
+        "these itself wins.",
+    )
     deadline_seconds: float | None = Field(
         None,
         gt=0,
@@ -94,7 +101,7 @@ class Fields(RequestedParameters, FinishFields, StrictModel):
 
     def parameters(self) -> dict[str, Any]:
         """Return what the catalogue checks and fills up."""
-        return self.model_dump(include={*PARAMETERS, "template", "model"})
+        return self.model_dump(include={*PARAMETERS, "template", "model", "preset"})
 
 
 def _needs(field: str) -> dict[str, Any]:

@@ -29,6 +29,9 @@ LARGEST_OF_JAVASCRIPT = 2**53 - 1
 _OTHERWISE = {"source"}
 """Fields of a job that mean something else in a recipe, as in a sheet: whose export it is."""
 
+OF_PRESETS = ("steps", "guidance_scale", "scheduler")
+"""Fields that a preset stands for."""
+
 F = TypeVar("F", BatchFields, JobRequest)
 
 
@@ -68,6 +71,9 @@ def use_recipe(session: Session, tenant: str, request: F) -> tuple[F, str | None
     known = kind.model_fields.keys() - (_OTHERWISE if kind is JobRequest else set())
     taken = {name: value for name, value in recipe.fields.items() if name in known}
     own = {name: getattr(request, name) for name in request.model_fields_set}
+    if own.get("preset"):
+        # It stands for these, and the request wins over its recipe.
+        taken = {name: value for name, value in taken.items() if name not in OF_PRESETS}
     try:
         return kind.model_validate(taken | own), written(recipe)
     except ValidationError as error:

@@ -5,13 +5,14 @@ from typing import Any
 from sqlmodel import Session
 
 from api.models import Bundle, Models
-from api.schemas.models import ModelList, ModelScheduler, ModelView, OtherRevision
+from api.schemas.models import ModelList, ModelPreset, ModelScheduler, ModelView, OtherRevision
+from bundles.manifest import PRESETS
 from core.errors import BundleError
 from core.lifecycle.serving import queued_images, workers_serving
 
 PROBLEM = "The model's bundle cannot be used: on the server, `packshot model list` says why."
 
-_LACKING = dict.fromkeys(("revision", "sizes", "defaults", "schedulers", "max_tokens"))
+_LACKING = dict.fromkeys(("revision", "sizes", "defaults", "presets", "schedulers", "max_tokens"))
 
 
 def list_models(session: Session, models: Models, tenant: str) -> ModelList:
@@ -54,6 +55,11 @@ def _describe_bundle(bundle: Bundle) -> dict[str, Any]:
             "multiple_of": limits.step_of_size,
         },
         "defaults": dict(limits.defaults),
+        "presets": [
+            ModelPreset(name=name, **manifest.presets[name].model_dump())
+            for name in PRESETS
+            if name in manifest.presets
+        ],
         "schedulers": [
             ModelScheduler(name=name, least_steps=one.least, most_steps=one.most)
             for name, one in limits.schedulers.items()

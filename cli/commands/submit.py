@@ -47,6 +47,13 @@ Model = Annotated[
     str | None,
     typer.Option(help="Model for rows that name none. Default: the server's first model."),
 ]
+Preset = Annotated[
+    str | None,
+    typer.Option(
+        help="Steps, guidance and scheduler as measured for the model: draft, standard or best, "
+        "where it has them. Options given here override it."
+    ),
+]
 Template = Annotated[
     str | None,
     typer.Option(help='Prompt for rows that have none, for example "a {{color}} {{kind}}".'),
@@ -138,7 +145,7 @@ Preview = Annotated[
 ]
 
 FIELDS = (
-    "model", "template", "negative_prompt", "variants", "seed", "steps", "guidance_scale",
+    "model", "preset", "template", "negative_prompt", "variants", "seed", "steps", "guidance_scale",
     "scheduler", "width", "height", "lane", "deadline_seconds", "name", "file_name", "recipe",
     "source", "encoding", "separator", "preview", "callback_url",
     *OF_PHOTOGRAPHS,
@@ -153,6 +160,7 @@ def submit(
     out: Out = DEFAULT_OUT,
     detach: Detach = False,
     model: Model = None,
+    preset: Preset = None,
     template: Template = None,
     prompt: Prompt = None,
     negative_prompt: NegativePrompt = None,

@@ -93,7 +93,7 @@ def draw_comparison(judged: Judged, reference: Judged | None, task: Task) -> Ima
     order = _worst_first(judged, len(task.prompts))[:MOST_ROWS]
     rows = [_row(number, judged, reference, task) for number in order]
     title = f"{' against '.join(names[:2])} · {len(rows)} of {len(task.prompts)} images"
-    return _draw(f"{title}, least alike first" if reference else title, names, rows)
+    return draw_rows(f"{title}, least alike first" if reference else title, names, rows)
 
 
 def difference(one: Pixels, other: Pixels) -> Pixels:
@@ -127,7 +127,8 @@ def _notes(judged: Judged, number: int) -> list[str]:
     return [*notes, "an attribute is wrong"] if wrong else notes
 
 
-def _draw(title: str, names: Sequence[str], rows: Sequence[ComparisonRow]) -> Image.Image:
+def draw_rows(title: str, names: Sequence[str], rows: Sequence[ComparisonRow]) -> Image.Image:
+    """Draw prompts with their images under each other, a column for each name."""
     layout = SheetLayout.of(rows, columns=len(names))
     sheet = Image.new("RGB", layout.size, PAPER)
     draw = ImageDraw.Draw(sheet)

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import numpy as np
@@ -39,6 +40,10 @@ class Drawing:
     prompt: str
     seed: int
     steps: int | None = None
+    """None: the bundle's."""
+    guidance_scale: float | None = None
+    """None: the bundle's."""
+    scheduler: str | None = None
     """None: the bundle's."""
     begin: Begin = NOISE
     keep: tuple[int, ...] = ()
@@ -81,10 +86,13 @@ class Trial:
 
     def _request(self, one: Drawing) -> RowRequest:
         defaults = self._manifest.defaults
-        steps = defaults.steps if one.steps is None else one.steps
+        given: dict[str, Any] = {
+            "steps": one.steps, "guidance_scale": one.guidance_scale, "scheduler": one.scheduler,
+        }  # fmt: skip
+        said = {name: value for name, value in given.items() if value is not None}
         return RowRequest(
             identity=uuid4(),
-            spec=defaults.spec(prompt=one.prompt, seed=one.seed, steps=steps),
+            spec=defaults.spec(prompt=one.prompt, seed=one.seed, **said),
             lane=Lane.STANDARD,
             guidance_interval=defaults.guidance_interval,
             begin=one.begin,

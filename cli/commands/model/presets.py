@@ -1,0 +1,194 @@
+"""`packshot model presets`: which settings of a bundle are worth having."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from bundles.manifest import Manifest, PresetName, load_manifest, scheduler_support
+from cli.bundles import find_bundle
+from cli.console import quieten, say, show, stdout
+from cli.errors import UsageError
+from cli.progress import ShownStages
+from core.domain.schedulers import is_stochastic
+from core.pictures.encoding import encode
+from core.pictures.formats import Format
+from core.settings import get_settings
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from modelkit.evaluation.frontier import Point, Setting
+    from modelkit.evaluation.presets import Examination, Measured
+
+SHEET, REPORT = "presets.png", "presets.json"
+
+SHOWN = 8
+"""Prompts in the picture."""
+
+
+Bundle = Annotated[str, typer.Argument(help="Name of a model, or name or folder of a bundle.")]
+Minutes = Annotated[
+    float, typer.Option(min=0, help="Limit of the time for drawing. The cheapest go first.")
+]
+Images = Annotated[int, typer.Option(min=8, help="Limit of images to draw with each setting.")]
+Scheduler = Annotated[
+    list[str] | None,
+    typer.Option(help="A scheduler to try. Repeat for several. Default: all that draw no noise."),
+]
+Steps = Annotated[
+    list[int] | None,
+    typer.Option(min=1, help="A number of steps to try. Repeat for several. Default: 1 to 30."),
+]
+GuidanceScale = Annotated[
+    list[float] | None,
+    typer.Option(
+        min=0,
+        help="A guidance scale to try. Repeat for several. Default: none, the bundle's and the "
+        "one between.",
+    ),
+]
+Seed = Annotated[
+    int, typer.Option(min=0, help="Seed of the first image; each further one has the next.")
+]
+Out = Annotated[Path, typer.Option(help="Folder for the picture and the report.")]
+
+
+def presets(
+    bundle: Bundle,
+    minutes: Minutes = 30.0,
+    images: Images = 100,
+    scheduler: Scheduler = None,
+    steps: Steps = None,
+    guidance_scale: GuidanceScale = None,
+    seed: Seed = 1000,
+    out: Out = Path("packshot-presets"),
+) -> None:
+    """Measure quality against cost, and write draft, standard and best into the manifest.
+
+    Draws the same prompts and seeds with each setting. The judge that a bundle carries compares
+    them with true pictures; without one, images are compared with those of the costliest setting,
+    and guidance, which cannot be compared so, stays. What another setting beats is left out.
+    `standard` becomes what requests get that name nothing. The bundle's revision stays: an image
+    with the same settings is the same.
+    """
+    quieten()
+    settings = get_settings()
+    folder = find_bundle(bundle, settings)
+    manifest = load_manifest(folder)
+    from modelkit.evaluation.frontier import choose_presets  # noqa: PLC0415 - loads torch
+    from modelkit.evaluation.presets import (  # noqa: PLC0415
+        Examination,
+        measure_settings,
+        record_presets,
+        write_presets,
+    )
+    from modelkit.evaluation.trial import trial  # noqa: PLC0415
+
+    out.mkdir(parents=True, exist_ok=True)
+    examination = Examination.of(folder, manifest, images=images, seed=seed)
+    tried = _settings(folder, manifest, examination, scheduler, steps, guidance_scale)
+    with trial(folder, manifest, settings) as bench, ShownStages() as stages:
+        measured = measure_settings(bench, examination, tried, minutes=minutes, say=stages)
+    chosen = choose_presets(measured.points)
+    (out / SHEET).write_bytes(encode(_sheet(manifest, examination, measured, chosen), Format.PNG))
+    write_presets(out / REPORT, manifest, measured, chosen)
+    record_presets(folder, chosen)
+    show(_table(measured, chosen))
+    if measured.unmeasured:
+        say(
+            f"Not measured within {minutes:g} minutes: {measured.unmeasured} of {len(tried)} "
+            "settings. Give --minutes more to measure all."
+        )
+    say(f"The same prompts in columns: {out / SHEET}")
+    stdout.print(str(out / REPORT))
+
+
+def _settings(
+    folder: Path,
+    manifest: Manifest,
+    examination: "Examination",
+    schedulers: list[str] | None,
+    steps: list[int] | None,
+    scales: list[float] | None,
+) -> list["Setting"]:
+    """Return what is to be measured.
+
+    Raises:
+        UsageError: Guidance scales are given and nobody can judge them, or a scheduler does not
+            work with the model.
+    """
+    from modelkit.evaluation.frontier import STEPS, settings_of  # noqa: PLC0415 - loads torch
+
+    own = manifest.defaults.guidance_scale
+    if examination.scenes is None and scales:
+        raise UsageError(
+            f"{manifest.name} carries no judge, and without one guidance cannot be compared: leave "
+            "--guidance-scale out."
+        )
+    limits = {
+        name: one.limits for name, one in scheduler_support(manifest, folder).items() if one.works
+    }
+    if strange := sorted(set(schedulers or ()) - set(limits)):
+        raise UsageError(
+            f"{manifest.name} does not work with the scheduler {strange[0]}: choose of "
+            f"{', '.join(limits)}."
+        )
+    return settings_of(
+        manifest.defaults,
+        limits,
+        schedulers=schedulers or [name for name in limits if not is_stochastic(name, {})],
+        steps=steps or STEPS,
+        scales=scales or ([own] if examination.scenes is None else [1.0, (1 + own) / 2, own]),
+    )
+
+
+def _table(measured: "Measured", chosen: Mapping[PresetName, "Point"]) -> Table:
+    from modelkit.evaluation.frontier import frontier  # noqa: PLC0415 - loads torch
+    from modelkit.evaluation.presets import describe_setting  # noqa: PLC0415
+
+    kept = frontier(measured.points)
+    names = list(measured.points[0].scores)
+    table = Table("setting", "UNet rows", "s an image", *names, "preset", box=None)
+    for point in sorted(measured.points, key=lambda one: one.setting):
+        given = [name for name, one in chosen.items() if one == point]
+        table.add_row(
+            describe_setting(point.setting),
+            str(point.setting.rows),
+            f"{point.seconds:.3f}",
+            *(f"{point.scores[name]:.3f}" for name in names),
+            ", ".join(given) or ("" if point in kept else "dominated"),
+        )
+    return table
+
+
+def _sheet(
+    manifest: Manifest,
+    examination: "Examination",
+    measured: "Measured",
+    chosen: Mapping[PresetName, "Point"],
+) -> "Image":
+    """Draw the first prompts with each setting of the frontier, the cheapest at the left."""
+    from cli.pictures.comparison_sheet import ComparisonRow, draw_rows  # noqa: PLC0415 - loads torch
+    from modelkit.evaluation.frontier import frontier  # noqa: PLC0415
+    from modelkit.evaluation.presets import describe_setting  # noqa: PLC0415
+
+    kept = frontier(measured.points)
+    columns = [measured.images[measured.points.index(point)] for point in kept]
+    names = []
+    for point in kept:
+        given = [name for name, one in chosen.items() if one == point]
+        names.append(": ".join([*given[:1], describe_setting(point.setting)]))
+    # Of one prompt several images are drawn: others say more.
+    first = list({prompt: number for number, prompt in enumerate(examination.prompts)}.values())
+    rows = [
+        ComparisonRow(
+            prompt=examination.prompts[number],
+            note=f"seed {examination.first_seed + number}",
+            images=[column[number] for column in columns],
+        )
+        for number in first[:SHOWN]
+    ]
+    return draw_rows(f"{manifest.name}: what is worth its cost", names, rows)
