@@ -21,6 +21,7 @@ class FreeModel:
 
     embeds_guidance = False
     taught: Sequence[str] = ()
+    zeroes_empty_negative = False
     precision = "f32"
     feature_caching = None
     alignment = None
@@ -40,7 +41,13 @@ class FreeModel:
         """Return states of nothing, (77, 8) for each text."""
         return [{HIDDEN_STATES: np.zeros((77, 8), np.float32)} for _ in texts]
 
-    def conditioning(self, *, guidance_scale: float) -> Conditioning:  # noqa: ARG002
+    def conditioning(
+        self,
+        *,
+        guidance_scale: float,  # noqa: ARG002
+        width: int,  # noqa: ARG002
+        height: int,  # noqa: ARG002
+    ) -> Conditioning:
         """Return nothing."""
         return {}
 

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import nn
-from transformers import CLIPTextConfig, CLIPTextModel
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 from bundles.manifest import Defaults, Sizes
 from modelkit.export.source import PROFILE, Profile
@@ -24,6 +24,9 @@ Config = dict[str, Any]
 
 WIDTH = 32
 """Features of a text's tokens."""
+
+XL_WIDTH, XL_POOLED = 48, 40
+"""The same of Stable Diffusion XL's second text encoder, and features of a whole text."""
 
 LATENTS = 50.0
 """How large latents are that reach a decoder, about."""
@@ -98,6 +101,61 @@ OPENCLIP: Config = {"hidden_act": "gelu", "num_hidden_layers": 23, "projection_d
 """Stable Diffusion 2's text encoder: that of 24 layers without its last."""
 
 
+XL_UNET: Config = {
+    "_diffusers_version": "0.19.0.dev0",
+    "addition_embed_type": "text_time",
+    "addition_embed_type_num_heads": 64,
+    "addition_time_embed_dim": 8,
+    "attention_head_dim": [2, 4, 4],
+    "block_out_channels": [16, 32, 32],
+    "class_embed_type": None,
+    "conv_in_kernel": 3,
+    "conv_out_kernel": 3,
+    "cross_attention_dim": WIDTH + XL_WIDTH,
+    "down_block_types": ["DownBlock2D", *["CrossAttnDownBlock2D"] * 2],
+    "dual_cross_attention": False,
+    "mid_block_type": "UNetMidBlock2DCrossAttn",
+    "num_class_embeds": None,
+    "only_cross_attention": False,
+    "projection_class_embeddings_input_dim": 6 * 8 + XL_POOLED,
+    "resnet_time_scale_shift": "default",
+    "sample_size": 128,
+    "time_cond_proj_dim": None,
+    "time_embedding_type": "positional",
+    "transformer_layers_per_block": [1, 2, 3],
+    "up_block_types": [*["CrossAttnUpBlock2D"] * 2, "UpBlock2D"],
+    "upcast_attention": None,
+    "use_linear_projection": True,
+}
+"""As Stable Diffusion XL's file names it, which has 10 transformer layers at its deepest."""
+
+XL_VAE: Config = {
+    "_diffusers_version": "0.20.0.dev0",
+    "force_upcast": True,
+    "sample_size": 1024,
+    "scaling_factor": 0.13025,
+}
+
+XL_TEXT: Config = {"num_hidden_layers": 3, "projection_dim": WIDTH}
+
+XL_SECOND_TEXT: Config = {
+    "architectures": ["CLIPTextModelWithProjection"],
+    "hidden_act": "gelu",
+    "hidden_size": XL_WIDTH,
+    "intermediate_size": 2 * XL_WIDTH,
+    "num_hidden_layers": 4,
+    "projection_dim": XL_POOLED,
+}
+
+XL_SCHEDULER: Config = {
+    "_class_name": "EulerDiscreteScheduler", "_diffusers_version": "0.19.0.dev0", **BETAS,
+    "clip_sample": False, "interpolation_type": "linear", "prediction_type": "epsilon",
+    "sample_max_value": 1.0, "set_alpha_to_one": False, "skip_prk_steps": True,
+    "steps_offset": 1, "timestep_spacing": "leading", "trained_betas": None,
+    "use_karras_sigmas": False,
+}  # fmt: skip
+
+
 @dataclass(frozen=True, kw_only=True)
 class RealLayout:
     """What one real model's files say, and how they lie."""
@@ -108,6 +166,10 @@ class RealLayout:
     unet: Config = field(default_factory=dict)
     vae: Config = field(default_factory=dict)
     text: Config = field(default_factory=dict)
+    second_text: Config | None = None
+    """Of the second text encoder; None: there is none."""
+    zeroes_empty_negative: bool = True
+    """Where there are two: what model_index.json says of prompts that are empty."""
     without: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Values that a part's file does not name, by the part's folder."""
     variant: str | None = None
@@ -120,6 +182,22 @@ class RealLayout:
     guidance: float = 3.0
     guidance_rescale: float = 0.0
     steps: int = 5
+
+
+def _xl(
+    name: str, *, unet: Config | None = None, scheduler: Config | None = None, **values: Any
+) -> RealLayout:
+    """Return a layout of Stable Diffusion XL's shape."""
+    return RealLayout(
+        name=name,
+        pipeline="StableDiffusionXLPipeline",
+        unet=XL_UNET | (unet or {}),
+        vae=XL_VAE,
+        text=XL_TEXT,
+        second_text=XL_SECOND_TEXT,
+        scheduler=XL_SCHEDULER | (scheduler or {}),
+        **values,
+    )
 
 
 LAYOUTS = (
@@ -232,6 +310,35 @@ LAYOUTS = (
         guidance=8.0,
         steps=4,
     ),
+    _xl("Stable Diffusion XL 1.0"),
+    _xl(
+        "SSD-1B (half of Stable Diffusion XL)",
+        unet={
+            "_diffusers_version": "0.23.0.dev0", "mid_block_type": "UNetMidBlock2D",
+            "transformer_layers_per_block": [0, [2, 2], [4, 4]],
+            "reverse_transformer_layers_per_block": [[4, 4, 5], [2, 1, 1], 0],
+            "layers_per_block": 2,
+        },
+        scheduler={"timestep_spacing": "trailing"},
+        guidance=9.0,
+    ),
+    _xl(
+        "SDXL-Turbo",
+        unet={"_diffusers_version": "0.24.0.dev0", "sample_size": 64},
+        scheduler={
+            "_class_name": "EulerAncestralDiscreteScheduler", "timestep_spacing": "trailing",
+        },
+        guidance=0.0,
+        steps=2,
+    ),
+    _xl(
+        "LCM-SDXL (the empty negative prompt is read)",
+        unet={"time_cond_proj_dim": 16},
+        scheduler={"_class_name": "LCMScheduler", "original_inference_steps": 50},
+        guidance=8.0,
+        steps=4,
+        zeroes_empty_negative=False,
+    ),
 )  # fmt: skip
 
 
@@ -248,12 +355,18 @@ def save_layout(layout: RealLayout, folder: Path, *, seed: int = 0) -> Path:
         "vae": _without(layout, "vae", VAE | layout.vae),
     }
     encoder = CLIPTextModel(CLIPTextConfig(**configs["text_encoder"]))
+    second = None
+    if layout.second_text is not None:
+        configs["text_encoder_2"] = TEXT | layout.second_text
+        second = CLIPTextModelWithProjection(CLIPTextConfig(**configs["text_encoder_2"]))
     unet = UNet2DConditionModel.from_config(configs["unet"])
     vae = AutoencoderKL.from_config(configs["vae"])
-    for part in (encoder, unet, vae):
+    parts: dict[str, Any] = {"text_encoder": encoder, "unet": unet, "vae": vae}
+    if second is not None:
+        parts["text_encoder_2"] = second
+    for part in parts.values():
         _disturb(part)
     _show(encoder, unet, vae)
-    parts: dict[str, Any] = {"text_encoder": encoder, "unet": unet, "vae": vae}
     for name, part in parts.items():
         # diffusers' own `half` warns of casting.
         stored = nn.Module.half(part) if layout.variant == "fp16" else part
@@ -265,6 +378,11 @@ def save_layout(layout: RealLayout, folder: Path, *, seed: int = 0) -> Path:
     if layout.pad is not None:
         tokenizer.pad_token = layout.pad
     save_tokenizer(tokenizer, folder / "tokenizer")
+    if second is not None:
+        # As OpenCLIP does it.
+        other = build_tokenizer()
+        other.pad_token = "!"
+        save_tokenizer(other, folder / "tokenizer_2")
     if layout.slow_tokenizer:
         (folder / "tokenizer" / "tokenizer.json").unlink()
     _write(folder / "model_index.json", _index(layout))
@@ -288,16 +406,21 @@ def _without(layout: RealLayout, part: str, config: Config) -> Config:
 
 
 def _index(layout: RealLayout) -> Config:
-    return {
+    index: Config = {
         "_class_name": layout.pipeline,
         "_diffusers_version": layout.unet.get("_diffusers_version", "0.6.0"),
-        "feature_extractor": [None, None],
-        "safety_checker": [None, None],
         "scheduler": ["diffusers", layout.scheduler["_class_name"]],
         "text_encoder": ["transformers", "CLIPTextModel"],
         "tokenizer": ["transformers", "CLIPTokenizer"],
         "unet": ["diffusers", "UNet2DConditionModel"],
         "vae": ["diffusers", "AutoencoderKL"],
+    }
+    if layout.second_text is None:
+        return index | {"feature_extractor": [None, None], "safety_checker": [None, None]}
+    return index | {
+        "force_zeros_for_empty_prompt": layout.zeroes_empty_negative,
+        "text_encoder_2": ["transformers", "CLIPTextModelWithProjection"],
+        "tokenizer_2": ["transformers", "CLIPTokenizer"],
     }
 
 
@@ -315,10 +438,14 @@ def _disturb(part: nn.Module) -> None:
 @torch.no_grad()
 def _show(encoder: CLIPTextModel, unet: UNet2DConditionModel, vae: AutoencoderKL) -> None:
     """Scale what comes out: predictions like noise, images with contrast."""
-    options = {}
+    options: Config = {}
     if unet.config.time_cond_proj_dim:
         options["timestep_cond"] = torch.zeros(1, unet.config.time_cond_proj_dim)
     states = encoder(torch.randint(0, VOCABULARY, (1, 77))).last_hidden_state
+    if unet.config.addition_embed_type == "text_time":
+        states = torch.randn(1, 77, unet.config.cross_attention_dim)
+        size = torch.tensor([[64.0, 64.0, 0.0, 0.0, 64.0, 64.0]])
+        options["added_cond_kwargs"] = {"text_embeds": torch.randn(1, XL_POOLED), "time_ids": size}
     predicted = unet(torch.randn(1, 4, 8, 8), torch.tensor([500]), states, **options).sample
     _scale(unet.conv_out, 1 / predicted.std())
     # Random UNets leave latents far from 0, and the norms behind it would hide how far.

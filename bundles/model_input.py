@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from bundles.records import INDEX, text_encoders, tokenizer_of
 from core.domain.image_spec import ModelInput
 from core.domain.texts import SPECIAL_TOKENS
 from core.errors import BundleError
@@ -26,10 +27,13 @@ def read_model_input(bundle: Path) -> ModelInput:
         BundleError: A file cannot be read.
     """
     unet = _read(bundle / "unet" / "config.json")
-    tokenizer = _read(bundle / "tokenizer" / "tokenizer.json")
-    added = [str(one.get("content")) for one in tokenizer.get("added_tokens", ())]
+    encoders = text_encoders(_read(bundle / INDEX))
+    tokenizers = [_read(bundle / tokenizer_of(one) / "tokenizer.json") for one in encoders]
+    added = [
+        str(one.get("content")) for tokens in tokenizers for one in tokens.get("added_tokens", ())
+    ]
     return ModelInput(
-        taught=tuple(filter(_is_taught, added)),
+        taught=tuple(filter(_is_taught, dict.fromkeys(added))),
         embeds_guidance=unet.get("time_cond_proj_dim") is not None,
     )
 

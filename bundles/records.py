@@ -73,6 +73,24 @@ def pipeline_kind(index: Mapping[str, Any]) -> str:
     return str(index.get("_class_name")).removeprefix(_OPENVINO)
 
 
+SECOND_ENCODER = "text_encoder_2"
+
+
+def text_encoders(index: Mapping[str, Any]) -> tuple[str, ...]:
+    """Name the folders of a model's text encoders; models of Stable Diffusion XL have two.
+
+    Args:
+        index: Its model_index.json.
+    """
+    two = pipeline_kind(index).startswith("StableDiffusionXL")
+    return ("text_encoder", SECOND_ENCODER) if two else ("text_encoder",)
+
+
+def tokenizer_of(encoder: str) -> str:
+    """Return the folder of a text encoder's tokenizer."""
+    return encoder.replace("text_encoder", "tokenizer")
+
+
 def scheduler_kind(index: Mapping[str, Any], scheduler: Mapping[str, Any]) -> str:
     """Return the class of diffusers that a model's scheduler is loaded as.
 

@@ -75,6 +75,10 @@ class Model(Protocol):
         """What its tokenizer was taught beside CLIP's tokens: `ModelInput.taught`."""
 
     @property
+    def zeroes_empty_negative(self) -> bool:
+        """Return whether no negative prompt is zeros to the UNet, and not the empty text."""
+
+    @property
     def precision(self) -> str:
         """What UNet and decoder compute in, as OpenVINO calls it: `f32`, `bf16` or `f16`."""
 
@@ -92,8 +96,8 @@ class Model(Protocol):
     def encode(self, texts: Sequence[str]) -> Sequence[Conditioning]:
         """Encode texts: return what each conditions the UNet with."""
 
-    def conditioning(self, *, guidance_scale: float) -> Conditioning:
-        """Return what conditions a row beside its text."""
+    def conditioning(self, *, guidance_scale: float, width: int, height: int) -> Conditioning:
+        """Return what conditions a row beside its text; `width` and `height` are in pixels."""
 
     def predict(self, inputs: StepInputs) -> tuple[Array, Sequence[Features]]:
         """Run the UNet once.

@@ -1,7 +1,8 @@
-"""The compiled model: text encoder, UNet and VAE decoder of one bundle, on OpenVINO."""
+"""The compiled model: text encoders, UNet and VAE decoder of one bundle, on OpenVINO."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bundles.graphs import cut
-from bundles.layout import load_layout
+from bundles.layout import SIZE_IDS, Config, load_layout
 from bundles.manifest import BlockCache, DeepCache, load_manifest, variant_folder
 from bundles.model_input import read_model_input
 from bundles.plan import Plan
@@ -21,7 +22,6 @@ from worker.features import load_alignment
 from worker.finite import check_finite
 from worker.image_encoder import ImageEncoder
 from worker.model import (
-    HIDDEN_STATES,
     Array,
     Conditioning,
     Features,
@@ -29,10 +29,13 @@ from worker.model import (
     StepInputs,
     stack,
 )
-from worker.precision import inference_precision
+from worker.precision import EXACT, inference_precision
+from worker.text_encoder import TextEncoder
 from worker.tiling import decode_tiled
-from worker.tokenizer import Tokenizer
 from worker.unet import Shape, UNet, guidance_embedding
+
+HALVES = ("f16", "auto")
+"""Precisions that have no room for what Stable Diffusion XL's autoencoder computes, or may not."""
 
 FeatureShapes = Mapping[Shape, Mapping[str, Sequence[int]]]
 """Of each feature, by the fixed shape of the call."""
@@ -81,33 +84,33 @@ class Pipeline:
         self._compiler = compiler = Compiler(
             folder, device=device, cache=cache, precision=precision, pinning=pinning
         )
-        self._plan = plan = plan or Plan()
-        layout = load_layout(folder)
-        unet, vae = layout.unet, layout.vae
-        self.latent_channels = int(vae["latent_channels"])
-        self.vae_scale_factor = 2 ** (len(vae["block_out_channels"]) - 1)
-        self._latent_scale = float(vae["scaling_factor"])
+        layout, self._plan = load_layout(folder), plan or Plan()
+        self.latent_channels = int(layout.vae["latent_channels"])
+        self.vae_scale_factor = 2 ** (len(layout.vae["block_out_channels"]) - 1)
+        self._latent_scale = float(layout.vae["scaling_factor"])
         self._encoder_scale = float(layout.encoder.get("scaling_factor", self._latent_scale))
-        self._guidance_dim: int | None = unet.get("time_cond_proj_dim")
+        self._guidance_dim: int | None = layout.unet.get("time_cond_proj_dim")
         reads = read_model_input(folder)
         self.embeds_guidance, self.taught = reads.embeds_guidance, reads.taught
         self._tile = decode_tile // self.vae_scale_factor
         self.scheduler_config: Mapping[str, Any] = layout.scheduler
-        self.tokenizer = Tokenizer(folder)
-        alone = compiler.latency(plan.threads)
+        alone = compiler.latency(self._plan.threads)
         # The text encoder runs once per text: rounding there would reach every step.
         exact = alone | {"INFERENCE_PRECISION_HINT": "f32"}
-        self._text_encoder = compiler.load("text_encoder", exact).create_infer_request()
+        self._text_encoder = self._make_text_encoder(layout.text_encoders, exact)
+        self.tokenizer = self._text_encoder.tokenizer
+        self.zeroes_empty_negative = layout.zeroes_empty_negative
         self._image_encoder = self._make_image_encoder(exact)
-        compiled = self._load_decoder(alone, decoder_precision)
+        upcasts = layout.upcasts_decoder and (decoder_precision or precision) in HALVES
+        compiled = self._load_decoder(alone, EXACT if upcasts else decoder_precision)
         self._decoded_in = str(compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name())
         self.precision = self._decoded_in if decoder_precision is None else precision
         self._vae_decoder = compiled.create_infer_request()
         self.feature_caching = feature_caching
         self.alignment = load_alignment(folder) if feature_caching else None
-        self._unet = self.compile_unet(plan)
+        self._unet = self.compile_unet(self._plan)
         self.per_row_timesteps = self._unet.per_row_timesteps
-        self._unets = {frozenset[str](): self._unet} | self._compile_variants(plan)
+        self._unets = {frozenset[str](): self._unet} | self._compile_variants(self._plan)
         """By the features that they take."""
 
     def latent_shape(self, *, width: int, height: int) -> tuple[int, int, int]:
@@ -117,19 +120,21 @@ class Pipeline:
 
     def encode(self, texts: Sequence[str]) -> list[Conditioning]:
         """Encode texts; what exceeds the tokenizer's length is cut."""
-        request = self._text_encoder
-        name = request.model_inputs[0].get_any_name()
-        dtype = request.model_inputs[0].element_type.to_dtype()
-        request.infer({name: self.tokenizer.ids(texts).astype(dtype)})
-        states = np.array(request.get_output_tensor(0).data, dtype=np.float32)
-        return [{HIDDEN_STATES: one} for one in states]
+        return self._text_encoder.encode(texts)
 
-    def conditioning(self, *, guidance_scale: float) -> Conditioning:
-        """Return what conditions a row beside its text: the scale, for a UNet that embeds it."""
-        if self._guidance_dim is None:
-            return {}
-        (embedding,) = guidance_embedding([guidance_scale], self._guidance_dim)
-        return {"timestep_cond": embedding}
+    def conditioning(self, *, guidance_scale: float, width: int, height: int) -> Conditioning:
+        """Return what conditions a row beside its text.
+
+        That is the guidance scale, for a UNet that embeds it; and for Stable Diffusion XL's the
+        size, of which nothing was cropped (Podell et al. 2023, "SDXL: Improving Latent Diffusion
+        Models for High-Resolution Image Synthesis", arXiv 2307.01952, section 2.2).
+        """
+        beside: dict[str, Array] = {}
+        if self._guidance_dim is not None:
+            (beside["timestep_cond"],) = guidance_embedding([guidance_scale], self._guidance_dim)
+        if self._text_encoder.pools:
+            beside[SIZE_IDS] = np.array([height, width, 0, 0, height, width], np.float32)
+        return beside
 
     def predict(self, inputs: StepInputs) -> tuple[Array, list[Features]]:
         """Run the UNet once, or the variant of it that takes the features that the rows bring.
@@ -191,6 +196,12 @@ class Pipeline:
         hint = {} if precision is None else {"INFERENCE_PRECISION_HINT": precision}
         return self._compiler.load("vae_decoder", properties | hint)
 
+    def _make_text_encoder(
+        self, encoders: Sequence[Config], properties: dict[str, Any]
+    ) -> TextEncoder:
+        load = partial(self._compiler.load, properties=properties)
+        return TextEncoder(self.folder, encoders, load)
+
     def _make_image_encoder(self, properties: dict[str, Any]) -> ImageEncoder:
         # Exact, too: what is lost here is lost in each picture that begins with another.
         return ImageEncoder(
@@ -237,14 +248,14 @@ class Pipeline:
     def warm_up(self, *, width: int, height: int) -> None:
         """Run each model once, so that the first job does not wait for memory and kernels."""
         latents = np.zeros((1, *self.latent_shape(width=width, height=height)), np.float32)
+        (text,) = self.encode([""])
+        row = {**text, **self.conditioning(guidance_scale=1.0, width=width, height=height)}
         for rows in (1, *self._plan.batches):
-            self._warm_up_unet(np.repeat(latents, rows, axis=0))
+            self._warm_up_unet(np.repeat(latents, rows, axis=0), row)
         self.decode(latents)
 
-    def _warm_up_unet(self, samples: Array) -> None:
+    def _warm_up_unet(self, samples: Array, row: Conditioning) -> None:
         rows = len(samples)
-        (text,) = self.encode([""])
-        row = {**text, **self.conditioning(guidance_scale=1.0)}
         inputs = StepInputs(
             samples=samples, timesteps=[1.0] * rows, conditioning=stack([row] * rows)
         )

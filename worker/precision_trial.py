@@ -75,10 +75,13 @@ def _run(folder: Path, precision: str, settings: Settings) -> tuple[Timed, Timed
         pinning=settings.inference_pinning,
         decode_tile=settings.decode_tile,
     )
-    shape = pipeline.latent_shape(width=manifest.defaults.width, height=manifest.defaults.height)
+    drawn = manifest.defaults
+    shape = pipeline.latent_shape(width=drawn.width, height=drawn.height)
     samples = np.random.default_rng(0).standard_normal((1, *shape), dtype=np.float32)
     (text,) = pipeline.encode([(*manifest.prompts, "")[0]])
-    beside = pipeline.conditioning(guidance_scale=manifest.defaults.guidance_scale)
+    beside = pipeline.conditioning(
+        guidance_scale=drawn.guidance_scale, width=drawn.width, height=drawn.height
+    )
     conditioning = stack([{**text, **beside}])
 
     def predict(level: float) -> Array:

@@ -10,6 +10,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from core.domain.texts import canonical_text
 from worker.features import RowFeatures
 from worker.finite import ImpossibleError
 from worker.loaded import LoadedModel, LoadedModels
@@ -87,7 +88,11 @@ class Stages:
         requests = [ticket.request for ticket in tickets]
         model = self._models[requests[0].revision]
         guided = [request.spec.guided and not model.model.embeds_guidance for request in requests]
-        negatives = [request for request, two in zip(requests, guided, strict=True) if two]
+        read = [
+            two and not _is_zeros(model, request)
+            for request, two in zip(requests, guided, strict=True)
+        ]
+        negatives = [request for request, one in zip(requests, read, strict=True) if one]
         embeddings, seconds = self._embeddings(
             model,
             [r.spec.prompt for r in requests] + [r.spec.negative_prompt for r in negatives],
@@ -96,9 +101,15 @@ class Stages:
         prompts, rest = embeddings[: len(requests)], iter(embeddings[len(requests) :])
         share = seconds / len(embeddings)
         begins = self._begins(model, requests)
+        without = [
+            (next(rest) if one else _zeros(prompt)) if two else None
+            for prompt, two, one in zip(prompts, guided, read, strict=True)
+        ]
         return [
-            _row(model, ticket, prompt, next(rest) if two else None, share, begin)
-            for ticket, prompt, two, begin in zip(tickets, prompts, guided, begins, strict=True)
+            _row(model, ticket, prompt, negative, share * (1 + one), begin)
+            for ticket, prompt, negative, one, begin in zip(
+                tickets, prompts, without, read, begins, strict=True
+            )
         ]
 
     def _begins(self, model: LoadedModel, requests: Sequence[RowRequest]) -> list[Beginning]:
@@ -162,6 +173,16 @@ class Stages:
         return value, seconds
 
 
+def _is_zeros(model: LoadedModel, request: RowRequest) -> bool:
+    """Check whether a row's negative prompt is not read: it has none, and the model wants zeros."""
+    # As the fingerprint has it: white space is no prompt.
+    return model.model.zeroes_empty_negative and not canonical_text(request.spec.negative_prompt)
+
+
+def _zeros(prompt: Conditioning) -> Conditioning:
+    return {name: np.zeros_like(one) for name, one in prompt.items()}
+
+
 def _check_size(picture: Picture, request: RowRequest) -> None:
     expected = (request.spec.height, request.spec.width, 3)
     if picture.pixels.shape != expected:
@@ -192,7 +213,9 @@ def _row(
         begin=beginning.begin,
         keep=request.keep,
     )
-    beside = compiled.conditioning(guidance_scale=spec.guidance_scale)
+    beside = compiled.conditioning(
+        guidance_scale=spec.guidance_scale, width=spec.width, height=spec.height
+    )
     return Row(
         ticket=ticket,
         model=model,
@@ -200,7 +223,7 @@ def _row(
         prompt={**prompt, **beside},
         negative=None if negative is None else {**negative, **beside},
         features=RowFeatures(model.schedules.of(sampler.calls)) if model.schedules else None,
-        encode_seconds=text_seconds * (2 if guided else 1) + beginning.seconds,
+        encode_seconds=text_seconds + beginning.seconds,
     )
 
 

@@ -11,18 +11,19 @@ from core.domain.texts import has_vectors, write_out
 
 
 class Tokenizer:
-    """The tokenizer of a bundle."""
+    """A tokenizer of a bundle."""
 
-    def __init__(self, bundle: Path) -> None:
+    def __init__(self, bundle: Path, encoder: str = "text_encoder") -> None:
         """Load it.
 
         Args:
             bundle: The bundle's folder.
+            encoder: The text encoder's folder there that it is for.
 
         Raises:
             BundleError: It cannot be read.
         """
-        self._tokenizer = load_tokenizer(bundle)
+        self._tokenizer = load_tokenizer(bundle, encoder)
         self.length = int(self._tokenizer.model_max_length)
         self._added = frozenset(self._tokenizer.added_tokens_encoder)
         self._has_vectors = has_vectors(self._added)

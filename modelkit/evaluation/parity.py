@@ -19,6 +19,7 @@ from core.errors import BundleError
 from modelkit.evaluation.comparison import likeness
 from modelkit.evaluation.reference import DiffusersReference
 from modelkit.export.conversion import MODEL_FILE, load_part
+from modelkit.export.unet import added_conditions
 from modelkit.progress import Progress, Silent
 from modelkit.quantise.trajectories import Call, Recorder
 from worker.engine import Engine
@@ -224,7 +225,9 @@ def _predict(source: Path, call: Call) -> NDArray[np.float32]:
     """Run the source's own UNet once."""
     unet = load_part(UNet2DConditionModel, source / "unet")
     inputs = {name: torch.from_numpy(value) for name, value in call.items()}
-    predicted: NDArray[np.float32] = unet(**inputs).sample.numpy()
+    added = added_conditions(inputs)
+    plain = {name: value for name, value in inputs.items() if name not in (added or {})}
+    predicted: NDArray[np.float32] = unet(**plain, added_cond_kwargs=added).sample.numpy()
     return predicted
 
 

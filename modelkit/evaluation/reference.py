@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +12,17 @@ import numpy.typing as npt
 import torch
 from diffusers import UNet2DConditionModel
 from torch import nn
-from transformers import CLIPTextModel, CLIPTokenizer
 
 from bundles.manifest import Defaults
 from bundles.records import INDEX, pipeline_kind, read_json
 from core.domain.schedulers import SCHEDULERS, corrected
 from core.errors import BundleError
 from modelkit.evaluation.similarity import Pixels
-from modelkit.export.architecture import WEIGHTED
+from modelkit.export.architecture import weighted_parts
 from modelkit.export.configuration import autoencoder_class, decoder_folder, scheduler_class
 from modelkit.export.conversion import load_decoder, load_part
+from modelkit.export.pipelines import left_out, text_parts, text_to_image
 from modelkit.export.weights import find_weights
-
-TEXT_TO_IMAGE = "StableDiffusionPipeline"
-"""What draws texts with a model whose own pipeline changes images, or takes one scheduler only."""
 
 FEW_STEPS, FEW_STEP_SCHEDULER = "LatentConsistencyModelPipeline", "LCMScheduler"
 """The one that takes one scheduler only, and that scheduler."""
@@ -49,17 +47,21 @@ class DiffusersReference:
             BundleError: A part is missing or damaged.
         """
         self._source = source
+        self._index = read_json(source / INDEX)
         self._parts = {
             "vae": _part(autoencoder_class(source / "vae"), source / "vae", halves=halves),
-            "text_encoder": _part(CLIPTextModel, source / "text_encoder", halves=halves),
-            "tokenizer": CLIPTokenizer.from_pretrained(source / "tokenizer", local_files_only=True),
             "unet": unet or _part(UNet2DConditionModel, source / "unet", halves=halves),
+            **text_parts(source, partial(_part, halves=halves)),
         }
         scheduler = scheduler_class(source).from_pretrained(
             source / "scheduler", local_files_only=True
         )
-        few = pipeline_kind(read_json(source / INDEX)) == FEW_STEPS
-        own = FEW_STEPS if few and type(scheduler).__name__ == FEW_STEP_SCHEDULER else TEXT_TO_IMAGE
+        few = pipeline_kind(self._index) == FEW_STEPS
+        own = (
+            FEW_STEPS
+            if few and type(scheduler).__name__ == FEW_STEP_SCHEDULER
+            else text_to_image(self._index)
+        )
         self._own = self._assemble(own, scheduler)
         decodes = decoder_folder(source)
         self._decoder = (
@@ -98,7 +100,8 @@ class DiffusersReference:
         pipeline = self._pipeline(defaults.scheduler)
         options: dict[str, Any] = {}
         if type(pipeline).__name__ != FEW_STEPS:
-            options["negative_prompt"] = defaults.negative_prompt
+            # None is the empty text, or zeros where the model wants these.
+            options["negative_prompt"] = defaults.negative_prompt or None
             options["guidance_rescale"] = defaults.guidance_rescale
         try:
             drawn = pipeline(
@@ -132,7 +135,7 @@ class DiffusersReference:
         if type(self._own.scheduler) is kind:
             return self._own
         if scheduler not in self._pipelines:
-            pipeline = self._assemble(TEXT_TO_IMAGE, None)
+            pipeline = self._assemble(text_to_image(self._index), None)
             # As users exchange it: after the constructor, which would correct it a second time.
             pipeline.scheduler = self._exchanged(scheduler)
             self._pipelines[scheduler] = pipeline
@@ -163,11 +166,7 @@ class DiffusersReference:
             # Of each correction it says that the file should be changed.
             warnings.simplefilter("ignore")
             pipeline = getattr(diffusers, kind)(
-                **self._parts,
-                scheduler=scheduler,
-                safety_checker=None,
-                feature_extractor=None,
-                requires_safety_checker=False,
+                **self._parts, scheduler=scheduler, **left_out(self._index)
             )
         pipeline.set_progress_bar_config(disable=True)
         return pipeline
@@ -184,7 +183,7 @@ class DiffusersReference:
 def has_weights(source: Path) -> bool:
     """Check whether a folder has PyTorch weights of every part, to compare a bundle with."""
     try:
-        for part in WEIGHTED:
+        for part in weighted_parts(source):
             find_weights(source / part)
     except BundleError:
         return False

@@ -14,7 +14,14 @@ from typing import Any
 
 import openvino as ov
 
-from bundles.layout import Config, load_layout, save_scheduler, save_tokenizer
+from bundles.layout import (
+    POOLED,
+    Config,
+    load_layout,
+    penultimate_port,
+    save_scheduler,
+    save_tokenizers,
+)
 from bundles.manifest import (
     ALIGNMENT_FILE,
     FILE_NAME,
@@ -25,7 +32,7 @@ from bundles.manifest import (
     save_manifest,
     variant_folder,
 )
-from bundles.records import INDEX, read_json, write_json
+from bundles.records import INDEX, SECOND_ENCODER, read_json, tokenizer_of, write_json
 from bundles.workshop import Workshop
 from core.errors import BundleError, last_line
 from modelkit.export.architecture import check_tokenizer
@@ -38,7 +45,10 @@ from modelkit.export.scheduler_trials import read_working_profile, with_schedule
 from modelkit.export.source import content_hash
 from modelkit.progress import Progress
 
-NEEDED = ("text_encoder", "unet", "vae_decoder")
+NEEDED = ("unet", "vae_decoder")
+"""Beside text encoders."""
+
+
 OPTIONAL = ("vae_encoder",)
 
 PRECISIONS = {
@@ -82,9 +92,9 @@ def adopt(
             copied and the disk is too small; or `verify` refuses the bundle.
     """
     configuration = read_configuration(folder, vae="vae_decoder")
-    for part in NEEDED:
+    for part in (*configuration.encoders, *NEEDED):
         _read(folder / part / MODEL_FILE)
-    check_tokenizer(folder / "tokenizer")
+    _check_text_encoders(folder, configuration)
     precision = _check_unet(_read(folder / "unet" / MODEL_FILE), folder / "unet")
     options = {"format": FORMAT, "conversion": CONVERSION, "adopted": True}
     revision = content_hash(folder, options, patterns=_PATTERNS, say=say)
@@ -99,7 +109,7 @@ def adopt(
         profile=read_working_profile(folder, given),
         configuration=configuration,
     )
-    parts = _parts(folder, manifest)
+    parts = _parts(folder, manifest, configuration)
     target.parent.mkdir(parents=True, exist_ok=True)
     _require_disk([file for part in parts for file in _models(folder / part)], target.parent)
     with Workshop(target, revision) as workshop:
@@ -108,7 +118,7 @@ def adopt(
                 with workshop.part(part) as aside:
                     _link(folder / part, aside)
                     write_json(_config(folder, part, configuration), aside / "config.json")
-        save_tokenizer(folder, workshop.bundle / "tokenizer")
+        save_tokenizers(folder, workshop.bundle)
         save_scheduler(configuration.scheduler, workshop.bundle)
         write_json(read_json(folder / INDEX), workshop.bundle / INDEX)
         return publish(workshop, manifest, folder, verify, say)
@@ -134,10 +144,26 @@ def publish(
     return manifest
 
 
-def _parts(folder: Path, manifest: Manifest) -> list[str]:
+def _check_text_encoders(folder: Path, configuration: Configuration) -> None:
+    """Check tokenizers, and what encoders give of whose states the last layer is left out."""
+    for name, config in configuration.encoders.items():
+        check_tokenizer(folder / tokenizer_of(name))
+        if len(configuration.encoders) == 1:
+            continue
+        outputs = {one for port in _read(folder / name / MODEL_FILE).outputs for one in port.names}
+        wanted = {penultimate_port(config), *([POOLED] if name == SECOND_ENCODER else [])}
+        if not wanted <= outputs:
+            raise BundleError(
+                f"The {name} in {folder} gives no {' and no '.join(sorted(wanted - outputs))}: "
+                "give the original model, of which packshot converts every part."
+            )
+
+
+def _parts(folder: Path, manifest: Manifest, configuration: Configuration) -> list[str]:
     """List the parts that are there, those of the UNet's variants too."""
     variants = manifest.feature_caching.variants if manifest.feature_caching else ()
-    found = dict.fromkeys((*NEEDED, *OPTIONAL, *(variant_folder(one.name) for one in variants)))
+    folders = [variant_folder(one.name) for one in variants]
+    found = dict.fromkeys((*configuration.encoders, *NEEDED, *OPTIONAL, *folders))
     return [part for part in found if (folder / part).is_dir()]
 
 
@@ -218,8 +244,8 @@ def _link(folder: Path, target: Path) -> None:
 
 
 def _config(folder: Path, part: str, configuration: Configuration) -> Config:
-    if part == "text_encoder":
-        return configuration.text_encoder
+    if part in configuration.encoders:
+        return configuration.encoders[part]
     if part == "vae_encoder" and (folder / part / "config.json").is_file():
         # Of another autoencoder than the decoder's, where a tiny one decodes.
         return read_vae(folder / part)

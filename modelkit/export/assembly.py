@@ -1,14 +1,15 @@
 """Makes the parts of a bundle, one after another, each only once."""
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 import openvino as ov
 
 from bundles.graphs import name_outputs
-from bundles.layout import save_scheduler, save_tokenizer
+from bundles.layout import save_scheduler, save_tokenizers
 from bundles.manifest import Quantisation
-from bundles.records import INDEX, read_json, write_json
+from bundles.records import INDEX, SECOND_ENCODER, read_json, write_json
 from bundles.workshop import Workshop
 from modelkit.export.configuration import decoder_folder, read_configuration, read_vae
 from modelkit.export.conversion import (
@@ -16,6 +17,7 @@ from modelkit.export.conversion import (
     convert_text_encoder,
     convert_vae_decoder,
     convert_vae_encoder,
+    convert_xl_text_encoder,
     save,
 )
 from modelkit.export.order import BuildOrder
@@ -44,9 +46,9 @@ def make_parts(order: BuildOrder, workshop: Workshop, say: Progress) -> Quantise
         BundleError: A part cannot be converted or quantised.
     """
     # The UNet takes longest and comes last: what stops the others is known before it begins.
-    decodes = decoder_folder(order.source)
+    known, decodes = read_configuration(order.source), decoder_folder(order.source)
     parts: dict[str, tuple[str, Callable[[Path], ov.Model]]] = {
-        "text_encoder": ("text_encoder", convert_text_encoder),
+        **{name: (name, convert) for name, convert in _text_encoders(known.encoders).items()},
         "vae_decoder": (decodes.name, convert_vae_decoder),
         "vae_encoder": ("vae", convert_vae_encoder),
         "unet": ("unet", lambda folder: _convert_unet(folder, order)),
@@ -58,9 +60,8 @@ def make_parts(order: BuildOrder, workshop: Workshop, say: Progress) -> Quantise
         # The UNet draws what it is calibrated on.
         parts["vae_decoder"] = parts.pop("vae_decoder")
         quantisers["vae_decoder"] = _quantise_decoder
-    known = read_configuration(order.source)
     configs = {
-        "text_encoder": known.text_encoder,
+        **known.encoders,
         "vae": read_vae(order.source / "vae"),
         decodes.name: known.vae,
         "unet": known.unet,
@@ -77,11 +78,21 @@ def make_parts(order: BuildOrder, workshop: Workshop, say: Progress) -> Quantise
                     model = _quantise(part, model, quantisers[part], order, workshop, say)
                 save(model, aside / MODEL_FILE, halves=order.precision != "fp32")
                 write_json(configs[origin], aside / "config.json")
-    save_tokenizer(order.source, workshop.bundle / "tokenizer")
+    save_tokenizers(order.source, workshop.bundle)
     save_scheduler(known.scheduler, workshop.bundle)
     _save_index(order.source / INDEX, workshop.bundle / INDEX)
     quantised = _recall(quantisers, workshop)
     return {"unet": order.record.quantisation, **quantised} if order.record else quantised
+
+
+def _text_encoders(encoders: Iterable[str]) -> dict[str, Callable[[Path], ov.Model]]:
+    """Return how each text encoder is converted."""
+    names = list(encoders)
+    if SECOND_ENCODER not in names:
+        return {names[0]: convert_text_encoder}
+    return {
+        name: partial(convert_xl_text_encoder, projects=name == SECOND_ENCODER) for name in names
+    }
 
 
 def _convert_unet(folder: Path, order: BuildOrder) -> ov.Model:

@@ -19,7 +19,7 @@ from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
 from transformers import CLIPTextConfig
 
 from bundles.layout import SCHEDULER_FILE, USED_DEFAULTS, Config
-from bundles.records import INDEX, pipeline_kind, read_json, scheduler_kind
+from bundles.records import INDEX, pipeline_kind, read_json, scheduler_kind, text_encoders
 from core.errors import BundleError, first_line
 
 
@@ -27,7 +27,8 @@ from core.errors import BundleError, first_line
 class Configuration:
     """What a model's parts are; every value that their classes know is named."""
 
-    text_encoder: Config
+    encoders: Mapping[str, Config]
+    """Of the text encoders, by their folders: one, or the two of Stable Diffusion XL."""
     unet: Config
     vae: Config
     scheduler: Config
@@ -46,7 +47,10 @@ def read_configuration(source: Path, *, vae: str = "vae") -> Configuration:
     """
     unet, scheduler = _read_denoiser(source)
     return Configuration(
-        text_encoder=read_text_encoder(source / "text_encoder"),
+        encoders={
+            name: read_text_encoder(source / name)
+            for name in text_encoders(read_json(source / INDEX))
+        },
         unet=unet,
         vae=read_vae(decoder_folder(source) if vae == "vae" else source / vae),
         scheduler=scheduler,
@@ -109,9 +113,13 @@ def read_text_encoder(folder: Path) -> Config:
 
 def _read_denoiser(source: Path) -> tuple[Config, Config]:
     """Read UNet and scheduler, both corrected as their pipeline's constructor does it."""
-    kind = getattr(diffusers, pipeline_kind(read_json(source / INDEX)))
+    index = read_json(source / INDEX)
     unet = _empty(UNet2DConditionModel, source / "unet")
     scheduler = _own_scheduler(source)
+    if len(text_encoders(index)) > 1:
+        # Constructors of these pipelines take both as they are.
+        return _plain(unet.config), _named(scheduler.config, scheduler)
+    kind = getattr(diffusers, pipeline_kind(index))
     with warnings.catch_warnings():
         # It says of each correction that the file should be changed.
         warnings.simplefilter("ignore")
@@ -119,11 +127,16 @@ def _read_denoiser(source: Path) -> tuple[Config, Config]:
             vae=None, text_encoder=None, tokenizer=None, unet=unet, scheduler=scheduler,
             safety_checker=None, feature_extractor=None, requires_safety_checker=False,
         )  # fmt: skip
-    config = _plain(pipeline.scheduler.config)
+    return _plain(pipeline.unet.config), _named(pipeline.scheduler.config, scheduler)
+
+
+def _named(corrected: Mapping[str, Any], scheduler: Any) -> Config:
+    """Return a scheduler's configuration with its class, and with what its file left to that."""
+    config = _plain(corrected)
     config["_class_name"] = type(scheduler).__name__
     # diffusers keeps it as a set: in order, the same source gives the same file.
-    config[USED_DEFAULTS] = sorted(pipeline.scheduler.config.get(USED_DEFAULTS, ()))
-    return _plain(pipeline.unet.config), config
+    config[USED_DEFAULTS] = sorted(corrected.get(USED_DEFAULTS, ()))
+    return config
 
 
 def scheduler_class(source: Path) -> Any:

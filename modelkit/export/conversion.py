@@ -15,8 +15,9 @@ from diffusers import AutoencoderKL, AutoencoderTiny
 from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 from safetensors import SafetensorError
 from torch import Tensor, nn
-from transformers import CLIPTextModel
+from transformers import CLIPTextModel, CLIPTextModelWithProjection
 
+from bundles.layout import POOLED, penultimate_port
 from core.errors import BundleError, first_line
 from modelkit.export.configuration import autoencoder_class, scale_factor
 from modelkit.export.weights import find_weights
@@ -131,6 +132,30 @@ def convert_text_encoder(folder: Path) -> ov.Model:
     )
 
 
+def convert_xl_text_encoder(folder: Path, *, projects: bool) -> ov.Model:
+    """Convert a text encoder of Stable Diffusion XL.
+
+    Input: `input_ids` (texts, tokens) int64. Outputs: the states before the last layer, (texts,
+    tokens, features), named as `penultimate_port` says; and with a projection `text_embeds`
+    (texts, features). All float32.
+
+    Args:
+        folder: A source's `text_encoder` or `text_encoder_2` folder.
+        projects: Whether it projects what it reads of a whole text: the second one does.
+
+    Raises:
+        BundleError: The folder holds no such encoder.
+    """
+    encoder = load_part(CLIPTextModelWithProjection if projects else CLIPTextModel, folder)
+    length = encoder.config.max_position_embeddings
+    return convert(
+        _EncodeTwice(encoder) if projects else _EncodePenultimate(encoder),
+        {"input_ids": torch.ones(2, length, dtype=torch.int64)},
+        {"input_ids": [DYNAMIC, DYNAMIC]},
+        outputs=[penultimate_port(encoder.config.to_dict()), *([POOLED] if projects else [])],
+    )
+
+
 def convert_vae_decoder(folder: Path) -> ov.Model:
     """Convert the decoder of an autoencoder.
 
@@ -185,11 +210,38 @@ class _Encode(nn.Module):
         self.encoder = encoder
 
     def forward(self, input_ids: Tensor) -> tuple[Tensor, Tensor]:
-        # transformers' own mask cannot be traced; a ready one is taken as it is.
-        length = input_ids.shape[1]
-        never = torch.full((length, length), torch.finfo(torch.float32).min)
-        encoded = self.encoder(input_ids, attention_mask=never.triu(1)[None, None])
+        encoded = self.encoder(input_ids, attention_mask=_causal_mask(input_ids))
         return encoded.last_hidden_state, encoded.pooler_output
+
+
+class _EncodePenultimate(nn.Module):
+    def __init__(self, encoder: nn.Module) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, input_ids: Tensor) -> Tensor:
+        mask = _causal_mask(input_ids)
+        encoded = self.encoder(input_ids, attention_mask=mask, output_hidden_states=True)
+        penultimate: Tensor = encoded.hidden_states[-2]
+        return penultimate
+
+
+class _EncodeTwice(nn.Module):
+    def __init__(self, encoder: nn.Module) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, input_ids: Tensor) -> tuple[Tensor, Tensor]:
+        mask = _causal_mask(input_ids)
+        encoded = self.encoder(input_ids, attention_mask=mask, output_hidden_states=True)
+        return encoded.hidden_states[-2], encoded.text_embeds
+
+
+def _causal_mask(input_ids: Tensor) -> Tensor:
+    """Return a ready mask, which transformers takes as it is; its own cannot be traced."""
+    length = input_ids.shape[1]
+    never = torch.full((length, length), torch.finfo(torch.float32).min)
+    return never.triu(1)[None, None]
 
 
 class _Decode(nn.Module):

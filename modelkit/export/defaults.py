@@ -14,17 +14,24 @@ from typing import Any
 from pydantic import Field
 
 from bundles.manifest import Defaults, Sizes
-from bundles.records import INDEX, Record, pipeline_kind, scheduler_kind
+from bundles.records import INDEX, Record, pipeline_kind, scheduler_kind, text_encoders
 from core.domain.schedulers import KNOWN
 
 STEPS, GUIDANCE, SIZE = 20, 7.5, 512
 """Those of Stable Diffusion 1.5, with a solver of second order."""
+
+XL_GUIDANCE = 5.0
+"""Of Stable Diffusion XL: `StableDiffusionXLPipeline`'s."""
 
 FEW_STEPS = 4
 """Of models that are distilled to draw in one to eight."""
 
 EMBEDDED_GUIDANCE = 8.5
 """Of a UNet that takes the guidance scale as an input: `LatentConsistencyModelPipeline`'s."""
+
+WIDEST = 1536
+"""Pixels of the longer side that a model of 1024 takes: of the sizes that Stable Diffusion XL was
+trained on (arXiv 2307.01952, appendix I), all but the narrowest."""
 
 FEW_STEP_PIPELINES = ("LatentConsistencyModelPipeline",)
 CONSISTENCY_SCHEDULERS = ("LCMScheduler", "TCDScheduler")
@@ -81,7 +88,8 @@ def source_defaults(folder: Path) -> Defaults:
       scale that its pipeline embeds, or none.
     - A model for the steps of Turbo (a trailing Euler schedule, noise predicted): its own Euler, 4
       steps, no guidance.
-    - Others: their own solver where 20 steps are enough for it, else `dpmpp_2m`; guidance 7.5.
+    - Others: their own solver where 20 steps are enough for it, else `dpmpp_2m`; guidance 7.5, or
+      5 of Stable Diffusion XL.
 
     Args:
         folder: In diffusers' layout, or the Hub's OpenVINO layout; what is missing there is taken
@@ -100,14 +108,15 @@ def source_defaults(folder: Path) -> Defaults:
     own = _OWN.get(files.scheduler_class, "dpmpp_2m")
     if _is_turbo(files):
         return Defaults(steps=FEW_STEPS, guidance_scale=0.0, scheduler=own, **common)
-    return Defaults(steps=STEPS, guidance_scale=GUIDANCE, scheduler=own, **common)
+    guidance_scale = XL_GUIDANCE if len(text_encoders(files.index)) > 1 else GUIDANCE
+    return Defaults(steps=STEPS, guidance_scale=guidance_scale, scheduler=own, **common)
 
 
 def sizes_around(width: int, height: int) -> Sizes:
     """Return the sizes that a model takes which draws one by default, in pixels."""
     return Sizes(
         min=min(256, width, height),
-        max=max(1024, width, height),
+        max=max(1024, width, height, WIDEST if min(width, height) >= WIDEST * 2 // 3 else 0),
         multiple_of=math.gcd(64, width, height),
         tested=((width, height),),
     )

@@ -16,6 +16,7 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.utils.tqdm import tqdm
 
+from bundles.records import SECOND_ENCODER
 from core.errors import BundleError
 from modelkit.export.architecture import WEIGHTED
 from modelkit.export.resources import require_disk
@@ -24,12 +25,14 @@ from modelkit.progress import Progress
 
 _CONFIGURATION = re.compile(
     r"model_index\.json|packshot\.json|README\.md|scheduler/scheduler_config\.json"
-    r"|(text_encoder|unet|vae|vae_decoder|vae_encoder)/config\.json"
-    r"|tokenizer/[^/]+\.(json|txt)"
+    r"|(text_encoder(_2)?|unet|vae|vae_decoder|vae_encoder)/config\.json"
+    r"|tokenizer(_2)?/[^/]+\.(json|txt)"
 )
 """What a model needs besides its weights."""
 
-_OPENVINO = re.compile(r"(text_encoder|unet|vae_decoder|vae_encoder)/openvino_model\.(xml|bin)")
+_OPENVINO = re.compile(
+    r"(text_encoder(_2)?|unet|vae_decoder|vae_encoder)/openvino_model\.(xml|bin)"
+)
 """The weights of a model that somebody converted already."""
 
 _INDEX_OF_SHARDS = re.compile(r"\w+(\.\w+)?\.safetensors\.index(\.\w+)?\.json")
@@ -93,7 +96,9 @@ def choose_files(names: Collection[str], model: str) -> list[str]:
     converted = [name for name in names if _OPENVINO.fullmatch(name)]
     if converted and not any(re.fullmatch(r"unet/.*\.safetensors", name) for name in names):
         return sorted(wanted + converted)
-    for part in WEIGHTED:
+    # The index, which names all parts, is not here yet.
+    second = [SECOND_ENCODER] if f"{SECOND_ENCODER}/config.json" in names else []
+    for part in (*WEIGHTED, *second):
         wanted += _weights_of(part, names, model)
     return sorted(wanted)
 

@@ -13,7 +13,7 @@ from transformers import CLIPTextModel
 
 from bundles.layout import SCHEDULER_FILE, load_tokenizer
 from bundles.manifest import Addition
-from bundles.records import read_json, write_json
+from bundles.records import INDEX, read_json, text_encoders, write_json
 from bundles.workshop import Workshop
 from core.errors import BundleError
 from modelkit.export.additions import Additions, Lora, TimestepSpacing, path_digest
@@ -98,6 +98,12 @@ def check_additions(source: Path, additions: Additions) -> None:
     if not (source / "unet" / "config.json").is_file() or any(source.glob("unet/*.xml")):
         raise BundleError(
             f"{source} is converted already: give the original model to change its parts."
+        )
+    if additions.changes_texts and len(text_encoders(read_json(source / INDEX))) > 1:
+        raise BundleError(
+            f"{source} is a model of Stable Diffusion XL, for which packshot does not know --lora, "
+            "--embedding and --clip-skip yet: leave them out, or add them with diffusers' own "
+            "load_lora_weights and fuse_lora and save the model."
         )
 
 

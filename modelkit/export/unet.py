@@ -16,9 +16,11 @@ from diffusers import UNet2DConditionModel
 from diffusers.models.transformers.transformer_2d import Transformer2DModel
 from torch import Tensor, nn
 
+from bundles.layout import POOLED, SIZE_IDS
 from bundles.manifest import TokenMergingPlan
 from bundles.records import read_json
 from core.errors import BundleError
+from modelkit.export.architecture import SIZE_AND_POOLED_TEXT, TIME_IDS
 from modelkit.export.conversion import DYNAMIC, convert, load_part
 from modelkit.features.order import CachingOrder, DeepCacheOrder
 from modelkit.token_merging import merge_tokens, smallest_sample
@@ -122,8 +124,9 @@ def convert_unet(
     """Convert the UNet in a folder of diffusers' layout (config.json and safetensors).
 
     Inputs: `sample` (rows, channels, height, width), `timestep` (rows,), `encoder_hidden_states`
-    (rows, tokens, features), and `timestep_cond` (rows, features) where the UNet embeds the
-    guidance scale; all float32. Output: `out_sample`, of `sample`'s shape, and the features that
+    (rows, tokens, features), `timestep_cond` (rows, features) where the UNet embeds the guidance
+    scale, and in models of Stable Diffusion XL `text_embeds` (rows, features) and `time_ids`
+    (rows, 6); all float32. Output: `out_sample`, of `sample`'s shape, and the features that
     are asked for, by their names. Rows, height and width stay open; they need not be multiples of
     the downsampling.
 
@@ -200,10 +203,27 @@ def trace_unet(unet: UNet2DConditionModel, features: Features | None = None) -> 
     if config.time_cond_proj_dim is not None:
         examples["timestep_cond"] = torch.zeros(2, config.time_cond_proj_dim)
         shapes["timestep_cond"] = [DYNAMIC, config.time_cond_proj_dim]
+    if config.addition_embed_type == SIZE_AND_POOLED_TEXT:
+        pooled = (
+            config.projection_class_embeddings_input_dim - TIME_IDS * config.addition_time_embed_dim
+        )
+        for name, width in ((POOLED, pooled), (SIZE_IDS, TIME_IDS)):
+            examples[name] = torch.zeros(2, width)
+            shapes[name] = [DYNAMIC, width]
     points = features(unet) if features else {}
     with observed(points) as seen:
         module = _Predict(unet, tuple(points), seen)
         return convert(module, examples, shapes, outputs=[OUTPUT, *points])
+
+
+def added_conditions(inputs: Mapping[str, Tensor | None]) -> dict[str, Tensor] | None:
+    """Return what diffusers' UNets of Stable Diffusion XL take besides; None: nothing.
+
+    Args:
+        inputs: A UNet's, by name.
+    """
+    found = {name: value for name in (POOLED, SIZE_IDS) if (value := inputs.get(name)) is not None}
+    return found or None
 
 
 class _Predict(nn.Module):
@@ -223,12 +243,15 @@ class _Predict(nn.Module):
         timestep: Tensor,
         encoder_hidden_states: Tensor,
         timestep_cond: Tensor | None = None,
+        text_embeds: Tensor | None = None,
+        time_ids: Tensor | None = None,
     ) -> Tensor | tuple[Tensor, ...]:
         predicted: Tensor = self.unet(
             sample,
             timestep,
             encoder_hidden_states,
             timestep_cond=timestep_cond,
+            added_cond_kwargs=added_conditions({POOLED: text_embeds, SIZE_IDS: time_ids}),
             return_dict=False,
         )[0]
         if not self.names:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from bundles.records import INDEX
-from modelkit.export.architecture import WEIGHTED
+from modelkit.export.architecture import weighted_parts
 from modelkit.export.weights import PICKLED, find_weights
 
 SINGLE_FILES = (".safetensors", ".ckpt", ".pt", ".pth")
@@ -21,7 +21,7 @@ _BESIDE = {
 def unused(folder: Path) -> list[str]:
     """List what of a folder in diffusers' layout does not come along, in words."""
     found = [words for name, words in _BESIDE.items() if (folder / name).is_dir()]
-    for part in WEIGHTED:
+    for part in weighted_parts(folder):
         copies = _other_copies(folder / part)
         if copies:
             found.append(f"other copies of the weights in {part}: {', '.join(copies)}")

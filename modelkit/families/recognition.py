@@ -53,7 +53,7 @@ class _Stranger:
 
     name: str
     holds: Callable[[Shapes], bool]
-    way_out: str = "give a Stable Diffusion 1.x or 2.x model, or one built like these"
+    way_out: str = "give a Stable Diffusion 1.x, 2.x or XL model, or one built like these"
 
 
 def _some(*parts: str) -> Callable[[Shapes], bool]:
@@ -77,8 +77,8 @@ STRANGERS = (
     _Stranger(
         name="Stable Diffusion XL",
         holds=_some("conditioner.embedders."),
-        way_out="packshot does not support that family yet; give a Stable Diffusion 1.x or 2.x "
-        "model, or one built like these",
+        way_out="give a folder in diffusers' layout, which diffusers' "
+        "StableDiffusionXLPipeline.from_single_file(...).save_pretrained(...) makes of it",
     ),
     _Stranger(name="a ControlNet", holds=_some("control_model.", "controlnet_cond_embedding.")),
     _Stranger(name="an inpainting model", holds=_channels(9)),

@@ -9,6 +9,7 @@ import openvino as ov
 from safetensors.numpy import save_file
 
 from bundles.graphs import cut, feature_shapes, total_work
+from bundles.layout import POOLED, SIZE_IDS
 from bundles.manifest import (
     ALIGNMENT_FILE,
     BlockCache,
@@ -161,12 +162,16 @@ def default_shapes(model: ov.Model, source: Path, profile: Profile) -> dict[str,
     states = model.input("encoder_hidden_states").get_partial_shape()
     tokens = read_text_encoder(source / "text_encoder")["max_position_embeddings"]
     defaults = profile.defaults
+    added = {port.get_any_name(): port.get_partial_shape() for port in model.inputs}
     return {
         "sample": [
             1, sample[1].get_length(), defaults.height // pixels, defaults.width // pixels,
         ],
         "timestep": [1],
         "encoder_hidden_states": [1, tokens, states[2].get_length()],
+        **{
+            name: [1, added[name][1].get_length()] for name in (POOLED, SIZE_IDS) if name in added
+        },
     }  # fmt: skip
 
 

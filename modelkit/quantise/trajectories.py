@@ -3,26 +3,28 @@
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import diffusers
 import numpy as np
 import numpy.typing as npt
 import openvino as ov
 import torch
-from diffusers import StableDiffusionPipeline
 from diffusers.configuration_utils import FrozenDict
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
-from transformers import CLIPTextModel, CLIPTokenizer
 
+from bundles.layout import POOLED, SIZE_IDS
 from bundles.manifest import Defaults
+from bundles.records import INDEX, read_json
 from bundles.schedulers import make_scheduler
 from core.errors import BundleError
 from modelkit.export.configuration import read_scheduler, read_unet, read_vae, scale_factor
-from modelkit.export.conversion import load_part
+from modelkit.export.pipelines import left_out, text_parts, text_to_image
 from modelkit.export.source import Profile
 from modelkit.progress import Progress
 from modelkit.prompts import calibration_prompts
@@ -60,12 +62,15 @@ class Recorder:
 
         Args:
             model: Takes `sample`, one `timestep` per row, `encoder_hidden_states`, and
-                `timestep_cond` where the UNet embeds the guidance scale.
+                `timestep_cond`, `text_embeds` and `time_ids` where the UNet has these.
             config: The UNet's, complete.
             say: Advanced by one with each call.
         """
         self.config = FrozenDict(config)
         self.dtype = torch.float32
+        # Where the pipeline of Stable Diffusion XL looks how many numbers are added.
+        added = self.config.get("projection_class_embeddings_input_dim")
+        self.add_embedding = SimpleNamespace(linear_1=SimpleNamespace(in_features=added))
         self.calls: list[Call] = []
         self._say = say
         self._request = compile_exactly(model).create_infer_request()
@@ -79,6 +84,7 @@ class Recorder:
         *,
         encoder_hidden_states: torch.Tensor,
         timestep_cond: torch.Tensor | None = None,
+        added_cond_kwargs: Mapping[str, torch.Tensor] | None = None,
         **_: Any,
     ) -> tuple[torch.Tensor]:
         """Predict for (rows, channels, height, width) latents at one timestep."""
@@ -91,6 +97,8 @@ class Recorder:
         }
         if timestep_cond is not None:
             call["timestep_cond"] = timestep_cond.numpy()
+        added = added_cond_kwargs or {}
+        call |= {name: added[name].numpy() for name in (POOLED, SIZE_IDS) if name in added}
         self.calls.append(call)
         self._request.infer(call)
         self._say.advance()
@@ -155,7 +163,7 @@ def record(
     ]
 
 
-def pipeline_around(source: Path, unet: Recorder, scheduler: str) -> StableDiffusionPipeline:
+def pipeline_around(source: Path, unet: Recorder, scheduler: str) -> Any:
     """Make the source's pipeline with another UNet; it gives latents, not pictures.
 
     Raises:
@@ -163,15 +171,13 @@ def pipeline_around(source: Path, unet: Recorder, scheduler: str) -> StableDiffu
     """
     try:
         # Built from its parts: `from_pretrained` would read the whole UNet's weights first.
-        pipeline = StableDiffusionPipeline(
+        index = read_json(source / INDEX)
+        pipeline = getattr(diffusers, text_to_image(index))(
             vae=None,  # Nothing is decoded.
-            text_encoder=load_part(CLIPTextModel, source / "text_encoder"),
-            tokenizer=CLIPTokenizer.from_pretrained(source / "tokenizer", local_files_only=True),
             unet=unet,
             scheduler=None,
-            safety_checker=None,
-            feature_extractor=None,
-            requires_safety_checker=False,
+            **text_parts(source),
+            **left_out(index),
         )
         # Afterwards: the constructor would correct it as if the source had come with it.
         pipeline.scheduler = make_scheduler(scheduler, read_scheduler(source))
@@ -185,11 +191,11 @@ def pipeline_around(source: Path, unet: Recorder, scheduler: str) -> StableDiffu
     return pipeline
 
 
-def draw(pipeline: StableDiffusionPipeline, prompt: str, seed: int, defaults: Defaults) -> Latents:
+def draw(pipeline: Any, prompt: str, seed: int, defaults: Defaults) -> Latents:
     """Denoise one image of a model's default size, as the model does by default."""
     drawn = pipeline(
         prompt,
-        negative_prompt=defaults.negative_prompt,
+        negative_prompt=defaults.negative_prompt or None,
         num_inference_steps=defaults.steps,
         guidance_scale=defaults.guidance_scale,
         guidance_rescale=defaults.guidance_rescale,

@@ -8,7 +8,7 @@ from diffusers import DDPMScheduler, UNet2DConditionModel
 from torch import nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from bundles.records import read_json
+from bundles.records import INDEX, read_json, text_encoders
 from core.errors import BundleError
 from modelkit.export.architecture import check_parts
 from modelkit.export.conversion import load_part
@@ -25,6 +25,11 @@ def locate_whole(source: Path | str, say: Progress) -> Path:
         BundleError: It is not; the sentence says what is missing.
     """
     folder = locate(source, say)
+    if len(text_encoders(read_json(folder / INDEX))) > 1:
+        raise BundleError(
+            f"{folder.name} is a model of Stable Diffusion XL, which packshot does not train yet: "
+            "train it elsewhere, and build a bundle of the result."
+        )
     check_parts(folder)
     return folder
 

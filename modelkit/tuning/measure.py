@@ -36,7 +36,8 @@ class Bench:
         self._seconds = seconds
         self._shape = pipeline.latent_shape(width=size[0], height=size[1])
         (text,) = pipeline.encode([""])
-        self._row = {**text, **pipeline.conditioning(guidance_scale=3.0)}
+        beside = pipeline.conditioning(guidance_scale=3.0, width=size[0], height=size[1])
+        self._row = {**text, **beside}
         self._unet: UNet | None = None
         self._compiled: tuple[object, ...] = ()
 

@@ -2,12 +2,21 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 
+from benchmarks.layouts import LAYOUTS, save_layout
 from core.errors import BundleError
+from modelkit.export.additions import Additions, Embedding, Lora
 from modelkit.export.architecture import check_parts
-from modelkit.export.source import locate
+from modelkit.export.preparation import check_additions
+from modelkit.export.source import locate, read_profile
+from modelkit.progress import Silent
+from modelkit.training.models import locate_whole
+
+FILE = Path(__file__)
+"""One that is there."""
 
 
 @pytest.fixture
@@ -29,7 +38,7 @@ def test_a_whole_model_passes(microscopic):
 @pytest.mark.parametrize(
     "kind",
     [
-        "StableDiffusionXLPipeline",
+        "StableDiffusionXLInpaintPipeline",
         "StableDiffusion3Pipeline",
         "FluxPipeline",
         "StableDiffusionInpaintPipeline",
@@ -38,7 +47,7 @@ def test_a_whole_model_passes(microscopic):
 )
 def test_other_pipelines_are_named_and_so_is_what_works(source, kind):
     edit(source / "model_index.json", _class_name=kind)
-    with pytest.raises(BundleError, match=rf"is a {kind}, .*Stable Diffusion 1\.x or 2\.x"):
+    with pytest.raises(BundleError, match=rf"is a {kind}, .*Stable Diffusion 1\.x, 2\.x or XL"):
         locate(source)
 
 
@@ -98,7 +107,7 @@ def test_a_damaged_configuration_is_named(source, text):
     [
         ({"in_channels": 9}, "takes 9 channels and gives 4, but the autoencoder has 4"),
         ({"cross_attention_dim": 2048}, "text of 2048 features, but the text encoder gives 16"),
-        ({"addition_embed_type": "text_time"}, "addition_embed_type text_time"),
+        ({"addition_embed_type": "text_time"}, "has addition_embed_type text_time, but .* None"),
         ({"num_class_embeds": 1000}, "num_class_embeds 1000"),
     ],
 )
@@ -119,3 +128,92 @@ def test_a_single_file_is_no_folder(tmp_path, name, sentence):
     (tmp_path / name).write_bytes(b"weights")
     with pytest.raises(BundleError, match=sentence):
         locate(tmp_path / name)
+
+
+@pytest.fixture(scope="module")
+def whole_xl(tmp_path_factory):
+    layout = next(one for one in LAYOUTS if one.name == "Stable Diffusion XL 1.0")
+    return save_layout(layout, tmp_path_factory.mktemp("xl") / "source")
+
+
+@pytest.fixture
+def xl(whole_xl, tmp_path):
+    return shutil.copytree(whole_xl, tmp_path / "source")
+
+
+def test_a_whole_model_of_two_encoders_passes(xl):
+    assert locate(xl) == xl
+    assert set(check_parts(xl)) == {"text_encoder", "text_encoder_2", "unet", "vae"}
+
+
+def test_the_refiner_is_named(xl):
+    edit(
+        xl / "model_index.json",
+        _class_name="StableDiffusionXLImg2ImgPipeline",
+        requires_aesthetics_score=True,
+        text_encoder=[None, None],
+        tokenizer=[None, None],
+    )
+    with pytest.raises(BundleError, match=r"is the refiner of Stable Diffusion XL.*the base model"):
+        locate(xl)
+
+
+def test_a_second_encoder_that_the_index_does_not_name_is_missing(xl):
+    edit(xl / "model_index.json", text_encoder_2=[None, None])
+    with pytest.raises(BundleError, match="The text_encoder_2 of source is missing"):
+        locate(xl)
+
+
+@pytest.mark.parametrize(
+    ("part", "sentence"),
+    [
+        ("text_encoder_2", r"text_encoder_2/config\.json is missing"),
+        ("tokenizer_2", r"tokenizer_2/vocab\.json is missing"),
+    ],
+)
+def test_a_missing_folder_of_the_second_encoder_is_named(xl, part, sentence):
+    shutil.rmtree(xl / part)
+    with pytest.raises(BundleError, match=sentence):
+        check_parts(xl)
+
+
+@pytest.mark.parametrize(
+    ("part", "changes", "sentence"),
+    [
+        ("unet", {"in_channels": 9}, "takes 9 channels and gives 4.*not one for inpainting"),
+        ("unet", {"addition_embed_type": None}, "has addition_embed_type None, but .* text_time"),
+        ("unet", {"cross_attention_dim": 48}, "reads text of 48 features, but .* 80"),
+        ("text_encoder_2", {"projection_dim": 24}, "reads 88 numbers .* gives 24 and the size 48"),
+    ],
+)
+def test_parts_of_other_models(xl, part, changes, sentence):
+    edit(xl / part / "config.json", **changes)
+    with pytest.raises(BundleError, match=sentence):
+        check_parts(xl)
+
+
+def test_tokenizers_of_two_lengths(xl):
+    edit(xl / "tokenizer_2" / "tokenizer_config.json", model_max_length=64)
+    with pytest.raises(BundleError, match=r"read 77 and 64 tokens.*correct model_max_length"):
+        check_parts(xl)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"clip_skip": 1}, {"loras": (Lora(file=FILE),)}, {"embeddings": (Embedding(file=FILE),)}],
+)
+def test_changes_that_are_not_known_for_two_encoders(xl, changes):
+    with pytest.raises(BundleError, match="does not know --lora, --embedding and --clip-skip yet"):
+        check_additions(xl, Additions(**changes))
+
+
+def test_training_is_refused(xl):
+    with pytest.raises(BundleError, match="which packshot does not train yet"):
+        locate_whole(xl, Silent())
+
+
+def test_defaults_are_those_of_its_pipeline(xl):
+    (xl / "packshot.json").unlink()
+    profile = read_profile(xl)
+    assert (profile.defaults.guidance_scale, profile.defaults.width) == (5.0, 1024)
+    assert profile.sizes.max >= 1536, "its buckets are up to twice as wide as high"

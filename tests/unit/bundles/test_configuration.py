@@ -79,7 +79,7 @@ def test_every_part_of_an_early_model_is_what_its_class_says(source: Path):
         config = json.loads(json.dumps(dict(getattr(pipeline, name).config)))
         assert {key: config[key] for key in part} == part
         assert set(EARLY_UNET if name == "unet" else ["scaling_factor"]) <= set(part)
-    assert found.text_encoder["max_position_embeddings"] == 77
+    assert found.encoders["text_encoder"]["max_position_embeddings"] == 77
     assert scale_factor(found.vae) == 8
 
 

@@ -76,7 +76,7 @@ def test_a_text_encoder_tells_the_family(text: str, family: Family):
         ({"model.diffusion_model.joint_blocks.0.x_block.mlp.fc1.weight": (8, 8)}, "Diffusion 3"),
         (
             {FIRST: WEIGHT, "conditioner.embedders.0.transformer.text_model.x": (8,)},
-            "is Stable Diffusion XL: packshot does not support that family yet",
+            "is Stable Diffusion XL: give a folder in diffusers' layout",
         ),
         ({FIRST: (8, 9, 3, 3), CLIP: (77, 8)}, "is an inpainting model"),
         ({FIRST: (8, 8, 3, 3), CLIP: (77, 8)}, "is an InstructPix2Pix model"),

@@ -38,6 +38,7 @@ class ArithmeticModel:
     }
     embeds_guidance = False
     taught = ()
+    zeroes_empty_negative = False
     precision = "f32"
     feature_caching = None
     alignment = None
@@ -62,7 +63,7 @@ class ArithmeticModel:
         self.encoded.append(len(texts))
         return [{HIDDEN_STATES: np.full((2, 3), len(text), np.float32)} for text in texts]
 
-    def conditioning(self, *, guidance_scale: float) -> Conditioning:
+    def conditioning(self, *, guidance_scale: float, width: int, height: int) -> Conditioning:
         return {}
 
     def predict(self, inputs: StepInputs) -> tuple[np.ndarray, list[Features]]:

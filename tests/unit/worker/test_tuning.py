@@ -234,7 +234,7 @@ class TestBench:
 
             return [{HIDDEN_STATES: np.zeros((77, 8), np.float32)} for _ in texts]
 
-        def conditioning(self, *, guidance_scale):
+        def conditioning(self, *, guidance_scale, width, height):
             return {}
 
         def decode(self, latents):
