@@ -3,6 +3,9 @@
 OpenVINO notices no damage to a blob's weights: it computes something else with them.
 """
 
+import os
+import shutil
+import time
 import zlib
 from contextlib import suppress
 from functools import lru_cache
@@ -14,8 +17,39 @@ BLOBS = "*.blob"
 SUM = ".crc32"
 """What is added to a blob's name for the file with its checksum."""
 PIECE_BYTES = 2**20
+KEPT_SECONDS = 30 * 86400.0
+"""How long what no worker has loaded is kept: bundles are replaced, OpenVINO and CPUs change."""
 
 log = structlog.get_logger(__name__)
+
+
+def folder_of(home: Path, revision: str) -> Path:
+    """Return the folder of a bundle's blobs, marked as used now; others' that are old are deleted.
+
+    Nothing is made, and nothing said, where the disk does not let it: whoever compiles will say so.
+
+    Args:
+        home: `PACKSHOT_HOME`.
+        revision: The bundle's.
+    """
+    everything = home / "compiled"
+    folder = everything / revision[:32]
+    with suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+        os.utime(folder)
+        _drop_old(everything)
+    return folder
+
+
+def _drop_old(everything: Path) -> None:
+    for path in everything.iterdir():
+        if time.time() - path.stat().st_mtime < KEPT_SECONDS:
+            continue
+        log.info("compiled models of a bundle deleted: unused for a month", path=str(path))
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def drop_damaged(folder: Path) -> None:

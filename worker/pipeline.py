@@ -17,6 +17,7 @@ from bundles.plan import Plan
 from bundles.step_plan import FULL
 from core.errors import BundleError
 from core.settings import Settings
+from worker import compiled_cache
 from worker.compiler import Compiler
 from worker.features import load_alignment
 from worker.finite import check_finite
@@ -296,7 +297,7 @@ def load_pipeline(folder: Path, settings: Settings, plan: Plan) -> Pipeline:
     pipeline = Pipeline(
         folder,
         device=settings.device,
-        cache=settings.home.expanduser() / "compiled",
+        cache=compiled_cache.folder_of(settings.home.expanduser(), manifest.revision),
         plan=plan,
         precision=precisions.unet,
         decoder_precision=precisions.decoder,

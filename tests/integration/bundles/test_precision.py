@@ -110,4 +110,4 @@ def test_compiled_models_are_kept_in_the_home_folder_wherever_that_is(
     monkeypatch.chdir(tmp_path)
     load_pipeline(bundle, Settings(home=Path("~/packshot")), Plan())
     assert [path.name for path in tmp_path.iterdir()] == ["packshot"]
-    assert list((tmp_path / "packshot" / "compiled").glob("*.blob"))
+    assert list((tmp_path / "packshot" / "compiled").glob("*/*.blob"))

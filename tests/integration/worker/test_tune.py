@@ -94,7 +94,7 @@ def test_a_worker_process_follows_the_plan_of_its_bundle(bundle, environment, la
     (told,) = [line for line in lines if line["message"] == "plan"]
     assert Plan.model_validate({name: told[name] for name in Plan.model_fields}) == plan
     # Text encoder, decoder, and the UNet twice: for any shape, and for the plan's own.
-    assert len(list((tmp_path / "compiled").glob("*.blob"))) == 4
+    assert len(list((tmp_path / "compiled").glob("*/*.blob"))) == 4
     worker.send(signal.SIGTERM)
     assert worker.wait() == 0
 
