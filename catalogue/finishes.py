@@ -24,7 +24,7 @@ SIDE = 1500
 SMALLEST, LARGEST = 16, 5000
 """Pixels of width and height."""
 
-PLACED = ("background", "shadow", "anchor", "fill", "margin", "ground_line", "enlarge")
+PLACED = ("background", "shadow", "anchor", "fill", "margin", "ground_line", "enlarge", "blend")
 """Fields that say how a product is shown."""
 FINISH = (*PLACED, "strength")
 """Fields that say what becomes of a photograph."""
@@ -38,12 +38,11 @@ OF_MODELS = (
 NOT_OF: Mapping[ImageMode, Mapping[str, str]] = {
     ImageMode.CUTOUT: {
         **dict.fromkeys(OF_MODELS, "no model draws them"),
-        "strength": "no model draws them",
+        **dict.fromkeys(("strength", "blend"), "no model draws them"),
     },
     ImageMode.SCENE: {
         "background": "the model draws what is behind the product, by the prompt",
         "approximate": "a background is drawn once, for all that share it",
-        "strength": "the product is not drawn anew",
     },
     ImageMode.EDIT: {
         **dict.fromkeys(PLACED, "nothing is cut out and placed"),
@@ -53,6 +52,8 @@ NOT_OF: Mapping[ImageMode, Mapping[str, str]] = {
 """Fields that images of photographs do not have, by their mode, and why."""
 STRENGTH = 0.6
 """Of edits, where nobody says otherwise."""
+BLEND_STRENGTH = 0.8
+"""Of blends: what is drawn around the product begins with the background that rows share."""
 DEFAULTS: Mapping[ImageMode, Mapping[str, Any]] = {
     ImageMode.CUTOUT: {},
     ImageMode.SCENE: {
@@ -95,14 +96,16 @@ def check_mode(mode: ImageMode, given: Set[str], issues: Issues) -> None:
 
 
 def check_drawn_over(spec: ImageSpec, issues: Issues, *, line: int | None = None) -> None:
-    """Note why a model cannot draw an edit over its photograph.
+    """Note why a model cannot draw an edit over its photograph, or a blend over its background.
 
     Args:
-        spec: The edit's.
+        spec: The image's.
         issues: What is wrong.
         line: Of a sheet.
     """
     strength = spec.photograph.strength if spec.photograph else 0.0
+    if not strength:
+        return
     if not steps_over(spec.steps, strength):
         issues.add(
             f"A strength of {strength:g} leaves none of {spec.steps} steps: ask for "
@@ -112,7 +115,7 @@ def check_drawn_over(spec: ImageSpec, issues: Issues, *, line: int | None = None
         )
     if spec.scheduler in FROM_THE_START:
         issues.add(
-            f"{spec.scheduler} cannot begin with a photograph: its first steps are those of the "
+            f"{spec.scheduler} cannot begin with a picture: its first steps are those of the "
             "whole schedule. Name another scheduler.",
             line=line,
             column="scheduler",
@@ -136,6 +139,8 @@ def read_finish(
     width, height = (_side(fields.get(name), name, issues) for name in ("width", "height"))
     if "background" in given:
         given["background"] = _background(given["background"], issues)
+    if mode is ImageMode.SCENE:
+        _check_blend(given, issues)
     wanted = PhotographSpec(source="", **{**DEFAULTS[mode], **given})
     try:
         PlacementRule(
@@ -148,6 +153,24 @@ def read_finish(
     except InvalidRequestError as error:
         issues.add(error.detail, column="fill")
     return wanted, width, height
+
+
+def _check_blend(given: dict[str, Any], issues: Issues) -> None:
+    """Note what scenes have with `blend` alone, or without it; give a blend its strength."""
+    if given.get("blend"):
+        given.setdefault("strength", BLEND_STRENGTH)
+        if "shadow" in given:
+            issues.add(
+                "A blend has the shadow that the model draws around the product. Leave it out, or "
+                "leave `blend` out.",
+                column="shadow",
+            )
+    elif given.pop("strength", None) is not None:
+        issues.add(
+            "Scenes have a strength only with `blend`: without it the product is put into a "
+            "background that is finished. Leave it out.",
+            column="strength",
+        )
 
 
 def _side(value: Any, name: str, issues: Issues) -> int:

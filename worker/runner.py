@@ -244,7 +244,12 @@ class Runner:
         if claim.spec.mode is ImageMode.SCENE and self._scenes is not None:
             with self._models.using(claim.bundle_revision) as model:
                 lease.computed = True
-                return self._scenes.make(lease, model.reads, partial(self._draw, lease, model))
+                return self._scenes.make(
+                    lease,
+                    model,
+                    partial(self._draw, lease, model),
+                    partial(self._draw_over, lease, model),
+                )
         if claim.spec.mode is ImageMode.EDIT and self._edits is not None:
             with self._models.using(claim.bundle_revision) as model:
                 lease.computed = True
@@ -263,9 +268,11 @@ class Runner:
         claim = replace(lease.claim, spec=spec, deadline_at=None)
         return self._ask(lease, request_of(claim, model, NOTHING))
 
-    def _draw_over(self, lease: Lease, model: LoadedModel, picture: Picture) -> RowResult:
-        """Have the engine draw a claim's image over a picture."""
-        request = request_of(replace(lease.claim, spec=lease.claim.spec.drawn), model, NOTHING)
+    def _draw_over(
+        self, lease: Lease, model: LoadedModel, spec: ImageSpec, picture: Picture
+    ) -> RowResult:
+        """Have the engine draw for a claim's image alone, over a picture."""
+        request = request_of(replace(lease.claim, spec=spec), model, NOTHING)
         return self._ask(lease, replace(request, begin=picture))
 
     def _ask(self, lease: Lease, request: RowRequest) -> RowResult:

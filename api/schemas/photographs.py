@@ -87,7 +87,14 @@ class FinishFields(BaseModel):
         gt=0,
         le=1,
         description="Of an edit, how far the photograph is drawn anew: the share of the schedule "
-        "that is run over it, 0.6 by default; 1 leaves nothing of it but what a mask keeps.",
+        "that is run over it, 0.6 by default; 1 leaves nothing of it but what a mask keeps. Of a "
+        "scene with `blend` the same of the background around the product, 0.8 by default.",
+    )
+    blend: bool | None = Field(
+        None,
+        description="Of a scene, whether the model draws once more around the product, which it "
+        "sees, so that light, shadow and ground suit it; the product's own pixels are put back. "
+        "What grew is drawn with another seed, then refused.",
     )
 
 
@@ -108,8 +115,9 @@ class PhotographView(BaseModel):
     strength: float = Field(
         0.0,
         description="Of an edit, which has no placement, the share of the schedule that is run; "
-        "of others 0.",
+        "of a blend the same; of others 0.",
     )
+    blend: bool = Field(False, description="Whether the model drew around the product.")
 
 
 class QualityView(BaseModel):
@@ -165,6 +173,11 @@ class QualityView(BaseModel):
         None,
         description="Of a scene, whether its background was drawn for it: computed, shared (for "
         "another one at the same moment), or cached.",
+    )
+    tries: int | None = Field(
+        None,
+        description="Of a scene with `blend`, how many seeds it took until the product was no "
+        "larger than it was placed.",
     )
     expansion: float | None = Field(
         None,

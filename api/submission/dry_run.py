@@ -27,7 +27,7 @@ from core.db.connections import allow_long_statements
 from core.domain.image_request import ImageRequest
 from core.domain.photograph_spec import CUTOUT_NAME, ImageMode
 from core.domain.states import CacheOutcome
-from core.lifecycle.forecast import FEWEST, foresee, recent_speed, work
+from core.lifecycle.forecast import FEWEST, foresee, recent_speed, work, work_over
 
 SHOWN_SKUS = 100
 """Repeated SKUs that are named."""
@@ -124,8 +124,11 @@ def estimate(
         if speed.work_per_second is None:
             return Estimate(seconds=None, images_per_minute=None, basis=basis)
         images = by_model[name]
-        drawn = _drawn_once(images)
-        seconds += sum(work(one.spec, one.model.reads) for one in drawn) / speed.work_per_second
+        needed = sum(work(one.spec, one.model.reads) for one in _drawn_once(images))
+        # What is drawn around a product is its own.
+        scenes = [one for one in images if one.spec.mode is ImageMode.SCENE]
+        needed += sum(work_over(one.spec, one.model.reads) for one in scenes)
+        seconds += needed / speed.work_per_second
     if scenes := [one for one in wanted if one.spec.mode is ImageMode.SCENE]:
         seconds += _composing_seconds(session, scenes)
         basis += " Scenes with equal prompts and seeds share a background, which is counted once."

@@ -56,7 +56,10 @@ def scene_request(
         InvalidRequestError: naming every value that cannot be used.
     """
     photograph, width, height = find_photograph(session, context, request, issues)
-    return _scene(background, photograph, width, height)
+    scene = _scene(background, photograph, width, height)
+    check_drawn_over(scene.spec, issues)
+    issues.refuse_request()
+    return scene
 
 
 def edit_request(
@@ -127,9 +130,9 @@ def check_prompted_sheet(
         for one in order.wanted
         if one.line in photographs
     ]
+    for one in wanted:
+        check_drawn_over(one.spec, issues, line=one.line)
     if not is_scene:
-        for one in wanted:
-            check_drawn_over(one.spec, issues, line=one.line)
         return replace(order, wanted=wanted), issues
     small = Issues()
     warn_of_small(session, context, wanted, small)

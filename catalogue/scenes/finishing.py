@@ -11,6 +11,8 @@ from catalogue.cutouts.finishing import (
 from catalogue.cutouts.model import Cutout, Rgb
 from catalogue.cutouts.pasting import well_inside
 from catalogue.cutouts.placement import NothingToPlaceError, place
+from catalogue.cutouts.segmentation import Segmenter
+from catalogue.scenes.blending import BlendSource, blend_source, put_back
 from catalogue.scenes.composing import Composition, compose
 from core.domain.photograph_spec import PhotographSpec
 
@@ -52,6 +54,73 @@ def finish_scene(
         scene = compose(background, cutout, rule, shadow=photograph.shadow)
     except NothingToPlaceError as error:
         raise product_not_found(cutout) from error
+    return _finished(cutout, scene)
+
+
+def source_of_blend(
+    background: Rgb,
+    cutout: Cutout,
+    photograph: PhotographSpec,
+    *,
+    width: int,
+    height: int,
+    cell: int,
+) -> BlendSource:
+    """Return what a model is given to draw around a product, which stands in its background.
+
+    Args:
+        background: As the model drew it, (height, width, 3), in whole cells.
+        cutout: The product.
+        photograph: What is wanted of it.
+        width: Of the canvas, in pixels.
+        height: The same.
+        cell: Pixels for one latent, down and across.
+
+    Raises:
+        ProductNotFoundError: The cut-out is empty; the sentence says why.
+        InvalidRequestError: There is no room for the product.
+    """
+    rule = placement_rule(photograph, width=width, height=height)
+    size = (background.shape[1], background.shape[0])
+    try:
+        return blend_source(cutout, rule, size, fill=background, cell=cell)
+    except NothingToPlaceError as error:
+        raise product_not_found(cutout) from error
+
+
+def finish_blend(
+    drawn: Rgb,
+    cutout: Cutout,
+    photograph: PhotographSpec,
+    *,
+    width: int,
+    height: int,
+    network: Segmenter | None = None,
+) -> FinishedCutout:
+    """Put a cut-out product back into what a model drew around it.
+
+    Args:
+        drawn: By a row that began with `source_of_blend` of the same arguments.
+        cutout: The product.
+        photograph: What is wanted of it.
+        width: Of the canvas, in pixels.
+        height: The same.
+        network: Finds out whether the product grew; see `catalogue.scenes.expansion`.
+
+    Raises:
+        ProductNotFoundError: The cut-out is empty; the sentence says why.
+        ProductChangedError: The product is not in the picture as it was placed, or grew.
+        InvalidRequestError: There is no room for the product.
+    """
+    rule = placement_rule(photograph, width=width, height=height)
+    try:
+        scene = put_back(drawn, cutout, rule, network=network)
+    except NothingToPlaceError as error:
+        raise product_not_found(cutout) from error
+    return _finished(cutout, scene)
+
+
+def _finished(cutout: Cutout, scene: Composition) -> FinishedCutout:
     scene.fidelity.checked()
     inside = ProductInside(
         left=scene.spot.left, top=scene.spot.top, mask=well_inside(scene.product[..., 3] == 255)

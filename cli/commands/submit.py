@@ -21,6 +21,7 @@ from cli.photographs.options import FIELDS as OF_PHOTOGRAPHS
 from cli.photographs.options import (
     Anchor,
     Background,
+    Blend,
     Enlarge,
     Fill,
     GroundLine,
@@ -194,6 +195,7 @@ def submit(
     ground_line: GroundLine = None,
     enlarge: Enlarge = None,
     strength: Strength = None,
+    blend: Blend = None,
 ) -> None:
     """Make the images of a sheet on any packshot server, and download them.
 

@@ -64,12 +64,18 @@ Strength = Annotated[
     float | None,
     typer.Option(
         help="How far --mode edit draws photographs anew, up to 1. Default: 0.6. Masks stand in "
-        "the sheet's column `mask`."
+        "the sheet's column `mask`. With --blend the same of the background; default: 0.8."
+    ),
+]
+Blend = Annotated[
+    bool | None,
+    typer.Option(
+        "--blend", help="Have scenes drawn once more around the product, with light and shadow."
     ),
 ]
 
 FIELDS = (
     "mode", "background", "shadow", "anchor", "fill", "margin", "ground_line", "enlarge",
-    "strength",
+    "strength", "blend",
 )  # fmt: skip
 """Options that are fields of the request, under the same names."""

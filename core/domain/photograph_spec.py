@@ -78,7 +78,10 @@ class PhotographSpec:
     """What shows where the product is, as `source` says it; None: that is found out. Of an edit,
     what shows where a model may draw; None: everywhere."""
     strength: float = 0.0
-    """Of an edit, the share of the schedule that is run over the photograph, up to 1."""
+    """Of an edit, the share of the schedule that is run over the photograph, up to 1; of a blend
+    over the background, around the product."""
+    blend: bool = False
+    """Of a scene, whether the model draws once more, around the product."""
     drawn_width: int = 0
     """Pixels of the background that a model draws, before it is brought to the canvas; 0: none."""
     drawn_height: int = 0
@@ -97,13 +100,15 @@ class PhotographSpec:
     def canonical(self) -> dict[str, Any]:
         """Return what decides the image: the ground line only where products stand on it.
 
-        Where a model draws the background no colour of one counts. An edit has no placement.
+        Where a model draws the background no colour of one counts, and where it draws around the
+        product no shadow. An edit has no placement.
         """
         seen = self.document()
-        if self.strength:
+        if self.strength and not self.blend:
             edited = ("source", "strength", "mask") if self.mask else ("source", "strength")
             return {name: seen[name] for name in edited}
-        del seen["strength"]
+        for name in ("shadow",) if self.blend else ("strength", "blend"):
+            del seen[name]
         if self.drawn_width:
             del seen["background"]
         else:

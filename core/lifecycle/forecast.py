@@ -65,17 +65,25 @@ def _names(wanted: ImageRequest, cache: CacheMode) -> Sequence[str]:
 def work(spec: ImageSpec, reads: ModelInput) -> float:
     """Measure an image's computing by a model that reads so much: UNet rows times pixels.
 
-    Of a cut-out it is its pixels, of a scene its background's computing, of an edit what its
-    strength leaves of the steps.
+    Of a cut-out it is its pixels, of a scene its background's computing, of an edit what is drawn
+    over its photograph.
     """
     if spec.mode is ImageMode.CUTOUT:
         return float(spec.width * spec.height)
-    steps = spec.steps
-    if spec.mode is ImageMode.EDIT and spec.photograph is not None:
-        steps = steps_over(steps, spec.photograph.strength)
-    spec = spec.drawn
-    rows = 2 if spec.guided and not reads.embeds_guidance else 1
-    return float(steps * rows * spec.width * spec.height)
+    if spec.mode is ImageMode.EDIT:
+        return work_over(spec, reads)
+    return _drawing(spec.drawn, spec.steps, reads)
+
+
+def work_over(spec: ImageSpec, reads: ModelInput) -> float:
+    """Measure what is drawn over a picture for an image, as `work` does; 0: nothing is."""
+    strength = spec.photograph.strength if spec.photograph else 0.0
+    return _drawing(spec.drawn, steps_over(spec.steps, strength), reads)
+
+
+def _drawing(drawn: ImageSpec, steps: int, reads: ModelInput) -> float:
+    rows = 2 if drawn.guided and not reads.embeds_guidance else 1
+    return float(steps * rows * drawn.width * drawn.height)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -43,3 +43,6 @@ class _Plain:
     revision = ""
     guidance_interval = (0.0, 1.0)
     reads = ModelInput()
+
+    def latent_shape(self, *, width: int, height: int) -> tuple[int, int, int]:
+        return 4, height // 8, width // 8

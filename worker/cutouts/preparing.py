@@ -98,7 +98,7 @@ class ProductPreparer:
         self._storage = storage
         self._store = store
         self._fetcher = fetcher
-        self._network = network
+        self.network = network
         self._network_name = network_name
 
     def locate(self, photograph: PhotographSpec, tenant: str) -> LocatedPhotograph:
@@ -127,7 +127,7 @@ class ProductPreparer:
         if (cached := self._cached(located.source, key)) is not None:
             return PreparedProduct(stored=cached, outcome=CutoutOutcome.CACHED)
         photograph = self.read(located)
-        cutout = cut_out(photograph.pixels, mask=photograph.mask, network=self._network)
+        cutout = cut_out(photograph.pixels, mask=photograph.mask, network=self.network)
         stored = StoredCutout(
             cutout=cutout, source_type=photograph.source_type, notes=photograph.notes
         )

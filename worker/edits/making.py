@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import partial
 
 from catalogue.editing import EditSource, edit_source, finish_edit
+from core.domain.image_spec import ImageSpec
 from core.domain.photograph_spec import ImageMode
 from core.pictures.provenance import source_type_for
 from worker.cutouts.pool import CutoutPool, fingerprint_of, ingredient_of, photograph_of
@@ -35,14 +36,14 @@ class EditMaker:
         self._room = room
 
     def make(
-        self, lease: Lease, model: LoadedModel, draw: Callable[[Picture], RowResult]
+        self, lease: Lease, model: LoadedModel, draw: Callable[[ImageSpec, Picture], RowResult]
     ) -> MadeImage:
         """Make the edit of a claim.
 
         Args:
             lease: Its.
             model: What draws it.
-            draw: Has the engine draw this claim's image over a picture.
+            draw: Has the engine draw an image for this claim over a picture.
 
         Raises:
             RowError: It was not drawn, this worker is stopping, or the claim is lost.
@@ -57,7 +58,8 @@ class EditMaker:
                 lease, located, partial(self._prepare, lease, model, located)
             )
             strength = photograph_of(lease.claim).strength
-            result = draw(Picture(pixels=source.pixels, strength=strength, mask=source.mask))
+            picture = Picture(pixels=source.pixels, strength=strength, mask=source.mask)
+            result = draw(lease.claim.spec.drawn, picture)
             seconds = prepared + result.seconds
             finish = partial(_finish, lease, model, located, read, source, result, seconds=seconds)
             return self._pool.compute(lease, located, finish)

@@ -62,6 +62,15 @@ def test_a_scene_is_asked_for_by_a_source_and_a_prompt(client, source, shop):
             {"approximate"},
         ),
         ({"source": "https://shop.example/a", "prompt": TABLE, "seed": "per_sku"}, {"seed"}),
+        ({"source": "https://shop.example/a", "prompt": TABLE, "strength": 0.5}, {"strength"}),
+        (
+            {"source": "https://shop.example/a", "prompt": TABLE, "blend": True, "shadow": "own"},
+            {"shadow"},
+        ),
+        (
+            {"source": "https://shop.example/a", "prompt": TABLE, "blend": True, "steps": 1},
+            {"strength"},
+        ),
     ],
 )
 def test_what_cannot_be_used_is_named(client, shop, fields: dict, named: set[str]):
@@ -175,3 +184,24 @@ def test_a_recipe_holds_what_scenes_look_like(client, source):
             "/v1/recipes", json={"name": "wrong", "fields": {"mode": "scene", **wrong}}
         )
         assert columns(answer) == {column}
+
+
+def test_a_blend_is_asked_for_with_a_strength_or_without(client, source, shop):
+    job = ask(client, source=source["id"], prompt=TABLE, blend=True, steps=4).json()
+    assert (job["photograph"]["blend"], job["photograph"]["strength"]) == (True, 0.8)
+    ask(client, source=source["id"], prompt=TABLE, blend=True, steps=4, strength=0.5)
+    ask(client, source=source["id"], prompt=TABLE, blend=False, steps=4)
+    # The third is a composition, as those without a word.
+    ask(client, source=source["id"], prompt=TABLE, steps=4)
+    assert len(shop.generations()) == 3
+    assert len({row.spec.drawn for row in shop.generations()}) == 1
+
+
+def test_a_dry_run_counts_what_is_drawn_around_each_product(client, monkeypatch):
+    speed = dry_run._Speed(work_per_second=4 * 2 * 64 * 64, basis="Measured.")
+    monkeypatch.setattr(dry_run, "_speed", lambda *_: speed)
+    report = sheet_of(
+        client, SHEET, template=TABLE, blend="true", strength="0.5", dry_run="true"
+    ).json()
+    # A background, half of one around each of two products, and two seconds of putting together.
+    assert report["estimate"]["seconds"] == 4.0

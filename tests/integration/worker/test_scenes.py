@@ -35,8 +35,10 @@ from worker.leases import Leases
 from worker.room import Room
 from worker.rows import RowCanceledError, RowFailedError, RowResult, Ticket
 from worker.runner import Runner
+from worker.scenes import making
 from worker.scenes.backgrounds import Backgrounds
 from worker.scenes.making import SceneMaker
+from worker.walk import Picture as BeginPicture
 
 ROOM = np.random.default_rng(5).integers(60, 200, (64, 64, 3), np.uint8)
 
@@ -59,6 +61,8 @@ class Painter:
     def __init__(self) -> None:
         self.requests: list = []
         self.errors: list[Exception] = []
+        self.pictures: list[Callable[[BeginPicture], np.ndarray]] = []
+        """What it draws over the pictures that it is given, one after the other."""
         self.gate = threading.Event()
         self.gate.set()
 
@@ -70,10 +74,20 @@ class Painter:
 
     def _answer(self, ticket) -> None:
         self.gate.wait(60)
+        begin = ticket.request.begin
         if self.errors:
             ticket.fail(self.errors.pop(0))
+        elif isinstance(begin, BeginPicture):
+            try:
+                picture = self.pictures.pop(0)(begin)
+            except Exception as error:
+                ticket.fail(error)
+            else:
+                ticket.fulfil(RowResult(image=picture, seconds=2.0, steps=3))
         else:
-            ticket.fulfil(RowResult(image=ROOM, seconds=2.0, steps=4))
+            times = ticket.request.spec.width // 64
+            room = ROOM.repeat(times, 0).repeat(times, 1)
+            ticket.fulfil(RowResult(image=room, seconds=2.0, steps=4))
 
     def cancel(self, identity: UUID) -> None:
         """Rows end by themselves."""
@@ -122,9 +136,13 @@ def server() -> Iterator[PhotographServer]:
         yield server
 
 
-def scene(source: str, prompt: str = "on a table", **values: object) -> ImageRequest:
-    background = drawn(prompt, **values)
-    product = PhotographSpec(source=source)
+def scene(
+    source: str, prompt: str = "on a table", *, blend: bool = False, **values: object
+) -> ImageRequest:
+    # Around a product that fills no latent there is nothing to blend with.
+    size = {"width": 128, "height": 128} if blend else {}
+    background = drawn(prompt, **{**size, **values})
+    product = PhotographSpec(source=source, **({"blend": True, "strength": 0.8} if blend else {}))
     return replace(background, spec=background.spec.with_product(product, width=200, height=200))
 
 
@@ -243,19 +261,19 @@ def test_a_bad_photograph_costs_no_drawing(keep, want, run, shop, engine):
 
 
 def test_who_is_killed_in_the_middle_leaves_the_background_to_the_next(
-    keep, want, run, shop, scenes, engine, lose
+    keep, want, run, shop, engine, lose, monkeypatch
 ):
     job = want(keep(MUG))
-    finish = scenes._finish
+    compose = making._compose
 
     def killed(*arguments: object, **values: object):
         lose(shop.current_claim(job))
-        return finish(*arguments, **values)
+        return compose(*arguments, **values)
 
-    scenes._finish = killed
+    monkeypatch.setattr(making, "_compose", killed)
     assert run(job) is Delivery.LATER
     assert [one.quality for one in shop.images()] == [None]
-    scenes._finish = finish
+    monkeypatch.setattr(making, "_compose", compose)
     assert run(job) is Delivery.DONE
     assert len(engine.requests) == 1
     assert image_of(shop, job).quality["background"] == "cached"
@@ -337,3 +355,84 @@ def test_a_worker_without_a_pool_leaves_scenes_to_others(
     job = want(keep(MUG))
     assert runner.run(shop.generation_of(job)) is Delivery.LATER
     assert shop.job(job).state is JobState.QUEUED
+
+
+def kept(begin: BeginPicture) -> np.ndarray:
+    """Draw nothing that looks like the product: the room around it is green."""
+    seen = begin.pixels.copy()
+    may = begin.mask[0].repeat(8, 0).repeat(8, 1) > 0
+    seen[may] = (20, 160, 40)
+    return seen
+
+
+def grown(begin: BeginPicture) -> np.ndarray:
+    """Go on with the product's colour beyond it, far more than is allowed."""
+    seen = kept(begin)
+    inside = begin.mask[0].repeat(8, 0).repeat(8, 1) == 0
+    rows, columns = np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))
+    colour = np.median(begin.pixels[inside], axis=0)
+    seen[rows[0] : rows[-1] + 1, columns[0] - 14 : columns[-1] + 15] = colour
+    return seen
+
+
+def test_a_blend_is_drawn_around_the_product_and_has_its_own_pixels(
+    keep, want, run, shop, storage, preparer, engine
+):
+    digest = keep(MUG)
+    engine.pictures = [kept]
+    job = want(digest, blend=True)
+    assert run(job) is Delivery.DONE, shop.job(job).error_message
+    background, around = engine.requests
+    assert around.spec == background.spec
+    begin = around.begin
+    assert begin.strength == 0.8
+    assert begin.pixels.shape == (128, 128, 3)
+    # The product's inside stays; the rest begins with the background that rows share.
+    assert 0 < np.count_nonzero(begin.mask == 0) < begin.mask.size
+    assert (begin.pixels[0] == ROOM[0].repeat(2, 0)).all()
+    image = image_of(shop, job)
+    pixels = np.asarray(Picture.open(BytesIO(storage.read(image))))
+    cutout = preparer.prepare(preparer.locate(PhotographSpec(source=digest), "shop")).stored.cutout
+    rule = placement_rule(PhotographSpec(source=digest), width=200, height=200)
+    spot = place(cutout.pixels[..., 3], rule)
+    placed = placed_product(cutout, spot)
+    inside = well_inside(placed[..., 3] == 255)
+    window = pixels[spot.top :, spot.left :][: spot.size[1], : spot.size[0]]
+    assert (window[inside] == placed[inside][:, :3]).all()
+    quality = image.quality
+    assert (quality["identical"], quality["tries"], quality["background"]) == (True, 1, "computed")
+    assert quality["expansion"] <= 0.01
+    # What is around was drawn over the background.
+    assert pixels[0, 0, 1] > pixels[0, 0, 0] + 80
+
+
+def test_a_product_that_grew_is_tried_with_another_seed(keep, want, run, shop, engine):
+    engine.pictures = [grown, kept]
+    job = want(keep(MUG), blend=True, seed=7)
+    assert run(job) is Delivery.DONE, shop.job(job).error_message
+    assert [one.spec.seed for one in engine.requests] == [7, 7, 8]
+    quality = image_of(shop, job).quality
+    assert quality["tries"] == 2
+    assert any("the seed 8" in note for note in quality["notes"])
+
+
+def test_a_product_that_grows_with_every_seed_is_refused(keep, want, run, shop, engine):
+    engine.pictures = [grown] * 4
+    job = want(keep(MUG), blend=True, seed=7)
+    assert run(job) is Delivery.FAILED
+    assert shop.job(job).error_code == "product_changed"
+    assert [one.spec.seed for one in engine.requests] == [7, 7, 8, 9]
+
+
+def test_blends_share_their_background_and_not_what_is_around(keep, want, run, engine):
+    engine.pictures = [kept, kept]
+    assert [run(want(keep(one), blend=True)) for one in (MUG, POT)] == [Delivery.DONE] * 2
+    assert [isinstance(one.begin, BeginPicture) for one in engine.requests] == [False, True, True]
+
+
+def test_a_product_that_fills_no_latent_is_told(keep, want, run, shop, engine):
+    engine.pictures = [kept]
+    job = want(keep(MUG), blend=True, width=64, height=64)
+    assert run(job) is Delivery.DONE, shop.job(job).error_message
+    assert engine.requests[1].begin.mask.all()
+    assert any("fill" in note for note in image_of(shop, job).quality["notes"])

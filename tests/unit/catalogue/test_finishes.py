@@ -63,10 +63,16 @@ def test_fields_of_the_other_mode_are_named_each():
     issues = Issues()
     check_mode(ImageMode.EDIT, {"steps", "prompt", "strength", "mask", "fill", "shadow"}, issues)
     assert columns(issues) == {"fill", "shadow"}
-    for mode in (ImageMode.TEXT, ImageMode.CUTOUT, ImageMode.SCENE):
+    for mode in (ImageMode.TEXT, ImageMode.CUTOUT):
         issues = Issues()
-        check_mode(mode, {"strength"}, issues)
-        assert columns(issues) == {"strength"}
+        check_mode(mode, {"strength", "blend"}, issues)
+        assert columns(issues) == {"strength", "blend"}
+    issues = Issues()
+    read_finish({"strength": 0.5, "blend": False}, issues, ImageMode.SCENE)
+    assert columns(issues) == {"strength"}
+    issues = Issues()
+    read_finish({"blend": True, "shadow": Shadow.OWN}, issues, ImageMode.SCENE)
+    assert columns(issues) == {"shadow"}
 
 
 @pytest.mark.parametrize(

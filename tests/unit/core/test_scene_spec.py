@@ -7,7 +7,7 @@ import pytest
 from core.db.models import Generation
 from core.domain.image_spec import ImageSpec, ModelInput
 from core.domain.photograph_spec import Anchor, ImageMode, PhotographSpec, Shadow
-from core.lifecycle.forecast import work
+from core.lifecycle.forecast import work, work_over
 from tests.specs import DEFAULTS, made_by, wanted
 
 PHOTOGRAPH = PhotographSpec(source="ab" * 32, anchor=Anchor.GROUND, shadow=Shadow.CONTACT)
@@ -90,3 +90,14 @@ def test_it_comes_out_of_a_row_as_it_was_put_there():
 
 def test_its_work_is_its_backgrounds():
     assert work(scene().spec, ModelInput()) == work(wanted("on a table").spec, ModelInput())
+
+
+def test_a_blend_is_another_scene_of_the_same_background():
+    blend = replace(PHOTOGRAPH, blend=True, strength=0.8)
+    assert scene(blend).fingerprint() != scene().fingerprint()
+    assert scene(blend).fingerprint() != scene(replace(blend, strength=0.7)).fingerprint()
+    assert scene(blend).spec.drawn == scene().spec.drawn
+    # Its shadow is the model's.
+    assert scene(replace(blend, shadow=Shadow.NONE)).fingerprint() == scene(blend).fingerprint()
+    assert work_over(scene(blend, steps=10).spec, ModelInput()) == 8 * 64 * 64
+    assert work_over(scene().spec, ModelInput()) == 0
