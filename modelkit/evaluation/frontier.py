@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 
 from bundles.manifest import Defaults, Preset, PresetName
@@ -21,16 +22,18 @@ class Setting:
     """A way to draw; the cheaper comes first."""
 
     rows: int
-    """UNet rows of an image: its steps, twice where it is guided."""
+    """UNet rows of an image: its steps, twice where it is guided and the UNet embeds no scale."""
     steps: int
     guidance_scale: float
     scheduler: str
 
     @classmethod
-    def of(cls, scheduler: str, steps: int, guidance_scale: float) -> "Setting":
-        """Return a setting; scales up to 1 are none."""
-        scale = guidance_scale if guidance_scale > 1 else 1.0
-        rows = steps * (2 if scale > 1 else 1)
+    def of(
+        cls, scheduler: str, steps: int, guidance_scale: float, *, embedded: bool = False
+    ) -> "Setting":
+        """Return a setting; scales up to 1 are none, unless the UNet embeds them."""
+        scale = guidance_scale if embedded or guidance_scale > 1 else 1.0
+        rows = steps * (2 if scale > 1 and not embedded else 1)
         return cls(rows=rows, steps=steps, guidance_scale=scale, scheduler=scheduler)
 
 
@@ -62,6 +65,7 @@ def settings_of(
     schedulers: Sequence[str],
     steps: Sequence[int],
     scales: Sequence[float],
+    embedded: bool = False,
 ) -> list[Setting]:
     """Return what is to be measured: the default first, then from cheap to costly, each once.
 
@@ -71,10 +75,12 @@ def settings_of(
         schedulers: Which to try.
         steps: Numbers to try.
         scales: Guidance scales to try.
+        embedded: Whether the UNet takes the scale as an input.
     """
-    own = Setting.of(defaults.scheduler, defaults.steps, defaults.guidance_scale)
+    of = partial(Setting.of, embedded=embedded)
+    own = of(defaults.scheduler, defaults.steps, defaults.guidance_scale)
     tried = {
-        Setting.of(scheduler, number, scale)
+        of(scheduler, number, scale)
         for scheduler, number, scale in product(schedulers, steps, scales)
         if scheduler in limits and limits[scheduler].allows(number)
     }

@@ -8,6 +8,7 @@ import typer
 from rich.table import Table
 
 from bundles.manifest import Manifest, PresetName, load_manifest, scheduler_support
+from bundles.model_input import read_model_input
 from cli.bundles import find_bundle
 from cli.console import quieten, say, show, stdout
 from cli.errors import UsageError
@@ -142,6 +143,7 @@ def _settings(
         schedulers=schedulers or [name for name in limits if not is_stochastic(name, {})],
         steps=steps or STEPS,
         scales=scales or ([own] if examination.scenes is None else [1.0, (1 + own) / 2, own]),
+        embedded=read_model_input(folder).embeds_guidance,
     )
 
 

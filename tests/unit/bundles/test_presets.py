@@ -140,6 +140,21 @@ def test_settings_begin_with_the_default_and_go_on_from_cheap_to_costly():
     ]
 
 
+def test_a_scale_that_the_unet_embeds_costs_no_row():
+    defaults = Defaults(steps=4, guidance_scale=8.0, scheduler="lcm")
+    found = settings_of(
+        defaults,
+        {"lcm": StepLimits()},
+        schedulers=["lcm"],
+        steps=[2],
+        scales=[0.5, 8.0],
+        embedded=True,
+    )
+    assert [(one.rows, one.steps, one.guidance_scale) for one in found] == [
+        (4, 4, 8.0), (2, 2, 0.5), (2, 2, 8.0),
+    ]  # fmt: skip
+
+
 class Clock:
     """Tells the time that drawing has taken."""
 
