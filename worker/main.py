@@ -99,7 +99,7 @@ def _serve(settings: Settings, load: Load) -> int:
     engine = _engine(models, plans, watchdog)
     approximate = _approximate_cache(settings, database, storage, engine)
     leases = _leases(settings, database, engine, name)
-    credentials, watermark = credentials_of(settings), watermark_of(settings)
+    credentials = credentials_of(settings)
     cutting = Watchdog(limit_seconds=settings.watchdog_seconds)
     cutouts = cutout_pool(settings, database, storage, cutting)
     images = max(plan.rows * plan.streams for plan in plans)
@@ -118,15 +118,9 @@ def _serve(settings: Settings, load: Load) -> int:
         edits=EditMaker(pool=cutouts, room=room),
         room=room,
         approximate=approximate,
-        renditions=Renditions(
-            database=database,
-            storage=storage,
-            credentials=credentials,
-            watermark=watermark,
-            at_once=usable_cpus(),
-        ),
+        renditions=_renditions(settings, database, storage),
         credentials=credentials,
-        watermark=watermark,
+        watermark=watermark_of(settings),
     )
     shutdown = Shutdown(runner=runner, engine=engine, leases=leases, database=database)
     latents = Flusher([approximate.flush] if approximate else [], seconds=LATENTS_SECONDS)
@@ -200,6 +194,16 @@ def _approximate_cache(
     if not settings.approximate_budget_bytes:
         return None
     return ApproximateCache(database=database, storage=storage, embed=engine.embed)
+
+
+def _renditions(settings: Settings, database: Database, storage: Storage) -> Renditions:
+    return Renditions(
+        database=database,
+        storage=storage,
+        credentials=credentials_of(settings),
+        watermark=watermark_of(settings),
+        at_once=usable_cpus(),
+    )
 
 
 def _leases(settings: Settings, database: Database, engine: Engine, owner: str) -> Leases:
