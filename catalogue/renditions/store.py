@@ -14,6 +14,7 @@ from core.db.models import Image, Rendition
 from core.errors import NotFoundError, PackshotError
 from core.lifecycle import renditions
 from core.pictures.credentials import Credentials
+from core.pictures.formats import Format
 from core.pictures.marking import ImageWatermark, Watermark
 from core.storage import Storage
 
@@ -77,6 +78,29 @@ class Renditions:
             raise RenditionsBusyError
         try:
             return self.get(image, channel)
+        finally:
+            self._hall.release()
+
+    def convert(self, original: bytes, format_: Format, *, quality: int | None = None) -> bytes:
+        """Write a stored image in another format: its pixels, its size, and its marks.
+
+        Args:
+            original: The stored file.
+            format_: What to write; transparency stays where it has that.
+            quality: 0 to 100; None: as renditions have it.
+
+        Raises:
+            InvalidImageError: The stored file is no image that can be read.
+            RenditionsBusyError: Too many others wait for a place.
+        """
+        from catalogue.renditions.writer import rewrite  # noqa: PLC0415 - brings Pillow
+
+        # Each who waits keeps one of the threads that answer requests.
+        if not self._hall.acquire(blocking=False):
+            raise RenditionsBusyError
+        try:
+            with self._places:
+                return rewrite(original, format_, quality=quality, credentials=self._credentials)
         finally:
             self._hall.release()
 

@@ -11,10 +11,48 @@ from core.pictures.credentials import MOST_BYTES as SIGNATURE_BYTES
 from core.pictures.credentials import Credentials, Ingredient
 from core.pictures.encoding import QUALITY, encode
 from core.pictures.formats import ORIGINAL, Format
+from core.pictures.opening import open_alpha, open_rgb
 from core.pictures.provenance import TRAINED, source_type_of
 
 WORST_QUALITY = 40
 """Below it a smaller picture is the better one."""
+
+
+def rewrite(
+    original: bytes, format_: Format, *, quality: int | None, credentials: Credentials | None
+) -> bytes:
+    """Write a stored image in another format, marked as it is.
+
+    Args:
+        original: The stored file.
+        format_: What to write; what has no transparency gets white.
+        quality: 0 to 100; None: `QUALITY`.
+        credentials: What signs the file; None: it is not signed.
+
+    Raises:
+        InvalidImageError: The stored file is no image that can be read.
+    """
+    source_type = source_type_of(original) or TRAINED
+    picture = open_rgb(original)
+    if format_ is not Format.JPEG and (alpha := open_alpha(original)) is not None:
+        picture.putalpha(alpha)
+    return encode(
+        picture,
+        format_,
+        quality=QUALITY if quality is None else quality,
+        credentials=credentials,
+        source_type=source_type,
+        ingredient=None if source_type == TRAINED else _ingredient(original, credentials),
+    )
+
+
+def _ingredient(original: bytes, credentials: Credentials | None) -> Ingredient:
+    return Ingredient(
+        title=ORIGINAL,
+        content_type=Format.PNG.content_type,
+        digest=hashlib.sha256(original).hexdigest() if credentials else "",
+        is_part=False,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,12 +73,7 @@ class Writer:
             credentials=credentials,
             # What was stored before anything else could be made was made by a model.
             source_type=source_type_of(original) or TRAINED,
-            original=Ingredient(
-                title=ORIGINAL,
-                content_type=Format.PNG.content_type,
-                digest=hashlib.sha256(original).hexdigest() if credentials else "",
-                is_part=False,
-            ),
+            original=_ingredient(original, credentials),
         )
 
     def write(self, picture: Image.Image) -> bytes | None:
