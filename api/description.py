@@ -21,6 +21,8 @@ Send a sheet to `POST /v1/batches`, or ask for one image with `POST /v1/jobs`. B
 once; read the batch or job until it is finished. Every error is an RFC 9457 problem document.
 A `POST` with an `Idempotency-Key` can be sent again: it is done once. Every `GET` answers `HEAD`
 too. What a request says that no route knows, in its query or its JSON, is refused.
+
+Beside it `/openai/v1` speaks OpenAI's images API, for its clients (docs/openai.md).
 """
 
 Responses = dict[int | str, dict[str, Any]]

@@ -17,6 +17,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 
 from api.middleware.request_id import HEADER, request_id
+from api.openai.errors import openai_document, openai_headers, openai_status, speaks_openai
 from core.errors import (
     InvalidRequestError,
     PackshotError,
@@ -62,7 +63,7 @@ def problem_response(
     headers: Mapping[str, str] | None = None,
     extensions: Mapping[str, Any] | None = None,
 ) -> JSONResponse:
-    """Write one problem document."""
+    """Write one problem document; to OpenAI's clients the same in their shape."""
     identity = request_id(request.scope)
     content = {
         "type": f"urn:packshot:problem:{code}",
@@ -74,12 +75,16 @@ def problem_response(
         "instance": request.url.path,
         "request_id": identity,
     }
-    return JSONResponse(
-        {**(extensions or {}), **content},
-        status_code=status,
-        headers={HEADER: identity, **(headers or {})},
-        media_type=MEDIA_TYPE,
-    )
+    document = {**(extensions or {}), **content}
+    added = {HEADER: identity, **(headers or {})}
+    if speaks_openai(request.url.path):
+        status = openai_status(status)
+        return JSONResponse(
+            openai_document(document, status),
+            status_code=status,
+            headers=added | openai_headers(status, retry_helps=retry_helps),
+        )
+    return JSONResponse(document, status_code=status, headers=added, media_type=MEDIA_TYPE)
 
 
 def packshot_problem(request: Request, error: PackshotError) -> Response:

@@ -8,6 +8,7 @@ from api.auth.key_use import KeyUse
 from api.auth.rate_limiter import RateLimiter
 from api.downloads import Downloads
 from api.models import Models
+from api.openai.job_watch import JobWatch
 from api.process.readiness import ReadinessChecks
 from api.result_memory import ResultMemory
 from api.uploads import Uploads
@@ -46,6 +47,7 @@ class Services:
     key_use: KeyUse
     downloads: Downloads
     uploads: Uploads
+    job_watch: JobWatch
     readiness: ReadinessChecks
     egress: EgressPolicy
     """Where callers' URLs may lead."""
@@ -87,6 +89,7 @@ def open_services(settings: Settings) -> Iterator[Services]:
             key_use=KeyUse(),
             downloads=downloads,
             uploads=Uploads(settings.source_uploads),
+            job_watch=JobWatch(database, settings.openai_waiting),
             readiness=readiness,
             egress=EgressPolicy.of(settings),
         )

@@ -35,6 +35,8 @@ class Uploads:
         """
         self.threads = DownloadThreads(8)
         """Store what was received: S3 may hang, and others' requests do not wait for it."""
+        self.masks = DownloadThreads(1)
+        """Reads masks whose pixels have to be turned into ours: they take memory."""
         self._received = FairCounts(most)
 
     @contextmanager

@@ -4,6 +4,7 @@ from uuid import UUID
 
 BATCHES = "/v1/batches"
 SOURCES = "/v1/sources"
+OPENAI = "/openai/v1"
 
 
 def job_path(job_id: UUID) -> str:

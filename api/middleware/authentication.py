@@ -9,6 +9,10 @@ from api.auth.callers import require_caller
 from api.auth.rate_limiter import Standing
 from api.problems import answer_error, packshot_problem
 from api.services import Services
+from core.links import OPENAI
+
+WITH_KEY = ("/v1/", f"{OPENAI}/")
+"""What paths begin with that ask for a key."""
 
 
 class AuthenticationMiddleware:
@@ -18,7 +22,7 @@ class AuthenticationMiddleware:
         """Wrap an application.
 
         Args:
-            app: What answers requests with keys, and those outside of /v1.
+            app: What answers requests with keys, and those that ask for none.
             counts: Whether requests count for their key's limit here.
         """
         self.app = app
@@ -26,7 +30,7 @@ class AuthenticationMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
-        if scope["type"] != "http" or not scope["path"].startswith("/v1/"):
+        if scope["type"] != "http" or not scope["path"].startswith(WITH_KEY):
             await self.app(scope, receive, send)
             return
         request = Request(scope)

@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.problems import packshot_problem
 from core.errors import TooLargeError
-from core.links import BATCHES, SOURCES
+from core.links import BATCHES, OPENAI, SOURCES
 
 MOST_OF_FIELDS = 2**20
 """Bytes of a body that is no sheet: the longest recipe fits, each of its characters escaped. What
@@ -17,6 +17,8 @@ is larger would be parsed as a whole before one of its fields is looked at."""
 
 AROUND_A_FILE = 64 * 1024
 """Bytes of a form beside its photograph."""
+
+EDITS = f"{OPENAI}/images/edits"
 
 
 class _BodyTooLargeError(HTTPException):
@@ -54,17 +56,23 @@ class BodyLimitMiddleware:
             max_bytes=max_source_bytes + AROUND_A_FILE,
             advice="Make the photograph smaller, or raise PACKSHOT_MAX_SOURCE_BYTES.",
         )
+        self._edit = _Limit(
+            max_bytes=2 * max_source_bytes + AROUND_A_FILE,
+            advice="Make photograph and mask smaller, or raise PACKSHOT_MAX_SOURCE_BYTES.",
+        )
         self._fields = _Limit(
             max_bytes=min(max_bytes, MOST_OF_FIELDS),
             advice=f"Shorten its fields; many images are a sheet, a `file` to POST {BATCHES}.",
         )
+
+        self._limits = {BATCHES: self._sheet, SOURCES: self._source, EDITS: self._edit}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        limit = {BATCHES: self._sheet, SOURCES: self._source}.get(scope["path"], self._fields)
+        limit = self._limits.get(scope["path"], self._fields)
         length = Headers(scope=scope).get("content-length", "")
         if length.isascii() and length.isdigit() and int(length) > limit.max_bytes:
             await packshot_problem(Request(scope), limit.error())(scope, receive, send)

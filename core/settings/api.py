@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, Field, PositiveInt
+from pydantic import AfterValidator, BaseModel, Field, PositiveFloat, PositiveInt
 
 from core.settings.services import check_redis
 
@@ -97,6 +97,17 @@ class ApiSettings(BaseModel):
         default=16,
         description="Number of large results, manifests and archives that one API process sends "
         "at the same time. A tenant has half of them at most.",
+    )
+    openai_wait_seconds: PositiveFloat = Field(
+        default=240.0,
+        description="Seconds for which a request of OpenAI's API waits for its images. After them "
+        "it is told how to ask for them. Proxies in front must wait longer.",
+    )
+    openai_waiting: int = Field(
+        default=64,
+        ge=2,
+        description="Number of such requests that wait in one API process at the same time. A "
+        "tenant has half of them at most.",
     )
     idempotency_seconds: PositiveInt = Field(
         default=24 * 3600, description="Seconds for which the answer to an Idempotency-Key is kept."
