@@ -27,6 +27,7 @@ from core.lifecycle.cancellation import cancel_job
 from core.pictures.encoding import encode
 from core.pictures.formats import Format
 from core.pictures.provenance import COMPOSITE, source_type_of
+from tests.integration.api.conftest import connect, serving
 from tests.integration.api.test_sources import jpeg
 from tests.integration.shop import poll
 from tests.pictures import png
@@ -478,6 +479,30 @@ def test_the_limits_of_a_key_hold(client, clients, database, ask, shop, worker):
     assert (raised.value.code, raised.value.type) == ("too_many_queued", "rate_limit_error")
     assert not shop.all(Job)  # neither of the two
     answered(ask, shop, worker, limited.images.generate, prompt=PROMPT)
+
+
+def test_who_sends_too_much_is_told_so_in_the_same_shape(serve, settings, clients):
+    client = serve(settings.model_copy(update={"requests_per_minute": 1}))
+    models = clients(client, max_retries=0).models
+    assert models.list().data
+    with pytest.raises(openai.RateLimitError) as raised:
+        models.list()
+    assert (raised.value.code, raised.value.type) == ("rate_limit_exceeded", "rate_limit_error")
+    assert int(raised.value.response.headers["retry-after"]) >= 1
+
+
+def test_a_server_that_ends_tells_who_waits(settings, database, clients, ask, shop, worker):
+    with serving(settings) as url, connect(database, url, "shop") as client:
+        future = ask(clients(client, max_retries=0).images.generate, prompt=PROMPT)
+        (job,) = coming(shop)
+    with pytest.raises(openai.InternalServerError) as raised:
+        future.result(60)
+    assert (raised.value.status_code, raised.value.type) == (503, "server_error")
+    assert raised.value.response.headers["x-should-retry"] == "true"
+    # Sent again, elsewhere, it waits for the same image.
+    worker.make(str(job.id), picture())
+    with serving(settings) as url, connect(database, url, "shop") as client:
+        assert clients(client).images.generate(prompt=PROMPT).data
 
 
 def test_an_idempotency_key_is_done_once_and_waits_again(client, ask, shop, worker):
