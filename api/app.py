@@ -18,6 +18,7 @@ from api.problems import add_problem_handlers
 from api.routes import (
     batches,
     caches,
+    detections,
     docs,
     health,
     jobs,
@@ -42,6 +43,7 @@ ROUTERS = (
     renditions.router,
     renditions.public_router,
     sources.router,
+    detections.router,
     models.router,
     recipes.router,
     caches.router,

@@ -19,7 +19,7 @@ from core.domain.scopes import Scope
 from core.errors import UnauthorizedError
 from core.keys import grant_of
 
-_bearer = HTTPBearer(
+BEARER = HTTPBearer(
     auto_error=False,
     scheme_name="ApiKey",
     description="`psk_…`, made with `packshot keys create`.",
@@ -36,7 +36,7 @@ ServicesNow = Annotated[Services, Depends(get_services)]
 
 
 # The scheme is named for OpenAPI's sake.
-async def get_caller(request: Request, _: Annotated[object, Depends(_bearer)]) -> ApiKey:
+async def get_caller(request: Request, _: Annotated[object, Depends(BEARER)]) -> ApiKey:
     """Return the key that was sent, which a middleware has found before the body was read.
 
     Raises:

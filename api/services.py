@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from api.auth.key_use import KeyUse
 from api.auth.rate_limiter import RateLimiter
+from api.detections import Detections
 from api.downloads import Downloads
 from api.models import Models
 from api.openai.job_watch import JobWatch
@@ -19,6 +20,7 @@ from core.egress.policy import EgressPolicy
 from core.flusher import Flusher
 from core.pictures.credentials import credentials_of
 from core.pictures.marking import watermark_of
+from core.pictures.marks import MarkReader
 from core.queue import Publisher, make_celery
 from core.settings import Settings
 from core.sources.store import SourceStore
@@ -48,6 +50,7 @@ class Services:
     downloads: Downloads
     uploads: Uploads
     job_watch: JobWatch
+    detections: Detections
     readiness: ReadinessChecks
     egress: EgressPolicy
     """Where callers' URLs may lead."""
@@ -63,6 +66,7 @@ def open_services(settings: Settings) -> Iterator[Services]:
     )
     storage = Storage(settings, silence_seconds=min(settings.s3_timeout, SILENCE_SECONDS))
     broker, celery, results = Broker(settings), make_celery(settings), ResultMemory(settings)
+    credentials = credentials_of(settings)
     readiness, downloads = ReadinessChecks(), Downloads(settings.downloads)
     try:
         yield Services(
@@ -76,7 +80,7 @@ def open_services(settings: Settings) -> Iterator[Services]:
             renditions=Renditions(
                 database=database,
                 storage=storage,
-                credentials=credentials_of(settings),
+                credentials=credentials,
                 watermark=watermark_of(settings),
             ),
             sources=SourceStore(
@@ -90,6 +94,7 @@ def open_services(settings: Settings) -> Iterator[Services]:
             downloads=downloads,
             uploads=Uploads(settings.source_uploads),
             job_watch=JobWatch(database, settings.openai_waiting),
+            detections=Detections(MarkReader.of(settings, credentials)),
             readiness=readiness,
             egress=EgressPolicy.of(settings),
         )

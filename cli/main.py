@@ -6,6 +6,7 @@ import typer
 from pydantic import ValidationError
 
 from cli.commands import cache, cutout, keys, recipes, tenants, webhooks
+from cli.commands.detect import detect
 from cli.commands.fetch import fetch, retry
 from cli.commands.model.build import build
 from cli.commands.model.check import check
@@ -29,7 +30,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (demo, up, submit, fetch, retry, tune, migrate):
+for command in (demo, up, submit, fetch, retry, detect, tune, migrate):
     app.command()(command)
 model = typer.Typer(
     no_args_is_help=True, help="Models: build, check, train, evaluate and list them."

@@ -5,6 +5,7 @@ from uuid import UUID
 BATCHES = "/v1/batches"
 SOURCES = "/v1/sources"
 OPENAI = "/openai/v1"
+DETECT = "/v1/detect"
 
 
 def job_path(job_id: UUID) -> str:

@@ -9,6 +9,7 @@ from core.db.models import ApiKey
 from core.domain import scopes
 from core.errors import ForbiddenError, InvalidRequestError, UnauthorizedError
 from core.keys import find_key
+from core.links import DETECT
 
 _CALLER = "packshot.caller"
 
@@ -35,6 +36,13 @@ def require_caller(services: Services, scope: Scope) -> ApiKey:
     services.key_use.note(found.id)
     scope[_CALLER] = found
     return found
+
+
+def may_be_nobody(services: Services, scope: Scope) -> bool:
+    """Check whether a request needs no key, and came without one; a wrong one is refused."""
+    is_open = services.settings.public_detections_per_minute > 0
+    is_detection = (scope["method"], scope["path"]) == ("POST", DETECT)
+    return is_open and is_detection and "authorization" not in Headers(scope=scope)
 
 
 def sent_key(scope: Scope) -> str | None:

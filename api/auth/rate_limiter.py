@@ -15,7 +15,7 @@ from redis import ConnectionPool
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from core.budgets import Budget, request_budgets
+from core.budgets import request_budgets
 from core.db.models import ApiKey
 from core.errors import RateLimitedError
 from core.settings import Settings
@@ -26,6 +26,8 @@ PAUSE_SECONDS = 5.0
 PATIENCE_SECONDS = 0.5
 """The longest that a request waits for Redis."""
 
+_KEY = "This key, with those that share its limit,"
+
 UNCOUNTED = Counter(
     "packshot_uncounted_requests", "Requests that were let through because Redis was away."
 )
@@ -35,8 +37,10 @@ logger = logging.getLogger("packshot.api")
 
 @dataclass(frozen=True, kw_only=True)
 class Standing:
-    """Where a key stands after a request."""
+    """Where a key, or an address without one, stands after a request."""
 
+    who: str
+    """What the limit is one of, as a sentence's beginning."""
     allowed: bool
     quota: int
     """Requests in a minute."""
@@ -54,8 +58,8 @@ class Standing:
     def error(self) -> RateLimitedError:
         """Return the error that says how long to wait."""
         return RateLimitedError(
-            f"This key, with those that share its limit, may send {self.quota} requests in a "
-            f"minute. Send it again in {self.reset_seconds} seconds.",
+            f"{self.who} may send {self.quota} requests in a minute. Send it again in "
+            f"{self.reset_seconds} seconds.",
             retry_after=self.reset_seconds,
         )
 
@@ -82,35 +86,44 @@ class RateLimiter:
     def count(self, key: ApiKey) -> Standing | None:
         """Count one request of a key; None: it has no limit, or Redis is away."""
         budgets = request_budgets(key, self._settings)
-        if not budgets:
+        return self._count([(str(one.owner), one.most) for one in budgets], _KEY)
+
+    def count_address(self, host: str) -> Standing | None:
+        """Count one request of an address that needs no key; None: Redis is away."""
+        most = self._settings.public_detections_per_minute
+        return self._count([(f"address:{host}", most)], "An address without a key")
+
+    def _count(self, limits: Sequence[tuple[str, int]], who: str) -> Standing | None:
+        if not limits:
             return None
         if time.monotonic() < self._paused_until:
             UNCOUNTED.inc()
             return None
         try:
-            return self._count_in(budgets)
+            return self._count_in(limits, who)
         except StorageError as error:
             self._paused_until = time.monotonic() + PAUSE_SECONDS
             UNCOUNTED.inc()
             logger.warning("Requests are not counted while Redis is away: %s", error)
             return None
 
-    def _count_in(self, budgets: Sequence[Budget]) -> Standing:
+    def _count_in(self, limits: Sequence[tuple[str, int]], who: str) -> Standing:
         """Count in each, until one refuses; return the one that has least left."""
         standings = []
-        for budget in budgets:
-            standings.append(self._hit(budget))
+        for owner, most in limits:
+            standings.append(self._hit(owner, most, who))
             if not standings[-1].allowed:
                 return standings[-1]
         return min(standings, key=lambda one: one.remaining)
 
-    def _hit(self, budget: Budget) -> Standing:
-        item, owner = RateLimitItemPerMinute(budget.most), str(budget.owner)
+    def _hit(self, owner: str, most: int, who: str) -> Standing:
+        item = RateLimitItemPerMinute(most)
         allowed = self._limiter.hit(item, owner)
         reset, remaining = self._limiter.get_window_stats(item, owner)
         return Standing(
+            who=who,
             allowed=allowed,
-            quota=budget.most,
+            quota=most,
             remaining=remaining,
             reset_seconds=max(1, math.ceil(reset - time.time())),
         )

@@ -5,7 +5,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.auth.callers import require_caller
+from api.auth.callers import may_be_nobody, require_caller
 from api.auth.rate_limiter import Standing
 from api.problems import answer_error, packshot_problem
 from api.services import Services
@@ -59,5 +59,8 @@ class AuthenticationMiddleware:
 
     def _count(self, scope: Scope) -> Standing | None:
         services: Services = scope["state"]["services"]
+        if may_be_nobody(services, scope):
+            host, _ = scope.get("client") or ("", 0)
+            return services.rate_limiter.count_address(host) if self._counts else None
         key = require_caller(services, scope)
         return services.rate_limiter.count(key) if self._counts else None

@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.problems import packshot_problem
 from core.errors import TooLargeError
-from core.links import BATCHES, OPENAI, SOURCES
+from core.links import BATCHES, DETECT, OPENAI, SOURCES
 
 MOST_OF_FIELDS = 2**20
 """Bytes of a body that is no sheet: the longest recipe fits, each of its characters escaped. What
@@ -65,7 +65,12 @@ class BodyLimitMiddleware:
             advice=f"Shorten its fields; many images are a sheet, a `file` to POST {BATCHES}.",
         )
 
-        self._limits = {BATCHES: self._sheet, SOURCES: self._source, EDITS: self._edit}
+        self._limits = {
+            BATCHES: self._sheet,
+            SOURCES: self._source,
+            DETECT: self._source,
+            EDITS: self._edit,
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""

@@ -2,12 +2,8 @@
 
 import asyncio
 import logging
-import os
-import resource
 import signal
-import sys
 import threading
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,6 +14,7 @@ from typing import Any
 from prometheus_client import values
 from starlette.types import ASGIApp, Message
 
+from api.process.bounds import allow_seconds, limit_memory, resident_bytes, step_back
 from api.process.main import end_with_parent
 from api.services import Services
 from core import logs
@@ -26,9 +23,6 @@ from core.settings import Settings
 _CHUNK = 2**20
 _GROWN = 128 * 2**20
 """Bytes by which a process may grow before its memory is given back with it."""
-
-NICENESS = 5
-"""At least: whoever waits for a single answer goes before whoever sends a sheet."""
 
 logger = logging.getLogger("packshot.api")
 
@@ -62,10 +56,7 @@ def run(connection: Connection, settings: Settings, name: str) -> None:
     """
     # Ctrl-C reaches every process of a terminal; whoever hands the sheets out ends this one.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # The kernel ends it where a sheet costs too much: no file with what is in the sheet is left.
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    # Before there are threads: each has a priority of its own.
-    os.nice(max(0, NICENESS - os.nice(0)))
+    step_back()
     threading.Thread(target=end_with_parent, daemon=True).start()
     logs.configure(settings.log_level, settings.log_format)
     if values.ValueClass._multiprocess:
@@ -84,15 +75,15 @@ async def _read_sheets(connection: Connection, settings: Settings) -> None:
         services: Services = state["services"]
         # Tokenizers take a moment to read.
         list(services.models.usable())
-        _limit_memory(settings.sheet_memory_bytes)
-        before = _memory()
+        limit_memory(settings.sheet_memory_bytes)
+        before = resident_bytes()
         connection.send(SheetDone(ends=False))
         ends = False
         while not ends:
             request = await asyncio.to_thread(connection.recv)
-            _allow_seconds(settings.sheet_cpu_seconds)
+            allow_seconds(settings.sheet_cpu_seconds)
             await _answer(app, state, request, connection)
-            ends = _memory() > before + _GROWN
+            ends = resident_bytes() > before + _GROWN
             connection.send(SheetDone(ends=ends))
 
 
@@ -117,27 +108,3 @@ async def _answer(
         # The server's own error is answered already, and logged.
         with suppress(Exception):
             await app({**request.scope, "state": state}, receive, send)
-
-
-def _allow_seconds(seconds: int) -> None:
-    """Limit the process's CPU seconds: the kernel ends it then, whatever it is in."""
-    _, most = resource.getrlimit(resource.RLIMIT_CPU)
-    resource.setrlimit(resource.RLIMIT_CPU, (int(time.process_time()) + 1 + seconds, most))
-
-
-def _limit_memory(size: int) -> None:
-    """Limit the bytes that the process may allocate from now on: it fails, not the machine."""
-    if sys.platform == "linux":
-        _, most = resource.getrlimit(resource.RLIMIT_DATA)
-        resource.setrlimit(resource.RLIMIT_DATA, (_pages(5) + size, most))
-
-
-def _memory() -> int:
-    """Return the bytes of memory that the process holds."""
-    return _pages(1) if sys.platform == "linux" else 0
-
-
-def _pages(field: int) -> int:
-    # proc(5), statm: 1 is what is resident, 5 is data and stack.
-    pages = int(Path("/proc/self/statm").read_text().split()[field])
-    return pages * resource.getpagesize()

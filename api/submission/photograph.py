@@ -42,7 +42,7 @@ async def keep_photograph(
         DownloadsBusyError: S3 is slow, and others wait for it already.
     """
     with services.uploads.receiving(caller.tenant):
-        async with _received(request) as (stream, name):
+        async with received(request) as (stream, name):
             keep = partial(
                 services.sources.keep,
                 stream,
@@ -54,8 +54,13 @@ async def keep_photograph(
 
 
 @asynccontextmanager
-async def _received(request: Request) -> AsyncIterator[tuple[IO[bytes], str]]:
-    """Receive the body; return the file and the name that came with it."""
+async def received(request: Request) -> AsyncIterator[tuple[IO[bytes], str]]:
+    """Receive the body; return the file and the name that came with it.
+
+    Raises:
+        UnsupportedMediaTypeError: The body is neither a form nor an image.
+        InvalidRequestError: The form has no file, or something else beside it.
+    """
     content_type = request.headers.get("content-type", "")
     media_type = content_type.partition(";")[0].strip().lower()
     if media_type == "multipart/form-data":
@@ -89,12 +94,16 @@ async def _received(request: Request) -> AsyncIterator[tuple[IO[bytes], str]]:
         yield stream, ""
 
 
-def document_photograph() -> dict[str, Any]:
-    """Describe the body for OpenAPI, which cannot see it in the route's signature."""
+def document_photograph(file: str = "The photograph.") -> dict[str, Any]:
+    """Describe the body for OpenAPI, which cannot see it in the route's signature.
+
+    Args:
+        file: What the file is.
+    """
     binary = {"type": "string", "format": "binary"}
     form = {
         "type": "object",
-        "properties": {"file": binary | {"description": "The photograph."}},
+        "properties": {"file": binary | {"description": file}},
         "required": ["file"],
         "additionalProperties": False,
     }

@@ -106,6 +106,21 @@ class Client:
 
         return str(self._patiently(once).json()["id"])
 
+    def detect(self, name: str, content: bytes) -> Mapping[str, Any]:
+        """Return what a file's marks say of how it was made.
+
+        Raises:
+            RefusedError: It is no image that is taken.
+        """
+
+        def once() -> httpx.Response:
+            with self._problems():
+                files = {"file": (name, content, "application/octet-stream")}
+                return self._checked(self._http.post("/v1/detect", files=files))
+
+        found: Mapping[str, Any] = self._patiently(once).json()
+        return found
+
     def add_recipe(self, recipe: Mapping[str, Any]) -> Mapping[str, Any]:
         """Store a recipe's next version."""
         with self._problems():

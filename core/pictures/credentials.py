@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import InvalidSettingError
+from core.pictures.credentials_reading import Signer, read_credentials
 from core.pictures.formats import Format
 from core.pictures.provenance import TRAINED
 from core.settings import Settings
@@ -55,7 +56,8 @@ class Credentials:
         self._context = c2pa.Context(
             c2pa.Settings.from_dict({"builder": {"thumbnail": {"enabled": False}}})
         )
-        self._try()
+        self.signer = self._try()
+        """What the certificate says of its owner; files that it signed say the same."""
 
     def sign(
         self,
@@ -93,20 +95,22 @@ class Credentials:
         info = self._c2pa.C2paSignerInfo(b"es256", self._certificates, self._key, None)
         return self._c2pa.Signer.from_info(info)
 
-    def _try(self) -> None:
+    def _try(self) -> Signer | None:
         """Sign something now, so that a bad certificate is not found out image by image."""
         from PIL import Image  # noqa: PLC0415
 
         picture = BytesIO()
         Image.new("RGB", (8, 8)).save(picture, "PNG")
         try:
-            self.sign(picture.getvalue(), Format.PNG)
+            signed = self.sign(picture.getvalue(), Format.PNG)
         except self._c2pa.C2paError as error:
             raise InvalidSettingError(
                 f"PACKSHOT_C2PA_CERTIFICATE and PACKSHOT_C2PA_KEY cannot sign ({error}). Give a "
                 "P-256 certificate that may sign C2PA claims, with the chain that issued it, and "
                 "its key, both as PEM."
             ) from error
+        read = read_credentials(signed, Format.PNG.content_type)
+        return read.signer if read else None
 
 
 _LABEL = "source"

@@ -91,10 +91,13 @@ def _payload(source_type: str, fingerprint: str) -> "Payload | None":
 
 def watermark_of(settings: Settings) -> Watermark | None:
     """Return what the settings ask for; None: images get no watermark."""
-    if not settings.watermark:
-        return None
+    return Watermark(key=watermark_key(settings)) if settings.watermark else None
+
+
+def watermark_key(settings: Settings) -> bytes:
+    """Return the key of a deployment's marks."""
     secret = settings.watermark_secret
-    return Watermark(key=derive_key(secret.get_secret_value() if secret else ""))
+    return derive_key(secret.get_secret_value() if secret else "")
 
 
 def derive_key(secret: str) -> bytes:

@@ -6,7 +6,7 @@ time a file is, whatever the step (`core.pictures.encoding`).
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from io import BytesIO
 
@@ -86,6 +86,37 @@ def source_type_for(making: Making | str, source: str | None = None) -> str:
     return own
 
 
+class AiUse(StrEnum):
+    """How much of an image a machine that was trained made, as forms of market-places ask it."""
+
+    NONE = "none"
+    """Nothing: a photograph, or one whose product was cut out."""
+    EDITED = "edited"
+    """A photograph, of which a part was drawn anew."""
+    COMPOSED = "composed"
+    """Something that was photographed among what was drawn."""
+    GENERATED = "generated"
+    """All of it."""
+
+
+_COMPOSITES = frozenset({COMPOSITE, f"{VOCABULARY}compositeSynthetic"})
+
+
+def ai_use_of(source_type: str, making: Making | str | None = None) -> AiUse:
+    """Return how much of an image a machine made, by its mark.
+
+    Args:
+        source_type: Its digital source type.
+        making: How it was made; None: nobody knows.
+    """
+    if source_type == TRAINED:
+        return AiUse.GENERATED
+    if source_type in _COMPOSITES:
+        # The vocabulary has one term for both.
+        return AiUse.EDITED if making == Making.EDIT else AiUse.COMPOSED
+    return AiUse.NONE
+
+
 def is_photographed(source_type: str | None) -> bool:
     """Check whether a mark leaves a photograph one: nothing in it was drawn, by whomever.
 
@@ -130,13 +161,21 @@ def source_type_of(body: bytes) -> str | None:
         A term's address in the IPTC's vocabulary, the strongest where there are several; None:
         the file has none.
     """
-    for pattern in (_IN_XMP, _IN_CREDENTIALS):
-        terms: list[bytes] = pattern.findall(body)
-        if terms:
-            return max((VOCABULARY + term.decode() for term in terms), key=_strength)
-        if pattern is _IN_XMP and (packed := _packed(body)):
-            return source_type_of(packed)
-    return None
+    return source_type_in_xmp(body) or _found(_IN_CREDENTIALS, body)
+
+
+def source_type_in_xmp(body: bytes) -> str | None:
+    """Read the digital source type from a file's XMP alone: see `source_type_of`."""
+    return _found(_IN_XMP, body) or _found(_IN_XMP, _packed(body))
+
+
+def strongest(source_types: Iterable[str]) -> str | None:
+    """Return the term that says most of a machine's part; None: there is none."""
+    return max(source_types, key=_strength, default=None)
+
+
+def _found(pattern: re.Pattern[bytes], body: bytes) -> str | None:
+    return strongest(VOCABULARY + term.decode() for term in pattern.findall(body))
 
 
 def _strength(source_type: str) -> tuple[int, str]:

@@ -82,6 +82,12 @@ class ApiSettings(BaseModel):
         description="Maximum number of requests a minute for each API key that has no limit of "
         "its own. 0 means no limit.",
     )
+    public_detections_per_minute: int = Field(
+        default=0,
+        ge=0,
+        description="Maximum number of images a minute that each address may send to "
+        "`POST /v1/detect` without a key. 0 asks for a key.",
+    )
     queued_images: int = Field(
         default=0,
         ge=0,

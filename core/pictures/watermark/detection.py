@@ -24,11 +24,14 @@ from core.pictures.watermark.code import (
     Waves,
     code_book,
 )
-from core.pictures.watermark.embedding import LEAST_SIDE, Pixels
+from core.pictures.watermark.embedding import LEAST_SIDE as LEAST_MARKED_SIDE
+from core.pictures.watermark.embedding import Pixels
 
 Plane = npt.NDArray[np.float32]
 Spectrum = npt.NDArray[np.complex64]
 
+LEAST_SIDE = LEAST_MARKED_SIDE // 4
+"""Pixels of the shorter side below which nothing is looked for."""
 SMALLEST, LARGEST = 0.33, 1.5
 """Scales of the pattern that are looked for, in the picture brought to `SIDE` at most."""
 _STEP = 0.003
@@ -70,7 +73,7 @@ def detect(pixels: Pixels, key: bytes) -> Found | None:
     Returns:
         It; None: there is none, or too little is left of it.
     """
-    if min(pixels.shape[:2]) < LEAST_SIDE // 4:
+    if min(pixels.shape[:2]) < LEAST_SIDE:
         return None
     spectrum, book = _spectrum(pixels), code_book(key)
     coarse = max(_SCALES, key=lambda scale: _best(spectrum, scale, book, _COARSE)[0])
@@ -137,7 +140,14 @@ def _spectrum(pixels: Pixels) -> Spectrum:
 
 
 def _light(pixels: Pixels) -> Plane:
-    """Return a picture's light in levels, its shorter side at most `SIDE`."""
+    """Return a picture's light in levels, its shorter side at most `SIDE`, its longer twice that.
+
+    Of longer pictures this is the middle, and large ones are made smaller as whole levels first:
+    a transform of all of them would have no end.
+    """
+    pixels = _middle(pixels)
+    if (times := min(pixels.shape[:2]) // (2 * SIDE)) > 1:
+        pixels = np.asarray(Image.fromarray(pixels).reduce(times))
     height, width = pixels.shape[:2]
     light = pixels.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
     share = SIDE / min(height, width)
@@ -145,6 +155,13 @@ def _light(pixels: Pixels) -> Plane:
         return np.asarray(light, np.float32)
     size = (round(width * share), round(height * share))
     return np.asarray(Image.fromarray(light).resize(size, Image.Resampling.BICUBIC))
+
+
+def _middle(pixels: Pixels) -> Pixels:
+    height, width = pixels.shape[:2]
+    most = 2 * min(height, width)
+    top, left = max(0, height - most) // 2, max(0, width - most) // 2
+    return np.ascontiguousarray(pixels[top : top + most, left : left + most])
 
 
 def _mean(values: Plane, radius: int) -> Plane:

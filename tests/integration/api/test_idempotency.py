@@ -53,7 +53,8 @@ def test_every_post_is_done_once(client, things):
         "/v1/webhook-endpoints": {"url": "https://shop.example/second"},
         "/v1/webhook-endpoints/{endpoint_id}/replay": {"since": "2026-01-01T00:00:00Z"},
     }
-    files = {"/v1/sources": {"file": ("mug.png", png(product()))}}
+    photograph = {"file": ("mug.png", png(product()))}
+    files = {"/v1/sources": photograph, "/v1/detect": photograph}
     posts = [path for method, path in operations(client) if method == "POST"]
     assert set(bodies) | set(files) < set(posts)
     for path in posts:

@@ -33,12 +33,13 @@ GOOD = {
 """What bodies need, as it can be made into images: no description of types says that."""
 
 PHOTOGRAPH = png(product())
-"""What the body of POST /v1/sources needs, which no description of types says."""
+"""What the bodies of POST /v1/sources and /v1/detect need, which no description of types says."""
 
 SUCCEED = {
     "POST /v1/batches multipart/form-data", "POST /v1/batches application/json", "POST /v1/jobs",
     "POST /v1/recipes", "POST /v1/sources multipart/form-data",
     "POST /v1/sources application/octet-stream", "GET /v1/sources", "GET /v1/sources/{source_id}",
+    "POST /v1/detect multipart/form-data", "POST /v1/detect application/octet-stream",
     "GET /v1/sources/{source_id}/content", "DELETE /v1/sources/{source_id}",
     "GET /v1/batches", "GET /v1/batches/{batch_id}", "GET /v1/batches/{batch_id}/items",
     "GET /v1/batches/{batch_id}/results.csv", "GET /v1/batches/{batch_id}/manifest.jsonl",
@@ -130,7 +131,7 @@ def _fill_in(case, known: dict[str, str], *, first: bool) -> None:
     if "Idempotency-Key" in (case.headers or {}):
         # Another request under a key that was used is refused.
         case.headers["Idempotency-Key"] = str(uuid4())
-    if case.path == "/v1/sources":
+    if case.path in ("/v1/sources", "/v1/detect"):
         if first and case.method.upper() == "POST":
             is_form = case.media_type == "multipart/form-data"
             case.body = {"file": PHOTOGRAPH} if is_form else PHOTOGRAPH
