@@ -11,6 +11,7 @@ from typing import Any
 OUTCOME = (
     *("variant", "status", "error", "error_code", "retry_helps"),
     *("image", "seed", "cache", "seconds", "warning", "model", "revision"),
+    "ai_use",
 )
 """The columns that follow the sheet's own."""
 
@@ -57,6 +58,8 @@ class ResultLine:
     """The name of what made it."""
     revision: str | None
     """Of that model's bundle."""
+    ai_use: str | None
+    """How much of the image a machine made: see `core.pictures.provenance.AiUse`."""
     further: Sequence[str | None] = ()
     """What the further columns say, of its photograph and its files."""
 

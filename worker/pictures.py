@@ -128,6 +128,8 @@ def with_proof(made: MadeImage, file: bytes) -> MadeImage:
 
 def describe(claim: Claim, made: MadeImage, stored: StoredObject) -> Image:
     """Return the row of a stored image."""
+    # What its photograph said of itself is known here alone.
+    quality = made.quality and made.quality | {"source_type": made.source_type}
     return Image(
         tenant=claim.tenant,
         fingerprint=_fingerprint(claim, made),
@@ -140,7 +142,7 @@ def describe(claim: Claim, made: MadeImage, stored: StoredObject) -> Image:
         width=made.pixels.shape[1],
         height=made.pixels.shape[0],
         seed=claim.spec.noise_seed,
-        quality=made.quality,
+        quality=quality,
     )
 
 

@@ -11,6 +11,7 @@ from api.downloads import Opened
 from api.schemas.jobs import ManifestEntry
 from api.services import Services
 from api.views.batches import find_batch
+from api.views.images import ai_use_in
 from api.views.jobs import JobRow, jobs_of, seconds_of, view_error, view_job
 from api.views.renditions import Made, find_made, known_channels, link_to
 from catalogue.channels import Channel
@@ -167,5 +168,6 @@ def _outcome(row: JobRow, channels: Sequence[Channel], base: str, made: Made) ->
         warning=job.warning,
         model=job.model,
         revision=job.bundle_revision,
+        ai_use=ai_use_in(job, image),
         further=further,
     )

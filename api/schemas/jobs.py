@@ -12,6 +12,7 @@ from api.schemas.renditions import RenditionLink
 from core.domain.lanes import Lane
 from core.domain.photograph_spec import ImageMode
 from core.domain.states import CacheOutcome, JobState
+from core.pictures.provenance import AiUse
 
 
 class JobError(BaseModel):
@@ -77,6 +78,11 @@ class JobView(DecidedParameters, JobHead):
     quality: QualityView | None = Field(
         description="How far the product is the photograph's own; null where there is no image "
         "yet, and where the mode is text."
+    )
+    ai_use: AiUse | None = Field(
+        description="How much of the image a machine made, as forms of market-places ask it: none "
+        "(a photograph, or its product cut out), edited (a photograph of which a part was drawn), "
+        "composed (a photograph's product in what was drawn), generated; null: there is no image."
     )
     lane: Lane
     warning: str | None

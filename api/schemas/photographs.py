@@ -168,6 +168,11 @@ class QualityView(BaseModel):
     cutout: str | None = Field(
         None, description="Whether it was cut out for this image: computed, or cached."
     )
+    source_type: str | None = Field(
+        None,
+        description="The digital source type that the image's file is marked as: what was done, or "
+        "what the photograph said of itself if that is more; null in older images.",
+    )
     notes: list[str] = Field(description="What is good to know, in sentences.")
     background: str | None = Field(
         None,

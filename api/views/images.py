@@ -11,6 +11,7 @@ from core.db.models import Image, Job, Rendition
 from core.domain.states import OPEN_JOB, JobState
 from core.errors import ConflictError, NotFoundError, PackshotError, StoredObjectLostError
 from core.lifecycle import retention
+from core.pictures.provenance import AiUse, ai_use_of, source_type_for
 from core.storage import Storage, Stored
 
 RETRY_SECONDS = 2
@@ -56,6 +57,15 @@ def ready_image(job: Job, image: Image | None) -> Image:
 
 
 _ENDED = {"failed": "failed", "canceled": "was cancelled"}
+
+
+def ai_use_in(job: Job, image: Image | None) -> AiUse | None:
+    """Return how much of a job's image a machine made; None: there is no image."""
+    if image is None:
+        return None
+    # Without a photograph, and in older images, it is what was done that decides alone.
+    marked = (image.quality or {}).get("source_type")
+    return ai_use_of(marked or source_type_for(job.mode.value), job.mode.value)
 
 
 def etag_of(image: Image | Rendition) -> str:

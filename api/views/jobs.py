@@ -8,6 +8,7 @@ from sqlmodel import Session, col
 
 from api.schemas.jobs import ApproximationView, ImageView, JobError, JobPage, JobView
 from api.views.cursors import read_cursor, write_cursor
+from api.views.images import ai_use_in
 from api.views.renditions import Made, find_made, links_of
 from core.db.models import Generation, Image, Job
 from core.domain.states import CacheOutcome, JobState
@@ -107,6 +108,7 @@ def view_job(
         **{name: getattr(job, name) for name in _SAME},
         revision=job.bundle_revision,
         quality=image.quality if image else None,
+        ai_use=ai_use_in(job, image),
         error=view_error(job),
         seconds=seconds_of(job, seconds),
         approximation=view_approximation(approximation),
@@ -120,7 +122,7 @@ def view_job(
 
 _DERIVED = {
     *("error", "seconds", "image", "approximation", "file_name", "renditions"),
-    *("revision", "quality"),
+    *("revision", "quality", "ai_use"),
 }
 _SAME = tuple(name for name in JobView.model_fields if name not in _DERIVED)
 _IMAGE = tuple(name for name in ImageView.model_fields if name != "url")

@@ -234,12 +234,13 @@ def test_the_results_are_the_sheet_with_what_became_of_each_image(client, send, 
     header = answer.text.partition("\r\n")[0]
     assert header == (
         "prompt,sku,note,variant,status,error,error_code,retry_helps,image,seed,cache,seconds,warning,"
-        "model,revision"
+        "model,revision,ai_use"
     )
     first, second = read_csv(answer.text)
     assert first["note"] == 'one; "two"\nthree'
     assert first["status"] == "succeeded"
     assert first["seconds"] == "1.5"
+    assert (first["ai_use"], second["ai_use"]) == ("generated", "")
     assert client.get(first["image"]).content == PIXELS
     assert second["note"] == "'=1+1"
     assert (first["error_code"], first["retry_helps"]) == ("", "")

@@ -9,6 +9,7 @@ import pytest
 
 from core.db.models import Generation, Source
 from core.domain.photograph_spec import CUTOUT_REVISION
+from core.pictures.provenance import COMPOSITE
 from tests.integration.api.test_sources import jpeg
 from tests.integration.api.test_sources import send as send_source
 
@@ -17,6 +18,7 @@ QUALITY = {
     "scale": 0.5, "box": [10, 20, 30, 40], "compared_pixels": 9,
     "source_digest": "ab", "result_digest": "ab",
     "identical": True, "notes": [], "source": "kept", "cutout": "computed",
+    "source_type": COMPOSITE,
 }  # fmt: skip
 
 
@@ -165,14 +167,16 @@ def test_results_say_what_is_known_of_each(client, source, shop, worker, databas
         session.get(type(image), image.id).quality = QUALITY
     job = client.get(f"/v1/jobs/{item['id']}").json()
     # What only scenes have is empty.
-    known = QUALITY | {"background": None, "expansion": None}
+    known = QUALITY | {"background": None, "expansion": None, "tries": None}
     assert job["quality"] == known
     manifest = client.get(f"/v1/batches/{batch['id']}/manifest.jsonl").text
     assert json.loads(manifest)["quality"] == known
+    # A cut-out of what was composed before it came here.
+    assert (job["ai_use"], json.loads(manifest)["ai_use"]) == ("composed", "composed")
     (row,) = csv.DictReader(io.StringIO(client.get(f"/v1/batches/{batch['id']}/results.csv").text))
     assert row["needs_review"] == "true"
     assert row["review_reasons"] == "touches_frame"
-    assert row["identical"] == "true"
+    assert (row["identical"], row["ai_use"]) == ("true", "composed")
     assert row["photograph"] == source["digest"]
     assert (row["scale"], row["source_digest"]) == ("0.5", "ab")
 

@@ -20,6 +20,7 @@ from core.domain.photograph_spec import CUTOUT_NAME, CUTOUT_REVISION, Photograph
 from core.domain.states import CacheOutcome, GenerationState, JobState
 from core.egress.addresses import Address, read_address
 from core.lifecycle import cancellation, submission
+from core.pictures.provenance import ENHANCED
 from core.sources import rows
 from core.sources.fetcher import SourceFetcher
 from core.sources.store import SourceStore
@@ -166,6 +167,7 @@ def test_a_photograph_becomes_its_product_on_white(keep, want, run, shop, storag
     quality = image.quality
     assert quality["identical"]
     assert (quality["source"], quality["cutout"]) == ("kept", "computed")
+    assert quality["source_type"] == ENHANCED
     assert quality["needs_review"] is False
     # What is said of the pixels is true of the file.
     assert quality["compared_pixels"] > 1000

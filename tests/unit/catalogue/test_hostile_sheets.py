@@ -143,6 +143,6 @@ def test_a_formula_is_text_on_the_way_in_and_harmless_on_the_way_out(cell):
     outcome = ResultLine(
         row=wanted.row, variant=1, status="queued", error=None, error_code=None, retry_helps=None,
         image=None, seed=1, cache="miss", seconds=None, warning=None, model=None,
-        revision=None,
+        revision=None, ai_use=None,
     )  # fmt: skip
     assert format_lines(["sku"], [outcome]).startswith(f"'{cell}")

@@ -113,7 +113,7 @@ def outcome(row, variant):
     return ResultLine(
         row=row, variant=variant, status="failed", error="The worker was lost.",
         error_code="worker_lost", retry_helps=True, image=None, seed=5, cache="miss",
-        seconds=None, warning=None, model="default", revision="1",
+        seconds=None, warning=None, model="default", revision="1", ai_use=None,
         further=["A.png", "A.jpg", "", ""],
     )  # fmt: skip
 
