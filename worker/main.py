@@ -99,13 +99,15 @@ def _serve(settings: Settings, load: Load) -> int:
     engine = _engine(models, plans, watchdog)
     approximate = _approximate_cache(settings, database, storage, engine)
     leases = _leases(settings, database, engine, name)
-    credentials = credentials_of(settings)
+    credentials, watermark = credentials_of(settings), watermark_of(settings)
     cutting = Watchdog(limit_seconds=settings.watchdog_seconds)
     cutouts = cutout_pool(settings, database, storage, cutting)
     images = max(plan.rows * plan.streams for plan in plans)
     # Each may have a drawing of its own, and the engine's batches are to be full.
     room = Room(max(images, cutouts.most))
-    backgrounds = Backgrounds(database=database, storage=storage, credentials=credentials)
+    backgrounds = Backgrounds(
+        database=database, storage=storage, credentials=credentials, watermark=watermark
+    )
     runner = Runner(
         database=database,
         storage=storage,
@@ -120,7 +122,7 @@ def _serve(settings: Settings, load: Load) -> int:
         approximate=approximate,
         renditions=_renditions(settings, database, storage),
         credentials=credentials,
-        watermark=watermark_of(settings),
+        watermark=watermark,
     )
     shutdown = Shutdown(runner=runner, engine=engine, leases=leases, database=database)
     latents = Flusher([approximate.flush] if approximate else [], seconds=LATENTS_SECONDS)

@@ -20,8 +20,10 @@ from core.lifecycle.claims import Claim
 from core.lifecycle.completion import Finished
 from core.lifecycle.deduplication import FOR_EVER, find_stored, note_uses
 from core.pictures.credentials import Credentials
+from core.pictures.marking import Watermark
+from core.pictures.provenance import TRAINED
 from core.storage import STORAGE_ERRORS, Storage
-from worker.pictures import ORIGINAL, MadeImage, describe, encode_original
+from worker.pictures import ORIGINAL, MadeImage, describe, encode_original, watermarked
 from worker.rows import RowCanceledError, RowExpiredError, RowHandedBackError, RowResult
 from worker.scenes.flights import Flights
 
@@ -44,7 +46,7 @@ class Background:
     """What a product is put into."""
 
     pixels: NDArray[np.uint8]
-    """(height, width, 3), sRGB, as the model drew it."""
+    """(height, width, 3), sRGB, as the model drew it, but for the rounding of `_clean`."""
     outcome: BackgroundOutcome
     seconds: float = 0.0
     """What drawing it took for this scene."""
@@ -54,7 +56,12 @@ class Backgrounds:
     """Finds backgrounds or has them drawn; any thread may ask."""
 
     def __init__(
-        self, *, database: Database, storage: Storage, credentials: Credentials | None = None
+        self,
+        *,
+        database: Database,
+        storage: Storage,
+        credentials: Credentials | None = None,
+        watermark: Watermark | None = None,
     ) -> None:
         """Make it.
 
@@ -62,10 +69,12 @@ class Backgrounds:
             database: Where images are recorded.
             storage: Where they are.
             credentials: What signs them; None: they are not signed.
+            watermark: What they are marked with in store; None: nothing.
         """
         self._database = database
         self._storage = storage
         self._credentials = credentials
+        self._watermark = watermark
         # What ended the row of one scene is no reason for another.
         self._flights: Flights[Background] = Flights(
             own=(RowCanceledError, RowExpiredError, RowHandedBackError)
@@ -124,18 +133,32 @@ class Backgrounds:
             log.warning("a background is lost: drawn anew", reason=first_line(error))
             return None
         pixels = np.asarray(Picture.open(BytesIO(body)).convert("RGB"))
-        return Background(pixels=pixels, outcome=BackgroundOutcome.CACHED)
+        return Background(pixels=self._clean(own, pixels), outcome=BackgroundOutcome.CACHED)
 
     def _draw(self, own: Claim, draw: Callable[[], RowResult]) -> Background:
         result = draw()
+        drawn = MadeImage(pixels=result.image, seconds=result.seconds)
+        # It answers requests for itself, too.
+        made = watermarked(own, drawn, self._watermark)
         try:
-            self._keep(own, MadeImage(pixels=result.image, seconds=result.seconds))
+            self._keep(own, made)
         except (*STORAGE_ERRORS, *DATABASE_ERRORS) as error:
             # The scene has it; the next one draws it anew.
             log.warning("background not kept", reason=first_line(error))
         return Background(
-            pixels=result.image, outcome=BackgroundOutcome.COMPUTED, seconds=result.seconds
+            pixels=self._clean(own, made.pixels),
+            outcome=BackgroundOutcome.COMPUTED,
+            seconds=result.seconds,
         )
+
+    def _clean(self, own: Claim, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Take the mark off again, of what was just drawn as of what is read.
+
+        It cannot be done without rounding: so a scene is the same with either, and gets its own.
+        """
+        if self._watermark is None:
+            return pixels
+        return self._watermark.lift(pixels, source_type=TRAINED, fingerprint=own.fingerprint)
 
     def _keep(self, own: Claim, made: MadeImage) -> None:
         """Store a background, and record it as an image that somebody might have asked for."""

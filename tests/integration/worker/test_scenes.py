@@ -19,12 +19,16 @@ from catalogue.cutouts.placement import place
 from catalogue.scenes.composing import placed_product
 from core.db.models import Generation, Image
 from core.domain.image_request import ImageRequest
+from core.domain.image_spec import ModelInput
 from core.domain.lanes import Lane
 from core.domain.photograph_spec import ImageMode, PhotographSpec
 from core.domain.states import CacheOutcome, GenerationState, JobState
 from core.lifecycle import submission
+from core.pictures.marking import Watermark, derive_key
 from core.pictures.provenance import COMPOSITE, source_type_of
+from core.pictures.watermark.detection import detect
 from tests.integration.shop import poll
+from tests.pictures import near_white, product
 from tests.specs import wanted as drawn
 from tests.support.photograph_server import PhotographServer, serving
 from tests.support.served import ServedModels
@@ -214,6 +218,42 @@ def test_a_catalogue_shares_one_background(keep, want, run, shop, engine):
             lane=Lane.STANDARD,
         )
     assert made.outcomes == {CacheOutcome.EXACT: 1}
+
+
+def test_a_background_is_marked_in_store_and_its_scenes_are_the_same_with_either(
+    keep, want, shop, database, storage
+):
+    watermark = Watermark(key=derive_key("a secret"))
+    backgrounds = Backgrounds(database=database, storage=storage, watermark=watermark)
+    claim = shop.start(want(keep(MUG), width=256, height=256))
+    room = np.asarray(near_white(product().resize((256, 256), Picture.Resampling.BICUBIC)))
+    row = RowResult(image=room, seconds=2.0, steps=4)
+    drawn, found = (
+        backgrounds.get(claim, ModelInput(), lambda: row, check=lambda: None) for _ in range(2)
+    )
+    assert [one.outcome for one in (drawn, found)] == ["computed", "cached"]
+    assert np.array_equal(drawn.pixels, found.pixels)
+    error = np.abs(drawn.pixels.astype(int) - room)
+    # Beyond the ends of the levels nothing can be added, and so taken off.
+    assert error[(room > 16) & (room < 239)].max() <= 2
+    assert np.percentile(error, 99) <= 3
+    assert detect(drawn.pixels, watermark.key) is None
+    (image,) = shop.all(Image)
+    mark = detect(np.asarray(Picture.open(BytesIO(storage.read(image)))), watermark.key)
+    assert mark is not None
+    assert mark.payload is not None
+    assert image.fingerprint.startswith(mark.payload.reference)
+
+
+def test_a_background_of_before_there_were_marks_is_as_it_was(keep, want, shop, database, storage):
+    claim = shop.start(want(keep(MUG), width=256, height=256))
+    room = np.asarray(near_white(product().resize((256, 256), Picture.Resampling.BICUBIC)))
+    row = RowResult(image=room, seconds=2.0, steps=4)
+    for watermark in (None, Watermark(key=derive_key("a secret"))):
+        backgrounds = Backgrounds(database=database, storage=storage, watermark=watermark)
+        got = backgrounds.get(claim, ModelInput(), lambda: row, check=lambda: None)
+        assert np.array_equal(got.pixels, room)
+    assert got.outcome == "cached"
 
 
 def test_another_seed_or_prompt_is_another_background(keep, want, run, engine):
