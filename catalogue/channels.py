@@ -31,7 +31,7 @@ class Ground(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Preset:
+class ChannelRules:
     """What one channel wants."""
 
     formats: Sequence[Format]
@@ -59,40 +59,40 @@ _NOT_OF_FILES = ("slot", "photographed", "least_fill")
 """Figures that no file is made by."""
 
 
-PRESETS: Mapping[str, Preset] = {
+PRESETS: Mapping[str, ChannelRules] = {
     # 500 × 500 for everything from 2027-01-31; the product takes 75 to 90 % of the frame.
-    "google_merchant": Preset(
+    "google_merchant": ChannelRules(
         formats=(Format.JPEG, Format.WEBP, Format.PNG),
         smallest=500, largest=1500, max_bytes=16 * MEGABYTE, fill=0.85,
     ),
     # 1000 pixels for the zoom, 10,000 at most; exactly white, and 85 % of the frame.
-    "amazon_main": Preset(
+    "amazon_main": ChannelRules(
         formats=(Format.JPEG, Format.PNG),
         smallest=1000, largest=10_000, max_bytes=10 * MEGABYTE, fill=0.88, slots=1, slot="MAIN",
         photographed=True, least_fill=0.85,
     ),
     # What is drawn goes into the secondary slots: a main image must be a photograph.
-    "amazon_secondary": Preset(
+    "amazon_secondary": ChannelRules(
         formats=(Format.JPEG, Format.PNG),
         smallest=500, largest=1600, max_bytes=10 * MEGABYTE, fill=0.88, slots=99,
     ),
-    "walmart": Preset(
+    "walmart": ChannelRules(
         formats=(Format.JPEG, Format.PNG),
         smallest=1500, largest=2200, max_bytes=5 * MEGABYTE, fill=0.85,
     ),
-    "ebay": Preset(
+    "ebay": ChannelRules(
         formats=(Format.JPEG, Format.PNG, Format.WEBP),
         smallest=500, largest=1600, max_bytes=12 * MEGABYTE, fill=0.85,
     ),
-    "shopify": Preset(
+    "shopify": ChannelRules(
         formats=(Format.JPEG, Format.PNG, Format.WEBP),
         smallest=1, largest=2048, max_bytes=20 * MEGABYTE, fill=0.8,
     ),
-    "web": Preset(
+    "web": ChannelRules(
         formats=(Format.WEBP, Format.AVIF, Format.JPEG, Format.PNG),
         smallest=1, largest=2048, max_bytes=2 * MEGABYTE, ground=Ground.KEEP, square=False,
     ),
-    "thumbnail": Preset(
+    "thumbnail": ChannelRules(
         formats=(Format.WEBP, Format.AVIF, Format.JPEG, Format.PNG),
         smallest=1, largest=256, max_bytes=MEGABYTE // 10, ground=Ground.KEEP, square=False,
     ),
@@ -106,7 +106,7 @@ class Channel:
 
     name: str
     """As callers write it: `web`, or `web.avif` for another than its first format."""
-    preset: Preset
+    preset: ChannelRules
     format: Format
 
     @property

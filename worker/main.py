@@ -43,7 +43,7 @@ from worker.memory import MemoryGuard, usable_memory
 from worker.model import Model
 from worker.pipeline import load_pipeline
 from worker.registry import Registry
-from worker.room import Room
+from worker.room import PromptedRoom
 from worker.runner import Runner
 from worker.scenes.backgrounds import Backgrounds
 from worker.scenes.making import SceneMaker
@@ -104,7 +104,7 @@ def _serve(settings: Settings, load: Load) -> int:
     cutouts = cutout_pool(settings, database, storage, cutting)
     images = max(plan.rows * plan.streams for plan in plans)
     # Each may have a drawing of its own, and the engine's batches are to be full.
-    room = Room(max(images, cutouts.most))
+    room = PromptedRoom(max(images, cutouts.most))
     backgrounds = Backgrounds(
         database=database, storage=storage, credentials=credentials, watermark=watermark
     )

@@ -81,20 +81,19 @@ class Pipeline:
         Raises:
             BundleError: when a part is missing or cannot be read.
         """
-        self.folder, self.revision = folder, revision
+        self.folder, self.revision, self.feature_caching = folder, revision, feature_caching
         self._compiler = compiler = Compiler(
             folder, device=device, cache=cache, precision=precision, pinning=pinning
         )
-        layout, self._plan = load_layout(folder), plan or Plan()
+        self._plan, layout = plan or Plan(), load_layout(folder)
         self.latent_channels = int(layout.vae["latent_channels"])
         self.vae_scale_factor = 2 ** (len(layout.vae["block_out_channels"]) - 1)
         self._latent_scale = float(layout.vae["scaling_factor"])
         self._encoder_scale = float(layout.encoder.get("scaling_factor", self._latent_scale))
         self._guidance_dim: int | None = layout.unet.get("time_cond_proj_dim")
-        reads = read_model_input(folder)
+        reads, self.scheduler_config = read_model_input(folder), layout.scheduler
         self.embeds_guidance, self.taught = reads.embeds_guidance, reads.taught
         self._tile = decode_tile // self.vae_scale_factor
-        self.scheduler_config: Mapping[str, Any] = layout.scheduler
         alone = compiler.latency(self._plan.threads)
         # The text encoder runs once per text: rounding there would reach every step.
         exact = alone | {"INFERENCE_PRECISION_HINT": "f32"}
@@ -103,15 +102,12 @@ class Pipeline:
         self.zeroes_empty_negative = layout.zeroes_empty_negative
         self._image_encoder = self._make_image_encoder(exact)
         upcasts = layout.upcasts_decoder and (decoder_precision or precision) in HALVES
-        compiled = self._load_decoder(alone, EXACT if upcasts else decoder_precision)
-        self._decoded_in = str(compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name())
+        self._load_decoder(alone, EXACT if upcasts else decoder_precision)
         self.precision = self._decoded_in if decoder_precision is None else precision
-        self._vae_decoder = compiled.create_infer_request()
-        self.feature_caching = feature_caching
         self.alignment = load_alignment(folder) if feature_caching else None
-        self._unet = self.compile_unet(self._plan)
-        self.per_row_timesteps = self._unet.per_row_timesteps
-        self._unets = {frozenset[str](): self._unet} | self._compile_variants(self._plan)
+        self._unet = unet = self.compile_unet(self._plan)
+        self.per_row_timesteps = unet.per_row_timesteps
+        self._unets = {frozenset[str](): unet} | self._compile_variants(self._plan)
         """By the features that they take."""
 
     def latent_shape(self, *, width: int, height: int) -> tuple[int, int, int]:
@@ -193,9 +189,11 @@ class Pipeline:
             model = cut(model, takes=(), leaves=caching.variants[FULL].leaves if caching else ())
         return self._compile_unet(model, plan)
 
-    def _load_decoder(self, properties: dict[str, Any], precision: str | None) -> Any:
+    def _load_decoder(self, properties: dict[str, Any], precision: str | None) -> None:
         hint = {} if precision is None else {"INFERENCE_PRECISION_HINT": precision}
-        return self._compiler.load("vae_decoder", properties | hint)
+        compiled = self._compiler.load("vae_decoder", properties | hint)
+        self._decoded_in = str(compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name())
+        self._vae_decoder = compiled.create_infer_request()
 
     def _make_text_encoder(
         self, encoders: Sequence[Config], properties: dict[str, Any]

@@ -50,7 +50,7 @@ class Precisions(NamedTuple):
     decoder: str
 
 
-class Trial(Record):
+class PrecisionTrial(Record):
     """What was measured of a bundle: of each part by precision."""
 
     unet: dict[str, Measured]
@@ -62,7 +62,7 @@ class Choice(Record):
 
     unet: str
     decoder: str
-    measured: Trial
+    measured: PrecisionTrial
 
     @property
     def precisions(self) -> Precisions:
@@ -70,7 +70,7 @@ class Choice(Record):
         return Precisions(unet=self.unet, decoder=self.decoder)
 
 
-Measure = Callable[[Collection[str]], Trial]
+Measure = Callable[[Collection[str]], PrecisionTrial]
 """Measures a bundle in some precisions, of which the first is f32."""
 
 
@@ -153,7 +153,7 @@ def _file(home: Path, bundle: Manifest, kernels: str) -> Path:
     return home / "precisions" / name
 
 
-def choose(trial: Trial) -> Choice:
+def choose(trial: PrecisionTrial) -> Choice:
     """Choose for each part the fastest of what comes near to f32; f32 where none gains enough."""
     return Choice(
         unet=_fastest(trial.unet, NEAR_DB),
@@ -172,7 +172,7 @@ def _fastest(measured: Mapping[str, Measured], near: float) -> str:
     return min(good, key=good.__getitem__, default=EXACT)
 
 
-def _measure(folder: Path, settings: Settings, precisions: Collection[str]) -> Trial:
+def _measure(folder: Path, settings: Settings, precisions: Collection[str]) -> PrecisionTrial:
     from worker.precision_trial import measure  # noqa: PLC0415 - seldom
 
     log.info("measuring what to compute in: once, for some seconds", precisions=list(precisions))

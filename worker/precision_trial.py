@@ -11,7 +11,7 @@ from bundles.manifest import load_manifest
 from core.settings import Settings
 from worker.finite import NotFiniteError
 from worker.model import StepInputs, stack
-from worker.precision import EXACT, Measured, Trial
+from worker.precision import EXACT, Measured, PrecisionTrial
 
 SECONDS = 5.0
 """After which no further call of a precision begins."""
@@ -32,7 +32,7 @@ Timed = tuple[float, Sequence[Array]]
 """The shortest call of a part in seconds, and its outputs."""
 
 
-def measure(folder: Path, precisions: Collection[str], *, settings: Settings) -> Trial:
+def measure(folder: Path, precisions: Collection[str], *, settings: Settings) -> PrecisionTrial:
     """Run UNet and decoder in each precision, on the noise of one image of the default size.
 
     Args:
@@ -48,7 +48,7 @@ def measure(folder: Path, precisions: Collection[str], *, settings: Settings) ->
         BundleError: The bundle cannot be read.
     """
     runs = {precision: _run(folder, precision, settings) for precision in precisions}
-    return Trial(
+    return PrecisionTrial(
         unet=_compared({precision: unet for precision, (unet, _) in runs.items()}),
         decoder=_compared({precision: decoder for precision, (_, decoder) in runs.items()}),
     )

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from core.domain.photograph_spec import PROMPTED, ImageMode
 
 
-class Room:
+class PromptedRoom:
     """Counts images whose threads wait for servers and the engine; texts shall not feel them."""
 
     def __init__(self, most: int) -> None:

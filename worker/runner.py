@@ -46,7 +46,7 @@ from worker.pictures import (
 )
 from worker.registry import ModelNotLoadedError
 from worker.requesting import request_of
-from worker.room import Room
+from worker.room import PromptedRoom
 from worker.rows import (
     RowCanceledError,
     RowExpiredError,
@@ -85,7 +85,7 @@ class Runner:
         cutouts: CutoutPool | None = None,
         scenes: SceneMaker | None = None,
         edits: EditMaker | None = None,
-        room: Room | None = None,
+        room: PromptedRoom | None = None,
         approximate: ApproximateCache | None = None,
         renditions: Renditions | None = None,
         credentials: Credentials | None = None,
@@ -117,15 +117,12 @@ class Runner:
             pause_seconds: Before a failed image's second attempt, twice that before its third.
         """
         self._database, self._storage = database, storage
-        self._engine = engine
+        self._engine, self._models = engine, models
         self._leases = leases
-        self._models = models
         self._cutouts = cutouts
         self._scenes, self._edits = scenes, edits
-        self._approximate = approximate
-        self._renditions = renditions
-        self._credentials = credentials
-        self._watermark = watermark
+        self._approximate, self._renditions = approximate, renditions
+        self._credentials, self._watermark = credentials, watermark
         self._pause_seconds = pause_seconds
         self._stopping = threading.Event()
         self._claiming = self._make_claiming(room)
@@ -137,7 +134,7 @@ class Runner:
         )
         self._recordings: GroupCommit[Finished, int | None] = GroupCommit(database, _record_all)
 
-    def _make_claiming(self, room: Room | None) -> Claiming:
+    def _make_claiming(self, room: PromptedRoom | None) -> Claiming:
         models, cutouts = self._models, self._cutouts
         return Claiming(
             self._database,

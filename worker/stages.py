@@ -87,12 +87,7 @@ class Stages:
         """Encode the texts of rows of one model, and begin them."""
         requests = [ticket.request for ticket in tickets]
         model = self._models[requests[0].revision]
-        guided = [request.spec.guided and not model.model.embeds_guidance for request in requests]
-        read = [
-            two and not _is_zeros(model, request)
-            for request, two in zip(requests, guided, strict=True)
-        ]
-        negatives = [request for request, one in zip(requests, read, strict=True) if one]
+        negatives = [request for request in requests if _reads_negative(model, request)]
         embeddings, seconds = self._embeddings(
             model,
             [r.spec.prompt for r in requests] + [r.spec.negative_prompt for r in negatives],
@@ -100,17 +95,14 @@ class Stages:
         )
         prompts, rest = embeddings[: len(requests)], iter(embeddings[len(requests) :])
         share = seconds / len(embeddings)
-        begins = self._begins(model, requests)
-        without = [
-            (next(rest) if one else _zeros(prompt)) if two else None
-            for prompt, two, one in zip(prompts, guided, read, strict=True)
-        ]
-        return [
-            _row(model, ticket, prompt, negative, share * (1 + one), begin)
-            for ticket, prompt, negative, one, begin in zip(
-                tickets, prompts, without, read, begins, strict=True
-            )
-        ]
+        rows = []
+        for ticket, prompt, begin in zip(
+            tickets, prompts, self._begins(model, requests), strict=True
+        ):
+            reads = _reads_negative(model, ticket.request)
+            negative = next(rest) if reads else _unread(model, ticket.request, prompt)
+            rows.append(_row(model, ticket, prompt, negative, share * (1 + reads), begin))
+        return rows
 
     def _begins(self, model: LoadedModel, requests: Sequence[RowRequest]) -> list[Beginning]:
         """Return where each row begins; pictures of one size are encoded in one call."""
@@ -173,13 +165,24 @@ class Stages:
         return value, seconds
 
 
-def _is_zeros(model: LoadedModel, request: RowRequest) -> bool:
-    """Check whether a row's negative prompt is not read: it has none, and the model wants zeros."""
+def _is_guided(model: LoadedModel, request: RowRequest) -> bool:
+    """Check whether a row's UNet runs with and without its prompt."""
+    return request.spec.guided and not model.model.embeds_guidance
+
+
+def _reads_negative(model: LoadedModel, request: RowRequest) -> bool:
+    """Check whether a row's negative prompt is encoded: not an empty one that is to be zeros."""
     # As the fingerprint has it: white space is no prompt.
-    return model.model.zeroes_empty_negative and not canonical_text(request.spec.negative_prompt)
+    is_zeros = model.model.zeroes_empty_negative and not canonical_text(
+        request.spec.negative_prompt
+    )
+    return _is_guided(model, request) and not is_zeros
 
 
-def _zeros(prompt: Conditioning) -> Conditioning:
+def _unread(model: LoadedModel, request: RowRequest, prompt: Conditioning) -> Conditioning | None:
+    """Return what stands for a negative prompt that is not encoded: zeros, or nothing."""
+    if not _is_guided(model, request):
+        return None
     return {name: np.zeros_like(one) for name, one in prompt.items()}
 
 

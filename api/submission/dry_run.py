@@ -108,28 +108,22 @@ def estimate(
     by_model: dict[str, list[ImageRequest]] = defaultdict(list)
     for one in wanted:
         by_model[one.model.name].append(one)
-    named = list(by_model) or [next(iter(models))]
-    speeds = [
-        _speed_of_cutouts(session)
+    speeds = {
+        name: _speed_of_cutouts(session)
         if name == CUTOUT_NAME and _of_photographs(by_model[name])
         else _speed(session, models[name], home)
-        for name in named
-    ]
+        for name in list(by_model) or [next(iter(models))]
+    }
     basis = " ".join(
-        f"{name}: {speed.basis}" if len(named) > 1 else speed.basis
-        for name, speed in zip(named, speeds, strict=True)
+        f"{name}: {speed.basis}" if len(speeds) > 1 else speed.basis
+        for name, speed in speeds.items()
     )
     seconds = 0.0
-    for name, speed in zip(named, speeds, strict=True):
+    for name, speed in speeds.items():
         if speed.work_per_second is None:
             return Estimate(seconds=None, images_per_minute=None, basis=basis)
-        images = by_model[name]
-        needed = sum(work(one.spec, one.model.reads) for one in _drawn_once(images))
-        # What is drawn around a product is its own.
-        scenes = [one for one in images if one.spec.mode is ImageMode.SCENE]
-        needed += sum(work_over(one.spec, one.model.reads) for one in scenes)
-        seconds += needed / speed.work_per_second
-    if scenes := [one for one in wanted if one.spec.mode is ImageMode.SCENE]:
+        seconds += _work(by_model[name]) / speed.work_per_second
+    if scenes := _scenes(wanted):
         seconds += _composing_seconds(session, scenes)
         basis += " Scenes with equal prompts and seeds share a background, which is counted once."
     return Estimate(
@@ -170,6 +164,16 @@ def _speed(session: Session, bundle: Bundle, home: Path) -> _Speed:
     )
 
 
+def _work(images: Sequence[ImageRequest]) -> float:
+    """Measure what a model computes for images; what is drawn around a product is its own."""
+    drawn = sum(work(one.spec, one.model.reads) for one in _drawn_once(images))
+    return drawn + sum(work_over(one.spec, one.model.reads) for one in _scenes(images))
+
+
+def _scenes(images: Sequence[ImageRequest]) -> list[ImageRequest]:
+    return [one for one in images if one.spec.mode is ImageMode.SCENE]
+
+
 def _of_photographs(images: Sequence[ImageRequest]) -> bool:
     """Check whether images are cut-outs, and not those of a model that is called like them."""
     return bool(images) and images[0].spec.mode is ImageMode.CUTOUT
@@ -177,9 +181,7 @@ def _of_photographs(images: Sequence[ImageRequest]) -> bool:
 
 def _drawn_once(images: Sequence[ImageRequest]) -> Sequence[ImageRequest]:
     """Return the images that a model draws: of scenes with equal backgrounds, the first alone."""
-    backgrounds = {
-        one.decided("").drawn: one for one in reversed(images) if one.spec.mode is ImageMode.SCENE
-    }
+    backgrounds = {one.decided("").drawn: one for one in reversed(_scenes(images))}
     others = [one for one in images if one.spec.mode is not ImageMode.SCENE]
     return [*others, *backgrounds.values()]
 

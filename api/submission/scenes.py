@@ -116,13 +116,7 @@ def check_prompted_sheet(
         return ValidatedSheet(columns=sheet.columns, wanted=[], warnings=[]), issues
     order, issues = validate(sheet, fields.parameters(), models, uses_photographs=True)
     finish, width, height = read_finish(request.fields.model_dump(), issues, mode)
-    named = name_photographs(sheet, sent_for(request), issues)
-    found = find_named(session, context, request, named.values())
-    photographs = {
-        line: photograph
-        for line, one in named.items()
-        if (photograph := photograph_of(one, finish, found, issues)) is not None
-    }
+    photographs = _photographs(session, context, request, sheet, finish, issues)
     wanted = [
         _scene(one, photographs[one.line], width, height)
         if is_scene
@@ -139,6 +133,24 @@ def check_prompted_sheet(
     warn_of_channels(session, context.tenant, wanted, request.fields.channels or (), small)
     warnings = [*order.warnings, *small.documents()]
     return replace(order, wanted=wanted, warnings=warnings), issues
+
+
+def _photographs(
+    session: Session,
+    context: RequestContext,
+    request: SheetRequest,
+    sheet: Sheet,
+    finish: PhotographSpec,
+    issues: Issues,
+) -> dict[int, PhotographSpec]:
+    """Return what is wanted of each row's photograph, by line; what cannot be had is noted."""
+    named = name_photographs(sheet, sent_for(request), issues)
+    found = find_named(session, context, request, named.values())
+    return {
+        line: photograph
+        for line, one in named.items()
+        if (photograph := photograph_of(one, finish, found, issues)) is not None
+    }
 
 
 def _without_titles(sheet: Sheet) -> Sheet:

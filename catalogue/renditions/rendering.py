@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from catalogue.channels import Channel, Ground, Preset
+from catalogue.channels import Channel, ChannelRules, Ground
 from catalogue.renditions.backdrop import Mask
 from catalogue.renditions.scene import Alpha, Box, Pixels, Scene, known, known_in, look
 from catalogue.renditions.writer import Writer
@@ -49,7 +49,7 @@ class Framing:
 
 
 def choose(
-    width: int, height: int, box: Box | None, preset: Preset, shown: Box | None = None
+    width: int, height: int, box: Box | None, preset: ChannelRules, shown: Box | None = None
 ) -> Framing:
     """Choose what a channel is shown of a picture, and how large.
 
@@ -205,7 +205,7 @@ def render(
     )
 
 
-def _fill(product: Box | None, preset: Preset, framing: Framing) -> float | None:
+def _fill(product: Box | None, preset: ChannelRules, framing: Framing) -> float | None:
     if product is None or not preset.square or not preset.fill:
         return None
     return round(product.longest / framing.frame.width, 2)
@@ -225,7 +225,9 @@ def _check_photographed(channel: Channel, source_type: str) -> None:
         )
 
 
-def _scene(pixels: Pixels, preset: Preset, alpha: Alpha | None, box: Box | None) -> Scene | None:
+def _scene(
+    pixels: Pixels, preset: ChannelRules, alpha: Alpha | None, box: Box | None
+) -> Scene | None:
     """Look at a picture; who keeps it as it was drawn need not know what is in it."""
     if not preset.square and preset.ground is not Ground.WHITE:
         return None

@@ -11,6 +11,7 @@ from catalogue.sheets.model import Hints, SheetSource
 from catalogue.sheets.readers import check_encoding, parse_separator
 from cli.client.collection import prepare_folder
 from cli.client.http import Client
+from cli.client.records import Batch
 from cli.client.reports import print_report
 from cli.commands.fetch import known_channel
 from cli.connection import connect
@@ -205,23 +206,29 @@ def submit(
     if not dry_run and not detach:
         prepare_folder(out)
     with connect(url, key) as client:
-        if photos is not None:
-            given |= _photographs(client, sheet, photos, given, dry_run=dry_run)
+        given |= _photographs(client, sheet, photos, given, dry_run=dry_run)
         if dry_run:
             print_report(sheet.name, ask(client, sheet, given))
             return
         batch = send(client, sheet, given)
         if detach:
-            stdout.print(batch.id)
-            say(f"{batch.total} images. Get them with: packshot fetch {batch.id}")
-            return
-        require_all(fetch(client, batch, out, channel=_only(channel)))
+            _leave(batch)
+        else:
+            require_all(fetch(client, batch, out, channel=_only(channel)))
+
+
+def _leave(batch: Batch) -> None:
+    """Say how to get the images of a batch that nobody waits for."""
+    stdout.print(batch.id)
+    say(f"{batch.total} images. Get them with: packshot fetch {batch.id}")
 
 
 def _photographs(
-    client: Client, sheet: Path, photos: Path, given: Mapping[str, object], *, dry_run: bool
+    client: Client, sheet: Path, photos: Path | None, given: Mapping[str, object], *, dry_run: bool
 ) -> Mapping[str, object]:
-    """Send photographs; return the field that names them, where the mode uses them."""
+    """Send photographs, if any; return the field that names them, where the mode uses them."""
+    if photos is None:
+        return {}
     require_sheet(sheet)
     sources = send_photographs(client, sheet, photos, _hints(given), dry_run=dry_run)
     used = given.get("mode", "text") != "text"

@@ -117,16 +117,25 @@ def recent_speed(session: Session, model: ModelRevision) -> Speed | None:
     made = [
         (began, end, work(one.spec, model.reads))
         for end, began, one in ended
-        # What began with another's latents took less than its steps, and so did a scene whose
-        # background was there.
-        if one.bundle_revision == model.revision
-        and one.approximation is None
-        and one.mode is not ImageMode.SCENE
+        if _took_its_work(one, model)
     ]
     busy = _busy_seconds(((began, end) for began, end, _ in made), edge)
     if len(made) < FEWEST or busy <= 0:
         return None
     return Speed(work_per_second=sum(one for *_, one in made) / busy, images=len(made))
+
+
+def _took_its_work(one: Generation, model: ModelRevision) -> bool:
+    """Check whether an image is a model's, and was computed whole.
+
+    What began with another's latents took less than its steps, and so did a scene whose
+    background was there.
+    """
+    return (
+        one.bundle_revision == model.revision
+        and one.approximation is None
+        and one.mode is not ImageMode.SCENE
+    )
 
 
 def _busy_seconds(

@@ -157,11 +157,7 @@ def evaluate(
 
 
 def _judge(subject: Subject, task: Task, reference: Judged | None, say: Progress) -> Judged:
-    say.stage(f"draw with {subject.manifest.name}", len(task.prompts))
-    images = []
-    for image in subject.generate(task.prompts, task.seeds):
-        images.append(image)
-        say.advance()
+    images = _draw(subject, task, say)
     each: dict[str, list[float]] = {}
     details: dict[str, Any] = {}
     if reference is not None:
@@ -187,6 +183,15 @@ def _judge(subject: Subject, task: Task, reference: Judged | None, say: Progress
         errors=judged.errors if judged else {},
         details=details,
     )
+
+
+def _draw(subject: Subject, task: Task, say: Progress) -> list[Pixels]:
+    say.stage(f"draw with {subject.manifest.name}", len(task.prompts))
+    images = []
+    for image in subject.generate(task.prompts, task.seeds):
+        images.append(image)
+        say.advance()
+    return images
 
 
 def _check_sizes(one: Manifest, other: Manifest) -> None:

@@ -18,7 +18,7 @@ from modelkit.prompts import evaluation_prompts
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measured:
+class MeasuredSettings:
     """Settings and the images that they made."""
 
     points: list[Point]
@@ -70,7 +70,7 @@ def measure_settings(
     minutes: float,
     say: Progress,
     clock: Callable[[], float] = time.monotonic,
-) -> Measured:
+) -> MeasuredSettings:
     """Draw with each setting in turn, until the time is over, and judge.
 
     A setting is begun only if it is expected to end in time, by what rows have cost so far; the
@@ -103,7 +103,7 @@ def measure_settings(
         done.append(setting)
         rows += setting.rows
     judged = _judge(examination, done, images, seconds)
-    return Measured(points=judged, images=images, unmeasured=len(settings) - len(done))
+    return MeasuredSettings(points=judged, images=images, unmeasured=len(settings) - len(done))
 
 
 def describe_setting(setting: Setting) -> str:
@@ -127,7 +127,7 @@ def record_presets(folder: Path, chosen: Mapping[PresetName, Point]) -> Manifest
 
 
 def write_presets(
-    file: Path, manifest: Manifest, measured: Measured, chosen: Mapping[PresetName, Point]
+    file: Path, manifest: Manifest, measured: MeasuredSettings, chosen: Mapping[PresetName, Point]
 ) -> None:
     """Write everything that was found as JSON, aside and renamed."""
     kept = frontier(measured.points)

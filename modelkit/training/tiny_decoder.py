@@ -57,7 +57,7 @@ HELD_OUT = 8
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Pair:
+class TaughtPicture:
     """What the teacher made of a picture's latents."""
 
     latents: torch.Tensor
@@ -145,7 +145,9 @@ class _Listening(Pipeline):
         return super().decode(latents)
 
 
-def _draw(bundle: Path, manifest: Manifest, count: int, folder: Path, say: Progress) -> list[Pair]:
+def _draw(
+    bundle: Path, manifest: Manifest, count: int, folder: Path, say: Progress
+) -> list[TaughtPicture]:
     """Draw pictures by the bundle's defaults: each as it is, then mirrored."""
     folder.mkdir(exist_ok=True)
     files = [folder / f"{number:05}.safetensors" for number in range(count)]
@@ -173,13 +175,13 @@ def _save(file: Path, latents: NDArray[np.float32], images: NDArray[np.uint8]) -
     aside.replace(file)
 
 
-def _load(file: Path) -> list[Pair]:
+def _load(file: Path) -> list[TaughtPicture]:
     known = load_file(file)
     both = zip(known["latents"], known["images"], strict=True)
-    return [Pair(latents=latents, image=image) for latents, image in both]
+    return [TaughtPicture(latents=latents, image=image) for latents, image in both]
 
 
-def _learned(pairs: Sequence[Pair]) -> list[Pair]:
+def _learned(pairs: Sequence[TaughtPicture]) -> list[TaughtPicture]:
     """Return what is learned from: neither a held-out picture nor its mirror image."""
     return [one for place, one in enumerate(pairs) if place // 2 % HELD_OUT]
 
@@ -200,7 +202,7 @@ def _student(bundle: Path, width: int) -> AutoencoderTiny:
 
 def _train(
     tiny: AutoencoderTiny,
-    pairs: Sequence[Pair],
+    pairs: Sequence[TaughtPicture],
     scratch: Path,
     recipe: TrainingRecipe,
     device: Device,
@@ -227,7 +229,9 @@ def _train(
     tiny.to("cpu").eval()
 
 
-def _batch(pairs: Sequence[Pair], rows: int, *, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+def _batch(
+    pairs: Sequence[TaughtPicture], rows: int, *, seed: int
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Cut the same place out of latents and their image, for each row another one."""
     chance = np.random.default_rng(seed)
     latents, images = [], []
@@ -274,7 +278,7 @@ def _link(path: Path, copy: Path) -> None:
         shutil.copyfile(path, copy)
 
 
-def _measure(bundle: Path, held_out: Sequence[Pair]) -> tuple[float, ...]:
+def _measure(bundle: Path, held_out: Sequence[TaughtPicture]) -> tuple[float, ...]:
     """Return the PSNR of each picture, decoded as a worker does."""
     pipeline = Pipeline(bundle, precision="f32", plan=Plan())
     return tuple(

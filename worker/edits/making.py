@@ -17,7 +17,7 @@ from worker.leases import Lease
 from worker.loaded import LoadedModel
 from worker.metrics import STAGE_SECONDS
 from worker.pictures import MadeImage
-from worker.room import Room
+from worker.room import PromptedRoom
 from worker.rows import RowResult
 from worker.walk import Picture
 
@@ -25,7 +25,7 @@ from worker.walk import Picture
 class EditMaker:
     """Makes edits: what computes them are the engine and the pool of cut-outs."""
 
-    def __init__(self, *, pool: CutoutPool, room: Room) -> None:
+    def __init__(self, *, pool: CutoutPool, room: PromptedRoom) -> None:
         """Wire it.
 
         Args:

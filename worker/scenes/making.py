@@ -16,7 +16,7 @@ from worker.leases import Lease
 from worker.loaded import LoadedModel
 from worker.metrics import STAGE_SECONDS
 from worker.pictures import MadeImage
-from worker.room import Room
+from worker.room import PromptedRoom
 from worker.rows import RowResult
 from worker.scenes.backgrounds import Background, Backgrounds
 from worker.scenes.blending import DrawOver, blend
@@ -25,7 +25,7 @@ from worker.scenes.blending import DrawOver, blend
 class SceneMaker:
     """Makes scenes: what computes them are the engine and the pool of cut-outs."""
 
-    def __init__(self, *, pool: CutoutPool, backgrounds: Backgrounds, room: Room) -> None:
+    def __init__(self, *, pool: CutoutPool, backgrounds: Backgrounds, room: PromptedRoom) -> None:
         """Wire it.
 
         Args:

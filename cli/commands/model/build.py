@@ -152,12 +152,7 @@ def build(
         ),
         unet=unet,
         vae=vae_precision(vae or ()),
-        defaults=GivenDefaults(
-            steps=steps,
-            guidance_scale=guidance,
-            guidance_rescale=guidance_rescale,
-            scheduler=scheduler,
-        ),
+        defaults=_defaults(steps, guidance, guidance_rescale, scheduler),
         additions=read_additions(
             vae=vae or (),
             embeddings=embedding or (),
@@ -167,6 +162,20 @@ def build(
             prediction=prediction_type,
             spacing=timestep_spacing,
         ),
+    )
+
+
+def _defaults(
+    steps: int | None,
+    guidance_scale: float | None,
+    guidance_rescale: float | None,
+    scheduler: str | None,
+) -> GivenDefaults:
+    return GivenDefaults(
+        steps=steps,
+        guidance_scale=guidance_scale,
+        guidance_rescale=guidance_rescale,
+        scheduler=scheduler,
     )
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from modelkit.evaluation.frontier import Point, Setting
-    from modelkit.evaluation.presets import Examination, Measured
+    from modelkit.evaluation.presets import Examination, MeasuredSettings
 
 SHEET, REPORT = "presets.png", "presets.json"
 
@@ -123,12 +123,6 @@ def _settings(
     """
     from modelkit.evaluation.frontier import STEPS, settings_of  # noqa: PLC0415 - loads torch
 
-    own = manifest.defaults.guidance_scale
-    if examination.scenes is None and scales:
-        raise UsageError(
-            f"{manifest.name} carries no judge, and without one guidance cannot be compared: leave "
-            "--guidance-scale out."
-        )
     limits = {
         name: one.limits for name, one in scheduler_support(manifest, folder).items() if one.works
     }
@@ -142,12 +136,25 @@ def _settings(
         limits,
         schedulers=schedulers or [name for name in limits if not is_stochastic(name, {})],
         steps=steps or STEPS,
-        scales=scales or ([own] if examination.scenes is None else [1.0, (1 + own) / 2, own]),
+        scales=_scales(manifest, scales, is_judged=examination.scenes is not None),
         embedded=read_model_input(folder).embeds_guidance,
     )
 
 
-def _table(measured: "Measured", chosen: Mapping[PresetName, "Point"]) -> Table:
+def _scales(manifest: Manifest, scales: list[float] | None, *, is_judged: bool) -> list[float]:
+    """Return the guidance scales to measure: without a judge the bundle's own alone."""
+    own = manifest.defaults.guidance_scale
+    if is_judged:
+        return scales or [1.0, (1 + own) / 2, own]
+    if scales:
+        raise UsageError(
+            f"{manifest.name} carries no judge, and without one guidance cannot be compared: leave "
+            "--guidance-scale out."
+        )
+    return [own]
+
+
+def _table(measured: "MeasuredSettings", chosen: Mapping[PresetName, "Point"]) -> Table:
     from modelkit.evaluation.frontier import frontier  # noqa: PLC0415 - loads torch
     from modelkit.evaluation.presets import describe_setting  # noqa: PLC0415
 
@@ -169,7 +176,7 @@ def _table(measured: "Measured", chosen: Mapping[PresetName, "Point"]) -> Table:
 def _sheet(
     manifest: Manifest,
     examination: "Examination",
-    measured: "Measured",
+    measured: "MeasuredSettings",
     chosen: Mapping[PresetName, "Point"],
 ) -> "Image":
     """Draw the first prompts with each setting of the frontier, the cheapest at the left."""

@@ -36,7 +36,7 @@ from worker.leases import Leases
 from worker.loaded import LoadedModel
 from worker.model import StepInputs
 from worker.pipeline import Pipeline
-from worker.room import Room
+from worker.room import PromptedRoom
 from worker.runner import Runner
 
 SAME_AS_DIFFUSERS_DB = 60.0
@@ -81,7 +81,7 @@ def engine(pipeline) -> Iterator[tuple[Engine, LoadedModel]]:
 @pytest.fixture
 def runner(database, storage, engine, preparer) -> Iterator[Runner]:
     rows, model = engine
-    pool, room = CutoutPool(preparer, threads=2), Room(8)
+    pool, room = CutoutPool(preparer, threads=2), PromptedRoom(8)
     yield Runner(
         database=database,
         storage=storage,

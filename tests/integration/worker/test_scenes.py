@@ -36,7 +36,7 @@ from tests.unit.catalogue.cutouts.drawing import photograph
 from worker.cutouts.pool import CutoutPool
 from worker.endings import Delivery
 from worker.leases import Leases
-from worker.room import Room
+from worker.room import PromptedRoom
 from worker.rows import RowCanceledError, RowFailedError, RowResult, Ticket
 from worker.runner import Runner
 from worker.scenes import making
@@ -106,7 +106,7 @@ def engine() -> Painter:
 def scenes(preparer, database, storage) -> SceneMaker:
     pool = CutoutPool(preparer, threads=2)
     return SceneMaker(
-        pool=pool, backgrounds=Backgrounds(database=database, storage=storage), room=Room(4)
+        pool=pool, backgrounds=Backgrounds(database=database, storage=storage), room=PromptedRoom(4)
     )
 
 

@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from bundles.manifest import Manifest
-from worker.precision import Measured, Precisions, Trial, choose, choose_precision
+from worker.precision import Measured, Precisions, PrecisionTrial, choose, choose_precision
 
 BUNDLE = Manifest(name="mug", revision="a" * 64, source="mug", precision="fp16")
 
@@ -27,9 +27,9 @@ class Bench:
         """What is otherwise of the decoder."""
         self.calls: list[list[str]] = []
 
-    def __call__(self, precisions: Collection[str]) -> Trial:
+    def __call__(self, precisions: Collection[str]) -> PrecisionTrial:
         self.calls.append(list(precisions))
-        return Trial(
+        return PrecisionTrial(
             unet=self._measured(precisions, self.known),
             decoder=self._measured(precisions, self.known | self.decoder),
         )
