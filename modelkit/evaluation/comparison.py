@@ -158,12 +158,8 @@ def evaluate(
 
 def _judge(subject: Subject, task: Task, reference: Judged | None, say: Progress) -> Judged:
     images = _draw(subject, task, say)
-    each: dict[str, list[float]] = {}
+    each = {} if reference is None else _likenesses(images, reference.images)
     details: dict[str, Any] = {}
-    if reference is not None:
-        pairs = list(zip(images, reference.images, strict=True))
-        each["psnr"] = [likeness(one, other) for one, other in pairs]
-        each["ssim"] = [ssim(one, other) for one, other in pairs]
     if task.products is not None:
         seen = score_attributes(judge(), np.stack(images), task.products)
         each["attribute_accuracy"] = [float(right) for right in seen.right]
@@ -192,6 +188,14 @@ def _draw(subject: Subject, task: Task, say: Progress) -> list[Pixels]:
         images.append(image)
         say.advance()
     return images
+
+
+def _likenesses(images: Sequence[Pixels], others: Sequence[Pixels]) -> dict[str, list[float]]:
+    pairs = list(zip(images, others, strict=True))
+    return {
+        "psnr": [likeness(one, other) for one, other in pairs],
+        "ssim": [ssim(one, other) for one, other in pairs],
+    }
 
 
 def _check_sizes(one: Manifest, other: Manifest) -> None:
