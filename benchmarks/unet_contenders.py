@@ -14,7 +14,9 @@ ROWS = 2
 STATES = (77, 768)
 BASELINE = "torch-fp32"
 STREAMS = "-2-streams"
-_MERGED = re.compile(r"int8-tome-(?P<ratio>[\d.]+)-(?P<mode>mean|drop)(?P<everywhere>-all)?")
+_MERGED = re.compile(
+    r"int8-tome-(?P<ratio>[\d.]+)-(?P<mode>mean|drop|downsample)(?P<everywhere>-all)?"
+)
 
 HINTS = ("-fp32", "-bf16")
 """What a graph is computed in where it is not INT8: which is faster only measuring tells."""
@@ -24,6 +26,7 @@ GRAPHS = (
     "int8",
     *(f"int8-tome-{ratio}-{mode}" for ratio in (0.3, 0.4, 0.5) for mode in ("mean", "drop")),
     *(f"int8-tome-{ratio}-drop-all" for ratio in (0.3, 0.4, 0.5)),
+    "int8-tome-0.75-downsample",
     f"int8{STREAMS}",
     f"int8-tome-0.5-drop-all{STREAMS}",
 )

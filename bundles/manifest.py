@@ -93,8 +93,10 @@ class TokenMergingPlan(Record):
         max_length=2,
         description="Share of the tokens merged at each resolution, the finest first; 0 is none.",
     )
-    mode: Literal["mean", "drop"] = Field(
-        "mean", description="Merged tokens are averaged into their partner, or dropped for it."
+    mode: Literal["mean", "drop", "downsample"] = Field(
+        "mean",
+        description="Merged tokens are averaged into their partner, or dropped for it; or each "
+        "token looks at every second row and column alone.",
     )
     cross_attention: bool = Field(False, description="Merge before cross-attention too.")
     mlp: bool = Field(False, description="Merge before the feed-forward layers too.")

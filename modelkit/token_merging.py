@@ -3,6 +3,10 @@
 Bolya & Hoffman 2023, "Token Merging for Fast Stable Diffusion" (arXiv 2303.17604). In each
 transformer block of the chosen resolutions similar tokens become one before attention, and get its
 output afterwards; which ones is decided in `modelkit.token_matching`.
+
+The mode `downsample` matches nothing: each token looks at every second row and column alone (Smith
+et al. 2024, "ToDo: Token Downsampling for Efficient Generation of High-Resolution Images", arXiv
+2402.13573).
 """
 
 from typing import Any
@@ -17,7 +21,7 @@ from core.errors import BundleError
 from modelkit.token_matching import TokenMerging
 
 LARGEST_RATIO = 0.75
-"""Three of four tokens are sources; more cannot be merged."""
+"""Three of four tokens are sources; more cannot be merged. Downsampling leaves out just these."""
 
 
 def merge_tokens(unet: UNet2DConditionModel, plan: TokenMergingPlan) -> UNet2DConditionModel:
@@ -34,8 +38,9 @@ def merge_tokens(unet: UNet2DConditionModel, plan: TokenMergingPlan) -> UNet2DCo
         The same UNet.
 
     Raises:
-        BundleError: A ratio is out of range, there are more ratios than resolutions with
-            transformer blocks, or these are of another kind than Stable Diffusion's.
+        BundleError: A ratio is out of range or not of the mode, there are more ratios than
+            resolutions with transformer blocks, or these are of another kind than Stable
+            Diffusion's.
     """
     levels = [found for found in _transformers(unet) if found]
     if len(plan.ratios) > len(levels):
@@ -43,12 +48,7 @@ def merge_tokens(unet: UNet2DConditionModel, plan: TokenMergingPlan) -> UNet2DCo
             f"Token merging has {len(plan.ratios)} ratios, but the UNet has transformer blocks at "
             f"{len(levels)} resolutions: give at most as many ratios."
         )
-    for ratio in plan.ratios:
-        if not 0 <= ratio <= LARGEST_RATIO:
-            raise BundleError(
-                f"Token merging cannot merge a share of {ratio:g} of the tokens: "
-                f"give ratios from 0 to {LARGEST_RATIO:g}."
-            )
+    _check_shares(plan)
     restore_tokens(unet)
     for ratio, transformers in zip(plan.ratios, levels, strict=False):
         if ratio > 0:
@@ -57,12 +57,33 @@ def merge_tokens(unet: UNet2DConditionModel, plan: TokenMergingPlan) -> UNet2DCo
     return unet
 
 
+def _check_shares(plan: TokenMergingPlan) -> None:
+    for ratio in plan.ratios:
+        if not 0 <= ratio <= LARGEST_RATIO:
+            raise BundleError(
+                f"Token merging cannot merge a share of {ratio:g} of the tokens: "
+                f"give ratios from 0 to {LARGEST_RATIO:g}."
+            )
+    if plan.mode != "downsample":
+        return
+    if plan.cross_attention or plan.mlp:
+        raise BundleError(
+            "Downsampled keys and values are those of self-attention: leave out merging before "
+            "cross-attention and feed-forward layers, or take another mode."
+        )
+    if strange := set(plan.ratios) - {0.0, LARGEST_RATIO}:
+        raise BundleError(
+            f"Downsampling leaves out {LARGEST_RATIO:g} of the tokens, not {min(strange):g}: give "
+            f"{LARGEST_RATIO:g}, or 0 for a resolution that is left alone."
+        )
+
+
 def restore_tokens(unet: UNet2DConditionModel) -> UNet2DConditionModel:
     """Undo `merge_tokens`, in place; without it nothing changes."""
     for module in unet.modules():
         if isinstance(module, MergingTransformer):
             module.__class__ = Transformer2DModel
-        elif isinstance(module, MergingBlock):
+        elif isinstance(module, MergingBlock | DownsamplingBlock):
             module.__class__ = BasicTransformerBlock
             del module.token_merging, module.grid
     return unet
@@ -73,7 +94,10 @@ def smallest_sample(unet: UNet2DConditionModel, plan: TokenMergingPlan) -> int:
 
     A resolution of one token has no sources: OpenVINO 2026.4's CPU plugin computes rubbish in
     every later call of a graph that once saw tensors of no elements.
+    Downsampling leaves the first token of any.
     """
+    if plan.mode == "downsample":
+        return 1
     levels = [level for level, found in enumerate(_transformers(unet)) if found]
     merging = [level for level, ratio in zip(levels, plan.ratios, strict=False) if ratio > 0]
     return int(2 ** (max(merging) + 1)) if merging else 1
@@ -104,10 +128,14 @@ def _merge_in(transformer: Transformer2DModel, ratio: float, plan: TokenMergingP
                 "Token merging knows only Stable Diffusion's transformer blocks, and this UNet "
                 "has others: build it without --tome."
             )
+        block.grid = None
+        if plan.mode == "downsample":
+            block.token_merging = Downsample()
+            block.__class__ = DownsamplingBlock
+            continue
         block.token_merging = TokenMerging(
             ratio, mean=plan.mode == "mean", cross_attention=plan.cross_attention, mlp=plan.mlp
         )
-        block.grid = None
         block.__class__ = MergingBlock
     transformer.__class__ = MergingTransformer
 
@@ -183,3 +211,49 @@ class MergingBlock(BasicTransformerBlock):
         else:
             output = self.ff(states)
         return hidden_states + output
+
+
+class Downsample(nn.Module):
+    """Takes every second row and column of tokens; it has no parameters."""
+
+    def forward(self, states: Tensor, height: int, width: int) -> Tensor:
+        """Downsample (batch, height x width, channels) to the nearest tokens, rounded up."""
+        batch, _, channels = states.shape
+        return states.reshape(batch, height, width, channels)[:, ::2, ::2].flatten(1, 2)
+
+
+class DownsamplingBlock(BasicTransformerBlock):
+    """A transformer block whose self-attention has the keys and values of fewer tokens."""
+
+    token_merging: Downsample
+    grid: tuple[int, int]
+
+    def forward(
+        self,
+        hidden_states: Tensor,
+        attention_mask: Tensor | None = None,
+        encoder_hidden_states: Tensor | None = None,
+        encoder_attention_mask: Tensor | None = None,
+        *_: Any,
+        **__: Any,
+    ) -> Tensor:
+        """Run (batch, tokens, channels) as `BasicTransformerBlock` does, each seeing fewer.
+
+        Args:
+            hidden_states: Tokens in the order of the image's rows.
+            attention_mask: None: a mask over tokens would have to be downsampled as well.
+            encoder_hidden_states: (batch, text tokens, features).
+            encoder_attention_mask: Over the text's tokens.
+        """
+        if attention_mask is not None:
+            raise ValueError("downsampled self-attention takes no mask")
+        states = self.norm1(hidden_states)
+        seen = self.token_merging(states, *self.grid)
+        hidden_states = hidden_states + self.attn1(states, encoder_hidden_states=seen)
+        if self.attn2 is not None:
+            hidden_states = hidden_states + self.attn2(
+                self.norm2(hidden_states),
+                encoder_hidden_states=encoder_hidden_states,
+                attention_mask=encoder_attention_mask,
+            )
+        return hidden_states + self.ff(self.norm3(hidden_states))

@@ -85,8 +85,11 @@ Tome = Annotated[
     ),
 ]
 TomeMode = Annotated[
-    Literal["mean", "drop"],
-    typer.Option(help="Average merged tokens, or drop all but one."),
+    Literal["mean", "drop", "downsample"],
+    typer.Option(
+        help="Average merged tokens, drop all but one, or (with a share of 0.75) let each token "
+        "look at every second row and column alone."
+    ),
 ]
 TomeCrossAttention = Annotated[
     bool, typer.Option("--tome-cross-attention", help="Merge before cross-attention too.")
@@ -97,7 +100,11 @@ TomeMlp = Annotated[
 
 
 def token_merging_plan(
-    ratios: str | None, *, mode: Literal["mean", "drop"], cross_attention: bool, mlp: bool
+    ratios: str | None,
+    *,
+    mode: Literal["mean", "drop", "downsample"],
+    cross_attention: bool,
+    mlp: bool,
 ) -> TokenMergingPlan | None:
     """Read the options of token merging.
 
