@@ -166,7 +166,7 @@ def test_results_say_what_is_known_of_each(client, source, shop, worker, databas
     with database.session() as session:
         session.get(type(image), image.id).quality = QUALITY
     job = client.get(f"/v1/jobs/{item['id']}").json()
-    # What only scenes have is empty.
+    # What only scenes and blends have is empty.
     known = QUALITY | {"background": None, "expansion": None, "tries": None}
     assert job["quality"] == known
     manifest = client.get(f"/v1/batches/{batch['id']}/manifest.jsonl").text
