@@ -95,7 +95,8 @@ def draw(
 ) -> list[Pixels]:
     """Draw prompts; the i-th with `seed` + i."""
     drawings = [
-        Drawing(prompt=prompt, seed=seed + place, **changes) for place, prompt in enumerate(prompts)
+        Drawing(prompt=prompt, seed=seed + place, changes=changes)
+        for place, prompt in enumerate(prompts)
     ]
     return [result.image for result in bench.draw(drawings)]
 
@@ -197,7 +198,8 @@ def replay_all(
         images = [
             one.image
             for one in bench.draw(
-                Drawing(prompt=one.spec.prompt, seed=one.spec.seed, steps=steps) for one in claims
+                Drawing(prompt=one.spec.prompt, seed=one.spec.seed, changes={"steps": steps})
+                for one in claims
             )
         ]
         result[f"{steps} steps"] = judged(images, full, products) | {"saved": 1 - steps / schedule}

@@ -54,9 +54,11 @@ class Examination:
             Drawing(
                 prompt=prompt,
                 seed=self.first_seed + number,
-                steps=setting.steps,
-                guidance_scale=setting.guidance_scale,
-                scheduler=setting.scheduler,
+                changes={
+                    "steps": setting.steps,
+                    "guidance_scale": setting.guidance_scale,
+                    "scheduler": setting.scheduler,
+                },
             )
             for number, prompt in enumerate(self.prompts)
         ]

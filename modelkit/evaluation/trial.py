@@ -1,9 +1,9 @@
 """Drawing for measurements: images from the first step on, and from other images' latents."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -39,12 +39,8 @@ class Drawing:
 
     prompt: str
     seed: int
-    steps: int | None = None
-    """None: the bundle's."""
-    guidance_scale: float | None = None
-    """None: the bundle's."""
-    scheduler: str | None = None
-    """None: the bundle's."""
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    """Other parameters that are given, by `ImageSpec`'s names."""
     begin: Begin = NOISE
     keep: tuple[int, ...] = ()
 
@@ -86,13 +82,9 @@ class Trial:
 
     def _request(self, one: Drawing) -> RowRequest:
         defaults = self._manifest.defaults
-        given: dict[str, Any] = {
-            "steps": one.steps, "guidance_scale": one.guidance_scale, "scheduler": one.scheduler,
-        }  # fmt: skip
-        said = {name: value for name, value in given.items() if value is not None}
         return RowRequest(
             identity=uuid4(),
-            spec=defaults.spec(prompt=one.prompt, seed=one.seed, **said),
+            spec=defaults.spec(prompt=one.prompt, seed=one.seed, **one.changes),
             lane=Lane.STANDARD,
             guidance_interval=defaults.guidance_interval,
             begin=one.begin,

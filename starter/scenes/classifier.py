@@ -109,8 +109,9 @@ def accuracy(classifier: SceneClassifier, pictures: Pictures) -> dict[str, float
 def save_classifier(classifier: SceneClassifier, folder: Path) -> None:
     """Write model.safetensors (FP16) and config.json with the names of the classes."""
     folder.mkdir(parents=True, exist_ok=True)
+    # Training lays weights out with channels last; the file has them in their usual order.
     state = {
-        name: value.half() if value.is_floating_point() else value
+        name: (value.half() if value.is_floating_point() else value).contiguous()
         for name, value in classifier.state_dict().items()
     }
     save_file(state, folder / "model.safetensors")

@@ -14,6 +14,7 @@ from uuid import UUID, uuid4
 
 import httpx
 import numpy as np
+import openai
 import pytest
 from PIL import Image
 
@@ -32,8 +33,6 @@ from tests.integration.api.test_sources import jpeg
 from tests.integration.shop import poll
 from tests.pictures import png
 
-openai = pytest.importorskip("openai", reason="pip install openai: the client that is tried here")
-
 PROMPT = "a red mug"
 
 
@@ -45,11 +44,11 @@ def ask() -> Iterator[Callable[..., Future]]:
 
 
 @pytest.fixture
-def clients() -> Iterator[Callable[[httpx.Client], "openai.OpenAI"]]:
+def clients() -> Iterator[Callable[[httpx.Client], openai.OpenAI]]:
     """Make OpenAI's client of the address and key of another one."""
     opened = []
 
-    def make(client: httpx.Client, **options) -> "openai.OpenAI":
+    def make(client: httpx.Client, **options) -> openai.OpenAI:
         key = client.headers["authorization"].removeprefix("Bearer ")
         base_url = f"{str(client.base_url).rstrip('/')}/openai/v1"
         opened.append(openai.OpenAI(api_key=key, base_url=base_url, **options))
