@@ -173,9 +173,9 @@ class Drawer:
 
     def draw(self, drawings):
         for one in drawings:
-            self.clock.now += one.steps * (2 if one.guidance_scale > 1 else 1)
+            self.clock.now += one.changes["steps"] * (2 if one.changes["guidance_scale"] > 1 else 1)
             rng = np.random.default_rng(one.seed)
-            noise = rng.normal(0, 60 / one.steps, (16, 16, 3))
+            noise = rng.normal(0, 60 / one.changes["steps"], (16, 16, 3))
             image = np.clip(128 + noise, 0, 255).astype(np.uint8)
             yield type("Result", (), {"image": image})()
 
