@@ -86,7 +86,7 @@ Tenant = Annotated[str, Depends(get_tenant)]
 
 
 async def get_session(request: Request, services: ServicesNow) -> Session:
-    """Return the request's transaction, which its route commits (`api.transaction_route`).
+    """Return the request's transaction, which its route commits (`api.routing.transaction_route`).
 
     What only reads is no transaction: each statement stands alone, and spares Postgres two more.
     """

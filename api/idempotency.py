@@ -1,8 +1,8 @@
 """Idempotency-Key: a POST that comes twice is done once, and answered twice.
 
-For every POST of a `api.transaction_route.TransactionRoute`, which writes the answer down in the
-transaction that does the work. Only what was done is kept, an answer of 2xx: what was refused or
-failed did nothing, and may be sent again with the same key.
+For every POST of a `api.routing.transaction_route.TransactionRoute`, which writes the answer down
+in the transaction that does the work. Only what was done is kept, an answer of 2xx: what was
+refused or failed did nothing, and may be sent again with the same key.
 """
 
 import hashlib

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from api.auth.key_use import KeyUse
 from api.auth.rate_limiter import RateLimiter
-from api.detections import Detections
-from api.downloads import Downloads
 from api.models import Models
 from api.openai.job_watch import JobWatch
 from api.process.readiness import ReadinessChecks
-from api.result_memory import ResultMemory
+from api.turns.detections import Detections
+from api.turns.downloads import Downloads
+from api.turns.result_memory import ResultMemory
 from api.uploads import Uploads
 from catalogue.renditions.store import Renditions
 from core.broker import Broker

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from api.downloads import RETRY_SECONDS, DownloadThreads
-from api.fair_turns import FairCounts
+from api.turns.downloads import RETRY_SECONDS, DownloadThreads
+from api.turns.fair_turns import FairCounts
 from core.errors import PackshotError
 
 

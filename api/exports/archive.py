@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from uuid import UUID
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
-from api.downloads import Opened
 from api.exports.results import BatchRows
 from api.services import Services
+from api.turns.downloads import Opened
 from api.views.images import gone, ready_image
 from api.views.jobs import JobRow
 from api.views.renditions import file_name_of, rendition_body

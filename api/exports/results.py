@@ -7,9 +7,9 @@ from uuid import UUID
 from sqlalchemy import Select
 from sqlmodel import col
 
-from api.downloads import Opened
 from api.schemas.jobs import ManifestEntry
 from api.services import Services
+from api.turns.downloads import Opened
 from api.views.batches import find_batch
 from api.views.images import ai_use_in
 from api.views.jobs import JobRow, jobs_of, seconds_of, view_error, view_job

@@ -10,11 +10,11 @@ from starlette.background import BackgroundTask
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from api.downloads import DownloadResponse, Opened
 from api.middleware.disconnect import answering, while_connected
 from api.openai.errors import ImagesFailedError, ImagesImpossibleError, ImagesNotReadyError
 from api.openai.schemas import Answering, ImageData, ImagesDocument
 from api.services import Services
+from api.turns.downloads import DownloadResponse, Opened
 from api.views.images import gone, open_image, ready_image
 from api.views.jobs import find_job
 from core.db.models import Image, Job

@@ -15,12 +15,12 @@ from pydantic import ValidationError
 from starlette.datastructures import FormData, UploadFile
 
 from api.dependencies import ServicesNow, Submitter
-from api.downloads import WAIT_SECONDS
 from api.openai.errors import refuse
 from api.openai.schemas import EditRequest
 from api.openai.translation import check_together, mode_of
 from api.services import Services
 from api.submission.upload import MOST_FIELDS
+from api.turns.downloads import WAIT_SECONDS
 from core.budgets import source_limit
 from core.db.models import ApiKey
 from core.domain.photograph_spec import ImageMode

@@ -9,8 +9,8 @@ from anyio import CapacityLimiter, to_thread
 from sqlalchemy import select
 from sqlmodel import col
 
-from api.fair_turns import FairCounts
 from api.openai.errors import TooManyWaitingError, WaitingRoomFullError
+from api.turns.fair_turns import FairCounts
 from core.db.arrays import among
 from core.db.engine import DATABASE_ERRORS, Database
 from core.db.models import Job

@@ -10,8 +10,8 @@ from api.auth.callers import known_caller
 from api.idempotency import REPLAYED
 from api.openai.answer import ImagesResponse
 from api.openai.schemas import Answering
+from api.routing.transaction_route import TransactionRoute
 from api.services import Services
-from api.transaction_route import TransactionRoute
 from core.errors import UnauthorizedError
 
 

@@ -9,22 +9,22 @@ from fastapi.responses import JSONResponse
 
 from api.dependencies import ServicesNow, SessionNow, Submitter, Tenant, get_caller
 from api.description import LOCATION, file_of
-from api.downloads import DownloadResponse
 from api.exports.archive import open_archive
 from api.exports.results import open_manifest, open_results
 from api.problems import problems
+from api.routing.strict_route import Router
+from api.routing.transaction_route import TransactionRoute
 from api.schemas.batches import BatchPage, BatchView
 from api.schemas.jobs import JobPage
 from api.schemas.renditions import ChannelName
 from api.schemas.sheets import SheetReport
-from api.strict_route import Router
 from api.submission.context import context_of
 from api.submission.dry_run import report
 from api.submission.publish import follow_up, revoke
 from api.submission.retry import Retry, retry_batch
 from api.submission.submit import submit_batch
 from api.submission.upload import Upload, document_upload, read_request, receive_upload
-from api.transaction_route import TransactionRoute
+from api.turns.downloads import DownloadResponse
 from api.views.batches import find_batch, list_batches, view_batch
 from api.views.cursors import Cursor, Limit
 from api.views.jobs import list_jobs

@@ -6,6 +6,8 @@ from typing import Any
 from fastapi import BackgroundTasks, Depends
 
 from api.dependencies import Admin, ServicesNow, SessionNow, Tenant, get_caller
+from api.routing.strict_route import Router
+from api.routing.transaction_route import TransactionRoute
 from api.schemas.operations import (
     CacheHeld,
     CacheLevel,
@@ -14,8 +16,6 @@ from api.schemas.operations import (
     Purge,
     PurgeResult,
 )
-from api.strict_route import Router
-from api.transaction_route import TransactionRoute
 from core import cache_stats
 from core.cache_metrics import Level, Outcome, count
 from core.cache_stats import LevelStats

@@ -6,11 +6,11 @@ from fastapi import Depends
 
 from api.dependencies import SessionNow
 from api.problems import problems
+from api.routing.strict_route import Router
+from api.routing.transaction_route import TransactionRoute
 from api.schemas.detections import DetectionView
-from api.strict_route import Router
 from api.submission.detection import MaybeReader, get_maybe_reader, read_marks
 from api.submission.photograph import document_photograph
-from api.transaction_route import TransactionRoute
 from api.views.detections import view_detection
 from core.links import DETECT
 from core.pictures.marks import Marks

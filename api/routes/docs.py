@@ -4,7 +4,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse, JSONResponse
 
 from api.pages.docs import POLICY
-from api.strict_route import Router, StrictRoute
+from api.routing.strict_route import Router, StrictRoute
 
 router = Router(route_class=StrictRoute, include_in_schema=False)
 

@@ -6,8 +6,8 @@ from fastapi import Request, Response
 
 from api.dependencies import ServicesNow
 from api.problems import reason_in_log
+from api.routing.strict_route import Router, StrictRoute
 from api.schemas.operations import Health, Readiness
-from api.strict_route import Router, StrictRoute
 
 logger = logging.getLogger("packshot.api")
 

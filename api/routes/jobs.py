@@ -9,17 +9,17 @@ from fastapi import BackgroundTasks, Depends, Query, Response
 
 from api.dependencies import ServicesNow, SessionNow, Submitter, Tenant, get_caller
 from api.description import IMAGE_FILE, LOCATION
-from api.downloads import DownloadResponse, Opened
 from api.problems import problems
+from api.routing.strict_route import Router
+from api.routing.transaction_route import TransactionRoute
 from api.schemas.jobs import JobView
 from api.schemas.requests import JobRequest
 from api.services import Services
-from api.strict_route import Router
 from api.submission.context import context_of
 from api.submission.publish import follow_up, revoke
 from api.submission.recipes import use_recipe
 from api.submission.submit import submit_job
-from api.transaction_route import TransactionRoute
+from api.turns.downloads import DownloadResponse, Opened
 from api.views.conditions import Conditions, ConditionsNow
 from api.views.images import etag_of, open_image, open_presigned, ready_image
 from api.views.jobs import find_job, show_job

@@ -7,9 +7,9 @@ from fastapi import Depends, Response
 from api.dependencies import Admin, OwnGrant, ServicesNow, SessionNow, ShownOnce, get_caller
 from api.description import LOCATION
 from api.problems import problems
+from api.routing.strict_route import Router
+from api.routing.transaction_route import TransactionRoute
 from api.schemas.keys import KeyList, KeyRequest, KeyView, NewKey, Rotation
-from api.strict_route import Router
-from api.transaction_route import TransactionRoute
 from core import keys
 from core.budgets import has_narrower_limits
 from core.db.models import ApiKey

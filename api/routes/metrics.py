@@ -9,8 +9,8 @@ from api.dependencies import ServicesNow
 from api.description import file_of
 from api.problems import problems
 from api.process.metrics import process_metrics
-from api.strict_route import Router
-from api.transaction_route import TransactionRoute
+from api.routing.strict_route import Router
+from api.routing.transaction_route import TransactionRoute
 from api.views.metrics import shared_metrics
 from core.errors import UnauthorizedError
 from core.metrics_server import HINT, opens_metrics

@@ -4,8 +4,8 @@ from fastapi import APIRouter, Depends
 
 from api.dependencies import ServicesNow, SessionNow, Tenant, get_caller
 from api.problems import problems
+from api.routing.transaction_route import TransactionRoute
 from api.schemas.models import ModelList
-from api.transaction_route import TransactionRoute
 from api.views.models import list_models
 
 router = APIRouter(

@@ -13,9 +13,9 @@ from api.openai.errors import ModelNotFoundError
 from api.openai.route import ImagesRoute, OpenAIRoute
 from api.openai.schemas import GenerationRequest, model_document
 from api.openai.translation import job_requests, wanted_answer
+from api.routing.strict_route import Router
 from api.schemas.requests import JobRequest
 from api.services import Services
-from api.strict_route import Router
 from api.submission.context import context_of
 from api.submission.publish import follow_up
 from api.submission.submit import submit_job

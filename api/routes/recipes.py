@@ -8,10 +8,10 @@ from fastapi import Path as PathParameter
 from api.dependencies import ServicesNow, SessionNow, Submitter, Tenant, get_caller
 from api.description import LOCATION
 from api.problems import problems
+from api.routing.strict_route import Router
+from api.routing.transaction_route import TransactionRoute
 from api.schemas.recipes import RecipeName, RecipePage, RecipeRequest, RecipeView
-from api.strict_route import Router
 from api.submission import recipes
-from api.transaction_route import TransactionRoute
 from api.views.cursors import Cursor, Limit
 from core.errors import NotFoundError
 from core.recipes import Reference, delete_recipe, find_recipe

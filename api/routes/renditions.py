@@ -11,12 +11,12 @@ from fastapi import Path as PathParameter
 
 from api.dependencies import ServicesNow, SessionNow, Tenant, get_caller
 from api.description import IMAGE_FILE
-from api.downloads import DownloadResponse, Opened
 from api.problems import problems
+from api.routing.strict_route import Router
+from api.routing.transaction_route import TransactionRoute
 from api.schemas.renditions import ChannelName, RenditionList
 from api.services import Services
-from api.strict_route import Router
-from api.transaction_route import TransactionRoute
+from api.turns.downloads import DownloadResponse, Opened
 from api.views.conditions import Conditions, ConditionsNow
 from api.views.images import etag_of, ready_image
 from api.views.jobs import find_job

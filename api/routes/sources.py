@@ -9,13 +9,13 @@ from sqlmodel import col
 
 from api.dependencies import ServicesNow, SessionNow, Submitter, Tenant, get_caller
 from api.description import LOCATION, source_file
-from api.downloads import DownloadResponse, Opened
 from api.problems import problems
+from api.routing.strict_route import Router
+from api.routing.transaction_route import TransactionRoute
 from api.schemas.sources import Digest, SourcePage, SourceView
 from api.services import Services
-from api.strict_route import Router
 from api.submission.photograph import document_photograph, keep_photograph
-from api.transaction_route import TransactionRoute
+from api.turns.downloads import DownloadResponse, Opened
 from api.views.conditions import Conditions, ConditionsNow
 from api.views.cursors import Cursor, Limit
 from api.views.sources import file_headers, open_source, view_source, view_sources

@@ -7,6 +7,8 @@ from fastapi import Depends, Response
 from api.dependencies import Admin, ServicesNow, SessionNow, ShownOnce, Tenant, get_caller
 from api.description import LOCATION
 from api.problems import problems
+from api.routing.strict_route import Router
+from api.routing.transaction_route import TransactionRoute
 from api.schemas.webhooks import (
     CallbackSecretView,
     DeliveryPage,
@@ -19,8 +21,6 @@ from api.schemas.webhooks import (
     ReplayRequest,
     ReplayResult,
 )
-from api.strict_route import Router
-from api.transaction_route import TransactionRoute
 from api.views.cursors import Cursor, Limit, read_cursor, write_cursor
 from api.views.webhooks import view_delivery, view_endpoint, view_secret
 from core.domain.states import DeliveryState

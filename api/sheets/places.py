@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from api.fair_turns import FairCounts, FairTurns
+from api.turns.fair_turns import FairCounts, FairTurns
 from core.errors import BusyError, TooManySheetsError
 
 RETRY_SECONDS = 10

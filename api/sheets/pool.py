@@ -12,12 +12,12 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.auth.callers import check_scope, known_caller
-from api.fair_turns import NoTurnError
 from api.middleware.disconnect import answering, while_connected
 from api.middleware.request_id import HEADER, request_id
 from api.sheets.places import Places
 from api.sheets.process import SheetProcess
 from api.sheets.reader import ReceivedRequest
+from api.turns.fair_turns import NoTurnError
 from core.domain import scopes
 from core.errors import BusyError, PackshotError, SheetTimeoutError
 from core.links import BATCHES

@@ -11,8 +11,8 @@ from fastapi.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 
 from api.dependencies import ServicesNow, Submitter
-from api.downloads import WAIT_SECONDS
 from api.submission.upload import MOST_FIELDS
+from api.turns.downloads import WAIT_SECONDS
 from core.budgets import source_limit
 from core.errors import InvalidRequestError, UnsupportedMediaTypeError
 from core.sources.file_names import LONGEST_NAME, clean_file_name

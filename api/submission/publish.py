@@ -11,9 +11,9 @@ from uuid import UUID
 import structlog
 from fastapi.concurrency import run_in_threadpool
 
-from api.result_memory import ResultMemory
 from api.services import Services
 from api.submission.context import RequestContext
+from api.turns.result_memory import ResultMemory
 from core.broker import BROKER_ERRORS
 from core.cache_metrics import Level, Outcome, count
 from core.db.bulk_insert import ANALYZED, analyze

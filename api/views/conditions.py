@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import Depends, Header, Request
 
-from api.downloads import Opened
+from api.turns.downloads import Opened
 from core.errors import RangeNotSatisfiableError
 
 _RANGE = re.compile(

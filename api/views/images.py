@@ -4,8 +4,8 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
-from api.downloads import Opened
 from api.services import Services
+from api.turns.downloads import Opened
 from core.cache_metrics import Level, Outcome, count
 from core.db.models import Image, Job, Rendition
 from core.domain.states import OPEN_JOB, JobState

@@ -8,9 +8,9 @@ from uuid import UUID
 
 from sqlmodel import Session
 
-from api.downloads import Opened
 from api.schemas.sources import SourceLinks, SourcePage, SourceView
 from api.services import Services
+from api.turns.downloads import Opened
 from api.views.cursors import read_cursor, write_cursor
 from api.views.images import WHOLE_BYTES, GoneError, break_if_damaged
 from core.db.models import Source

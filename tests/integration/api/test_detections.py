@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from api import detections
+from api.turns import detections
 from core.keys import create_key
 from core.pictures.marking import PUBLIC_KEY, derive_key
 from core.pictures.marks import MarkReader

@@ -212,7 +212,7 @@ def test_many_at_the_same_time_make_one_job(client, shop):
 
 def test_work_without_its_answer_is_undone(client, database, shop, monkeypatch):
     """As when the process dies between the two: they are one transaction."""
-    from api import transaction_route
+    from api.routing import transaction_route
 
     headers = key()
     with monkeypatch.context() as patch:
@@ -230,7 +230,7 @@ def test_what_follows_work_that_was_undone_is_not_done(
     settings, database, storage, shop, monkeypatch
 ):
     """A purge deletes latents from S3 after its answer: not those that can still be found."""
-    from api import transaction_route
+    from api.routing import transaction_route
 
     latents = ApproximateLatents(generation_id=uuid4(), step=2, key="latents/a", digest="", size=1)
     entry = NewEntry(

@@ -127,7 +127,7 @@ def test_of_a_tenant_s_large_downloads_half_run_and_the_next_is_told_to_wait(
 
 
 def test_a_reader_that_takes_nothing_is_left(serve, settings, monkeypatch):
-    monkeypatch.setattr("api.downloads.STALLED_SECONDS", 0.5)
+    monkeypatch.setattr("api.turns.downloads.STALLED_SECONDS", 0.5)
     client = serve(settings.model_copy(update={"downloads": 2}))
     batch = sheet_of(client, 3000)
     with reader(client, batch["links"]["manifest"]) as stalled:
@@ -170,7 +170,7 @@ def test_readers_that_stop_in_the_middle_of_an_archive_hold_no_thread_and_no_con
 def test_a_reader_that_stops_in_the_middle_of_an_archive_is_left_without_its_end(
     client, archive, monkeypatch
 ):
-    monkeypatch.setattr("api.downloads.STALLED_SECONDS", 0.5)
+    monkeypatch.setattr("api.turns.downloads.STALLED_SECONDS", 0.5)
     with reader(client, archive) as stalled:
         assert status_of(stalled) == 200
         time.sleep(1.5)
@@ -186,7 +186,7 @@ def test_what_is_read_in_pages_is_whole_and_in_order(client, monkeypatch):
     whole = client.get(batch["links"]["results"]).text
     manifest = client.get(batch["links"]["manifest"]).text
     monkeypatch.setattr("api.exports.results.PAGE_ROWS", 5)
-    monkeypatch.setattr("api.downloads.SENT_AT_ONCE", 100)
+    monkeypatch.setattr("api.turns.downloads.SENT_AT_ONCE", 100)
     assert client.get(batch["links"]["results"]).text == whole
     assert client.get(batch["links"]["manifest"]).text == manifest
     skus = [json.loads(line)["sku"] for line in manifest.splitlines()]

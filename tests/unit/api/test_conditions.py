@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.downloads import Opened
+from api.turns.downloads import Opened
 from api.views.conditions import Conditions
 from core.errors import RangeNotSatisfiableError
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import anyio
 import pytest
 
-from api.downloads import DownloadsBusyError, DownloadThreads
+from api.turns.downloads import DownloadsBusyError, DownloadThreads
 
 
 @pytest.fixture

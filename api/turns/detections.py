@@ -7,8 +7,8 @@ from typing import Any
 
 from anyio import CapacityLimiter, to_thread
 
-from api.fair_turns import FairTurns, NoTurnError
 from api.process.bounds import allow_seconds, limit_memory, step_back
+from api.turns.fair_turns import FairTurns, NoTurnError
 from core.errors import InvalidImageError, PackshotError
 from core.pictures.marks import MarkReader, Marks
 

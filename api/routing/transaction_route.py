@@ -14,7 +14,7 @@ from sqlmodel import Session
 from api.auth.callers import known_caller
 from api.dependencies import ServicesNow, SessionNow
 from api.idempotency import HEADER, DigestedRequest, answer_of, read_key, replay
-from api.strict_route import Endpoint, StrictRoute
+from api.routing.strict_route import Endpoint, StrictRoute
 from core.idempotency import Attempt, begin, record
 
 

@@ -16,8 +16,8 @@ from fastapi import Request, Response
 from starlette.datastructures import MutableHeaders
 from starlette.types import Receive, Scope, Send
 
-from api.fair_turns import FairCounts, FairTurns, NoTurnError
 from api.problems import answer_error
+from api.turns.fair_turns import FairCounts, FairTurns, NoTurnError
 from core.errors import PackshotError, first_line
 
 WAIT_SECONDS = 5.0

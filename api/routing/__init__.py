@@ -1,0 +1,1 @@
+"""How a route runs: inside one transaction, and with no parameter that it does not know."""
