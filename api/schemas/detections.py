@@ -32,7 +32,7 @@ class MarkView(BaseModel):
         "names and number of its certificate; other: another's certificate; unknown: nothing tells."
     )
     source_type: str | None = Field(
-        description="What it says: a term of http://cv.iptc.org/newscodes/digitalsourcetype/."
+        description="What it says: a term of the IPTC's digital source types, as an address."
     )
     signer: SignerView | None
     generator: str | None = Field(description="The program that says that it made the file.")

@@ -22,11 +22,13 @@ pytestmark = pytest.mark.own_database
 SMALL = {"rows": [{"sku": "A", "prompt": "a red mug"}]}
 COSTLY = json.dumps(
     {
-        "template": "a mug" + "{% if a is mentioning(b) %}!{% endif %}" * 100,
-        "rows": [{"sku": str(n), "a": f"w{n} x{n} " * 200, "b": f"y {n}"} for n in range(6_000)],
+        "template": "a mug"
+        + "".join(f"{{% if a is mentioning('y {word}') %}}!{{% endif %}}" for word in range(100)),
+        "rows": [{"sku": str(n), "a": f"w{n} x{n} " * 200} for n in range(6_000)],
     }
 )
-"""A minute of computing, or more, with which every other limit agrees."""
+"""Minutes of computing, with which every other limit agrees: what was asked once is remembered, so
+each test asks for something else."""
 
 
 @pytest.fixture
