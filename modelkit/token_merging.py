@@ -13,6 +13,7 @@ from typing import Any
 
 from diffusers import UNet2DConditionModel
 from diffusers.models.attention import BasicTransformerBlock
+from diffusers.models.attention_processor import Attention
 from diffusers.models.transformers.transformer_2d import Transformer2DModel
 from torch import Tensor, nn
 
@@ -83,8 +84,11 @@ def restore_tokens(unet: UNet2DConditionModel) -> UNet2DConditionModel:
     for module in unet.modules():
         if isinstance(module, MergingTransformer):
             module.__class__ = Transformer2DModel
-        elif isinstance(module, MergingBlock | DownsamplingBlock):
+        elif isinstance(module, MergingBlock):
             module.__class__ = BasicTransformerBlock
+            del module.token_merging, module.grid
+        elif isinstance(module, DownsamplingAttention):
+            module.__class__ = Attention
             del module.token_merging, module.grid
     return unet
 
@@ -128,14 +132,14 @@ def _merge_in(transformer: Transformer2DModel, ratio: float, plan: TokenMergingP
                 "Token merging knows only Stable Diffusion's transformer blocks, and this UNet "
                 "has others: build it without --tome."
             )
-        block.grid = None
         if plan.mode == "downsample":
-            block.token_merging = Downsample()
-            block.__class__ = DownsamplingBlock
+            block.attn1.token_merging, block.attn1.grid = Downsample(), None
+            block.attn1.__class__ = DownsamplingAttention
             continue
         block.token_merging = TokenMerging(
             ratio, mean=plan.mode == "mean", cross_attention=plan.cross_attention, mlp=plan.mlp
         )
+        block.grid = None
         block.__class__ = MergingBlock
     transformer.__class__ = MergingTransformer
 
@@ -152,12 +156,13 @@ def _is_plain(block: nn.Module) -> bool:
 
 
 class MergingTransformer(Transformer2DModel):
-    """A transformer that tells its blocks how their tokens lie in the image."""
+    """A transformer that tells what merges in it how its tokens lie in the image."""
 
     def forward(self, hidden_states: Tensor, *args: Any, **kwargs: Any) -> Any:
         """Run (batch, channels, height, width) as `Transformer2DModel` does."""
-        for block in self.transformer_blocks:
-            block.grid = hidden_states.shape[-2:]
+        for module in self.modules():
+            if isinstance(module, MergingBlock | DownsamplingAttention):
+                module.grid = (hidden_states.shape[-2], hidden_states.shape[-1])
         return super().forward(hidden_states, *args, **kwargs)
 
 
@@ -222,8 +227,8 @@ class Downsample(nn.Module):
         return states.reshape(batch, height, width, channels)[:, ::2, ::2].flatten(1, 2)
 
 
-class DownsamplingBlock(BasicTransformerBlock):
-    """A transformer block whose self-attention has the keys and values of fewer tokens."""
+class DownsamplingAttention(Attention):
+    """A self-attention that has the keys and values of fewer tokens."""
 
     token_merging: Downsample
     grid: tuple[int, int]
@@ -231,29 +236,18 @@ class DownsamplingBlock(BasicTransformerBlock):
     def forward(
         self,
         hidden_states: Tensor,
-        attention_mask: Tensor | None = None,
-        encoder_hidden_states: Tensor | None = None,
-        encoder_attention_mask: Tensor | None = None,
         *_: Any,
+        attention_mask: Tensor | None = None,
         **__: Any,
     ) -> Tensor:
-        """Run (batch, tokens, channels) as `BasicTransformerBlock` does, each seeing fewer.
+        """Run (batch, tokens, channels) as `Attention` does, each token seeing fewer.
 
         Args:
             hidden_states: Tokens in the order of the image's rows.
             attention_mask: None: a mask over tokens would have to be downsampled as well.
-            encoder_hidden_states: (batch, text tokens, features).
-            encoder_attention_mask: Over the text's tokens.
         """
         if attention_mask is not None:
             raise ValueError("downsampled self-attention takes no mask")
-        states = self.norm1(hidden_states)
-        seen = self.token_merging(states, *self.grid)
-        hidden_states = hidden_states + self.attn1(states, encoder_hidden_states=seen)
-        if self.attn2 is not None:
-            hidden_states = hidden_states + self.attn2(
-                self.norm2(hidden_states),
-                encoder_hidden_states=encoder_hidden_states,
-                attention_mask=encoder_attention_mask,
-            )
-        return hidden_states + self.ff(self.norm3(hidden_states))
+        seen = self.token_merging(hidden_states, *self.grid)
+        attended: Tensor = super().forward(hidden_states, encoder_hidden_states=seen)
+        return attended

@@ -11,7 +11,7 @@ NICENESS = 5
 
 
 def step_back() -> None:
-    """Give the process a lower priority, and let it leave no file when the kernel ends it.
+    """Lower the process's priority, and let it leave no file when the kernel ends it.
 
     Before there are threads: each has a priority of its own.
     """

@@ -33,7 +33,7 @@ router = Router(
 def post_image(
     caller: MaybeReader, found: Annotated[Marks, Depends(read_marks)], session: SessionNow
 ) -> DetectionView:
-    """Say whether a machine made an image: by its metadata, its signature and its watermark.
+    """Report whether a machine made an image: by its metadata, signature and watermark.
 
     As a form's `file`, or as the body itself (`application/octet-stream`, or any `image/*`), of at
     most 16 megapixels. It is not kept. Without a key where the deployment allows it.

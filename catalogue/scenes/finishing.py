@@ -129,7 +129,7 @@ def _finished(cutout: Cutout, scene: Composition) -> FinishedCutout:
 
 
 def assess(cutout: Cutout, scene: Composition) -> dict[str, Any]:
-    """Say how sure a cut-out is, and how far its product is the photograph's own."""
+    """Report how sure a cut-out is, and how far its product is the photograph's own."""
     fidelity = scene.fidelity
     unproven = () if fidelity.kept else (NOTHING_COMPARED,)
     return {

@@ -32,7 +32,7 @@ def detect(
     url: Url = None,
     key: Key = None,
 ) -> None:
-    """Say whether a machine made images, by their metadata, signature and watermark.
+    """Report whether a machine made images, by their metadata, signature and watermark.
 
     With this machine's settings; with --url, or a key, by a server, which names the job too.
     """

@@ -218,7 +218,7 @@ def submit(
 
 
 def _leave(batch: Batch) -> None:
-    """Say how to get the images of a batch that nobody waits for."""
+    """Print how to get the images of a batch that nobody waits for."""
     stdout.print(batch.id)
     say(f"{batch.total} images. Get them with: packshot fetch {batch.id}")
 

@@ -38,7 +38,7 @@ def test_a_block_looks_at_a_quarter_of_the_tokens_as_the_paper_says(grid):
     generator = torch.Generator().manual_seed(1)
     states = torch.randn(3, grid[0] * grid[1], 8, generator=generator)
     text = torch.randn(3, 5, TEXT, generator=generator)
-    block.grid = grid
+    block.attn1.grid = grid
     ours = block(states, encoder_hidden_states=text)
     expected = states + reference_attention(block.attn1, block.norm1(states), grid)
     expected = expected + block.attn2(block.norm2(expected), encoder_hidden_states=text)
