@@ -23,8 +23,8 @@ from core.domain.photograph_spec import CUTOUT_REVISION
 from core.flusher import Flusher
 from core.lifecycle import serving
 from core.metrics_server import serving_metrics
-from core.pictures.credentials import credentials_of
-from core.pictures.marking import watermark_of
+from core.pictures.credentials import Credentials, credentials_of
+from core.pictures.marking import Watermark, watermark_of
 from core.settings import Settings
 from core.sources.fetcher import SourceFetcher
 from core.sources.store import SourceStore
@@ -104,7 +104,7 @@ def _serve(settings: Settings, load: Load) -> int:
     cutouts = cutout_pool(settings, database, storage, cutting)
     images = max(plan.rows * plan.streams for plan in plans)
     # Each may have a drawing of its own, and the engine's batches are to be full.
-    room = PromptedRoom(max(images, cutouts.most))
+    room = PromptedRoom(max(images, cutouts.room.most))
     backgrounds = Backgrounds(
         database=database, storage=storage, credentials=credentials, watermark=watermark
     )
@@ -120,7 +120,7 @@ def _serve(settings: Settings, load: Load) -> int:
         edits=EditMaker(pool=cutouts, room=room),
         room=room,
         approximate=approximate,
-        renditions=_renditions(settings, database, storage),
+        renditions=_renditions(database, storage, credentials, watermark),
         credentials=credentials,
         watermark=watermark,
     )
@@ -131,7 +131,7 @@ def _serve(settings: Settings, load: Load) -> int:
         limit_mib=settings.worker_max_rss_mib, on_excess=shutdown.warm, relieve=models.relieve
     )
     # A thread waits for its image: enough of them to fill the batches of every shape.
-    threads = images * settings.shapes_in_play + cutouts.most + room.most
+    threads = images * settings.shapes_in_play + cutouts.room.most + room.most
     process = make_worker_process(settings, runner, name, threads=threads)
     presence.flush()
     engine.start()
@@ -198,12 +198,17 @@ def _approximate_cache(
     return ApproximateCache(database=database, storage=storage, embed=engine.embed)
 
 
-def _renditions(settings: Settings, database: Database, storage: Storage) -> Renditions:
+def _renditions(
+    database: Database,
+    storage: Storage,
+    credentials: Credentials | None,
+    watermark: Watermark | None,
+) -> Renditions:
     return Renditions(
         database=database,
         storage=storage,
-        credentials=credentials_of(settings),
-        watermark=watermark_of(settings),
+        credentials=credentials,
+        watermark=watermark,
         at_once=usable_cpus(),
     )
 

@@ -1,4 +1,4 @@
-"""How many images of photographs and prompts are under way, each with a thread that waits."""
+"""How many images of photographs are under way, each with a thread that waits."""
 
 import threading
 from collections.abc import Collection, Iterator
@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from core.domain.photograph_spec import PROMPTED, ImageMode
 
 
-class PromptedRoom:
-    """Counts images whose threads wait for servers and the engine; texts shall not feel them."""
+class WaitingRoom:
+    """Counts what is under way at the same time."""
 
     def __init__(self, most: int) -> None:
         """Make it.
@@ -20,9 +20,10 @@ class PromptedRoom:
         self._lock = threading.Lock()
         self._under_way = 0
 
-    def without(self) -> Collection[ImageMode]:
-        """Return the modes that there is no room for now: all that are counted, or none."""
-        return () if self._under_way < self.most else PROMPTED
+    @property
+    def is_free(self) -> bool:
+        """Whether there is room for one more."""
+        return self._under_way < self.most
 
     @contextmanager
     def taken(self) -> Iterator[None]:
@@ -34,3 +35,11 @@ class PromptedRoom:
         finally:
             with self._lock:
                 self._under_way -= 1
+
+
+class PromptedRoom(WaitingRoom):
+    """Counts images whose threads wait for servers and the engine; texts shall not feel them."""
+
+    def without(self) -> Collection[ImageMode]:
+        """Return the modes that there is no room for now: all that are counted, or none."""
+        return () if self.is_free else PROMPTED

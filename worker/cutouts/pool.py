@@ -7,9 +7,9 @@ priority of the system. What there is no room for is not claimed.
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import TypeVar
@@ -30,6 +30,7 @@ from worker.cutouts.preparing import (
 from worker.leases import Lease
 from worker.metrics import STAGE_SECONDS
 from worker.pictures import MadeImage
+from worker.room import WaitingRoom
 from worker.rows import RowHandedBackError
 from worker.watchdog import Watchdog
 
@@ -58,20 +59,17 @@ class CutoutPool:
             threads: Images that are computed at the same time.
             watchdog: Watches that; its own, as leases ask the engine's for its progress.
         """
-        self.most = threads * (1 + WAITING)
-        """Images that are under way at the same time."""
+        self.room = WaitingRoom(threads * (1 + WAITING))
         self._preparer = preparer
         self._watchdog = watchdog
         self._executor = ThreadPoolExecutor(threads, "cutouts", initializer=_stand_back)
         self._large = threading.Lock()
-        self._lock = threading.Lock()
-        self._under_way = 0
         self._stopping = False
 
     @property
     def has_room(self) -> bool:
         """Whether one more can be claimed."""
-        return self._under_way < self.most and not self._stopping
+        return self.room.is_free and not self._stopping
 
     def stop(self) -> None:
         """Begin nothing more: what waits goes back to the queue."""
@@ -93,7 +91,7 @@ class CutoutPool:
             BotoCoreError: S3 is away.
             ClientError: S3 refuses.
         """
-        with self._counted():
+        with self.room.taken():
             located = self.locate(lease)
             return self.compute(lease, located, partial(self._make, lease, located))
 
@@ -147,16 +145,6 @@ class CutoutPool:
         """
         if self._stopping or lease.lost:
             raise RowHandedBackError("the worker is stopping, or has lost the image")
-
-    @contextmanager
-    def _counted(self) -> Iterator[None]:
-        with self._lock:
-            self._under_way += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._under_way -= 1
 
     def _watched(self) -> AbstractContextManager[object]:
         return self._watchdog.watch("cutting out") if self._watchdog else nullcontext()
