@@ -160,9 +160,10 @@ class MergingTransformer(Transformer2DModel):
 
     def forward(self, hidden_states: Tensor, *args: Any, **kwargs: Any) -> Any:
         """Run (batch, channels, height, width) as `Transformer2DModel` does."""
-        for module in self.modules():
-            if isinstance(module, MergingBlock | DownsamplingAttention):
-                module.grid = (hidden_states.shape[-2], hidden_states.shape[-1])
+        grid = (hidden_states.shape[-2], hidden_states.shape[-1])
+        for block in self.transformer_blocks:
+            merging = block if isinstance(block, MergingBlock) else block.attn1
+            merging.grid = grid
         return super().forward(hidden_states, *args, **kwargs)
 
 

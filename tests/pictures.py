@@ -32,6 +32,20 @@ def product(
     return draw(one, random.Random(SEED))
 
 
+def animation() -> bytes:
+    """Write a GIF of two frames."""
+    frames, stream = [Image.new("RGB", (64, 64), one) for one in ("red", "blue")], BytesIO()
+    frames[0].save(stream, "GIF", save_all=True, append_images=frames[1:])
+    return stream.getvalue()
+
+
+def bomb(side: int) -> bytes:
+    """Write a PNG of few bytes and many pixels."""
+    stream = BytesIO()
+    Image.new("1", (side, side)).save(stream, "PNG")
+    return stream.getvalue()
+
+
 def silhouette(kind: Kind = Kind.MUG) -> npt.NDArray[np.uint8]:
     """Give where `product` draws: 255 inside, 0 outside."""
     pen = Pen(Look.sample(random.Random(SEED)).placement)

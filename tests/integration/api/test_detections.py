@@ -1,7 +1,6 @@
 """Images that somebody asks about: with a key or, where that is allowed, without one."""
 
 import re
-from io import BytesIO
 
 import numpy as np
 import pytest
@@ -14,7 +13,7 @@ from core.pictures.marks import MarkReader
 from core.pictures.provenance import TRAINED
 from core.pictures.watermark.code import Kind, Payload
 from core.pictures.watermark.embedding import embed
-from tests.pictures import near_white, png, product, write_source_type
+from tests.pictures import animation, bomb, near_white, png, product, write_source_type
 
 SECRET = "a shop's secret"
 
@@ -102,18 +101,6 @@ def test_where_it_is_not_allowed_it_asks_for_a_key_that_reads(client, database):
     assert ask(client, png(product())).status_code == 401
 
 
-def animation() -> bytes:
-    frames, stream = [Image.new("RGB", (64, 64), one) for one in ("red", "blue")], BytesIO()
-    frames[0].save(stream, "GIF", save_all=True, append_images=frames[1:])
-    return stream.getvalue()
-
-
-def bomb() -> bytes:
-    stream = BytesIO()
-    Image.new("1", (8_000, 8_000)).save(stream, "PNG")
-    return stream.getvalue()
-
-
 @pytest.mark.parametrize(
     ("body", "code"),
     [
@@ -121,7 +108,7 @@ def bomb() -> bytes:
         (lambda: png(Image.new("RGB", (8, 8))), "photograph_too_small"),
         (animation, "photograph_animated"),
         (lambda: png(near_white(product()))[:-2000], "photograph_truncated"),
-        (bomb, "photograph_too_large"),
+        (lambda: bomb(8_000), "photograph_too_large"),
     ],
     ids=["text", "tiny", "animation", "truncated", "bomb"],
 )

@@ -1,5 +1,6 @@
 """The starter model as people run it, and the engine on it."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -81,3 +82,32 @@ def alone_and_together(
     tickets = [engine.submit(request) for request in requests]
     together = [ticket.result(PATIENCE).image for ticket in tickets]
     return list(zip(alone, together, strict=True))
+
+
+@pytest.fixture
+def bundle(made_once: MadeOnce, tmp_path: Path) -> Path:
+    """A microscopic bundle in a home of its own, under the name `tiny`."""
+    return Path(shutil.copytree(made_once.bundle(), tmp_path / "home" / "bundles" / "tiny"))
+
+
+@pytest.fixture
+def run_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Callable[..., tuple[int, str, str]]]:
+    """Run `packshot` in an empty folder; give exit code, standard output and standard error."""
+    from cli.main import main
+    from core.settings import get_settings
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PACKSHOT_HOME", str(tmp_path / "home"))
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        get_settings.cache_clear()
+        monkeypatch.setattr("sys.argv", ["packshot", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capsys.readouterr()
+        return int(ended.value.code or 0), said.out, said.err
+
+    yield call
+    get_settings.cache_clear()

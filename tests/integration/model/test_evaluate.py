@@ -2,7 +2,8 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,38 +11,15 @@ import torch
 from PIL import Image
 
 from bundles.manifest import JUDGE, Defaults, load_manifest, save_manifest
-from cli.main import main
-from core.settings import get_settings
 from starter.scenes.classifier import SceneClassifier, save_classifier
-from tests.support.made_once import MadeOnce
 
 Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def bundle(made_once: MadeOnce, tmp_path: Path) -> Path:
-    """A bundle in a home of its own, under the name `tiny`."""
-    return Path(shutil.copytree(made_once.bundle(), tmp_path / "home" / "bundles" / "tiny"))
-
-
-@pytest.fixture
-def run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Run]:
+def run(run_command: Run) -> Run:
     """Evaluate in an empty folder; give exit code, standard output and standard error."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PACKSHOT_HOME", str(tmp_path / "home"))
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        get_settings.cache_clear()
-        monkeypatch.setattr("sys.argv", ["packshot", "model", "evaluate", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        said = capsys.readouterr()
-        return int(ended.value.code or 0), said.out, said.err
-
-    yield call
-    get_settings.cache_clear()
+    return partial(run_command, "model", "evaluate")
 
 
 def describe(folder: Path, **changes: object) -> None:

@@ -1,19 +1,15 @@
 """`packshot model presets`, from bundle to manifest, on the microscopic model."""
 
 import json
-import shutil
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
+from functools import partial
 
 import pytest
 import torch
 from PIL import Image
 
 from bundles.manifest import JUDGE, load_manifest
-from cli.main import main
-from core.settings import get_settings
 from starter.scenes.classifier import SceneClassifier, save_classifier
-from tests.support.made_once import MadeOnce
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -21,29 +17,9 @@ FEW = ("--images", 8, "--scheduler", "ddim", "--steps", 1, "--steps", 3)
 
 
 @pytest.fixture
-def bundle(made_once: MadeOnce, tmp_path: Path) -> Path:
-    """A bundle in a home of its own, under the name `tiny`."""
-    return Path(shutil.copytree(made_once.bundle(), tmp_path / "home" / "bundles" / "tiny"))
-
-
-@pytest.fixture
-def run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Run]:
+def run(run_command: Run) -> Run:
     """Measure in an empty folder; give exit code, standard output and standard error."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PACKSHOT_HOME", str(tmp_path / "home"))
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        get_settings.cache_clear()
-        monkeypatch.setattr("sys.argv", ["packshot", "model", "presets", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        said = capsys.readouterr()
-        return int(ended.value.code or 0), said.out, said.err
-
-    yield call
-    get_settings.cache_clear()
+    return partial(run_command, "model", "presets")
 
 
 def test_a_bundle_without_a_judge_is_compared_with_itself(run, bundle, tmp_path):

@@ -316,11 +316,11 @@ def test_another_tenants_photograph_is_none(keep, want, run, shop):
 
 def test_what_there_is_no_room_for_waits_unclaimed(keep, want, run, shop, pool, monkeypatch):
     job = want(keep())
-    pool.most = 0
+    pool.room.most = 0
     assert run(job) is Delivery.LATER
     row = shop.generation(shop.generation_of(job))
     assert (row.state, row.attempts) == (GenerationState.QUEUED, 0)
-    pool.most = 1
+    pool.room.most = 1
     assert run(job) is Delivery.DONE
 
 

@@ -20,7 +20,7 @@ from core.pictures.watermark.code import Kind, Payload
 from core.pictures.watermark.embedding import embed
 from core.settings import Settings
 from tests.certificates import make_chain
-from tests.pictures import near_white, png, product, source_type, write_source_type
+from tests.pictures import animation, bomb, near_white, png, product, source_type, write_source_type
 
 KEY = derive_key("a secret")
 READER = MarkReader(key=KEY)
@@ -185,18 +185,6 @@ def test_a_picture_too_small_for_a_watermark_says_so():
     assert found.notes == ("No watermark was looked for: it needs 64 pixels on the shorter side.",)
 
 
-def animation() -> bytes:
-    frames, stream = [Image.new("RGB", (64, 64), one) for one in ("red", "blue")], BytesIO()
-    frames[0].save(stream, "GIF", save_all=True, append_images=frames[1:])
-    return stream.getvalue()
-
-
-def bomb() -> bytes:
-    stream = BytesIO()
-    Image.new("1", (60_000, 60_000)).save(stream, "PNG")
-    return stream.getvalue()
-
-
 @pytest.mark.parametrize(
     ("body", "sentence"),
     [
@@ -206,7 +194,7 @@ def bomb() -> bytes:
         (lambda: png(Image.new("RGB", (8, 8))), "8 × 8 pixels"),
         (animation, "animation"),
         (lambda: png(near_white(product()))[:-2000], "ends before|damaged"),
-        (bomb, "Make it smaller"),
+        (lambda: bomb(60_000), "Make it smaller"),
     ],
     ids=["empty", "text", "page", "tiny", "animation", "truncated", "bomb"],
 )
