@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 import structlog
 
+from tests.support import costs
 from tests.support.converted_once import convert_once
-from tests.support.costs import longest_first
 from tests.support.made_once import MadeOnce
 
 if TYPE_CHECKING:
@@ -51,10 +51,10 @@ def pytest_configure() -> None:
     )
 
 
+@pytest.hookimpl(tryfirst=True)  # before `-m "not slow"` looks at the marks
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Begin with the files that take longest, where several processes share them."""
-    if hasattr(config, "workerinput"):
-        longest_first(items)
+    """Mark what is slow, and begin with the files that take longest, as costs.json has it."""
+    costs.arrange(items, shared=hasattr(config, "workerinput"))
 
 
 class SignalStack(ctypes.Structure):

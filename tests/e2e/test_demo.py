@@ -6,7 +6,6 @@ import signal
 from collections import Counter
 from pathlib import Path
 
-import pytest
 from PIL import Image
 
 from tests.e2e.command import PATIENCE, ROOT, Packshot, until
@@ -91,7 +90,6 @@ def check_files(rows: list[dict[str, str]], folder: Path) -> None:
         assert sheet.height <= 1080
 
 
-@pytest.mark.slow
 def test_a_shop_is_cut_out_of_its_photographs(packshot: Packshot) -> None:
     sheet = packshot.folder / "one.csv"
     sheet.write_text("sku,prompt\nMUG,a striped red mug on a white background\n")
@@ -100,7 +98,6 @@ def test_a_shop_is_cut_out_of_its_photographs(packshot: Packshot) -> None:
     check_shop(packshot.folder / "packshot-out" / "shop")
 
 
-@pytest.mark.slow
 def test_the_first_start_builds_the_starter_model(packshot: Packshot) -> None:
     del packshot.environment["PACKSHOT_BUNDLE"]
     sheet = packshot.folder / "one.csv"

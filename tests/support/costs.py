@@ -1,4 +1,4 @@
-"""What each file of tests costs, so that the longest begin first.
+"""What tests cost: the longest files begin first, and what takes long only `--all` runs.
 
 `python -m tests.support.costs REPORT` shows where the time of a run went, and keeps it in
 costs.json; `./run.sh test --all --junit-xml REPORT` writes the report.
@@ -9,6 +9,7 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from defusedxml import ElementTree
@@ -16,32 +17,59 @@ from defusedxml import ElementTree
 FILE = Path(__file__).with_name("costs.json")
 LEAST_SECONDS = 5
 """What takes less fits in anywhere."""
+SLOW_SECONDS = 4
+"""Of a test with all its parameters: what takes longer is left to `--all`."""
+ALWAYS = {
+    "tests/e2e/test_demo.py::test_the_example_from_an_empty_folder_and_again",
+    "tests/static/test_checks.py::test_module_finds_nothing",
+}
+"""What a contributor waits for whatever it takes: all processes once, and types."""
 
 
-def longest_first(items: list[pytest.Item]) -> None:
-    """Sort tests by the seconds that their files take; within a file their order stays."""
-    costs = json.loads(FILE.read_text())
-    items.sort(key=lambda item: -costs.get(item.nodeid.partition("::")[0], 0))
+def arrange(items: list[pytest.Item], *, shared: bool) -> None:
+    """Mark the tests that are slow, and begin with the files that take longest.
+
+    Args:
+        items: The tests; sorted in place if several processes share them.
+        shared: Whether they do. Within a file the order stays.
+    """
+    costs: dict[str, Any] = json.loads(FILE.read_text())
+    for item in items:
+        if item.nodeid.partition("[")[0] in costs["slow"]:
+            item.add_marker("slow")
+    if shared:
+        items.sort(key=lambda item: -costs["files"].get(item.nodeid.partition("::")[0], 0))
 
 
 def read(report: Path) -> Counter[str]:
-    """Add up the seconds of each file of a report in JUnit's format."""
+    """Add up the seconds of each test function of a report in JUnit's format, by node id."""
     costs: Counter[str] = Counter()
     for case in ElementTree.parse(report).iter("testcase"):
         words = case.get("classname").split(".")
         # Behind the file's name come those of classes.
         end = next(n for n, word in enumerate(words, 1) if word.startswith("test_"))
-        costs["/".join(words[:end]) + ".py"] += float(case.get("time"))
+        function = case.get("name").partition("[")[0]
+        costs["::".join(["/".join(words[:end]) + ".py", *words[end:], function])] += float(
+            case.get("time")
+        )
     return costs
 
 
 def main(arguments: Sequence[str]) -> None:
     """Show and keep a report's seconds."""
-    costs = read(Path(arguments[0]))
-    for file, seconds in costs.most_common(40):
+    tests = read(Path(arguments[0]))
+    files: Counter[str] = Counter()
+    for test, seconds in tests.items():
+        files[test.partition("::")[0]] += seconds
+    for file, seconds in files.most_common(40):
         print(f"{seconds:7.0f} s  {file}")
-    print(f"{costs.total():7.0f} s  all {len(costs)} files")
-    kept = {file: round(cost) for file, cost in costs.most_common() if cost >= LEAST_SECONDS}
+    slow = {test for test, seconds in tests.items() if seconds >= SLOW_SECONDS} - ALWAYS
+    print(f"{files.total():7.0f} s  all {len(files)} files")
+    print(f"{sum(tests[test] for test in slow):7.0f} s  {len(slow)} slow tests")
+    kept = {
+        "files": {file: round(cost) for file, cost in files.most_common() if cost >= LEAST_SECONDS},
+        "slow": sorted(slow),
+    }
     FILE.write_text(json.dumps(kept, indent=1) + "\n")
 
 

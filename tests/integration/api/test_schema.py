@@ -143,7 +143,6 @@ def _fill_in(case, known: dict[str, str], *, first: bool) -> None:
         case.body = good if good and first else case.body | good
 
 
-@pytest.mark.slow
 def test_every_answer_is_as_described(client, things, try_it):
     schema = schemathesis.openapi.from_dict(client.get("/openapi.json").json())
     wrong: list[str] = []

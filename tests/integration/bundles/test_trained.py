@@ -114,7 +114,6 @@ def test_a_folder_without_a_trained_unet(microscopic: Path, tmp_path: Path):
         build(microscopic, tmp_path / "qat", precision="int8-qat", unet=tmp_path)
 
 
-@pytest.mark.slow
 def test_a_calibrated_unet_becomes_a_bundle(microscopic: Path, tmp_path: Path):
     source = knowing_int8(microscopic, tmp_path / "source")
     manifest = build(source, tmp_path / "int8", precision="int8", token_merging=PLAN)

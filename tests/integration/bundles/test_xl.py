@@ -212,7 +212,6 @@ def request_of(one: RowRequest) -> RowRequest:
     return replace(one, revision="")
 
 
-@pytest.mark.slow
 def test_int8_is_calibrated_on_its_own_conditioning_and_verified(source: Path, tmp_path: Path):
     known = shutil.copytree(source, tmp_path / "source")
     profile = json.loads((known / PROFILE).read_text())

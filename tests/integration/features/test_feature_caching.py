@@ -215,7 +215,6 @@ def test_a_variant_that_is_missing_is_said(bundle: Path, tmp_path: Path):
         start(broken, Plan(rows=2))
 
 
-@pytest.mark.slow
 def test_a_calibrated_unet_is_cut_with_its_scales(source: Path, tmp_path: Path):
     folder = built(
         knowing_int8(source, tmp_path / "source"),

@@ -7,7 +7,6 @@ must hold at any moment; at the end, whoever still waits gets an image.
 from datetime import UTC, datetime
 
 import hypothesis.strategies as st
-import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import (
     Bundle,
@@ -158,7 +157,6 @@ class History(RuleBasedStateMachine):
             self.the_books_are_right()
 
 
-@pytest.mark.slow
 def test_every_history_keeps_the_books_right(shop):
     class Machine(History):
         pass

@@ -62,7 +62,6 @@ def provide_bundle(compose, home: Path, bundle: str) -> subprocess.CompletedProc
     )
 
 
-@pytest.mark.slow
 def test_the_starter_is_built_into_an_empty_volume(compose, tmp_path: Path):
     models = compose["bundle"]["environment"]["PACKSHOT_MODELS"]
     bundle = models.removeprefix("default=").replace(HOME, str(tmp_path))

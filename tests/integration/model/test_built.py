@@ -20,8 +20,6 @@ from tests.integration.model.conftest import (
 from worker.engine import Engine
 from worker.pipeline import Pipeline
 
-pytestmark = pytest.mark.slow
-
 BUILDS = {
     "as it ships": {},
     "merging": {

@@ -10,14 +10,7 @@ from benchmarks.parity import measure
 SAME_AS_DIFFUSERS_DB = 40.0
 
 
-@pytest.mark.parametrize(
-    "layout",
-    [
-        pytest.param(layout, marks=[pytest.mark.slow] if number else [])
-        for number, layout in enumerate(LAYOUTS)
-    ],
-    ids=lambda layout: layout.name,
-)
+@pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.name)
 def test_every_scheduler_draws_what_diffusers_draws(layout: RealLayout, tmp_path: Path):
     found = measure(layout, tmp_path)
     near = {name: decibels for name, decibels in found.items() if decibels is not None}

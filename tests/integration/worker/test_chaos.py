@@ -7,7 +7,6 @@ import json
 from collections import Counter
 from dataclasses import fields
 
-import pytest
 from sqlalchemy import text
 
 from benchmarks.chaos import STEPS, free_rows, make_sheets
@@ -49,7 +48,6 @@ def hasten(database):
         )
 
 
-@pytest.mark.slow
 def test_whatever_is_killed_nothing_is_lost_and_nothing_happens_twice(bundle, tmp_path_factory):
     said = []
     found = run(

@@ -293,7 +293,6 @@ def test_a_decoder_in_int8_is_part_of_the_bundle_s_identity(
     assert again.revision == manifest.revision, "calibrating twice comes to the same"
 
 
-@pytest.mark.slow
 def test_an_interrupted_build_quantises_the_decoder_only(microscopic, tmp_path, monkeypatch):
     from modelkit import quantise
     from modelkit.quantise import decoder

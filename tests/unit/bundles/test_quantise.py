@@ -308,7 +308,6 @@ def test_the_noise_of_a_known_error_is_measured(unet, calls):
     assert yardstick.measure(louder, Silent()) == pytest.approx(20, abs=0.01)
 
 
-@pytest.mark.slow
 def test_a_unet_is_quantised_by_the_recipe_that_measures_best(source, unet, tmp_path):
     say = Listening()
     model, quantisation = quantise_unet(
