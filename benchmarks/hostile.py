@@ -2,7 +2,8 @@
 
 `python -m benchmarks.hostile [--seconds 30] [--rate 20] [--scale 1] [--attacks "dry runs" ...]`
 
-A tenant asks for images and how they stand at a fixed rate, and sends a small sheet once a second;
+A tenant asks for images and how they stand at a fixed rate, sends a small sheet once a second, and
+is told of every image by webhook, whose time is that from the event's transaction to its arrival;
 first alone, then beside each attack (`benchmarks.attacks`). A row of the table is an attack:
 milliseconds, how often p99 is that of the same tenant alone, what got no good answer, and the most
 resident memory of each of the server's processes. The model costs nothing. The aim: p99 within 3
@@ -12,11 +13,13 @@ Short, to see that it works: `--seconds 3 --scale 0.02`.
 """
 
 import argparse
+import json
 import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -38,6 +41,7 @@ from core.db.engine import Database
 from core.keys import create_key
 from core.settings import Settings
 from local.stack import Stack
+from tests.receiver import Received, Receiver, Reply, receiving
 
 IMAGE = {"steps": 1, "guidance_scale": 1, "width": 32, "height": 32}
 POST_EVERY = 5
@@ -48,7 +52,8 @@ SETTLE_SECONDS = 2.0
 WATCH_SECONDS = 0.2
 MIB = 2**20
 ALONE = "nobody"
-KINDS = ("POST", "GET", "sheet")
+KINDS = ("POST", "GET", "sheet", "webhook")
+LOOPBACK = {"PACKSHOT_OUTBOUND_ALLOW": "127.0.0.0/8", "PACKSHOT_OUTBOUND_PORTS": "1-65535"}
 
 
 def main() -> None:
@@ -61,8 +66,13 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         home = open_to_all(temporary)
-        settings = {"PACKSHOT_BUNDLE": str(build_microscopic(home))}
-        with serving(home / "home", settings, with_free_model) as (stack, client):
+        settings = {"PACKSHOT_BUNDLE": str(build_microscopic(home)), **LOOPBACK}
+        with (
+            receiving() as receiver,
+            serving(home / "home", settings, with_free_model) as (stack, client),
+        ):
+            answer = client.post("/v1/webhook-endpoints", json={"url": receiver.url})
+            answer.raise_for_status()
             finish(client, stack, _send_sheet(client, "warm-up", WARM_UP))
             target = Target(
                 s3=stack.processes()["s3"],
@@ -71,7 +81,7 @@ def main() -> None:
                 scale=arguments.scale,
             )
             cases = [
-                _measure(target, stack, client, name, arguments)
+                _measure(target, stack, client, receiver, name, arguments)
                 for name in (ALONE, *arguments.attacks)
             ]
     _show(cases, arguments)
@@ -96,6 +106,7 @@ def _measure(
     target: Target,
     stack: Stack,
     client: httpx.Client,
+    receiver: Receiver,
     name: str,
     arguments: argparse.Namespace,
 ) -> dict[str, Any]:
@@ -110,10 +121,14 @@ def _measure(
     )
     with _memory(stack) as memory, attack:
         time.sleep(SETTLE_SECONDS)
-        with sending(load) as samples, _sheets(client, name) as sheets:
+        with (
+            _told(receiver) as told,
+            sending(load) as samples,
+            _sheets(client, name) as sheets,
+        ):
             time.sleep(arguments.seconds)
     time.sleep(SETTLE_SECONDS)
-    return {"attack": name, "memory_mib": memory, **_latencies([*samples, *sheets])}
+    return {"attack": name, "memory_mib": memory, **_latencies([*samples, *sheets, *told])}
 
 
 @contextmanager
@@ -143,6 +158,24 @@ def _sheets(client: httpx.Client, name: str) -> Iterator[list[Sample]]:
     finally:
         for thread in threads:
             thread.join()
+
+
+@contextmanager
+def _told(receiver: Receiver) -> Iterator[list[Sample]]:
+    """Note how old each message is when it comes, while the block runs."""
+    samples: list[Sample] = []
+
+    def hear(request: Received) -> Reply:
+        event = datetime.fromisoformat(json.loads(request.body)["timestamp"])
+        seconds = (datetime.now(UTC) - event).total_seconds()
+        samples.append(Sample(at=time.monotonic(), kind="webhook", seconds=seconds, status=204))
+        return Reply()
+
+    receiver.reply = hear
+    try:
+        yield samples
+    finally:
+        receiver.reply = lambda _: Reply()
 
 
 @contextmanager
