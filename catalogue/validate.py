@@ -1,7 +1,7 @@
 """From a sheet to the images that it asks for."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, field
 from typing import Any
 
 from catalogue.checks import RequestLimits, check_value
@@ -12,7 +12,8 @@ from catalogue.names import canonical, closest, suggestion
 from catalogue.photographs import note_photographs
 from catalogue.platforms.fields import LOOK, note
 from catalogue.prompts.fit import fit_prompts
-from catalogue.prompts.writer import Prompts, missing_columns
+from catalogue.prompts.glossary import Glossary
+from catalogue.prompts.writer import Prompts, TitleUse, missing_columns
 from catalogue.remarks import find_destroyed, tell_lookalikes
 from catalogue.rows import GoodRow, RowReader, base_values, note_schedule
 from catalogue.sheets.model import Sheet, SheetRow, SheetSource
@@ -32,6 +33,10 @@ class ValidatedSheet:
     """What was accepted but looks wrong: `{line, column, message}`."""
     notes: Sequence[Mapping[str, Any]] = ()
     """What is right and good to know, in the same form."""
+    titles: Mapping[int, TitleUse] = field(default_factory=dict)
+    """What prompts have of their rows' titles, by line."""
+    translated: Set[int] = frozenset()
+    """Lines of rows of whose prompts the glossary replaced words."""
 
 
 def validate(
@@ -40,6 +45,7 @@ def validate(
     models: Mapping[str, Model],
     *,
     uses_photographs: bool = False,
+    glossary: Glossary | None = None,
 ) -> tuple[ValidatedSheet, Issues]:
     """Check every row, and give the images that the good ones ask for with what is wrong.
 
@@ -47,9 +53,11 @@ def validate(
 
     Args:
         sheet: The file as it was read.
-        fields: The request's `template`, `model` and values of `catalogue.mapping.PARAMETERS`.
+        fields: The request's `template`, `model`, `clean_titles` and values of
+            `catalogue.mapping.PARAMETERS`.
         models: By name, what may be asked of each; the first is the one of rows that name none.
         uses_photographs: Whether somebody else looks at the rows' photographs; it is told if not.
+        glossary: Replaces words of the prompts that templates make.
 
     Returns:
         The images of good rows, none where all rows lack something, and everything that is wrong:
@@ -65,7 +73,13 @@ def validate(
     before = issues.count
     reader = RowReader(fields, columns, models, issues)
     _check_columns(sheet, columns, template, issues)
-    prompts = Prompts(sheet, template=template, issues=issues)
+    prompts = Prompts(
+        sheet,
+        template=template,
+        issues=issues,
+        clean_titles=fields.get("clean_titles", True),
+        glossary=glossary,
+    )
     concerns_all = issues.count > before
     warnings.extend(sheet.warnings)
     _warn_of_unused(sheet, columns, warnings)
@@ -87,7 +101,14 @@ def validate(
         one for row, remark in zip(rows, remarks, strict=True) for one in _expand(row, remark)
     ]
     listed, told = _listed(warnings), _listed(notes)
-    return ValidatedSheet(columns=sheet.columns, wanted=wanted, warnings=listed, notes=told), issues
+    return ValidatedSheet(
+        columns=sheet.columns,
+        wanted=wanted,
+        warnings=listed,
+        notes=told,
+        titles=prompts.titles,
+        translated=prompts.translated,
+    ), issues
 
 
 def check_parameters(

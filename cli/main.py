@@ -5,7 +5,7 @@ import sys
 import typer
 from pydantic import ValidationError
 
-from cli.commands import cache, cutout, keys, recipes, tenants, webhooks
+from cli.commands import cache, cutout, glossary, keys, recipes, tenants, webhooks
 from cli.commands.detect import detect
 from cli.commands.fetch import fetch, retry
 from cli.commands.model.build import build
@@ -42,6 +42,7 @@ for of_models in (
 model.command("list")(list_bundles)
 app.add_typer(cache.app, name="cache")
 app.add_typer(cutout.app, name="cutout")
+app.add_typer(glossary.app, name="glossary")
 app.add_typer(keys.app, name="keys")
 app.add_typer(model, name="model")
 app.add_typer(recipes.app, name="recipes")

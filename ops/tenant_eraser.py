@@ -17,6 +17,7 @@ from core.db.models import (
     Batch,
     CallbackSecret,
     Generation,
+    Glossary,
     IdempotencyRecord,
     Image,
     Job,
@@ -99,7 +100,7 @@ class TenantEraser:
         self._storage.delete(latents)
         self._in_windows(WebhookEvent, tenant, _delete_events)
         with self._database.session() as session:
-            for table in (Recipe, WebhookEndpoint, CallbackSecret):
+            for table in (Recipe, Glossary, WebhookEndpoint, CallbackSecret):
                 session.execute(delete(table).where(col(table.tenant) == tenant))
         self._delete_objects(tenant)
         return self.count(tenant)

@@ -101,7 +101,7 @@ class Fields(RequestedParameters, FinishFields, StrictModel):
 
     def parameters(self) -> dict[str, Any]:
         """Return what the catalogue checks and fills up."""
-        return self.model_dump(include={*PARAMETERS, "template", "model", "preset"})
+        return self.model_dump(include={*PARAMETERS, "template", "model", "preset", "clean_titles"})
 
 
 def _needs(field: str) -> dict[str, Any]:
@@ -160,6 +160,11 @@ class SheetFields(Fields):
     template: Text | None = Field(
         None, description="Jinja2; makes the prompt of rows without one of their columns."
     )
+    clean_titles: bool = Field(
+        True,
+        description="Whether titles lose what says nothing of a look before prompts are made of "
+        "them: codes, sizes, prices, words of sales, emoji, their brand.",
+    )
     variants: Annotated[int, Field(json_schema_extra={"minimum": 1})] | None = Field(
         None, description="Images per row."
     )
@@ -189,6 +194,7 @@ class SheetFields(Fields):
             encoding=self.encoding,
             separator=self.separator,
             columns=self.columns or {},
+            clean_titles=self.clean_titles,
         )
 
 

@@ -43,6 +43,24 @@ class PreviewHead(BaseModel):
     variant: int
 
 
+class TitleChange(BaseModel):
+    """What a prompt says of its row's title."""
+
+    written: str = Field(description="As the sheet writes it.")
+    used: str = Field(
+        description="What of it the prompt is made of; the same with `clean_titles` false, but "
+        "for another variant's look."
+    )
+
+
+class TitleSummary(BaseModel):
+    """What became of a sheet's titles on their way into prompts."""
+
+    used: int = Field(description="Rows whose prompt has their title.")
+    changed: int = Field(description="Of those, rows whose title lost something.")
+    translated: int = Field(description="Rows of whose prompts the glossary replaced words.")
+
+
 class PreviewImage(DecidedParameters, PreviewHead):
     """One image that a sheet would ask for."""
 
@@ -55,6 +73,7 @@ class PreviewImage(DecidedParameters, PreviewHead):
     model: str = Field(description="Which makes it.")
     revision: str = Field(description="Of that model's bundle.")
     cache: CacheOutcome = Field(description="What would serve it now.")
+    title: TitleChange | None = Field(description="null: the prompt has no title of its row.")
     warning: str | None
 
 
@@ -97,6 +116,7 @@ class SheetReport(BaseModel):
     images: int = Field(description="Of the rows without errors.")
     equal_images: int = Field(description="Of those, images that equal an earlier one.")
     repeated_skus: list[RepeatedSku] = Field(description="The first of them.")
+    titles: TitleSummary
     forecast: Forecast
     estimate: Estimate
     preview: list[PreviewImage] = Field(description="The first images, as many as asked for.")

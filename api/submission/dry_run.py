@@ -17,12 +17,15 @@ from api.schemas.sheets import (
     SheetReading,
     SheetReport,
     SheetWarning,
+    TitleChange,
+    TitleSummary,
 )
 from api.submission.context import RequestContext
 from api.submission.photographs import MADE_BY
-from api.submission.submit import check_sheet
+from api.submission.submit import CheckedSheet, check_sheet
 from api.submission.upload import SheetRequest
 from bundles.plan import newest_plan
+from catalogue.prompts.writer import TitleUse
 from core.db.connections import allow_long_statements
 from core.domain.image_request import ImageRequest
 from core.domain.photograph_spec import CUTOUT_NAME, ImageMode
@@ -75,6 +78,7 @@ def report(
         images=len(wanted),
         equal_images=len(digests) - len(set(digests)),
         repeated_skus=_repeated(wanted),
+        titles=_titles(checked),
         forecast=Forecast(
             from_store=served[CacheOutcome.EXACT],
             shared=served[CacheOutcome.COALESCED],
@@ -82,7 +86,7 @@ def report(
         ),
         estimate=estimate(session, models, computed, home),
         preview=[
-            _preview(one, digest, outcome)
+            _preview(one, digest, outcome, checked.titles.get(one.line or 0))
             for (one, outcome), digest in zip(
                 images[: request.fields.preview], digests, strict=False
             )
@@ -219,7 +223,19 @@ def _repeated(wanted: Sequence[ImageRequest]) -> list[RepeatedSku]:
     ]
 
 
-def _preview(wanted: ImageRequest, digest: str, outcome: CacheOutcome) -> PreviewImage:
+def _titles(checked: CheckedSheet) -> TitleSummary:
+    lines = {one.line for one in checked.wanted}
+    titles = [title for line, title in checked.titles.items() if line in lines]
+    return TitleSummary(
+        used=len(titles),
+        changed=sum(title.written != title.used for title in titles),
+        translated=len(checked.translated & lines),
+    )
+
+
+def _preview(
+    wanted: ImageRequest, digest: str, outcome: CacheOutcome, title: TitleUse | None
+) -> PreviewImage:
     return PreviewImage(
         **wanted.decided(digest).document(),
         line=wanted.line,
@@ -229,6 +245,7 @@ def _preview(wanted: ImageRequest, digest: str, outcome: CacheOutcome) -> Previe
         model=wanted.model.name,
         revision=wanted.model.revision,
         cache=outcome,
+        title=TitleChange(written=title.written, used=title.used) if title else None,
         warning=wanted.warning,
     )
 

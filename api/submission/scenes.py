@@ -21,10 +21,12 @@ from api.submission.upload import SheetRequest
 from catalogue.finishes import check_drawn_over, read_finish
 from catalogue.issues import Issues
 from catalogue.photograph_rows import name_photographs
+from catalogue.prompts.glossary import Glossary
 from catalogue.sheets.model import Sheet
 from catalogue.validate import ValidatedSheet, validate
 from core.domain.image_request import ImageRequest
 from core.domain.photograph_spec import ImageMode, PhotographSpec
+from core.glossary import read_glossary
 
 NO_SCENE = (
     'Nothing says what the scene shows: write it once as the `template` (--prompt "on a wooden '
@@ -114,7 +116,13 @@ def check_prompted_sheet(
         issues = Issues()
         issues.add(NO_SCENE if is_scene else NO_EDIT, column="prompt")
         return ValidatedSheet(columns=sheet.columns, wanted=[], warnings=[]), issues
-    order, issues = validate(sheet, fields.parameters(), models, uses_photographs=True)
+    order, issues = validate(
+        sheet,
+        fields.parameters(),
+        models,
+        uses_photographs=True,
+        glossary=Glossary(read_glossary(session, context.tenant).entries),
+    )
     finish, width, height = read_finish(request.fields.model_dump(), issues, mode)
     photographs = _photographs(session, context, request, sheet, finish, issues)
     wanted = [

@@ -1,6 +1,6 @@
 """Submit requests: check them, and insert what they ask for."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,7 +20,8 @@ from catalogue.channels import Channel, check_channels, find_channel
 from catalogue.checks import check_prompt, check_variants
 from catalogue.issues import Issues
 from catalogue.naming import name_files, tell_renamed
-from catalogue.prompts.writer import cut_off_warning
+from catalogue.prompts.glossary import Glossary
+from catalogue.prompts.writer import TitleUse, cut_off_warning
 from catalogue.validate import check_parameters, seed_of, validate
 from core.db.models import Batch
 from core.domain.image_request import ImageRequest
@@ -28,6 +29,7 @@ from core.domain.image_spec import ImageSpec
 from core.domain.photograph_spec import PROMPTED, ImageMode
 from core.domain.seeds import SeedRule
 from core.domain.states import CacheOutcome
+from core.glossary import read_glossary
 from core.lifecycle.quota import check_quota, room_for
 from core.lifecycle.submission import Submission, submit
 from core.webhooks.endpoints import require_callback_secret
@@ -45,6 +47,10 @@ class CheckedSheet:
     """What is right and good to know, in the same form."""
     issues: Issues
     """What is wrong: with any of it, nothing is submitted."""
+    titles: Mapping[int, TitleUse]
+    """What prompts have of their rows' titles, by line."""
+    translated: Set[int]
+    """Lines of rows of whose prompts the glossary replaced words."""
 
 
 def check_sheet(
@@ -61,7 +67,8 @@ def check_sheet(
     misplaced = Issues()
     check_fields(fields, misplaced)
     if mode_of(fields) is ImageMode.TEXT:
-        order, issues = validate(request.sheet, fields.parameters(), models)
+        glossary = Glossary(read_glossary(session, context.tenant).entries)
+        order, issues = validate(request.sheet, fields.parameters(), models, glossary=glossary)
     elif mode_of(fields) in PROMPTED:
         order, issues = check_prompted_sheet(session, models, context, request)
     else:
@@ -81,6 +88,8 @@ def check_sheet(
         warnings=[*order.warnings, *(one.document() for one in renamed)],
         notes=order.notes,
         issues=issues,
+        titles=order.titles,
+        translated=order.translated,
     )
 
 

@@ -12,7 +12,14 @@ from catalogue.issues import Issues, refuse
 from catalogue.mapping import KNOWN, find_columns
 from catalogue.names import canonical, suggestion
 from catalogue.platforms import google, shopify, woocommerce
-from catalogue.platforms.fields import FIELDS, LOOK, PLACES, Adapted, Columns
+from catalogue.platforms.fields import (
+    FIELDS,
+    LOOK,
+    PLACES,
+    Adapted,
+    Columns,
+    with_written_titles,
+)
 from catalogue.platforms.measures import drop_measures
 from catalogue.platforms.photograph import FIELD, OF_PLAIN, address_in
 from catalogue.platforms.plain import note_foreign, titled_columns
@@ -83,7 +90,8 @@ def recognise(sheet: Sheet, hints: Hints) -> Sheet:
     if not adapted.rows:
         issues.raise_if_any()
         refuse("The sheet has no product: every row of it was skipped.")
-    rows, strange = settle_titles(adapted.rows)
+    read = adapted.rows if hints.clean_titles else with_written_titles(adapted.rows)
+    rows, strange = settle_titles(read)
     known = find_columns(sheet.columns) | dict(adapted.columns) | dict(hints.columns)
     sheet = replace(sheet, reading=replace(sheet.reading, source=source))
     known, taken = drop_measures(sheet, known, hints.columns, hints.models)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from catalogue.issues import Issue, Issues
@@ -20,6 +20,9 @@ LOOK = tuple(name for name in APPEARANCE if name != SIZE)
 
 FIELDS = ("title", "type", *APPEARANCE, "description", "brand")
 """What every row of a platform's export has beside its SKU; empty where the export says nothing."""
+
+WRITTEN_TITLE = "written_title"
+"""Beside `title`, which is cleaned: the title as the sheet writes it."""
 
 PLACES = ("id", "handle", "kind", "parent")
 """Columns that say how an export's rows belong together; a translated one calls them otherwise."""
@@ -227,9 +230,11 @@ def slug(*parts: Any) -> str:
 def complete(**fields: Any) -> dict[str, str]:
     """Return all fields as texts, empty where nothing is known.
 
-    The look is in words: without placeholders, codes and prices.
+    The title is cleaned, and there as it was written, too. The look is in words: without
+    placeholders, codes and prices.
     """
     texts = dict.fromkeys(FIELDS, "") | {name: text_of(value) for name, value in fields.items()}
+    texts[WRITTEN_TITLE] = texts["title"]
     texts["title"] = tidy(texts["title"], texts["brand"])
     return texts | {name: clean(texts[name], colour=name == "color") for name in LOOK}
 
@@ -245,6 +250,11 @@ def look_of(row: SheetRow, columns: Mapping[str, str]) -> dict[str, str]:
     texts["title"] = name_of(texts["title"])
     texts["type"] = kind_of(*several(texts["type"]))
     return complete(**texts)
+
+
+def with_written_titles(rows: Iterable[SheetRow]) -> list[SheetRow]:
+    """Return rows of an export whose titles are not cleaned."""
+    return [replace(row, fields={**row.fields, "title": row.fields[WRITTEN_TITLE]}) for row in rows]
 
 
 def listed(columns: Mapping[str, str | None]) -> dict[str, str]:

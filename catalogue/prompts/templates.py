@@ -125,6 +125,10 @@ class PromptTemplate:
             )
         return text
 
+    def names(self, column: str) -> bool:
+        """Check whether it has a column by this name, by itself and not as one of `row`."""
+        return column in self._names
+
     def _write(self, values: Mapping[str, Any]) -> str:
         """Render piece by piece, and stop when there is too much."""
         pieces, length = [], 0

@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from catalogue.checks import check_prompt
 from catalogue.issues import Issues, refuse
 from catalogue.mapping import is_given
-from catalogue.platforms.fields import LOOK, look_of
+from catalogue.platforms.fields import LOOK, WRITTEN_TITLE, look_of
 from catalogue.prompts.expressions import TemplateProblemError
+from catalogue.prompts.glossary import Glossary
 from catalogue.prompts.templates import PromptTemplate, UnknownColumnError
 from catalogue.prompts.titles import has_words
 from catalogue.prompts.tokens import TokenLimit, shorten
@@ -28,6 +29,15 @@ _NO_TITLE = (
 )
 
 
+class TitleUse(NamedTuple):
+    """What a prompt that has its row's title says of it."""
+
+    written: str
+    """As the sheet writes it, without markup."""
+    used: str
+    """What of it the prompt is made of."""
+
+
 class Prompts:
     """Writes the prompts of one sheet."""
 
@@ -37,6 +47,8 @@ class Prompts:
         *,
         template: str | None,
         issues: Issues,
+        clean_titles: bool = True,
+        glossary: Glossary | None = None,
         clock: Callable[[], float] = time.thread_time,
     ) -> None:
         """Set the request's template.
@@ -47,6 +59,8 @@ class Prompts:
             template: The request's own, for rows that have neither prompt nor template; without
                 it the source's.
             issues: Where everything that is wrong is noted.
+            clean_titles: Whether titles of plain sheets are cleaned, as those of exports were.
+            glossary: Replaces words of the prompts that templates make.
             clock: Seconds of computing.
         """
         self.columns = sheet.reading.columns
@@ -63,6 +77,12 @@ class Prompts:
         self._reported_for_all = "prompt" in missing_columns(self.columns, template or fallback)
         self.unnamed: list[int] = []
         """Lines of rows whose prompt is made of a title that names no product."""
+        self.titles: dict[int, TitleUse] = {}
+        """By line, of rows whose prompt has their title."""
+        self.translated: set[int] = set()
+        """Lines of rows of whose prompts the glossary replaced words."""
+        self._clean_titles = clean_titles
+        self._glossary = glossary or Glossary()
         self._clock = clock
         self._end = clock() + MOST_SECONDS
         if template or fallback:
@@ -93,7 +113,7 @@ class Prompts:
             values = self._shown(row, own=column is not None)
             if values is None:
                 return ""
-            return self._checked(template.render(values), row, column or "prompt")
+            return self._checked(self._render(template, values, row), row, column or "prompt")
         except UnknownColumnError as error:
             self._note_unknown(error, row, column)
         except TemplateProblemError as error:
@@ -122,7 +142,7 @@ class Prompts:
         values = self._look(row)
         look = dict.fromkeys(LOOK, "")
         return shorten(
-            lambda changes: template.render({**values, **changes}),
+            lambda changes: self._glossary.apply(template.render({**values, **changes})),
             values["title"],
             tokens,
             less=(
@@ -145,7 +165,20 @@ class Prompts:
     def _look(self, row: SheetRow) -> dict[str, Any]:
         """Return what the source's own template sees."""
         values = self._values(row)
-        return values if row.fields.get("title") else values | look_of(row, self.columns)
+        if row.fields.get("title"):
+            return values
+        look = look_of(row, self.columns)
+        return values | (look if self._clean_titles else {**look, "title": look[WRITTEN_TITLE]})
+
+    def _render(self, template: PromptTemplate, values: Mapping[str, Any], row: SheetRow) -> str:
+        """Write a prompt with the glossary's words, and keep what of the title is in it."""
+        if template.names("title") and (written := values.get(WRITTEN_TITLE)):
+            self.titles[row.line] = TitleUse(written, values["title"])
+        prompt = template.render(values)
+        translated = self._glossary.apply(prompt)
+        if translated != prompt:
+            self.translated.add(row.line)
+        return translated
 
     def _has_title(self, values: Mapping[str, Any], row: SheetRow) -> bool:
         if not values["title"]:

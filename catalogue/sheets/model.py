@@ -55,6 +55,8 @@ class Hints:
     """The sheet's column by packshot's name of it (`sku`, `title`, `color`, `prompt`, …)."""
     models: Sequence[str] = ()
     """Names of the models that make images here."""
+    clean_titles: bool = True
+    """Whether titles lose what says nothing of a look: codes, sizes, sales, their brand."""
 
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})

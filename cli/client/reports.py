@@ -25,6 +25,7 @@ def print_report(name: str, report: Mapping[str, Any]) -> None:
         SheetRefusedError: The sheet would be refused; every bad cell is named.
     """
     stdout.print(f"{name}: {describe(report['detected'])}")
+    _print_titles(report)
     _print_prompts(report["preview"], left_out=report["images"] - len(report["preview"]))
     _print_counts(report)
     for warning in report["warnings"][:_SHOWN_WARNINGS]:
@@ -70,6 +71,25 @@ def _print_prompts(preview: Sequence[Mapping[str, Any]], *, left_out: int) -> No
     show(table)
     if left_out > 0:
         stdout.print(f"… and {left_out:,} more")
+
+
+def _print_titles(report: Mapping[str, Any]) -> None:
+    """Print what the first titles lost, and how many did; an older server does not say."""
+    titles = report.get("titles") or {}
+    shown = {image["line"]: image["title"] for image in report["preview"] if image.get("title")}
+    changed = {line: one for line, one in shown.items() if one["written"] != one["used"]}
+    if changed:
+        table = Table("line", "title as written", "title as used", box=None)
+        for line, title in changed.items():
+            table.add_row(str(line), title["written"], title["used"])
+        show(table)
+    if titles.get("changed"):
+        stdout.print(
+            f"{titles['changed']:,} of {titles['used']:,} titles lost what says nothing of a look. "
+            "--written-titles keeps it."
+        )
+    if titles.get("translated"):
+        stdout.print(f"The glossary replaced words in {titles['translated']:,} rows' prompts.")
 
 
 def _print_counts(report: Mapping[str, Any]) -> None:

@@ -67,6 +67,14 @@ Prompt = Annotated[
         "another name of --template."
     ),
 ]
+CleanTitles = Annotated[
+    bool | None,
+    typer.Option(
+        "--clean-titles/--written-titles",
+        help="Whether titles lose codes, sizes, prices, words of sales and their brand before "
+        "prompts are made of them. Default: they do.",
+    ),
+]
 NegativePrompt = Annotated[str | None, typer.Option(help="What the images should not show.")]
 Variants = Annotated[int | None, typer.Option(min=1, help="Images to make of each row.")]
 Seed = Annotated[
@@ -147,8 +155,9 @@ Preview = Annotated[
 ]
 
 FIELDS = (
-    "model", "preset", "template", "negative_prompt", "variants", "seed", "steps", "guidance_scale",
-    "scheduler", "width", "height", "lane", "deadline_seconds", "name", "file_name", "recipe",
+    "model", "preset", "template", "clean_titles", "negative_prompt", "variants", "seed", "steps",
+    "guidance_scale", "scheduler", "width", "height", "lane", "deadline_seconds", "name",
+    "file_name", "recipe",
     "source", "encoding", "separator", "preview", "callback_url",
     *OF_PHOTOGRAPHS,
 )  # fmt: skip
@@ -165,6 +174,7 @@ def submit(
     preset: Preset = None,
     template: Template = None,
     prompt: Prompt = None,
+    clean_titles: CleanTitles = None,
     negative_prompt: NegativePrompt = None,
     variants: Variants = None,
     seed: Seed = None,

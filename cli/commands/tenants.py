@@ -32,7 +32,7 @@ def erase(
         typer.Option(help="The tenant's name again, to confirm in scripts without being asked."),
     ] = None,
 ) -> None:
-    """Erase everything of a tenant for good: keys, batches, images, recipes and webhooks."""
+    """Erase everything of a tenant for good: keys, batches, images, recipes, words and webhooks."""
     with _eraser() as eraser:
         found = eraser.count(tenant)
         if found:

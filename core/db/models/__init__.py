@@ -9,7 +9,7 @@ from core.db.models.parameters import ImageParameters
 from core.db.models.queue import Backlog, Worker
 from core.db.models.rendition import Rendition
 from core.db.models.source import FetchedAddress, Source
-from core.db.models.tenant import ApiKey, IdempotencyRecord, Recipe
+from core.db.models.tenant import ApiKey, Glossary, IdempotencyRecord, Recipe
 from core.db.models.webhook import CallbackSecret, WebhookDelivery, WebhookEndpoint, WebhookEvent
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "CallbackSecret",
     "FetchedAddress",
     "Generation",
+    "Glossary",
     "IdempotencyRecord",
     "Image",
     "ImageParameters",

@@ -1,10 +1,10 @@
-"""What tenants have: API keys, recipes, answers to an Idempotency-Key."""
+"""What tenants have: API keys, recipes, a glossary, answers to an Idempotency-Key."""
 
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Index, String, UniqueConstraint, text
+from sqlalchemy import BigInteger, DateTime, Index, String, UniqueConstraint, func, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field, SQLModel
 
@@ -87,6 +87,21 @@ class Recipe(SQLModel, table=True):
     """What a request may say about a sheet's images, as far as the recipe says it; nothing: it was
     deleted, and its number is not given again."""
     created_at: datetime = created()
+
+
+class Glossary(SQLModel, table=True):
+    """A tenant's glossary."""
+
+    __tablename__ = "glossary"
+
+    tenant: str = Field(primary_key=True)
+    entries: dict[str, str] = Field(sa_type=JSONB)
+    """What prompts say instead of each word or phrase; the empty text: nothing."""
+    updated_at: Moment = Field(
+        default=None,
+        sa_type=DateTime(timezone=True),
+        sa_column_kwargs={"server_default": func.now(), "nullable": False},
+    )
 
 
 class IdempotencyRecord(SQLModel, table=True):

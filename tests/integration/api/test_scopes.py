@@ -16,6 +16,7 @@ SUBMIT = {
     ("POST", "/v1/batches/{batch_id}/cancel"),
     ("POST", "/v1/batches/{batch_id}/retry"),
     ("POST", "/v1/recipes"),
+    ("PUT", "/v1/glossary"),
     ("POST", "/v1/sources"),
     ("DELETE", "/v1/jobs/{job_id}"),
     ("DELETE", "/v1/batches/{batch_id}"),
@@ -45,6 +46,7 @@ BODIES = {
     "/v1/jobs": {"prompt": "a red mug"},
     "/v1/batches": {"rows": [{"sku": "A", "prompt": "a red mug"}]},
     "/v1/cache/purge": {"all": True},
+    "/v1/glossary": {"entries": {}},
 }
 
 

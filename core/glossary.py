@@ -1,0 +1,23 @@
+"""A tenant's glossary: kept whole, replaced whole."""
+
+from collections.abc import Mapping
+
+from sqlalchemy import func
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import Session
+
+from core.db.models import Glossary
+
+
+def read_glossary(session: Session, tenant: str) -> Glossary:
+    """Return a tenant's glossary; an empty one where there is none."""
+    return session.get(Glossary, tenant) or Glossary(tenant=tenant, entries={})
+
+
+def replace_glossary(session: Session, tenant: str, entries: Mapping[str, str]) -> Glossary:
+    """Store a tenant's glossary in the place of what was there; none of it where it is empty."""
+    values = {"entries": dict(entries), "updated_at": func.now()}
+    statement = insert(Glossary).values(tenant=tenant, **values)
+    session.execute(statement.on_conflict_do_update(index_elements=["tenant"], set_=values))
+    session.expire_all()
+    return read_glossary(session, tenant)
