@@ -1,13 +1,17 @@
 """What is wrong with a sheet: every place at once, each named by line and column."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, NoReturn
 
 from core.errors import InvalidRequestError, InvalidSheetError
 
 SHOWN = 1000
 """Most issues that are listed; the rest are counted."""
+
+
+NO_LETTERS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,16 +25,30 @@ class Issue:
     message: str
     """A sentence for people."""
 
-    def document(self) -> dict[str, Any]:
-        """Return it as JSON."""
-        return {"line": self.line, "column": self.column, "message": self.message}
+    def document(self, letters: Mapping[str, str] = NO_LETTERS) -> dict[str, Any]:
+        """Return it as JSON, with its cell where the columns of a workbook have letters."""
+        document: dict[str, Any] = {
+            "line": self.line,
+            "column": self.column,
+            "message": self.message,
+        }
+        if self.line and self.column is not None and self.column in letters:
+            document["cell"] = f"{letters[self.column]}{self.line}"
+        return document
 
 
 class Issues:
     """A list of issues that stops growing at a limit, and goes on counting."""
 
-    def __init__(self, *, shown: int = SHOWN) -> None:
+    def __init__(self, *, shown: int = SHOWN, letters: Mapping[str, str] = NO_LETTERS) -> None:
+        """Begin without any.
+
+        Args:
+            shown: How many are kept.
+            letters: Of a workbook's columns, by their names: B7 is where people look.
+        """
         self.shown = shown
+        self.letters = letters
         self.count = 0
         self._kept: list[Issue] = []
 
@@ -41,11 +59,12 @@ class Issues:
             self._kept.append(Issue(line=line, column=column, message=str(message)))
 
     def extend(self, others: "Issues | Iterable[Issue]") -> None:
-        """Add another list's issues, with those that it has only counted."""
+        """Add another list's issues, with those that it has only counted, and its letters."""
         for issue in others:
             self.add(issue.message, line=issue.line, column=issue.column)
         if isinstance(others, Issues):
             self.count += others.left_out
+            self.letters = self.letters or others.letters
 
     @property
     def left_out(self) -> int:
@@ -60,7 +79,10 @@ class Issues:
 
     def documents(self) -> Sequence[dict[str, Any]]:
         """Return them as JSON, in the order of the sheet, whenever they were found."""
-        return [issue.document() for issue in sorted(self, key=lambda issue: issue.line or 0)]
+        return [
+            issue.document(self.letters)
+            for issue in sorted(self, key=lambda issue: issue.line or 0)
+        ]
 
     def raise_if_any(self) -> None:
         """Refuse the sheet when something is wrong with it.

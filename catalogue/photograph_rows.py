@@ -49,7 +49,7 @@ def read_photograph_rows(
     if "sku" not in columns and not any("sku" in row.fields for row in sheet.rows):
         issues.add(
             "The sheet has no column 'sku'. Name the right one with `columns` (--column sku=…).",
-            line=1 if sheet.fixed_columns else None,
+            line=sheet.line_of_columns,
             column="sku",
         )
         return []

@@ -38,9 +38,7 @@ def note_photographs(sheet: Sheet) -> list[Issue]:
         "`cutout`, `scene` or `edit` (--mode). "
         f"{'1 row has one' if rows == 1 else f'{rows:,} rows have one'}, in {_joined(shown)}."
     )
-    return [
-        Issue(line=1 if sheet.fixed_columns else None, column=next(iter(found)), message=message)
-    ]
+    return [Issue(line=sheet.line_of_columns, column=next(iter(found)), message=message)]
 
 
 def _find_photographs(sheet: Sheet) -> tuple[set[str], int]:

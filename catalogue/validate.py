@@ -66,8 +66,10 @@ def validate(
     Raises:
         InvalidSheetError: The sheet asks for too many images, or its templates take too long.
     """
-    issues, warnings, notes = Issues(), Issues(), Issues()
+    letters = sheet.issues.letters
+    issues, warnings, notes = Issues(), Issues(letters=letters), Issues(letters=letters)
     issues.extend(sheet.issues)
+    notes.extend(sheet.notes)
     columns = sheet.reading.columns
     template = fields.get("template") or None
     before = issues.count
@@ -152,7 +154,7 @@ def _read(
 def _check_columns(
     sheet: Sheet, columns: Mapping[str, str], template: str | None, issues: Issues
 ) -> None:
-    line = 1 if sheet.fixed_columns else None
+    line = sheet.line_of_columns
     for column in sheet.columns:
         if reason := check_value(column):
             issues.add(reason, line=line, column=column)
@@ -188,7 +190,7 @@ def _warn_of_unused(sheet: Sheet, columns: Mapping[str, str], warnings: Issues) 
         if name and canonical(column) not in (name, *_WORDS):
             warnings.add(
                 f"The column {column!r} is not used. If you meant {name!r}, rename it.",
-                line=1 if sheet.fixed_columns else None,
+                line=sheet.line_of_columns,
                 column=column,
             )
 

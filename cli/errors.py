@@ -55,12 +55,17 @@ class ImagesFailedError(PackshotError):
     exit_code: ClassVar[int] = 3
 
 
+def place_of(issue: Mapping[str, Any]) -> str:
+    """Return where something is in a sheet: `B7` of a workbook, else `line 7`, or nothing."""
+    line = f"line {issue['line']}" if issue.get("line") else ""
+    return str(issue.get("cell") or line)
+
+
 def _cells(errors: Sequence[Mapping[str, Any]]) -> str:
     lines = []
     for error in errors[:SHOWN_CELLS]:
-        place = f"line {error['line']}" if error.get("line") else ""
         column = f"column {error['column']}" if error.get("column") else ""
-        where = ", ".join(part for part in (place, column) if part)
+        where = ", ".join(part for part in (place_of(error), column) if part)
         lines.append(f"\n  {where}: {error.get('message')}" if where else f"\n  {error['message']}")
     if len(errors) > SHOWN_CELLS:
         lines.append(f"\n  and {len(errors) - SHOWN_CELLS} more")

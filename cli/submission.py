@@ -11,7 +11,7 @@ from cli.client.http import Client
 from cli.client.records import Batch
 from cli.client.reports import describe, print_notes, tell_notes
 from cli.console import say, stderr, stdout
-from cli.errors import ImagesFailedError, UsageError
+from cli.errors import ImagesFailedError, UsageError, place_of
 from cli.pictures.contact_sheet import write_contact_sheet
 from cli.progress import BatchProgress
 
@@ -37,8 +37,8 @@ def send(client: Client, sheet: Path, fields: Mapping[str, object]) -> Batch:
     if batch.detected and batch.detected["source"] != "plain":
         say(f"{sheet.name} was read as: {describe(batch.detected)}")
     for warning in batch.warnings[:SHOWN_FAILURES]:
-        place = f"line {warning['line']}: " if warning.get("line") else ""
-        say(f"{sheet.name}, {place}{warning['message']}")
+        place = place_of(warning)
+        say(f"{sheet.name}, {place + ': ' if place else ''}{warning['message']}")
     if len(batch.warnings) > SHOWN_FAILURES:
         say(f"and {len(batch.warnings) - SHOWN_FAILURES} more warnings; they are in results.csv")
     print_notes(batch.notes)

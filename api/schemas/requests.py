@@ -180,6 +180,12 @@ class SheetFields(Fields):
         description="Between the cells of a line: a character, or comma, semicolon, tab or pipe; "
         "without it, it is found out.",
     )
+    worksheet: Line | None = Field(
+        None,
+        max_length=100,
+        description="Which worksheet of a workbook; without it, the first that is shown and has "
+        "rows below names of columns.",
+    )
     columns: ColumnNames | None = Field(
         None,
         description="The sheet's column by what packshot shall take it for, where their names do "
@@ -193,6 +199,7 @@ class SheetFields(Fields):
             source=self.source,
             encoding=self.encoding,
             separator=self.separator,
+            worksheet=self.worksheet,
             columns=self.columns or {},
             clean_titles=self.clean_titles,
         )

@@ -18,6 +18,7 @@ class SheetReading(BaseModel):
     )
     encoding: str | None = Field(description="null: rows came as JSON.")
     separator: str | None = Field(description="null: there is none.")
+    worksheet: str | None = Field(None, description="Of a workbook, which was read.")
     columns: dict[str, str] = Field(
         description="The sheet's column by what packshot takes it for: sku, title, prompt, …"
     )
@@ -32,6 +33,7 @@ class SheetWarning(BaseModel):
 
     line: int | None
     column: str | None
+    cell: str | None = Field(None, description="Where that is in a workbook: B7.")
     message: str
 
 

@@ -143,7 +143,8 @@ def check_photograph_sheet(
     Returns:
         The images of good rows, and everything that is wrong.
     """
-    issues, warnings = Issues(), Issues()
+    letters = request.sheet.issues.letters
+    issues, warnings = Issues(letters=letters), Issues(letters=letters)
     wanted, width, height = read_finish(request.fields.model_dump(), issues)
     good = read_photograph_rows(request.sheet, sent_for(request), issues)
     found = find_named(session, context, request, good)
@@ -165,7 +166,10 @@ def check_photograph_sheet(
     warn_of_small(session, context, images, warnings)
     warn_of_channels(session, context.tenant, images, request.fields.channels or (), warnings)
     checked = ValidatedSheet(
-        columns=request.sheet.columns, wanted=images, warnings=list(warnings.documents())
+        columns=request.sheet.columns,
+        wanted=images,
+        warnings=list(warnings.documents()),
+        notes=[one.document() for one in request.sheet.notes],
     )
     return checked, issues
 

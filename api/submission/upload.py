@@ -156,8 +156,8 @@ def document_upload() -> dict[str, Any]:
     form_schema["properties"]["file"] = {
         "type": "string",
         "format": "binary",
-        "description": "CSV or JSONL with at least `sku`, or an export of Shopify, WooCommerce or "
-        "Google Merchant (TSV or XML).",
+        "description": "XLSX, XLS, ODS, CSV or JSONL with at least `sku`, or an export of Shopify, "
+        "WooCommerce or Google Merchant (TSV or XML).",
     }
     form_schema["required"] = ["file"]
     content = {

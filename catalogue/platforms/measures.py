@@ -174,4 +174,4 @@ def _say_no_model(sheet: Sheet, column: str, models: Collection[str]) -> Issue:
 
 
 def _line(sheet: Sheet) -> int | None:
-    return 1 if sheet.fixed_columns else None
+    return sheet.line_of_columns

@@ -128,7 +128,7 @@ def note_foreign(sheet: Sheet, columns: Mapping[str, str]) -> list[Issue]:
         'such as --template "{{ title }} on a white background". Rows of variants without a title '
         "need their product's."
     )
-    return [Issue(line=1 if sheet.fixed_columns else None, message=message)]
+    return [Issue(line=sheet.line_of_columns, message=message)]
 
 
 def _say_columns(shop: _Shop, written: Mapping[str, str], columns: Mapping[str, str]) -> str:

@@ -40,6 +40,12 @@ class SheetFormat(StrEnum):
     """Rows in the body of a request."""
     XML = "xml"
     """A feed of items or entries."""
+    XLSX = "xlsx"
+    """A workbook of Excel's since 2007 (ISO/IEC 29500)."""
+    XLS = "xls"
+    """A workbook of Excel's until 2003."""
+    ODS = "ods"
+    """A workbook of LibreOffice and others (OpenDocument)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +57,8 @@ class Hints:
     """A name in `catalogue.sheets.encodings.ENCODINGS`."""
     separator: str | None = None
     """One character."""
+    worksheet: str | None = None
+    """Which of a workbook's."""
     columns: Mapping[str, str] = field(default_factory=dict)
     """The sheet's column by packshot's name of it (`sku`, `title`, `color`, `prompt`, …)."""
     models: Sequence[str] = ()
@@ -108,6 +116,8 @@ class Reading:
     """None where rows came as JSON."""
     separator: str | None = None
     """None where there is none."""
+    worksheet: str | None = None
+    """Of a workbook."""
     columns: Mapping[str, str] = field(default_factory=dict)
     """The sheet's column by packshot's name of it."""
     template: str | None = None
@@ -134,6 +144,15 @@ class Sheet:
     """Whether every row has every column, if only empty: so in a CSV, not in JSONL."""
     issues: Issues = field(default_factory=Issues)
     """What is wrong with lines that could not be read; they are not among the rows."""
+    notes: Sequence[Issue] = field(default_factory=tuple)
+    """What is right and good to know about the file as a whole."""
+    header_line: int = 1
+    """Where the names of columns are."""
+
+    @property
+    def line_of_columns(self) -> int | None:
+        """Return the line that names the columns; None where each row names its own."""
+        return self.header_line if self.fixed_columns else None
 
 
 def check_names(columns: Sequence[str], *, line: int | None = None) -> None:

@@ -14,6 +14,8 @@ from catalogue.sheets.json_lines import read_json_lines, take_rows
 from catalogue.sheets.model import Hints, Room, Sheet
 from catalogue.sheets.records import SEPARATOR_NAMES
 from catalogue.sheets.separated import read_csv
+from catalogue.sheets.workbook.container import is_container
+from catalogue.sheets.workbook.reading import read_workbook
 
 _JSON_LINES = {".jsonl", ".ndjson"}
 _JSON_LINES_TYPES = {
@@ -43,7 +45,8 @@ def read_sheet(
 ) -> Sheet:
     """Read a file of products, and find out whose export it is.
 
-    XML is told by how it begins; CSV and JSONL by the file's extension, then by its content type.
+    Workbooks and XML are told by how they begin; CSV and JSONL by the file's extension, then by its
+    content type.
 
     Args:
         content: The file.
@@ -59,6 +62,8 @@ def read_sheet(
         InvalidSheetError: Nothing of it can be read, or it is too large.
     """
     hints = hints or Hints()
+    if is_container(content):
+        return recognise(read_workbook(content, hints, room), hints)
     extension = PurePath(name).suffix.lower()
     if extension == ".json":
         refuse(

@@ -228,6 +228,16 @@ def find_layout(text: str, separator: str | None = None, named: Collection[str] 
     return CsvLayout(separator=best)
 
 
+def find_header(records: Sequence[CsvRecord], named: Collection[str]) -> int:
+    """Find the record that names the columns: the first, unless that may be a title above it."""
+    return 0 if not records or _known(records[0].cells, named) else _header_below(records, named)
+
+
+def names_columns(cells: Sequence[str], named: Collection[str]) -> bool:
+    """Check whether any of these is the name of a column that is known."""
+    return bool(_known(cells, named))
+
+
 def fits(cells: Sequence[str], width: int, separator: str) -> bool:
     """Check whether a record has a header's columns.
 

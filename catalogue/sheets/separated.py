@@ -54,7 +54,7 @@ def read_csv(content: bytes, hints: Hints | None = None, room: Room | None = Non
         issues.raise_if_any()
         refuse("The file is empty: the first line must name the columns.", line=1)
     header = read_header(cells, line)
-    reader = _CsvReader(header, layout.separator, room, issues, hints)
+    reader = TableReader(header, layout.separator, room, issues, hints)
     reader.read(records)
     if not reader.rows:
         issues.raise_if_any()
@@ -90,18 +90,36 @@ def _whole(records: Iterator[CsvRecord], issues: Issues, room: Room) -> Iterator
         )
 
 
-class _CsvReader:
+class TableReader:
     """Reads the records below a header."""
 
     def __init__(
-        self, header: Header, separator: str, room: Room, issues: Issues, hints: Hints
+        self,
+        header: Header,
+        separator: str,
+        room: Room,
+        issues: Issues,
+        hints: Hints,
+        *,
+        is_escaped: bool = True,
     ) -> None:
+        """Begin below a header.
+
+        Args:
+            header: The columns.
+            separator: Between cells; a tab where there is none.
+            room: How large the sheet may be.
+            issues: Where bad rows are noted.
+            hints: What the caller knows.
+            is_escaped: Whether results.csv would have apostrophes before what looks like formulas.
+        """
         self.rows: list[SheetRow] = []
         self._header = header
         self._separator = separator
         self._room = room
         self._issues = issues
         self._hints = hints
+        self._is_escaped = is_escaped and header.is_result
         self._columns = header.columns
         self._repeated = len(header.names) < sum(map(bool, header.columns))
         self._ragged = Ragged(len(header.columns), len(header.written))
@@ -193,7 +211,7 @@ class _CsvReader:
         return {name: SEVERAL.join(texts) for name, texts in filled.items()}
 
     def _text(self, cell: str) -> str:
-        if self._header.is_result:
+        if self._is_escaped:
             cell = restore(cell)
         if cell.startswith('="') and (found := _EXCELS_TEXT.fullmatch(cell)):
             return found[1].strip()

@@ -13,7 +13,7 @@ from rich.table import Table
 from cli.client.http import Client
 from cli.client.records import Batch
 from cli.console import say, show, stdout
-from cli.errors import SheetRefusedError
+from cli.errors import SheetRefusedError, place_of
 
 _SHOWN_WARNINGS = 20
 
@@ -29,8 +29,8 @@ def print_report(name: str, report: Mapping[str, Any]) -> None:
     _print_prompts(report["preview"], left_out=report["images"] - len(report["preview"]))
     _print_counts(report)
     for warning in report["warnings"][:_SHOWN_WARNINGS]:
-        place = f"line {warning['line']}: " if warning["line"] else ""
-        say(f"{place}{warning['message']}")
+        place = place_of(warning)
+        say(f"{place}: {warning['message']}" if place else warning["message"])
     if len(report["warnings"]) > _SHOWN_WARNINGS:
         say(f"and {len(report['warnings']) - _SHOWN_WARNINGS} more warnings")
     print_notes(report.get("notes") or ())
@@ -53,11 +53,16 @@ def describe(detected: Mapping[str, Any]) -> str:
         parts.append(detected["encoding"])
     if detected["separator"]:
         parts.append(f"separator {_SEPARATORS.get(detected['separator'], detected['separator'])}")
+    if detected.get("worksheet"):
+        parts.append(f"worksheet {detected['worksheet']!r}")
     columns = ", ".join(f"{name} from {column!r}" for name, column in detected["columns"].items())
     return f"{', '.join(parts)}; {columns}"
 
 
-_FORMATS = {"csv": "CSV", "jsonl": "JSONL", "json": "JSON", "xml": "XML"}
+_FORMATS = {
+    "csv": "CSV", "jsonl": "JSONL", "json": "JSON", "xml": "XML", "xlsx": "XLSX", "xls": "XLS",
+    "ods": "ODS",
+}  # fmt: skip
 _SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
 
 

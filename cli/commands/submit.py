@@ -39,7 +39,8 @@ from core.domain.schedulers import SCHEDULERS
 Sheet = Annotated[
     Path,
     typer.Argument(
-        help="Product sheet: CSV or JSONL, or an export of Shopify, WooCommerce or Google Merchant."
+        help="Product sheet: XLSX, ODS, CSV or JSONL, or an export of Shopify, WooCommerce or "
+        "Google Merchant."
     ),
 ]
 Detach = Annotated[
@@ -134,6 +135,10 @@ Separator = Annotated[
     str | None,
     typer.Option(help="What separates columns: comma, semicolon, tab or pipe. Default: detected."),
 ]
+Worksheet = Annotated[
+    str | None,
+    typer.Option(help="Worksheet of an Excel or OpenDocument file. Default: the first with rows."),
+]
 Column = Annotated[
     list[str] | None,
     typer.Option(
@@ -158,7 +163,7 @@ FIELDS = (
     "model", "preset", "template", "clean_titles", "negative_prompt", "variants", "seed", "steps",
     "guidance_scale", "scheduler", "width", "height", "lane", "deadline_seconds", "name",
     "file_name", "recipe",
-    "source", "encoding", "separator", "preview", "callback_url",
+    "source", "encoding", "separator", "worksheet", "preview", "callback_url",
     *OF_PHOTOGRAPHS,
 )  # fmt: skip
 """Options that are fields of the request, under the same names."""
@@ -192,6 +197,7 @@ def submit(
     source: Source = None,
     encoding: Encoding = None,
     separator: Separator = None,
+    worksheet: Worksheet = None,
     column: Column = None,
     callback_url: CallbackUrl = None,
     dry_run: DryRun = False,
@@ -264,6 +270,7 @@ def _hints(given: Mapping[str, object]) -> Hints:
             source=SheetSource(str(source)) if source else None,
             encoding=encoding,
             separator=parse_separator(str(given.get("separator", ""))),
+            worksheet=_text(given, "worksheet"),
             columns=json.loads(str(given.get("columns", "{}"))),
         )
     except ValueError as error:
