@@ -109,14 +109,13 @@ def tell_lookalikes(
         by_prompt[prompt].append(row)
     for prompt, alike in by_prompt.items():
         if len(alike) > 1:
-            differing = _differing(alike)
+            differing = differences(alike, title)
             visible = {
-                name: values for name, values in differing.items() if _is_visible(name, values)
+                name: values
+                for name, values in differing.items()
+                if name != title and is_visible(name, values)
             }
-            if visible:
-                _gather(shown, visible, prompt, alike)
-            else:
-                _gather(hidden, differing or _differing_titles(alike, title), prompt, alike)
+            _gather(shown if visible else hidden, visible or differing, prompt, alike)
     for found in shown.values():
         warnings.add(_warning(found))
     for found in hidden.values():
@@ -139,6 +138,24 @@ def _gather(
     one.rows += len(alike)
     if one.prompts == 1:
         one.lines = [row.line for row in alike]
+
+
+def differences(rows: Sequence[SheetRow], title: str | None) -> Mapping[str, Sequence[str]]:
+    """Return what rows of equal prompts differ in: their options, else their titles.
+
+    Args:
+        rows: At least two.
+        title: The column of titles.
+
+    Returns:
+        The values of each, by the name that the first row gives it.
+    """
+    return _differing(rows) or _differing_titles(rows, title)
+
+
+def is_visible(name: str, values: Sequence[str]) -> bool:
+    """Check whether values differ in more than sizes, alone or beside what is seen: `Red / M`."""
+    return not are_sizes(name, values) and len({folded(without_sizes(one)) for one in values}) > 1
 
 
 def _differing(rows: Sequence[SheetRow]) -> dict[str, Sequence[str]]:
@@ -166,11 +183,6 @@ def _attributes(row: SheetRow) -> Iterator[tuple[str, str]]:
         value = text_of(cell)
         if value and folded(value) not in MISSING:
             yield name, value
-
-
-def _is_visible(name: str, values: Sequence[str]) -> bool:
-    """Check whether values differ in more than sizes, alone or beside what is seen: `Red / M`."""
-    return not are_sizes(name, values) and len({folded(without_sizes(one)) for one in values}) > 1
 
 
 def _warning(found: _Differing) -> str:

@@ -224,6 +224,12 @@ class BatchFields(SheetFields):
     preview: int = Field(
         20, ge=0, le=MOST_PREVIEWED, description="How many images a dry run describes."
     )
+    shared: int = Field(
+        20,
+        ge=0,
+        le=MOST_PREVIEWED,
+        description="How many images that several rows will share a dry run lists.",
+    )
 
 
 class BatchRequest(BatchFields):

@@ -87,6 +87,30 @@ class RepeatedSku(BaseModel):
     rows: int
 
 
+class SharedImage(BaseModel):
+    """One image that several rows will have."""
+
+    prompt: str
+    rows: int
+    skus: list[str] = Field(description="Of the first 100 rows.")
+    lines: list[int] = Field(description="Of the first 100 rows.")
+    differences: dict[str, list[str]] = Field(
+        description="The options, attributes or titles in which the rows differ, with their first "
+        "values; empty where they do not."
+    )
+    visible: list[str] = Field(
+        description="Those of them that an image should show: not sizes. A template can use them."
+    )
+
+
+class SharedImages(BaseModel):
+    """Rows whose images will be the same, and are made once."""
+
+    images: int = Field(description="Images that more than one row has.")
+    rows: int = Field(description="Rows that have one of them.")
+    listed: list[SharedImage] = Field(description="The first images, as many as asked for.")
+
+
 class Forecast(BaseModel):
     """What would become of a sheet's images, if it were sent now."""
 
@@ -117,6 +141,7 @@ class SheetReport(BaseModel):
     )
     images: int = Field(description="Of the rows without errors.")
     equal_images: int = Field(description="Of those, images that equal an earlier one.")
+    shared_images: SharedImages
     repeated_skus: list[RepeatedSku] = Field(description="The first of them.")
     titles: TitleSummary
     forecast: Forecast

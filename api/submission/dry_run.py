@@ -22,6 +22,7 @@ from api.schemas.sheets import (
 )
 from api.submission.context import RequestContext
 from api.submission.photographs import MADE_BY
+from api.submission.shared_images import list_shared
 from api.submission.submit import CheckedSheet, check_sheet
 from api.submission.upload import SheetRequest
 from bundles.plan import newest_plan
@@ -77,6 +78,9 @@ def report(
         photographs=sum(bool(row.photograph) for row in sheet.rows),
         images=len(wanted),
         equal_images=len(digests) - len(set(digests)),
+        shared_images=list_shared(
+            sheet, zip(wanted, digests, strict=True), shown=request.fields.shared
+        ),
         repeated_skus=_repeated(wanted),
         titles=_titles(checked),
         forecast=Forecast(

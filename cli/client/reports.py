@@ -12,6 +12,7 @@ from rich.table import Table
 
 from cli.client.http import Client
 from cli.client.records import Batch
+from cli.client.shared_images import print_shared
 from cli.console import say, show, stdout
 from cli.errors import SheetRefusedError, place_of
 
@@ -28,12 +29,22 @@ def print_report(name: str, report: Mapping[str, Any]) -> None:
     _print_titles(report)
     _print_prompts(report["preview"], left_out=report["images"] - len(report["preview"]))
     _print_counts(report)
+    print_shared(report.get("shared_images") or {"listed": ()})
     for warning in report["warnings"][:_SHOWN_WARNINGS]:
         place = place_of(warning)
         say(f"{place}: {warning['message']}" if place else warning["message"])
     if len(report["warnings"]) > _SHOWN_WARNINGS:
         say(f"and {len(report['warnings']) - _SHOWN_WARNINGS} more warnings")
     print_notes(report.get("notes") or ())
+    require_valid(report)
+
+
+def require_valid(report: Mapping[str, Any]) -> None:
+    """Check that a dry run found nothing wrong.
+
+    Raises:
+        SheetRefusedError: The sheet would be refused; every bad cell is named.
+    """
     if not report["valid"]:
         raise SheetRefusedError(report["errors"], report["errors_left_out"])
 

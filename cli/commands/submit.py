@@ -12,7 +12,8 @@ from catalogue.sheets.readers import check_encoding, parse_separator
 from cli.client.collection import prepare_folder
 from cli.client.http import Client
 from cli.client.records import Batch
-from cli.client.reports import print_report
+from cli.client.reports import print_report, require_valid
+from cli.client.shared_images import write_shared
 from cli.commands.fetch import known_channel
 from cli.connection import connect
 from cli.console import say, stdout
@@ -158,6 +159,19 @@ DryRun = Annotated[
 Preview = Annotated[
     int | None, typer.Option(min=0, help="How many prompts a dry run shows. Default: 20.")
 ]
+SharedFile = Annotated[
+    Path | None,
+    typer.Option(
+        help="With --dry-run: a CSV to write, of the rows that will share an image, and what they "
+        "differ in."
+    ),
+]
+Json = Annotated[
+    bool, typer.Option("--json", help="With --dry-run: print the whole report as JSON.")
+]
+
+MOST_SHARED = 10_000
+"""Images that several rows share, of those that a server lists."""
 
 FIELDS = (
     "model", "preset", "template", "clean_titles", "negative_prompt", "variants", "seed", "steps",
@@ -202,6 +216,8 @@ def submit(
     callback_url: CallbackUrl = None,
     dry_run: DryRun = False,
     preview: Preview = None,
+    shared_file: SharedFile = None,
+    as_json: Json = False,
     photos: Photos = None,
     mode: Mode = None,
     background: Background = None,
@@ -224,13 +240,32 @@ def submit(
     with connect(url, key) as client:
         given |= _photographs(client, sheet, photos, given, dry_run=dry_run)
         if dry_run:
-            print_report(sheet.name, ask(client, sheet, given))
+            _report(client, sheet, given, shared_file, as_json=as_json)
             return
         batch = send(client, sheet, given)
         if detach:
             _leave(batch)
         else:
             require_all(fetch(client, batch, out, channel=_only(channel)))
+
+
+def _report(
+    client: Client,
+    sheet: Path,
+    given: Mapping[str, object],
+    shared_file: Path | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Print what a dry run says of a sheet."""
+    report = ask(client, sheet, {**given, **({"shared": MOST_SHARED} if shared_file else {})})
+    if shared_file is not None:
+        write_shared(report["shared_images"], shared_file)
+    if as_json:
+        stdout.print(json.dumps(report, indent=2, ensure_ascii=False))
+        require_valid(report)
+    else:
+        print_report(sheet.name, report)
 
 
 def _leave(batch: Batch) -> None:

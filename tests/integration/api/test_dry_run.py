@@ -244,3 +244,45 @@ def test_a_file_that_cannot_be_read_is_refused_by_a_dry_run_too(client):
     )
     assert answer.status_code == 422
     assert "Export it as CSV" in answer.json()["detail"]
+
+
+VARIANTS = (
+    "Handle,Title,Vendor,Type,Option1 Name,Option1 Value,Option2 Name,Option2 Value,Variant SKU,"
+    "Variant Price\n"
+    "cap,Cap,Kaai,Caps,Color,Red,Size,S,R-S,1\n"
+    "cap,,,,,Red,,M,R-M,1\n"
+    "cap,,,,,Blue,,S,B-S,1\n"
+    "mug,Mug,Kaai,Mugs,Handle,Left,,,M-L,1\n"
+    "mug,,,,,Right,,,M-R,1\n"
+)
+
+
+def test_rows_that_will_share_an_image_are_listed_with_what_they_differ_in(client):
+    shared = dry_run(client, VARIANTS, variants="2")["shared_images"]
+    assert (shared["images"], shared["rows"]) == (2, 4)
+    cap, mug = shared["listed"]
+    assert cap == {
+        "prompt": "red cap on a white background",
+        "rows": 2,
+        "skus": ["R-S", "R-M"],
+        "lines": [2, 3],
+        "differences": {"Size": ["S", "M"]},
+        "visible": [],
+    }
+    assert (mug["differences"], mug["visible"]) == ({"Handle": ["Left", "Right"]}, ["Handle"])
+
+
+def test_rows_with_seeds_of_their_own_share_no_image(client):
+    shared = dry_run(client, VARIANTS, seed="per_sku")["shared_images"]
+    assert shared == {"images": 0, "rows": 0, "listed": []}
+
+
+def test_the_list_of_shared_images_is_as_long_as_asked_for(client):
+    shared = dry_run(client, VARIANTS, shared="1")["shared_images"]
+    assert (shared["images"], len(shared["listed"])) == (2, 1)
+    assert dry_run(client, VARIANTS, shared="0")["shared_images"]["listed"] == []
+
+
+def test_equal_rows_of_a_plain_sheet_differ_in_nothing(client):
+    (one,) = dry_run(client, "sku,prompt\nA,a mug\nB,a mug\n")["shared_images"]["listed"]
+    assert (one["skus"], one["differences"]) == (["A", "B"], {})

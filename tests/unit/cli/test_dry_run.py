@@ -1,8 +1,11 @@
 """What a dry run prints."""
 
+import csv
+
 import pytest
 
 from cli.client.reports import describe, print_report
+from cli.client.shared_images import write_shared
 from cli.errors import SheetRefusedError
 
 DETECTED = {
@@ -73,3 +76,45 @@ def test_rows_of_json_have_neither_encoding_nor_separator():
         "format": "json", "source": "plain", "encoding": None, "separator": None,
     }  # fmt: skip
     assert describe(detected) == "JSON; sku from 'Variant SKU', title from 'Title'"
+
+
+SHARED = {
+    "images": 11,
+    "rows": 23,
+    "listed": [
+        {
+            "prompt": "=red cap",
+            "rows": 2,
+            "skus": ["R-S", "R-M"],
+            "lines": [2, 3],
+            "differences": {"Size": ["S", "M"], "Handle": ["L", "R"]},
+            "visible": ["Handle"],
+        }
+    ],
+}
+
+
+def test_rows_that_share_an_image_are_printed_and_written_as_a_csv(capsys, tmp_path):
+    print_report("export.csv", report(shared_images=SHARED))
+    out, _ = capsys.readouterr()
+    assert "23 rows share 11 images:" in out
+    assert "R-S, R-M" in out
+    assert "Size: S, M; Handle: L, R" in out
+    assert "--shared-file" in out
+    target = tmp_path / "shared.csv"
+    write_shared(SHARED, target)
+    with target.open(encoding="utf-8-sig", newline="") as stream:
+        first, second = csv.DictReader(stream)
+    assert (first["sku"], first["line"], first["prompt"]) == ("R-S", "2", "'=red cap")
+    assert (second["sku"], second["not_shown"]) == ("R-M", "Handle")
+    assert "10 more are left out" in capsys.readouterr().err
+
+
+def test_titles_that_lost_something_are_shown_before_and_after(capsys):
+    image = IMAGE | {"title": {"written": "Kaai Mug 350ml", "used": "Mug"}}
+    titles = {"used": 1300, "changed": 700, "translated": 3}
+    print_report("export.csv", report(preview=[image], titles=titles))
+    out, _ = capsys.readouterr()
+    assert "Kaai Mug 350ml" in out
+    assert "700 of 1,300 titles" in out
+    assert "in 3 rows' prompts" in out
