@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from api.auth.key_use import KeyUse
 from api.auth.rate_limiter import RateLimiter
 from api.models import Models
-from api.openai.job_watch import JobWatch
 from api.process.readiness import ReadinessChecks
 from api.turns.detections import Detections
 from api.turns.downloads import Downloads
 from api.turns.result_memory import ResultMemory
 from api.uploads import Uploads
+from api.waiting.batch_feeds import BatchFeeds
+from api.waiting.end_watch import EndWatch
+from api.waiting.limit import WaitingLimit
 from catalogue.renditions.store import Renditions
 from core.broker import Broker
 from core.db.engine import Database
@@ -49,7 +51,10 @@ class Services:
     key_use: KeyUse
     downloads: Downloads
     uploads: Uploads
-    job_watch: JobWatch
+    end_watch: EndWatch
+    batch_feeds: BatchFeeds
+    waiting: WaitingLimit
+    openai_waiting: WaitingLimit
     detections: Detections
     readiness: ReadinessChecks
     egress: EgressPolicy
@@ -93,7 +98,10 @@ def open_services(settings: Settings) -> Iterator[Services]:
             key_use=KeyUse(),
             downloads=downloads,
             uploads=Uploads(settings.source_uploads),
-            job_watch=JobWatch(database, settings.openai_waiting),
+            end_watch=EndWatch(database),
+            batch_feeds=BatchFeeds(database),
+            waiting=WaitingLimit(settings.waiting_requests),
+            openai_waiting=WaitingLimit(settings.openai_waiting),
             detections=Detections(MarkReader.of(settings, credentials)),
             readiness=readiness,
             egress=EgressPolicy.of(settings),

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
+from anyio import CancelScope, create_task_group
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message, Receive, Scope, Send
 
@@ -63,6 +64,24 @@ async def while_connected(
             task.cancel()
             with suppress(asyncio.CancelledError, Exception):
                 await task
+
+
+@asynccontextmanager
+async def while_reading(receive: Receive) -> AsyncIterator[None]:
+    """Cancel what is done inside the block when the client leaves, whatever it has of the answer.
+
+    Args:
+        receive: Of a request whose body was received.
+    """
+    async with create_task_group() as group:
+        group.start_soon(_leave_and_cancel, receive, group.cancel_scope)
+        yield
+        group.cancel_scope.cancel()
+
+
+async def _leave_and_cancel(receive: Receive, scope: CancelScope) -> None:
+    await _leave(receive)
+    scope.cancel()
 
 
 async def _leave(receive: Receive) -> None:

@@ -18,6 +18,13 @@ METHODS = {"DELETE", "GET", "HEAD", "PATCH", "POST", "PUT"}
 OTHER = "other"
 """In place of what a caller made up: every label value is kept for the life of the process."""
 
+_WAITS = "packshot.waits"
+
+
+def note_waiting(scope: Scope) -> None:
+    """Record that a request waits for something to happen: it is counted, and not timed."""
+    scope[_WAITS] = True
+
 
 class RequestMetricsMiddleware:
     """Counts requests by route: the pattern, never the ids in a path."""
@@ -47,4 +54,5 @@ class RequestMetricsMiddleware:
             if client_left.client_left(scope):
                 status = client_left.STATUS
             REQUESTS.labels(method, route, str(status)).inc()
-            REQUEST_SECONDS.labels(method, route).observe(time.perf_counter() - begun)
+            if _WAITS not in scope:
+                REQUEST_SECONDS.labels(method, route).observe(time.perf_counter() - begun)

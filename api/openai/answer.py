@@ -69,7 +69,7 @@ class ImagesResponse(Response):
 
     async def _wait(self) -> None:
         seconds = self._services.settings.openai_wait_seconds
-        if not await self._services.job_watch.wait(self._asked.jobs, seconds=seconds):
+        if not await self._services.end_watch.wait(self._asked.jobs, seconds=seconds):
             raise _not_ready(self._asked.jobs, seconds)
 
     def _opened(self) -> DownloadResponse:

@@ -51,22 +51,6 @@ class ImagesImpossibleError(PackshotError):
     status = 422
 
 
-class TooManyWaitingError(PackshotError):
-    """As many of your requests wait for images as may; send this one again in a moment."""
-
-    code = "too_many_waiting"
-    status = 429
-    retry_helps = True
-
-
-class WaitingRoomFullError(PackshotError):
-    """As many requests wait for images as may; send this one again in a moment."""
-
-    code = "waiting_room_full"
-    status = 503
-    retry_helps = True
-
-
 def refuse(param: str, message: str) -> InvalidRequestError:
     """Make the error that names one parameter of a request."""
     issue = {"line": None, "column": param, "message": message}

@@ -37,8 +37,8 @@ class ImagesRoute(OpenAIRoute):
             caller = known_caller(request.scope)
             if caller is None:
                 raise UnauthorizedError
-            services.job_watch.begin(caller.tenant)
-            end = partial(services.job_watch.end, caller.tenant)
+            services.openai_waiting.begin(caller.tenant)
+            end = partial(services.openai_waiting.end, caller.tenant)
             try:
                 asked = await handle(request)
                 kept = (REPLAYED,) if REPLAYED in asked.headers else ()

@@ -12,7 +12,7 @@ from prometheus_client import Counter
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from api.middleware.client_left import note_client_left
-from api.process.drain import draining
+from api.process.drain import draining, note_server_ends
 
 if TYPE_CHECKING:
     from api.process.connections import Connections
@@ -99,6 +99,7 @@ class Connection(HttpToolsProtocol):
     def shutdown(self) -> None:
         """Close when what was begun is done, a request that is on its way included."""
         if self._in_answer:
+            note_server_ends(self.cycle.scope)  # type: ignore[arg-type] # uvicorn's own type
             super().shutdown()
         elif self._body_open:
             self._ending = True

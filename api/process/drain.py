@@ -5,10 +5,24 @@ import signal
 import threading
 from types import FrameType
 
+from starlette.types import Scope
+
 draining = threading.Event()
 """Whether this process is about to end: it answers, but wants no further requests."""
 
+_ENDING = "packshot.server_ends"
+
 logger = logging.getLogger("packshot.api")
+
+
+def note_server_ends(scope: Scope) -> None:
+    """Record that the server waits for the answer to a request, to end."""
+    scope[_ENDING] = True
+
+
+def server_ends(scope: Scope) -> bool:
+    """Check whether an answer without an end of its own is to end now."""
+    return draining.is_set() or _ENDING in scope
 
 
 def drain_before_end(seconds: float) -> None:

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from fastapi import BackgroundTasks, Depends, Query, Response
 from fastapi.responses import JSONResponse
+from sqlmodel import Session
 
 from api.dependencies import ServicesNow, SessionNow, Submitter, Tenant, get_caller
 from api.description import LOCATION, file_of
@@ -29,7 +30,10 @@ from api.views.batches import find_batch, list_batches, view_batch
 from api.views.cursors import Cursor, Limit
 from api.views.jobs import list_jobs
 from api.views.renditions import channel_named
-from core.domain.states import JobState
+from api.waiting.event_stream import EVENTS, EventStream, LastEventId
+from api.waiting.long_poll import LongPollResponse, Wait
+from api.waiting.snapshots import EventId
+from core.domain.states import BatchState, JobState
 from core.lifecycle.cancellation import cancel_batch, messages_of
 from core.lifecycle.erasure import hide_batch
 from core.links import BATCHES, batch_path
@@ -88,10 +92,56 @@ def get_batches(
     return list_batches(session, tenant, cursor=cursor, limit=limit)
 
 
-@router.get("/{batch_id}", operation_id="get_batch", responses=problems(404))
-def get_batch(batch_id: UUID, tenant: Tenant, session: SessionNow) -> BatchView:
+@router.get(
+    "/{batch_id}",
+    operation_id="get_batch",
+    response_model=BatchView,
+    responses=problems(404),
+)
+def get_batch(
+    batch_id: UUID,
+    tenant: Tenant,
+    services: ServicesNow,
+    session: SessionNow,
+    wait: Wait = 0,
+) -> BatchView | Response:
     """Show a batch's state, with its images counted by state."""
-    return view_batch(session, find_batch(session, tenant, batch_id))
+
+    def view(session: Session) -> BatchView:
+        return view_batch(session, find_batch(session, tenant, batch_id))
+
+    batch = find_batch(session, tenant, batch_id)
+    if wait and batch.state is BatchState.RUNNING:
+        return LongPollResponse(services, tenant, batch_id, seconds=wait, view=view)
+    return view_batch(session, batch)
+
+
+@router.get(
+    "/{batch_id}/events",
+    operation_id="get_batch_events",
+    response_class=Response,
+    responses=EVENTS | problems(404),
+)
+def get_events(
+    batch_id: UUID,
+    tenant: Tenant,
+    services: ServicesNow,
+    session: SessionNow,
+    last_event_id: LastEventId = None,
+) -> Response:
+    """Listen to a batch until it ends, by server-sent events.
+
+    `progress` has the counts of jobs by state and stage, `jobs` those that were finished since,
+    each once; `end` comes last. A comment comes where nothing else does for 15 seconds. After ten
+    minutes, and when the server ends, the stream ends before the batch: come again with the last
+    `id` in `Last-Event-ID`, as browsers do by themselves.
+    """
+    last = EventId.read(last_event_id)
+    batch = find_batch(session, tenant, batch_id)
+    if last.is_end and batch.state is not BatchState.RUNNING:
+        # What makes a browser come no more.
+        return Response(status_code=204)
+    return EventStream(services, tenant, batch_id, last)
 
 
 @router.get("/{batch_id}/items", operation_id="list_batch_items", responses=problems(404))

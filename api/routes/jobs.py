@@ -6,6 +6,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import BackgroundTasks, Depends, Query, Response
+from sqlmodel import Session
 
 from api.dependencies import ServicesNow, SessionNow, Submitter, Tenant, get_caller
 from api.description import IMAGE_FILE, LOCATION
@@ -23,7 +24,9 @@ from api.turns.downloads import DownloadResponse, Opened
 from api.views.conditions import Conditions, ConditionsNow
 from api.views.images import etag_of, open_image, open_presigned, ready_image
 from api.views.jobs import find_job, show_job
+from api.waiting.long_poll import LongPollResponse, Wait
 from core.db.models import Image
+from core.domain.states import OPEN_JOB
 from core.lifecycle.cancellation import cancel_job, messages_of
 from core.lifecycle.erasure import erase_job
 from core.links import job_path
@@ -60,10 +63,28 @@ def post_job(
     return view
 
 
-@router.get("/{job_id}", operation_id="get_job", responses=problems(404))
-def get_job(job_id: UUID, tenant: Tenant, session: SessionNow) -> JobView:
+@router.get(
+    "/{job_id}",
+    operation_id="get_job",
+    response_model=JobView,
+    responses=problems(404),
+)
+def get_job(
+    job_id: UUID,
+    tenant: Tenant,
+    services: ServicesNow,
+    session: SessionNow,
+    wait: Wait = 0,
+) -> JobView | Response:
     """Show a job's state, and where its image is."""
-    return show_job(session, find_job(session, tenant, job_id))
+
+    def view(session: Session) -> JobView:
+        return show_job(session, find_job(session, tenant, job_id))
+
+    row = find_job(session, tenant, job_id)
+    if wait and row[0].state in OPEN_JOB:
+        return LongPollResponse(services, tenant, job_id, seconds=wait, view=view)
+    return show_job(session, row)
 
 
 @router.post(

@@ -11,11 +11,12 @@ from functools import partial
 from typing import TypeVar
 
 import structlog
-from anyio import CancelScope, CapacityLimiter, create_task_group, fail_after, to_thread
+from anyio import CapacityLimiter, fail_after, to_thread
 from fastapi import Request, Response
 from starlette.datastructures import MutableHeaders
 from starlette.types import Receive, Scope, Send
 
+from api.middleware.disconnect import while_reading
 from api.problems import answer_error
 from api.turns.fair_turns import FairCounts, FairTurns, NoTurnError
 from core.errors import PackshotError, first_line
@@ -164,10 +165,8 @@ class DownloadResponse(Response):
             await answer_error(Request(scope), error)(scope, receive, send)
             return
         try:
-            async with create_task_group() as group:
-                group.start_soon(_leave_with_reader, receive, group.cancel_scope)
+            async with while_reading(receive):
                 await self._answer(opened, send, with_body=scope["method"] != "HEAD")
-                group.cancel_scope.cancel()
         finally:
             self._downloads.end(opened.counted_for)
             if isinstance(opened.chunks, Generator):
@@ -197,9 +196,3 @@ class DownloadResponse(Response):
             part = content[start : start + SENT_AT_ONCE]
             with fail_after(STALLED_SECONDS):
                 await send({"type": "http.response.body", "body": part, "more_body": True})
-
-
-async def _leave_with_reader(receive: Receive, scope: CancelScope) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    scope.cancel()

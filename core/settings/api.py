@@ -115,6 +115,12 @@ class ApiSettings(BaseModel):
         description="Number of such requests that wait in one API process at the same time. A "
         "tenant has half of them at most.",
     )
+    waiting_requests: int = Field(
+        default=256,
+        ge=2,
+        description="Number of requests with `wait`, and of listeners to a batch's events, that "
+        "one API process has at the same time. A tenant has half of them at most.",
+    )
     idempotency_seconds: PositiveInt = Field(
         default=24 * 3600, description="Seconds for which the answer to an Idempotency-Key is kept."
     )

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Index, text
+from sqlalchemy import BigInteger, Index, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
@@ -86,3 +86,6 @@ class Job(ImageParameters, table=True):
     created_at: datetime = created()
     started_at: Moment = moment()
     finished_at: Moment = moment()
+    finished_xid: int | None = Field(default=None, sa_type=BigInteger)
+    """The transaction that finished it (Postgres's xid8), which says who has seen it finished: a
+    timestamp cannot. Empty: it was there finished, or there were no numbers then."""

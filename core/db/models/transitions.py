@@ -5,7 +5,7 @@ Each names the states that a row may come from, so that a late or repeated one m
 
 from typing import Any
 
-from sqlalchemy import Update, func, update
+from sqlalchemy import BigInteger, Text, Update, cast, func, update
 
 from core.domain.states import (
     LOST,
@@ -17,16 +17,22 @@ from core.domain.states import (
     sources_of,
 )
 
+_OWN_TRANSACTION = cast(cast(func.pg_current_xact_id(), Text), BigInteger)
+
 
 def change(table: type[Any], target: State) -> Update:
     """Start the UPDATE that moves rows of `table` to `target`.
 
-    Only rows in a legal source state match. Reaching a final state sets `finished_at`; starting
-    to run sets `started_at`. The caller adds WHERE clauses and further values.
+    Only rows in a legal source state match. Reaching a final state sets `finished_at`, of a job
+    `finished_xid` too; starting to run sets `started_at`. The caller adds WHERE clauses and further
+    values.
     """
     statement = update(table).where(table.state.in_(sources_of(target))).values(state=target)
     if is_final(target):
-        return statement.values(finished_at=func.now())
+        statement = statement.values(finished_at=func.now())
+        if isinstance(target, JobState):
+            statement = statement.values(finished_xid=_OWN_TRANSACTION)
+        return statement
     if target in (JobState.RUNNING, GenerationState.RUNNING):
         return statement.values(started_at=func.now())
     return statement

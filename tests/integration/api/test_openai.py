@@ -18,7 +18,7 @@ import openai
 import pytest
 from PIL import Image
 
-from api.openai.job_watch import JobWatch
+from api.waiting.end_watch import EndWatch
 from core.db.models import Job, Source
 from core.domain.lanes import Lane
 from core.domain.photograph_spec import ImageMode
@@ -606,7 +606,7 @@ def test_many_wait_with_no_connection_and_one_thread(database, shop):
     threads = threading.active_count()
 
     async def wait() -> list[bool]:
-        watch = JobWatch(database, 100)
+        watch = EndWatch(database)
         waits = [asyncio.create_task(watch.wait([job], seconds=60)) for job in jobs]
         missing = asyncio.create_task(watch.wait([UUID(int=1)], seconds=60))
         late = asyncio.create_task(watch.wait([jobs[-1]], seconds=0.2))
