@@ -12,8 +12,10 @@ from api.middleware.body_limit import BodyLimitMiddleware
 from api.middleware.client_left import ClientLeftMiddleware
 from api.middleware.grace import GraceMiddleware
 from api.middleware.metrics import RequestMetricsMiddleware
+from api.middleware.pages import PagesMiddleware
 from api.middleware.request_id import RequestIdMiddleware
 from api.middleware.sheet_proxy import SheetProxyMiddleware
+from api.pages import site
 from api.problems import add_problem_handlers
 from api.routes import (
     batches,
@@ -100,6 +102,8 @@ def create_app(
     )
     for router in ROUTERS:
         app.include_router(router)
+    for router in site.ROUTERS if settings.pages else ():
+        app.include_router(router)
     add_problem_handlers(app)
     _add_middleware(app, settings, counts=counts, sheets=sheets)
     return app
@@ -121,6 +125,8 @@ def _add_middleware(
         )
     # Outside of the proxy, which would read a sheet to pass it on.
     app.add_middleware(AuthenticationMiddleware, counts=counts)
+    if settings.pages:
+        app.add_middleware(PagesMiddleware, counts=counts)
     app.add_middleware(
         BodyLimitMiddleware,
         max_bytes=settings.max_upload_bytes,

@@ -16,8 +16,10 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 
+from api.auth.cookies import is_page
 from api.middleware.request_id import HEADER, request_id
 from api.openai.errors import openai_document, openai_headers, openai_status, speaks_openai
+from api.pages.problems import problem_page
 from core.errors import (
     InvalidRequestError,
     PackshotError,
@@ -62,8 +64,8 @@ def problem_response(
     retry_helps: bool = False,
     headers: Mapping[str, str] | None = None,
     extensions: Mapping[str, Any] | None = None,
-) -> JSONResponse:
-    """Write one problem document; to OpenAI's clients the same in their shape."""
+) -> Response:
+    """Write one problem document; to OpenAI's clients and to people the same in their shape."""
     identity = request_id(request.scope)
     content = {
         "type": f"urn:packshot:problem:{code}",
@@ -77,6 +79,8 @@ def problem_response(
     }
     document = {**(extensions or {}), **content}
     added = {HEADER: identity, **(headers or {})}
+    if is_page(request.url.path) and request.state.services.settings.pages:
+        return problem_page(request, document, added)
     if speaks_openai(request.url.path):
         status = openai_status(status)
         return JSONResponse(

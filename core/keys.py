@@ -148,7 +148,7 @@ def rotate_key(
     plain = make_key()
     statement = (
         update(ApiKey)
-        .where(col(ApiKey.id) == key_id, *_working(), *_of(tenant))
+        .where(col(ApiKey.id) == key_id, *working(), *_of(tenant))
         .values(
             prefix=plain[:_SHOWN],
             digest=hash_key(plain),
@@ -210,7 +210,8 @@ def note_use(session: Session, key_ids: Collection[UUID]) -> None:
     session.execute(update(ApiKey).where(among(ApiKey.id, key_ids)).values(last_used_at=func.now()))
 
 
-def _working() -> tuple[ColumnElement[bool], ...]:
+def working() -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions for a key that is neither revoked nor expired."""
     expires = col(ApiKey.expires_at)
     return col(ApiKey.revoked_at).is_(None), or_(expires.is_(None), expires > func.now())
 
@@ -223,7 +224,7 @@ def _finding() -> Select[ApiKey]:
     """Build the query that every request begins with, once."""
     digest = bindparam("digest", type_=String)
     replaced = and_(col(ApiKey.previous_digest) == digest, col(ApiKey.previous_until) > func.now())
-    return select(ApiKey).where(or_(col(ApiKey.digest) == digest, replaced), *_working())
+    return select(ApiKey).where(or_(col(ApiKey.digest) == digest, replaced), *working())
 
 
 _FIND = _finding()

@@ -6,6 +6,8 @@ BATCHES = "/v1/batches"
 SOURCES = "/v1/sources"
 OPENAI = "/openai/v1"
 DETECT = "/v1/detect"
+WORKBENCH = "/workbench"
+"""Of the pages for people."""
 
 
 def job_path(job_id: UUID) -> str:

@@ -13,6 +13,7 @@ from core.keys import prune_keys
 from core.lifecycle import erasure
 from core.lifecycle.cancellation import cancel_batch
 from core.lifecycle.erasure import Portion
+from core.page_sessions import prune_sessions
 from core.settings import Settings
 from core.sources import rows as source_rows
 from core.storage import Storage
@@ -73,8 +74,9 @@ class Eraser:
         self.prune_generations()
         self._expire_sources()
         self.collect_sources()
-        if self._limits.keys:
-            with self._database.session() as session:
+        with self._database.session() as session:
+            prune_sessions(session)
+            if self._limits.keys:
                 prune_keys(session, seconds=self._limits.keys)
 
     def _repeat(self, why: str, work: Callable[[], Portion]) -> None:

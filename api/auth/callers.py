@@ -34,8 +34,13 @@ def require_caller(services: Services, scope: Scope) -> ApiKey:
             "This API key is unknown, revoked or expired. Make another: `packshot keys create`."
         )
     services.key_use.note(found.id)
-    scope[_CALLER] = found
+    note_caller(scope, found)
     return found
+
+
+def note_caller(scope: Scope, key: ApiKey) -> None:
+    """Keep the key whose request this is, for `known_caller`."""
+    scope[_CALLER] = key
 
 
 def may_be_nobody(services: Services, scope: Scope) -> bool:
@@ -59,7 +64,7 @@ def sent_key(scope: Scope) -> str | None:
 
 
 def known_caller(scope: Scope) -> ApiKey | None:
-    """Return the key that `require_caller` found; None outside of /v1, where none is asked for."""
+    """Return the key that a middleware found; None where none is asked for."""
     found: ApiKey | None = scope.get(_CALLER)
     return found
 

@@ -93,6 +93,11 @@ class RateLimiter:
         most = self._settings.public_detections_per_minute
         return self._count([(f"address:{host}", most)], "An address without a key")
 
+    def count_sign_in(self, host: str) -> Standing | None:
+        """Count one attempt to sign in from an address; None: no limit, or Redis is away."""
+        most = self._settings.sign_ins_per_minute
+        return self._count([(f"sign-in:{host}", most)] if most else [], "An address")
+
     def _count(self, limits: Sequence[tuple[str, int]], who: str) -> Standing | None:
         if not limits:
             return None

@@ -34,6 +34,8 @@ class StrictRoute(APIRoute):
 
     takes_any_query = False
     """Whether other people's programs ask, which add parameters of their own."""
+    takes_forms = False
+    """Whether bodies are forms, as browsers send them."""
 
     def __init__(self, path: str, endpoint: Endpoint, **options: Any) -> None:
         # Behind the router's own: without a key nothing is said of the request.
@@ -55,7 +57,8 @@ class StrictRoute(APIRoute):
                     for name in unknown
                 ],
             )
-        if self.body_field is not None and _has_body(request) and not _is_json(request):
+        is_json = self.takes_forms or not _has_body(request) or _is_json(request)
+        if self.body_field is not None and not is_json:
             sent = request.headers.get("content-type") or "A body without Content-Type"
             raise UnsupportedMediaTypeError(
                 f"{sent} is not accepted here: send JSON, with `Content-Type: application/json`."

@@ -18,6 +18,7 @@ from core.settings.api import ApiSettings
 from core.settings.caches import CacheSettings
 from core.settings.connections import ConnectionSettings
 from core.settings.model import ModelSettings
+from core.settings.pages import PageSettings
 from core.settings.queue import QueueSettings
 from core.settings.retention import RetentionSettings
 from core.settings.services import ServiceSettings
@@ -42,6 +43,7 @@ class Settings(
     QueueSettings,
     StorageSettings,
     ApiSettings,
+    PageSettings,
     ConnectionSettings,
     ModelSettings,
     WorkerSettings,

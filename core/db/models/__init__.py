@@ -5,6 +5,7 @@ from core.db.models.batch import Batch
 from core.db.models.generation import NO_KEY, Generation
 from core.db.models.image import Image
 from core.db.models.job import Job
+from core.db.models.page_session import PageSession
 from core.db.models.parameters import ImageParameters
 from core.db.models.queue import Backlog, Worker
 from core.db.models.rendition import Rendition
@@ -27,6 +28,7 @@ __all__ = [
     "Image",
     "ImageParameters",
     "Job",
+    "PageSession",
     "Recipe",
     "Rendition",
     "Source",

@@ -1,0 +1,26 @@
+"""Where the navigation of every page leads."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from core.domain.scopes import Scope
+from core.links import WORKBENCH
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """A page that the navigation names."""
+
+    label: str
+    path: str
+    scope: Scope
+    """Who has it not, does not see the place."""
+
+
+NAVIGATION: Sequence[Place] = (Place(label="Home", path=f"{WORKBENCH}/", scope=Scope.READ),)
+"""In the order in which people need them."""
+
+
+def places_for(scopes: Collection[str]) -> Sequence[Place]:
+    """Return what a key with these scopes may see."""
+    return [one for one in NAVIGATION if one.scope in scopes]

@@ -1,0 +1,26 @@
+"""Workbench."""
+
+from pydantic import BaseModel, Field, PositiveInt
+
+
+class PageSettings(BaseModel):
+    """The pages for people, under `/workbench`."""
+
+    pages: bool = Field(
+        default=True, description="Whether the API serves the workbench, its pages for people."
+    )
+    page_session_seconds: PositiveInt = Field(
+        default=12 * 3600,
+        description="Seconds after which somebody who signed in to the workbench has to sign in "
+        "again.",
+    )
+    page_idle_seconds: PositiveInt = Field(
+        default=2 * 3600,
+        description="Seconds without a request after which they have to sign in again.",
+    )
+    sign_ins_per_minute: int = Field(
+        default=20,
+        ge=0,
+        description="Maximum number of times a minute that each address may try to sign in to "
+        "the workbench. 0 means no limit.",
+    )
