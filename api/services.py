@@ -20,11 +20,11 @@ from core.broker import Broker
 from core.db.engine import Database
 from core.egress.policy import EgressPolicy
 from core.flusher import Flusher
-from core.pictures.credentials import credentials_of
 from core.pictures.marking import watermark_of
 from core.pictures.marks import MarkReader
 from core.queue import Publisher, make_celery
 from core.settings import Settings
+from core.signing import credentials_of
 from core.sources.store import SourceStore
 from core.storage import Storage
 
@@ -71,7 +71,7 @@ def open_services(settings: Settings) -> Iterator[Services]:
     )
     storage = Storage(settings, silence_seconds=min(settings.s3_timeout, SILENCE_SECONDS))
     broker, celery, results = Broker(settings), make_celery(settings), ResultMemory(settings)
-    credentials = credentials_of(settings)
+    credentials = credentials_of(settings, database)
     readiness, downloads = ReadinessChecks(), Downloads(settings.downloads)
     try:
         yield Services(
@@ -102,7 +102,7 @@ def open_services(settings: Settings) -> Iterator[Services]:
             batch_feeds=BatchFeeds(database),
             waiting=WaitingLimit(settings.waiting_requests),
             openai_waiting=WaitingLimit(settings.openai_waiting),
-            detections=Detections(MarkReader.of(settings, credentials)),
+            detections=Detections(lambda: MarkReader.of(settings, credentials)),
             readiness=readiness,
             egress=EgressPolicy.of(settings),
         )

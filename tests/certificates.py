@@ -11,6 +11,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from core.pictures.certificate import Certificate
+from core.pictures.credentials import Credentials
+
 
 def name_of(text: str) -> x509.Name:
     return x509.Name(
@@ -64,6 +67,13 @@ def make_chain() -> tuple[str, str, str]:
     )
     written = [one.public_bytes(pem).decode() for one in (leaf, root)]
     return written[0], private.decode(), written[1]
+
+
+def signing(chain: str, key: str) -> Credentials:
+    """Give what signs with a certificate, or the error that it cannot."""
+    credentials = Credentials(lambda: Certificate(chain=chain, key=key))
+    credentials.load()
+    return credentials
 
 
 def verified(body: bytes, content_type: str, root: str) -> tuple[str, dict[str, Any]]:

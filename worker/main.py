@@ -23,9 +23,10 @@ from core.domain.photograph_spec import CUTOUT_REVISION
 from core.flusher import Flusher
 from core.lifecycle import serving
 from core.metrics_server import serving_metrics
-from core.pictures.credentials import Credentials, credentials_of
+from core.pictures.credentials import Credentials
 from core.pictures.marking import Watermark, watermark_of
 from core.settings import Settings
+from core.signing import credentials_of
 from core.sources.fetcher import SourceFetcher
 from core.sources.store import SourceStore
 from core.startup import run_or_explain, wait_for_services
@@ -99,7 +100,7 @@ def _serve(settings: Settings, load: Load) -> int:
     engine = _engine(models, plans, watchdog)
     approximate = _approximate_cache(settings, database, storage, engine)
     leases = _leases(settings, database, engine, name)
-    credentials, watermark = credentials_of(settings), watermark_of(settings)
+    credentials, watermark = credentials_of(settings, database), watermark_of(settings)
     cutting = Watchdog(limit_seconds=settings.watchdog_seconds)
     cutouts = cutout_pool(settings, database, storage, cutting)
     images = max(plan.rows * plan.streams for plan in plans)

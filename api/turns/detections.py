@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -42,7 +43,12 @@ class CostlyImageError(InvalidImageError):
 class Detections:
     """What one process has read; only its event loop's thread calls it."""
 
-    def __init__(self, reader: MarkReader) -> None:
+    def __init__(self, reader: Callable[[], MarkReader]) -> None:
+        """Prepare.
+
+        Args:
+            reader: Gives what reads, in a thread: it may ask Postgres for the certificate.
+        """
         self._reader = reader
         self._turns = FairTurns(_PLACES)
         self._threads = CapacityLimiter(_PLACES)
@@ -62,7 +68,8 @@ class Detections:
 
     def _read_apart(self, body: bytes) -> Marks:
         answers, theirs = _CONTEXT.Pipe(duplex=False)
-        process = _CONTEXT.Process(target=_run, args=(theirs, self._reader, body), daemon=True)
+        reader = self._reader()
+        process = _CONTEXT.Process(target=_run, args=(theirs, reader, body), daemon=True)
         with answers:
             process.start()
             # Or its end would not be seen.

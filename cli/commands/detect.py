@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import closing, nullcontext, suppress
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,15 +11,16 @@ import typer
 from rich.table import Table
 
 from cli.client.http import Client
-from cli.connection import connect
+from cli.connection import connect, service_settings
 from cli.console import fail, show, stdout
 from cli.errors import RefusedError, UsageError
 from cli.options import Key, Url
+from core.db.engine import DATABASE_ERRORS, Database
 from core.errors import InvalidImageError, PackshotError
-from core.pictures.credentials import credentials_of
 from core.pictures.marks import MarkReader
 from core.pictures.provenance import ai_use_of
 from core.settings import get_settings
+from core.signing import credentials_of
 
 Document = Mapping[str, Any]
 """What is known of a file: see `core.pictures.marks.Marks.document`."""
@@ -42,11 +44,12 @@ def detect(
 
 
 def _detect(files: Sequence[Path], client: Client | None, *, as_json: bool) -> None:
+    look = partial(_ask, client) if client else partial(_read, _reader())
     table = Table("file", "mark", "AI use", "confidence", "whose", "more", box=None)
     failed = 0
     for file in files:
         try:
-            found = _ask(client, file) if client else _read(file)
+            found = look(file)
         except (InvalidImageError, RefusedError) as error:
             if isinstance(error, RefusedError) and error.answer not in (413, 422):
                 raise
@@ -67,9 +70,20 @@ def _ask(client: Client, file: Path) -> Document:
     return client.detect(file.name, _body(file))
 
 
-def _read(file: Path) -> Document:
+def _read(reader: MarkReader, file: Path) -> Document:
+    return reader.read(_body(file)).document()
+
+
+def _reader() -> MarkReader:
+    """Return what reads as this machine's deployment, as far as its services can be asked."""
     settings = get_settings()
-    return MarkReader.of(settings, credentials_of(settings)).read(_body(file)).document()
+    with suppress(UsageError):
+        settings = service_settings()
+    with closing(Database(settings)) as database:
+        try:
+            return MarkReader.of(settings, credentials_of(settings, database))
+        except DATABASE_ERRORS:
+            return MarkReader.of(settings, None)
 
 
 def _body(file: Path) -> bytes:

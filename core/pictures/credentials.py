@@ -4,17 +4,17 @@ Signing is offline: no time stamp is asked for anywhere. It adds some kilobytes 
 thumbnail of it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 from core.errors import InvalidSettingError
+from core.pictures.certificate import Certificate
 from core.pictures.credentials_reading import Signer, read_credentials
 from core.pictures.formats import Format
 from core.pictures.provenance import TRAINED
-from core.settings import Settings
 
 MOST_BYTES = 64 * 2**10
 """What a signature may add to a file, with a long chain of certificates."""
@@ -35,29 +35,32 @@ class Ingredient:
 
 
 class Credentials:
-    """Signs files; any thread may call it."""
+    """Signs files; any thread may call it.
 
-    def __init__(self, certificates: str, key: str) -> None:
-        """Load a chain and its key.
+    The certificate and C2PA's native library are loaded when first something is signed, or by
+    `load`: most of the API's processes never sign anything.
+    """
+
+    def __init__(self, certificate: Callable[[], Certificate]) -> None:
+        """Prepare.
 
         Args:
-            certificates: PEM, the signing certificate first, without the root.
-            key: PEM (PKCS #8), of a P-256 certificate: ES256 is what signs.
+            certificate: Gives what signs.
+        """
+        self._certificate = certificate
+
+    def load(self) -> None:
+        """Load what signs, and try it, so that a bad certificate is not found out image by image.
 
         Raises:
-            InvalidSettingError: They cannot be used, or do not belong together.
+            InvalidSettingError: It cannot be used, or its key belongs to another.
         """
-        # Loads its native library: only those who sign need it.
-        import c2pa  # noqa: PLC0415
+        _ = self._loaded
 
-        self._c2pa = c2pa
-        self._certificates = certificates.encode()
-        self._key = key.encode()
-        self._context = c2pa.Context(
-            c2pa.Settings.from_dict({"builder": {"thumbnail": {"enabled": False}}})
-        )
-        self.signer = self._try()
+    @property
+    def signer(self) -> Signer | None:
         """What the certificate says of its owner; files that it signed say the same."""
+        return self._loaded.signer
 
     def sign(
         self,
@@ -78,6 +81,29 @@ class Credentials:
         Raises:
             c2pa.C2paError: The file is none of that format.
         """
+        return self._loaded.sign(body, format_, source_type, ingredient)
+
+    @cached_property
+    def _loaded(self) -> "_Loaded":
+        return _Loaded(self._certificate())
+
+
+class _Loaded:
+    """A certificate that was tried, with the library that signs."""
+
+    def __init__(self, certificate: Certificate) -> None:
+        import c2pa  # noqa: PLC0415
+
+        self._c2pa = c2pa
+        self._certificate = certificate
+        self._context = c2pa.Context(
+            c2pa.Settings.from_dict({"builder": {"thumbnail": {"enabled": False}}})
+        )
+        self.signer = self._try()
+
+    def sign(
+        self, body: bytes, format_: Format, source_type: str, ingredient: Ingredient | None
+    ) -> bytes:
         target = BytesIO()
         manifest = {
             "claim_generator_info": [{"name": "packshot"}],
@@ -92,22 +118,21 @@ class Credentials:
         return target.getvalue()
 
     def _signer(self) -> Any:
-        info = self._c2pa.C2paSignerInfo(b"es256", self._certificates, self._key, None)
-        return self._c2pa.Signer.from_info(info)
+        chain, key = self._certificate.chain.encode(), self._certificate.key.encode()
+        return self._c2pa.Signer.from_info(self._c2pa.C2paSignerInfo(b"es256", chain, key, None))
 
     def _try(self) -> Signer | None:
-        """Sign something now, so that a bad certificate is not found out image by image."""
         from PIL import Image  # noqa: PLC0415
 
         picture = BytesIO()
         Image.new("RGB", (8, 8)).save(picture, "PNG")
         try:
-            signed = self.sign(picture.getvalue(), Format.PNG)
+            signed = self.sign(picture.getvalue(), Format.PNG, TRAINED, None)
         except self._c2pa.C2paError as error:
             raise InvalidSettingError(
                 f"PACKSHOT_C2PA_CERTIFICATE and PACKSHOT_C2PA_KEY cannot sign ({error}). Give a "
-                "P-256 certificate that may sign C2PA claims, with the chain that issued it, and "
-                "its key, both as PEM."
+                "P-256 certificate that may sign C2PA claims and is valid today, with the chain "
+                "that issued it, and its key, both as PEM."
             ) from error
         read = read_credentials(signed, Format.PNG.content_type)
         return read.signer if read else None
@@ -137,29 +162,3 @@ def _actions(source_type: str, ingredient: Ingredient | None) -> Sequence[Mappin
         return [created, {"action": "c2pa.placed", **named}]
     edited = {"action": "c2pa.edited", "digitalSourceType": source_type}
     return [{"action": "c2pa.opened", **named}, edited]
-
-
-def credentials_of(settings: Settings) -> Credentials | None:
-    """Read the certificate and key that the settings name; None: nothing is signed.
-
-    Raises:
-        InvalidSettingError: One of them is missing, or they cannot be used.
-    """
-    certificate, key = settings.c2pa_certificate, settings.c2pa_key
-    if not certificate and not key:
-        return None
-    if not certificate or not key:
-        raise InvalidSettingError(
-            "PACKSHOT_C2PA_CERTIFICATE and PACKSHOT_C2PA_KEY go together: give both, or none."
-        )
-    return Credentials(_read(certificate), _read(key))
-
-
-def _read(path: str) -> str:
-    try:
-        return Path(path).read_text(encoding="ascii")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidSettingError(
-            f"{path} cannot be read as PEM ({error}). Correct PACKSHOT_C2PA_CERTIFICATE or "
-            "PACKSHOT_C2PA_KEY."
-        ) from error

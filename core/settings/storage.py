@@ -50,10 +50,14 @@ class StorageSettings(BaseModel):
         description="Secret that the watermark's key is derived from, the same for all processes: "
         "who does not know it cannot read the marks. Without one anybody can.",
     )
+    content_credentials: bool = Field(
+        default=True,
+        description="Whether images carry signed content credentials (C2PA).",
+    )
     c2pa_certificate: str = Field(
         default="",
-        description="PEM file of the certificates with which images are signed (C2PA). Leave it "
-        "empty to sign none.",
+        description="PEM file of the certificates with which images are signed, the signing one "
+        "first. Empty: one that this deployment makes for itself and keeps in Postgres.",
     )
     c2pa_key: str = Field(
         default="", description="PEM file of the P-256 key of the signing certificate."

@@ -2,6 +2,7 @@
 
 from core.db.models.approximate import ApproximateEntry, ApproximateLatents
 from core.db.models.batch import Batch
+from core.db.models.certificate import SigningCertificate
 from core.db.models.generation import NO_KEY, Generation
 from core.db.models.image import Image
 from core.db.models.job import Job
@@ -31,6 +32,7 @@ __all__ = [
     "PageSession",
     "Recipe",
     "Rendition",
+    "SigningCertificate",
     "Source",
     "WebhookDelivery",
     "WebhookEndpoint",

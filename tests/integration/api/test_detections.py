@@ -8,6 +8,8 @@ from PIL import Image
 
 from api.turns import detections
 from core.keys import create_key
+from core.pictures.encoding import encode
+from core.pictures.formats import Format
 from core.pictures.marking import PUBLIC_KEY, derive_key
 from core.pictures.marks import MarkReader
 from core.pictures.provenance import TRAINED
@@ -74,6 +76,17 @@ def test_the_deployments_secret_tells_its_own_images_from_others(serve, settings
         assert (mark["origin"], mark["confidence"]) == (origin, "measured")
         assert mark["chance"] <= 1e-7
     assert ask(client, watermarked(drawn, "0123456789", derive_key("b"))).json()["marks"] == []
+
+
+def test_what_this_deployment_signed_is_said_to_be_its_own(client, worker):
+    job = client.post("/v1/jobs", json={"prompt": "a signed mug"}).json()["id"]
+    worker.make(job, encode(product(), Format.PNG))
+    rendition = client.get(f"/v1/jobs/{job}/renditions/web")
+    assert rendition.status_code == 200, rendition.text
+    found = {mark["carrier"]: mark for mark in ask(client, rendition.content).json()["marks"]}
+    assert found["c2pa"]["confidence"] == "signed"
+    assert found["c2pa"]["origin"] == "this_deployment"
+    assert found["c2pa"]["signer"]["organisation"] == "packshot (self-issued)"
 
 
 def test_without_a_key_it_is_answered_where_that_is_allowed_and_so_often(serve, settings):

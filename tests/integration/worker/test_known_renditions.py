@@ -1,17 +1,19 @@
 """What channels want of an image is made beside it, when it is known; nothing ever waits for it."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from catalogue.renditions.store import Renditions
-from core.db.models import Rendition
+from core.db.models import Rendition, SigningCertificate
 from core.domain.states import JobState
-from core.pictures.credentials import Credentials
+from core.pictures.marks import Carrier, MarkReader, Origin
+from core.signing import credentials_of, kept_certificate
 from core.storage import Storage
-from tests.certificates import make_chain, verified
+from tests.certificates import make_chain, signing, verified
 from tests.integration.shop import wanted
 from tests.pictures import TRAINED, marks_of, product
 from tests.support.served import ServedModels
@@ -88,7 +90,7 @@ def test_the_stored_original_is_marked_too(shop, run, storage):
 def test_a_worker_with_a_certificate_signs_the_original_and_its_renditions(shop, make_run, storage):
     leaf, key, root = make_chain()
     (job,) = shop.want(wanted(files=FILES)).job_ids
-    assert make_run(Credentials(leaf, key))(job) is Delivery.DONE
+    assert make_run(signing(leaf, key))(job) is Delivery.DONE
     stored = [*shop.images(), *shop.all(Rendition)]
     assert len(stored) == 3
     for row in stored:
@@ -106,3 +108,23 @@ def test_without_s3_for_it_the_image_is_finished_all_the_same(shop, run, monkeyp
     assert run(job) is Delivery.DONE
     assert shop.job(job).state is JobState.SUCCEEDED
     assert shop.all(Rendition) == []
+
+
+def test_processes_that_begin_at_once_sign_with_one_certificate_that_is_kept(
+    shop, make_run, storage, settings, database
+):
+    with ThreadPoolExecutor(8) as threads:
+        found = set(threads.map(lambda _: kept_certificate(database), range(8)))
+    (kept,) = found
+    credentials = credentials_of(settings, database)
+    (job,) = shop.want(wanted(files=FILES)).job_ids
+    assert make_run(credentials)(job) is Delivery.DONE
+    stored = [*shop.images(), *shop.all(Rendition)]
+    reader = MarkReader.of(settings, credentials_of(settings, database))
+    for row in stored:
+        body = storage.read(row)
+        # Whole and signed; that no list of authorities knows the signer is no fault of the file.
+        assert verified(body, row.content_type, kept.chain)[0] in ("Valid", "Trusted")
+        marks = {mark.carrier: mark for mark in reader.read(body).marks}
+        assert marks[Carrier.C2PA].origin is Origin.THIS
+    assert [row.chain for row in shop.all(SigningCertificate)] == [kept.chain]

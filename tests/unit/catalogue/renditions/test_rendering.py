@@ -14,12 +14,11 @@ from catalogue.channels import PRESETS, Channel, find_channel, note_on, round_fa
 from catalogue.renditions.rendering import RenditionError, render
 from catalogue.renditions.scene import Box
 from core.errors import InvalidImageError
-from core.pictures.credentials import Credentials
 from core.pictures.encoding import encode
 from core.pictures.formats import Format
 from core.pictures.provenance import COMPOSITE, ENHANCED, source_type_of
 from starter.data.attributes import Background, Colour
-from tests.certificates import make_chain, verified
+from tests.certificates import make_chain, signing, verified
 from tests.pictures import (
     TRAINED,
     marks_of,
@@ -174,7 +173,7 @@ def test_what_cannot_be_made_small_enough_is_refused_with_a_way_out(noise):
 @pytest.mark.parametrize("name", ["walmart", "web", "web.avif", "web.png"])
 def test_renditions_of_a_signed_original_are_signed_and_within_the_bytes(name, mug):
     leaf, key, root = make_chain()
-    credentials = Credentials(leaf, key)
+    credentials = signing(leaf, key)
     original = encode(opened(mug), Format.PNG, credentials=credentials)
     channel = limited(name, 150_000)
     made = render(original, channel, credentials=credentials)
@@ -193,7 +192,7 @@ def test_renditions_keep_the_mark_of_their_original(name, mark, mug):
 
 def test_a_signed_rendition_of_a_cut_out_names_what_it_was_made_of(mug):
     leaf, key, root = make_chain()
-    credentials = Credentials(leaf, key)
+    credentials = signing(leaf, key)
     original = encode(opened(mug), Format.PNG, credentials=credentials, source_type=ENHANCED)
     made = render(original, find_channel("web.jpeg"), credentials=credentials)
     state, manifest = verified(made.body, "image/jpeg", root)

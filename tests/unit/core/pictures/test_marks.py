@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from core.db.engine import Database
 from core.errors import InvalidImageError
-from core.pictures.credentials import Credentials, credentials_of
 from core.pictures.encoding import encode
 from core.pictures.formats import Format
 from core.pictures.marking import PUBLIC_KEY, derive_key
@@ -19,7 +19,8 @@ from core.pictures.provenance import COMPOSITE, ENHANCED, TRAINED, VOCABULARY, A
 from core.pictures.watermark.code import Kind, Payload
 from core.pictures.watermark.embedding import embed
 from core.settings import Settings
-from tests.certificates import make_chain
+from core.signing import credentials_of
+from tests.certificates import make_chain, signing
 from tests.pictures import animation, bomb, near_white, png, product, source_type, write_source_type
 
 KEY = derive_key("a secret")
@@ -103,10 +104,10 @@ def test_credentials_are_this_deployments_by_its_certificate(chain, tmp_path):
         c2pa_certificate=str(tmp_path / "chain.pem"),
         c2pa_key=str(tmp_path / "key.pem"),
     )
-    reader = MarkReader.of(settings, credentials_of(settings))
-    own = encode(product(), Format.JPEG, credentials=Credentials(leaf, key))
+    reader = MarkReader.of(settings, credentials_of(settings, Database(settings)))
+    own = encode(product(), Format.JPEG, credentials=signing(leaf, key))
     other_leaf, other_key, _ = make_chain()
-    others = encode(product(), Format.JPEG, credentials=Credentials(other_leaf, other_key))
+    others = encode(product(), Format.JPEG, credentials=signing(other_leaf, other_key))
     for body, origin in ((own, Origin.THIS), (others, Origin.OTHER)):
         found = {one.carrier: one for one in reader.read(body).marks}
         assert found[Carrier.C2PA].origin is origin

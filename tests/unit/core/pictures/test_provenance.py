@@ -6,7 +6,6 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from core.pictures.credentials import Credentials
 from core.pictures.encoding import encode
 from core.pictures.formats import Format
 from core.pictures.provenance import (
@@ -20,7 +19,7 @@ from core.pictures.provenance import (
     source_type_of,
     xmp,
 )
-from tests.certificates import make_chain
+from tests.certificates import make_chain, signing
 from tests.pictures import product, source_type, write_source_type
 
 CAPTURE = f"{VOCABULARY}digitalCapture"
@@ -103,12 +102,10 @@ def test_a_mark_in_credentials_alone_is_read_and_xmp_is_believed_first():
     leaf, key, _ = make_chain()
     plain = BytesIO()
     product().save(plain, "JPEG")
-    signed = Credentials(leaf, key).sign(plain.getvalue(), Format.JPEG)
+    signed = signing(leaf, key).sign(plain.getvalue(), Format.JPEG)
     assert b"<rdf:RDF" not in signed
     assert source_type_of(signed) == TRAINED
-    both = Credentials(leaf, key).sign(
-        encode(product(), Format.JPEG, source_type=CAPTURE), Format.JPEG
-    )
+    both = signing(leaf, key).sign(encode(product(), Format.JPEG, source_type=CAPTURE), Format.JPEG)
     assert source_type_of(both) == CAPTURE
 
 
