@@ -97,7 +97,11 @@ class Models(Mapping[str, Bundle]):
                 schedulers,
                 called=f"the model {name!r}" if len(self) > 1 else "this model",
             ),
-            tokens=TokenLimit(tokenizer, max_tokens=manifest.max_tokens)
+            tokens=TokenLimit(
+                tokenizer,
+                max_tokens=manifest.max_tokens,
+                weights=manifest.prompt_reading.weights,
+            )
             if (tokenizer / "tokenizer.json").is_file()
             else None,
         )

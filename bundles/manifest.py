@@ -128,6 +128,21 @@ class Addition(Record):
     weight: float = Field(1.0, description="Of a LoRA.")
 
 
+class PromptReading(Record):
+    """How a bundle reads prompts, beyond what its text encoder does with them."""
+
+    chunks: int = Field(
+        1,
+        ge=1,
+        le=8,
+        description="Texts of the encoder's length that a long prompt may be read as, one after "
+        "another.",
+    )
+    weights: bool = Field(
+        False, description="Whether `(word:1.2)`, `((word))` and `[word]` weigh words."
+    )
+
+
 ALIGNMENT_FILE = "feature_alignment.safetensors"
 """In the UNet's folder: scales and shifts of features that come from earlier steps."""
 
@@ -227,6 +242,9 @@ class Manifest(Record):
     vae_scale_factor: int = Field(8, ge=1, description="Pixels per latent, along each side.")
     prediction_type: str = Field("epsilon", description="epsilon, v_prediction or sample.")
     max_tokens: int = Field(77, ge=2, description="Prompt length, start and end tokens included.")
+    prompt_reading: PromptReading = Field(
+        default_factory=PromptReading, description="Long prompts and weights; by default neither."
+    )
     prompts: tuple[str, ...] = Field(
         (), description="What `model evaluate` draws when nobody names other prompts."
     )

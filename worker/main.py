@@ -239,7 +239,9 @@ def _registry(settings: Settings, load: Load, watchdog: Watchdog) -> Registry:
             guidance_rescale=manifest.defaults.guidance_rescale,
             negative_prompt=manifest.defaults.negative_prompt,
             thresholds=manifest.approximate_thresholds,
-            end=Tokenizer(folder).end if settings.approximate_budget_bytes else None,
+            end=Tokenizer(folder, reading=manifest.prompt_reading).end
+            if settings.approximate_budget_bytes
+            else None,
             texts=texts,
             reads=read_model_input(folder),
         )

@@ -59,6 +59,13 @@ def stack(rows: Sequence[Conditioning]) -> Conditioning:
     return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
 
 
+def lengthened(text: Conditioning, empty: Conditioning, tokens: int) -> Conditioning:
+    """Return a text's conditioning with empty texts behind it, to so many tokens."""
+    states, more = text[HIDDEN_STATES], empty[HIDDEN_STATES]
+    times = (tokens - len(states)) // len(more)
+    return {**text, HIDDEN_STATES: np.concatenate([states, *[more] * times])}
+
+
 class Model(Protocol):
     """The compiled model as the engine sees it; `worker.pipeline.Pipeline` is one."""
 

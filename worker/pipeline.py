@@ -11,7 +11,13 @@ from numpy.typing import NDArray
 
 from bundles.graphs import cut
 from bundles.layout import SIZE_IDS, Config, load_layout
-from bundles.manifest import BlockCache, DeepCache, load_manifest, variant_folder
+from bundles.manifest import (
+    BlockCache,
+    DeepCache,
+    PromptReading,
+    load_manifest,
+    variant_folder,
+)
 from bundles.model_input import read_model_input
 from bundles.plan import Plan
 from bundles.step_plan import FULL
@@ -33,6 +39,7 @@ from worker.model import (
 from worker.precision import EXACT, inference_precision
 from worker.text_encoder import TextEncoder
 from worker.tiling import decode_tiled
+from worker.tokenizer import AS_CLIP
 from worker.unet import Shape, UNet, guidance_embedding
 
 HALVES = ("f16", "auto")
@@ -62,6 +69,7 @@ class Pipeline:
         decode_tile: int = 0,
         revision: str = "",
         feature_caching: DeepCache | BlockCache | None = None,
+        prompt_reading: PromptReading = AS_CLIP,
     ) -> None:
         """Read and compile the models.
 
@@ -77,6 +85,7 @@ class Pipeline:
                 multiple of 64; and no more pixels than a tile has in one call. 0: never.
             revision: The bundle's, from its manifest.
             feature_caching: The same; without it every step runs the whole UNet.
+            prompt_reading: The same; without it prompts are read as CLIP does.
 
         Raises:
             BundleError: when a part is missing or cannot be read.
@@ -97,7 +106,7 @@ class Pipeline:
         alone = compiler.latency(self._plan.threads)
         # The text encoder runs once per text: rounding there would reach every step.
         exact = alone | {"INFERENCE_PRECISION_HINT": "f32"}
-        self._text_encoder = self._make_text_encoder(layout.text_encoders, exact)
+        self._text_encoder = self._make_text_encoder(layout.text_encoders, exact, prompt_reading)
         self.tokenizer = self._text_encoder.tokenizer
         self.zeroes_empty_negative = layout.zeroes_empty_negative
         self._image_encoder = self._make_image_encoder(exact)
@@ -116,7 +125,7 @@ class Pipeline:
         return (self.latent_channels, height // factor, width // factor)
 
     def encode(self, texts: Sequence[str]) -> list[Conditioning]:
-        """Encode texts; what exceeds the tokenizer's length is cut."""
+        """Encode texts; what exceeds the bundle's length of prompts is cut."""
         return self._text_encoder.encode(texts)
 
     def conditioning(self, *, guidance_scale: float, width: int, height: int) -> Conditioning:
@@ -196,10 +205,10 @@ class Pipeline:
         self._vae_decoder = compiled.create_infer_request()
 
     def _make_text_encoder(
-        self, encoders: Sequence[Config], properties: dict[str, Any]
+        self, encoders: Sequence[Config], properties: dict[str, Any], reading: PromptReading
     ) -> TextEncoder:
         load = partial(self._compiler.load, properties=properties)
-        return TextEncoder(self.folder, encoders, load)
+        return TextEncoder(self.folder, encoders, load, reading)
 
     def _make_image_encoder(self, properties: dict[str, Any]) -> ImageEncoder:
         # Exact, too: what is lost here is lost in each picture that begins with another.
@@ -303,6 +312,7 @@ def load_pipeline(folder: Path, settings: Settings, plan: Plan) -> Pipeline:
         decode_tile=settings.decode_tile,
         revision=manifest.revision,
         feature_caching=manifest.feature_caching,
+        prompt_reading=manifest.prompt_reading,
     )
     pipeline.warm_up(width=manifest.defaults.width, height=manifest.defaults.height)
     return pipeline

@@ -15,8 +15,8 @@ from worker.features import RowFeatures
 from worker.finite import ImpossibleError
 from worker.loaded import LoadedModel, LoadedModels
 from worker.metrics import STAGE_SECONDS, UNET_BATCH_IMAGES, UNET_STEPS
-from worker.model import Conditioning
-from worker.rows import RowRequest, Ticket
+from worker.model import HIDDEN_STATES, Conditioning, lengthened
+from worker.rows import EVERYBODY, RowRequest, Ticket
 from worker.sampler import Sampler
 from worker.step import Call, Prediction, Row
 from worker.walk import Begin, Picture
@@ -101,8 +101,21 @@ class Stages:
         ):
             reads = _reads_negative(model, ticket.request)
             negative = next(rest) if reads else _unread(model, ticket.request, prompt)
-            rows.append(_row(model, ticket, prompt, negative, share * (1 + reads), begin))
+            sides = self._of_one_length(model, prompt, negative)
+            rows.append(_row(model, ticket, *sides, share * (1 + reads), begin))
         return rows
+
+    def _of_one_length(
+        self, model: LoadedModel, prompt: Conditioning, negative: Conditioning | None
+    ) -> tuple[Conditioning, Conditioning | None]:
+        """Lengthen the shorter of two prompts by empty texts: one call takes both."""
+        if negative is None:
+            return prompt, None
+        tokens = max(len(one[HIDDEN_STATES]) for one in (prompt, negative))
+        if tokens == len(prompt[HIDDEN_STATES]) == len(negative[HIDDEN_STATES]):
+            return prompt, negative
+        ((empty,), _) = self._embeddings(model, [""], [EVERYBODY])
+        return lengthened(prompt, empty, tokens), lengthened(negative, empty, tokens)
 
     def _begins(self, model: LoadedModel, requests: Sequence[RowRequest]) -> list[Beginning]:
         """Return where each row begins; pictures of one size are encoded in one call."""

@@ -79,7 +79,8 @@ class Row:
             identity=request.identity,
             model=request.revision,
             limits=self.model.limits,
-            shape=self.sampler.shape,
+            # Longer prompts have more states: what is stacked has one shape.
+            shape=(self.sampler.shape, *(one.shape for one in self.prompt.values())),
             lane=request.lane,
             tenant=request.tenant,
             key=request.api_key_id,

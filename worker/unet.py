@@ -46,6 +46,7 @@ class UNet:
         """
         self.per_row_timesteps = _free_timestep(model)
         self._timestep_type = model.input("timestep").element_type.to_dtype()
+        self._tokens = tokens
         self._dynamic = _requests(compile_model(model), streams)
         self._fixed: dict[Shape, Requests] = {}
         self.feature_shapes: dict[Shape, dict[str, Sequence[int]]] = {}
@@ -92,7 +93,9 @@ class UNet:
         }
         rows, _, height, width = inputs.samples.shape
         kept = inputs.kept or [()] * rows
-        batches = [n for n, *size in self._fixed if tuple(size) == (height, width)]
+        # What is longer than one text of the encoder's length is rare, and fits no fixed shape.
+        usual = inputs.conditioning[HIDDEN_STATES].shape[1] == self._tokens
+        batches = [n for n, *size in self._fixed if usual and tuple(size) == (height, width)]
         batch = fixed_batch(rows, batches)
         if batch is None:
             return _infer(self._dynamic, values, kept)

@@ -48,7 +48,11 @@ class ModelView(BaseModel):
     )
     schedulers: list[ModelScheduler] | None
     max_tokens: int | None = Field(
-        description="What it reads of a prompt, the start and end tokens included."
+        description="What it reads of a prompt, a start and an end token included."
+    )
+    prompt_weights: bool | None = Field(
+        description="Whether `(word:1.2)`, `((word))` and `[word]` weigh words; where not, "
+        "brackets are text."
     )
     workers: int = Field(description="Those that serve this revision now.")
     waiting_images: int = Field(description="Your images that are queued for this revision.")

@@ -12,7 +12,9 @@ from core.lifecycle.serving import queued_images, workers_serving
 
 PROBLEM = "The model's bundle cannot be used: on the server, `packshot model list` says why."
 
-_LACKING = dict.fromkeys(("revision", "sizes", "defaults", "presets", "schedulers", "max_tokens"))
+_LACKING = dict.fromkeys(
+    ("revision", "sizes", "defaults", "presets", "schedulers", "max_tokens", "prompt_weights")
+)
 
 
 def list_models(session: Session, models: Models, tenant: str) -> ModelList:
@@ -65,4 +67,5 @@ def _describe_bundle(bundle: Bundle) -> dict[str, Any]:
             for name, one in limits.schedulers.items()
         ],
         "max_tokens": manifest.max_tokens,
+        "prompt_weights": manifest.prompt_reading.weights,
     }

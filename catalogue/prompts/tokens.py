@@ -3,11 +3,13 @@
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from tokenizers import Tokenizer  # type: ignore[import-untyped]
 
+from core.domain.prompt_weights import read_weights
 from core.domain.texts import has_vectors, write_out
 from core.errors import BundleError
 
@@ -21,18 +23,20 @@ _AT_ONCE = 256
 class TokenLimit:
     """Finds what of a prompt is cut off."""
 
-    def __init__(self, folder: Path, *, max_tokens: int) -> None:
+    def __init__(self, folder: Path, *, max_tokens: int, weights: bool = False) -> None:
         """Load a tokenizer.
 
         Args:
             folder: The bundle's `tokenizer` folder, with a tokenizer.json.
-            max_tokens: What the text encoder reads, start and end tokens included.
+            max_tokens: What the model reads, a start and an end token included.
+            weights: Whether brackets weigh words, and are none themselves.
 
         Raises:
             BundleError: It cannot be read.
         """
         self.limit = max_tokens - _SPECIAL
         """Tokens of the prompt itself."""
+        self._weights = weights
         path = folder / "tokenizer.json"
         try:
             # tokenizers raises bare Exceptions.
@@ -50,8 +54,7 @@ class TokenLimit:
 
     def count(self, prompt: str) -> int:
         """Return how many tokens a prompt has, without those of its start and end."""
-        (encoding,) = self._encode(self._written_out([prompt]))
-        return len(encoding.ids)
+        return sum(len(one.ids) for one in self._encode(self._written_out(self._parts(prompt))))
 
     def cut_off(self, prompts: Iterable[str]) -> Mapping[str, str]:
         """Find the prompts that are too long, and the part of each that the model never sees.
@@ -67,13 +70,28 @@ class TokenLimit:
         }
 
     def _cut_off(self, long: Sequence[str]) -> Mapping[str, str]:
-        texts = self._written_out(long)
-        encodings = self._encode(texts)
-        return {
-            prompt: text[encoding.offsets[self.limit][0] :]
-            for prompt, text, encoding in zip(long, texts, encodings, strict=True)
-            if len(encoding.ids) > self.limit
-        }
+        parts = [self._parts(prompt) for prompt in long]
+        texts = self._written_out([text for one in parts for text in one])
+        pairs = zip(texts, self._encode(texts), strict=True)
+        found = {}
+        for prompt, own in zip(long, parts, strict=True):
+            cut = self._behind_limit(list(islice(pairs, len(own))))
+            if cut is not None:
+                found[prompt] = cut
+        return found
+
+    def _behind_limit(self, parts: Sequence[tuple[str, Any]]) -> str | None:
+        """Return what of a prompt, in parts with their tokens, is behind the limit; None: none."""
+        room = self.limit
+        for number, (text, encoding) in enumerate(parts):
+            if len(encoding.ids) > room:
+                rest = "".join(more for more, _ in parts[number + 1 :])
+                return text[encoding.offsets[room][0] :] + rest
+            room -= len(encoding.ids)
+        return None
+
+    def _parts(self, prompt: str) -> Sequence[str]:
+        return [part.text for part in read_weights(prompt)] if self._weights else [prompt]
 
     def _may_be_long(self, prompt: str) -> bool:
         # A token has at least one ASCII character; of other characters one may have several

@@ -11,7 +11,7 @@ from uuid import uuid4
 import numpy as np
 from numpy.typing import NDArray
 
-from bundles.manifest import Manifest
+from bundles.manifest import Manifest, PromptReading
 from bundles.plan import plan_for
 from core.domain.approximation import kept_steps
 from core.domain.lanes import Lane
@@ -51,7 +51,9 @@ class Trial:
     def __init__(self, engine: Engine, manifest: Manifest, folder: Path, *, at_once: int) -> None:
         self.engine = engine
         # One of its own: the engine's is busy in the engine's thread.
-        self.end = Tokenizer(folder).end
+        # Of a prompt of several chunks its first one stands for it here.
+        weights = manifest.prompt_reading.weights
+        self.end = Tokenizer(folder, reading=PromptReading(weights=weights)).end
         self._manifest = manifest
         self._at_once = at_once
 

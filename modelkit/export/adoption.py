@@ -4,6 +4,8 @@ That layout is what `optimum.intel`'s `OVStableDiffusionPipeline.save_pretrained
 repositories of converted models on the Hub hold.
 """
 
+import hashlib
+import json
 import os
 import shutil
 import tempfile
@@ -28,6 +30,7 @@ from bundles.manifest import (
     FORMAT,
     JUDGE,
     Manifest,
+    PromptReading,
     load_manifest,
     save_manifest,
     variant_folder,
@@ -39,7 +42,15 @@ from modelkit.export.architecture import check_tokenizer
 from modelkit.export.configuration import Configuration, read_configuration, read_vae
 from modelkit.export.conversion import MODEL_FILE
 from modelkit.export.defaults import GivenDefaults
-from modelkit.export.order import CONVERSION, Size, Verify, describe, resized
+from modelkit.export.order import (
+    CONVERSION,
+    Size,
+    Verify,
+    describe,
+    most_tokens,
+    reading_options,
+    resized,
+)
 from modelkit.export.resources import require_disk
 from modelkit.export.scheduler_trials import read_working_profile, with_schedulers
 from modelkit.export.source import content_hash
@@ -79,6 +90,7 @@ def adopt(
     size: Size | None,
     say: Progress,
     defaults: GivenDefaults | None = None,
+    prompt_reading: PromptReading | None = None,
     verify: Verify | None = None,
 ) -> Manifest:
     """Make a bundle of a folder in the Hub's OpenVINO layout.
@@ -97,9 +109,11 @@ def adopt(
     _check_text_encoders(folder, configuration)
     precision = _check_unet(_read(folder / "unet" / MODEL_FILE), folder / "unet")
     options = {"format": FORMAT, "conversion": CONVERSION, "adopted": True}
+    reading = prompt_reading or PromptReading()
+    options |= reading_options(reading)
     revision = content_hash(folder, options, patterns=_PATTERNS, say=say)
     given = (defaults or GivenDefaults()).said()
-    manifest = _known(folder, name, size, given) or describe(
+    manifest = _known(folder, name, size, given, reading) or describe(
         folder,
         source=source,
         name=name,
@@ -108,6 +122,7 @@ def adopt(
         size=size,
         profile=read_working_profile(folder, given),
         configuration=configuration,
+        prompt_reading=reading,
     )
     parts = _parts(folder, manifest, configuration)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -168,9 +183,15 @@ def _parts(folder: Path, manifest: Manifest, configuration: Configuration) -> li
 
 
 def _known(
-    folder: Path, name: str | None, size: Size | None, given: Mapping[str, Any]
+    folder: Path,
+    name: str | None,
+    size: Size | None,
+    given: Mapping[str, Any],
+    reading: PromptReading,
 ) -> Manifest | None:
     """Return the manifest of a folder that is a bundle already.
+
+    It reads prompts as it did, unless something is said of that: then its revision is another one.
 
     Raises:
         BundleError: An earlier version has made it, whose images it would share a cache with.
@@ -180,7 +201,18 @@ def _known(
     manifest = load_manifest(folder)
     load_layout(folder)
     defaults = resized(manifest, size).model_copy(update=dict(given))
-    return manifest.model_copy(update={"name": name or manifest.name, "defaults": defaults})
+    manifest = manifest.model_copy(update={"name": name or manifest.name, "defaults": defaults})
+    said = reading_options(reading)
+    if not said or reading == manifest.prompt_reading:
+        return manifest
+    order = json.dumps([manifest.revision, said], sort_keys=True)
+    return manifest.model_copy(
+        update={
+            "revision": hashlib.sha256(order.encode()).hexdigest(),
+            "prompt_reading": reading,
+            "max_tokens": most_tokens(folder, reading),
+        }
+    )
 
 
 def _read(path: Path) -> ov.Model:

@@ -4,7 +4,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from bundles.manifest import BlockCache, Manifest, TokenMergingPlan
+from bundles.manifest import BlockCache, Manifest, PromptReading, TokenMergingPlan
 from bundles.records import Record
 from bundles.workshop import Workshop
 from core.errors import BundleError
@@ -43,6 +43,7 @@ def build(
     vae: VaePrecision = "float",
     defaults: GivenDefaults | None = None,
     additions: Additions | None = None,
+    prompt_reading: PromptReading | None = None,
     verify: Verify | None = None,
     say: Progress | None = None,
 ) -> Manifest:
@@ -66,6 +67,8 @@ def build(
         vae: How the VAE decoder is stored and computed.
         defaults: What requests get that name nothing; the rest as the model's own files say.
         additions: Another autoencoder, words, layers left out; and what a single file leaves open.
+        prompt_reading: Whether prompts may be longer than the encoder's text, and have weights;
+            None: neither.
         verify: Looks at the finished bundle before it is published; None: nobody does.
         say: Hears how far it is.
 
@@ -81,10 +84,12 @@ def build(
             if precision or token_merging or unet or caching or vae != "float":
                 raise BundleError(_DECIDED.format(folder.name))
             return adopt(folder, target, source=str(source), name=name, size=size,
-                         defaults=defaults, verify=verify, say=say)  # fmt: skip
+                         defaults=defaults, prompt_reading=prompt_reading,
+                         verify=verify, say=say)  # fmt: skip
         precision = precision or read_profile(folder).build.precision
         order = take_order(folder, precision=precision, token_merging=token_merging, unet=unet,
-                           caching=caching, vae=vae, defaults=defaults)  # fmt: skip
+                           caching=caching, vae=vae, defaults=defaults,
+                           prompt_reading=prompt_reading)  # fmt: skip
         check(order, target, size)
         return _make(
             order, ready, target, source=str(source), name=name, size=size, verify=verify, say=say
@@ -136,6 +141,7 @@ def _make(
             quantisation=quantised.get("unet"),
             vae_quantisation=quantised.get("vae_decoder"),
             feature_caching=caching,
+            prompt_reading=order.prompt_reading,
         )
         return publish(workshop, manifest, order.source, verify, say)
 

@@ -13,6 +13,7 @@ from bundles.manifest import (
     DeepCache,
     Defaults,
     Manifest,
+    PromptReading,
     Quantisation,
     Sizes,
     TokenMergingPlan,
@@ -49,9 +50,11 @@ def describe(
     quantisation: Quantisation | None = None,
     vae_quantisation: Quantisation | None = None,
     feature_caching: DeepCache | BlockCache | None = None,
+    prompt_reading: PromptReading | None = None,
 ) -> Manifest:
     """Describe a bundle made from `folder`, which was named as `source`."""
     profile = profile or read_profile(folder)
+    reading = prompt_reading or PromptReading()
     return Manifest(
         name=name or profile.name or Path(source).name.lower(),
         revision=revision,
@@ -72,8 +75,14 @@ def describe(
         latent_channels=configuration.vae["latent_channels"],
         vae_scale_factor=scale_factor(configuration.vae),
         prediction_type=configuration.scheduler.get("prediction_type", "epsilon"),
-        max_tokens=load_tokenizer(folder).model_max_length,
+        max_tokens=most_tokens(folder, reading),
+        prompt_reading=reading,
     )
+
+
+def most_tokens(folder: Path, reading: PromptReading) -> int:
+    """Return how many tokens of a prompt a model reads, a start and an end token included."""
+    return reading.chunks * (load_tokenizer(folder).model_max_length - 2) + 2
 
 
 def resized(known: Profile | Manifest, size: Size | None) -> Defaults:
@@ -150,6 +159,8 @@ class BuildOrder:
 
     defaults: GivenDefaults = field(default_factory=GivenDefaults)
 
+    prompt_reading: PromptReading = field(default_factory=PromptReading)
+
     @property
     def profile(self) -> Profile:
         """What the model does by default, with a scheduler that works with it."""
@@ -178,7 +189,13 @@ class BuildOrder:
         if self.defaults.said():
             # What is calibrated and measured is drawn with them.
             options["defaults"] = self.defaults.said()
-        return options
+        return options | reading_options(self.prompt_reading)
+
+
+def reading_options(reading: PromptReading) -> dict[str, Any]:
+    """Return what of how prompts are read decides a bundle's revision: nothing, by default."""
+    said = reading.model_dump(exclude_defaults=True)
+    return {"prompt_reading": said} if said else {}
 
 
 def take_order(
@@ -190,6 +207,7 @@ def take_order(
     caching: CachingOrder | None = None,
     vae: VaePrecision = "float",
     defaults: GivenDefaults | None = None,
+    prompt_reading: PromptReading | None = None,
 ) -> BuildOrder:
     """Assemble the order from its options.
 
@@ -212,6 +230,7 @@ def take_order(
         caching=caching,
         vae=vae,
         defaults=defaults or GivenDefaults(),
+        prompt_reading=prompt_reading or PromptReading(),
     )
 
 

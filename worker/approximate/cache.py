@@ -35,6 +35,7 @@ from worker.group_commit import GroupCommit
 from worker.loaded import LoadedModel
 from worker.model import HIDDEN_STATES, Conditioning
 from worker.rows import RowHandedBackError, RowResult
+from worker.tokenizer import SeveralChunksError
 from worker.walk import NOISE, Begin, Resume
 
 log = structlog.get_logger(__name__)
@@ -122,6 +123,9 @@ class ApproximateCache:
             embedding = pool(conditioning[HIDDEN_STATES], model.end(prompt))
         except RowHandedBackError:
             raise
+        except SeveralChunksError:
+            count(Level.APPROXIMATE, Outcome.SKIP)
+            return NOTHING
         except Exception as error:  # the text encoder's, or ours: the row will meet it again
             self._fall_back(f"the prompt has no embedding: {error}")
             return NOTHING

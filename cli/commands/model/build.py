@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from bundles.manifest import Manifest, TokenMergingPlan
+from bundles.manifest import Manifest, PromptReading, TokenMergingPlan
 from bundles.processor import read_features, shortcomings
 from cli.bundles import bundles_folder
 from cli.commands.model.additions import (
@@ -104,6 +104,22 @@ Unet = Annotated[
     Path | None,
     typer.Option(help="For int8-qat: the folder that `packshot model quantise-train` wrote."),
 ]
+LongPrompts = Annotated[
+    int,
+    typer.Option(
+        min=1,
+        max=8,
+        help="Read prompts as up to so many texts of the encoder's length (75 tokens) one after "
+        "another, instead of cutting what is behind the first.",
+    ),
+]
+PromptWeights = Annotated[
+    bool,
+    typer.Option(
+        "--prompt-weights",
+        help="Let (word:1.2), ((word)) and [word] in prompts weigh words; \\( is a bracket then.",
+    ),
+]
 
 
 def build(
@@ -132,6 +148,8 @@ def build(
     config: Config = None,
     prediction_type: Prediction = None,
     timestep_spacing: Spacing = None,
+    long_prompts: LongPrompts = 1,
+    prompt_weights: PromptWeights = False,
 ) -> None:
     """Convert a model to a bundle that packshot can serve, in PACKSHOT_HOME/bundles.
 
@@ -162,6 +180,7 @@ def build(
             prediction=prediction_type,
             spacing=timestep_spacing,
         ),
+        prompt_reading=PromptReading(chunks=long_prompts, weights=prompt_weights),
     )
 
 
@@ -191,6 +210,7 @@ def _make(
     vae: VaePrecision,
     defaults: GivenDefaults,
     additions: Additions,
+    prompt_reading: PromptReading,
 ) -> None:
     """Build what the options ask for, and report what came of it."""
     quieten()
@@ -213,6 +233,7 @@ def _make(
             vae=vae,
             defaults=defaults,
             additions=additions,
+            prompt_reading=prompt_reading,
             verify=partial(_verify, compared),
             say=stages,
         )
