@@ -21,6 +21,9 @@ PHOTOGRAPH = (
 )
 """Further columns where images are made of photographs: see `api.schemas.photographs`."""
 
+THUMBNAIL = "thumbnail"
+"""The last column of results.xlsx, which holds small pictures."""
+
 _BLANK = r"\x00-\x08\v\f\x0e-\x20\x7f-\xa0\xad\u061c\u1680\u180e\u2000-\u200f\u2028-\u202f"
 _BLANK += r"\u205f-\u2069\u3000\ufeff"
 """What spreadsheets skip or nobody sees: blanks, control and format characters."""
@@ -79,7 +82,7 @@ def photograph_cells(
     if photograph:
         known["photograph"] = photograph["source"]
     values = (known.get(name) for name in PHOTOGRAPH)
-    return [None if value is None else _cell(value) for value in values]
+    return [None if value is None else cell_text(value) for value in values]
 
 
 def neutralise(text: str) -> str:
@@ -105,15 +108,16 @@ def format_lines(columns: Sequence[str], outcomes: Iterable[ResultLine]) -> str:
     """Write one line per image (RFC 4180, CRLF)."""
     return _format(
         [
-            *(neutralise(_cell(outcome.row.get(column))) for column in columns),
-            *(neutralise(_cell(getattr(outcome, name))) for name in OUTCOME),
-            *(neutralise(_cell(text)) for text in outcome.further),
+            *(neutralise(cell_text(outcome.row.get(column))) for column in columns),
+            *(neutralise(cell_text(getattr(outcome, name))) for name in OUTCOME),
+            *(neutralise(cell_text(text)) for text in outcome.further),
         ]
         for outcome in outcomes
     )
 
 
-def _cell(value: Any) -> str:
+def cell_text(value: Any) -> str:
+    """Return a cell as text: what is no text as JSON."""
     if value is None:
         return ""
     if isinstance(value, str):

@@ -16,6 +16,7 @@ from cli.commands.model.presets import presets
 from cli.commands.model.requeue import requeue
 from cli.commands.model.tiny_decoder import tiny_decoder
 from cli.commands.model.train import finetune, quantise_train, shrink
+from cli.commands.results import results
 from cli.commands.stack import demo, migrate, up
 from cli.commands.submit import submit
 from cli.commands.tune import tune
@@ -30,7 +31,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (demo, up, submit, fetch, retry, detect, tune, migrate):
+for command in (demo, up, submit, fetch, results, retry, detect, tune, migrate):
     app.command()(command)
 model = typer.Typer(
     no_args_is_help=True, help="Models: build, check, train, evaluate and list them."

@@ -119,18 +119,25 @@ def _opened(rows: BatchRows, lines: Iterator[str], name: str, content_type: str)
 
 def _results(rows: BatchRows, base: str) -> Iterator[str]:
     channels = known_channels(rows.files)
+    yield format_header(rows.batch.columns, further_columns(rows, channels))
+    yield from iter(partial(_lines, rows, channels, base), "")
+
+
+def further_columns(rows: BatchRows, channels: Sequence[Channel]) -> list[str]:
+    """Return the names of `ResultLine.further`'s columns."""
     named = [*PHOTOGRAPH] if rows.has_photographs else []
     named += ["file_name"] if ORIGINAL in rows.files else []
     named += [f"{one.name}_{what}" for one in channels for what in ("file", "url", "note")]
-    yield format_header(rows.batch.columns, named)
-    yield from iter(partial(_lines, rows, channels, base), "")
+    return named
 
 
 def _lines(rows: BatchRows, channels: Sequence[Channel], base: str) -> str:
     """Write the next page's lines; the empty text behind the last."""
     page = rows.next_page(PAGE_ROWS)
     made = rows.made(page) if channels else {}
-    return format_lines(rows.batch.columns, (_outcome(row, channels, base, made) for row in page))
+    return format_lines(
+        rows.batch.columns, (result_line(row, channels, base, made) for row in page)
+    )
 
 
 def _entries(rows: BatchRows, base: str) -> str:
@@ -144,7 +151,8 @@ def _entry(row: JobRow, base: str, made: Made) -> str:
     return ManifestEntry(**view.model_dump(), row=row[0].row).model_dump_json()
 
 
-def _outcome(row: JobRow, channels: Sequence[Channel], base: str, made: Made) -> ResultLine:
+def result_line(row: JobRow, channels: Sequence[Channel], base: str, made: Made) -> ResultLine:
+    """Return what results.csv says of a job."""
     job, image, seconds, _ = row
     took, error = seconds_of(job, seconds), view_error(job)
     further: list[str | None] = []

@@ -12,6 +12,7 @@ from api.dependencies import ServicesNow, SessionNow, Submitter, Tenant, get_cal
 from api.description import LOCATION, file_of
 from api.exports.archive import open_archive
 from api.exports.results import open_manifest, open_results
+from api.exports.workbook import XLSX, open_workbook
 from api.problems import problems
 from api.routing.strict_route import Router
 from api.routing.transaction_route import TransactionRoute
@@ -219,6 +220,18 @@ def get_results(batch_id: UUID, tenant: Tenant, services: ServicesNow) -> Respon
     """Download the sheet with what became of each image."""
     open_ = partial(open_results, services, tenant, batch_id)
     return DownloadResponse(services.downloads, services.downloads.tables, tenant, open_)
+
+
+@router.get(
+    "/{batch_id}/results.xlsx",
+    operation_id="get_batch_workbook",
+    response_class=Response,
+    responses={200: file_of(XLSX), **problems(404, 409, 429)},
+)
+def get_workbook(batch_id: UUID, tenant: Tenant, services: ServicesNow) -> Response:
+    """Download the same as a workbook, with small pictures of the first images in it."""
+    open_ = partial(open_workbook, services, tenant, batch_id)
+    return DownloadResponse(services.downloads, services.downloads.archives, tenant, open_)
 
 
 @router.get(

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from catalogue.issues import Issue, Issues
 from catalogue.mapping import KNOWN
 from catalogue.names import canonical
-from catalogue.results import OUTCOME
+from catalogue.results import OUTCOME, THUMBNAIL
 from catalogue.sheets.model import check_names
 from catalogue.sheets.records import CsvRecord
 
@@ -87,7 +87,7 @@ def _own(names: Sequence[str]) -> set[int]:
     return {
         number
         for number in range(beginnings[-1], len(names))
-        if names[number] in OUTCOME or _FILES.fullmatch(names[number])
+        if names[number] in (*OUTCOME, THUMBNAIL) or _FILES.fullmatch(names[number])
     }
 
 

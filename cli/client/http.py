@@ -175,9 +175,10 @@ class Client:
         """Read an image."""
         return self._get(path).content
 
-    def results(self, identity: str, target: Path) -> None:
-        """Download a batch's results.csv as it is."""
-        self._patiently(lambda: self._stream(f"/v1/batches/{identity}/results.csv", target))
+    def results(self, identity: str, target: Path, format_: str = "csv") -> None:
+        """Download a batch's results as they are: `csv` or `xlsx`."""
+        path = f"/v1/batches/{identity}/results.{format_}"
+        self._patiently(lambda: self._stream(path, target))
 
     def manifest(self, identity: str, target: Path) -> None:
         """Download a batch's manifest.jsonl as it is."""

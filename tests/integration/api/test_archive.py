@@ -9,6 +9,7 @@ import zipfile
 import pytest
 from botocore.exceptions import EndpointConnectionError
 from PIL import Image
+from python_calamine import CalamineWorkbook
 
 from api.exports.archive import MISSING, open_archive
 from api.exports.results import open_manifest, open_results
@@ -162,6 +163,22 @@ def test_the_results_name_files_and_their_addresses(client, sheet):
     assert first["walmart_file"] == "MUG-1_1.jpg"
     assert first["walmart_url"].endswith("/walmart/MUG-1_1.jpg")
     assert failed["walmart_url"] == ""
+
+
+def test_the_workbook_says_the_same_and_shows_what_is_made(client, sheet):
+    batch = sheet(channels="walmart")
+    answer = client.get(f"/v1/batches/{batch['id']}/results.xlsx")
+    assert answer.status_code == 200, answer.text
+    table = CalamineWorkbook.from_filelike(io.BytesIO(answer.content)).get_sheet_by_index(0)
+    header, *rows = table.to_python()
+    written = list(csv.reader(io.StringIO(client.get(batch["links"]["results"]).text)))
+    assert header == [*written[0], "thumbnail"]
+    assert [row[:4] for row in rows] == [
+        [*line[:2], float(line[2]), line[3]] for line in written[1:]
+    ]
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        drawing = archive.read("xl/drawings/drawing1.xml").decode()
+    assert drawing.count("<xdr:pic>") == 2
 
 
 def test_what_falls_short_of_a_channel_is_told_in_job_manifest_and_results(client, worker, send):

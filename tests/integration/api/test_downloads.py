@@ -9,6 +9,7 @@ FILES = [
     "/v1/sources/{source_id}/content",
     "/v1/sources",
     "/v1/batches/{batch_id}/results.csv",
+    "/v1/batches/{batch_id}/results.xlsx",
     "/v1/batches/{batch_id}/manifest.jsonl",
     "/v1/batches/{batch_id}/images.zip",
     "/v1/batches/{batch_id}",
