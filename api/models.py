@@ -91,6 +91,7 @@ class Models(Mapping[str, Bundle]):
                 name=name, revision=manifest.revision, reads=read_model_input(folder)
             ),
             manifest=manifest,
+            languages=manifest.languages,
             limits=limits_of(
                 manifest,
                 self._settings,

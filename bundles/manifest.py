@@ -245,6 +245,10 @@ class Manifest(Record):
     prompt_reading: PromptReading = Field(
         default_factory=PromptReading, description="Long prompts and weights; by default neither."
     )
+    languages: tuple[str, ...] = Field(
+        ("en",),
+        description="Of the captions that it was trained on, ISO 639-1. No part of the revision.",
+    )
     prompts: tuple[str, ...] = Field(
         (), description="What `model evaluate` draws when nobody names other prompts."
     )

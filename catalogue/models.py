@@ -18,6 +18,8 @@ class Model:
     limits: RequestLimits
     tokens: TokenLimit | None
     """None when the bundle has no tokenizer.json: prompts are not measured then."""
+    languages: tuple[str, ...] = ("en",)
+    """ISO 639-1 codes of the languages of the captions that it was trained on."""
 
 
 def check_model(name: str, models: Mapping[str, Model]) -> Reason:

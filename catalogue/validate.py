@@ -1,5 +1,6 @@
 """From a sheet to the images that it asks for."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +14,7 @@ from catalogue.photographs import note_photographs
 from catalogue.platforms.fields import LOOK, note
 from catalogue.prompts.fit import fit_prompts
 from catalogue.prompts.glossary import Glossary
+from catalogue.prompts.languages import LANGUAGES, foreign_language
 from catalogue.prompts.writer import Prompts, TitleUse, missing_columns
 from catalogue.remarks import find_destroyed, tell_lookalikes
 from catalogue.rows import GoodRow, RowReader, base_values, note_schedule
@@ -215,9 +217,32 @@ def _tell_lookalikes(
     )
 
 
+def _warn_of_languages(rows: Sequence[GoodRow], warnings: Issues) -> None:
+    """Report prompts in languages that their model was not trained on, once for each language."""
+    lines: dict[tuple[str, tuple[str, ...]], list[int]] = defaultdict(list)
+    for one in rows:
+        known = one.model.languages
+        if language := foreign_language(one.prompt, known):
+            lines[language, known].append(one.row.line)
+    for (language, known), found in lines.items():
+        foreign, own = LANGUAGES[language], " and ".join(LANGUAGES.get(one, one) for one in known)
+        what = (
+            f"but the model was trained on {own}: translate {{}}, or give its words in a glossary "
+            "(`packshot glossary`)"
+        )
+        warnings.extend(
+            note(
+                found,
+                f"The prompt looks {foreign}, {what.format('it')}",
+                f"{{number}} prompts look {foreign}, {what.format('them')}",
+            )
+        )
+
+
 def _remark(rows: Sequence[GoodRow], prompts: Prompts, *, warnings: Issues) -> None:
     """Report what looks wrong with good rows as a whole."""
     columns = prompts.columns
+    _warn_of_languages(rows, warnings)
     warnings.extend(
         note(
             prompts.unnamed,
