@@ -9,6 +9,7 @@ import unicodedata
 from functools import lru_cache
 
 from catalogue.prompts.attributes import folded, is_size
+from catalogue.prompts.mentions import mentions
 from catalogue.prompts.vocabulary import (
     CODES,
     COUNTED,
@@ -89,6 +90,21 @@ def _tidy(title: str, brand: str) -> str:
         for at, (separator, part) in enumerate(parts)
     )
     return joined if has_words(joined) else " ".join(title.split())
+
+
+def essential_first(title: str, kind: str) -> str:
+    """Return a title that begins with the part of it that says what the product is.
+
+    `Home Collection - Ceramic - Harbour Mug` of the type `Mugs` is `Harbour Mug, Home Collection,
+    Ceramic`: where a title is cut off at its end, the product stays.
+
+    Args:
+        title: Cleaned.
+        kind: The product's type; where no part mentions it, the title stays as it is.
+    """
+    parts = _SEPARATOR.split(title)[::2]
+    found = next((at for at, part in enumerate(parts) if kind and mentions(part, kind)), 0)
+    return ", ".join([parts[found], *parts[:found], *parts[found + 1 :]]) if found else title
 
 
 def has_words(title: str) -> bool:

@@ -11,7 +11,7 @@ from catalogue.platforms.fields import LOOK, WRITTEN_TITLE, look_of
 from catalogue.prompts.expressions import TemplateProblemError
 from catalogue.prompts.glossary import Glossary
 from catalogue.prompts.templates import PromptTemplate, UnknownColumnError
-from catalogue.prompts.titles import has_words
+from catalogue.prompts.titles import essential_first, has_words
 from catalogue.prompts.tokens import TokenLimit, shorten
 from catalogue.sheets.model import Sheet, SheetRow
 
@@ -143,7 +143,7 @@ class Prompts:
         look = dict.fromkeys(LOOK, "")
         return shorten(
             lambda changes: self._glossary.apply(template.render({**values, **changes})),
-            values["title"],
+            essential_first(values["title"], values["type"]),
             tokens,
             less=(
                 {"type": ""},

@@ -2,7 +2,7 @@
 
 import pytest
 
-from catalogue.prompts.titles import has_words, tidy
+from catalogue.prompts.titles import essential_first, has_words, tidy
 
 
 @pytest.mark.parametrize(
@@ -59,3 +59,22 @@ def test_a_title_without_a_word_stays_and_names_no_product():
 def test_what_is_endless_takes_no_time_and_stays():
     for title in ("-" * 100_000, "mug " * 30_000, "1" * 100_000, "(" * 100_000):
         assert tidy(title) == " ".join(title.split())
+
+
+@pytest.mark.parametrize(
+    ("title", "kind", "expected"),
+    [
+        (
+            "Home Collection - Ceramic - Harbour Mug",
+            "Mugs",
+            "Harbour Mug, Home Collection, Ceramic",
+        ),
+        ("Harbour Mug - Ceramic", "Mugs", "Harbour Mug - Ceramic"),
+        ("Nordic Home | Kaffeetasse, blau", "Tassen", "Kaffeetasse, Nordic Home, blau"),
+        ("Nordic Home - Ceramic", "Mugs", "Nordic Home - Ceramic"),
+        ("Nordic Home - Mug", "", "Nordic Home - Mug"),
+        ("", "Mugs", ""),
+    ],
+)
+def test_what_the_product_is_comes_first_where_a_title_says_it_later(title, kind, expected):
+    assert essential_first(title, kind) == expected
