@@ -18,6 +18,7 @@ OUTCOME = (
 PHOTOGRAPH = (
     *("needs_review", "review_reasons", "confidence", "scale", "identical", "compared_pixels"),
     *("source_digest", "result_digest", "photograph", "expansion", "background"),
+    *("tries", "photograph_cache", "cutout_cache"),
 )
 """Further columns where images are made of photographs: see `api.schemas.photographs`."""
 
@@ -79,6 +80,8 @@ def photograph_cells(
     known = dict(quality or {})
     if quality:
         known["review_reasons"] = " ".join(quality["reasons"])
+        known["photograph_cache"] = quality["source"]
+        known["cutout_cache"] = quality.get("cutout")
     if photograph:
         known["photograph"] = photograph["source"]
     values = (known.get(name) for name in PHOTOGRAPH)
