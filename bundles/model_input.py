@@ -35,6 +35,7 @@ def read_model_input(bundle: Path) -> ModelInput:
     return ModelInput(
         taught=tuple(filter(_is_taught, dict.fromkeys(added))),
         embeds_guidance=unet.get("time_cond_proj_dim") is not None,
+        encodes_pictures=(bundle / "vae_encoder").is_dir() or not (bundle / "vae_decoder").is_dir(),
     )
 
 

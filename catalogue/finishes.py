@@ -7,6 +7,7 @@ from typing import Any
 
 from catalogue.issues import Issues
 from catalogue.placement_rule import SCENE_FILL, SCENE_GROUND_LINE, PlacementRule
+from core.domain.image_request import ModelRevision
 from core.domain.image_spec import ImageSpec
 from core.domain.photograph_spec import (
     TRANSPARENT,
@@ -95,17 +96,27 @@ def check_mode(mode: ImageMode, given: Set[str], issues: Issues) -> None:
             )
 
 
-def check_drawn_over(spec: ImageSpec, issues: Issues, *, line: int | None = None) -> None:
+def check_drawn_over(
+    spec: ImageSpec, model: ModelRevision, issues: Issues, *, line: int | None = None
+) -> None:
     """Note why a model cannot draw an edit over its photograph, or a blend over its background.
 
     Args:
         spec: The image's.
+        model: What would draw it.
         issues: What is wrong.
         line: Of a sheet.
     """
     strength = spec.photograph.strength if spec.photograph else 0.0
     if not strength:
         return
+    if not model.reads.encodes_pictures:
+        issues.add(
+            f"The model {model.name!r} cannot begin with a picture: its bundle has no encoder of "
+            "images. Name another model, or build the bundle of the original model.",
+            line=line,
+            column="model",
+        )
     if not steps_over(spec.steps, strength):
         issues.add(
             f"A strength of {strength:g} leaves none of {spec.steps} steps: ask for "

@@ -59,7 +59,7 @@ def scene_request(
     """
     photograph, width, height = find_photograph(session, context, request, issues)
     scene = _scene(background, photograph, width, height)
-    check_drawn_over(scene.spec, issues)
+    check_drawn_over(scene.spec, scene.model, issues)
     issues.refuse_request()
     return scene
 
@@ -85,7 +85,7 @@ def edit_request(
     """
     photograph, *_ = find_photograph(session, context, request, issues)
     edit = _edit(drawn, photograph)
-    check_drawn_over(edit.spec, issues)
+    check_drawn_over(edit.spec, edit.model, issues)
     issues.refuse_request()
     return edit
 
@@ -133,7 +133,7 @@ def check_prompted_sheet(
         if one.line in photographs
     ]
     for one in wanted:
-        check_drawn_over(one.spec, issues, line=one.line)
+        check_drawn_over(one.spec, one.model, issues, line=one.line)
     if not is_scene:
         return replace(order, wanted=wanted), issues
     small = Issues()

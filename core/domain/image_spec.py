@@ -27,6 +27,8 @@ class ModelInput:
     embeds_guidance: bool = False
     """Whether the UNet takes the guidance scale as an input (as distilled ones do), whatever it
     is; then it sees no negative prompt."""
+    encodes_pictures: bool = True
+    """Whether an image can begin with a picture: some bundles only decode."""
 
 
 def _says(description: str) -> Mapping[str, str]:

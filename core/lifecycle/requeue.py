@@ -14,7 +14,7 @@ from core.db.locks import lock_generations
 from core.db.models import Generation, Job
 from core.db.models.transitions import change
 from core.domain.image_request import ImageRequest, ModelRevision
-from core.domain.image_spec import ModelInput
+from core.domain.image_spec import ImageSpec, ModelInput
 from core.domain.states import OPEN_JOB, CacheOutcome, GenerationState, JobState
 from core.errors import ModelReplacedError
 from core.lifecycle.backlogs import Group, put_back
@@ -73,7 +73,7 @@ def move_some(
     revision: str,
     *,
     to: ModelRevision,
-    fits: Callable[[int, int], bool],
+    refuses: Callable[[ImageSpec], str | None] = lambda _: None,
     ttl_seconds: float = FOR_EVER,
     limit: int = PORTION,
 ) -> Mapping[RequeueOutcome, int]:
@@ -86,7 +86,8 @@ def move_some(
         session: An open transaction.
         revision: What they wait for.
         to: What they shall wait for.
-        fits: Whether the other model makes images of a width and a height, in pixels.
+        refuses: Says why the other model cannot make an image, in the words after "which"; None:
+            it can.
         ttl_seconds: The age, in seconds, from which a stored image answers no more.
         limit: Most that are moved.
 
@@ -107,11 +108,14 @@ def move_some(
         .scalars()
         .all()
     )
-    drawn = {row.id: row.spec.drawn for row in rows}
-    misfits = [one for one, spec in drawn.items() if not fits(spec.width, spec.height)]
-    fail_where(session, [among(Generation.id, misfits)], _too_large_or_small(to.revision))
-    targets = _targets(session, [row for row in rows if row.id not in misfits], to)
-    outcomes = Counter({RequeueOutcome.FAILED: len(misfits)})
+    refused: dict[UUID, str] = {
+        row.id: reason for row in rows if (reason := refuses(row.spec)) is not None
+    }
+    for reason in set(refused.values()):
+        ids = [one for one, own in refused.items() if own == reason]
+        fail_where(session, [among(Generation.id, ids)], _unsuited(to.revision, reason))
+    targets = _targets(session, [row for row in rows if row.id not in refused], to)
+    outcomes = Counter({RequeueOutcome.FAILED: len(refused)})
     for tenant in sorted({one.row.tenant for one in targets}):
         outcomes += _move(
             session, tenant, [one for one in targets if one.row.tenant == tenant], ttl_seconds
@@ -126,10 +130,9 @@ def _queued(revision: str) -> tuple[ColumnElement[bool], ...]:
     )
 
 
-def _too_large_or_small(revision: str) -> ModelReplacedError:
+def _unsuited(revision: str, reason: str) -> ModelReplacedError:
     return ModelReplacedError(
-        f"The model that was to make this image was replaced by {revision[:12]}, which does not "
-        "make images of this size. Send it again with another size."
+        f"The model that was to make this image was replaced by {revision[:12]}, which {reason}"
     )
 
 

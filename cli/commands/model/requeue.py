@@ -1,7 +1,7 @@
 """`packshot model requeue`: what waits for a model that no worker has any more."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from bundles.manifest import Sizes, load_manifest
+from bundles.manifest import Sizes, load_manifest, scheduler_support
 from bundles.model_input import read_model_input
+from bundles.scheduler_support import SchedulerSupport
 from cli.bundles import bundle_folder, find_bundle, served_models
 from cli.connection import service_settings
 from cli.console import say, show
 from cli.errors import UsageError
 from core.domain.image_request import ModelRevision
+from core.domain.image_spec import ImageSpec
 from core.errors import BundleError
 
 if TYPE_CHECKING:
@@ -103,6 +105,26 @@ class _NewModel:
 
     model: ModelRevision
     sizes: Sizes
+    schedulers: Mapping[str, SchedulerSupport]
+
+    def refuses(self, spec: ImageSpec) -> str | None:
+        """Return why it cannot make an image, in the words after "which"; None: it can."""
+        drawn, sizes = spec.drawn, self.sizes
+        if not all(
+            sizes.min <= side <= sizes.max and side % sizes.multiple_of == 0
+            for side in (drawn.width, drawn.height)
+        ):
+            return "does not make images of this size. Send it again with another size."
+        begins = spec.photograph is not None and spec.photograph.strength > 0
+        if begins and not self.model.reads.encodes_pictures:
+            return "has no encoder of images to begin with. Send it again with another model."
+        support = self.schedulers.get(spec.scheduler)
+        if support is None or not support.works or not support.limits.allows(spec.steps):
+            return (
+                f"does not work with {spec.scheduler} in {spec.steps} steps. Send it again with "
+                "another scheduler or other steps."
+            )
+        return None
 
 
 def _target(settings: "Settings", to: str | None) -> _NewModel:
@@ -113,6 +135,7 @@ def _target(settings: "Settings", to: str | None) -> _NewModel:
     return _NewModel(
         model=ModelRevision(name=name, revision=manifest.revision, reads=reads),
         sizes=manifest.sizes,
+        schedulers=scheduler_support(manifest, folder),
     )
 
 
@@ -127,14 +150,6 @@ def _move(
         raise UsageError(
             f"The images wait for {revision[:16]} already: name another model with --to."
         )
-    sizes = target.sizes
-
-    def fits(width: int, height: int) -> bool:
-        return all(
-            sizes.min <= side <= sizes.max and side % sizes.multiple_of == 0
-            for side in (width, height)
-        )
-
     done: Counter[RequeueOutcome] = Counter()
     tries = 0
     while True:
@@ -144,7 +159,7 @@ def _move(
                     session,
                     revision,
                     to=target.model,
-                    fits=fits,
+                    refuses=target.refuses,
                     ttl_seconds=settings.result_ttl_seconds,
                 )
         except IntegrityError:

@@ -25,7 +25,7 @@ def mask(client) -> dict:
 
 
 def ask(client, **fields: object):
-    return client.post("/v1/jobs", json={"mode": "edit", **fields})
+    return client.post("/v1/jobs", json={"mode": "edit"} | fields)
 
 
 def test_an_edit_is_asked_for_by_a_source_a_prompt_and_a_strength(client, source, mask, shop):
@@ -63,6 +63,21 @@ def test_a_strength_that_nobody_names_is_told(client, source):
 )
 def test_what_cannot_be_used_is_named(client, shop, fields: dict, named: set[str]):
     assert columns(ask(client, **fields)) == named
+    assert not shop.generations()
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"mode": "edit"}, {"mode": "scene", "blend": True}, {"mode": "scene", "blend": False}],
+)
+def test_a_bundle_that_only_decodes_begins_with_no_picture(client, shop, bundle, fields: dict):
+    (bundle / "vae_decoder").mkdir()
+    answer = ask(client, source=THERE, prompt=SNOW, **fields)
+    if fields.get("blend") is False:
+        assert answer.status_code == 202, answer.text
+        return
+    assert columns(answer) == {"model"}
+    assert "has no encoder of images" in answer.text
     assert not shop.generations()
 
 

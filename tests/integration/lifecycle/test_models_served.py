@@ -52,9 +52,9 @@ def sweep(shop):
 
 @pytest.fixture
 def move(shop):
-    def move(old="r1", to=NEW, fits=lambda *_: True, **values):
+    def move(old="r1", to=NEW, **values):
         with shop.database.session() as session:
-            return dict(requeue.move_some(session, old, to=to, fits=fits, **values))
+            return dict(requeue.move_some(session, old, to=to, **values))
 
     return move
 
@@ -294,9 +294,13 @@ def test_what_runs_goes_on_and_portions_add_up(shop, move):
     assert len(shop.all(Backlog)) == 2
 
 
-def test_an_image_of_a_size_that_the_new_model_has_not_fails_with_a_reason(shop, move):
+def test_an_image_that_the_new_model_cannot_make_fails_with_the_reason(shop, move):
+    def refuses(spec):
+        square = spec.width == spec.height
+        return None if square else "does not make images of this size."
+
     jobs = shop.want("mug", wanted("cup", width=128), batch=True).job_ids
-    done = move(fits=lambda width, height: width == height)
+    done = move(refuses=refuses)
     assert done == {RequeueOutcome.FAILED: 1, RequeueOutcome.MOVED: 1}
     failed = shop.job(jobs[1])
     assert (failed.state, failed.error_code) == (JobState.FAILED, "model_replaced")

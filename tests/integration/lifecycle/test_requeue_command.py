@@ -1,8 +1,11 @@
 """`packshot model requeue`, against a real database."""
 
+from dataclasses import replace
+
 import pytest
 
 from cli.main import main
+from core.domain.photograph_spec import PhotographSpec
 from core.domain.states import JobState
 from core.lifecycle import serving
 from core.settings import get_settings
@@ -59,6 +62,22 @@ def test_it_queues_for_the_bundle_of_the_settings(run, shop):
     code, _, err = run("bbbb")
     assert code != 0
     assert "already" in err
+
+
+def test_what_the_new_bundle_cannot_make_fails_with_the_reason(run, shop, tmp_path):
+    begun = PhotographSpec(source="ab" * 32, strength=0.5)
+    edit = replace(wanted("mug"), spec=wanted("mug").spec.over(begun))
+    slow = wanted("cup", scheduler="ddim", steps=5000)
+    jobs = shop.want("jar", edit, slow).job_ids
+    (tmp_path / "bundle" / "vae_decoder").mkdir()
+    code, _, err = run("aaaa")
+    assert code == 0
+    assert "Images: 1 queued for the new model" in err
+    assert "2 failed" in err
+    reasons = [shop.job(one).error_message for one in jobs]
+    assert reasons[0] is None
+    assert "has no encoder of images to begin with" in reasons[1]
+    assert "does not work with ddim in 5000 steps" in reasons[2]
 
 
 def test_it_queues_for_the_model_that_is_named(run, shop, tmp_path, monkeypatch):

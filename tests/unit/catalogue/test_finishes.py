@@ -4,9 +4,11 @@ import pytest
 
 from catalogue.finishes import check_drawn_over, check_mode, read_finish
 from catalogue.issues import Issues
-from core.domain.image_spec import ImageSpec
+from core.domain.image_spec import ImageSpec, ModelInput
 from core.domain.photograph_spec import Anchor, ImageMode, PhotographSpec, Shadow
-from tests.specs import DEFAULTS
+from tests.specs import DEFAULTS, made_by
+
+MODEL = made_by("r1")
 
 
 def columns(issues: Issues) -> set[str | None]:
@@ -86,14 +88,26 @@ def test_fields_of_the_other_mode_are_named_each():
 def test_what_cannot_be_drawn_over_a_photograph_is_named(strength, values, column):
     issues = Issues()
     photograph = PhotographSpec(source="ab" * 32, strength=strength)
-    check_drawn_over(ImageSpec(**DEFAULTS | values).over(photograph), issues, line=3)
+    check_drawn_over(ImageSpec(**DEFAULTS | values).over(photograph), MODEL, issues, line=3)
     assert [(one.line, one.column) for one in issues] == [(3, column)]
+
+
+def test_a_model_without_an_encoder_of_images_begins_with_none():
+    issues = Issues()
+    decodes = made_by("r1", name="tiny", reads=ModelInput(encodes_pictures=False))
+    plain = ImageSpec(**DEFAULTS | {"steps": 4})
+    check_drawn_over(plain, decodes, issues)
+    assert not issues
+    photograph = PhotographSpec(source="ab" * 32, strength=0.5)
+    check_drawn_over(plain.over(photograph), decodes, issues, line=2)
+    assert [(one.line, one.column) for one in issues] == [(2, "model")]
+    assert "'tiny' cannot begin with a picture" in next(iter(issues)).message
 
 
 def test_one_step_is_enough_to_draw_over_a_photograph():
     issues = Issues()
     photograph = PhotographSpec(source="ab" * 32, strength=0.25)
-    check_drawn_over(ImageSpec(**DEFAULTS | {"steps": 4}).over(photograph), issues)
+    check_drawn_over(ImageSpec(**DEFAULTS | {"steps": 4}).over(photograph), MODEL, issues)
     assert not issues
 
 
