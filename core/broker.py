@@ -1,6 +1,7 @@
 """Redis itself, for what Celery does not ask it."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -26,6 +27,17 @@ BROKER_ERRORS = (ServiceDownError, KombuError, redis.RedisError, OSError)
 """What asking the broker, or sending through Celery, raises while it is away."""
 
 Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BrokerMemory:
+    """Bytes that Redis uses and may use, and what it does when they are used up."""
+
+    used: int
+    limit: int
+    """0: there is none."""
+    policy: str
+    """`maxmemory-policy`; empty where it does not say."""
 
 
 class Broker:
@@ -70,6 +82,15 @@ class Broker:
     def check_writes(self) -> None:
         """Write something: a full memory, or a replica, answers and takes no message."""
         self._ask(lambda: self.client.set(_PROBE, "1", ex=_PROBE_SECONDS))
+
+    def memory(self) -> BrokerMemory:
+        """Return what Redis says of its memory."""
+        said = self._ask(lambda: self.client.info("memory"))
+        return BrokerMemory(
+            used=int(said.get("used_memory", 0)),
+            limit=int(said.get("maxmemory", 0)),
+            policy=str(said.get("maxmemory_policy", "")),
+        )
 
     def remembers(self) -> bool:
         """Return whether the broker still has what it had when `mark` was called."""

@@ -1,0 +1,1 @@
+"""What is well and what is not: services, this machine, models, workers and the queue."""
