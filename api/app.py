@@ -19,6 +19,7 @@ from api.pages import site
 from api.problems import add_problem_handlers
 from api.routes import (
     batches,
+    bulk_jobs,
     caches,
     detections,
     docs,
@@ -43,6 +44,7 @@ from core.startup import freeze_gc
 ROUTERS = (
     batches.router,
     jobs.router,
+    bulk_jobs.router,
     renditions.router,
     renditions.public_router,
     sources.router,

@@ -17,6 +17,7 @@ from api.problems import problems
 from api.routing.strict_route import Router
 from api.routing.transaction_route import TransactionRoute
 from api.schemas.batches import BatchPage, BatchView
+from api.schemas.erasure import ErasureReceipt
 from api.schemas.jobs import JobPage
 from api.schemas.renditions import ChannelName
 from api.schemas.sheets import SheetReport
@@ -29,6 +30,7 @@ from api.submission.upload import Upload, document_upload, read_request, receive
 from api.turns.downloads import DownloadResponse
 from api.views.batches import find_batch, list_batches, view_batch
 from api.views.cursors import Cursor, Limit
+from api.views.erasure import write_receipt
 from api.views.jobs import list_jobs
 from api.views.renditions import channel_named
 from api.waiting.event_stream import EVENTS, EventStream, LastEventId
@@ -37,6 +39,7 @@ from api.waiting.snapshots import EventId
 from core.domain.states import BatchState, JobState
 from core.lifecycle.cancellation import cancel_batch, messages_of
 from core.lifecycle.erasure import hide_batch
+from core.lifecycle.erasure_counts import count_batch
 from core.links import BATCHES, batch_path
 
 router = Router(
@@ -191,14 +194,14 @@ def post_cancel(
     return view_batch(session, find_batch(session, caller.tenant, batch_id))
 
 
-@router.delete("/{batch_id}", operation_id="delete_batch", status_code=204, responses=problems(404))
+@router.delete("/{batch_id}", operation_id="delete_batch", responses=problems(404))
 def delete_batch(
     batch_id: UUID,
     caller: Submitter,
     services: ServicesNow,
     session: SessionNow,
     background: BackgroundTasks,
-) -> None:
+) -> ErasureReceipt:
     """Erase a batch, cancelled first if it is not finished, with all that no other job uses.
 
     Nobody sees it or its jobs any more. Its rows, prompts, events, images, renditions and latents
@@ -207,7 +210,9 @@ def delete_batch(
     find_batch(session, caller.tenant, batch_id)
     stopped = cancel_batch(session, batch_id)
     background.add_task(revoke, services, messages_of(session, stopped))
+    counts = count_batch(session, batch_id)
     hide_batch(session, batch_id)
+    return write_receipt(session, batch_path(batch_id), counts, is_complete=False)
 
 
 @router.get(

@@ -1,11 +1,13 @@
 """Single images: asked for, read, cancelled, downloaded."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import BackgroundTasks, Depends, Query, Response
+from pydantic import AwareDatetime
 from sqlmodel import Session
 
 from api.dependencies import ServicesNow, SessionNow, Submitter, Tenant, get_caller
@@ -13,7 +15,8 @@ from api.description import IMAGE_FILE, LOCATION
 from api.problems import problems
 from api.routing.strict_route import Router
 from api.routing.transaction_route import TransactionRoute
-from api.schemas.jobs import JobView
+from api.schemas.erasure import ErasureReceipt
+from api.schemas.jobs import JobPage, JobView
 from api.schemas.requests import JobRequest
 from api.services import Services
 from api.submission.context import context_of
@@ -22,14 +25,19 @@ from api.submission.recipes import use_recipe
 from api.submission.submit import submit_job
 from api.turns.downloads import DownloadResponse, Opened
 from api.views.conditions import Conditions, ConditionsNow
+from api.views.cursors import Cursor, Limit
+from api.views.erasure import write_receipt
 from api.views.images import etag_of, open_image, open_presigned, ready_image
-from api.views.jobs import find_job, show_job
+from api.views.jobs import JobFilter, find_job, list_newest_jobs, show_job
 from api.waiting.long_poll import LongPollResponse, Wait
 from core.db.models import Image
-from core.domain.states import OPEN_JOB
+from core.domain.photograph_spec import ImageMode
+from core.domain.states import OPEN_JOB, JobState
+from core.errors import ConflictError
 from core.lifecycle.cancellation import cancel_job, messages_of
-from core.lifecycle.erasure import erase_job
-from core.links import job_path
+from core.lifecycle.erasure import erase_image, erase_job
+from core.lifecycle.erasure_counts import count_image, count_job
+from core.links import image_path, job_path
 
 router = Router(
     route_class=TransactionRoute,
@@ -61,6 +69,37 @@ def post_job(
     background.add_task(follow_up, services, context, submission, **named)
     response.headers["Location"] = job_path(view.id)
     return view
+
+
+@router.get("", operation_id="list_jobs")
+def get_jobs(
+    tenant: Tenant,
+    session: SessionNow,
+    state: JobState | None = None,
+    batch: Annotated[UUID | None, Query(description="Of this batch.")] = None,
+    sku: Annotated[str | None, Query(max_length=200, description="Of this product.")] = None,
+    model: Annotated[str | None, Query(max_length=64, description="Made by this model.")] = None,
+    mode: ImageMode | None = None,
+    created_after: Annotated[
+        AwareDatetime | None, Query(description="At this moment or later.")
+    ] = None,
+    created_before: Annotated[
+        AwareDatetime | None, Query(description="Before this moment.")
+    ] = None,
+    cursor: Cursor = None,
+    limit: Limit = 50,
+) -> JobPage:
+    """List jobs, newest first, those of batches too; all that is said of them must hold."""
+    chosen = JobFilter(
+        state=state,
+        batch=batch,
+        sku=sku,
+        model=model,
+        mode=mode,
+        created_after=created_after,
+        created_before=created_before,
+    )
+    return list_newest_jobs(session, tenant, chosen, cursor=cursor, limit=limit)
 
 
 @router.get(
@@ -104,14 +143,14 @@ def post_cancel(
     return show_job(session, find_job(session, caller.tenant, job_id))
 
 
-@router.delete("/{job_id}", operation_id="delete_job", status_code=204, responses=problems(404))
+@router.delete("/{job_id}", operation_id="delete_job", responses=problems(404, 409))
 def delete_job(
     job_id: UUID,
     caller: Submitter,
     services: ServicesNow,
     session: SessionNow,
     background: BackgroundTasks,
-) -> None:
+) -> ErasureReceipt:
     """Erase a job, cancelled first if it is not finished, with all that no other job uses.
 
     Its row of the sheet, its prompt, its events and answers are gone at once, what was on its way
@@ -120,9 +159,37 @@ def delete_job(
     find_job(session, caller.tenant, job_id)
     stopped = cancel_job(session, job_id)
     background.add_task(revoke, services, messages_of(session, stopped))
+    counts = count_job(session, job_id)
     erased = erase_job(session, job_id)
     # After the commit: nothing that can still be found lacks its object.
     background.add_task(services.storage.delete, erased.latents)
+    if not erased.jobs:
+        raise ConflictError(
+            "The job is being changed by another request. Delete it again in a moment.",
+            retry_after=1,
+        )
+    counts = replace(counts, images=erased.images, events=erased.events)
+    return write_receipt(session, job_path(job_id), counts, is_complete=True)
+
+
+@router.delete("/{job_id}/image", operation_id="delete_image", responses=problems(404, 409, 410))
+def delete_image(
+    job_id: UUID,
+    caller: Submitter,
+    services: ServicesNow,
+    session: SessionNow,
+    background: BackgroundTasks,
+) -> ErasureReceipt:
+    """Erase a job's image, with its renditions and latents, from all jobs of yours that have it.
+
+    The jobs stay. The same request is computed anew from now on.
+    """
+    job, image, *_ = find_job(session, caller.tenant, job_id)
+    image = ready_image(job, image)
+    counts = count_image(session, image.id)
+    erased = erase_image(session, image)
+    background.add_task(services.storage.delete, erased.latents)
+    return write_receipt(session, image_path(job_id), counts, is_complete=True)
 
 
 @router.get(

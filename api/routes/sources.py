@@ -12,12 +12,14 @@ from api.description import LOCATION, source_file
 from api.problems import problems
 from api.routing.strict_route import Router
 from api.routing.transaction_route import TransactionRoute
+from api.schemas.erasure import ErasureReceipt
 from api.schemas.sources import Digest, SourcePage, SourceView
 from api.services import Services
 from api.submission.photograph import document_photograph, keep_photograph
 from api.turns.downloads import DownloadResponse, Opened
 from api.views.conditions import Conditions, ConditionsNow
 from api.views.cursors import Cursor, Limit
+from api.views.erasure import write_receipt
 from api.views.sources import file_headers, open_source, view_source, view_sources
 from core.db.models import Source
 from core.links import SOURCES, source_path
@@ -106,10 +108,12 @@ def _open_part(services: Services, source: Source, conditions: Conditions) -> Op
     return conditions.part_of(open_source(services, source))
 
 
-@router.delete(
-    "/{source_id}", operation_id="delete_source", status_code=204, responses=problems(404)
-)
-def delete_source(source_id: UUID, caller: Submitter, session: SessionNow) -> None:
-    """Delete a photograph: nobody finds it any more, and its bytes are gone within a minute."""
+@router.delete("/{source_id}", operation_id="delete_source", responses=problems(404))
+def delete_source(source_id: UUID, caller: Submitter, session: SessionNow) -> ErasureReceipt:
+    """Delete a photograph: nobody finds it any more, and its bytes are gone within a minute.
+
+    Images that were made of it stay, until their jobs are deleted.
+    """
     rows.find_source(session, caller.tenant, source_id)
-    rows.mark(session, col(Source.id) == source_id)
+    marked = rows.mark(session, col(Source.id) == source_id)
+    return write_receipt(session, source_path(source_id), photographs=marked, is_complete=True)

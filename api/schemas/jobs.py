@@ -111,7 +111,7 @@ class ManifestEntry(JobView):
 
 
 class JobPage(BaseModel):
-    """Some jobs of a batch, in the order of its sheet."""
+    """Some jobs: those of a batch in the order of its sheet, others newest first."""
 
     items: list[JobView]
     next: str | None = Field(description="Cursor of the page that follows; null on the last.")

@@ -62,7 +62,7 @@ def check_sheet(
         InvalidSheetError: It asks for too many images, or its templates take too long.
         ConflictError: It has a callback, and the tenant no secret to sign it with.
     """
-    _check_callback(session, context)
+    check_callback(session, context)
     fields = request.fields
     misplaced = Issues()
     check_fields(fields, misplaced)
@@ -126,7 +126,7 @@ def submit_batch(
         total_jobs=0,
         open_jobs=0,
     )
-    wanted = _with_deadline(session, checked.wanted, fields.deadline_seconds)
+    wanted = with_deadline(session, checked.wanted, fields.deadline_seconds)
     with room_for(session, context.queued_images, adding=len(wanted)):
         submission = submit(
             session,
@@ -158,11 +158,11 @@ def submit_job(
         ConflictError: It has a callback, and the tenant no secret to sign it with.
         TooManyQueuedError: The key has too many images waiting, and this one is not in store.
     """
-    _check_callback(session, context)
-    wanted = _wanted(session, models, context, request)
+    check_callback(session, context)
+    wanted = wanted_image(session, models, context, request)
     submission = submit(
         session,
-        _with_deadline(session, [wanted], request.deadline_seconds),
+        with_deadline(session, [wanted], request.deadline_seconds),
         tenant=context.tenant,
         lane=request.lane,
         cache=context.cache,
@@ -174,10 +174,14 @@ def submit_job(
     return find_job(session, context.tenant, submission.job_ids[0]), submission
 
 
-def _wanted(
+def wanted_image(
     session: Session, models: Models, context: RequestContext, request: JobRequest
 ) -> ImageRequest:
-    """Return the one image that a request asks for, checked."""
+    """Return the one image that a request asks for, checked.
+
+    Raises:
+        InvalidRequestError: naming every value that cannot be used.
+    """
     issues = Issues()
     check_fields(request, issues)
     mode = mode_of(request)
@@ -216,7 +220,12 @@ def _generated(bundle: Bundle, context: RequestContext, request: JobRequest) -> 
     )
 
 
-def _check_callback(session: Session, context: RequestContext) -> None:
+def check_callback(session: Session, context: RequestContext) -> None:
+    """Check that the end of a request can be told.
+
+    Raises:
+        ConflictError: It has a callback, and the tenant no secret to sign it with.
+    """
     if context.callback_url is not None:
         require_callback_secret(session, context.tenant)
 
@@ -252,7 +261,7 @@ def _warning(prompt: str, bundle: Bundle) -> str | None:
     return None if cut is None else cut_off_warning(cut, bundle.tokens.limit)
 
 
-def _with_deadline(
+def with_deadline(
     session: Session, wanted: Sequence[ImageRequest], seconds: float | None
 ) -> Sequence[ImageRequest]:
     """Add the moment until which the images are wanted, by Postgres's clock."""

@@ -1,16 +1,21 @@
 """Jobs as API documents, one tenant's only."""
 
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, String, Uuid, and_, bindparam, func, select
+from sqlalchemy import ColumnElement, Row, Select, String, Uuid, and_, bindparam, func, select
 from sqlmodel import Session, col
 
 from api.schemas.jobs import ApproximationView, ImageView, JobError, JobPage, JobView
 from api.views.cursors import read_cursor, write_cursor
 from api.views.images import ai_use_in
 from api.views.renditions import Made, find_made, links_of
+from core.db.arrays import among
 from core.db.models import Generation, Image, Job
+from core.domain.photograph_spec import ImageMode
 from core.domain.states import CacheOutcome, JobState
 from core.errors import NotFoundError
 from core.failure_codes import RETRY_HELPS
@@ -20,6 +25,7 @@ from core.pictures.formats import ORIGINAL
 
 JobRow = tuple[Job, Image | None, float | None, dict[str, Any] | None]
 """A job, its image, the seconds that its generation took, and what its image began with."""
+_JobRow = Row[Job, Image | None, float | None, dict[str, Any] | None]
 
 
 def jobs_of(
@@ -83,12 +89,66 @@ def list_jobs(
         statement = statement.where(col(Job.state) == state)
     statement = statement.order_by(col(Job.position)).limit(limit + 1)
     rows = session.execute(statement).all()
-    page = rows[:limit]
-    made = find_made(session, [(job, image) for job, image, *_ in page])
     return JobPage(
-        items=[view_job(*row, made=made) for row in page],
-        next=write_cursor(page[-1][0].position) if len(rows) > limit else None,
+        items=view_jobs(session, rows[:limit]),
+        next=write_cursor(rows[limit - 1][0].position) if len(rows) > limit else None,
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobFilter:
+    """Which jobs are listed; None: whatever it is."""
+
+    state: JobState | None = None
+    batch: UUID | None = None
+    sku: str | None = None
+    model: str | None = None
+    mode: ImageMode | None = None
+    created_after: datetime | None = None
+    """At that moment, or later."""
+    created_before: datetime | None = None
+
+    def conditions(self) -> Iterator[ColumnElement[bool]]:
+        """Yield what holds of the jobs."""
+        same = {
+            Job.state: self.state,
+            Job.batch_id: self.batch,
+            Job.sku: self.sku,
+            Job.model: self.model,
+            Job.mode: self.mode,
+        }
+        for column, value in same.items():
+            if value is not None:
+                yield col(column) == value
+        if self.created_after is not None:
+            yield col(Job.created_at) >= self.created_after
+        if self.created_before is not None:
+            yield col(Job.created_at) < self.created_before
+
+
+def list_newest_jobs(
+    session: Session, tenant: str, chosen: JobFilter, *, cursor: str | None, limit: int
+) -> JobPage:
+    """Return one page of a tenant's jobs, newest first."""
+    before = read_cursor(cursor, UUID)
+    statement = jobs_of(tenant).where(*chosen.conditions())
+    if before is not None:
+        statement = statement.where(col(Job.id) < before)
+    rows = session.execute(statement.order_by(col(Job.id).desc()).limit(limit + 1)).all()
+    following = write_cursor(rows[limit - 1][0].id) if len(rows) > limit else None
+    return JobPage(items=view_jobs(session, rows[:limit]), next=following)
+
+
+def find_jobs(session: Session, tenant: str, job_ids: Collection[UUID]) -> dict[UUID, JobView]:
+    """Return those of these jobs that a tenant has, by their ids."""
+    rows = session.execute(jobs_of(tenant).where(among(Job.id, job_ids))).all()
+    return {view.id: view for view in view_jobs(session, rows)}
+
+
+def view_jobs(session: Session, rows: Sequence[_JobRow]) -> list[JobView]:
+    """Write jobs, with what is made of the renditions of all of them in one query."""
+    made = find_made(session, [(job, image) for job, image, *_ in rows])
+    return [view_job(*row, made=made) for row in rows]
 
 
 def view_job(

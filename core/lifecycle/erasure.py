@@ -11,7 +11,7 @@ until nothing is left.
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -61,6 +61,8 @@ class Portion:
     jobs: int = 0
     batches: int = 0
     events: int = 0
+    images: int = 0
+    """Which no other job uses: they are marked, and deleted by the janitor."""
     latents: Sequence[str] = field(default=())
     """Keys of objects, which are to be deleted after the commit."""
 
@@ -149,7 +151,7 @@ def erase_batches(session: Session, batch_ids: Collection[UUID], *, images: bool
     ).scalars()
     deleted = list(gone)
     idempotency.forget(session, [batch_path(one) for one in deleted])
-    return Portion(jobs=erased.jobs, batches=len(deleted), events=events, latents=erased.latents)
+    return replace(erased, batches=len(deleted), events=erased.events + events)
 
 
 def erase_jobs(session: Session, job_ids: Collection[UUID], *, images: bool) -> Portion:
@@ -171,7 +173,7 @@ def erase_jobs(session: Session, job_ids: Collection[UUID], *, images: bool) -> 
     ).all()
     idempotency.forget(session, [job_path(row.id) for row in rows])
     alone = [row.id for row in rows if row.batch_id is None]
-    _delete_events(session, and_(col(WebhookEvent.batch_id).is_(None), _of_jobs(alone)))
+    events = _delete_events(session, and_(col(WebhookEvent.batch_id).is_(None), _of_jobs(alone)))
     used = {row.image_id for row in rows if row.image_id is not None}
     made_by = {row.generation_id for row in rows if row.generation_id is not None}
     found = session.execute(
@@ -179,11 +181,12 @@ def erase_jobs(session: Session, job_ids: Collection[UUID], *, images: bool) -> 
             among(Image.id, used) | among(Image.generation_id, made_by)
         )
     ).all()
+    doomed = 0
     if images:
         named = select(col(Job.id)).where(col(Job.image_id) == col(Image.id))
-        retention.doom(session, [row.id for row in found], named=named.exists())
+        doomed = retention.doom(session, [row.id for row in found], named=named.exists()).total()
     latents = erase_generations(session, made_by | {row.generation_id for row in found})
-    return Portion(jobs=len(rows), latents=latents)
+    return Portion(jobs=len(rows), images=doomed, events=events, latents=latents)
 
 
 def erase_job(session: Session, job_id: UUID) -> Portion:
@@ -195,10 +198,19 @@ def erase_job(session: Session, job_id: UUID) -> Portion:
         .values(total_jobs=col(Batch.total_jobs) - 1)
         .returning(col(Batch.id))
     ).scalar_one_or_none()
+    events = 0
     if batch_id is not None:
         of_batch = col(WebhookEvent.batch_id) == batch_id
-        _delete_events(session, and_(of_batch, _of_jobs([job_id])))
-    return erase_jobs(session, [job_id], images=True)
+        events = _delete_events(session, and_(of_batch, _of_jobs([job_id])))
+    erased = erase_jobs(session, [job_id], images=True)
+    return replace(erased, events=erased.events + events)
+
+
+def erase_image(session: Session, image: Image) -> Portion:
+    """Erase one image, whoever uses it, with its renditions and latents; its jobs stay."""
+    marked = retention.mark(session, col(Image.id) == image.id).total()
+    latents = approximation.forget_generations(session, [image.generation_id])
+    return Portion(images=marked, latents=latents)
 
 
 def _ended() -> ColumnElement[bool]:

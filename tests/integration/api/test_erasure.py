@@ -230,15 +230,15 @@ def test_nothing_of_a_deleted_batch_and_job_is_left(
     assert where >= {"idempotency_record", "approximate_entry", "source", "object"}
     assert "log" not in where
 
-    assert client.delete(f"/v1/batches/{planted['batch']}").status_code == 204
+    assert client.delete(f"/v1/batches/{planted['batch']}").status_code == 200
     assert client.get(f"/v1/batches/{planted['batch']}").status_code == 404
     assert client.get(f"/v1/batches/{planted['batch']}/items").status_code == 404
     assert client.get("/v1/batches").json()["items"] == []
     assert client.delete(f"/v1/batches/{planted['batch']}").status_code == 404
-    assert client.delete(f"/v1/jobs/{planted['job']}").status_code == 204
+    assert client.delete(f"/v1/jobs/{planted['job']}").status_code == 200
     assert client.get(f"/v1/jobs/{planted['job']}").status_code == 404
     assert client.get(planted["public"]).status_code == 404
-    assert client.delete(f"/v1/sources/{planted['source']}").status_code == 204
+    assert client.delete(f"/v1/sources/{planted['source']}").status_code == 200
     assert client.get(f"/v1/sources/{planted['source']}").status_code == 404
     keep_house()
 
@@ -259,7 +259,7 @@ def test_jobs_of_a_deleted_batch_are_seen_by_nobody_while_their_rows_are_still_t
     ids = [str(job.id) for job in shop.all(Job) if job.batch_id]
     (link, *_) = client.get(f"/v1/jobs/{ids[0]}").json()["renditions"]
     assert client.get(link["public_url"]).status_code == 200
-    assert client.delete(f"/v1/batches/{planted['batch']}").status_code == 204
+    assert client.delete(f"/v1/batches/{planted['batch']}").status_code == 200
     assert len(shop.all(Job)) == 4
     for job_id in ids:
         for path in ("", "/image", "/renditions"):
@@ -276,14 +276,14 @@ def test_what_others_use_stays_as_long_as_they_do(
     other = client.post("/v1/jobs", json={"prompt": "a red mug", "channels": ["web"]}).json()
     assert other["cache"] == "exact"
 
-    assert client.delete(batch["links"]["self"]).status_code == 204
+    assert client.delete(batch["links"]["self"]).status_code == 200
     keep_house()
 
     assert found() == []
     assert client.get(f"/v1/jobs/{other['id']}/image").content == mug
     assert client.post("/v1/jobs", json={"prompt": "a red mug"}).json()["cache"] == "exact"
     for job in shop.all(Job):
-        assert client.delete(f"/v1/jobs/{job.id}").status_code == 204
+        assert client.delete(f"/v1/jobs/{job.id}").status_code == 200
     keep_house()
     assert shop.all(Image) == []
     assert [one.prompt for one in shop.generations()] == [""]
@@ -294,7 +294,7 @@ def test_who_waits_for_the_same_image_gets_it(client, send, worker, keep_house, 
     batch = send(client, "sku,prompt\nA,a red mug\n")
     other = client.post("/v1/jobs", json={"prompt": "a red mug"}).json()
     assert other["cache"] == "coalesced"
-    assert client.delete(batch["links"]["self"]).status_code == 204
+    assert client.delete(batch["links"]["self"]).status_code == 200
     keep_house()
     worker.make(other["id"], mug)
     assert client.get(f"/v1/jobs/{other['id']}/image").content == mug
@@ -303,7 +303,7 @@ def test_who_waits_for_the_same_image_gets_it(client, send, worker, keep_house, 
 def test_a_row_of_a_batch_is_deleted_alone(client, planted, shop, found):
     of_batch = [job for job in shop.all(Job) if job.batch_id]
     for job in of_batch:
-        assert client.delete(f"/v1/jobs/{job.id}").status_code == 204
+        assert client.delete(f"/v1/jobs/{job.id}").status_code == 200
         assert client.get(f"/v1/jobs/{job.id}").status_code == 404
     batch = client.get(f"/v1/batches/{planted['batch']}").json()
     assert (batch["total"], batch["state"]) == (0, "completed")
@@ -318,7 +318,7 @@ def test_a_worker_that_ends_too_late_leaves_nothing(
     assert client.post("/v1/callbacks/secret").status_code in (200, 201)
     job = plant_job(client)
     claim = shop.start(UUID(job["id"]))
-    assert client.delete(f"/v1/jobs/{job['id']}").status_code == 204
+    assert client.delete(f"/v1/jobs/{job['id']}").status_code == 200
     stored = storage.put_image(
         mug + PLANTED.encode(),
         tenant=claim.tenant,
@@ -405,3 +405,42 @@ def test_a_tenant_is_erased_from_every_store(
     assert {key.tenant for key in shop.all(ApiKey)} == {"stranger", "shop2"}
     assert stranger.get(f"/v1/jobs/{theirs['id']}/image").content == mug
     assert run("erase", "shop", "--confirm", "shop")[0] == 0
+
+
+def test_a_receipt_says_what_was_erased_and_what_stays(client, send, worker, keep_house, mug):
+    batch = send(client, "sku,prompt\nA,a red mug\nB,a blue mug\n", channels="web")
+    red, blue = client.get(batch["links"]["items"]).json()["items"]
+    for one in (red, blue):
+        worker.make(one["id"], mug)
+    assert client.get(f"/v1/jobs/{red['id']}/renditions/web").is_success
+    assert client.get(f"/v1/jobs/{blue['id']}/renditions/web").is_success
+    other = client.post("/v1/jobs", json={"prompt": "a red mug"}).json()
+    assert other["cache"] == "exact"
+    receipt = client.delete(batch["links"]["self"]).json()
+    assert receipt["erased"] == batch["links"]["self"]
+    counted = {name: receipt[name] for name in ("jobs", "images", "renditions", "kept_images")}
+    assert counted == {"jobs": 2, "images": 1, "renditions": 1, "kept_images": 1}
+    assert not receipt["is_complete"]
+    alone = client.delete(f"/v1/jobs/{other['id']}").json()
+    assert (alone["jobs"], alone["kept_images"], alone["is_complete"]) == (1, 1, True)
+    keep_house()
+
+
+def test_an_image_alone_is_erased_from_all_jobs_that_have_it(
+    client, worker, keep_house, mug, shop, storage
+):
+    first = client.post("/v1/jobs", json={"prompt": "a red mug"}).json()
+    assert client.delete(f"/v1/jobs/{first['id']}/image").status_code == 409
+    image = worker.make(first["id"], mug)
+    second = client.post("/v1/jobs", json={"prompt": "a red mug"}).json()
+    assert client.get(f"/v1/jobs/{second['id']}/renditions/web").is_success
+    receipt = client.delete(f"/v1/jobs/{first['id']}/image").json()
+    assert (receipt["jobs"], receipt["images"], receipt["renditions"]) == (0, 1, 1)
+    for job in (first, second):
+        assert client.get(f"/v1/jobs/{job['id']}").json()["state"] == "succeeded"
+        assert client.get(f"/v1/jobs/{job['id']}/image").status_code == 410
+        assert client.delete(f"/v1/jobs/{job['id']}/image").status_code == 410
+    keep_house()
+    assert shop.all(Image) == []
+    assert image.key not in {key for key, _ in storage.listed("")}
+    assert client.post("/v1/jobs", json={"prompt": "a red mug"}).json()["cache"] == "miss"

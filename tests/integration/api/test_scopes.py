@@ -19,6 +19,8 @@ SUBMIT = {
     ("PUT", "/v1/glossary"),
     ("POST", "/v1/sources"),
     ("DELETE", "/v1/jobs/{job_id}"),
+    ("DELETE", "/v1/jobs/{job_id}/image"),
+    ("POST", "/v1/bulk-jobs"),
     ("DELETE", "/v1/batches/{batch_id}"),
     ("DELETE", "/v1/recipes/{name}"),
     ("DELETE", "/v1/sources/{source_id}"),
@@ -44,6 +46,7 @@ READ = {("POST", "/v1/detect")}
 
 BODIES = {
     "/v1/jobs": {"prompt": "a red mug"},
+    "/v1/bulk-jobs": {"requests": [{"prompt": "a red mug"}]},
     "/v1/batches": {"rows": [{"sku": "A", "prompt": "a red mug"}]},
     "/v1/cache/purge": {"all": True},
     "/v1/glossary": {"entries": {}},
