@@ -2,6 +2,7 @@
 
 from functools import partial
 from io import BytesIO
+from typing import Literal
 from uuid import UUID
 
 from fastapi.responses import Response
@@ -26,7 +27,7 @@ router = page_router(prefix=PICTURES.rstrip("/"))
 @router.get("/{job_id}/{size}")
 def get_picture(
     job_id: UUID,
-    size: str,
+    size: Literal["whole", "small"],
     tenant: Tenant,
     services: ServicesNow,
     session: SessionNow,

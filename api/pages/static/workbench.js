@@ -36,11 +36,12 @@ for (const one of document.querySelectorAll("[data-events]")) {
   const tell = () => {
     if (waiting) return;
     waiting = true;
-    setTimeout(() => { waiting = false; htmx.trigger(document.body, "news"); }, 400);
+    setTimeout(() => { waiting = false; htmx.trigger(document.body, "news"); }, 1500);
   };
   const source = new EventSource(one.dataset.events);
   source.onmessage = tell;
   for (const name of (one.dataset.eventNames || "").split(" ").filter(Boolean)) source.addEventListener(name, tell);
+  source.addEventListener("end", () => source.close());
   source.onerror = () => {
     if (source.readyState === EventSource.CLOSED) setInterval(tell, 5000);
   };
