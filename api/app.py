@@ -33,6 +33,7 @@ from api.routes import (
     recipes,
     renditions,
     sources,
+    usage,
     webhooks,
 )
 from api.services import flushing, open_services
@@ -54,6 +55,7 @@ ROUTERS = (
     glossary.router,
     caches.router,
     keys.router,
+    usage.router,
     webhooks.router,
     openai.router,
     openai.images_router,

@@ -1,8 +1,10 @@
 """`packshot keys`: who may send requests."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
@@ -125,6 +127,37 @@ def list_them(
                 *(str(row.id), row.tenant, row.name, f"{row.prefix}…", ", ".join(row.scopes)),
                 *map(_moment, moments),
             )
+    show(table)
+
+
+@app.command()
+def usage(
+    tenant: Tenant = "default",
+    days: Annotated[float, typer.Option(min=0, help="Of so many days until now.")] = 30,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object for each key instead.")
+    ] = False,
+) -> None:
+    """Show what each key asked for, and the computing and bytes that it cost."""
+    from core import usage as usages  # noqa: PLC0415
+
+    now = datetime.now(UTC)
+    with _session() as session:
+        found = usages.read(session, tenant=tenant, since=now - timedelta(days=days), until=now)
+    if as_json:
+        for one in found:
+            stdout.print(json.dumps(asdict(one), default=str))
+        return
+    table = Table(
+        *("key", "name", "jobs", "images", "failed", "computed", "seconds", "MiB"), box=None
+    )
+    for one in found:
+        counts = (one.jobs, one.images, one.failed, one.computed)
+        table.add_row(
+            *(str(one.api_key_id or "–"), one.name),
+            *(f"{count:,}" for count in counts),
+            *(f"{one.seconds:,.1f}", f"{one.bytes_stored / 2**20:,.1f}"),
+        )
     show(table)
 
 

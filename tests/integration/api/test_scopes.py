@@ -26,6 +26,7 @@ SUBMIT = {
     ("DELETE", "/v1/sources/{source_id}"),
 }
 ADMIN = {
+    ("GET", "/v1/usage"),
     ("POST", "/v1/cache/purge"),
     ("GET", "/v1/keys"),
     ("POST", "/v1/keys"),
