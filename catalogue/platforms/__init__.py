@@ -20,6 +20,7 @@ from catalogue.platforms.fields import (
     Columns,
     with_written_titles,
 )
+from catalogue.platforms.layout_reader import adapt, columns_of, layout_of, plain_names
 from catalogue.platforms.measures import drop_measures
 from catalogue.platforms.photograph import FIELD, OF_PLAIN, address_in
 from catalogue.platforms.plain import note_foreign, titled_columns
@@ -74,16 +75,7 @@ def recognise(sheet: Sheet, hints: Hints) -> Sheet:
     source = hints.source or _detect(sheet)
     if source is SheetSource.PLAIN:
         return _plain(sheet, hints)
-    platform = _PLATFORMS[source]
-    columns = Columns(sheet.columns, hints.columns)
-    missing = platform.missing(columns)
-    if missing:
-        refuse(
-            f"This is no {source} export: it has no column {' and no column '.join(missing)}. "
-            "Send it with `source` plain, or name its columns with `columns`.",
-            line=1,
-        )
-    adapted: Adapted = platform.adapt(sheet, columns)
+    adapted = _adapt(sheet, source, Columns(sheet.columns, hints.columns))
     issues = Issues()
     issues.extend(sheet.issues)
     issues.extend(adapted.issues)
@@ -109,6 +101,30 @@ def recognise(sheet: Sheet, hints: Hints) -> Sheet:
     )
 
 
+def _adapt(sheet: Sheet, source: SheetSource, columns: Columns) -> Adapted:
+    """Read a sheet as the export of a platform.
+
+    Raises:
+        InvalidSheetError: It has not the columns of one.
+    """
+    platform = _PLATFORMS.get(source)
+    if platform is None:
+        columns = plain_names(columns)
+        if layout := layout_of(columns, source):
+            return adapt(sheet, columns, layout)
+        missing = [f"as its exports have ({columns_of(source)})"]
+    else:
+        missing = platform.missing(columns)
+    if missing or platform is None:
+        refuse(
+            f"This is no {source} export: it has no column {' and no column '.join(missing)}. "
+            "Send it with `source` plain, or name its columns with `columns`.",
+            line=sheet.line_of_columns,
+        )
+    found: Adapted = platform.adapt(sheet, columns)
+    return found
+
+
 def _detect(sheet: Sheet) -> SheetSource:
     columns = Columns(sheet.columns, {})
     if not sheet.fixed_columns and {"sku", "prompt"} <= set(find_columns(sheet.columns)):
@@ -116,6 +132,9 @@ def _detect(sheet: Sheet) -> SheetSource:
         return SheetSource.PLAIN
     if sheet.reading.format is SheetFormat.XML and google.matches_feed(columns):
         return SheetSource.GOOGLE
+    layout = layout_of(plain_names(columns))
+    if layout is not None and not {"prompt", "template"} & set(find_columns(sheet.columns)):
+        return layout.source
     found = (source for source, platform in _PLATFORMS.items() if platform.matches(columns))
     return next(found, SheetSource.PLAIN)
 

@@ -1,10 +1,9 @@
 """Plain sheets: columns of which prompts can be made, and files of other shops, told by name."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from catalogue.issues import Issue, refuse
+from catalogue.issues import Issue
 from catalogue.mapping import KNOWN
 from catalogue.names import canonical
 from catalogue.platforms.fields import LOOK
@@ -51,30 +50,6 @@ def titled_columns(columns: Iterable[str], known: Mapping[str, str]) -> dict[str
     return found if found.get("title") else {}
 
 
-_TEMPLATES = (
-    (re.compile(r"\s*\"?(TemplateType=|settings=[^\n]*attributeRow=)", re.IGNORECASE), "an Amazon "
-     "inventory file (flat file)", "--column sku=item_sku --column title=item_name"),
-    (re.compile(r"\s*\"?(#?INFO[,;\t]|\*?Action\(SiteID=)", re.IGNORECASE), "an eBay file",
-     "--column sku=CustomLabel --column title=*Title"),
-)  # fmt: skip
-
-
-def refuse_templates(text: str) -> None:
-    """Refuse marketplaces' templates, whose first lines are for the marketplace alone.
-
-    Raises:
-        InvalidSheetError: It is one; the message names it, and says what to do.
-    """
-    for beginning, what, columns in _TEMPLATES:
-        if beginning.match(text):
-            refuse(
-                f"This is {what}, which is not read as it is: its first lines are no names of "
-                "columns. Delete the lines above those names, and lines of parent products, and "
-                f"say which columns are which, such as {columns}, with a `template`.",
-                line=1,
-            )
-
-
 @dataclass(frozen=True, kw_only=True)
 class _Shop:
     """How an export that is read as a plain sheet is known, and what its columns mean."""
@@ -87,29 +62,8 @@ class _Shop:
 
 
 _SHOPS = (
-    _Shop(name="a Wix export", known_by=("handleid", "fieldtype"),
-          columns={"sku": "sku", "title": "name", "type": "collection"}),
-    _Shop(name="a Squarespace export", known_by=("product_id_non_editable",),
-          columns={"sku": "sku", "title": "title", "type": "categories"}),
-    _Shop(name="a Magento export", known_by=("attribute_set_code", "product_websites"),
-          columns={"sku": "sku", "title": "name", "type": "categories", "color": "color"}),
-    _Shop(name="a Magento export", known_by=("_attribute_set", "_type"),
-          columns={"sku": "sku", "title": "name", "type": "_category", "color": "color"}),
-    _Shop(name="a BigCommerce export", known_by=("item", "inventory_tracking"),
-          columns={"sku": "sku", "title": "name", "type": "categories"}),
-    _Shop(name="a BigCommerce export", known_by=("item_type", "product_code_sku"),
-          columns={"sku": "product_code_sku", "title": "product_name", "type": "category"}),
-    _Shop(name="a PrestaShop export", known_by=("active_0_1",),
-          columns={"sku": "reference", "title": "name", "type": "categories_x_y_z"}),
-    _Shop(name="a PrestaShop export", known_by=("product_id", "reference", "final_price"),
-          columns={"sku": "reference", "title": "name", "type": "category"}),
     _Shop(name="an Ecwid export", known_by=("product_internal_id", "product_name"),
           columns={"sku": "product_sku", "title": "product_name", "type": "product_category_1"}),
-    _Shop(name="an Etsy export", known_by=("currency_code", "variation_1_type"),
-          columns={"sku": "sku", "title": "title"}),
-    _Shop(name="an Amazon inventory file", known_by=("item_sku", "item_name"),
-          columns={"sku": "item_sku", "title": "item_name", "type": "feed_product_type",
-                   "color": "color_name"}),
 )  # fmt: skip
 
 

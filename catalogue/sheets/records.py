@@ -179,6 +179,14 @@ _LOOKED_AT = 20
 """Records below the header."""
 _LONGEST = 100
 """Characters of a cell that are kept meanwhile."""
+_TEMPLATES = (
+    (
+        re.compile(r"TemplateType=|settings=", re.I),
+        re.compile(r"item_sku|contribution_sku.*", re.I),
+    ),
+    (re.compile(r"#?INFO\b", re.I), re.compile(r"\*?action(\(.*)?", re.I)),
+)
+"""How Amazon's inventory files and eBay's files begin, and what their columns are told by."""
 _USUAL = frozenset(KNOWN) | {
     "id", "handle", "url_handle", "title", "name", "type", "color", "colour", "price", "category",
     "description", "brand", "product_type", "variant_sku", "artikel", "artikelnummer", "titel",
@@ -266,12 +274,28 @@ def _header_below(records: Sequence[CsvRecord], named: Collection[str]) -> int:
     """Find the first record that names columns below one that names none; 0: there is none."""
     if len(records) < 2:
         return 0
+    if number := _below_template(records):
+        return number
     filled = sum(map(bool, records[0].cells))
     for number, record in enumerate(records[1:], start=1):
         width = sum(map(bool, record.cells))
         if width > max(1, filled) and 2 * _known(record.cells, named) >= min(width, 4):
             return number
     return 0
+
+
+def _below_template(records: Sequence[CsvRecord]) -> int:
+    """Find the record that names the columns of a market-place's template; 0: it is none.
+
+    What is above it is for the market-place alone; a row of translated names is nearly a header.
+    """
+    name = next((name for mark, name in _TEMPLATES if mark.match(records[0].cells[0])), None)
+    found = (
+        number
+        for number, record in enumerate(records)
+        if name is not None and any(map(name.fullmatch, record.cells))
+    )
+    return next(found, 0)
 
 
 def _from_header(records: Sequence[CsvRecord], named: Collection[str]) -> Sequence[CsvRecord]:

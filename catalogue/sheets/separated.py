@@ -7,7 +7,6 @@ from itertools import islice
 from catalogue.checks import LONGEST_CELL
 from catalogue.issues import Issue, Issues, refuse
 from catalogue.platforms.fields import note
-from catalogue.platforms.plain import refuse_templates
 from catalogue.results import restore
 from catalogue.sheets.encoding import decode
 from catalogue.sheets.header import Header, Ragged, read_header
@@ -44,7 +43,6 @@ def read_csv(content: bytes, hints: Hints | None = None, room: Room | None = Non
     """
     hints, room = hints or Hints(), room or Room()
     decoded = decode(content, hints.encoding)
-    refuse_templates(decoded.text)
     layout = find_layout(decoded.text, hints.separator, set(hints.columns.values()))
     issues = Issues()
     every = read_records(decoded.text, layout.separator, skipped=layout.skipped)

@@ -124,9 +124,7 @@ Recipe = Annotated[
 ]
 Source = Annotated[
     str | None,
-    typer.Option(
-        help="Where the sheet comes from: plain, shopify, woocommerce or google. Default: detected."
-    ),
+    typer.Option(help=f"Where the sheet comes from: {', '.join(SheetSource)}. Default: detected."),
 ]
 Encoding = Annotated[
     str | None,

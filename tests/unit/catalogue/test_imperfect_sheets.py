@@ -201,16 +201,3 @@ def test_quotes_around_the_cells_of_a_line_with_tabs_are_no_part_of_them():
 def test_excels_way_to_keep_zeros_is_no_part_of_a_cell():
     text = 'sku,prompt\n"=""00123""",a\n="00124",b\n=1+1,c\n'
     assert [row[0] for row in cells(text)] == ["00123", "00124", "=1+1"]
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("TemplateType=fptcustom\tVersion=2025\nSKU\tTitle\nitem_sku\titem_name\n", "an Amazon"),
-        ("settings=attributeRow=3&x=1\tImages\nSKU\titem_sku\n", "an Amazon"),
-        ("#INFO,Version=1.0,Template=fx\nAction,Title\n", "an eBay"),
-    ],
-)
-def test_marketplaces_templates_are_refused_by_name(text, words):
-    with pytest.raises(InvalidSheetError, match=words):
-        read(text)
