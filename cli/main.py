@@ -9,6 +9,7 @@ from cli.commands import cache, cutout, glossary, keys, recipes, tenants, webhoo
 from cli.commands.detect import detect
 from cli.commands.doctor import doctor
 from cli.commands.fetch import fetch, retry
+from cli.commands.mcp import mcp
 from cli.commands.model.build import build
 from cli.commands.model.check import check
 from cli.commands.model.evaluate import evaluate
@@ -32,7 +33,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (demo, up, submit, fetch, results, retry, detect, tune, doctor, migrate):
+for command in (demo, up, submit, fetch, results, retry, detect, mcp, tune, doctor, migrate):
     app.command()(command)
 model = typer.Typer(
     no_args_is_help=True, help="Models: build, check, train, evaluate and list them."

@@ -49,6 +49,7 @@ class Client:
         if urlsplit(url).scheme not in ("http", "https") or not host:
             raise UsageError(f"{url!r} is not a URL like http://127.0.0.1:8000.")
         self.url = url.rstrip("/")
+        self.key = key
         self.patience = patience
         self._http = httpx.Client(
             base_url=self.url,
