@@ -22,8 +22,8 @@ class LaneStats:
     """Since the oldest of them was asked for; 0 where there is none."""
 
 
-def read(session: Session) -> Sequence[LaneStats]:
-    """Count every lane's waiting and running generations."""
+def read(session: Session, *, tenant: str | None = None) -> Sequence[LaneStats]:
+    """Count every lane's waiting and running generations; of one tenant, or of all."""
     age = func.extract("epoch", func.now() - func.min(col(Generation.created_at)))
     statement = (
         select(col(Generation.lane), col(Generation.state), func.count(), age)
@@ -31,6 +31,8 @@ def read(session: Session) -> Sequence[LaneStats]:
         .where(col(Generation.state).in_(IN_FLIGHT))
         .group_by(col(Generation.lane), col(Generation.state))
     )
+    if tenant is not None:
+        statement = statement.where(col(Generation.tenant) == tenant)
     found = {
         (lane, state): (number, age) for lane, state, number, age in session.execute(statement)
     }

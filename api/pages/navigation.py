@@ -17,7 +17,13 @@ class Place:
     """Who has it not, does not see the place."""
 
 
-NAVIGATION: Sequence[Place] = (Place(label="Home", path=f"{WORKBENCH}/", scope=Scope.READ),)
+NAVIGATION: Sequence[Place] = (
+    Place(label="Home", path=f"{WORKBENCH}/", scope=Scope.READ),
+    Place(label="Recipes", path=f"{WORKBENCH}/recipes", scope=Scope.READ),
+    Place(label="Webhooks", path=f"{WORKBENCH}/webhooks", scope=Scope.READ),
+    Place(label="Models", path=f"{WORKBENCH}/models", scope=Scope.READ),
+    Place(label="System", path=f"{WORKBENCH}/system", scope=Scope.READ),
+)
 """In the order in which people need them."""
 
 

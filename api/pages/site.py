@@ -1,6 +1,17 @@
 """Every page there is."""
 
-from api.pages import batches, home, images, pictures, sign_in, static_files
+from api.pages import (
+    batches,
+    home,
+    images,
+    models,
+    pictures,
+    recipes,
+    sign_in,
+    static_files,
+    system,
+    webhooks,
+)
 
 ROUTERS = (
     static_files.router,
@@ -8,5 +19,9 @@ ROUTERS = (
     home.router,
     batches.router,
     images.router,
+    recipes.router,
+    webhooks.router,
+    models.router,
+    system.router,
     pictures.router,
 )

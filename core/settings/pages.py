@@ -24,3 +24,9 @@ class PageSettings(BaseModel):
         description="Maximum number of times a minute that each address may try to sign in to "
         "the workbench. 0 means no limit.",
     )
+    flower_url: str = Field(
+        default="",
+        pattern=r"^(https?://[^?#]+)?$",
+        description="Address at which people reach Flower, for the link on the page *System*. "
+        "Leave it empty for none.",
+    )
