@@ -6,6 +6,7 @@ import typer
 from pydantic import ValidationError
 
 from cli.commands import cache, cutout, glossary, keys, recipes, tenants, webhooks
+from cli.commands.backup import backup, restore
 from cli.commands.detect import detect
 from cli.commands.doctor import doctor
 from cli.commands.fetch import fetch, retry
@@ -33,7 +34,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (demo, up, submit, fetch, results, retry, detect, mcp, tune, doctor, migrate):
+for command in (
+    demo, up, submit, fetch, results, retry, detect, mcp, tune, doctor, migrate, backup, restore,
+):  # fmt: skip
     app.command()(command)
 model = typer.Typer(
     no_args_is_help=True, help="Models: build, check, train, evaluate and list them."

@@ -104,6 +104,10 @@ class Broker:
         """
         self._ask(lambda: self.client.set(_MARKER, "1"))
 
+    def forget(self) -> None:
+        """Remove what `mark` left: the sweeper then sends every message again."""
+        self._ask(lambda: self.client.delete(_MARKER))
+
     def close(self) -> None:
         """Close the connections."""
         self.client.close()

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
+from mimetypes import guess_type
 from typing import IO, Any, Protocol
 from uuid import UUID
 
@@ -194,6 +195,14 @@ class Storage:
     def put(self, key: str, body: bytes | IO[bytes], *, content_type: str) -> None:
         """Store bytes, or a file from where it stands, that are read through packshot only."""
         self.client.put_object(Bucket=self.bucket, Key=key, Body=body, ContentType=content_type)
+
+    def put_back(self, key: str, body: bytes) -> None:
+        """Store an object under a key that it had, served as it was."""
+        kind = guess_type(key)[0] or "application/octet-stream"
+        if key.startswith((IMAGES, RENDITIONS)):
+            self._put_immutable(key, body, kind)
+        else:
+            self.put(key, body, content_type=kind)
 
     def read(self, stored: Stored) -> bytes:
         """Return an object's bytes, compared with their digest.
