@@ -1,5 +1,6 @@
 """People at the workbench in a real browser: Debian's Chromium, driven by Playwright."""
 
+import inspect
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -110,7 +111,7 @@ def catalogue(
 
 def paths_of_pages() -> list[str]:
     """Return the path of every page that shows something, with the names of its parameters."""
-    routes = [route for router in ROUTERS for route in router.routes]
-    paths = {route.path for route in routes if "GET" in route.methods}
-    files = (f"{WORKBENCH}/static/", f"{WORKBENCH}/pictures/")
-    return sorted(path for path in paths if not path.startswith(files))
+    routes = [route for router in ROUTERS for route in router.routes if "GET" in route.methods]
+    # The others send files and events.
+    shown = [route for route in routes if "page" in inspect.signature(route.endpoint).parameters]
+    return sorted({route.path for route in shown})

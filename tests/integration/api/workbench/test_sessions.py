@@ -19,14 +19,14 @@ def end_sessions(database) -> None:
 def test_a_session_that_ends_in_the_middle_leads_back_to_where_one_was(person, catalogue, database):
     ada = person()
     ada.sign_in()
-    ada.go(f"{WORKBENCH}/")
+    ada.go(f"{WORKBENCH}/batches/{catalogue['batch_id']}?state=failed")
     end_sessions(database)
     ada.page.reload()
     assert "/sign-in" in ada.page.url
     assert "ended" in ada.page.locator("main").inner_text().lower()
     ada.page.get_by_label("API key").fill(ada.key)
     ada.page.get_by_role("button", name="Sign in").click()
-    ada.page.wait_for_url(f"**{WORKBENCH}/**")
+    ada.page.wait_for_url("**/batches/*?state=failed")
     assert "Autumn catalogue" in ada.page.content()
 
 
