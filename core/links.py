@@ -8,6 +8,9 @@ OPENAI = "/openai/v1"
 DETECT = "/v1/detect"
 WORKBENCH = "/workbench"
 """Of the pages for people."""
+PREVIEW = f"{WORKBENCH}/preview"
+SHEETS = frozenset({BATCHES, PREVIEW, f"{PREVIEW}/all"})
+"""To which sheets are sent: they are read by the service for sheets, within its bounds."""
 
 
 def job_path(job_id: UUID) -> str:

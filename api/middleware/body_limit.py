@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.problems import packshot_problem
 from core.errors import TooLargeError
-from core.links import BATCHES, DETECT, OPENAI, SOURCES
+from core.links import BATCHES, DETECT, OPENAI, SHEETS, SOURCES
 
 MOST_OF_FIELDS = 2**20
 """Bytes of a body that is no sheet: the longest recipe fits, each of its characters escaped. What
@@ -66,7 +66,7 @@ class BodyLimitMiddleware:
         )
 
         self._limits = {
-            BATCHES: self._sheet,
+            **dict.fromkeys(SHEETS, self._sheet),
             SOURCES: self._source,
             DETECT: self._source,
             EDITS: self._edit,

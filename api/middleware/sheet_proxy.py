@@ -1,4 +1,4 @@
-"""A reverse proxy for `POST /v1/batches` to the service for sheets (`api.sheets`)."""
+"""A reverse proxy for `POST`s of sheets to the service for sheets (`api.sheets`)."""
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Sequence
@@ -15,7 +15,7 @@ from api.middleware.disconnect import answering, while_connected
 from api.middleware.request_id import HEADER, request_id
 from core.domain import scopes
 from core.errors import ServiceDownError, UnauthorizedError
-from core.links import BATCHES
+from core.links import BATCHES, SHEETS
 
 CHECK_SECONDS = 5.0
 """Pause between two looks at whether the service still lives, while it has a sheet."""
@@ -53,7 +53,7 @@ class SheetProxyMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
-        if scope["type"] != "http" or scope["method"] != "POST" or scope["path"] != BATCHES:
+        if scope["type"] != "http" or scope["method"] != "POST" or scope["path"] not in SHEETS:
             await self.app(scope, receive, send)
             return
         scope["route"] = self._route
@@ -130,7 +130,7 @@ class SheetProxyMiddleware:
 
     def _target(self, scope: Scope) -> bytes:
         query = b"?" + scope["query_string"] if scope["query_string"] else b""
-        return f"{self._url}{BATCHES}".encode() + query
+        return f"{self._url}{scope['path']}".encode() + query
 
 
 def _request_headers(scope: Scope) -> Headers:

@@ -20,7 +20,7 @@ from api.sheets.reader import ReceivedRequest
 from api.turns.fair_turns import NoTurnError
 from core.domain import scopes
 from core.errors import BusyError, PackshotError, SheetTimeoutError
-from core.links import BATCHES
+from core.links import BATCHES, SHEETS
 from core.settings import Settings
 
 _PASSED_ON = (
@@ -156,7 +156,7 @@ class SheetPool:
 
 
 class SheetPoolMiddleware:
-    """Answers `POST /v1/batches` by the processes of a pool, everything else by the application."""
+    """Answers `POST`s of sheets by the processes of a pool, everything else by the application."""
 
     def __init__(self, app: ASGIApp, *, pool: SheetPool) -> None:
         self.app = app
@@ -166,7 +166,7 @@ class SheetPoolMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
-        is_sheet = scope["type"] == "http" and (scope["method"], scope["path"]) == ("POST", BATCHES)
+        is_sheet = scope["type"] == "http" and scope["method"] == "POST" and scope["path"] in SHEETS
         caller = known_caller(scope) if is_sheet else None
         if caller is None:
             await self.app(scope, receive, send)
