@@ -19,8 +19,10 @@ _CONTEXT = multiprocessing.get_context("forkserver")
 # Forked from one that has imported all of it, a process starts at once and shares that memory.
 _CONTEXT.set_forkserver_preload(["api.app", "api.sheets.reader"])
 
+LARGE_BYTES = 256 * 2**10
+"""A sheet of more is a large one from the start: some thousand rows."""
 LARGE_SECONDS = 1.0
-"""Of computing, from which on a sheet is a large one; ten rows take a tenth of that."""
+"""Of computing, from which on any sheet is one; ten rows take a tenth of that."""
 STEP_BACK = 5
 """Added then to the niceness of the process: behind small sheets, beside the workers."""
 
@@ -69,7 +71,8 @@ class SheetProcess:
         """
         self.ends = True
         self._connection.send(request)
-        watching = asyncio.create_task(self._step_back_if_large())
+        is_large = request.body.stat().st_size > LARGE_BYTES
+        watching = asyncio.create_task(self._step_back(at_once=is_large))
         try:
             await self._relay(deliver)
         finally:
@@ -93,15 +96,15 @@ class SheetProcess:
             loop.remove_reader(descriptor)
         return self._connection.recv()
 
-    async def _step_back_if_large(self) -> None:
-        """Lower its priority once it has computed long: behind those that read small sheets, too.
+    async def _step_back(self, *, at_once: bool) -> None:
+        """Lower its priority for a large sheet: behind those that read small ones, too.
 
         No process gets a better priority again, so it reads no other sheet.
         """
         with suppress(psutil.Error, OSError):
             process = psutil.Process(self._process.pid)
             before = _computed(process)
-            while _computed(process) < before + LARGE_SECONDS:
+            while not at_once and _computed(process) < before + LARGE_SECONDS:
                 await asyncio.sleep(LARGE_SECONDS)
             self._stepped_back = True
             # On Linux each thread has its own; those to come take that of who starts them.

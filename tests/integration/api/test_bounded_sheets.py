@@ -13,6 +13,7 @@ import httpx
 import psutil
 import pytest
 
+from api.sheets.process import LARGE_BYTES
 from core.db.models import Batch, Job
 from tests.integration.api.conftest import api_process, connect
 from tests.integration.shop import poll
@@ -158,6 +159,16 @@ def test_a_large_sheet_lets_small_ones_go_first(api, sheets, flood, other):
     # No better priority can be had again.
     poll(lambda: not large.is_running())
     poll(lambda: [niceness_of(one) for one in sheets.readers] == [{first}, {first}])
+
+
+@pytest.mark.parametrize("limits", [{}])
+def test_a_sheet_of_many_bytes_is_large_before_it_has_computed(sheets, flood):
+    before = {one.pid for one in sheets.readers}
+    assert post(flood, json.dumps(SMALL)).status_code == 202
+    assert {one.pid for one in sheets.readers} == before
+    assert post(flood, json.dumps(SMALL) + " " * LARGE_BYTES).status_code == 202
+    # It stepped back, so it reads nothing else.
+    poll(lambda: len(before & {one.pid for one in sheets.readers}) == len(before) - 1)
 
 
 @pytest.mark.parametrize("limits", [{"SECONDS": "45"}])
