@@ -10,6 +10,7 @@ from cli.commands.backup import backup, restore
 from cli.commands.detect import detect
 from cli.commands.doctor import doctor
 from cli.commands.fetch import fetch, retry
+from cli.commands.map import map_columns
 from cli.commands.mcp import mcp
 from cli.commands.model.build import build
 from cli.commands.model.check import check
@@ -38,6 +39,7 @@ for command in (
     demo, up, submit, fetch, results, retry, detect, mcp, tune, doctor, migrate, backup, restore,
 ):  # fmt: skip
     app.command()(command)
+app.command("map")(map_columns)
 model = typer.Typer(
     no_args_is_help=True, help="Models: build, check, train, evaluate and list them."
 )

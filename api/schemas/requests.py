@@ -9,7 +9,7 @@ from api.schemas.addresses import Address
 from api.schemas.parameters import Line, Prompt, RequestedParameters, Text, describe
 from api.schemas.photographs import FinishFields, PhotographReference, SentPhotographs
 from api.schemas.renditions import Channels
-from api.schemas.sheet_fields import ColumnNames, Encoding, Separator
+from api.schemas.sheet_fields import ColumnNames, Encoding, Mapping, Separator
 from api.schemas.strict import StrictModel
 from catalogue.mapping import PARAMETERS
 from catalogue.prompts.templates import LONGEST_TEMPLATE
@@ -192,6 +192,12 @@ class SheetFields(Fields):
         'not say it: {"sku": "Artikel", "color": "Farbe"}. In a form as JSON.',
     )
 
+    mapping: Mapping | None = Field(
+        None,
+        description="auto: columns of a plain sheet that surely are what their names and contents "
+        "say are taken for it. named (default): `columns` alone; a dry run proposes.",
+    )
+
     def hints(self, models: Sequence[str]) -> Hints:
         """Return what is known about the file: what the request says, and the models there are."""
         return Hints(
@@ -201,6 +207,7 @@ class SheetFields(Fields):
             separator=self.separator,
             worksheet=self.worksheet,
             columns=self.columns or {},
+            takes_sure=self.mapping is Mapping.AUTO,
             clean_titles=self.clean_titles,
         )
 

@@ -1,5 +1,6 @@
 """Types of the fields that say how a sheet is to be read."""
 
+from enum import StrEnum
 from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
@@ -35,6 +36,15 @@ def _names(value: dict[str, str]) -> dict[str, str]:
         if reason := check_text(text):
             raise ValueError(reason)
     return value
+
+
+class Mapping(StrEnum):
+    """Who says what columns mean where their names do not."""
+
+    NAMED = "named"
+    """`columns` alone."""
+    AUTO = "auto"
+    """Proposals that are sure, too."""
 
 
 Encoding = Annotated[str, AfterValidator(_encoding)]

@@ -129,11 +129,28 @@ class Estimate(BaseModel):
     basis: str = Field(description="Where that comes from, or what to do to know it.")
 
 
+class ColumnProposal(BaseModel):
+    """What a column of a plain sheet may be."""
+
+    field: str = Field(
+        description="packshot's name; price, ean and size are told apart, and make no image."
+    )
+    column: str
+    confidence: float = Field(description="From 0 to 1.")
+    sure: bool = Field(description="Whether `mapping: auto` takes it.")
+    used: bool = Field(description="Whether it is read as this already.")
+    reason: str
+    examples: list[str]
+
+
 class SheetReport(BaseModel):
     """What a dry run found: nothing was stored, queued or counted."""
 
     valid: bool = Field(description="Whether the sheet would be accepted as it is.")
     detected: SheetReading
+    proposals: list[ColumnProposal] = Field(
+        description="What columns of a plain sheet may mean; `columns` or `mapping` accepts them."
+    )
     recipe: str | None = Field(description="The recipe it would be made with: `name@version`.")
     rows: int = Field(description="Products.")
     photographs: int = Field(

@@ -10,6 +10,7 @@ from sqlmodel import Session
 
 from api.models import Bundle, Models
 from api.schemas.sheets import (
+    ColumnProposal,
     Estimate,
     Forecast,
     PreviewImage,
@@ -27,6 +28,8 @@ from api.submission.submit import CheckedSheet, check_sheet
 from api.submission.upload import SheetRequest
 from bundles.plan import newest_plan
 from catalogue.prompts.writer import TitleUse
+from catalogue.proposals import propose
+from catalogue.sheets.model import Sheet, SheetSource
 from core.db.connections import allow_long_statements
 from core.domain.image_request import ImageRequest
 from core.domain.photograph_spec import CUTOUT_NAME, ImageMode
@@ -73,6 +76,7 @@ def report(
     return SheetReport(
         valid=not checked.issues,
         detected=SheetReading(**sheet.reading.document()),
+        proposals=_proposals(sheet),
         recipe=request.recipe,
         rows=len(sheet.rows),
         photographs=sum(bool(row.photograph) for row in sheet.rows),
@@ -100,6 +104,23 @@ def report(
         warnings=_warnings(checked.warnings),
         notes=_warnings(checked.notes),
     )
+
+
+def _proposals(sheet: Sheet) -> list[ColumnProposal]:
+    if sheet.reading.source is not SheetSource.PLAIN:
+        return []
+    return [
+        ColumnProposal(
+            field=one.field,
+            column=one.column,
+            confidence=one.confidence,
+            sure=one.is_sure,
+            used=one.is_used,
+            reason=one.reason,
+            examples=list(one.examples),
+        )
+        for one in propose(sheet)
+    ]
 
 
 def estimate(

@@ -10,7 +10,7 @@ from catalogue.platforms.fields import LOOK
 from catalogue.prompts.attributes import meaning_of
 from catalogue.sheets.model import Sheet
 
-_USUAL: Mapping[str, tuple[str, ...]] = {
+USUAL: Mapping[str, tuple[str, ...]] = {
     "title": (
         "title", "product_title", "product_name", "item_name", "name", "product", "titel",
         "produktname", "produkttitel", "produktbezeichnung", "artikelname", "artikelbezeichnung",
@@ -41,7 +41,7 @@ def titled_columns(columns: Iterable[str], known: Mapping[str, str]) -> dict[str
         return {}
     written = {canonical(column): column for column in reversed(list(columns))}
     found = dict(known)
-    for name, usual in _USUAL.items():
+    for name, usual in USUAL.items():
         if column := next(filter(None, map(written.get, usual)), None):
             found.setdefault(name, column)
     for name, column in reversed(written.items()):

@@ -83,6 +83,9 @@ class Hints:
     """The sheet's column by packshot's name of it (`sku`, `title`, `color`, `prompt`, …)."""
     models: Sequence[str] = ()
     """Names of the models that make images here."""
+    takes_sure: bool = False
+    """Whether columns that surely are what they seem are taken for it: see
+    `catalogue.proposals`."""
     clean_titles: bool = True
     """Whether titles lose what says nothing of a look: codes, sizes, sales, their brand."""
 

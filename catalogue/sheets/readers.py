@@ -3,15 +3,17 @@
 import codecs
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import PurePath
 from typing import Any
 
-from catalogue.issues import refuse
+from catalogue.issues import Issue, refuse
 from catalogue.platforms import recognise
+from catalogue.proposals import sure_columns
 from catalogue.sheets.encodings import ENCODINGS, encoding_name
 from catalogue.sheets.feed import read_feed
 from catalogue.sheets.json_lines import read_json_lines, take_rows
-from catalogue.sheets.model import Hints, Room, Sheet
+from catalogue.sheets.model import Hints, Room, Sheet, SheetSource
 from catalogue.sheets.records import SEPARATOR_NAMES
 from catalogue.sheets.separated import read_csv
 from catalogue.sheets.workbook.container import is_container
@@ -63,7 +65,7 @@ def read_sheet(
     """
     hints = hints or Hints()
     if is_container(content):
-        return recognise(read_workbook(content, hints, room), hints)
+        return _recognise(read_workbook(content, hints, room), hints)
     extension = PurePath(name).suffix.lower()
     if extension == ".json":
         refuse(
@@ -82,7 +84,7 @@ def read_sheet(
     read = (
         read_json_lines if is_json_lines else read_feed if _is_xml(content, extension) else read_csv
     )
-    return recognise(read(content, hints, room), hints)
+    return _recognise(read(content, hints, room), hints)
 
 
 def read_rows(values: Iterable[Any], hints: Hints | None = None, room: Room | None = None) -> Sheet:
@@ -91,7 +93,25 @@ def read_rows(values: Iterable[Any], hints: Hints | None = None, room: Room | No
     Raises:
         InvalidSheetError: Nothing of them can be read, or they are too many.
     """
-    return recognise(take_rows(values, room), hints or Hints())
+    return _recognise(take_rows(values, room), hints or Hints())
+
+
+def _recognise(sheet: Sheet, hints: Hints) -> Sheet:
+    """Find out what columns mean; of a plain sheet's those too that surely are what they seem."""
+    found = recognise(sheet, hints)
+    if not hints.takes_sure or found.reading.source is not SheetSource.PLAIN:
+        return found
+    sure = {
+        name: column
+        for name, column in sure_columns(found).items()
+        if name not in hints.columns and column not in hints.columns.values()
+    }
+    if not sure:
+        return found
+    found = recognise(sheet, replace(hints, columns={**sure, **hints.columns}))
+    taken = ", ".join(f"{name} from {column!r}" for name, column in sure.items())
+    message = f"Columns were mapped by their names and contents: {taken}."
+    return replace(found, notes=(*found.notes, Issue(line=None, message=message)))
 
 
 def check_encoding(name: str) -> str | None:

@@ -145,6 +145,14 @@ Column = Annotated[
         "Repeat for several."
     ),
 ]
+MappingOption = Annotated[
+    str | None,
+    typer.Option(
+        "--map",
+        help="auto: take columns for what they surely are by their names and contents; "
+        "`packshot map` shows what is proposed.",
+    ),
+]
 CallbackUrl = Annotated[
     str | None,
     typer.Option(
@@ -175,7 +183,7 @@ FIELDS = (
     "model", "preset", "template", "clean_titles", "negative_prompt", "variants", "seed", "steps",
     "guidance_scale", "scheduler", "width", "height", "lane", "deadline_seconds", "name",
     "file_name", "recipe",
-    "source", "encoding", "separator", "worksheet", "preview", "callback_url",
+    "source", "encoding", "separator", "worksheet", "mapping", "preview", "callback_url",
     *OF_PHOTOGRAPHS,
 )  # fmt: skip
 """Options that are fields of the request, under the same names."""
@@ -211,6 +219,7 @@ def submit(
     separator: Separator = None,
     worksheet: Worksheet = None,
     column: Column = None,
+    mapping: MappingOption = None,
     callback_url: CallbackUrl = None,
     dry_run: DryRun = False,
     preview: Preview = None,
@@ -232,7 +241,7 @@ def submit(
 
     Options apply to rows that name none in their columns; the exit code is 3 if some images failed.
     """
-    given = _fields(locals())
+    given = read_fields(locals())
     if not dry_run and not detach:
         prepare_folder(out)
     with connect(url, key) as client:
@@ -304,6 +313,7 @@ def _hints(given: Mapping[str, object]) -> Hints:
             encoding=encoding,
             separator=parse_separator(str(given.get("separator", ""))),
             worksheet=_text(given, "worksheet"),
+            takes_sure=given.get("mapping") == "auto",
             columns=json.loads(str(given.get("columns", "{}"))),
         )
     except ValueError as error:
@@ -314,7 +324,7 @@ def _text(given: Mapping[str, object], name: str) -> str | None:
     return str(given[name]) if name in given else None
 
 
-def _fields(options: Mapping[str, Any]) -> dict[str, object]:
+def read_fields(options: Mapping[str, Any]) -> dict[str, object]:
     """Return the fields of the request that the options give."""
     given = {name: options[name] for name in FIELDS if options[name] is not None}
     if options["prompt"] is not None:
