@@ -113,11 +113,37 @@ def _of(modes: Sequence[ImageMode]) -> dict[str, Any]:
     return {"required": ["mode"], "properties": {"mode": {"enum": values}}}
 
 
+EXAMPLES: Sequence[dict[str, Any]] = (
+    {"prompt": "a red mug on a wooden table", "sku": "MUG-1", "width": 512, "height": 512},
+    {
+        "mode": "cutout",
+        "source": "https://shop.example/mug.jpg",
+        "background": "#f4f1ea",
+        "shadow": "contact",
+    },
+    {
+        "mode": "scene",
+        "source": "https://shop.example/mug.jpg",
+        "prompt": "on a wooden table by a window",
+        "blend": True,
+    },
+    {
+        "mode": "edit",
+        "source": "https://shop.example/mug.jpg",
+        "mask": "https://shop.example/mask.png",
+        "prompt": "a red bow",
+        "strength": 0.8,
+    },
+)
+"""Of an image of each mode, for people who read the API's description."""
+
+
 class JobRequest(Fields):
     """One wanted image."""
 
     model_config = ConfigDict(
         json_schema_extra={
+            "examples": list(EXAMPLES),
             # What a recipe says is known to the server only.
             "allOf": [
                 {
@@ -128,7 +154,7 @@ class JobRequest(Fields):
                     "if": _of([ImageMode.CUTOUT]),
                     "else": _needs("prompt"),
                 },
-            ]
+            ],
         }
     )
 

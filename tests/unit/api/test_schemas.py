@@ -9,9 +9,13 @@ from pydantic import ValidationError
 
 from api.schemas import keys, operations, recipes, requests, strict, webhooks
 from api.schemas.parameters import DecidedParameters
-from api.schemas.requests import BatchRequest, JobRequest
+from api.schemas.requests import EXAMPLES, BatchRequest, JobRequest
 from api.submission import retry
+from api.submission.modes import check_fields, mode_of
 from catalogue.checks import LARGEST_SEED
+from catalogue.finishes import read_finish
+from catalogue.issues import Issues
+from core.domain.photograph_spec import ImageMode
 
 REQUESTS = [
     one
@@ -72,3 +76,16 @@ def test_a_seed_goes_to_javascript_and_back(seed):
     assert answer["seed_text"] == str(seed)
     again = JobRequest.model_validate({"prompt": "a", "seed": answer["seed_text"]})
     assert again.seed == seed
+
+
+def test_there_is_an_example_of_each_mode_and_all_are_good():
+    read = [JobRequest.model_validate(one) for one in EXAMPLES]
+    assert {one.mode or ImageMode.TEXT for one in read} == set(ImageMode)
+    for one in read:
+        issues = Issues()
+        check_fields(one, issues)
+        if one.mode:
+            read_finish(one.model_dump(), issues, mode_of(one))
+        assert not issues, one
+    shown = JobRequest.model_json_schema()["examples"]
+    assert shown == list(EXAMPLES)
