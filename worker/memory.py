@@ -7,7 +7,8 @@ from pathlib import Path
 import psutil
 import structlog
 
-LIMIT = Path("/sys/fs/cgroup/memory.max")
+CGROUP = Path("/sys/fs/cgroup")
+LIMIT = CGROUP / "memory.max"
 """Where a container sees its own limit (cgroup v2)."""
 
 log = structlog.get_logger(__name__)
@@ -20,6 +21,31 @@ def usable_memory(limit: Path = LIMIT) -> int:
         return min(total, int(limit.read_text()))
     except (OSError, ValueError):  # there is no container, or no limit
         return total
+
+
+def free_memory() -> int:
+    """Return the bytes of memory that this process may still use, in a container or not."""
+    free = int(psutil.virtual_memory().available)
+    try:
+        limit = int((CGROUP / "memory.max").read_text())
+        used = int((CGROUP / "memory.current").read_text()) - _page_cache()
+    except (OSError, ValueError):
+        return free
+    return min(free, max(0, limit - used))
+
+
+def _page_cache() -> int:
+    """Return the bytes that a container keeps of files: they make room when they must."""
+    for line in (CGROUP / "memory.stat").read_text().splitlines():
+        name, _, value = line.partition(" ")
+        if name == "inactive_file":
+            return int(value)
+    return 0
+
+
+def in_gib(size: int) -> str:
+    """Write a number of bytes."""
+    return f"{size / 2**30:.1f} GiB"
 
 
 class MemoryGuard:

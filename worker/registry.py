@@ -23,6 +23,7 @@ from bundles.manifest import Manifest, load_manifest, read_mark
 from core.errors import BundleError, PackshotError, first_line
 from worker.bundle_folder import BundleFolder
 from worker.loaded import LoadedModel
+from worker.memory import free_memory, in_gib
 from worker.metrics import MODEL_BYTES, MODEL_LOAD_SECONDS, MODEL_LOADS, MODEL_UNLOADS, MODELS
 from worker.residents import STAY_SECONDS, Resident, Residents
 
@@ -56,6 +57,7 @@ class Registry:
         watch: Callable[[str], AbstractContextManager[None]] = lambda _: nullcontext(),
         clock: Callable[[], float] = time.monotonic,
         resident_bytes: Callable[[], int] = lambda: int(psutil.Process().memory_info().rss),
+        free_bytes: Callable[[], int] = free_memory,
     ) -> None:
         """Make one, with nothing in memory.
 
@@ -68,12 +70,14 @@ class Registry:
             watch: Watches a model's loading.
             clock: Seconds that never go back.
             resident_bytes: Measures what this process holds.
+            free_bytes: Measures what it may still take.
         """
         self._bundles = [BundleFolder(name=name, folder=one) for name, one in folders.items()]
         self._load_model = load
         self._watch = watch
         self._clock = clock
         self._resident_bytes = resident_bytes
+        self._free_bytes = free_bytes
         self._lock = threading.Lock()
         self._residents = Residents(
             budget=budget_bytes, idle_seconds=idle_seconds, stay_seconds=stay_seconds
@@ -221,6 +225,7 @@ class Registry:
         return True
 
     def _load(self, bundle: BundleFolder, manifest: Manifest, mark: tuple[int, ...] | None) -> None:
+        self._require_memory(bundle)
         began, before = self._clock(), self._resident_bytes()
         with self._watch(f"loading of {bundle.name}"):
             model = self._loader.submit(self._load_model, bundle.folder, manifest).result()
@@ -249,6 +254,20 @@ class Registry:
             seconds=round(now - began, 1),
             mib=size // 2**20,
         )
+
+    def _require_memory(self, bundle: BundleFolder) -> None:
+        """Refuse a model whose weights alone are more than is free; the process would be ended.
+
+        Raises:
+            BundleError: It is refused; it is tried again later.
+        """
+        free = self._free_bytes()
+        if bundle.weight > free:
+            raise BundleError(
+                f"The model {bundle.name} has {in_gib(bundle.weight)} of weights, and "
+                f"{in_gib(free)} of memory are free: give the worker more memory, end what else "
+                "takes it, or build the bundle with another precision (fp16, int8)."
+            )
 
     # What is chosen, under the lock
 

@@ -7,9 +7,7 @@ import psutil
 
 from core.errors import BundleError
 from modelkit.export.weights import Weights
-
-_CGROUP = Path("/sys/fs/cgroup")
-"""Where a container sees its own limit (cgroup v2)."""
+from worker.memory import free_memory, in_gib
 
 
 def require_memory(needed: int, purpose: str) -> None:
@@ -25,8 +23,8 @@ def require_memory(needed: int, purpose: str) -> None:
     free = free_memory()
     if free < needed:
         raise BundleError(
-            f"To {purpose} takes about {_gib(needed)} of memory, and {_gib(free)} are free: end "
-            "other programs, or build the bundle on a larger machine and copy its folder."
+            f"To {purpose} takes about {in_gib(needed)} of memory, and {in_gib(free)} are free: "
+            "end other programs, or build the bundle on a larger machine and copy its folder."
         )
 
 
@@ -44,29 +42,9 @@ def require_disk(folder: Path, needed: int, purpose: str) -> None:
     free = free_disk(folder)
     if free < needed:
         raise BundleError(
-            f"To {purpose} takes about {_gib(needed)} of disk at {folder}, and {_gib(free)} are "
-            "free: remove something, or choose another place (PACKSHOT_HOME)."
+            f"To {purpose} takes about {in_gib(needed)} of disk at {folder}, and {in_gib(free)} "
+            "are free: remove something, or choose another place (PACKSHOT_HOME)."
         )
-
-
-def free_memory() -> int:
-    """Return the bytes of memory that this process may still use, in a container or not."""
-    free = int(psutil.virtual_memory().available)
-    try:
-        limit = int((_CGROUP / "memory.max").read_text())
-        used = int((_CGROUP / "memory.current").read_text()) - _page_cache()
-    except (OSError, ValueError):
-        return free
-    return min(free, max(0, limit - used))
-
-
-def _page_cache() -> int:
-    """Return the bytes that a container keeps of files: they make room when they must."""
-    for line in (_CGROUP / "memory.stat").read_text().splitlines():
-        name, _, value = line.partition(" ")
-        if name == "inactive_file":
-            return int(value)
-    return 0
 
 
 def free_disk(folder: Path) -> int:
@@ -74,10 +52,6 @@ def free_disk(folder: Path) -> int:
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
     return int(psutil.disk_usage(str(folder)).free)
-
-
-def _gib(size: int) -> str:
-    return f"{size / 2**30:.1f} GiB"
 
 
 BYTES = {"fp32": 4}

@@ -7,6 +7,7 @@ from core.errors import BundleError
 from modelkit.export import resources
 from modelkit.export.resources import PROGRAM, QUANTISE, require_resources
 from modelkit.export.weights import Weights
+from worker import memory
 
 
 def container(folder, *, limit: str, used: int, cache: int):
@@ -20,13 +21,13 @@ def container(folder, *, limit: str, used: int, cache: int):
 )
 def test_a_container_s_limit_counts(tmp_path, monkeypatch, limit, free):
     container(tmp_path, limit=limit, used=8 * 2**20, cache=2 * 2**20)
-    monkeypatch.setattr(resources, "_CGROUP", tmp_path)
+    monkeypatch.setattr(memory, "CGROUP", tmp_path)
     monkeypatch.setattr(psutil, "virtual_memory", lambda: type("Memory", (), {"available": 2**40}))
     assert resources.free_memory() == (2**40 if free is None else free)
 
 
 def test_without_a_container_the_machine_s_memory_counts(tmp_path, monkeypatch):
-    monkeypatch.setattr(resources, "_CGROUP", tmp_path / "absent")
+    monkeypatch.setattr(memory, "CGROUP", tmp_path / "absent")
     assert 0 < resources.free_memory() <= psutil.virtual_memory().total
 
 

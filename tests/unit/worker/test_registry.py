@@ -1,5 +1,6 @@
 """Which models are in memory: loaded when rows ask, within a budget, and taking turns."""
 
+import os
 import shutil
 import signal
 import threading
@@ -74,7 +75,7 @@ class Machine:
             raise BundleError("its UNet cannot be read")
         return LoadedModel(Compiled(), revision=manifest.revision)  # type: ignore[arg-type]
 
-    def registry(self, *names: str, budget: int = 2 * SIZE) -> Registry:
+    def registry(self, *names: str, budget: int = 2 * SIZE, free: int = 2**40) -> Registry:
         return Registry(
             {name: self.root / name for name in names},
             self.load,
@@ -82,6 +83,7 @@ class Machine:
             idle_seconds=IDLE_SECONDS,
             clock=self.clock,
             resident_bytes=lambda: self.memory,
+            free_bytes=lambda: free - self.memory,
         )
 
 
@@ -387,3 +389,21 @@ def test_two_names_of_one_revision_are_one_model(machine):
     turn_until_quiet(registry)
     assert machine.loads == ["a"]
     assert registry.served() == {a}
+
+
+def test_a_model_that_memory_has_no_room_for_is_refused_before_it_is_loaded(machine):
+    first, _ = machine.write("a", "a"), machine.write("b", "b", weight=2 * SIZE)
+    registry = machine.registry("a", "b", budget=10 * SIZE, free=2 * SIZE)
+    registry.load_default()
+    registry.want("b" * 64)
+    turn_until_quiet(registry)
+    assert (machine.loads, registry.claimable()) == (["a"], {first})
+    assert "b" * 64 not in registry.served(), "another worker may have room"
+    # A file of holes.
+    os.truncate(machine.root / "a" / "unet" / "openvino_model.bin", 2**30)
+    alone = machine.registry("a", free=2**29)
+    with pytest.raises(
+        BundleError, match=r"has 1\.0 GiB of weights, and 0\.5 GiB of memory are free"
+    ):
+        alone.load_default()
+    assert machine.loads == ["a"]
