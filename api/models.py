@@ -121,6 +121,9 @@ def limits_of(
         smallest=manifest.sizes.min,
         largest=manifest.sizes.max,
         multiple_of=manifest.sizes.multiple_of,
+        tested_pixels=max(
+            (width * height for width, height in manifest.sizes.tested), default=None
+        ),
         max_steps=settings.max_steps,
         max_variants=settings.max_variants,
         max_images=settings.max_sheet_rows,

@@ -36,6 +36,8 @@ class RequestLimits:
     """The other schedulers, and why the model does not work with each."""
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """What each preset of the model stands for: steps, guidance_scale, scheduler."""
+    tested_pixels: int | None = None
+    """Of the largest image that the model was tested with; None: nobody says."""
     model: str = "this model"
     """What messages call it: its name is in it where there are several."""
 
@@ -146,6 +148,20 @@ def check_size(pixels: int, limits: RequestLimits) -> Reason:
     return (
         f"{pixels} pixels cannot be made by {limits.model}: it makes {low} to {high} in steps of "
         f"{step}. The nearest is {nearest}."
+    )
+
+
+def is_beyond_tested(width: int, height: int, limits: RequestLimits) -> bool:
+    """Check whether an image has more pixels than those that the model was tested with."""
+    return limits.tested_pixels is not None and width * height > limits.tested_pixels
+
+
+def beyond_tested(limits: RequestLimits) -> str:
+    """Return what to expect of images with more pixels than the model was tested with."""
+    most = limits.tested_pixels or 0
+    return (
+        f"more pixels than {limits.model} was tested with ({most:,}), so that things may be shown "
+        "twice: ask for a smaller size"
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
-from catalogue.checks import RequestLimits, check_value
+from catalogue.checks import RequestLimits, beyond_tested, check_value, is_beyond_tested
 from catalogue.issues import Issues, refuse
 from catalogue.mapping import PARAMETERS
 from catalogue.models import Model
@@ -96,6 +96,7 @@ def validate(
     _check_count(rows)
     if not template and sheet.reading.source is SheetSource.PLAIN and sheet.reading.template:
         notes.add(_made_of(columns))
+    _warn_of_large(rows, warnings)
     rows, remarks = fit_prompts(rows, prompts, warnings=warnings, notes=notes)
     if not uses_photographs:
         # Scenes are to look alike.
@@ -195,6 +196,18 @@ def _warn_of_unused(sheet: Sheet, columns: Mapping[str, str], warnings: Issues) 
                 line=sheet.line_of_columns,
                 column=column,
             )
+
+
+def _warn_of_large(rows: Sequence[GoodRow], warnings: Issues) -> None:
+    """Report images beyond what their model was tested with."""
+    lines: dict[str, tuple[RequestLimits, list[int]]] = {}
+    for one in rows:
+        limits = one.model.limits
+        if is_beyond_tested(one.values["width"], one.values["height"], limits):
+            lines.setdefault(limits.model, (limits, []))[1].append(one.row.line)
+    for limits, large in lines.values():
+        reason = beyond_tested(limits)
+        warnings.extend(note(large, f"The image has {reason}", f"{{number}} images have {reason}"))
 
 
 def _made_of(columns: Mapping[str, str]) -> str:

@@ -17,7 +17,12 @@ from api.submission.scenes import check_prompted_sheet, edit_request, scene_requ
 from api.submission.upload import SheetRequest
 from api.views.jobs import JobRow, find_job
 from catalogue.channels import Channel, check_channels, find_channel
-from catalogue.checks import check_prompt, check_variants
+from catalogue.checks import (
+    beyond_tested,
+    check_prompt,
+    check_variants,
+    is_beyond_tested,
+)
 from catalogue.issues import Issues
 from catalogue.naming import name_files, tell_renamed
 from catalogue.prompts.glossary import Glossary
@@ -214,7 +219,7 @@ def _generated(bundle: Bundle, context: RequestContext, request: JobRequest) -> 
         model=bundle.made_by,
         variant=request.variant,
         sku=request.sku,
-        warning=_warning(prompt, bundle),
+        warning=_warning(values, prompt, bundle),
         approximate=context.approximate,
         callback_url=context.callback_url,
     )
@@ -254,11 +259,15 @@ def _check_seed(seed: int | SeedRule | None, sku: str) -> str | None:
     return None
 
 
-def _warning(prompt: str, bundle: Bundle) -> str | None:
-    if bundle.tokens is None:
-        return None
-    cut = bundle.tokens.cut_off([prompt]).get(prompt)
-    return None if cut is None else cut_off_warning(cut, bundle.tokens.limit)
+def _warning(values: Mapping[str, Any], prompt: str, bundle: Bundle) -> str | None:
+    """Return what looks wrong with an image that is accepted."""
+    found = []
+    if is_beyond_tested(values["width"], values["height"], bundle.limits):
+        found.append(f"The image has {beyond_tested(bundle.limits)}.")
+    cut = bundle.tokens.cut_off([prompt]).get(prompt) if bundle.tokens else None
+    if bundle.tokens and cut is not None:
+        found.append(cut_off_warning(cut, bundle.tokens.limit))
+    return " ".join(found) or None
 
 
 def with_deadline(

@@ -40,6 +40,9 @@ _OWN = {one.class_name: name for name, one in KNOWN.items() if name not in ("ddi
 """The name of a source's own scheduler. DDIM and PNDM need more steps than `dpmpp_2m`, which draws
 with every model of theirs."""
 
+LEVELS = 4
+"""Of Stable Diffusion's UNet."""
+
 _OLD_SIZE = 64
 """Latents of UNets that diffusers before 0.9 wrote: their files named the training's 32."""
 
@@ -112,12 +115,35 @@ def source_defaults(folder: Path) -> Defaults:
     return Defaults(steps=STEPS, guidance_scale=guidance_scale, scheduler=own, **common)
 
 
-def sizes_around(width: int, height: int) -> Sizes:
-    """Return the sizes that a model takes which draws one by default, in pixels."""
+def size_step(folder: Path) -> int:
+    """Return the pixels between two sizes that a model's graphs take.
+
+    That is a latent's: what packshot converts takes latents of any size. UNets that others
+    converted were traced at one size, and take what their levels divide.
+
+    Args:
+        folder: In diffusers' layout, or the Hub's OpenVINO layout.
+    """
+    files = _read_files(folder)
+    if not (folder / "unet" / "openvino_model.xml").is_file():
+        return _pixels_per_latent(files)
+    levels = files.unet.get("block_out_channels")
+    depth = len(levels) if isinstance(levels, list) and levels else LEVELS
+    return int(_pixels_per_latent(files) * 2 ** (depth - 1))
+
+
+def sizes_around(width: int, height: int, *, step: int) -> Sizes:
+    """Return the sizes that a model takes which draws one by default, in pixels.
+
+    Args:
+        width: Of that size.
+        height: The same.
+        step: See `size_step`.
+    """
     return Sizes(
         min=min(256, width, height),
         max=max(1024, width, height, WIDEST if min(width, height) >= WIDEST * 2 // 3 else 0),
-        multiple_of=math.gcd(64, width, height),
+        multiple_of=math.gcd(step, width, height),
         tested=((width, height),),
     )
 
@@ -148,9 +174,7 @@ def _is_turbo(files: _Files) -> bool:
 
 def _size(files: _Files) -> tuple[int, int]:
     """Return width and height in pixels, as the pipelines of diffusers find them."""
-    latents = files.unet.get("sample_size")
-    levels = files.vae.get("block_out_channels")
-    factor = 2 ** (len(levels) - 1) if isinstance(levels, list) and levels else 8
+    latents, factor = files.unet.get("sample_size"), _pixels_per_latent(files)
     if isinstance(latents, int) and latents > 0:
         if latents < _OLD_SIZE and _is_old(files.unet):
             latents = _OLD_SIZE
@@ -162,6 +186,11 @@ def _size(files: _Files) -> tuple[int, int]:
     ):
         return latents[1] * factor, latents[0] * factor
     return SIZE, SIZE
+
+
+def _pixels_per_latent(files: _Files) -> int:
+    levels = files.vae.get("block_out_channels")
+    return int(2 ** (len(levels) - 1)) if isinstance(levels, list) and levels else 8
 
 
 def _is_old(config: Mapping[str, Any]) -> bool:

@@ -14,7 +14,7 @@ from bundles.records import INDEX, Record, first_fault
 from core.errors import BundleError
 from modelkit.export.additions import pickled
 from modelkit.export.architecture import check_architecture
-from modelkit.export.defaults import sizes_around, source_defaults
+from modelkit.export.defaults import size_step, sizes_around, source_defaults
 from modelkit.export.unused import models_inside, names_of
 from modelkit.export.weights import PICKLED
 from modelkit.progress import Progress, Silent
@@ -152,7 +152,7 @@ def _completed(content: Any, folder: Path) -> Any:
     completed = content | {"defaults": defaults}
     sides, sizes = (defaults["width"], defaults["height"]), content.get("sizes", {})
     if isinstance(sizes, dict) and all(isinstance(side, int) and side >= 8 for side in sides):
-        completed["sizes"] = sizes_around(*sides).model_dump() | sizes
+        completed["sizes"] = sizes_around(*sides, step=size_step(folder)).model_dump() | sizes
     return completed
 
 

@@ -136,7 +136,23 @@ def test_what_a_packshot_json_says_wins_and_the_model_says_the_rest(write):
     assert profile.sizes.max == 1024
     (folder / PROFILE).write_text(json.dumps({"sizes": {"max": 896}}))
     sizes = read_profile(folder).sizes
-    assert (sizes.min, sizes.max, sizes.multiple_of) == (256, 896, 64)
+    assert (sizes.min, sizes.max, sizes.multiple_of) == (256, 896, 8)
+
+
+@pytest.mark.parametrize(
+    ("levels", "widths", "converted", "step"),
+    [
+        (4, [8] * 4, False, 8),
+        (3, [8] * 4, False, 4),
+        (4, [8] * 4, True, 64),
+        (4, [8] * 3, True, 32),
+    ],
+)
+def test_sizes_are_multiples_of_what_the_graphs_take(write, levels, widths, converted, step):
+    folder = write(unet={"sample_size": 64, "block_out_channels": widths}, levels=levels)
+    if converted:
+        (folder / "unet" / "openvino_model.xml").touch()
+    assert read_profile(folder).sizes.multiple_of == step
 
 
 @pytest.mark.parametrize("content", [[], {"defaults": []}, {"defaults": {"width": "wide"}}])

@@ -229,6 +229,18 @@ def test_sizes_are_multiples_of_8_whatever_the_model_says(limits):
     assert order(limits, "sku,prompt,width\nA,a,72\n").wanted[0].spec.width == 72
 
 
+def test_images_beyond_what_the_model_was_tested_with_are_warned_of_once(limits):
+    limits = replace(limits, tested_pixels=64 * 96)
+    sheet = "sku,prompt,width,height\nA,a,64,96\nB,b,96,96\nC,c,128,128\nD,d,96,64\n"
+    (warning,) = order(limits, sheet).warnings
+    assert warning["message"].startswith("2 images have more pixels than this model was tested")
+    assert "(6,144)" in warning["message"]
+    assert warning["message"].endswith("(lines 3, 4).")
+    (alone,) = order(limits, sheet.split("C,c", maxsplit=1)[0]).warnings
+    assert alone["line"] == 3
+    assert not order(replace(limits, tested_pixels=None), sheet).warnings
+
+
 def test_seeds_are_numbers_or_rules_and_a_cell_wins(limits):
     text = "sku,prompt,seed\nA,a,\nB,b,derived\nC,c,7\nA,other words,per SKU\n"
     first, second, third, fourth = order(limits, text, seed="per_sku").wanted
