@@ -36,6 +36,7 @@ UNCORRECTED = (
     "LatentConsistencyModelPipeline",
     "StableDiffusionXLPipeline",
     "StableDiffusionXLImg2ImgPipeline",
+    "StableDiffusionXLInpaintPipeline",
 )
 """Pipelines whose constructors take a scheduler as it is."""
 
@@ -47,15 +48,29 @@ SIZE_IDS = "time_ids"
 """That UNet's input for the size of an image, and of what it was cropped from."""
 
 
+CLIP_SKIP = "clip_skip"
+"""In the configuration of Stable Diffusion XL's text encoders: layers left out before those states
+that are taken. diffusers knows it as an argument only."""
+
+
+def taken_states(encoder: Mapping[str, Any]) -> int:
+    """Return after how many layers of a text encoder of Stable Diffusion XL its states are taken.
+
+    Args:
+        encoder: The encoder's configuration.
+    """
+    return int(encoder["num_hidden_layers"]) - 1 - int(encoder.get(CLIP_SKIP) or 0)
+
+
 def penultimate_port(encoder: Mapping[str, Any]) -> str:
-    """Name a text encoder's output for the states before its last layer.
+    """Name a text encoder's output for the states before its last layer, or earlier ones.
 
     As `optimum.intel` names it: by the number of layers that were run.
 
     Args:
         encoder: The encoder's configuration.
     """
-    return f"hidden_states.{int(encoder['num_hidden_layers']) - 1}"
+    return f"hidden_states.{taken_states(encoder)}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -21,7 +21,13 @@ from modelkit.evaluation.similarity import Pixels
 from modelkit.export.architecture import weighted_parts
 from modelkit.export.configuration import autoencoder_class, decoder_folder, scheduler_class
 from modelkit.export.conversion import load_decoder, load_part
-from modelkit.export.pipelines import left_out, text_parts, text_to_image
+from modelkit.export.pipelines import (
+    left_out,
+    rescale_option,
+    text_options,
+    text_parts,
+    text_to_image,
+)
 from modelkit.export.weights import find_weights
 
 FEW_STEPS, FEW_STEP_SCHEDULER = "LatentConsistencyModelPipeline", "LCMScheduler"
@@ -60,7 +66,7 @@ class DiffusersReference:
         own = (
             FEW_STEPS
             if few and type(scheduler).__name__ == FEW_STEP_SCHEDULER
-            else text_to_image(self._index)
+            else text_to_image(self._index, self._parts["unet"].config)
         )
         self._own = self._assemble(own, scheduler)
         decodes = decoder_folder(source)
@@ -98,11 +104,11 @@ class DiffusersReference:
     def latents(self, prompt: str, seed: int, defaults: Defaults) -> npt.NDArray[np.float32]:
         """Return the latents of such an image, (1, channels, height, width); see `draw`."""
         pipeline = self._pipeline(defaults.scheduler)
-        options: dict[str, Any] = {}
+        options = text_options(pipeline, width=defaults.width, height=defaults.height)
         if type(pipeline).__name__ != FEW_STEPS:
             # None is the empty text, or zeros where the model wants these.
             options["negative_prompt"] = defaults.negative_prompt or None
-            options["guidance_rescale"] = defaults.guidance_rescale
+            options |= rescale_option(pipeline, defaults.guidance_rescale)
         try:
             drawn = pipeline(
                 prompt,
@@ -135,7 +141,8 @@ class DiffusersReference:
         if type(self._own.scheduler) is kind:
             return self._own
         if scheduler not in self._pipelines:
-            pipeline = self._assemble(text_to_image(self._index), None)
+            kind = text_to_image(self._index, self._parts["unet"].config)
+            pipeline = self._assemble(kind, None)
             # As users exchange it: after the constructor, which would correct it a second time.
             pipeline.scheduler = self._exchanged(scheduler)
             self._pipelines[scheduler] = pipeline

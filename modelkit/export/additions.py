@@ -56,11 +56,6 @@ class Additions(Record):
         """Return whether there are any."""
         return self != Additions()
 
-    @property
-    def changes_texts(self) -> bool:
-        """Return whether UNet or text encoder are changed."""
-        return bool(self.embeddings or self.loras or self.clip_skip)
-
     def check(self) -> None:
         """Check that files are there and may be read.
 

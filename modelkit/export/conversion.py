@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTextModelWithProjection
 
-from bundles.layout import POOLED, penultimate_port
+from bundles.layout import POOLED, penultimate_port, taken_states
 from core.errors import BundleError, first_line
 from modelkit.export.configuration import autoencoder_class, scale_factor
 from modelkit.export.weights import find_weights
@@ -135,9 +135,10 @@ def convert_text_encoder(folder: Path) -> ov.Model:
 def convert_xl_text_encoder(folder: Path, *, projects: bool) -> ov.Model:
     """Convert a text encoder of Stable Diffusion XL.
 
-    Input: `input_ids` (texts, tokens) int64. Outputs: the states before the last layer, (texts,
-    tokens, features), named as `penultimate_port` says; and with a projection `text_embeds`
-    (texts, features). All float32.
+    Input: `input_ids` (texts, tokens) int64. Outputs: the states before the last layer, or
+    as many layers earlier as `clip_skip` in its configuration says, (texts, tokens, features),
+    named as `penultimate_port` says; and with a projection `text_embeds` (texts, features). All
+    float32.
 
     Args:
         folder: A source's `text_encoder` or `text_encoder_2` folder.
@@ -148,8 +149,9 @@ def convert_xl_text_encoder(folder: Path, *, projects: bool) -> ov.Model:
     """
     encoder = load_part(CLIPTextModelWithProjection if projects else CLIPTextModel, folder)
     length = encoder.config.max_position_embeddings
+    states = taken_states(encoder.config.to_dict())
     return convert(
-        _EncodeTwice(encoder) if projects else _EncodePenultimate(encoder),
+        _EncodeTwice(encoder, states) if projects else _EncodePenultimate(encoder, states),
         {"input_ids": torch.ones(2, length, dtype=torch.int64)},
         {"input_ids": [DYNAMIC, DYNAMIC]},
         outputs=[penultimate_port(encoder.config.to_dict()), *([POOLED] if projects else [])],
@@ -215,26 +217,28 @@ class _Encode(nn.Module):
 
 
 class _EncodePenultimate(nn.Module):
-    def __init__(self, encoder: nn.Module) -> None:
+    def __init__(self, encoder: nn.Module, states: int) -> None:
         super().__init__()
         self.encoder = encoder
+        self.states = states
 
     def forward(self, input_ids: Tensor) -> Tensor:
         mask = _causal_mask(input_ids)
         encoded = self.encoder(input_ids, attention_mask=mask, output_hidden_states=True)
-        penultimate: Tensor = encoded.hidden_states[-2]
+        penultimate: Tensor = encoded.hidden_states[self.states]
         return penultimate
 
 
 class _EncodeTwice(nn.Module):
-    def __init__(self, encoder: nn.Module) -> None:
+    def __init__(self, encoder: nn.Module, states: int) -> None:
         super().__init__()
         self.encoder = encoder
+        self.states = states
 
     def forward(self, input_ids: Tensor) -> tuple[Tensor, Tensor]:
         mask = _causal_mask(input_ids)
         encoded = self.encoder(input_ids, attention_mask=mask, output_hidden_states=True)
-        return encoded.hidden_states[-2], encoded.text_embeds
+        return encoded.hidden_states[self.states], encoded.text_embeds
 
 
 def _causal_mask(input_ids: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from core.errors import BundleError
 from modelkit.export.additions import Lora
+from modelkit.export.original_names import diffusers_name
 
 UNET, TEXT, SECOND_TEXT = "unet", "text_encoder", "text_encoder_2"
 """The last one is Stable Diffusion XL's."""
@@ -45,6 +46,9 @@ _OLD = re.compile(r"(\.processor|\.self_attn)\.to_(\w+?)_lora\.(down|up)\.weight
 
 _METADATA = "lora_adapter_metadata"
 """Where diffusers writes PEFT's settings, a JSON object."""
+
+_WIDTHS = {768: "Stable Diffusion 1.x", 1024: "Stable Diffusion 2.x", 2048: "Stable Diffusion XL"}
+"""Families by the features of a text that their UNets read."""
 
 _SHOWN = 3
 """Names in an error."""
@@ -78,10 +82,10 @@ class _LayerChange:
 
 @torch.no_grad()
 def fuse(parts: Mapping[str, nn.Module], lora: Lora) -> set[str]:
-    """Add a LoRA to the weights of a model's UNet and text encoder; several ones sum up.
+    """Add a LoRA to the weights of a model's UNet and text encoders; several ones sum up.
 
     Args:
-        parts: These, by `UNET` and `TEXT`.
+        parts: These, by `UNET`, `TEXT` and, in Stable Diffusion XL, `SECOND_TEXT`.
         lora: The file and its weight.
 
     Returns:
@@ -95,7 +99,7 @@ def fuse(parts: Mapping[str, nn.Module], lora: Lora) -> set[str]:
     layers = {name: _layers(part) for name, part in parts.items()}
     strangers = []
     for (part, key), change in changes.items():
-        layer = layers.get(part, {}).get(key)
+        layer = _find(layers.get(part, {}), key, parts[UNET] if part == UNET else None)
         delta = change.delta(_alpha(settings, part, change.name))
         if layer is None or layer.weight.numel() != delta.numel():
             strangers.append(change.name)
@@ -104,11 +108,31 @@ def fuse(parts: Mapping[str, nn.Module], lora: Lora) -> set[str]:
             layer.weight.add_(lora.weight * delta.reshape(layer.weight.shape))
     if strangers:
         raise BundleError(
-            f"{lora.file} was made for a model of another architecture: {len(strangers)} of its "
-            f"{len(changes)} layers are not in this one, or of other sizes, such as "
+            f"{lora.file} was made for {_family(changes)}: {len(strangers)} of its {len(changes)} "
+            "layers are not in this model, or of other sizes, such as "
             f"{', '.join(sorted(strangers)[:_SHOWN])}. Give one that was made for this family."
         )
     return {part for part, _ in changes}
+
+
+def _find(layers: Mapping[str, Any], key: str, unet: Any) -> Any:
+    """Return a layer by its name in diffusers, or a UNet's in the original code; None: no such."""
+    if key in layers or unet is None:
+        return layers.get(key)
+    return layers.get(diffusers_name(key, unet.config.layers_per_block) or "")
+
+
+def _family(changes: Mapping[tuple[str, str], _LayerChange]) -> str:
+    """Return what models a LoRA was made for, as far as its layers tell."""
+    if any(part == SECOND_TEXT for part, _ in changes):
+        return _WIDTHS[2048]
+    widths = {
+        change.tensors["down"].shape[1]
+        for (part, key), change in changes.items()
+        if part == UNET and key.endswith(("attn2_to_k", "attn2_to_v"))
+    }
+    known = [_WIDTHS[width] for width in widths if width in _WIDTHS]
+    return known[0] if known else "a model of another architecture"
 
 
 def _read(lora: Lora) -> tuple[dict[tuple[str, str], _LayerChange], Mapping[str, Any]]:

@@ -9,18 +9,19 @@ from pathlib import Path
 from typing import Any
 
 from diffusers import UNet2DConditionModel
-from transformers import CLIPTextModel
 
 from bundles.layout import SCHEDULER_FILE, load_tokenizer
 from bundles.manifest import Addition
-from bundles.records import INDEX, read_json, text_encoders, write_json
+from bundles.records import INDEX, read_json, text_encoders, tokenizer_of, write_json
 from bundles.workshop import Workshop
 from core.errors import BundleError
 from modelkit.export.additions import Additions, Lora, TimestepSpacing, path_digest
+from modelkit.export.adoption import is_converted
 from modelkit.export.autoencoders import clear, exchange_autoencoder, only_decodes
 from modelkit.export.conversion import load_part
-from modelkit.export.embeddings import leave_out_layers, teach
-from modelkit.export.loras import TEXT, UNET, fuse
+from modelkit.export.embeddings import skip_layers, teach
+from modelkit.export.loras import UNET, fuse
+from modelkit.export.pipelines import encoder_class
 from modelkit.export.single_file import (
     convert_single_file,
     recognise_file,
@@ -95,15 +96,9 @@ def check_additions(source: Path, additions: Additions) -> None:
             f"{source} is a folder, which has a configuration: --config and --prediction-type are "
             "for single files. Correct its scheduler/scheduler_config.json instead."
         )
-    if not (source / "unet" / "config.json").is_file() or any(source.glob("unet/*.xml")):
+    if not (source / "unet" / "config.json").is_file() or is_converted(source):
         raise BundleError(
             f"{source} is converted already: give the original model to change its parts."
-        )
-    if additions.changes_texts and len(text_encoders(read_json(source / INDEX))) > 1:
-        raise BundleError(
-            f"{source} is a model of Stable Diffusion XL, for which packshot does not know --lora, "
-            "--embedding and --clip-skip yet: leave them out, or add them with diffusers' own "
-            "load_lora_weights and fuse_lora and save the model."
         )
 
 
@@ -126,14 +121,11 @@ def prepare(source: Path, additions: Additions, folder: Path, say: Progress) -> 
     if additions.timestep_spacing is not None:
         _change_spacing(additions.timestep_spacing, folder)
     if additions.embeddings or additions.clip_skip:
-        _change_text_encoder(additions, folder)
+        _change_text_encoders(additions, folder)
 
 
 def _add_loras(loras: Sequence[Lora], folder: Path) -> None:
-    parts: dict[str, Any] = {
-        UNET: load_part(UNet2DConditionModel, folder / UNET),
-        TEXT: load_part(CLIPTextModel, folder / TEXT),
-    }
+    parts = {UNET: load_part(UNet2DConditionModel, folder / UNET), **_load_encoders(folder)}
     changed = set[str]().union(*(fuse(parts, one) for one in loras))
     for name in sorted(changed):
         clear(folder / name)
@@ -147,17 +139,26 @@ def _change_spacing(spacing: TimestepSpacing, folder: Path) -> None:
     write_json(config | {"timestep_spacing": spacing}, folder / "scheduler" / SCHEDULER_FILE)
 
 
-def _change_text_encoder(additions: Additions, folder: Path) -> None:
-    encoder = load_part(CLIPTextModel, folder / "text_encoder")
-    tokenizer = load_tokenizer(folder)
+def _change_text_encoders(additions: Additions, folder: Path) -> None:
+    encoders = _load_encoders(folder)
+    tokenizers = {name: load_tokenizer(folder, name) for name in encoders}
     if additions.clip_skip:
-        leave_out_layers(encoder, additions.clip_skip, folder)
+        skip_layers(encoders, additions.clip_skip, folder)
     if additions.embeddings:
-        teach(encoder, tokenizer, additions.embeddings)
-    for part in ("text_encoder", "tokenizer"):
-        clear(folder / part)
-    save_part(encoder, folder / "text_encoder", halves=False)
-    tokenizer.save_pretrained(folder / "tokenizer")
+        teach(encoders, tokenizers, additions.embeddings)
+    for name, encoder in encoders.items():
+        for part in (name, tokenizer_of(name)):
+            clear(folder / part)
+        save_part(encoder, folder / name, halves=False)
+        tokenizers[name].save_pretrained(folder / tokenizer_of(name))
+
+
+def _load_encoders(folder: Path) -> dict[str, Any]:
+    """Load a model's text encoders, by their folders."""
+    return {
+        name: load_part(encoder_class(name), folder / name)
+        for name in text_encoders(read_json(folder / INDEX))
+    }
 
 
 def _digest(source: Path, additions: Additions, say: Progress) -> str:

@@ -7,19 +7,22 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import diffusers
 import torch
-from diffusers import AutoencoderKL, StableDiffusionPipeline
+from diffusers import AutoencoderKL
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from bundles.layout import SCHEDULER_FILE
-from bundles.records import read_json, write_json
+from bundles.records import INDEX, read_json, text_encoders, tokenizer_of, write_json
 from core.errors import BundleError, first_line
 from modelkit.export.additions import Additions, PredictionType
-from modelkit.export.architecture import WEIGHTED, check_architecture
+from modelkit.export.architecture import check_architecture, weighted_parts
+from modelkit.export.pipelines import inpaints, left_out, text_to_image
 from modelkit.export.resources import require_disk, require_memory
 from modelkit.export.weights import Tensors, bytes_of, floats, read_tensors
-from modelkit.families.recognition import VAE, Family, recognise
+from modelkit.families.depths import fitted_depths
+from modelkit.families.recognition import FIRST_LAYER, VAE, Family, Shapes, recognise
 from modelkit.families.vocabulary import save_clip_tokenizer
 from modelkit.progress import Progress
 
@@ -37,7 +40,7 @@ def recognise_file(file: Path) -> Family:
     Raises:
         BundleError: It is damaged, or none that bundles are made of; see `recognise`.
     """
-    return recognise({name: one.shape for name, one in read_tensors(file).items()}, file)
+    return recognise(_shapes(read_tensors(file)), file)
 
 
 def convert_single_file(
@@ -49,7 +52,7 @@ def convert_single_file(
     packshot, or with another one.
 
     Args:
-        file: A safetensors file of Stable Diffusion 1.x or 2.x in its original layout.
+        file: A safetensors file of Stable Diffusion 1.x, 2.x or XL in its original layout.
         additions: Its configuration and its autoencoder, where they are not the file's.
         target: An empty folder.
         say: Hears how far it is.
@@ -72,6 +75,8 @@ def convert_single_file(
     require_memory(3 * size, f"read {file.name}")
     say.stage(f"read {file.name}", None)
     copy_configuration(family, additions.config, target)
+    if additions.config is None:
+        _fit_configuration(_shapes(tensors), target)
     pipeline = _load(file, target, others=() if own_vae else ("vae",))
     said = additions.prediction_type
     if said is None and VELOCITY_KEY in tensors and additions.config is None:
@@ -79,7 +84,7 @@ def convert_single_file(
     _settle_prediction(pipeline, family, additions.config, said, target)
     if ZERO_SNR_KEY in tensors and additions.config is None:
         _change_scheduler(target, rescale_betas_zero_snr=True, timestep_spacing="trailing")
-    for part in WEIGHTED:
+    for part in weighted_parts(target):
         module = getattr(pipeline, part, None)
         if module is not None:
             save_part(module, target / part, halves=_halves(tensors))
@@ -100,7 +105,19 @@ def copy_configuration(family: Family, other: Path | None, target: Path) -> None
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, copy)
     if other is None:
-        save_clip_tokenizer(target / "tokenizer", pad=family.pad)
+        encoders = text_encoders(read_json(target / INDEX))
+        for encoder, pad in zip(encoders, family.pads, strict=True):
+            save_clip_tokenizer(target / tokenizer_of(encoder), pad=pad)
+
+
+def _fit_configuration(shapes: Shapes, folder: Path) -> None:
+    """Change a family's configuration to what the shapes of a file's tensors say."""
+    path = folder / "unet" / "config.json"
+    config = fitted_depths(read_json(path), shapes) | {"in_channels": shapes[FIRST_LAYER][1]}
+    write_json(config, path)
+    if inpaints(config):
+        index = read_json(folder / INDEX)
+        write_json(index | {"_class_name": text_to_image(index, config)}, folder / INDEX)
 
 
 def load_autoencoder(file: Path, config: Path) -> AutoencoderKL:
@@ -157,8 +174,9 @@ def _reading(file: Path, misfit: str, remedy: str) -> Iterator[None]:
         raise BundleError(f"{file} {misfit} ({first_line(error)}): {remedy}.") from error
 
 
-def _load(file: Path, config: Path, *, others: tuple[str, ...]) -> StableDiffusionPipeline:
+def _load(file: Path, config: Path, *, others: tuple[str, ...]) -> Any:
     """Read all parts but those that come from elsewhere."""
+    index = read_json(config / INDEX)
     with (
         _reading(
             file,
@@ -167,17 +185,16 @@ def _load(file: Path, config: Path, *, others: tuple[str, ...]) -> StableDiffusi
         ),
         _quiet(),
     ):
-        pipeline = StableDiffusionPipeline.from_single_file(
+        kind = text_to_image(index, read_json(config / "unet" / "config.json"))
+        pipeline = getattr(diffusers, kind).from_single_file(
             str(file),
             config=str(config),
             torch_dtype=torch.float32,
             local_files_only=True,
-            safety_checker=None,
-            feature_extractor=None,
-            requires_safety_checker=False,
+            **left_out(index),
             **dict.fromkeys(others),
         )
-    for part in WEIGHTED:
+    for part in weighted_parts(config):
         if part not in others:
             _check_whole(getattr(pipeline, part), file)
     return pipeline
@@ -198,7 +215,7 @@ def _incomplete(file: Path, reason: str) -> str:
 
 
 def _settle_prediction(
-    pipeline: StableDiffusionPipeline,
+    pipeline: Any,
     family: Family,
     config: Path | None,
     said: PredictionType | None,
@@ -221,13 +238,16 @@ def measure_prediction(unet: Any) -> PredictionType:
     """Return what a UNet predicts, by one call of it.
 
     Of nothing but noise, one that predicts noise predicts its input; velocity is the image's
-    opposite there.
+    opposite there. One that inpaints sees a mask of all, and nothing that is kept.
     """
     config = unet.config
     generator = torch.Generator().manual_seed(0)
-    noise = torch.randn((1, config.in_channels, _SIDE, _SIDE), generator=generator)
+    noise = torch.randn((1, config.out_channels, _SIDE, _SIDE), generator=generator)
+    seen = [noise]
+    if inpaints(config):
+        seen += [torch.ones_like(noise[:, :1]), torch.zeros_like(noise)]
     text = torch.zeros(1, 77, config.cross_attention_dim)
-    predicted: Tensor = unet(noise, torch.tensor([_NO_SIGNAL]), text).sample
+    predicted: Tensor = unet(torch.cat(seen, dim=1), torch.tensor([_NO_SIGNAL]), text).sample
     both = torch.stack([noise.flatten(), predicted.flatten()])
     return "epsilon" if float(torch.corrcoef(both)[0, 1]) > 0.5 else "v_prediction"
 
@@ -235,6 +255,10 @@ def measure_prediction(unet: Any) -> PredictionType:
 def _change_scheduler(folder: Path, **changes: Any) -> None:
     path = folder / "scheduler" / SCHEDULER_FILE
     write_json(read_json(path) | changes, path)
+
+
+def _shapes(tensors: Tensors) -> Shapes:
+    return {name: one.shape for name, one in tensors.items()}
 
 
 def _halves(tensors: Tensors) -> bool:

@@ -12,6 +12,10 @@ Shapes = Mapping[str, tuple[int, ...]]
 FAMILIES = Path(__file__).parent
 
 UNET, VAE = "model.diffusion_model.", "first_stage_model."
+SUPPORTED = "give a Stable Diffusion 1.x, 2.x or XL model, or one built like these"
+PLAYGROUND = "edm_mean"
+"""What no other file has: the mean of its latents."""
+
 FIRST_LAYER = f"{UNET}input_blocks.0.0.weight"
 """Its second dimension is the UNet's channels."""
 
@@ -23,10 +27,10 @@ class Family:
     name: str
     folder: Path
     """Its configuration, in diffusers' layout without weights and without a vocabulary."""
-    text: str
-    """How the names of its text encoder's tensors begin."""
-    pad: str
-    """What its tokenizer fills texts up with."""
+    texts: tuple[str, ...]
+    """How the names of each text encoder's tensors begin."""
+    pads: tuple[str, ...]
+    """What each of their tokenizers fills texts up with."""
     latents: Mapping[str, int] = field(default_factory=dict)
     """Where it has models of both predictions: their latents, along each side."""
 
@@ -34,17 +38,23 @@ class Family:
 STABLE_DIFFUSION_1 = Family(
     name="Stable Diffusion 1.x",
     folder=FAMILIES / "stable-diffusion-1",
-    text="cond_stage_model.transformer.text_model.",
-    pad="<|endoftext|>",
+    texts=("cond_stage_model.transformer.text_model.",),
+    pads=("<|endoftext|>",),
 )
 STABLE_DIFFUSION_2 = Family(
     name="Stable Diffusion 2.x",
     folder=FAMILIES / "stable-diffusion-2",
-    text="cond_stage_model.model.",
-    pad="!",
+    texts=("cond_stage_model.model.",),
+    pads=("!",),
     latents={"epsilon": 64, "v_prediction": 96},
 )
-KNOWN_FAMILIES = (STABLE_DIFFUSION_1, STABLE_DIFFUSION_2)
+STABLE_DIFFUSION_XL = Family(
+    name="Stable Diffusion XL",
+    folder=FAMILIES / "stable-diffusion-xl",
+    texts=("conditioner.embedders.0.transformer.text_model.", "conditioner.embedders.1.model."),
+    pads=("<|endoftext|>", "!"),
+)
+KNOWN_FAMILIES = (STABLE_DIFFUSION_1, STABLE_DIFFUSION_2, STABLE_DIFFUSION_XL)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,7 +63,7 @@ class _Stranger:
 
     name: str
     holds: Callable[[Shapes], bool]
-    way_out: str = "give a Stable Diffusion 1.x, 2.x or XL model, or one built like these"
+    way_out: str = SUPPORTED
 
 
 def _some(*parts: str) -> Callable[[Shapes], bool]:
@@ -75,14 +85,16 @@ STRANGERS = (
     _Stranger(name="Stable Diffusion 3", holds=_some("joint_blocks.")),
     _Stranger(name="Flux", holds=_some("double_blocks.")),
     _Stranger(
-        name="Stable Diffusion XL",
-        holds=_some("conditioner.embedders."),
-        way_out="give a folder in diffusers' layout, which diffusers' "
-        "StableDiffusionXLPipeline.from_single_file(...).save_pretrained(...) makes of it",
+        name="the refiner of Stable Diffusion XL, which draws nothing by itself",
+        holds=_some("conditioner.embedders.0.model."),
+        way_out="give the base model, whose images packshot does not refine",
     ),
     _Stranger(name="a ControlNet", holds=_some("control_model.", "controlnet_cond_embedding.")),
-    _Stranger(name="an inpainting model", holds=_channels(9)),
-    _Stranger(name="an InstructPix2Pix model", holds=_channels(8)),
+    _Stranger(
+        name="an InstructPix2Pix model, which changes images by instructions",
+        holds=_channels(8),
+        way_out="give an inpainting model, whose edits name what is drawn under a mask",
+    ),
     _Stranger(name="an upscaling model", holds=_channels(7)),
     _Stranger(name="a model with depth", holds=_channels(5)),
     _Stranger(
@@ -116,6 +128,11 @@ def recognise(shapes: Shapes, file: Path) -> Family:
     Raises:
         BundleError: It is a model of another family, no model, or not whole; with what to do.
     """
+    if PLAYGROUND in shapes:
+        raise BundleError(
+            f"{file} is Playground v2.5, whose autoencoder centres its latents; packshot does not: "
+            f"{SUPPORTED}."
+        )
     if family := next((one for one in KNOWN_FAMILIES if _is_whole(shapes, one)), None):
         return family
     for one in STRANGERS:
@@ -128,14 +145,15 @@ def recognise(shapes: Shapes, file: Path) -> Family:
         )
     raise BundleError(
         f"{file} is of a family that packshot does not know: it looked for a UNet "
-        f"({FIRST_LAYER}) and a text encoder ({_encoders()}), the names of Stable Diffusion 1.x "
-        "and 2.x in their original layout. Give one of these, or a folder in diffusers' layout."
+        f"({FIRST_LAYER}) and a text encoder ({_encoders()}), the names of Stable Diffusion 1.x, "
+        "2.x and XL in their original layout. Give one of these, or a folder in diffusers' layout."
     )
 
 
 def _is_whole(shapes: Shapes, family: Family) -> bool:
-    # Unets of four channels only: others take more than latents.
-    return _channels(4)(shapes) and _has(shapes, family.text)
+    # Latents, or these with a mask and what is kept of a picture: others take other things.
+    takes = _channels(4)(shapes) or _channels(9)(shapes)
+    return takes and all(_has(shapes, text) for text in family.texts)
 
 
 def _has(shapes: Shapes, prefix: str) -> bool:
@@ -149,4 +167,4 @@ def _is_narrow(shapes: Shapes) -> bool:
 
 
 def _encoders() -> str:
-    return " or ".join(f"{one.text}…" for one in KNOWN_FAMILIES)
+    return " or ".join(" with ".join(f"{text}…" for text in one.texts) for one in KNOWN_FAMILIES)

@@ -23,8 +23,22 @@ from bundles.manifest import Defaults
 from bundles.records import INDEX, read_json
 from bundles.schedulers import make_scheduler
 from core.errors import BundleError
-from modelkit.export.configuration import read_scheduler, read_unet, read_vae, scale_factor
-from modelkit.export.pipelines import left_out, text_parts, text_to_image
+from modelkit.export.configuration import (
+    autoencoder_class,
+    read_scheduler,
+    read_unet,
+    read_vae,
+    scale_factor,
+)
+from modelkit.export.conversion import load_part
+from modelkit.export.pipelines import (
+    inpaints,
+    left_out,
+    rescale_option,
+    text_options,
+    text_parts,
+    text_to_image,
+)
 from modelkit.export.source import Profile
 from modelkit.progress import Progress
 from modelkit.prompts import calibration_prompts
@@ -171,9 +185,10 @@ def pipeline_around(source: Path, unet: Recorder, scheduler: str) -> Any:
     """
     try:
         # Built from its parts: `from_pretrained` would read the whole UNet's weights first.
-        index = read_json(source / INDEX)
-        pipeline = getattr(diffusers, text_to_image(index))(
-            vae=None,  # Nothing is decoded.
+        index, vae = read_json(source / INDEX), source / "vae"
+        # Nothing is decoded, and only what is kept of an image is encoded.
+        pipeline = getattr(diffusers, text_to_image(index, unet.config))(
+            vae=load_part(autoencoder_class(vae), vae) if inpaints(unet.config) else None,
             unet=unet,
             scheduler=None,
             **text_parts(source),
@@ -198,11 +213,12 @@ def draw(pipeline: Any, prompt: str, seed: int, defaults: Defaults) -> Latents:
         negative_prompt=defaults.negative_prompt or None,
         num_inference_steps=defaults.steps,
         guidance_scale=defaults.guidance_scale,
-        guidance_rescale=defaults.guidance_rescale,
         width=defaults.width,
         height=defaults.height,
         generator=torch.Generator().manual_seed(seed),
         output_type="latent",
+        **rescale_option(pipeline, defaults.guidance_rescale),
+        **text_options(pipeline, width=defaults.width, height=defaults.height),
     )
     return drawn.images.numpy()
 

@@ -11,7 +11,7 @@ import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from safetensors.torch import save_file
 from torch import Tensor
-from transformers import CLIPTextModel
+from transformers import CLIPTextModel, CLIPTextModelWithProjection
 
 Tensors = dict[str, Tensor]
 
@@ -24,6 +24,7 @@ OUTSIDE = (
     ("conv_in", "input_blocks.0.0"), ("conv_norm_out", "out.0"), ("conv_out", "out.2"),
     ("mid_block.resnets.0", "middle_block.0"), ("mid_block.attentions.0", "middle_block.1"),
     ("mid_block.resnets.1", "middle_block.2"),
+    ("add_embedding.linear_1", "label_emb.0.0"), ("add_embedding.linear_2", "label_emb.0.2"),
 )  # fmt: skip
 
 
@@ -78,24 +79,36 @@ def vae_tensors(vae: AutoencoderKL, prefix: str = "first_stage_model.") -> Tenso
     }
 
 
-def clip_tensors(encoder: CLIPTextModel) -> Tensors:
-    """Return CLIP's weights as Stable Diffusion 1.x has them."""
-    prefix = "cond_stage_model.transformer.text_model."
+def clip_tensors(encoder: CLIPTextModel, prefix: str = "cond_stage_model.") -> Tensors:
+    """Return CLIP's weights as Stable Diffusion 1.x has them, and XL under another prefix."""
+    prefix += "transformer.text_model."
     return _under(prefix, encoder.state_dict(), lambda name: name.removeprefix("text_model."))
 
 
-def open_clip_tensors(encoder: CLIPTextModel) -> Tensors:
-    """Return its weights as Stable Diffusion 2.x has them: OpenCLIP's, with a last layer more."""
+def open_clip_tensors(
+    encoder: CLIPTextModel | CLIPTextModelWithProjection,
+    prefix: str = "cond_stage_model.",
+    *,
+    left_out: int = 1,
+) -> Tensors:
+    """Return OpenCLIP's weights; Stable Diffusion 2.x's files have a last layer that is unused.
+
+    Args:
+        encoder: The text encoder.
+        prefix: How its tensors' names begin.
+        left_out: Layers that files have beside the encoder's own.
+    """
     own = {name.removeprefix("text_model."): one for name, one in encoder.state_dict().items()}
     width, count = encoder.config.hidden_size, encoder.config.num_hidden_layers
+    projection = own.get("text_projection.weight")
     found = {
         "positional_embedding": own["embeddings.position_embedding.weight"],
         "token_embedding.weight": own["embeddings.token_embedding.weight"],
         "ln_final.weight": own["final_layer_norm.weight"],
         "ln_final.bias": own["final_layer_norm.bias"],
-        "text_projection": torch.randn(width, width),
+        "text_projection": torch.randn(width, width) if projection is None else projection.T,
     }
-    for layer in range(count + 1):
+    for layer in range(count + left_out):
         theirs = f"encoder.layers.{min(layer, count - 1)}."
         ours = f"transformer.resblocks.{layer}."
         for kind in ("weight", "bias"):
@@ -105,18 +118,27 @@ def open_clip_tensors(encoder: CLIPTextModel) -> Tensors:
                              ("mlp.fc1", "mlp.c_fc"), ("mlp.fc2", "mlp.c_proj"),
                              ("self_attn.out_proj", "attn.out_proj")):  # fmt: skip
                 found[f"{ours}{new}.{kind}"] = own[f"{theirs}{old}.{kind}"]
-    return {f"cond_stage_model.model.{name}": value for name, value in found.items()}
+    return {f"{prefix}model.{name}": value for name, value in found.items()}
 
 
 def single_file_tensors(source: Path) -> Tensors:
     """Return all weights of a diffusers folder under their original names."""
-    encoder = CLIPTextModel.from_pretrained(source / "text_encoder")
-    texts = open_clip_tensors if encoder.config.hidden_act == "gelu" else clip_tensors
     return {
         **unet_tensors(UNet2DConditionModel.from_pretrained(source / "unet")),
         **vae_tensors(AutoencoderKL.from_pretrained(source / "vae")),
-        **texts(encoder),
+        **_text_tensors(source),
     }
+
+
+def _text_tensors(source: Path) -> Tensors:
+    encoder = CLIPTextModel.from_pretrained(source / "text_encoder")
+    if (source / "text_encoder_2").is_dir():
+        second = CLIPTextModelWithProjection.from_pretrained(source / "text_encoder_2")
+        return clip_tensors(encoder, "conditioner.embedders.0.") | open_clip_tensors(
+            second, "conditioner.embedders.1.", left_out=0
+        )
+    is_open = encoder.config.hidden_act == "gelu"
+    return open_clip_tensors(encoder) if is_open else clip_tensors(encoder)
 
 
 def save_single_file(tensors: Mapping[str, Tensor], file: Path) -> Path:

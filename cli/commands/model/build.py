@@ -52,8 +52,8 @@ from modelkit.progress import Progress
 Source = Annotated[
     str,
     typer.Argument(
-        help="Model to convert: a safetensors file of Stable Diffusion 1.x or 2.x, or of these and "
-        "XL a folder in diffusers' layout or in OpenVINO's on the Hugging Face Hub, or an id there."
+        help="Model to convert, of Stable Diffusion 1.x, 2.x or XL: a safetensors file, a folder "
+        "in diffusers' layout or in OpenVINO's on the Hugging Face Hub, or an id there."
     ),
 ]
 Name = Annotated[str, typer.Option(help="Name of the bundle.")]

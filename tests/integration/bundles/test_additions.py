@@ -204,7 +204,10 @@ def test_every_addition_makes_another_source(vectors: torch.Tensor, tmp_path: Pa
     [
         ({"<mug>": torch.zeros(768)}, "vectors of 768 numbers, .* reads 16"),
         ({"a": torch.zeros(16), "b": torch.zeros(16)}, "is no textual inversion: it has 2 tensors"),
-        ({"clip_l": torch.zeros(1, 16), "clip_g": torch.zeros(1, 16)}, "for Stable Diffusion XL"),
+        (
+            {"clip_l": torch.zeros(1, 16), "clip_g": torch.zeros(1, 16)},
+            "Stable Diffusion XL, and",
+        ),
         ({"a</w>": torch.zeros(16)}, "knows the word a</w> already"),
         (None, "is damaged or cut off"),
     ],

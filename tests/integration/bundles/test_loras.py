@@ -217,7 +217,7 @@ def test_several_sum_up_and_what_none_changes_is_left_alone(
          r"another architecture: 1 of its 8 layers .*such as input_blocks_4_1_proj"),
         ({"lora_te2_text_model_encoder_layers_0_mlp_fc1.lora_down.weight": torch.zeros(2, 8),
           "lora_te2_text_model_encoder_layers_0_mlp_fc1.lora_up.weight": torch.zeros(8, 2)},
-         "another architecture"),
+         "was made for Stable Diffusion XL"),
         ({"lora_unet_mid_block_x.hada_w1_a": torch.zeros(2, 8)}, r"no LoRA .*hada_w1_a"),
         ({"lora_unet_down_blocks_0_x.lora_up.weight": torch.zeros(2, 8)}, "down_blocks_0_x"),
     ],

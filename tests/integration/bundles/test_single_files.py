@@ -10,14 +10,21 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
-from transformers import CLIPTextModel
+from diffusers import (
+    AutoencoderKL,
+    DDIMScheduler,
+    StableDiffusionPipeline,
+    StableDiffusionXLPipeline,
+    UNet2DConditionModel,
+)
+from transformers import CLIPTextModel, CLIPTextModelWithProjection
 from typer.testing import CliRunner
 
 from benchmarks.layouts import LAYOUTS, RealLayout, save_layout
 from bundles.layout import load_tokenizer
 from bundles.manifest import Defaults, Manifest
 from bundles.plan import Plan
+from bundles.records import INDEX, read_json, text_encoders
 from cli.main import app
 from core.errors import BundleError
 from core.settings import get_settings
@@ -44,8 +51,26 @@ PROMPT, SEED = "a red mug on white marble", 3
 
 FIRST = next(one for one in LAYOUTS if one.name.startswith("Stable Diffusion 1.5"))
 SECOND = next(one for one in LAYOUTS if one.name.startswith("Stable Diffusion 2.1 (v"))
-PARTS = {"unet": UNet2DConditionModel, "vae": AutoencoderKL, "text_encoder": CLIPTextModel}
-PIXELS = {1: {"epsilon": 512, "v_prediction": 512}, 2: {"epsilon": 512, "v_prediction": 768}}
+WHOLE_XL = next(one for one in LAYOUTS if one.name == "Stable Diffusion XL 1.0")
+XL = replace(WHOLE_XL, unet=WHOLE_XL.unet | {"layers_per_block": 2})
+INPAINTING = next(one for one in LAYOUTS if one.name.startswith("Stable Diffusion 1.5 for inp"))
+HALF_XL = replace(
+    next(one for one in LAYOUTS if one.name.startswith("SSD-1B")), scheduler=XL.scheduler
+)
+"""A file says nothing of its scheduler."""
+PARTS = {
+    "unet": UNet2DConditionModel,
+    "vae": AutoencoderKL,
+    "text_encoder": CLIPTextModel,
+    "text_encoder_2": CLIPTextModelWithProjection,
+}
+PIXELS = {
+    "first": {"epsilon": 512, "v_prediction": 512},
+    "second": {"epsilon": 512, "v_prediction": 768},
+    "xl": {"epsilon": 1024, "v_prediction": 1024},
+    "half_xl": {"epsilon": 1024},
+    "inpainting": {"epsilon": 512},
+}
 """What a family draws by what it predicts."""
 REAL_TEXTS = {"vocab_size": 49408, "bos_token_id": 49406, "eos_token_id": 49407}
 
@@ -54,12 +79,16 @@ def tiny(made_once: MadeOnce, layout: RealLayout, pad: str) -> Path:
     """Return a tiny model of a family, with CLIP's own tokenizer."""
 
     def make(folder: Path) -> None:
-        save_layout(replace(layout, text=layout.text | REAL_TEXTS), folder)
-        shutil.rmtree(folder / "tokenizer")
-        save_clip_tokenizer(folder / "tokenizer", pad=pad)
+        second = layout.second_text and layout.second_text | REAL_TEXTS
+        known = replace(layout, text=layout.text | REAL_TEXTS, second_text=second)
+        save_layout(known, folder)
+        for name, fill in (("tokenizer", pad), ("tokenizer_2", "!")):
+            if (folder / name).is_dir():
+                shutil.rmtree(folder / name)
+                save_clip_tokenizer(folder / name, pad=fill)
         (folder / "packshot.json").unlink()
 
-    return made_once.folder(f"family {layout.name}", make)
+    return made_once.folder(f"family {layout}", make)
 
 
 @pytest.fixture
@@ -73,30 +102,50 @@ def second(made_once: MadeOnce) -> Path:
 
 
 @pytest.fixture
+def xl(made_once: MadeOnce) -> Path:
+    return tiny(made_once, XL, "<|endoftext|>")
+
+
+@pytest.fixture
+def inpainting(made_once: MadeOnce) -> Path:
+    return tiny(made_once, INPAINTING, "<|endoftext|>")
+
+
+@pytest.fixture
+def half_xl(made_once: MadeOnce) -> Path:
+    return tiny(made_once, HALF_XL, "<|endoftext|>")
+
+
+@pytest.fixture
 def small_families(
-    first: Path, second: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    first: Path, second: Path, xl: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Reduce the families to the tiny models' sizes, which their configuration leaves as it is."""
     families = []
-    for family, source in zip(recognition.KNOWN_FAMILIES, (first, second), strict=True):
+    for family, source in zip(recognition.KNOWN_FAMILIES, (first, second, xl), strict=True):
         folder = shutil.copytree(family.folder, tmp_path / family.folder.name)
-        for part in ("unet", "vae", "text_encoder"):
+        for part in filter(lambda part: (folder / part).is_dir(), PARTS):
             shutil.copyfile(source / part / "config.json", folder / part / "config.json")
         families.append(replace(family, folder=folder))
     monkeypatch.setattr(recognition, "KNOWN_FAMILIES", tuple(families))
 
 
-def theirs(file: Path, config: Path) -> StableDiffusionPipeline:
+def theirs(file: Path, config: Path) -> Any:
     """Return diffusers' own reading of the file."""
+    if (config / "text_encoder_2").is_dir():
+        kind: Any = StableDiffusionXLPipeline
+        options: dict[str, Any] = {"add_watermarker": False}
+    else:
+        kind, options = StableDiffusionPipeline, {"safety_checker": None, "feature_extractor": None}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return StableDiffusionPipeline.from_single_file(
+        return kind.from_single_file(
             str(file), config=str(config), local_files_only=True, torch_dtype=torch.float32,
-            safety_checker=None, feature_extractor=None,
+            **options,
         )  # fmt: skip
 
 
-def drawn_by(pipeline: StableDiffusionPipeline, prediction: str) -> np.ndarray:
+def drawn_by(pipeline: Any, prediction: str) -> np.ndarray:
     pipeline.scheduler = DDIMScheduler.from_config(
         pipeline.scheduler.config, prediction_type=prediction
     )
@@ -115,8 +164,11 @@ def ready(file: Path, folder: Path, **added: Any) -> Path:
     return folder
 
 
-def assert_same_weights(folder: Path, pipeline: StableDiffusionPipeline) -> None:
+def assert_same_weights(folder: Path, pipeline: Any) -> None:
     for name, kind in PARTS.items():
+        if not hasattr(pipeline, name):
+            assert not (folder / name).exists()
+            continue
         found = load_part(kind, folder / name).state_dict()
         wanted = getattr(pipeline, name).state_dict()
         assert found.keys() == wanted.keys()
@@ -130,32 +182,45 @@ def ours(bundle: Path) -> np.ndarray:
 
 
 @pytest.mark.usefixtures("small_families")
-@pytest.mark.parametrize("number", [1, 2])
-def test_a_family_s_file_needs_nothing_else(number: int, first: Path, second: Path, tmp_path: Path):
-    source = first if number == 1 else second
+@pytest.mark.parametrize("family", list(PIXELS))
+def test_a_family_s_file_needs_nothing_else(
+    family: str, request: pytest.FixtureRequest, tmp_path: Path
+):
+    source = request.getfixturevalue(family)
     file = save_single_file(single_file_tensors(source), tmp_path / "shop.safetensors")
     pipeline = theirs(file, source)
-    for prediction, pixels in PIXELS[number].items():
+    for prediction, pixels in PIXELS[family].items():
         folder = ready(file, tmp_path / prediction, prediction_type=prediction)
         assert_same_weights(folder, pipeline)
         assert read_scheduler(folder)["prediction_type"] == prediction
         assert source_defaults(folder).width == pixels
-        texts = (load_tokenizer(one)(PROMPT, padding="max_length") for one in (folder, source))
-        assert next(texts).input_ids == next(texts).input_ids
+        index = read_json(folder / INDEX)
+        assert index["_class_name"] == read_json(source / INDEX)["_class_name"]
+        for encoder in text_encoders(read_json(source / INDEX)):
+            read = [load_tokenizer(one, encoder) for one in (folder, source)]
+            one, other = (tokenizer(PROMPT, padding="max_length").input_ids for tokenizer in read)
+            assert one == other
 
 
 @pytest.mark.usefixtures("small_families")
-def test_a_file_s_bundle_draws_what_diffusers_draws_with_the_file(second: Path, tmp_path: Path):
-    file = save_single_file(single_file_tensors(second), tmp_path / "shop.safetensors")
+@pytest.mark.parametrize(
+    ("family", "prediction"),
+    [("second", "v_prediction"), ("xl", "epsilon"), ("half_xl", "epsilon")],
+)
+def test_a_file_s_bundle_draws_what_diffusers_draws_with_the_file(
+    family: str, prediction: Any, request: pytest.FixtureRequest, tmp_path: Path
+):
+    source = request.getfixturevalue(family)
+    file = save_single_file(single_file_tensors(source), tmp_path / "shop.safetensors")
     manifest = build(
         file, tmp_path / "bundle", precision="fp32",
-        additions=Additions(prediction_type="v_prediction"), verify=compared,
+        additions=Additions(prediction_type=prediction), verify=compared,
     )  # fmt: skip
-    assert (manifest.source, manifest.prediction_type) == ("shop.safetensors", "v_prediction")
-    wanted = drawn_by(theirs(file, second), "v_prediction")
+    assert (manifest.source, manifest.prediction_type) == ("shop.safetensors", prediction)
+    wanted = drawn_by(theirs(file, source), prediction)
     assert likeness(ours(tmp_path / "bundle"), wanted) >= SAME_AS_DIFFUSERS_DB
-    other = drawn_by(theirs(file, second), "epsilon")
-    assert likeness(wanted, other) < SAME_AS_DIFFUSERS_DB
+    other = "epsilon" if prediction == "v_prediction" else "v_prediction"
+    assert likeness(wanted, drawn_by(theirs(file, source), other)) < SAME_AS_DIFFUSERS_DB
     assert sorted(path.name for path in tmp_path.iterdir() if "bundle" in path.name) == ["bundle"]
 
 
@@ -164,8 +229,10 @@ def compared(bundle: Path, manifest: Manifest, source: Path, say: Progress) -> N
     check_parity(bundle, manifest, source, say)
 
 
-def test_another_configuration_decides(first: Path, tmp_path: Path):
+@pytest.mark.parametrize("family", ["first", "xl"])
+def test_another_configuration_decides(family: str, request: pytest.FixtureRequest, tmp_path: Path):
     """Of a file in half precision, which stays that."""
+    first = request.getfixturevalue(family)
     halves = {name: one.half() for name, one in single_file_tensors(first).items()}
     file = save_single_file(halves, tmp_path / "shop.safetensors")
     folder = ready(file, tmp_path / "folder", config=first)
@@ -175,7 +242,11 @@ def test_another_configuration_decides(first: Path, tmp_path: Path):
 
 
 @pytest.mark.usefixtures("small_families")
-def test_a_file_s_keys_say_what_it_predicts(first: Path, tmp_path: Path):
+@pytest.mark.parametrize("family", ["first", "xl"])
+def test_a_file_s_keys_say_what_it_predicts(
+    family: str, request: pytest.FixtureRequest, tmp_path: Path
+):
+    first = request.getfixturevalue(family)
     tensors = single_file_tensors(first) | {"v_pred": torch.zeros(0), "ztsnr": torch.zeros(0)}
     file = save_single_file(tensors, tmp_path / "shop.safetensors")
     scheduler = read_scheduler(ready(file, tmp_path / "folder"))
@@ -205,8 +276,15 @@ def test_what_a_unet_predicts_is_measured():
     assert measure_prediction(Noise(unet, kept)) == "epsilon"
 
 
-@pytest.mark.parametrize("prefix", ["", "first_stage_model."], ids=["plain", "as in a model"])
-def test_another_autoencoder_takes_the_file_s_place(first: Path, prefix: str, tmp_path: Path):
+@pytest.mark.parametrize(
+    ("family", "prefix"),
+    [("first", ""), ("first", "first_stage_model."), ("xl", "")],
+    ids=["plain", "as in a model", "of XL"],
+)
+def test_another_autoencoder_takes_the_file_s_place(
+    family: str, prefix: str, request: pytest.FixtureRequest, tmp_path: Path
+):
+    first = request.getfixturevalue(family)
     tensors = single_file_tensors(first)
     torch.manual_seed(7)
     config = AutoencoderKL.load_config(first / "vae")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
-from transformers import CLIPTextConfig, CLIPTextModel
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 from core.errors import BundleError
 from modelkit.export.architecture import check_architecture
@@ -14,6 +14,7 @@ from modelkit.families.recognition import (
     KNOWN_FAMILIES,
     STABLE_DIFFUSION_1,
     STABLE_DIFFUSION_2,
+    STABLE_DIFFUSION_XL,
     Family,
     recognise,
 )
@@ -23,26 +24,35 @@ FILE = Path("shop.safetensors")
 FIRST = "model.diffusion_model.input_blocks.0.0.weight"
 CLIP = "cond_stage_model.transformer.text_model.embeddings.position_embedding.weight"
 OPEN_CLIP = "cond_stage_model.model.positional_embedding"
+XL_CLIP = "conditioner.embedders.0.transformer.text_model.embeddings.position_embedding.weight"
+XL_OPEN_CLIP = "conditioner.embedders.1.model.positional_embedding"
 WEIGHT = (8, 4, 3, 3)
 
 PARAMETERS = {
     "Stable Diffusion 1.x": (859_520_964, 83_653_863, 123_060_480),
     "Stable Diffusion 2.x": (865_910_724, 83_653_863, 340_387_840),
+    "Stable Diffusion XL": (2_567_463_684, 83_653_863, 123_060_480, 694_659_840),
 }
-"""Of UNet, autoencoder and text encoder, as the models' papers and cards count them."""
+"""Of UNet, autoencoder and text encoders, as the models' papers and cards count them."""
 
 
 @pytest.mark.parametrize("family", KNOWN_FAMILIES, ids=lambda family: family.name)
 def test_a_family_s_configuration_is_that_of_its_models(family: Family):
     check_architecture(family.folder)
-    text = json.loads((family.folder / "text_encoder" / "config.json").read_text())
+    texts = [
+        (kind, json.loads((family.folder / name / "config.json").read_text()))
+        for name, kind in (
+            ("text_encoder", CLIPTextModel),
+            ("text_encoder_2", CLIPTextModelWithProjection),
+        )[: len(family.texts)]
+    ]
     with torch.device("meta"):
         parts = (
             UNet2DConditionModel.from_config(
                 UNet2DConditionModel.load_config(family.folder / "unet")
             ),
             AutoencoderKL.from_config(AutoencoderKL.load_config(family.folder / "vae")),
-            CLIPTextModel(CLIPTextConfig(**text)),
+            *(kind(CLIPTextConfig(**text)) for kind, text in texts),
         )
     counts = tuple(sum(one.numel() for one in part.parameters()) for part in parts)
     assert counts == PARAMETERS[family.name]
@@ -57,16 +67,25 @@ def test_texts_have_clip_s_ids():
 
 
 def test_each_family_fills_texts_up_in_its_way():
-    first, second = (clip_tokenizer(pad=family.pad) for family in KNOWN_FAMILIES)
+    first, second = (
+        clip_tokenizer(pad=family.pads[0]) for family in (STABLE_DIFFUSION_1, STABLE_DIFFUSION_2)
+    )
     assert first("", padding="max_length").input_ids[2:] == [49407] * 75
     assert second("", padding="max_length").input_ids[2:] == [0] * 75
 
 
 @pytest.mark.parametrize(
-    ("text", "family"), [(CLIP, STABLE_DIFFUSION_1), (OPEN_CLIP, STABLE_DIFFUSION_2)]
+    ("texts", "family"),
+    [
+        ([CLIP], STABLE_DIFFUSION_1),
+        ([OPEN_CLIP], STABLE_DIFFUSION_2),
+        ([XL_CLIP, XL_OPEN_CLIP], STABLE_DIFFUSION_XL),
+    ],
 )
-def test_a_text_encoder_tells_the_family(text: str, family: Family):
-    assert recognise({FIRST: WEIGHT, text: (77, 8)}, FILE) is family
+def test_text_encoders_tell_the_family(texts: list[str], family: Family):
+    shapes = dict.fromkeys(texts, (77, 8))
+    for channels in (4, 9):
+        assert recognise({FIRST: (8, channels, 3, 3), **shapes}, FILE) is family
 
 
 @pytest.mark.parametrize(
@@ -75,10 +94,15 @@ def test_a_text_encoder_tells_the_family(text: str, family: Family):
         ({"model.diffusion_model.double_blocks.0.img_attn.qkv.weight": (8, 8)}, "is Flux"),
         ({"model.diffusion_model.joint_blocks.0.x_block.mlp.fc1.weight": (8, 8)}, "Diffusion 3"),
         (
-            {FIRST: WEIGHT, "conditioner.embedders.0.transformer.text_model.x": (8,)},
-            "is Stable Diffusion XL: give a folder in diffusers' layout",
+            {FIRST: WEIGHT, "conditioner.embedders.0.model.positional_embedding": (77, 8)},
+            "is the refiner of Stable Diffusion XL.*: give the base model",
         ),
-        ({FIRST: (8, 9, 3, 3), CLIP: (77, 8)}, "is an inpainting model"),
+        ({FIRST: WEIGHT, XL_CLIP: (77, 8)}, "has a UNet, but no text encoder .*conditioner"),
+        (
+            {FIRST: WEIGHT, XL_CLIP: (77, 8), XL_OPEN_CLIP: (77, 8), "edm_mean": (1, 4, 1, 1)},
+            "is Playground",
+        ),
+        ({FIRST: (8, 7, 3, 3), OPEN_CLIP: (77, 8)}, "is an upscaling model"),
         ({FIRST: (8, 8, 3, 3), CLIP: (77, 8)}, "is an InstructPix2Pix model"),
         ({FIRST: (8, 5, 3, 3), OPEN_CLIP: (77, 8)}, "is a model with depth"),
         ({"control_model.time_embed.0.weight": (8, 8)}, "is a ControlNet"),
