@@ -77,8 +77,12 @@ _PATTERNS = ("*.json", "*.txt", MODEL_FILE, MODEL_FILE.replace(".xml", ".bin"))
 
 
 def is_converted(folder: Path) -> bool:
-    """Check whether a folder holds OpenVINO models instead of PyTorch weights."""
-    return (folder / "unet" / MODEL_FILE).is_file()
+    """Check whether a folder holds OpenVINO models instead of PyTorch weights.
+
+    Some hold both: then the PyTorch weights are the model.
+    """
+    unet = folder / "unet"
+    return (unet / MODEL_FILE).is_file() and not any(unet.glob("*.safetensors"))
 
 
 def adopt(

@@ -6,8 +6,12 @@ from pathlib import Path
 import pytest
 
 from bundles.manifest import load_manifest
+from core.errors import BundleError
 from modelkit.evaluation.reference import has_weights
+from modelkit.export.additions import Additions
+from modelkit.export.adoption import is_converted
 from modelkit.export.build import build
+from modelkit.export.preparation import check_additions
 from modelkit.export.unused import unused
 
 BESIDE = (
@@ -50,3 +54,18 @@ def test_a_bundle_is_made_of_the_rest(whole: Path, tmp_path: Path):
     build(whole, tmp_path / "bundle", precision="fp32")
     assert load_manifest(tmp_path / "bundle").precision == "fp32"
     assert not (tmp_path / "bundle" / "safety_checker").exists()
+
+
+def test_a_converted_copy_beside_the_weights_is_not_the_model(microscopic: Path, tmp_path: Path):
+    """As in the repository of Stable Diffusion XL."""
+    folder = shutil.copytree(microscopic, tmp_path / "both")
+    for name in ("openvino_model.xml", "openvino_model.bin"):
+        (folder / "unet" / name).write_bytes(b"no model at all")
+    assert not is_converted(folder)
+    check_additions(folder, Additions(clip_skip=1))
+    assert unused(folder) == ["other copies of the weights in unet: openvino_model.bin"]
+    for file in (folder / "unet").glob("*.safetensors"):
+        file.unlink()
+    assert is_converted(folder)
+    with pytest.raises(BundleError, match="is converted already"):
+        check_additions(folder, Additions(clip_skip=1))
