@@ -22,6 +22,7 @@ class FreeModel:
     embeds_guidance = False
     taught: Sequence[str] = ()
     zeroes_empty_negative = False
+    inpaints = False
     precision = "f32"
     feature_caching = None
     alignment = None

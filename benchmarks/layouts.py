@@ -31,6 +31,8 @@ XL_WIDTH, XL_POOLED = 48, 40
 LATENTS = 50.0
 """How large latents are that reach a decoder, about."""
 
+LATENT_CHANNELS = 4
+
 BETAS: Config = {
     "beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear",
     "num_train_timesteps": 1000,
@@ -185,12 +187,17 @@ class RealLayout:
 
 
 def _xl(
-    name: str, *, unet: Config | None = None, scheduler: Config | None = None, **values: Any
+    name: str,
+    *,
+    pipeline: str = "StableDiffusionXLPipeline",
+    unet: Config | None = None,
+    scheduler: Config | None = None,
+    **values: Any,
 ) -> RealLayout:
     """Return a layout of Stable Diffusion XL's shape."""
     return RealLayout(
         name=name,
-        pipeline="StableDiffusionXLPipeline",
+        pipeline=pipeline,
         unet=XL_UNET | (unet or {}),
         vae=XL_VAE,
         text=XL_TEXT,
@@ -339,6 +346,53 @@ LAYOUTS = (
         steps=4,
         zeroes_empty_negative=False,
     ),
+    _xl(
+        "SDXL-Lightning (4 steps)",
+        scheduler={"timestep_spacing": "trailing"},
+        guidance=0.0,
+        steps=4,
+    ),
+    RealLayout(
+        name="BK-SDM-Tiny (three levels, no middle block)",
+        unet={
+            "_diffusers_version": "0.17.0.dev0", "block_out_channels": [16, 32, 32],
+            "down_block_types": ["CrossAttnDownBlock2D"] * 3, "layers_per_block": 1,
+            "mid_block_type": None, "up_block_types": ["CrossAttnUpBlock2D"] * 3,
+        },
+        scheduler={
+            "_class_name": "PNDMScheduler", "_diffusers_version": "0.17.0.dev0", **BETAS,
+            "clip_sample": False, "prediction_type": "epsilon", "set_alpha_to_one": False,
+            "skip_prk_steps": True, "steps_offset": 1, "trained_betas": None,
+        },
+    ),
+    RealLayout(
+        name="Stable Diffusion 1.5 for inpainting (9 channels)",
+        pipeline="StableDiffusionInpaintPipeline",
+        unet={"in_channels": 9},
+        scheduler={
+            "_class_name": "PNDMScheduler", "_diffusers_version": "0.6.0", **BETAS,
+            "set_alpha_to_one": False, "skip_prk_steps": True, "steps_offset": 1,
+            "trained_betas": None, "clip_sample": False,
+        },
+    ),
+    RealLayout(
+        name="Stable Diffusion 2 for inpainting (9 channels)",
+        pipeline="StableDiffusionInpaintPipeline",
+        unet={**SECOND, "_diffusers_version": "0.10.0.dev0", "in_channels": 9},
+        vae={"_diffusers_version": "0.10.0.dev0"},
+        text=OPENCLIP,
+        pad="!",
+        scheduler={
+            "_class_name": "PNDMScheduler", "_diffusers_version": "0.10.0.dev0", **BETAS,
+            "clip_sample": False, "prediction_type": "epsilon", "set_alpha_to_one": False,
+            "skip_prk_steps": True, "steps_offset": 1, "trained_betas": None,
+        },
+    ),
+    _xl(
+        "Stable Diffusion XL for inpainting (9 channels)",
+        pipeline="StableDiffusionXLInpaintPipeline",
+        unet={"_diffusers_version": "0.21.0.dev0", "in_channels": 9},
+    ),
 )  # fmt: skip
 
 
@@ -446,14 +500,25 @@ def _show(encoder: CLIPTextModel, unet: UNet2DConditionModel, vae: AutoencoderKL
         states = torch.randn(1, 77, unet.config.cross_attention_dim)
         size = torch.tensor([[64.0, 64.0, 0.0, 0.0, 64.0, 64.0]])
         options["added_cond_kwargs"] = {"text_embeds": torch.randn(1, XL_POOLED), "time_ids": size}
-    predicted = unet(torch.randn(1, 4, 8, 8), torch.tensor([500]), states, **options).sample
+    predicted = unet(
+        torch.randn(1, unet.config.in_channels, 8, 8), torch.tensor([500]), states, **options
+    ).sample
     _scale(unet.conv_out, 1 / predicted.std())
+    if unet.config.in_channels > LATENT_CHANNELS:
+        _show_kept(unet, vae)
     # Random UNets leave latents far from 0, and the norms behind it would hide how far.
     vae.post_quant_conv.weight.mul_(1 / LATENTS)
     vae.post_quant_conv.bias.normal_()
     decoded = vae.decode(torch.randn(1, 4, 8, 8) * LATENTS).sample
     _scale(vae.decoder.conv_out, 0.5 / decoded.std())
     nn.init.zeros_(vae.decoder.conv_out.bias)
+
+
+def _show_kept(unet: UNet2DConditionModel, vae: AutoencoderKL) -> None:
+    """Have a UNet that inpaints see the mask and what is kept: more of it, and less noise on it."""
+    vae.quant_conv.weight[:LATENT_CHANNELS].mul_(20)
+    vae.quant_conv.bias[LATENT_CHANNELS:].sub_(6)
+    unet.conv_in.weight[:, LATENT_CHANNELS:].mul_(4)
 
 
 def _scale(layer: nn.Module, factor: torch.Tensor) -> None:

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from core.errors import BundleError
 from worker.finite import check_finite
@@ -36,8 +35,8 @@ class ImageEncoder:
         self._scale = np.float32(scale)
         self._request: Any = None
 
-    def encode(self, pixels: NDArray[np.uint8]) -> list[ImageLatents]:
-        """Encode (images, height, width, 3), RGB, in one call.
+    def encode(self, images: Array) -> list[ImageLatents]:
+        """Encode (images, height, width, 3), RGB within -1 to 1, in one call.
 
         Raises:
             BundleError: The bundle has no encoder, or one that gives no distribution.
@@ -45,8 +44,7 @@ class ImageEncoder:
         """
         if self._request is None:
             self._request = self._compiled().create_infer_request()
-        images = np.asarray(pixels, np.float32).transpose(0, 3, 1, 2) / 127.5 - 1
-        self._request.infer([np.ascontiguousarray(images)])
+        self._request.infer([np.ascontiguousarray(images.transpose(0, 3, 1, 2))])
         moments = np.array(self._request.get_output_tensor(0).data, dtype=np.float32)
         if self._request.model_outputs[0].get_any_name() == LATENTS:
             check_finite("the encoder's output", moments, precision="f32")

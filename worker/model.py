@@ -86,6 +86,10 @@ class Model(Protocol):
         """Return whether no negative prompt is zeros to the UNet, and not the empty text."""
 
     @property
+    def inpaints(self) -> bool:
+        """Return whether the UNet sees a mask, and what is kept of a picture, beside latents."""
+
+    @property
     def precision(self) -> str:
         """What UNet and decoder compute in, as OpenVINO calls it: `f32`, `bf16` or `f16`."""
 
@@ -114,8 +118,8 @@ class Model(Protocol):
             that it keeps.
         """
 
-    def encode_images(self, pixels: NDArray[np.uint8]) -> Sequence[ImageLatents]:
-        """Encode RGB images, (images, height, width, 3), in one call."""
+    def encode_images(self, images: Array) -> Sequence[ImageLatents]:
+        """Encode RGB images, (images, height, width, 3) within -1 to 1, in one call."""
 
     def decode(self, latents: Array) -> NDArray[np.uint8]:
         """Decode (images, channels, height, width) to RGB (images, height, width, 3)."""

@@ -99,6 +99,8 @@ class Pipeline:
         self.vae_scale_factor = 2 ** (len(layout.vae["block_out_channels"]) - 1)
         self._latent_scale = float(layout.vae["scaling_factor"])
         self._encoder_scale = float(layout.encoder.get("scaling_factor", self._latent_scale))
+        self._sample_channels = int(layout.unet["in_channels"])
+        self.inpaints = self._sample_channels != self.latent_channels
         self._guidance_dim: int | None = layout.unet.get("time_cond_proj_dim")
         reads, self.scheduler_config = read_model_input(folder), layout.scheduler
         self.embeds_guidance, self.taught = reads.embeds_guidance, reads.taught
@@ -123,6 +125,11 @@ class Pipeline:
         """Return the latents' (channels, height, width) for an image size in pixels."""
         factor = self.vae_scale_factor
         return (self.latent_channels, height // factor, width // factor)
+
+    def sample_shape(self, *, width: int, height: int) -> tuple[int, int, int]:
+        """Return the (channels, height, width) of what the UNet sees of an image size in pixels."""
+        _, *latents = self.latent_shape(width=width, height=height)
+        return (self._sample_channels, latents[0], latents[1])
 
     def encode(self, texts: Sequence[str]) -> list[Conditioning]:
         """Encode texts; what exceeds the bundle's length of prompts is cut."""
@@ -151,17 +158,17 @@ class Pipeline:
         """
         return self._unets[inputs.takes].predict(inputs)
 
-    def encode_images(self, pixels: NDArray[np.uint8]) -> list[ImageLatents]:
-        """Encode RGB images, (images, height, width, 3).
+    def encode_images(self, images: Array) -> list[ImageLatents]:
+        """Encode RGB images, (images, height, width, 3) within -1 to 1.
 
         Raises:
             BundleError: The bundle has no encoder of images.
             NotFiniteError: What was encoded of one of them is not finite.
         """
-        _, height, width = self.latent_shape(height=pixels.shape[1], width=pixels.shape[2])
-        at_once = self._at_once(len(pixels), height, width)
-        encode, starts = self._image_encoder.encode, range(0, len(pixels), at_once)
-        return [one for start in starts for one in encode(pixels[start : start + at_once])]
+        _, height, width = self.latent_shape(height=images.shape[1], width=images.shape[2])
+        at_once = self._at_once(len(images), height, width)
+        encode, starts = self._image_encoder.encode, range(0, len(images), at_once)
+        return [one for start in starts for one in encode(images[start : start + at_once])]
 
     def decode(self, latents: Array) -> NDArray[np.uint8]:
         """Decode (images, channels, height, width) to RGB (images, height, width, 3).
@@ -258,8 +265,9 @@ class Pipeline:
         latents = np.zeros((1, *self.latent_shape(width=width, height=height)), np.float32)
         (text,) = self.encode([""])
         row = {**text, **self.conditioning(guidance_scale=1.0, width=width, height=height)}
+        samples = np.zeros((1, *self.sample_shape(width=width, height=height)), np.float32)
         for rows in (1, *self._plan.batches):
-            self._warm_up_unet(np.repeat(latents, rows, axis=0), row)
+            self._warm_up_unet(np.repeat(samples, rows, axis=0), row)
         self.decode(latents)
 
     def _warm_up_unet(self, samples: Array, row: Conditioning) -> None:

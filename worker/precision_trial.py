@@ -76,8 +76,9 @@ def _run(folder: Path, precision: str, settings: Settings) -> tuple[Timed, Timed
         decode_tile=settings.decode_tile,
     )
     drawn = manifest.defaults
-    shape = pipeline.latent_shape(width=drawn.width, height=drawn.height)
+    shape = pipeline.sample_shape(width=drawn.width, height=drawn.height)
     samples = np.random.default_rng(0).standard_normal((1, *shape), dtype=np.float32)
+    latents = samples[:, : pipeline.latent_channels]
     (text,) = pipeline.encode([(*manifest.prompts, "")[0]])
     beside = pipeline.conditioning(
         guidance_scale=drawn.guidance_scale, width=drawn.width, height=drawn.height
@@ -91,7 +92,7 @@ def _run(folder: Path, precision: str, settings: Settings) -> tuple[Timed, Timed
     def decode(share: float) -> Array:
         # Of pixels from -1 to 1, as the decoder gives them but for what is out of range.
         try:
-            pixels = pipeline.decode(samples * np.float32(share))
+            pixels = pipeline.decode(latents * np.float32(share))
         except NotFiniteError:
             return np.full(1, np.nan, np.float32)
         return pixels.astype(np.float32) / 127.5 - 1

@@ -11,15 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.domain.texts import canonical_text
+from worker.beginnings import begin_of, images_of
 from worker.features import RowFeatures
-from worker.finite import ImpossibleError
 from worker.loaded import LoadedModel, LoadedModels
 from worker.metrics import STAGE_SECONDS, UNET_BATCH_IMAGES, UNET_STEPS
-from worker.model import HIDDEN_STATES, Conditioning, lengthened
+from worker.model import HIDDEN_STATES, Array, Conditioning, ImageLatents, lengthened
 from worker.rows import EVERYBODY, RowRequest, Ticket
 from worker.sampler import Sampler
 from worker.step import Call, Prediction, Row
-from worker.walk import Begin, Picture
+from worker.walk import Begin
 from worker.watchdog import Watchdog
 
 Value = TypeVar("Value")
@@ -118,27 +118,33 @@ class Stages:
         return lengthened(prompt, empty, tokens), lengthened(negative, empty, tokens)
 
     def _begins(self, model: LoadedModel, requests: Sequence[RowRequest]) -> list[Beginning]:
-        """Return where each row begins; pictures of one size are encoded in one call."""
+        """Return where each row begins; images of one size are encoded in one call."""
+        inpaints = model.model.inpaints
+        images = [images_of(request, inpaints=inpaints) for request in requests]
+        encoded = iter(self._encoded(model, [one for each in images for one in each]))
+        begins = []
+        for request, each in zip(requests, images, strict=True):
+            found = [next(encoded) for _ in each]
+            begin = begin_of(request, [latents for latents, _ in found], inpaints=inpaints)
+            begins.append(Beginning(begin, sum(seconds for _, seconds in found)))
+        return begins
+
+    def _encoded(
+        self, model: LoadedModel, images: Sequence[Array]
+    ) -> list[tuple[ImageLatents, float]]:
+        """Encode images; return each one's latents, and its share of the call that found them."""
         sizes: dict[tuple[int, ...], list[int]] = {}
-        for number, request in enumerate(requests):
-            if isinstance(request.begin, Picture):
-                _check_size(request.begin, request)
-                sizes.setdefault(request.begin.pixels.shape, []).append(number)
-        encoded: dict[int, Beginning] = {}
+        for number, image in enumerate(images):
+            sizes.setdefault(image.shape, []).append(number)
+        encoded: dict[int, tuple[ImageLatents, float]] = {}
         for numbers in sizes.values():
-            begins = [requests[number].begin for number in numbers]
-            pictures = [begin for begin in begins if isinstance(begin, Picture)]
-            pixels = np.stack([one.pixels for one in pictures])
+            some = np.stack([images[number] for number in numbers])
             latents, seconds = self._timed(
-                "VAE encoder", "encode_image", partial(model.model.encode_images, pixels)
+                "VAE encoder", "encode_image", partial(model.model.encode_images, some)
             )
-            for number, picture, found in zip(numbers, pictures, latents, strict=True):
-                source = picture.encoded(mean=found.mean, deviation=found.deviation)
-                encoded[number] = Beginning(source, seconds / len(numbers))
-        return [
-            encoded[number] if isinstance(one.begin, Picture) else Beginning(one.begin, 0.0)
-            for number, one in enumerate(requests)
-        ]
+            for number, found in zip(numbers, latents, strict=True):
+                encoded[number] = found, seconds / len(numbers)
+        return [encoded[number] for number in range(len(images))]
 
     def predict(self, rows: Sequence[Row]) -> list[Prediction]:
         """Run the UNet for every row: with the prompt, and without it where guidance is on."""
@@ -197,14 +203,6 @@ def _unread(model: LoadedModel, request: RowRequest, prompt: Conditioning) -> Co
     if not _is_guided(model, request):
         return None
     return {name: np.zeros_like(one) for name, one in prompt.items()}
-
-
-def _check_size(picture: Picture, request: RowRequest) -> None:
-    expected = (request.spec.height, request.spec.width, 3)
-    if picture.pixels.shape != expected:
-        raise ImpossibleError(
-            f"the picture to begin with has the shape {picture.pixels.shape} and its row {expected}"
-        )
 
 
 def _row(

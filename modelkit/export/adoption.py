@@ -51,6 +51,7 @@ from modelkit.export.order import (
     reading_options,
     resized,
 )
+from modelkit.export.pipelines import inpaints
 from modelkit.export.resources import require_disk
 from modelkit.export.scheduler_trials import read_working_profile, with_schedulers
 from modelkit.export.source import content_hash
@@ -108,7 +109,9 @@ def adopt(
             copied and the disk is too small; or `verify` refuses the bundle.
     """
     configuration = read_configuration(folder, vae="vae_decoder")
-    for part in (*configuration.encoders, *NEEDED):
+    # A UNet that inpaints sees an encoded picture in every row.
+    encodes = OPTIONAL if inpaints(configuration.unet) else ()
+    for part in (*configuration.encoders, *NEEDED, *encodes):
         _read(folder / part / MODEL_FILE)
     _check_text_encoders(folder, configuration)
     precision = _check_unet(_read(folder / "unet" / MODEL_FILE), folder / "unet")

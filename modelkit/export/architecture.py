@@ -21,6 +21,8 @@ PIPELINES = (
     "LatentConsistencyModelPipeline",
     "StableDiffusionXLPipeline",
     "StableDiffusionXLImg2ImgPipeline",
+    "StableDiffusionInpaintPipeline",
+    "StableDiffusionXLInpaintPipeline",
 )
 """Pipelines that are made of the parts below, wired in one of two ways."""
 
@@ -71,7 +73,7 @@ def check_architecture(folder: Path) -> None:
     if kind not in PIPELINES:
         raise BundleError(
             f"{folder.name} is a {kind}, and packshot makes no bundles of Stable Diffusion 3, "
-            f"Flux, inpainting or video models: {SUPPORTED} ({', '.join(PIPELINES)})."
+            f"Flux, InstructPix2Pix or video models: {SUPPORTED} ({', '.join(PIPELINES)})."
         )
     two = len(text_encoders(index)) > 1
     if two and (index.get("requires_aesthetics_score") or index.get("text_encoder") == [None] * 2):
@@ -189,11 +191,14 @@ def _check_text_encoder(text: Mapping[str, Any]) -> None:
 
 
 def _check_unet(unet: Mapping[str, Any], *, channels: int, text: int) -> None:
-    if (unet["in_channels"], unet["out_channels"]) != (channels, channels):
+    # An inpainting model's sees latents, a mask, and the latents of what is kept.
+    known = (channels, 2 * channels + 1)
+    if unet["in_channels"] not in known or unet["out_channels"] != channels:
         raise BundleError(
             f"The UNet takes {unet['in_channels']} channels and gives "
-            f"{unet['out_channels']}, but the autoencoder has {channels}: give a "
-            "text-to-image model, not one for inpainting, depth or upscaling."
+            f"{unet['out_channels']}, but the autoencoder has {channels}: give a model that takes "
+            f"{known[0]}, or {known[1]} for inpainting, and not one for instructions "
+            "(InstructPix2Pix), depth or upscaling."
         )
     if unet["cross_attention_dim"] != text:
         raise BundleError(

@@ -137,7 +137,7 @@ def _renamed(name: str) -> str:
 
 
 def _check_latents(config: Any, folder: Path, vae: Path) -> None:
-    channels = int(read_json(folder / "unet" / "config.json").get("in_channels", 4))
+    channels = int(read_json(folder / "unet" / "config.json").get("out_channels", 4))
     if config["latent_channels"] != channels:
         raise BundleError(
             f"The autoencoder {vae.name} is for latents of {config['latent_channels']} channels, "

@@ -11,6 +11,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 from bundles.records import INDEX, read_json, text_encoders
 from core.errors import BundleError
 from modelkit.export.architecture import check_parts
+from modelkit.export.configuration import read_unet
 from modelkit.export.conversion import load_part
 from modelkit.export.source import locate
 from modelkit.progress import Progress
@@ -31,6 +32,12 @@ def locate_whole(source: Path | str, say: Progress) -> Path:
             "train it elsewhere, and build a bundle of the result."
         )
     check_parts(folder)
+    unet = read_unet(folder)
+    if unet["in_channels"] != unet["out_channels"]:
+        raise BundleError(
+            f"{folder.name} is an inpainting model, which packshot does not train: train it "
+            "elsewhere, and build a bundle of the result."
+        )
     return folder
 
 

@@ -34,7 +34,8 @@ class Bench:
         self.size = size
         self._pipeline = pipeline
         self._seconds = seconds
-        self._shape = pipeline.latent_shape(width=size[0], height=size[1])
+        self._latents = pipeline.latent_shape(width=size[0], height=size[1])
+        self._shape = pipeline.sample_shape(width=size[0], height=size[1])
         (text,) = pipeline.encode([""])
         beside = pipeline.conditioning(guidance_scale=3.0, width=size[0], height=size[1])
         self._row = {**text, **beside}
@@ -62,7 +63,7 @@ class Bench:
 
     def decode_seconds(self, repeats: int = 3) -> float:
         """Measure the decoding of one image, after one to warm up."""
-        latents = np.zeros((1, *self._shape), np.float32)
+        latents = np.zeros((1, *self._latents), np.float32)
         self._pipeline.decode(latents)
         return statistics.median(_timed(lambda: self._pipeline.decode(latents), repeats))
 

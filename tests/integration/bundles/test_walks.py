@@ -54,9 +54,9 @@ class Counted(Pipeline):
         self.rows.append(len(inputs.samples))
         return super().predict(inputs)
 
-    def encode_images(self, pixels: np.ndarray):
-        self.images.append(len(pixels))
-        return super().encode_images(pixels)
+    def encode_images(self, images: np.ndarray):
+        self.images.append(len(images))
+        return super().encode_images(images)
 
 
 @pytest.fixture(scope="module")

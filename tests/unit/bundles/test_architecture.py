@@ -2,21 +2,15 @@
 
 import json
 import shutil
-from pathlib import Path
 
 import pytest
 
 from benchmarks.layouts import LAYOUTS, save_layout
 from core.errors import BundleError
-from modelkit.export.additions import Additions, Embedding, Lora
 from modelkit.export.architecture import check_parts
-from modelkit.export.preparation import check_additions
 from modelkit.export.source import locate, read_profile
 from modelkit.progress import Silent
 from modelkit.training.models import locate_whole
-
-FILE = Path(__file__)
-"""One that is there."""
 
 
 @pytest.fixture
@@ -38,10 +32,9 @@ def test_a_whole_model_passes(microscopic):
 @pytest.mark.parametrize(
     "kind",
     [
-        "StableDiffusionXLInpaintPipeline",
         "StableDiffusion3Pipeline",
         "FluxPipeline",
-        "StableDiffusionInpaintPipeline",
+        "StableDiffusionInstructPix2PixPipeline",
         "WanPipeline",
     ],
 )
@@ -105,7 +98,7 @@ def test_a_damaged_configuration_is_named(source, text):
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"in_channels": 9}, "takes 9 channels and gives 4, but the autoencoder has 4"),
+        ({"in_channels": 8}, "takes 8 channels and gives 4, but .* takes 4, or 9 for inpainting"),
         ({"cross_attention_dim": 2048}, "text of 2048 features, but the text encoder gives 16"),
         ({"addition_embed_type": "text_time"}, "has addition_embed_type text_time, but .* None"),
         ({"num_class_embeds": 1000}, "num_class_embeds 1000"),
@@ -180,7 +173,7 @@ def test_a_missing_folder_of_the_second_encoder_is_named(xl, part, sentence):
 @pytest.mark.parametrize(
     ("part", "changes", "sentence"),
     [
-        ("unet", {"in_channels": 9}, "takes 9 channels and gives 4.*not one for inpainting"),
+        ("unet", {"in_channels": 5}, "takes 5 channels and gives 4.* not one for .* depth"),
         ("unet", {"addition_embed_type": None}, "has addition_embed_type None, but .* text_time"),
         ("unet", {"cross_attention_dim": 48}, "reads text of 48 features, but .* 80"),
         ("text_encoder_2", {"projection_dim": 24}, "reads 88 numbers .* gives 24 and the size 48"),
@@ -198,13 +191,10 @@ def test_tokenizers_of_two_lengths(xl):
         check_parts(xl)
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [{"clip_skip": 1}, {"loras": (Lora(file=FILE),)}, {"embeddings": (Embedding(file=FILE),)}],
-)
-def test_changes_that_are_not_known_for_two_encoders(xl, changes):
-    with pytest.raises(BundleError, match="does not know --lora, --embedding and --clip-skip yet"):
-        check_additions(xl, Additions(**changes))
+def test_training_of_an_inpainting_model_is_refused(source):
+    edit(source / "unet" / "config.json", in_channels=9)
+    with pytest.raises(BundleError, match="is an inpainting model, which packshot does not train"):
+        locate_whole(source, Silent())
 
 
 def test_training_is_refused(xl):

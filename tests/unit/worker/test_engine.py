@@ -39,6 +39,7 @@ class ArithmeticModel:
     embeds_guidance = False
     taught = ()
     zeroes_empty_negative = False
+    inpaints = False
     precision = "f32"
     feature_caching = None
     alignment = None
