@@ -165,10 +165,10 @@ def test_a_large_sheet_lets_small_ones_go_first(api, sheets, flood, other):
 def test_a_sheet_of_many_bytes_is_large_before_it_has_computed(sheets, flood):
     assert post(flood, json.dumps(SMALL)).status_code == 202
     poll(lambda: len(sheets.readers) == 2)
-    before = {one.pid for one in sheets.readers}
+    before = sheets.readers
     assert post(flood, json.dumps(SMALL) + " " * LARGE_BYTES).status_code == 202
     # It stepped back, so it reads nothing else.
-    poll(lambda: len(before & {one.pid for one in sheets.readers}) == len(before) - 1)
+    poll(lambda: [one.is_running() for one in before].count(False) == 1)
 
 
 @pytest.mark.parametrize("limits", [{"SECONDS": "45"}])
