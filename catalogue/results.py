@@ -11,7 +11,7 @@ from typing import Any
 OUTCOME = (
     *("variant", "status", "error", "error_code", "retry_helps"),
     *("image", "seed", "cache", "seconds", "warning", "model", "revision"),
-    "ai_use",
+    *("ai_use", "alt_text"),
 )
 """The columns that follow the sheet's own."""
 
@@ -64,6 +64,8 @@ class ResultLine:
     """Of that model's bundle."""
     ai_use: str | None
     """How much of the image a machine made: see `core.pictures.provenance.AiUse`."""
+    alt_text: str = ""
+    """What stands for the image where it is not seen."""
     further: Sequence[str | None] = ()
     """What the further columns say, of its photograph and its files."""
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
+from catalogue.alt_texts import alt_text_of, columns_of_look
 from catalogue.checks import RequestLimits, beyond_tested, check_value, is_beyond_tested
 from catalogue.issues import Issues, refuse
 from catalogue.mapping import PARAMETERS
@@ -102,8 +103,11 @@ def validate(
         # Scenes are to look alike.
         _tell_lookalikes(rows, prompts, warnings=warnings, notes=notes)
     _remark(rows, prompts, warnings=warnings)
+    shown = columns_of_look(sheet.columns, columns)
     wanted = [
-        one for row, remark in zip(rows, remarks, strict=True) for one in _expand(row, remark)
+        one
+        for row, remark in zip(rows, remarks, strict=True)
+        for one in _expand(row, remark, shown)
     ]
     listed, told = _listed(warnings), _listed(notes)
     return ValidatedSheet(
@@ -267,8 +271,9 @@ def _remark(rows: Sequence[GoodRow], prompts: Prompts, *, warnings: Issues) -> N
     warnings.extend(find_destroyed(skus, columns.get("sku", "sku")))
 
 
-def _expand(one: GoodRow, remark: str | None) -> list[ImageRequest]:
+def _expand(one: GoodRow, remark: str | None, columns: Mapping[str, str]) -> list[ImageRequest]:
     values, cells = one.values, dict(one.row.cells)
+    alt_text = alt_text_of(one.row, columns, prompt=one.prompt)
     seed = seed_of(values["seed"], values["sku"])
     spec = ImageSpec.of({**values, "prompt": one.prompt, "seed": seed})
     return [
@@ -279,6 +284,7 @@ def _expand(one: GoodRow, remark: str | None) -> list[ImageRequest]:
             variant=variant,
             line=one.row.line,
             row=cells,
+            alt_text=alt_text,
             warning=remark,
         )
         for variant in range(1, values["variants"] + 1)

@@ -99,7 +99,7 @@ def running_stack(
             ),
         ]
 
-    stack = Stack(home, services, settings=describe_models(settings), urls=urls, say=say)
+    stack = Stack(home, services, settings=_variables(settings, home), urls=urls, say=say)
     with ExitStack() as exits:
         with stderr.status(f"Starting packshot on {settings.home}"):
             exits.enter_context(stack)
@@ -109,6 +109,14 @@ def running_stack(
             url=urls["API"], key=key, flower=urls["Flower"], flower_password=password
         )
         yield server, stack.check
+
+
+def _variables(settings: Settings, home: Path) -> Mapping[str, str]:
+    """Return further variables of the services: their models, and a secret for credentials."""
+    variables = dict(describe_models(settings))
+    if settings.secret_keys is None:
+        variables["PACKSHOT_SECRET_KEYS"] = remembered_secret(home / "secret-keys")
+    return variables
 
 
 def find_server(home: Path) -> RunningServer | None:

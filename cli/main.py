@@ -5,7 +5,7 @@ import sys
 import typer
 from pydantic import ValidationError
 
-from cli.commands import cache, cutout, glossary, keys, recipes, tenants, webhooks
+from cli.commands import cache, cutout, glossary, keys, publish, recipes, tenants, webhooks
 from cli.commands.backup import backup, restore
 from cli.commands.detect import detect
 from cli.commands.doctor import doctor
@@ -53,6 +53,7 @@ app.add_typer(cutout.app, name="cutout")
 app.add_typer(glossary.app, name="glossary")
 app.add_typer(keys.app, name="keys")
 app.add_typer(model, name="model")
+app.add_typer(publish.app, name="publish")
 app.add_typer(recipes.app, name="recipes")
 app.add_typer(tenants.app, name="tenants")
 app.add_typer(webhooks.app, name="webhooks")

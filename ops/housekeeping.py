@@ -26,6 +26,7 @@ from ops.heartbeat import Heartbeat
 from ops.inspector import Inspector
 from ops.janitor import Janitor, limits_of
 from ops.latents_janitor import ApproximateJanitor
+from ops.publishing.publisher import RunPublisher
 from ops.sweeper import Sweeper
 
 log = structlog.get_logger(__name__)
@@ -59,7 +60,11 @@ def _keep_house(settings: Settings) -> int:
         threading.Thread(
             target=repeat_until, args=(stopped, heartbeat.watch(work), seconds), daemon=True
         )
-        for work, seconds in (*_queueing(settings, database), *_cleaning(settings, database))
+        for work, seconds in (
+            *_queueing(settings, database),
+            *_cleaning(settings, database),
+            *_publishing(settings, database),
+        )
     ]
     for thread in threads:
         thread.start()
@@ -114,6 +119,13 @@ def _cleaning(settings: Settings, database: Database) -> Iterator[Pass]:
     yield inspector.inspect, seconds
     yield partial(prune_answers, database, settings.idempotency_seconds), seconds
     yield partial(prune_events, database, seconds=settings.webhook_retention_seconds), seconds
+
+
+def _publishing(settings: Settings, database: Database) -> Iterator[Pass]:
+    """Make what carries out publish runs; killed at any place, it goes on from there."""
+    publisher = RunPublisher(database=database, storage=Storage(settings), settings=settings)
+    yield publisher.publish, settings.publish_poll_seconds
+    yield publisher.renew_credentials, settings.janitor_seconds
 
 
 def prune_answers(database: Database, ttl_seconds: float) -> None:

@@ -21,6 +21,8 @@ from core.db.models import (
     IdempotencyRecord,
     Image,
     Job,
+    PublishRun,
+    PublishTarget,
     Recipe,
     Source,
     WebhookEndpoint,
@@ -100,7 +102,11 @@ class TenantEraser:
         self._storage.delete(latents)
         self._in_windows(WebhookEvent, tenant, _delete_events)
         with self._database.session() as session:
-            for table in (Recipe, Glossary, WebhookEndpoint, CallbackSecret):
+            # Runs take their products with them.
+            for table in (
+                *(PublishRun, PublishTarget, Recipe, Glossary),
+                *(WebhookEndpoint, CallbackSecret),
+            ):
                 session.execute(delete(table).where(col(table.tenant) == tenant))
         self._delete_objects(tenant)
         return self.count(tenant)

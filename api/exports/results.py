@@ -177,5 +177,6 @@ def result_line(row: JobRow, channels: Sequence[Channel], base: str, made: Made)
         model=job.model,
         revision=job.bundle_revision,
         ai_use=ai_use_in(job, image),
+        alt_text=job.alt_text,
         further=further,
     )

@@ -8,7 +8,8 @@ from uuid import UUID
 
 from fastapi import BackgroundTasks, Depends, Query, Response
 from pydantic import AwareDatetime
-from sqlmodel import Session
+from sqlalchemy import update
+from sqlmodel import Session, col
 
 from api.dependencies import ServicesNow, SessionNow, Submitter, Tenant, get_caller
 from api.description import IMAGE_FILE, LOCATION
@@ -16,7 +17,7 @@ from api.problems import problems
 from api.routing.strict_route import Router
 from api.routing.transaction_route import TransactionRoute
 from api.schemas.erasure import ErasureReceipt
-from api.schemas.jobs import JobPage, JobView
+from api.schemas.jobs import AltTextRequest, JobPage, JobView
 from api.schemas.requests import JobRequest
 from api.services import Services
 from api.submission.context import context_of
@@ -30,7 +31,7 @@ from api.views.erasure import write_receipt
 from api.views.images import etag_of, open_image, open_presigned, ready_image
 from api.views.jobs import JobFilter, find_job, list_newest_jobs, show_job
 from api.waiting.long_poll import LongPollResponse, Wait
-from core.db.models import Image
+from core.db.models import Image, Job
 from core.domain.photograph_spec import ImageMode
 from core.domain.states import OPEN_JOB, JobState
 from core.errors import ConflictError
@@ -140,6 +141,18 @@ def post_cancel(
     find_job(session, caller.tenant, job_id)
     stopped = cancel_job(session, job_id)
     background.add_task(revoke, services, messages_of(session, stopped))
+    return show_job(session, find_job(session, caller.tenant, job_id))
+
+
+@router.put("/{job_id}/alt-text", operation_id="write_alt_text", responses=problems(404))
+def put_alt_text(
+    job_id: UUID, request: AltTextRequest, caller: Submitter, session: SessionNow
+) -> JobView:
+    """Write an image's alternative text; what was published already keeps the one it has."""
+    find_job(session, caller.tenant, job_id)
+    session.execute(
+        update(Job).where(col(Job.id) == job_id).values(alt_text=request.alt_text.strip())
+    )
     return show_job(session, find_job(session, caller.tenant, job_id))
 
 

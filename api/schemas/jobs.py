@@ -6,9 +6,11 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from api.schemas.parameters import DecidedParameters
+from api.schemas.parameters import DecidedParameters, Line
 from api.schemas.photographs import PhotographView, QualityView
 from api.schemas.renditions import RenditionLink
+from api.schemas.strict import StrictModel
+from catalogue.alt_texts import MOST_STORED
 from core.domain.lanes import Lane
 from core.domain.photograph_spec import ImageMode
 from core.domain.states import CacheOutcome, JobState
@@ -84,6 +86,10 @@ class JobView(DecidedParameters, JobHead):
         "(a photograph, or its product cut out), edited (a photograph of which a part was drawn), "
         "composed (a photograph's product in what was drawn), generated; null: there is no image."
     )
+    alt_text: str = Field(
+        description="What stands for the image where it is not seen: of the product's title and "
+        "look. Empty: nothing is known of it."
+    )
     lane: Lane
     warning: str | None
     error: JobError | None
@@ -102,6 +108,15 @@ class JobView(DecidedParameters, JobHead):
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+
+
+class AltTextRequest(StrictModel):
+    """An image's alternative text."""
+
+    alt_text: Line = Field(
+        max_length=MOST_STORED,
+        description="What stands for the image where it is not seen, in a sentence or less.",
+    )
 
 
 class ManifestEntry(JobView):

@@ -11,6 +11,7 @@ from api.submission.channel_sizes import shown_lines, warn_of_channels
 from api.submission.context import RequestContext
 from api.submission.modes import mode_of
 from api.submission.upload import SheetRequest
+from catalogue.alt_texts import alt_text_of, columns_of_look
 from catalogue.finishes import read_finish
 from catalogue.issues import Issues
 from catalogue.photograph_rows import NamedPhotograph, read_photograph_rows
@@ -148,6 +149,7 @@ def check_photograph_sheet(
     wanted, width, height = read_finish(request.fields.model_dump(), issues)
     good = read_photograph_rows(request.sheet, sent_for(request), issues)
     found = find_named(session, context, request, good)
+    shown = columns_of_look(request.sheet.columns, request.sheet.reading.columns)
     images = []
     for one in good:
         photograph = photograph_of(one, wanted, found, issues)
@@ -160,6 +162,7 @@ def check_photograph_sheet(
                 sku=one.sku,
                 line=one.row.line,
                 row=dict(one.row.cells),
+                alt_text=alt_text_of(one.row, shown),
             )
         )
     warnings.extend(request.sheet.warnings)

@@ -33,6 +33,8 @@ class ImageRequest:
     row: dict[str, Any] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
     """File names by channel: see `core.db.models.Job.files`."""
+    alt_text: str = ""
+    """What stands for the image where it is not seen; no part of what it is."""
     warning: str | None = None
     deadline_at: datetime | None = None
     approximate: bool = False
@@ -74,7 +76,7 @@ class ImageRequest:
 
     def job(self, digest: str) -> dict[str, Any]:
         """Return the columns of `core.db.models.Job` that say what is wanted; see `decided`."""
-        shown = ("line", "row", "sku", "variant", "files", "warning")
+        shown = ("line", "row", "sku", "variant", "files", "alt_text", "warning")
         named = (*shown, "deadline_at", "callback_url")
         columns = self.decided(digest).document() | {name: getattr(self, name) for name in named}
         return columns | {"model": self.model.name, "bundle_revision": self.model.revision}

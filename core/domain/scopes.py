@@ -10,5 +10,7 @@ class Scope(StrEnum):
     """See the tenant's images, batches and settings."""
     SUBMIT = "submit"
     """Ask for images, and cancel or retry what was asked for."""
+    PUBLISH = "publish"
+    """Put images into the tenant's stores, and take them back."""
     ADMIN = "admin"
     """Manage the tenant's keys, and delete what is stored."""

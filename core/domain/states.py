@@ -59,6 +59,40 @@ class DeliveryState(StrEnum):
     """Given up: after the last attempt, or because its endpoint was disabled or deleted."""
 
 
+class PublishState(StrEnum):
+    """Where one publish run stands."""
+
+    PLANNING = "planning"
+    """Its products are looked up in the store."""
+    PLANNED = "planned"
+    """What it would change is known, and nothing was changed."""
+    RUNNING = "running"
+    """Products get their images."""
+    PUBLISHED = "published"
+    """Every product was tried; some may have failed."""
+    UNDOING = "undoing"
+    """Products get back what they had."""
+    UNDONE = "undone"
+    """Every product has what it had before."""
+    FAILED = "failed"
+    """The store refused to be looked at; nothing was changed."""
+
+
+class PublishItemState(StrEnum):
+    """Where one product of a publish run stands."""
+
+    PLANNED = "planned"
+    """It is to get images, or gets them at the moment."""
+    NOT_FOUND = "not_found"
+    """The store has no product with this SKU."""
+    PUBLISHED = "published"
+    """It has its images."""
+    FAILED = "failed"
+    """The store refused them; it has what it had before."""
+    UNDONE = "undone"
+    """It has what it had before."""
+
+
 class CacheOutcome(StrEnum):
     """What served a job."""
 
@@ -72,7 +106,7 @@ class CacheOutcome(StrEnum):
     """Its image was computed from latents of a near prompt, which spared it some steps."""
 
 
-State = BatchState | JobState | GenerationState | DeliveryState
+State = BatchState | JobState | GenerationState | DeliveryState | PublishState | PublishItemState
 
 LEGAL: Mapping[type[State], Mapping[State, Sequence[State]]] = {
     BatchState: {
@@ -118,6 +152,26 @@ LEGAL: Mapping[type[State], Mapping[State, Sequence[State]]] = {
         DeliveryState.PENDING: (DeliveryState.DELIVERED, DeliveryState.FAILED),
         DeliveryState.DELIVERED: (),
         DeliveryState.FAILED: (),
+    },
+    PublishState: {
+        PublishState.PLANNING: (PublishState.PLANNED, PublishState.FAILED),
+        PublishState.PLANNED: (PublishState.RUNNING,),
+        PublishState.RUNNING: (PublishState.PUBLISHED, PublishState.UNDOING),
+        PublishState.PUBLISHED: (PublishState.UNDOING,),
+        PublishState.UNDOING: (PublishState.UNDONE,),
+        PublishState.UNDONE: (),
+        PublishState.FAILED: (),
+    },
+    PublishItemState: {
+        PublishItemState.PLANNED: (
+            PublishItemState.PUBLISHED,
+            PublishItemState.FAILED,
+            PublishItemState.UNDONE,
+        ),
+        PublishItemState.NOT_FOUND: (),
+        PublishItemState.PUBLISHED: (PublishItemState.UNDONE,),
+        PublishItemState.FAILED: (),
+        PublishItemState.UNDONE: (),
     },
 }
 """For each kind of row, from each state, the states that may follow it.

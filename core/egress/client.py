@@ -38,7 +38,7 @@ class EgressResponse:
     headers: Mapping[str, str]
     """Names in lower case; of several with one name, the last."""
     body: bytes
-    """At most `MOST_BYTES`."""
+    """Its beginning, where it is longer than the client reads."""
 
 
 class GuardedBackend(httpcore.AsyncNetworkBackend):
@@ -101,20 +101,37 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
 class EgressClient:
     """Sends requests to callers' URLs; follows no redirect, knows no proxy, keeps no cookie."""
 
-    def __init__(self, policy: EgressPolicy, resolve: Resolve, *, timeout_seconds: float) -> None:
+    def __init__(
+        self,
+        policy: EgressPolicy,
+        resolve: Resolve,
+        *,
+        timeout_seconds: float,
+        most_bytes: int = MOST_BYTES,
+    ) -> None:
         """Connect to nothing before the first request.
 
         Args:
             policy: Where requests may go.
             resolve: How names are looked up.
             timeout_seconds: For all of a request, from the look-up to the last byte.
+            most_bytes: Of an answer's body; the rest is not read.
         """
         self._policy = policy
         self._timeout_seconds = timeout_seconds
-        self._pools = OriginPools(GuardedBackend(policy, resolve), kept_seconds=KEPT_SECONDS)
+        self._most_bytes = most_bytes
+        # As much again, and more, for what is around a body.
+        backend = GuardedBackend(policy, resolve, most_bytes=2 * most_bytes + MOST_ANSWER_BYTES)
+        self._pools = OriginPools(backend, kept_seconds=KEPT_SECONDS)
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> EgressResponse:
-        """Send a body.
+        """Send a body by POST; see `request`."""
+        return await self.request("POST", url, headers, body)
+
+    async def request(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None
+    ) -> EgressResponse:
+        """Send a request.
 
         Raises:
             ForbiddenUrlError: The URL, or what its host resolves to, is not allowed.
@@ -123,7 +140,7 @@ class EgressClient:
         target = self._policy.judge(url)
         try:
             async with asyncio.timeout(self._timeout_seconds):
-                return await self._exchange(target, headers, body)
+                return await self._exchange(method, target, headers, body)
         except TimeoutError as error:
             seconds = f"{self._timeout_seconds:g}"
             raise EgressError(f"No answer within {seconds} seconds.") from error
@@ -133,11 +150,13 @@ class EgressClient:
             raise EgressError(describe(error)) from error
 
     async def _exchange(
-        self, target: Destination, headers: Mapping[str, str], body: bytes
+        self, method: str, target: Destination, headers: Mapping[str, str], body: bytes | None
     ) -> EgressResponse:
-        async with self._pools.request("POST", target, headers, body) as response:
+        async with self._pools.request(method, target, headers, body) as response:
             return EgressResponse(
-                status=response.status, headers=headers_of(response), body=await _read(response)
+                status=response.status,
+                headers=headers_of(response),
+                body=await _read(response, self._most_bytes),
             )
 
     async def close(self) -> None:
@@ -151,15 +170,15 @@ class EgressClient:
         await self.close()
 
 
-async def _read(response: httpcore.Response) -> bytes:
+async def _read(response: httpcore.Response, most_bytes: int) -> bytes:
     """Read the beginning of a body; leaving the stream closes a connection that has more."""
     parts, size = [], 0
     # What has come may be less than that, in many chunks: it is the beginning, too.
     with contextlib.suppress(AnswerTooLongError):
         async for part in response.aiter_stream():
-            parts.append(part[: MOST_BYTES - size])
+            parts.append(part[: most_bytes - size])
             size += len(parts[-1])
-            if size >= MOST_BYTES:
+            if size >= most_bytes:
                 break
     return b"".join(parts)
 

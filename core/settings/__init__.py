@@ -19,6 +19,7 @@ from core.settings.caches import CacheSettings
 from core.settings.connections import ConnectionSettings
 from core.settings.model import ModelSettings
 from core.settings.pages import PageSettings
+from core.settings.publishing import PublishSettings
 from core.settings.queue import QueueSettings
 from core.settings.retention import RetentionSettings
 from core.settings.services import ServiceSettings
@@ -51,6 +52,7 @@ class Settings(
     RetentionSettings,
     SourceSettings,
     WebhookSettings,
+    PublishSettings,
     WatchingSettings,
     BaseSettings,
 ):

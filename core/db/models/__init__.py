@@ -8,6 +8,7 @@ from core.db.models.image import Image
 from core.db.models.job import Job
 from core.db.models.page_session import PageSession
 from core.db.models.parameters import ImageParameters
+from core.db.models.publishing import PublishItem, PublishRun, PublishTarget
 from core.db.models.queue import Backlog, Worker
 from core.db.models.rendition import Rendition
 from core.db.models.source import FetchedAddress, Source
@@ -30,6 +31,9 @@ __all__ = [
     "ImageParameters",
     "Job",
     "PageSession",
+    "PublishItem",
+    "PublishRun",
+    "PublishTarget",
     "Recipe",
     "Rendition",
     "SigningCertificate",

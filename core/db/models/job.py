@@ -77,6 +77,8 @@ class Job(ImageParameters, table=True):
         sa_column_kwargs={"server_default": text("'{}'")},
     )
     """File names by channel, with `original` for the model's own; empty: nobody asked for any."""
+    alt_text: str = Field(default="", sa_column_kwargs={"server_default": text("''")})
+    """What stands for the image where it is not seen; empty: nothing is known of its product."""
     warning: str | None = None
     error_code: str | None = None
     error_message: str | None = None

@@ -62,7 +62,9 @@ def bundle(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def settings(settings: Settings, bundle: Path) -> Settings:
-    return settings.model_copy(update={"models": {"default": bundle}, "connect_timeout": 1.0})
+    secret = Settings(_env_file=None, secret_keys="of the tests").secret_keys
+    values = {"models": {"default": bundle}, "connect_timeout": 1.0, "secret_keys": secret}
+    return settings.model_copy(update=values)
 
 
 @contextmanager
@@ -242,6 +244,11 @@ def things(client, database, send, worker) -> dict[str, str]:
     assert source.status_code == 201, source.text
     hook = client.post("/v1/webhook-endpoints", json={"url": "https://shop.example/"}).json()
     delivery = client.post(f"/v1/webhook-endpoints/{hook['id']}/test").json()
+    store = {"name": "summer", "kind": "shopify", "address": "https://shop.example"}
+    store["credentials"] = {"access_token": "shpat_of_the_tests"}
+    assert client.post("/v1/publish-targets", json=store).status_code == 201
+    plan = {"batch_id": batch["id"], "target": "summer"}
+    run = client.post("/v1/publishes", json=plan).json()
     return {
         "batch_id": batch["id"],
         "job_id": job["id"],
@@ -249,6 +256,7 @@ def things(client, database, send, worker) -> dict[str, str]:
         "source_id": source.json()["id"],
         "endpoint_id": hook["id"],
         "delivery_id": delivery["id"],
+        "run_id": run["id"],
         "channel": "walmart",
         "name": "summer",
         "version": "1",

@@ -21,6 +21,7 @@ SUBMIT = {
     ("DELETE", "/v1/jobs/{job_id}"),
     ("DELETE", "/v1/jobs/{job_id}/image"),
     ("POST", "/v1/bulk-jobs"),
+    ("PUT", "/v1/jobs/{job_id}/alt-text"),
     ("DELETE", "/v1/batches/{batch_id}"),
     ("DELETE", "/v1/recipes/{name}"),
     ("DELETE", "/v1/sources/{source_id}"),
@@ -40,8 +41,16 @@ ADMIN = {
     ("POST", "/v1/webhook-endpoints/{endpoint_id}/replay"),
     ("POST", "/v1/webhook-deliveries/{delivery_id}/replay"),
     ("POST", "/v1/callbacks/secret"),
+    ("POST", "/v1/publish-targets"),
+    ("PUT", "/v1/publish-targets/{name}/credentials"),
+    ("DELETE", "/v1/publish-targets/{name}"),
 }
 """What changes something; everything else reads."""
+PUBLISH = {
+    ("POST", "/v1/publishes"),
+    ("POST", "/v1/publishes/{run_id}/start"),
+    ("POST", "/v1/publishes/{run_id}/undo"),
+}
 READ = {("POST", "/v1/detect")}
 """What changes nothing, and is no GET because of its body."""
 
@@ -57,6 +66,8 @@ BODIES = {
 def needed(method: str, path: str) -> Scope:
     if (method, path) in ADMIN:
         return Scope.ADMIN
+    if (method, path) in PUBLISH:
+        return Scope.PUBLISH
     if (method, path) in SUBMIT:
         return Scope.SUBMIT
     assert method == "GET" or (method, path) in READ, f"{method} {path}: say which scope it needs"
@@ -69,7 +80,7 @@ def test_a_key_does_what_its_scope_allows_and_nothing_else(client, database, sco
         _, plain = create_key(session, "shop", scopes=[scope])
     headers = {"Authorization": f"Bearer {plain}"}
     walked = [one for one in operations(client) if one[1] not in OPEN]
-    assert set(walked) >= SUBMIT | ADMIN
+    assert set(walked) >= SUBMIT | ADMIN | PUBLISH
     for method, path in walked:
         filled = re.sub(r"{\w+}", str(uuid4()), path)
         body = None if method == "GET" else BODIES.get(path, {})
@@ -86,4 +97,4 @@ def test_a_key_does_what_its_scope_allows_and_nothing_else(client, database, sco
 def test_a_key_without_named_scopes_may_do_everything(database):
     with database.session() as session:
         row, _ = create_key(session, "shop")
-    assert row.scopes == ["read", "submit", "admin"]
+    assert row.scopes == ["read", "submit", "publish", "admin"]

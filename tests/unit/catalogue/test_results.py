@@ -19,7 +19,7 @@ def outcome(**row: object) -> ResultLine:
     return ResultLine(
         row=row, variant=1, status="succeeded", error=None, error_code=None, retry_helps=None,
         image="/v1/jobs/x/image", seed=7, cache="miss", seconds=1.25, warning=None,
-        model="default", revision="1", ai_use="generated",
+        model="default", revision="1", ai_use="generated", alt_text="a red mug",
     )  # fmt: skip
 
 
@@ -90,7 +90,7 @@ def test_what_was_in_the_sheet_is_in_the_results(columns, data):
         "miss",
         "1.25",
         "",
-        *("default", "1", "generated"),
+        *("default", "1", "generated", "a red mug"),
     ]
 
 

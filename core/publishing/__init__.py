@@ -1,0 +1,1 @@
+"""Publishing: stores, their credentials, and runs that put images into them."""

@@ -1,0 +1,1 @@
+"""Publishing: approved images into stores, and back out of them."""

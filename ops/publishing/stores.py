@@ -1,0 +1,31 @@
+"""The store of a target."""
+
+import asyncio
+
+from core.domain.stores import StoreKind
+from core.egress.client import EgressClient
+from core.publishing.credentials import CredentialBox
+from core.publishing.runs import RunClaim
+from ops.publishing.exchange import Exchange, Sleep
+from ops.publishing.shopify import Shopify
+from ops.publishing.store import CredentialsRefusedError, Store
+from ops.publishing.woocommerce import WooCommerce, basic
+
+
+def open_store(
+    claim: RunClaim, box: CredentialBox, client: EgressClient, *, sleep: Sleep = asyncio.sleep
+) -> Store:
+    """Make the client of a run's store.
+
+    Raises:
+        CredentialsRefusedError: The target was deleted.
+        SealedByAnotherError: No secret of the deployment opens its credentials.
+    """
+    if claim.credentials is None:
+        raise CredentialsRefusedError("The target was deleted with its credentials.")
+    known = box.open(claim.target_id, claim.credentials)
+    if claim.kind is StoreKind.SHOPIFY:
+        headers = {"X-Shopify-Access-Token": known["access_token"]}
+        return Shopify(Exchange(client, headers=headers, sleep=sleep), claim.address)
+    headers = {"Authorization": basic(known["username"], known["application_password"])}
+    return WooCommerce(Exchange(client, headers=headers, sleep=sleep), claim.address)
