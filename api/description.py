@@ -18,9 +18,14 @@ DESCRIPTION = """
 Product sheets in, product images out.
 
 Send a sheet to `POST /v1/batches`, or ask for one image with `POST /v1/jobs`. Both answer 202 at
-once; read the batch or job until it is finished. Every error is an RFC 9457 problem document.
-A `POST` with an `Idempotency-Key` can be sent again: it is done once. Every `GET` answers `HEAD`
-too. What a request says that no route knows, in its query or its JSON, is refused.
+once; ask for the batch or job with `wait`, or listen to a batch's events, until it is finished.
+Every error is an RFC 9457 problem document.
+
+A `POST` with an `Idempotency-Key` can be sent again: it is done once, and answered as the first
+time, with `Idempotency-Replayed: true`; the same key with another request is refused. Lists are
+pages of `items`: send `next` as `cursor` to get the page that follows, until it is null. Every
+`GET` answers `HEAD` too. What a request says that no route knows, in its query or its JSON, is
+refused.
 
 Beside it `/openai/v1` speaks OpenAI's images API, for its clients (docs/openai.md).
 """

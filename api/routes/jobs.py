@@ -18,6 +18,7 @@ from api.routing.strict_route import Router
 from api.routing.transaction_route import TransactionRoute
 from api.schemas.erasure import ErasureReceipt
 from api.schemas.jobs import AltTextRequest, JobPage, JobView
+from api.schemas.parameters import Line
 from api.schemas.requests import JobRequest
 from api.services import Services
 from api.submission.context import context_of
@@ -78,8 +79,8 @@ def get_jobs(
     session: SessionNow,
     state: JobState | None = None,
     batch: Annotated[UUID | None, Query(description="Of this batch.")] = None,
-    sku: Annotated[str | None, Query(max_length=200, description="Of this product.")] = None,
-    model: Annotated[str | None, Query(max_length=64, description="Made by this model.")] = None,
+    sku: Annotated[Line | None, Query(max_length=200, description="Of this product.")] = None,
+    model: Annotated[Line | None, Query(max_length=64, description="Made by this model.")] = None,
     mode: ImageMode | None = None,
     created_after: Annotated[
         AwareDatetime | None, Query(description="At this moment or later.")

@@ -10,7 +10,11 @@ from typing import Self
 
 from core.errors import InvalidRequestError
 
-_SNAPSHOT = re.compile(r"(\d{1,18}):(\d{1,18}):((?:\d{1,18}(?:,\d{1,18})*)?)", re.ASCII)
+_NUMBER = "[0-9]{1,18}"
+_SNAPSHOT = re.compile(f"({_NUMBER}):({_NUMBER}):((?:{_NUMBER}(?:,{_NUMBER})*)?)")
+_WRITTEN = f"{_NUMBER}:{_NUMBER}:({_NUMBER}(,{_NUMBER})*)?"
+EVENT_ID = f"^({_WRITTEN}(~end|~[0-9]{{1,9}}~({_WRITTEN})?)?)?$"
+"""What an id looks like, as JSON Schema says it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,22 +72,18 @@ class EventId:
         """
         if not text:
             return cls()
-        first, *rest = text.split("~")
-        try:
-            match rest:
-                case []:
-                    return cls(seen=Snapshot.read(first))
-                case ["end"]:
-                    return cls(seen=Snapshot.read(first), is_end=True)
-                case [position, seen] if position.isascii() and position.isdecimal():
-                    return cls(
-                        seen=Snapshot.read(seen) if seen else None,
-                        reading=Snapshot.read(first),
-                        position=int(position[:9]),
-                    )
-            raise ValueError(text)
-        except ValueError as error:
+        if not re.fullmatch(EVENT_ID, text):
             raise InvalidRequestError(
                 "Last-Event-ID is not valid. Send the `id` of the last event unchanged, or none to "
                 "be told everything."
-            ) from error
+            )
+        match text.split("~"):
+            case [reading, position, seen]:
+                return cls(
+                    seen=Snapshot.read(seen) if seen else None,
+                    reading=Snapshot.read(reading),
+                    position=int(position),
+                )
+            case [seen, *end]:
+                return cls(seen=Snapshot.read(seen), is_end=bool(end))
+        raise AssertionError(text)

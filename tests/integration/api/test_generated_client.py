@@ -13,8 +13,11 @@ import pytest
 
 from tests.integration.api.conftest import PIXELS
 
-BYTES = ["image/png", "image/jpeg", "image/webp", "image/avif", "image/gif", "image/tiff",
-         "image/bmp", "application/zip",         "application/x-ndjson"]  # fmt: skip
+BYTES = [
+    *("image/png", "image/jpeg", "image/webp", "image/avif", "image/gif", "image/tiff"),
+    *("image/bmp", "application/zip", "application/x-ndjson"),
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+]
 """What the generator must be told to be bytes: it knows no other type of files by itself."""
 
 
@@ -50,6 +53,29 @@ def test_a_generated_client_drives_a_batch_to_its_files(client, generated, worke
         drive(shop, models, types, worker)
 
 
+def drive_jobs(shop, models, job, worker):
+    """List jobs, ask for several at once, wait for one, and erase it."""
+    listed = operation("jobs", "list_jobs").sync(client=shop, sku="MUG", state=job.state)
+    assert listed.items == []
+    listed = operation("jobs", "list_jobs").sync(client=shop, sku="MUG")
+    assert [one.id for one in listed.items] == [job.id]
+    bulk = models.BulkJobRequest(
+        requests=[
+            models.KeyedJobRequest(prompt="a red mug", idempotency_key="red"),
+            models.KeyedJobRequest(prompt="a blue mug", idempotency_key="blue"),
+        ]
+    )
+    made = operation("jobs", "submit_jobs").sync(client=shop, body=bulk)
+    assert [one.is_repeated for one in made.jobs] == [False, False]
+    first = made.jobs[0].job
+    worker.make(str(first.id))
+    assert operation("jobs", "get_job").sync(first.id, client=shop, wait=30).state == "succeeded"
+    erased = operation("jobs", "delete_image").sync(first.id, client=shop)
+    assert (erased.images, erased.jobs) == (1, 0)
+    erased = operation("jobs", "delete_job").sync(first.id, client=shop)
+    assert (erased.jobs, erased.is_complete) == (1, True)
+
+
 def drive(shop, models, types, worker):
     post = operation("batches", "submit_batch")
 
@@ -81,6 +107,7 @@ def drive(shop, models, types, worker):
     (row,) = csv.DictReader(io.StringIO(results.sync(batch.id, client=shop)))
     assert (row["status"], row["seed"]) == ("succeeded", "9007199254740993")
 
+    drive_jobs(shop, models, job, worker)
     missing = operation("batches", "get_batch").sync(UUID(int=1), client=shop)
     assert isinstance(missing, models.Problem)
     assert (missing.status, missing.code) == (404, "not_found")

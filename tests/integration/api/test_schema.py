@@ -37,6 +37,7 @@ PHOTOGRAPH = png(product())
 
 SUCCEED = {
     "POST /v1/batches multipart/form-data", "POST /v1/batches application/json", "POST /v1/jobs",
+    "POST /v1/bulk-jobs", "GET /v1/jobs", "GET /v1/batches/{batch_id}/events",
     "POST /v1/recipes", "POST /v1/sources multipart/form-data",
     "POST /v1/sources application/octet-stream", "GET /v1/sources", "GET /v1/sources/{source_id}",
     "POST /v1/detect multipart/form-data", "POST /v1/detect application/octet-stream",
@@ -141,6 +142,8 @@ def _fill_in(case, known: dict[str, str], *, first: bool) -> None:
         if case.path == "/v1/jobs":
             named = {"source", "mask"} & set(case.body)
             good |= dict.fromkeys(named, known["source_id"])
+        if case.path == "/v1/bulk-jobs":
+            good = {"requests": [{"prompt": GOOD["prompt"]}]}
         case.body = good if good and first else case.body | good
 
 
