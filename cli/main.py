@@ -32,7 +32,6 @@ app = typer.Typer(
     name="packshot",
     help="Turn product sheets into product images, on ordinary CPUs.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 for command in (

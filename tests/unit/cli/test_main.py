@@ -7,6 +7,7 @@ import pytest
 import typer
 from click import Group
 from click.core import Command
+from typer.testing import CliRunner
 
 from cli.main import app, main
 from core.settings import get_settings
@@ -136,3 +137,17 @@ def test_no_bundles_yet(run: Run) -> None:
 def test_wrong_usage(run: Run) -> None:
     assert run("submit")[0] == 2
     assert run("nonsense")[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("typed", "completed"),
+    [("packshot publish pl", "plan"), ("packshot web", "webhooks"), ("packshot keys ro", "rotate")],
+)
+def test_a_shell_is_told_how_a_command_goes_on(typed, completed):
+    environment = {
+        "_PACKSHOT_COMPLETE": "complete_bash",
+        "COMP_WORDS": typed,
+        "COMP_CWORD": str(len(typed.split()) - 1),
+    }
+    said = CliRunner().invoke(app, [], prog_name="packshot", env=environment)
+    assert said.stdout.split() == [completed]
