@@ -18,6 +18,7 @@ from api.middleware.sheet_proxy import SheetProxyMiddleware
 from api.pages import site
 from api.problems import add_problem_handlers
 from api.routes import (
+    approvals,
     batches,
     bulk_jobs,
     caches,
@@ -47,6 +48,7 @@ ROUTERS = (
     batches.router,
     jobs.router,
     bulk_jobs.router,
+    approvals.router,
     renditions.router,
     renditions.public_router,
     sources.router,

@@ -66,6 +66,7 @@ def require(scope: Scope) -> Callable[[ApiKey], Awaitable[ApiKey]]:
 
 Reader = Annotated[ApiKey, Depends(require(Scope.READ))]
 Submitter = Annotated[ApiKey, Depends(require(Scope.SUBMIT))]
+Judge = Annotated[ApiKey, Depends(require(Scope.REVIEW))]
 PublishCaller = Annotated[ApiKey, Depends(require(Scope.PUBLISH))]
 Admin = Annotated[ApiKey, Depends(require(Scope.ADMIN))]
 

@@ -12,6 +12,7 @@ OUTCOME = (
     *("variant", "status", "error", "error_code", "retry_helps"),
     *("image", "seed", "cache", "seconds", "warning", "model", "revision"),
     *("ai_use", "alt_text"),
+    *("approval", "judged_by", "judged_at", "judgement"),
 )
 """The columns that follow the sheet's own."""
 
@@ -66,6 +67,14 @@ class ResultLine:
     """How much of the image a machine made: see `core.pictures.provenance.AiUse`."""
     alt_text: str = ""
     """What stands for the image where it is not seen."""
+    approval: str = "pending"
+    """What somebody said of the image: pending, approved or rejected."""
+    judged_by: str | None = None
+    """The name of the key that said it."""
+    judged_at: str | None = None
+    """When: ISO 8601."""
+    judgement: str | None = None
+    """Why."""
     further: Sequence[str | None] = ()
     """What the further columns say, of its photograph and its files."""
 

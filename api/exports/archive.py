@@ -10,13 +10,14 @@ from api.exports.results import BatchRows
 from api.services import Services
 from api.turns.downloads import Opened
 from api.views.images import gone, ready_image
-from api.views.jobs import JobRow
+from api.views.jobs import JobRow, find_to_give_out
 from api.views.renditions import file_name_of, rendition_body
 from catalogue.channels import Channel
 from catalogue.naming import Names
 from core.db.engine import DATABASE_ERRORS
 from core.db.models import Image, Job
 from core.errors import PackshotError, StoredObjectLostError, first_line
+from core.lifecycle.approval import given_out_among
 from core.pictures.formats import EXTENSIONS, ORIGINAL
 from core.storage import STORAGE_ERRORS
 
@@ -109,10 +110,21 @@ def _read_some(
 ) -> Sequence[tuple[Job, File | str]]:
     """Read the next files at the same time; of each that is not there, the reason."""
     taken = [ahead.popleft() for _ in range(min(AT_ONCE, len(ahead)))]
+    free = _free_among(services, taken)
     read = services.downloads.readers.map(
-        lambda one: _read(services, one[0], channel, one[1]), taken
+        lambda one: _read(services, one[0], channel, one[1], is_free=one[0][0].id in free), taken
     )
     return [(row[0], file) for (row, _), file in zip(taken, read, strict=True)]
+
+
+def _free_among(services: Services, taken: Sequence[tuple[JobRow, str]]) -> set[UUID]:
+    """Find which of these images may be given out now: their page may have been read hours ago."""
+    try:
+        with services.database.reader() as session:
+            return given_out_among(session, [row[0].id for row, _ in taken])
+    except DATABASE_ERRORS:
+        # Each asks for itself then, and says why there is no answer.
+        return set()
 
 
 def _name(row: JobRow, channel: Channel | None, names: Names) -> str:
@@ -126,10 +138,15 @@ def _name(row: JobRow, channel: Channel | None, names: Names) -> str:
     return f"{stem}.{EXTENSIONS.get(image.content_type, 'png') if image else 'png'}"
 
 
-def _read(services: Services, row: JobRow, channel: Channel | None, name: str) -> File | str:
-    """Read one file; return the reason when it is not there."""
+def _read(
+    services: Services, row: JobRow, channel: Channel | None, name: str, *, is_free: bool
+) -> File | str:
+    """Read one file; return the reason when it is not there, or not to be given out."""
     job, found, *_ = row
     try:
+        if not is_free:
+            with services.database.reader() as session:
+                job, found, *_ = find_to_give_out(session, job.tenant, job.id)
         image = ready_image(job, found)
         if channel is not None:
             body = rendition_body(services, image, channel, services.renditions.get)[1]

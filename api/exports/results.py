@@ -24,6 +24,7 @@ from catalogue.results import (
 )
 from core.db.engine import Database
 from core.db.models import Batch, Job
+from core.lifecycle.approval import shown
 from core.links import image_path
 from core.pictures.formats import ORIGINAL
 
@@ -36,8 +37,9 @@ LARGE_ROWS = 1000
 class BatchRows:
     """The jobs of one batch, in the order of its sheet.
 
-    Each page is read in a session of its own: a slow reader keeps no connection. Drop a page before
-    what was made of it is sent: a thousand rows take ten megabytes.
+    Of several images that were made for one row, one in another's place, it is the approved one,
+    else the newest. Each page is read in a session of its own: a slow reader keeps no connection.
+    Drop a page before what was made of it is sent: a thousand rows take ten megabytes.
     """
 
     def __init__(self, database: Database, tenant: str, batch_id: UUID) -> None:
@@ -80,7 +82,7 @@ class BatchRows:
     def _statement(self, rows: int) -> Select[*JobRow]:
         return (
             jobs_of(self._tenant)
-            .where(col(Job.batch_id) == self.batch.id, col(Job.position) > self._after)
+            .where(col(Job.batch_id) == self.batch.id, col(Job.position) > self._after, shown())
             .order_by(col(Job.position))
             .limit(rows)
         )
@@ -178,5 +180,9 @@ def result_line(row: JobRow, channels: Sequence[Channel], base: str, made: Made)
         revision=job.bundle_revision,
         ai_use=ai_use_in(job, image),
         alt_text=job.alt_text,
+        approval=job.approval.value,
+        judged_by=job.judged_by,
+        judged_at=job.judged_at.isoformat() if job.judged_at else None,
+        judgement=job.judgement_reason,
         further=further,
     )

@@ -16,7 +16,7 @@ from api.openai.schemas import Answering, ImageData, ImagesDocument
 from api.services import Services
 from api.turns.downloads import DownloadResponse, Opened
 from api.views.images import gone, open_image, ready_image
-from api.views.jobs import find_job
+from api.views.jobs import find_to_give_out
 from core.db.models import Image, Job
 from core.domain.states import JobState
 from core.errors import StoredObjectLostError
@@ -96,13 +96,14 @@ def open_images(
     Raises:
         ImagesFailedError: One of them could not be made, and may be when it is tried again.
         ImagesImpossibleError: One of them cannot be made.
+        NotApprovedError: One of them was rejected.
         GoneError: One of them was cancelled, has expired, or was lost in S3.
         NotFoundError: Its job was deleted.
     """
     found = []
     with services.database.reader() as session:
         for identity in asked.jobs:
-            job, image, *_ = find_job(session, tenant, identity)
+            job, image, *_ = find_to_give_out(session, tenant, identity)
             found.append((job, _image_of(job, image)))
     document = ImagesDocument(
         created=int(found[0][0].created_at.timestamp()),

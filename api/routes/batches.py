@@ -31,11 +31,12 @@ from api.turns.downloads import DownloadResponse
 from api.views.batches import find_batch, list_batches, view_batch
 from api.views.cursors import Cursor, Limit
 from api.views.erasure import write_receipt
-from api.views.jobs import list_jobs
+from api.views.jobs import JobFilter, list_jobs
 from api.views.renditions import channel_named
 from api.waiting.event_stream import EVENTS, EventStream, LastEventId
 from api.waiting.long_poll import LongPollResponse, Wait
 from api.waiting.snapshots import EventId
+from core.domain.approval import Approval
 from core.domain.states import BatchState, JobState
 from core.lifecycle.cancellation import cancel_batch, messages_of
 from core.lifecycle.erasure import hide_batch
@@ -154,12 +155,21 @@ def get_items(
     tenant: Tenant,
     session: SessionNow,
     state: JobState | None = None,
+    approval: Annotated[
+        Approval | None,
+        Query(description="What was said of the image; pending: what waits for a judgement."),
+    ] = None,
+    flagged: Annotated[
+        bool | None, Query(description="Whether somebody should look at the image.")
+    ] = None,
+    sku: Annotated[str | None, Query(max_length=200, description="Of this product alone.")] = None,
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> JobPage:
     """List a batch's images, in the order of its sheet."""
     find_batch(session, tenant, batch_id)
-    return list_jobs(session, tenant, batch_id, state=state, cursor=cursor, limit=limit)
+    chosen = JobFilter(state=state, approval=approval, flagged=flagged, sku=sku)
+    return list_jobs(session, tenant, batch_id, chosen=chosen, cursor=cursor, limit=limit)
 
 
 @router.post(

@@ -11,7 +11,7 @@ from pydantic import AwareDatetime
 from sqlalchemy import update
 from sqlmodel import Session, col
 
-from api.dependencies import ServicesNow, SessionNow, Submitter, Tenant, get_caller
+from api.dependencies import Reader, ServicesNow, SessionNow, Submitter, Tenant, get_caller
 from api.description import IMAGE_FILE, LOCATION
 from api.problems import problems
 from api.routing.strict_route import Router
@@ -30,7 +30,14 @@ from api.views.conditions import Conditions, ConditionsNow
 from api.views.cursors import Cursor, Limit
 from api.views.erasure import write_receipt
 from api.views.images import etag_of, open_image, open_presigned, ready_image
-from api.views.jobs import JobFilter, find_job, list_newest_jobs, show_job
+from api.views.jobs import (
+    JobFilter,
+    find_job,
+    find_to_give_out,
+    find_to_look_at,
+    list_newest_jobs,
+    show_job,
+)
 from api.waiting.long_poll import LongPollResponse, Wait
 from core.db.models import Image, Job
 from core.domain.photograph_spec import ImageMode
@@ -218,7 +225,7 @@ def delete_image(
 )
 def get_image(
     job_id: UUID,
-    tenant: Tenant,
+    caller: Reader,
     services: ServicesNow,
     session: SessionNow,
     conditions: ConditionsNow,
@@ -226,21 +233,26 @@ def get_image(
         bool, Query(description="Answer with a URL of the storage that needs no key.")
     ] = False,
 ) -> Response:
-    """Download a job's image, or a part of it."""
-    job, image, *_ = find_job(session, tenant, job_id)
+    """Download a job's image, or a part of it.
+
+    One that needs approval and has none is shown to keys with the scope review alone, and has no
+    URL that needs no key.
+    """
+    if redirect:
+        job, image, *_ = find_to_give_out(session, caller.tenant, job_id)
+    else:
+        job, image, *_ = find_to_look_at(session, caller, job_id)
     image = ready_image(job, image)
-    headers = {
-        "ETag": etag_of(image),
-        # Private: what is behind a key belongs in no shared cache.
-        "Cache-Control": "private, max-age=31536000, immutable",
-    }
+    kept = "no-cache" if job.require_approval else "max-age=31536000, immutable"
+    # Private: what is behind a key belongs in no shared cache.
+    headers = {"ETag": etag_of(image), "Cache-Control": f"private, {kept}"}
     if conditions.met_by(headers["ETag"]):
         return Response(status_code=304, headers=headers)
     if redirect:
         open_ = partial(open_presigned, services, image)
     else:
         open_ = partial(_open_part, services, image, headers, conditions)
-    return DownloadResponse(services.downloads, services.downloads.images, tenant, open_)
+    return DownloadResponse(services.downloads, services.downloads.images, caller.tenant, open_)
 
 
 def _open_part(

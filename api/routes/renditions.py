@@ -19,7 +19,7 @@ from api.services import Services
 from api.turns.downloads import DownloadResponse, Opened
 from api.views.conditions import Conditions, ConditionsNow
 from api.views.images import etag_of, ready_image
-from api.views.jobs import find_job
+from api.views.jobs import find_job, find_to_give_out
 from api.views.renditions import (
     PUBLIC,
     channel_named,
@@ -35,6 +35,10 @@ from core.errors import NotFoundError
 
 PUBLIC_SECONDS = 24 * 3600
 """How long caches may serve a public file without asking: after a deletion it is seen so long."""
+
+
+ASKING = "public, no-cache, must-revalidate"
+"""Of a file that somebody approved: caches ask each time whether it still may be given out."""
 
 
 class PublicFileRoute(TransactionRoute):
@@ -79,11 +83,11 @@ def get_rendition(
     wanted = channel_named(channel)
     # No session is held while the rendition is made.
     with services.database.session() as session:
-        job, image, *_ = find_job(session, tenant, job_id)
+        job, image, *_ = find_to_give_out(session, tenant, job_id)
     image = ready_image(job, image)
     name = file_name_of(job, wanted)
     # Private: what is behind a key belongs in no shared cache.
-    cached = "private, max-age=86400"
+    cached = "private, no-cache" if job.require_approval else "private, max-age=86400"
     return _answer(services, image, wanted, name, cached, conditions)
 
 
@@ -105,8 +109,8 @@ def get_public_file(
     if PurePath(file_name).suffix.lower() != f".{wanted.format.extension}":
         raise NotFoundError(f"Files of {wanted.name} end with .{wanted.format.extension}.")
     with services.database.session() as session:
-        image = public_image(session, _token(token), wanted)
-    cached = f"public, max-age={PUBLIC_SECONDS}"
+        image, is_free = public_image(session, _token(token), wanted)
+    cached = f"public, max-age={PUBLIC_SECONDS}" if is_free else ASKING
     return _answer(services, image, wanted, file_name, cached, conditions)
 
 

@@ -20,6 +20,14 @@ class Counts(BaseModel):
     canceled: int = 0
 
 
+class Approvals(BaseModel):
+    """Images that are there, by what somebody said of them."""
+
+    pending: int = Field(0, description="What waits for a judgement.")
+    approved: int = 0
+    rejected: int = 0
+
+
 class BatchLinks(BaseModel):
     """Where to go from a batch: paths on this server."""
 
@@ -49,6 +57,10 @@ class BatchView(BaseModel):
     lane: Lane
     total: int = Field(description="Images.")
     counts: Counts
+    require_approval: bool = Field(
+        description="Whether its images are given out only when they are approved."
+    )
+    approvals: Approvals
     models: list[BatchModel] = Field(description="What makes its images, most of them first.")
     waiting_for_model: int = Field(
         description="Queued images whose model no worker serves, while workers serve another one: "

@@ -11,6 +11,7 @@ from api.schemas.photographs import PhotographView, QualityView
 from api.schemas.renditions import RenditionLink
 from api.schemas.strict import StrictModel
 from catalogue.alt_texts import MOST_STORED
+from core.domain.approval import Approval
 from core.domain.lanes import Lane
 from core.domain.photograph_spec import ImageMode
 from core.domain.states import CacheOutcome, JobState
@@ -42,6 +43,16 @@ class ApproximationView(BaseModel):
     steps_spared: int = Field(description="K: steps of its schedule that were not computed.")
     similarity: float = Field(description="Cosine between the two prompts' embeddings.")
     source_job: UUID | None = Field(description="A job that the other image was computed for.")
+
+
+class ApprovalView(BaseModel):
+    """What somebody said last of a job's image."""
+
+    state: Approval
+    by: str | None = Field(description="The name of the key that said it.")
+    at: datetime | None
+    reason: str | None
+    version: int = Field(description="Judgements so far: name it when you judge.")
 
 
 class JobHead(BaseModel):
@@ -99,6 +110,14 @@ class JobView(DecidedParameters, JobHead):
         "finished."
     )
     image: ImageView | None
+    require_approval: bool = Field(
+        description="Whether the image is given out only when it is approved."
+    )
+    approval: ApprovalView
+    replaces: UUID | None = Field(
+        description="The rejected job of the same row that this one was made in place of; it may "
+        "be deleted."
+    )
     file_name: str | None = Field(
         description="What the image is called, where channels or names were asked for."
     )

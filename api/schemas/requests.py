@@ -87,6 +87,12 @@ class Fields(RequestedParameters, FinishFields, StrictModel):
         "steps; without it the key or the server decides.",
     )
 
+    require_approval: bool | None = Field(
+        None,
+        description="Whether images are given out only when somebody approved them: at public "
+        "addresses, in ZIPs, as renditions (docs/review.md).",
+    )
+
     channels: Channels | None = Field(
         None,
         description="What each image is wanted for, as in docs/channels.md: google_merchant, "

@@ -18,6 +18,8 @@ Filter = Annotated[
         Literal[
             "image.completed",
             "image.failed",
+            "image.approved",
+            "image.rejected",
             "batch.progress",
             "batch.completed",
             "batch.canceled",

@@ -143,6 +143,7 @@ def submit_batch(
             ttl_seconds=context.ttl_seconds,
             publishes=context.publishes,
             api_key_id=context.api_key_id,
+            require_approval=bool(fields.require_approval),
         )
     return batch, submission
 
@@ -173,6 +174,7 @@ def submit_job(
         cache=context.cache,
         ttl_seconds=context.ttl_seconds,
         api_key_id=context.api_key_id,
+        require_approval=bool(request.require_approval),
     )
     if CacheOutcome.EXACT not in submission.outcomes:
         check_quota(session, context.queued_images, added=1)

@@ -2,20 +2,22 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Select, func, select
 from sqlmodel import Session, col
 
-from api.schemas.batches import BatchLinks, BatchModel, BatchPage, BatchView, Counts
+from api.schemas.batches import Approvals, BatchLinks, BatchModel, BatchPage, BatchView, Counts
 from api.schemas.sheets import SheetReading, SheetWarning
 from api.views.cursors import read_cursor, write_cursor
 from core.db.arrays import among
 from core.db.models import Batch, Job
+from core.domain.approval import Approval
 from core.domain.states import JobState
 from core.errors import NotFoundError
+from core.lifecycle.approval import to_review
 from core.lifecycle.serving import abandoned_among
 from core.links import batch_path, results_path
 
@@ -78,21 +80,27 @@ class _Count:
     state: JobState
     model: str | None
     revision: str | None
+    approval: Approval
+    is_judged: bool
+    """Whether nobody has to look at it: it has no image, or another of its row is approved."""
     number: int
 
 
 def _count(session: Session, batch_ids: Iterable[UUID]) -> Mapping[UUID, Sequence[_Count]]:
-    grouped = (col(Job.batch_id), col(Job.state), col(Job.model), col(Job.bundle_revision))
+    grouped = (
+        *(col(Job.batch_id), col(Job.state), col(Job.model), col(Job.bundle_revision)),
+        *(col(Job.approval), ~to_review()),
+    )
     statement = (
         select(*grouped, func.count())
         .where(among(Job.batch_id, list(batch_ids)))
         .group_by(*grouped)
     )
     counts: dict[UUID, list[_Count]] = defaultdict(list)
-    for batch_id, state, model, revision, number in session.execute(statement):
+    names = [one.name for one in fields(_Count)]
+    for batch_id, *values in session.execute(statement):
         if batch_id is not None:
-            one = _Count(state=state, model=model, revision=revision, number=number)
-            counts[batch_id].append(one)
+            counts[batch_id].append(_Count(**dict(zip(names, values, strict=True))))
     return counts
 
 
@@ -101,6 +109,14 @@ def _states(found: Iterable[_Count]) -> Counts:
     for one in found:
         states[one.state.value] += one.number
     return Counts(**states)
+
+
+def _approvals(found: Iterable[_Count]) -> Approvals:
+    approvals: Counter[str] = Counter()
+    for one in found:
+        if one.approval is not Approval.PENDING or not one.is_judged:
+            approvals[one.approval.value] += one.number
+    return Approvals(**approvals)
 
 
 def _models(found: Iterable[_Count]) -> list[BatchModel]:
@@ -118,12 +134,22 @@ def _view(batch: Batch, found: Sequence[_Count], lacking: Collection[str]) -> Ba
     path = batch_path(batch.id)
     values: dict[str, Any] = {
         name: getattr(batch, name)
-        for name in ("id", "name", "state", "lane", "recipe", "created_at", "finished_at")
+        for name in (
+            "id",
+            "name",
+            "state",
+            "lane",
+            "recipe",
+            "require_approval",
+            "created_at",
+            "finished_at",
+        )
     }
     return BatchView(
         **values,
         total=batch.total_jobs,
         counts=_states(found),
+        approvals=_approvals(found),
         models=_models(found),
         waiting_for_model=sum(
             one.number for one in found if one.state is JobState.QUEUED and one.revision in lacking

@@ -8,9 +8,12 @@ from api.services import Services
 from api.turns.downloads import Opened
 from core.cache_metrics import Level, Outcome, count
 from core.db.models import Image, Job, Rendition
+from core.domain.approval import Approval
 from core.domain.states import OPEN_JOB, JobState
 from core.errors import ConflictError, NotFoundError, PackshotError, StoredObjectLostError
 from core.lifecycle import retention
+from core.lifecycle.approval import may_be_given_out
+from core.links import job_path
 from core.pictures.provenance import AiUse, ai_use_of, source_type_for
 from core.storage import Storage, Stored
 
@@ -29,11 +32,22 @@ class GoneError(PackshotError):
     status = 410
 
 
+class NotApprovedError(ConflictError):
+    """The image is given out only when somebody has approved it."""
+
+    code = "not_approved"
+
+
 def ready_image(job: Job, image: Image | None) -> Image:
     """Return the job's image.
 
+    Args:
+        job: The job.
+        image: Its image as `find_to_give_out` or `find_to_look_at` found it.
+
     Raises:
         ConflictError: It is not ready; the state, and when to ask again, are in the problem.
+        NotApprovedError: It is there, but was not approved.
         GoneError: It never will be.
     """
     if image is not None:
@@ -44,6 +58,8 @@ def ready_image(job: Job, image: Image | None) -> Image:
             state=job.state.value,
             retry_after=RETRY_SECONDS,
         )
+    if job.state is JobState.SUCCEEDED and job.image_id is not None and not may_be_given_out(job):
+        raise _not_approved(job)
     if job.state is JobState.SUCCEEDED:
         raise GoneError(
             "The image has expired or was purged. Submit the request again.",
@@ -53,6 +69,20 @@ def ready_image(job: Job, image: Image | None) -> Image:
     raise GoneError(
         f"There is no image, because its job {_ENDED[job.state.value]}{reason}",
         state=job.state.value,
+    )
+
+
+def _not_approved(job: Job) -> NotApprovedError:
+    if job.approval is Approval.REJECTED:
+        return NotApprovedError(
+            f"The image was rejected by {job.judged_by}, and is not given out. Have it made again "
+            f"with POST {job_path(job.id)}/redo, or approve it nevertheless.",
+            approval=job.approval.value,
+        )
+    return NotApprovedError(
+        f"The image waits for approval. Approve it with PUT {job_path(job.id)}/approval, with a "
+        "key that has the scope review.",
+        approval=job.approval.value,
     )
 
 

@@ -6,19 +6,33 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, String, Uuid, and_, bindparam, func, select
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    Select,
+    String,
+    Uuid,
+    and_,
+    bindparam,
+    func,
+    select,
+    tuple_,
+)
 from sqlmodel import Session, col
 
-from api.schemas.jobs import ApproximationView, ImageView, JobError, JobPage, JobView
+from api.schemas.jobs import ApprovalView, ApproximationView, ImageView, JobError, JobPage, JobView
 from api.views.cursors import read_cursor, write_cursor
 from api.views.images import ai_use_in
 from api.views.renditions import Made, find_made, links_of
 from core.db.arrays import among
-from core.db.models import Generation, Image, Job
+from core.db.models import ApiKey, Generation, Image, Job
+from core.domain.approval import Approval
 from core.domain.photograph_spec import ImageMode
+from core.domain.scopes import Scope
 from core.domain.states import CacheOutcome, JobState
 from core.errors import NotFoundError
 from core.failure_codes import RETRY_HELPS
+from core.lifecycle.approval import flagged, given_out, looked_at, to_review
 from core.lifecycle.erasure import visible
 from core.links import image_path
 from core.pictures.formats import ORIGINAL
@@ -29,13 +43,21 @@ _JobRow = Row[Job, Image | None, float | None, dict[str, Any] | None]
 
 
 def jobs_of(
-    tenant: str | ColumnElement[str],
+    tenant: str | ColumnElement[str], *only: ColumnElement[bool]
 ) -> Select[Job, Image, float | None, dict[str, Any] | None]:
-    """Start the query of a tenant's jobs with what belongs to them."""
+    """Start the query of a tenant's jobs with what belongs to them.
+
+    Args:
+        tenant: Whose.
+        only: Which jobs have their image in the row; none: all.
+    """
     return (
         select(Job, Image, col(Generation.seconds), col(Generation.approximation))
         # What the janitor is about to delete is not there any more.
-        .outerjoin(Image, and_(col(Image.id) == col(Job.image_id), col(Image.doomed_at).is_(None)))
+        .outerjoin(
+            Image,
+            and_(col(Image.id) == col(Job.image_id), col(Image.doomed_at).is_(None), *only),
+        )
         # What came from store has no generation of its own, but its image was made by one.
         .outerjoin(
             Generation,
@@ -47,19 +69,55 @@ def jobs_of(
     )
 
 
-_FIND = jobs_of(bindparam("tenant", type_=String)).where(
-    col(Job.id) == bindparam("job_id", type_=Uuid)
-)
-"""Built once: it is asked more often than all others."""
+def _finding(
+    *only: ColumnElement[bool],
+) -> Select[Job, Image, float | None, dict[str, Any] | None]:
+    """Build the query of one job once: it is asked more often than all others."""
+    return jobs_of(bindparam("tenant", type_=String), *only).where(
+        col(Job.id) == bindparam("job_id", type_=Uuid)
+    )
+
+
+_FIND = _finding()
+_GIVE_OUT = _finding(given_out())
+_LOOK_AT = _finding(looked_at())
 
 
 def find_job(session: Session, tenant: str, job_id: UUID) -> JobRow:
-    """Find one job.
+    """Find one job, to say how it stands: its image is not to leave.
 
     Raises:
         NotFoundError: The tenant has no such job.
     """
-    row = session.execute(_FIND, {"tenant": tenant, "job_id": job_id}).one_or_none()
+    return _found(session, _FIND, tenant, job_id)
+
+
+def find_to_give_out(session: Session, tenant: str, job_id: UUID) -> JobRow:
+    """Find one job, with its image if that may be given out.
+
+    Raises:
+        NotFoundError: The tenant has no such job.
+    """
+    return _found(session, _GIVE_OUT, tenant, job_id)
+
+
+def find_to_look_at(session: Session, caller: ApiKey, job_id: UUID) -> JobRow:
+    """Find one job, with its image if the caller may look at it.
+
+    Raises:
+        NotFoundError: The tenant has no such job.
+    """
+    query = _FIND if Scope.REVIEW in caller.scopes else _LOOK_AT
+    return _found(session, query, caller.tenant, job_id)
+
+
+def _found(
+    session: Session,
+    query: Select[Job, Image, float | None, dict[str, Any] | None],
+    tenant: str,
+    job_id: UUID,
+) -> JobRow:
+    row = session.execute(query, {"tenant": tenant, "job_id": job_id}).one_or_none()
     if row is None:
         raise NotFoundError(f"There is no job {job_id} here, or it belongs to another key.")
     return row
@@ -69,30 +127,6 @@ def show_job(session: Session, row: JobRow) -> JobView:
     """Write one job that was found."""
     job, image, *_ = row
     return view_job(*row, made=find_made(session, [(job, image)]))
-
-
-def list_jobs(
-    session: Session,
-    tenant: str,
-    batch_id: UUID,
-    *,
-    state: JobState | None,
-    cursor: str | None,
-    limit: int,
-) -> JobPage:
-    """Return one page of a batch's jobs, in the order of its sheet."""
-    after = read_cursor(cursor, int)
-    statement = jobs_of(tenant).where(col(Job.batch_id) == batch_id)
-    if after is not None:
-        statement = statement.where(col(Job.position) > after)
-    if state is not None:
-        statement = statement.where(col(Job.state) == state)
-    statement = statement.order_by(col(Job.position)).limit(limit + 1)
-    rows = session.execute(statement).all()
-    return JobPage(
-        items=view_jobs(session, rows[:limit]),
-        next=write_cursor(rows[limit - 1][0].position) if len(rows) > limit else None,
-    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,9 +141,13 @@ class JobFilter:
     created_after: datetime | None = None
     """At that moment, or later."""
     created_before: datetime | None = None
+    approval: Approval | None = None
+    """What was said of its image; pending: it waits for a judgement."""
+    flagged: bool | None = None
+    """Whether somebody should look at its image."""
 
     def conditions(self) -> Iterator[ColumnElement[bool]]:
-        """Yield what holds of the jobs."""
+        """Yield what holds of the jobs, in a query that has joined their images."""
         same = {
             Job.state: self.state,
             Job.batch_id: self.batch,
@@ -124,6 +162,52 @@ class JobFilter:
             yield col(Job.created_at) >= self.created_after
         if self.created_before is not None:
             yield col(Job.created_at) < self.created_before
+        if self.approval is Approval.PENDING:
+            yield to_review()
+        elif self.approval is not None:
+            yield col(Job.approval) == self.approval
+        if self.flagged is not None:
+            yield and_(col(Image.id).is_not(None), flagged() == self.flagged)
+
+
+def list_jobs(
+    session: Session,
+    tenant: str,
+    batch_id: UUID,
+    *,
+    chosen: JobFilter,
+    cursor: str | None,
+    limit: int,
+) -> JobPage:
+    """Return one page of a batch's jobs, in the order of its sheet.
+
+    Args:
+        session: An open transaction.
+        tenant: Whose batch it is.
+        batch_id: The batch.
+        chosen: Which of its jobs.
+        cursor: Where the page before ended.
+        limit: Most jobs of the page.
+    """
+    after = read_cursor(cursor, _place)
+    statement = jobs_of(tenant).where(col(Job.batch_id) == batch_id, *chosen.conditions())
+    if after is not None:
+        statement = statement.where(tuple_(col(Job.position), col(Job.id)) > tuple_(*after))
+    statement = statement.order_by(col(Job.position), col(Job.id)).limit(limit + 1)
+    rows = session.execute(statement).all()
+    return JobPage(
+        items=view_jobs(session, rows[:limit]),
+        next=write_cursor(_written(rows[limit - 1][0])) if len(rows) > limit else None,
+    )
+
+
+def _written(job: Job) -> str:
+    return f"{job.position} {job.id}"
+
+
+def _place(text: str) -> tuple[int, UUID]:
+    position, job_id = text.split()
+    return int(position), UUID(job_id)
 
 
 def list_newest_jobs(
@@ -169,6 +253,7 @@ def view_job(
         revision=job.bundle_revision,
         quality=image.quality if image else None,
         ai_use=ai_use_in(job, image),
+        approval=view_approval(job),
         error=view_error(job),
         seconds=seconds_of(job, seconds),
         approximation=view_approximation(approximation),
@@ -182,10 +267,21 @@ def view_job(
 
 _DERIVED = {
     *("error", "seconds", "image", "approximation", "file_name", "renditions"),
-    *("revision", "quality", "ai_use"),
+    *("revision", "quality", "ai_use", "approval"),
 }
 _SAME = tuple(name for name in JobView.model_fields if name not in _DERIVED)
 _IMAGE = tuple(name for name in ImageView.model_fields if name != "url")
+
+
+def view_approval(job: Job) -> ApprovalView:
+    """Write what somebody said last of a job's image."""
+    return ApprovalView(
+        state=job.approval,
+        by=job.judged_by,
+        at=job.judged_at,
+        reason=job.judgement_reason,
+        version=job.approval_version,
+    )
 
 
 def view_approximation(document: dict[str, Any] | None) -> ApproximationView | None:

@@ -17,6 +17,7 @@ from catalogue.naming import Names
 from core.db.models import Image, Job, Rendition
 from core.errors import NotFoundError, StoredObjectLostError
 from core.lifecycle import renditions
+from core.lifecycle.approval import given_out, may_be_given_out
 from core.lifecycle.erasure import visible
 from core.pictures.formats import ORIGINAL
 
@@ -91,7 +92,9 @@ def link_to(
         made: What is in store.
     """
     file_name = file_name_of(job, channel)
-    public = base.rstrip("/") + public_path(image, channel, file_name) if image else None
+    public = None
+    if image and may_be_given_out(job):
+        public = base.rstrip("/") + public_path(image, channel, file_name)
     rendition = made.get((image.id, channel.name)) if image else None
     return RenditionLink(
         channel=channel.name,
@@ -143,24 +146,32 @@ def _view(link: RenditionLink, made: Rendition | None) -> RenditionView:
 _FILE = ("digest", "size", "width", "height")
 
 
-def public_image(session: Session, token: UUID, channel: Channel) -> Image:
+def public_image(session: Session, token: UUID, channel: Channel) -> tuple[Image, bool]:
     """Find the image of a public path.
 
+    Returns:
+        It, and whether a cache may keep it without asking: not where it is given out because
+        somebody approved it, which may be taken back.
+
     Raises:
-        NotFoundError: There is none, it was deleted, or no job asked for it on this channel.
+        NotFoundError: There is none, it was deleted, no job asked for it on this channel, or none
+            of those may give it out.
     """
     asked = select(col(Job.id)).where(
         col(Job.image_id) == col(Image.id),
         col(Job.files).op("?")(channel.name),
         visible(Job.batch_id),
+        given_out(),
     )
-    statement = select(Image).where(
+    free = asked.where(~col(Job.require_approval)).exists()
+    statement = select(Image, free).where(
         col(Image.token) == token, col(Image.doomed_at).is_(None), asked.exists()
     )
-    image: Image | None = session.execute(statement).scalar_one_or_none()
-    if image is None:
+    row = session.execute(statement).one_or_none()
+    if row is None:
         raise NotFoundError("There is no such file here, or it was deleted.")
-    return image
+    image: Image = row[0]
+    return image, row[1]
 
 
 Get = Callable[[Image, Channel], Rendition]

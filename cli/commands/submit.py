@@ -159,6 +159,13 @@ CallbackUrl = Annotated[
         help="Address to notify when the batch is finished; needs `packshot webhooks secret`."
     ),
 ]
+RequireApproval = Annotated[
+    bool | None,
+    typer.Option(
+        "--require-approval/--no-require-approval",
+        help="Give images out only when somebody has approved them: see `packshot review`.",
+    ),
+]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Check the sheet and show its prompts; make no images.")
 ]
@@ -184,6 +191,7 @@ FIELDS = (
     "guidance_scale", "scheduler", "width", "height", "lane", "deadline_seconds", "name",
     "file_name", "recipe",
     "source", "encoding", "separator", "worksheet", "mapping", "preview", "callback_url",
+    "require_approval",
     *OF_PHOTOGRAPHS,
 )  # fmt: skip
 """Options that are fields of the request, under the same names."""
@@ -221,6 +229,7 @@ def submit(
     column: Column = None,
     mapping: MappingOption = None,
     callback_url: CallbackUrl = None,
+    require_approval: RequireApproval = None,
     dry_run: DryRun = False,
     preview: Preview = None,
     shared_file: SharedFile = None,

@@ -10,6 +10,8 @@ class Scope(StrEnum):
     """See the tenant's images, batches and settings."""
     SUBMIT = "submit"
     """Ask for images, and cancel or retry what was asked for."""
+    REVIEW = "review"
+    """Look at images that wait for approval, approve and reject them, and have them made again."""
     PUBLISH = "publish"
     """Put images into the tenant's stores, and take them back."""
     ADMIN = "admin"

@@ -25,6 +25,7 @@ from core.domain.states import IN_FLIGHT, BatchState, JobState
 from core.domain.texts import canonical_text
 from core.errors import ImageLostError
 from core.eviction import Policy
+from core.lifecycle.approval import withdraw
 from core.lifecycle.deduplication import FOR_EVER
 from core.webhooks import events
 from core.webhooks.events import JobChange
@@ -181,10 +182,12 @@ def mark(session: Session, *where: ColumnElement[bool]) -> Counter[str]:
 def lose(session: Session, image_id: UUID) -> None:
     """Mark an image whose object is missing or damaged, and fail the jobs that name it.
 
-    They can be retried; whoever hears of them is told. What is marked already stays as it is.
+    They can be retried, and what was said of their image is taken back; whoever hears of them is
+    told. What is marked already stays as it is.
     """
     if not mark(session, col(Image.id) == image_id):
         return
+    withdraw(session, image_id)
     made_by = select(col(Image.generation_id)).where(col(Image.id) == image_id).scalar_subquery()
     changed = session.execute(
         fail_lost(Job)

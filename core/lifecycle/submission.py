@@ -72,6 +72,7 @@ def submit(
     ttl_seconds: float = FOR_EVER,
     publishes: int | None = None,
     api_key_id: UUID | None = None,
+    require_approval: bool = False,
 ) -> Submission:
     """Insert one job per wanted image, and one generation per image that nobody makes yet.
 
@@ -85,8 +86,10 @@ def submit(
         ttl_seconds: The age, in seconds, from which a stored image answers no more.
         publishes: How many new generations the caller publishes at most; None: all of them.
         api_key_id: Whose request it is.
+        require_approval: Whether the images are given out only when somebody approved them.
     """
     if batch:
+        batch.require_approval = require_approval
         allow_long_statements(session)
     request = Request(
         session=session,
@@ -102,7 +105,10 @@ def submit(
     jobs = _jobs(request, items, answers, batch)
     if batch:
         _add_batch(request, batch, jobs)
-    rows = [one.wanted.job(one.exact) | vars(job) for one, job in zip(items, jobs, strict=True)]
+    gate = {"require_approval": require_approval}
+    rows = [
+        one.wanted.job(one.exact) | vars(job) | gate for one, job in zip(items, jobs, strict=True)
+    ]
     insert_rows(session, Job.__table__, rows)  # type: ignore[attr-defined]
     _record_events(session, items, jobs, batch)
     raised = raise_lanes(session, answers.joined, lane)

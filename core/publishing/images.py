@@ -9,6 +9,7 @@ from sqlmodel import Session, col
 from core.db.arrays import among
 from core.db.models import Image, Job
 from core.domain.states import JobState
+from core.lifecycle.approval import given_out, shown
 
 
 def publishable(session: Session, tenant: str, batch_id: UUID) -> Sequence[tuple[Job, str]]:
@@ -42,4 +43,9 @@ def still_publishable(session: Session, job_ids: Collection[UUID]) -> dict[UUID,
 
 
 def _releasable() -> tuple[ColumnElement[bool], ...]:
-    return (col(Job.state) == JobState.SUCCEEDED, col(Image.doomed_at).is_(None))
+    return (
+        col(Job.state) == JobState.SUCCEEDED,
+        col(Image.doomed_at).is_(None),
+        given_out(),
+        shown(),
+    )

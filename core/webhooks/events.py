@@ -5,7 +5,7 @@ Without subscribers: one index lookup, no writes.
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
 from typing import Any, Self
 from uuid import UUID
@@ -106,7 +106,20 @@ def record(
     if not tenants:
         return
     endpoints = listeners_of(session, tenants)
-    planned = [*_of_jobs(endpoints, state, jobs), *_of_batches(session, endpoints, batches)]
+    event = _OF_JOBS.get(state)
+    planned = [] if event is None else _of_jobs(endpoints, event, jobs)
+    planned += _of_batches(session, endpoints, batches)
+    _number(session, planned)
+    _write(session, planned)
+
+
+def record_judgements(session: Session, event: EventType, jobs: Collection[JobChange]) -> None:
+    """Record that somebody judged the images of jobs, whose rows are as they are after that."""
+    if not jobs:
+        return
+    endpoints = listeners_of(session, {job.tenant for job in jobs})
+    # A callback hears of its job's end alone.
+    planned = _of_jobs(endpoints, event, [replace(job, callback_url=None) for job in jobs])
     _number(session, planned)
     _write(session, planned)
 
@@ -121,11 +134,8 @@ def record_endpoint_event(
 
 
 def _of_jobs(
-    endpoints: Mapping[str, Sequence[Listener]], state: JobState, jobs: Collection[JobChange]
+    endpoints: Mapping[str, Sequence[Listener]], event: EventType, jobs: Collection[JobChange]
 ) -> list[_Planned]:
-    event = _OF_JOBS.get(state)
-    if event is None:
-        return []
     planned = []
     for job in jobs:
         listeners = _listeners(endpoints, event, job.tenant, job.callback_url)

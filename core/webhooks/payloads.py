@@ -31,6 +31,7 @@ JOB_DATA = func.jsonb_build_object(
     *("variant", col(Job.variant)),
     *("line", col(Job.line)),
     *("state", col(Job.state)),
+    *("approval", col(Job.approval)),
     *("cache", col(Job.cache)),
     "error",
     case(

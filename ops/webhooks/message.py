@@ -38,7 +38,7 @@ def _links(message: WebhookMessage) -> Mapping[str, str]:
     links = {}
     if message.job_id is not None:
         links["job"] = job_path(message.job_id)
-        if message.type == EventType.IMAGE_COMPLETED:
+        if message.type in (EventType.IMAGE_COMPLETED, EventType.IMAGE_APPROVED):
             links["image"] = image_path(message.job_id)
     if message.batch_id is not None:
         links["batch"] = batch_path(message.batch_id)

@@ -6,6 +6,7 @@ from core.db.models.certificate import SigningCertificate
 from core.db.models.generation import NO_KEY, Generation
 from core.db.models.image import Image
 from core.db.models.job import Job
+from core.db.models.judgement import Judgement
 from core.db.models.page_session import PageSession
 from core.db.models.parameters import ImageParameters
 from core.db.models.publishing import PublishItem, PublishRun, PublishTarget
@@ -30,6 +31,7 @@ __all__ = [
     "Image",
     "ImageParameters",
     "Job",
+    "Judgement",
     "PageSession",
     "PublishItem",
     "PublishRun",

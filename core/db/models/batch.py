@@ -48,6 +48,10 @@ class Batch(SQLModel, table=True):
     """How its sheet was read: see `catalogue.sheets.model.Reading`. Empty: before that was kept."""
     recipe: str | None = None
     """The recipe that it was made with: `name@version`."""
+    require_approval: bool = Field(
+        default=False, sa_column_kwargs={"server_default": text("false")}
+    )
+    """Whether its jobs' images are given out only when somebody has approved them."""
     total_jobs: int
     open_jobs: int
     """Jobs that are not finished; the change that makes it 0 completes the batch."""

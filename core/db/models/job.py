@@ -10,6 +10,7 @@ from sqlmodel import Field
 
 from core.db.models.columns import Moment, created, enum_type, identity, moment
 from core.db.models.parameters import ImageParameters
+from core.domain.approval import Approval
 from core.domain.lanes import Lane
 from core.domain.states import CacheOutcome, JobState
 
@@ -39,6 +40,23 @@ class Job(ImageParameters, table=True):
             "api_key_id",
             postgresql_where=text("state in ('queued', 'running') and api_key_id is not null"),
         ),
+        # The jobs that were made for one place of a sheet, one after the other.
+        Index("ix_job_slot", "slot", postgresql_where=text("slot is not null")),
+        # One of them is picked.
+        Index(
+            "uq_job_picked",
+            "slot",
+            unique=True,
+            postgresql_where=text("slot is not null and approval = 'approved'"),
+        ),
+        # What of a batch waits for somebody to look at it.
+        Index(
+            "ix_job_to_review",
+            "batch_id",
+            "position",
+            "id",
+            postgresql_where=text("state = 'succeeded' and approval = 'pending'"),
+        ),
     )
 
     id: UUID = identity()
@@ -50,7 +68,7 @@ class Job(ImageParameters, table=True):
     """What computes it; empty when a stored image answered at once."""
     image_id: UUID | None = Field(default=None, foreign_key="image.id", index=True)
     position: int = 0
-    """Place in its batch, from 0."""
+    """Place in its batch, from 0; what was made in place of a rejected image has that one's."""
     line: int | None = None
     """Line of the sheet that asked for it, from 1; the header is line 1."""
     row: dict[str, Any] = Field(default_factory=dict, sa_type=JSONB)
@@ -79,6 +97,26 @@ class Job(ImageParameters, table=True):
     """File names by channel, with `original` for the model's own; empty: nobody asked for any."""
     alt_text: str = Field(default="", sa_column_kwargs={"server_default": text("''")})
     """What stands for the image where it is not seen; empty: nothing is known of its product."""
+    require_approval: bool = Field(
+        default=False, sa_column_kwargs={"server_default": text("false")}
+    )
+    """Whether its image is given out only when somebody has approved it."""
+    approval: Approval = Field(
+        default=Approval.PENDING,
+        sa_type=enum_type(Approval),
+        sa_column_kwargs={"server_default": text("'pending'")},
+    )
+    approval_version: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
+    """Changes of `approval`: who judges says which one they saw."""
+    judged_by: str | None = None
+    """The name of the key that changed it last."""
+    judged_at: Moment = moment()
+    judgement_reason: str | None = None
+    slot: UUID | None = None
+    """The first of the jobs that were made for its place of the sheet, itself or another, which may
+    be erased; empty: there is no other."""
+    replaces: UUID | None = None
+    """The rejected job that it was made in place of, which may be erased."""
     warning: str | None = None
     error_code: str | None = None
     error_message: str | None = None

@@ -37,7 +37,7 @@ class ApiKey(SQLModel, table=True):
     scopes: list[str] = Field(
         default_factory=lambda: [scope.value for scope in Scope],
         sa_type=ARRAY(String),
-        sa_column_kwargs={"server_default": text("'{read,submit,admin}'")},
+        sa_column_kwargs={"server_default": text("'{read,submit,review,admin}'")},
     )
     """What the key may do: values of `core.domain.scopes.Scope`."""
     created_at: datetime = created()

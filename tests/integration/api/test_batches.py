@@ -234,7 +234,7 @@ def test_the_results_are_the_sheet_with_what_became_of_each_image(client, send, 
     header = answer.text.partition("\r\n")[0]
     assert header == (
         "prompt,sku,note,variant,status,error,error_code,retry_helps,image,seed,cache,seconds,warning,"
-        "model,revision,ai_use,alt_text"
+        "model,revision,ai_use,alt_text,approval,judged_by,judged_at,judgement"
     )
     first, second = read_csv(answer.text)
     assert first["note"] == 'one; "two"\nthree'

@@ -26,6 +26,10 @@ SUBMIT = {
     ("DELETE", "/v1/recipes/{name}"),
     ("DELETE", "/v1/sources/{source_id}"),
 }
+REVIEW = {
+    ("PUT", "/v1/jobs/{job_id}/approval"),
+    ("POST", "/v1/batches/{batch_id}/approvals"),
+}
 ADMIN = {
     ("GET", "/v1/usage"),
     ("POST", "/v1/cache/purge"),
@@ -68,6 +72,8 @@ def needed(method: str, path: str) -> Scope:
         return Scope.ADMIN
     if (method, path) in PUBLISH:
         return Scope.PUBLISH
+    if (method, path) in REVIEW:
+        return Scope.REVIEW
     if (method, path) in SUBMIT:
         return Scope.SUBMIT
     assert method == "GET" or (method, path) in READ, f"{method} {path}: say which scope it needs"
@@ -80,7 +86,7 @@ def test_a_key_does_what_its_scope_allows_and_nothing_else(client, database, sco
         _, plain = create_key(session, "shop", scopes=[scope])
     headers = {"Authorization": f"Bearer {plain}"}
     walked = [one for one in operations(client) if one[1] not in OPEN]
-    assert set(walked) >= SUBMIT | ADMIN | PUBLISH
+    assert set(walked) >= SUBMIT | REVIEW | ADMIN | PUBLISH
     for method, path in walked:
         filled = re.sub(r"{\w+}", str(uuid4()), path)
         body = None if method == "GET" else BODIES.get(path, {})
@@ -97,4 +103,4 @@ def test_a_key_does_what_its_scope_allows_and_nothing_else(client, database, sco
 def test_a_key_without_named_scopes_may_do_everything(database):
     with database.session() as session:
         row, _ = create_key(session, "shop")
-    assert row.scopes == ["read", "submit", "publish", "admin"]
+    assert row.scopes == ["read", "submit", "review", "publish", "admin"]

@@ -12,6 +12,8 @@ OPEN = {"/healthz", "/readyz", "/metrics", "/files/{token}/{channel}/{file_name}
 
 BODIES = {
     "/v1/cache/purge": {"all": True},
+    "/v1/jobs/{job_id}/approval": {"state": "approved"},
+    "/v1/batches/{batch_id}/approvals": {"state": "approved", "waiting": {}},
     "/v1/jobs/{job_id}/alt-text": {"alt_text": "a mug"},
     "/v1/publish-targets/{name}/credentials": {"credentials": {"access_token": "another"}},
     "/v1/webhook-endpoints/{endpoint_id}/replay": {"since": "2026-01-01T00:00:00Z"},
@@ -84,7 +86,7 @@ def test_what_belongs_to_another_tenant_is_not_there(client, stranger, things):
         assert answer.status_code == 404, (method, path, answer.text)
         assert answer.json()["code"] == "not_found"
         walked += 1
-    assert walked == 43, "every route with an id"
+    assert walked == 46, "every route with an id"
     assert client.get(f"/v1/batches/{things['batch_id']}").json()["state"] == "completed"
     assert stranger.get("/v1/batches").json()["items"] == []
     kept = [one for one in client.get("/v1/keys").json()["items"] if one["revoked_at"] is None]

@@ -37,6 +37,7 @@ def test_a_finished_image_is_told_with_what_is_known_of_it(shop, listening):
         "variant": 1,
         "line": 2,
         "state": "succeeded",
+        "approval": "pending",
         "cache": "miss",
         "error": None,
         "image": {

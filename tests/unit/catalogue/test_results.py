@@ -91,6 +91,7 @@ def test_what_was_in_the_sheet_is_in_the_results(columns, data):
         "1.25",
         "",
         *("default", "1", "generated", "a red mug"),
+        *("pending", "", "", ""),
     ]
 
 
