@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from uuid import UUID
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
-from api.exports.results import BatchRows
+from api.exports.results import BatchRows, free_among
 from api.services import Services
 from api.turns.downloads import Opened
 from api.views.images import gone, ready_image
@@ -17,7 +17,6 @@ from catalogue.naming import Names
 from core.db.engine import DATABASE_ERRORS
 from core.db.models import Image, Job
 from core.errors import PackshotError, StoredObjectLostError, first_line
-from core.lifecycle.approval import given_out_among
 from core.pictures.formats import EXTENSIONS, ORIGINAL
 from core.storage import STORAGE_ERRORS
 
@@ -110,21 +109,11 @@ def _read_some(
 ) -> Sequence[tuple[Job, File | str]]:
     """Read the next files at the same time; of each that is not there, the reason."""
     taken = [ahead.popleft() for _ in range(min(AT_ONCE, len(ahead)))]
-    free = _free_among(services, taken)
+    free = free_among(services, [row for row, _ in taken])
     read = services.downloads.readers.map(
         lambda one: _read(services, one[0], channel, one[1], is_free=one[0][0].id in free), taken
     )
     return [(row[0], file) for (row, _), file in zip(taken, read, strict=True)]
-
-
-def _free_among(services: Services, taken: Sequence[tuple[JobRow, str]]) -> set[UUID]:
-    """Find which of these images may be given out now: their page may have been read hours ago."""
-    try:
-        with services.database.reader() as session:
-            return given_out_among(session, [row[0].id for row, _ in taken])
-    except DATABASE_ERRORS:
-        # Each asks for itself then, and says why there is no answer.
-        return set()
 
 
 def _name(row: JobRow, channel: Channel | None, names: Names) -> str:

@@ -22,9 +22,9 @@ from catalogue.results import (
     format_lines,
     photograph_cells,
 )
-from core.db.engine import Database
+from core.db.engine import DATABASE_ERRORS, Database
 from core.db.models import Batch, Job
-from core.lifecycle.approval import shown
+from core.lifecycle.approval import given_out_among, shown
 from core.links import image_path
 from core.pictures.formats import ORIGINAL
 
@@ -86,6 +86,18 @@ class BatchRows:
             .order_by(col(Job.position))
             .limit(rows)
         )
+
+
+def free_among(services: Services, rows: Sequence[JobRow]) -> set[UUID]:
+    """Find whose images may be given out now: their page may have been read hours ago.
+
+    Where Postgres does not answer, it is nobody's.
+    """
+    try:
+        with services.database.reader() as session:
+            return given_out_among(session, [row[0].id for row in rows])
+    except DATABASE_ERRORS:
+        return set()
 
 
 def open_results(services: Services, tenant: str, batch_id: UUID) -> Opened:

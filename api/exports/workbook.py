@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import IO
 from uuid import UUID
 
-from api.exports.results import PAGE_ROWS, BatchRows, further_columns, result_line
+from api.exports.results import PAGE_ROWS, BatchRows, free_among, further_columns, result_line
 from api.services import Services
 from api.turns.downloads import SENT_AT_ONCE, Opened
 from api.views.images import ready_image
@@ -55,7 +55,9 @@ def _write(services: Services, rows: BatchRows, file: IO[bytes]) -> None:
     left, base = MOST_THUMBNAILS, services.settings.public_url
     while page := rows.next_page(PAGE_ROWS):
         made = rows.made(page) if channels else {}
-        pictures = _thumbnails(services, [row for row in page if row[1] is not None][:left])
+        free = free_among(services, page)
+        there = [row for row in page if row[1] is not None and row[0].id in free]
+        pictures = _thumbnails(services, there[:left])
         left -= len(pictures)
         for row in page:
             line = result_line(row, channels, base, made)

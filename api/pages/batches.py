@@ -13,7 +13,7 @@ from api.routes import batches
 from api.submission.retry import Retry, retry_batch
 from api.views.batches import find_batch, view_batch
 from api.views.cursors import Cursor
-from api.views.jobs import list_jobs
+from api.views.jobs import JobFilter, list_jobs
 from api.views.remaining import remaining_seconds
 from api.waiting.batch_progress import read_progress
 from core.domain.states import BatchState, JobState
@@ -51,7 +51,9 @@ def get_batch(
         batch=batch,
         stages=reading.progress.stages if reading else None,
         remaining=remaining_seconds(session, batch_id, found.open_jobs) if running else None,
-        jobs=list_jobs(session, tenant, batch_id, state=state, cursor=cursor, limit=AT_ONCE),
+        jobs=list_jobs(
+            session, tenant, batch_id, chosen=JobFilter(state=state), cursor=cursor, limit=AT_ONCE
+        ),
         state=state,
     )
 

@@ -65,7 +65,7 @@ def _stored(services: Services, tenant: str, job_id: UUID) -> bytes:
     with services.database.reader() as session:
         job, image, *_ = find_job(session, tenant, job_id)
     opened = open_image(services, ready_image(job, image), {})
-    return opened.body if opened.body is not None else b"".join(opened.chunks)
+    return opened.body or b"".join(opened.chunks)
 
 
 @router.get("/{job_id}/marks")

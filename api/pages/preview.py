@@ -22,7 +22,7 @@ from api.submission.recipes import list_recipes
 from api.submission.submit import submit_batch
 from api.submission.upload import SheetRequest, Upload, receive_upload
 from api.views.batches import find_batch, view_batch
-from api.views.jobs import list_jobs
+from api.views.jobs import JobFilter, list_jobs
 from core.db.models import ApiKey, Batch
 from core.domain.states import BatchState
 from core.errors import InvalidRequestError, InvalidSheetError
@@ -198,7 +198,8 @@ def _submit(
 
 
 def _images(session: Session, tenant: str, batch_id: UUID) -> Sequence[JobView]:
-    return list_jobs(session, tenant, batch_id, state=None, cursor=None, limit=MOST_IMAGES).items
+    page = list_jobs(session, tenant, batch_id, chosen=JobFilter(), cursor=None, limit=MOST_IMAGES)
+    return page.items
 
 
 def _side_by_side(

@@ -26,7 +26,7 @@ router = Router(
 )
 
 
-@router.put("/jobs/{job_id}/approval", operation_id="judge_job", responses=problems(404, 409))
+@router.put("/jobs/{job_id}/approval", operation_id="update_approval", responses=problems(404, 409))
 def put_approval(
     job_id: UUID, request: JudgementRequest, caller: Judge, session: SessionNow
 ) -> JobView:
@@ -45,7 +45,9 @@ def get_judgements(job_id: UUID, tenant: Tenant, session: SessionNow) -> Judgeme
     return list_judgements(session, tenant, job_id)
 
 
-@router.post("/batches/{batch_id}/approvals", operation_id="judge_batch", responses=problems(404))
+@router.post(
+    "/batches/{batch_id}/approvals", operation_id="update_approvals", responses=problems(404)
+)
 def post_approvals(
     batch_id: UUID, request: JudgementsRequest, caller: Judge, session: SessionNow
 ) -> JudgementsView:

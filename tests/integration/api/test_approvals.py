@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID, uuid4
 from zipfile import ZipFile
 
 import httpx
@@ -17,6 +17,7 @@ from core.db.models import Image, Job, WebhookEvent
 from core.domain.scopes import Scope
 from core.keys import create_key
 from core.lifecycle import retention
+from core.publishing.images import publishable, still_publishable
 from core.webhooks import endpoints
 from tests.pictures import near_white, png, product
 
@@ -101,6 +102,13 @@ def from_channel_archive(client, database, job) -> bool:
     return in_archive(client, job, "?channel=web")
 
 
+def from_workbook(client, database, job) -> bool:
+    answer = client.get(f"/v1/batches/{job['batch_id']}/results.xlsx")
+    names = ZipFile(io.BytesIO(answer.content)).namelist()
+    assert "xl/workbook.xml" in names
+    return any(one.startswith("xl/media/") for one in names)
+
+
 def into_a_store(client, database, job) -> bool:
     with database.session() as session:
         planned = publishable(session, "shop", UUID(job["batch_id"]))
@@ -138,7 +146,7 @@ def named_address(client, database, job) -> bool:
 
 GIVING_OUT = (
     *(from_public_address, from_rendition, from_presigned, from_archive, from_channel_archive),
-    *(as_a_reader, named_address),
+    *(from_workbook, into_a_store, as_a_reader, named_address),
 )
 
 
@@ -173,7 +181,14 @@ HANDING_OUT = {
     "api/routes/jobs.py": {"open_image", "open_presigned", "ready_image"},
     "api/routes/renditions.py": {"public_image", "ready_image", "rendition_body"},
     "api/exports/archive.py": {"read", "ready_image", "rendition_body"},
+    "api/exports/workbook.py": {"read", "ready_image"},
+    # Says what a file's marks are.
+    "api/pages/images.py": {"open_image", "ready_image"},
+    # The workbench shows an image to who is signed in.
+    "api/pages/pictures.py": {"open_image", "ready_image"},
     "api/openai/answer.py": {"open_image", "presign", "ready_image"},
+    # Asks `still_publishable` when an image's turn has come.
+    "ops/publishing/product.py": {"read"},
     # What those are made of; they are handed an image.
     "api/views/images.py": {"presign", "read", "stream"},
     "api/views/renditions.py": {"read"},
@@ -199,6 +214,10 @@ def test_every_way_out_is_known():
     assert found == HANDING_OUT, "a way out that is new: gate it, test it above, and name it here"
 
 
+READS = ("read", "stream", "presign")
+"""Of a storage."""
+
+
 def _handing_out(tree: ast.AST):
     named = {"open_image", "open_presigned", "public_image", "ready_image", "rendition_body"}
     for node in ast.walk(tree):
@@ -209,10 +228,9 @@ def _handing_out(tree: ast.AST):
         for one in (target, *node.args):
             if isinstance(one, ast.Name) and one.id in named:
                 yield one.id
-        if isinstance(target, ast.Attribute) and target.attr in ("read", "stream", "presign"):
-            owner = ast.unparse(target.value)
-            if owner.endswith("storage"):
-                yield target.attr
+            is_read = isinstance(one, ast.Attribute) and one.attr in READS
+            if is_read and ast.unparse(one.value).endswith("storage"):
+                yield one.attr
 
 
 def test_who_judges_looks_at_what_waits(client, as_key, gated, picture):
