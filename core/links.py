@@ -9,7 +9,8 @@ DETECT = "/v1/detect"
 WORKBENCH = "/workbench"
 """Of the pages for people."""
 PREVIEW = f"{WORKBENCH}/preview"
-SHEETS = frozenset({BATCHES, PREVIEW, f"{PREVIEW}/all"})
+NEW_BATCH = f"{WORKBENCH}/new"
+SHEETS = frozenset({BATCHES, PREVIEW, f"{PREVIEW}/all", NEW_BATCH, f"{NEW_BATCH}/all"})
 """To which sheets are sent: they are read by the service for sheets, within its bounds."""
 
 

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from core.domain.scopes import Scope
-from core.links import PREVIEW, WORKBENCH
+from core.links import NEW_BATCH, PREVIEW, WORKBENCH
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +19,7 @@ class Place:
 
 NAVIGATION: Sequence[Place] = (
     Place(label="Home", path=f"{WORKBENCH}/", scope=Scope.READ),
+    Place(label="New batch", path=NEW_BATCH, scope=Scope.SUBMIT),
     Place(label="Preview", path=PREVIEW, scope=Scope.SUBMIT),
     Place(label="Recipes", path=f"{WORKBENCH}/recipes", scope=Scope.READ),
     Place(label="Webhooks", path=f"{WORKBENCH}/webhooks", scope=Scope.READ),

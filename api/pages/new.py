@@ -1,0 +1,162 @@
+"""New batch: a sheet dropped, how it was read, what its columns mean, and then all of it."""
+
+import json
+from typing import Annotated, Any
+
+from fastapi import BackgroundTasks, Depends
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from sqlmodel import Session
+
+from api.auth.cookies import CSRF_FIELD
+from api.dependencies import ServicesNow, SessionNow, Submitter
+from api.pages.page import Page, PageNow
+from api.pages.route import page_router
+from api.problems import describe
+from api.schemas.sheets import SheetReport
+from api.services import Services
+from api.submission.context import context_of
+from api.submission.dry_run import report
+from api.submission.preview import presets_of
+from api.submission.publish import follow_up
+from api.submission.recipes import list_recipes
+from api.submission.submit import submit_batch
+from api.submission.upload import SheetRequest, Upload, read_request, receive_upload
+from catalogue.channels import PRESETS
+from catalogue.platforms.fields import FIELDS
+from core.db.models import ApiKey
+from core.domain.photograph_spec import ImageMode
+from core.errors import InvalidRequestError, InvalidSheetError, NotFoundError
+from core.links import NEW_BATCH, WORKBENCH
+
+SHOWN_ROWS = 5
+SHOWN_ISSUES = 100
+MOST_RECIPES = 100
+MOST_OPTIONS = 100
+"""Columns that a field can be given on the page."""
+NO_COLUMN = "-"
+"""Says that no column is a field; the empty text leaves it to the server."""
+OF_PAGE = ("sku", "prompt", *FIELDS, "image", "width", "height", "model")
+"""Fields whose columns can be said on the page."""
+_OF_SHEET = ("name", "template", "recipe", "mode", "preset", "channels", "worksheet", "encoding",
+             "mapping")  # fmt: skip
+_COLUMN = "column."
+
+router = page_router(prefix=NEW_BATCH)
+
+Sent = Annotated[Upload, Depends(receive_upload)]
+_Refused = InvalidSheetError | InvalidRequestError | NotFoundError | RequestValidationError
+
+
+@router.get("")
+def get_new(
+    page: PageNow, caller: Submitter, services: ServicesNow, session: SessionNow
+) -> Response:
+    """Ask for a sheet."""
+    return _show(page, session, services, caller, {})
+
+
+@router.post("")
+def post_look(
+    page: PageNow, caller: Submitter, upload: Sent, services: ServicesNow, session: SessionNow
+) -> Response:
+    """Show how a sheet is read, and what would become of it; nothing is stored."""
+    given, upload = split(upload)
+    try:
+        request = _read(session, services, caller, upload)
+        context = context_of(request.fields, caller, services.settings, services.egress)
+        home = services.settings.home
+        found = report(session, services.models, context, request, home=home)
+    except (InvalidSheetError, InvalidRequestError, NotFoundError, RequestValidationError) as error:
+        session.rollback()
+        return _show(page, session, services, caller, given, error=error)
+    return _show(page, session, services, caller, given, found=found, request=request)
+
+
+@router.post("/all")
+def post_all(
+    page: PageNow,
+    caller: Submitter,
+    upload: Sent,
+    services: ServicesNow,
+    session: SessionNow,
+    background: BackgroundTasks,
+) -> Response:
+    """Queue the whole sheet, and show its batch."""
+    given, upload = split(upload)
+    try:
+        request = _read(session, services, caller, upload)
+        context = context_of(request.fields, caller, services.settings, services.egress)
+        batch, submission = submit_batch(session, services.models, context, request)
+    except (InvalidSheetError, InvalidRequestError, NotFoundError, RequestValidationError) as error:
+        session.rollback()
+        return _show(page, session, services, caller, given, error=error)
+    named = {"batch": str(batch.id), "images": batch.total_jobs}
+    background.add_task(follow_up, services, context, submission, **named)
+    message = f"{batch.total_jobs:,} images of {batch.name} are queued."
+    return page.go(f"{WORKBENCH}/batches/{batch.id}", message)
+
+
+def split(upload: Upload) -> tuple[dict[str, str], Upload]:
+    """Return what the form says, and the upload with what that means for the sheet."""
+    given = dict(upload.fields or {})
+    given.pop(CSRF_FIELD, None)
+    fields = {name: given[name] for name in _OF_SHEET if given.get(name)}
+    columns = {
+        name.removeprefix(_COLUMN): "" if column == NO_COLUMN else column
+        for name, column in given.items()
+        if name.startswith(_COLUMN)
+    }
+    if columns:
+        fields["columns"] = json.dumps(columns)
+    fields["preview"] = str(SHOWN_ROWS)
+    return given, Upload(
+        content=upload.content, name=upload.name, content_type=upload.content_type, fields=fields
+    )
+
+
+def _read(session: Session, services: Services, caller: ApiKey, upload: Upload) -> SheetRequest:
+    most, models = services.settings.max_sheet_rows, list(services.models)
+    return read_request(session, caller.tenant, upload, models, max_rows=most)
+
+
+def _show(
+    page: Page,
+    session: Session,
+    services: Services,
+    caller: ApiKey,
+    given: dict[str, str],
+    *,
+    found: SheetReport | None = None,
+    request: SheetRequest | None = None,
+    error: _Refused | None = None,
+) -> Response:
+    """Show the form with what was found; to htmx, that alone."""
+    recipes = list_recipes(session, caller.tenant, cursor=None, limit=MOST_RECIPES).items
+    columns = list(request.sheet.columns) if request else []
+    return page.show(
+        "new_report.html" if page.is_fragment else "new.html",
+        # htmx shows what is wrong in its place.
+        status=422 if error is not None and not page.is_fragment else 200,
+        given=given,
+        report=found,
+        columns=columns[:MOST_OPTIONS],
+        rows=[row.cells for row in request.sheet.rows[:SHOWN_ROWS]] if request else [],
+        fields=OF_PAGE,
+        modes=list(ImageMode),
+        presets=presets_of(services.models),
+        recipes=[one.name for one in recipes],
+        channels=list(PRESETS),
+        shown_issues=SHOWN_ISSUES,
+        **_said(error),
+    )
+
+
+def _said(error: _Refused | None) -> dict[str, Any]:
+    """Return what is wrong as a sentence, and its places."""
+    if isinstance(error, RequestValidationError):
+        places = [describe(one) for one in error.errors()]
+        return {"error": "Something of the form cannot be used.", "issues": places}
+    if error is None:
+        return {"error": "", "issues": []}
+    return {"error": error.detail, "issues": error.extensions.get("errors", [])}
