@@ -11,6 +11,7 @@ from sqlmodel import Session
 from api.dependencies import ServicesNow, SessionNow, Submitter, Tenant, get_caller
 from api.description import LOCATION, file_of
 from api.exports.archive import open_archive
+from api.exports.feed import TSV, open_feed
 from api.exports.results import open_manifest, open_results
 from api.exports.workbook import XLSX, open_workbook
 from api.problems import problems
@@ -258,6 +259,25 @@ def get_workbook(batch_id: UUID, tenant: Tenant, services: ServicesNow) -> Respo
 def get_manifest(batch_id: UUID, tenant: Tenant, services: ServicesNow) -> Response:
     """Download what is known of each image, one JSON object in each line."""
     open_ = partial(open_manifest, services, tenant, batch_id)
+    return DownloadResponse(services.downloads, services.downloads.tables, tenant, open_)
+
+
+@router.get(
+    "/{batch_id}/feed.tsv",
+    operation_id="get_batch_feed",
+    response_class=Response,
+    responses={200: file_of(TSV), **problems(404, 409, 429)},
+)
+def get_feed(
+    batch_id: UUID,
+    tenant: Tenant,
+    services: ServicesNow,
+    channel: Annotated[
+        ChannelName, Query(description="Whose renditions are named; the batch was asked for it.")
+    ] = "google_merchant",
+) -> Response:
+    """Download the sheet as a feed of Google Merchant: its columns, with the images' addresses."""
+    open_ = partial(open_feed, services, tenant, batch_id, channel_named(channel))
     return DownloadResponse(services.downloads, services.downloads.tables, tenant, open_)
 
 

@@ -1,5 +1,7 @@
 """Publishing over HTTP and from the command line: targets, plans, runs, undo."""
 
+import csv
+import io
 import json
 
 import pytest
@@ -179,3 +181,32 @@ def test_the_whole_way_from_the_command_line(client, double, publisher, batch, m
     assert double.shown(product) == [("old.jpg", "Old")]
     run("remove", "mine")
     get_settings.cache_clear()
+
+
+def test_a_feed_names_the_images_and_keeps_its_columns(serve, settings, worker):
+    client = serve(settings.model_copy(update={"public_url": "https://img.shop.example"}))
+    rows = [
+        {"id": "A", "sku": "A", "prompt": "a mug", "image_link": "https://old.example/a.jpg"},
+        {"id": "B", "sku": "B", "prompt": "a bowl", "image_link": "https://old.example/b.jpg"},
+    ]
+    asked = {"rows": rows, "variants": 2, "channels": ["google_merchant"]}
+    batch = client.post("/v1/batches", json=asked).json()
+    jobs = client.get(batch["links"]["items"]).json()["items"]
+    for job in jobs[:2]:
+        worker.make(job["id"])
+    path = f"/v1/batches/{batch['id']}/feed.tsv"
+    feed = client.get(path)
+    assert feed.headers["content-type"].startswith("text/tab-separated-values")
+    made, waiting = csv.DictReader(io.StringIO(feed.text), dialect="excel-tab")
+    links = [job["renditions"][0]["public_url"] for job in client.get(
+        batch["links"]["items"]).json()["items"][:2]]  # fmt: skip
+    assert made["image_link"].endswith(links[0].rpartition("/files/")[2])
+    assert made["additional_image_link"].endswith(links[1].rpartition("/files/")[2])
+    assert (made["id"], waiting["image_link"]) == ("A", "https://old.example/b.jpg")
+    assert client.get(path, params={"channel": "walmart"}).status_code == 409
+
+
+def test_a_feed_needs_public_addresses(client, batch):
+    refused = client.get(f"/v1/batches/{batch}/feed.tsv")
+    assert refused.status_code == 409
+    assert "PACKSHOT_PUBLIC_URL" in refused.json()["detail"]
