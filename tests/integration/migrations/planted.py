@@ -50,13 +50,21 @@ class Column:
     """Values that a check lists; none: any."""
 
 
-def plant(connection: psycopg.Connection[Any]) -> None:
+Tables = Mapping[str, Sequence[Column]]
+
+
+def plant(connection: psycopg.Connection[Any], columns: Tables | None = None) -> None:
     """Empty all tables, and put `ROWS` rows into each.
+
+    Args:
+        connection: In autocommit mode.
+        columns: Tables and columns that are written, as a version of packshot knows them; None: all
+            that are there.
 
     The ids in a row, and in what belongs to it in other tables, are all the same: so that rows are
     found by them where no foreign key says that they belong together.
     """
-    columns = _columns(connection)
+    columns = columns_of(connection) if columns is None else columns
     names = sql.SQL(", ").join(map(sql.Identifier, columns))
     connection.execute(sql.SQL("truncate {} cascade").format(names))
     for table in _parents_first(connection, columns):
@@ -81,7 +89,7 @@ def rows(connection: psycopg.Connection[Any]) -> Rows:
     for table, name in connection.execute(KEYS).fetchall():
         keys.setdefault(table, []).append(name)
     found = {}
-    for table, columns in _columns(connection).items():
+    for table, columns in columns_of(connection).items():
         names = [one.name for one in columns]
         selected = sql.SQL("select {} from {}").format(
             sql.SQL(", ").join(map(sql.Identifier, names)), sql.Identifier(table)
@@ -120,7 +128,8 @@ def _first(row: Mapping[str, Any]) -> Any:
     return next(iter(row.values()))
 
 
-def _columns(connection: psycopg.Connection[Any]) -> Mapping[str, Sequence[Column]]:
+def columns_of(connection: psycopg.Connection[Any]) -> Tables:
+    """Read which tables and columns there are, and what they take."""
     allowed = {
         (table, column): re.findall(r"'(\w+)'", check)
         for table, column, check in connection.execute(CHECKS).fetchall()
@@ -137,7 +146,8 @@ def _columns(connection: psycopg.Connection[Any]) -> Mapping[str, Sequence[Colum
 def _parents_first(connection: psycopg.Connection[Any], tables: Mapping[str, Any]) -> Iterator[str]:
     waits_for: dict[str, set[str]] = {table: set() for table in tables}
     for child, parent in connection.execute(PARENTS).fetchall():
-        waits_for[child].add(parent)
+        if child in waits_for:
+            waits_for[child].add(parent)
     while waits_for:
         free = sorted(table for table, parents in waits_for.items() if not parents & set(waits_for))
         yield from free

@@ -11,7 +11,7 @@ from sqlmodel import SQLModel
 
 import migrations
 from core.db.models import NO_KEY
-from tests.integration.migrations.planted import ROWS, changed, plant, rows
+from tests.integration.migrations.planted import ROWS, changed, columns_of, plant, rows
 
 
 @pytest.fixture
@@ -40,6 +40,9 @@ def test_from_nothing_to_the_models_and_back(url: str):
 
 CHANGED_ON_THE_WAY_UP = {"0013": {"backlog"}, "0029": {"api_key.scopes"}}
 """Backlogs in which nothing waits are deleted; what may do everything may review, too."""
+EXPANDS_SINCE = "0024"
+"""From this revision on a step only adds, so that an upgrade needs no downtime: what the version
+before it reads and writes stays until the step after the next release."""
 CHANGED_ON_THE_WAY_DOWN = {
     # What only one request may have gets a fingerprint that nobody else asks for.
     "0002": {"generation.fingerprint"},
@@ -80,6 +83,29 @@ def test_every_step_keeps_the_rows_of_all_tables_both_ways(url: str):
             found = changed(planted, rows(connection))
             assert found == CHANGED_ON_THE_WAY_DOWN.get(newer, set()), newer
             command.upgrade(config, newer)
+
+
+def test_the_version_before_reads_and_writes_the_newer_tables(url: str):
+    config = migrations.configuration(url)
+    script = ScriptDirectory.from_config(config)
+    revisions = [one.revision for one in reversed(list(script.walk_revisions()))]
+    revisions = revisions[revisions.index(EXPANDS_SINCE) :]
+    command.upgrade(config, revisions[0])
+    with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
+        for older, newer in itertools.pairwise(revisions):
+            known = columns_of(connection)
+            plant(connection)
+            command.upgrade(config, newer)
+            # Columns that it writes and reads are there, and nothing else has to be filled.
+            plant(connection, known)
+            found = rows(connection)
+            lost = {
+                f"{table}.{column.name}"
+                for table, columns in known.items()
+                for column in columns
+                if not all(column.name in row for row in found[table].values())
+            }
+            assert lost == set(), f"{newer} takes from {older} what its version reads"
 
 
 def test_running_it_again_changes_nothing(url: str):
