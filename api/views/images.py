@@ -75,8 +75,8 @@ def ready_image(job: Job, image: Image | None) -> Image:
 def _not_approved(job: Job) -> NotApprovedError:
     if job.approval is Approval.REJECTED:
         return NotApprovedError(
-            f"The image was rejected by {job.judged_by}, and is not given out. Have it made again "
-            f"with POST {job_path(job.id)}/redo, or approve it nevertheless.",
+            f"The image was rejected by {job.judged_by}, and is not given out. To give it out "
+            f"nevertheless, approve it with PUT {job_path(job.id)}/approval.",
             approval=job.approval.value,
         )
     return NotApprovedError(

@@ -11,7 +11,7 @@ class Scope(StrEnum):
     SUBMIT = "submit"
     """Ask for images, and cancel or retry what was asked for."""
     REVIEW = "review"
-    """Look at images that wait for approval, approve and reject them, and have them made again."""
+    """Look at images that wait for approval, approve and reject them."""
     PUBLISH = "publish"
     """Put images into the tenant's stores, and take them back."""
     ADMIN = "admin"
