@@ -1,7 +1,9 @@
 """The OpenAPI document: what all routes have in common is written into it here."""
 
+import json
 from collections.abc import Iterator
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
@@ -29,6 +31,10 @@ refused.
 
 Beside it `/openai/v1` speaks OpenAI's images API, for its clients (docs/openai.md).
 """
+
+EXAMPLES = Path(__file__).with_name("examples.json")
+"""By operation: the body of a request that is taken, and of answers by their status."""
+JSON = "application/json"
 
 Responses = dict[int | str, dict[str, Any]]
 
@@ -121,6 +127,7 @@ class Application(FastAPI):
             for path, methods in schema["paths"].items():
                 for method, operation in methods.items():
                     _complete(operation, repeatable=method == "post" and path.startswith("/v1/"))
+            _add_examples(schema)
             _share(schema)
             self.openapi_schema = schema
         return self.openapi_schema
@@ -148,6 +155,18 @@ def _complete(operation: dict[str, Any], *, repeatable: bool) -> None:
         for status, response in responses.items():
             if status.startswith("2"):
                 response["headers"][REPLAYED] = header("`true`: this is the answer from before.")
+
+
+def _add_examples(schema: dict[str, Any]) -> None:
+    """Add to operations what is sent and answered, as it was once."""
+    examples = json.loads(EXAMPLES.read_text())
+    for methods in schema["paths"].values():
+        for operation in methods.values():
+            found = examples.get(operation["operationId"], {})
+            if "request" in found:
+                operation["requestBody"]["content"][JSON]["example"] = found["request"]
+            for status, answer in found.get("answer", {}).items():
+                operation["responses"][status]["content"][JSON]["example"] = answer
 
 
 def _share(schema: dict[str, Any]) -> None:
