@@ -45,6 +45,15 @@ def test_home_leads_to_batches_and_says_what_waits(browser, batch):
     assert re.search(r'figure">4<', page.text)
 
 
+def test_home_leads_to_what_waits_for_a_judgement(browser, client, send, worker):
+    sent = send(client, SHEET, name="judged", require_approval="true")
+    assert "to judge" not in browser.get("/workbench/").text
+    worker.make(client.get(sent["links"]["items"]).json()["items"][0]["id"])
+    page = browser.get("/workbench/")
+    assert f'href="{path_of(sent)}/review">1 to judge</a>' in page.text
+    assert browser.get(f"{path_of(sent)}/review").status_code == 200
+
+
 def test_home_has_pages(browser, client, send):
     for number in range(22):
         send(client, "sku,prompt\nA,a mug\n", name=f"sheet {number}")
