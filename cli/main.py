@@ -21,6 +21,7 @@ from cli.commands.model.requeue import requeue
 from cli.commands.model.tiny_decoder import tiny_decoder
 from cli.commands.model.train import finetune, quantise_train, shrink
 from cli.commands.results import results
+from cli.commands.review import review
 from cli.commands.stack import demo, migrate, up
 from cli.commands.submit import submit
 from cli.commands.tune import tune
@@ -35,7 +36,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for command in (
-    demo, up, submit, fetch, results, retry, detect, mcp, tune, doctor, migrate, backup, restore,
+    demo, up, submit, fetch, results, retry, review, detect, mcp, tune, doctor, migrate, backup,
+    restore,
 ):  # fmt: skip
     app.command()(command)
 app.command("map")(map_columns)

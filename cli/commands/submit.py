@@ -163,7 +163,7 @@ RequireApproval = Annotated[
     bool | None,
     typer.Option(
         "--require-approval/--no-require-approval",
-        help="Give images out only when somebody has approved them, on the page Review.",
+        help="Give images out only when somebody has approved them: see `packshot review`.",
     ),
 ]
 DryRun = Annotated[

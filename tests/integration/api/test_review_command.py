@@ -1,0 +1,65 @@
+"""`packshot review`, against a real server."""
+
+import json
+
+import pytest
+
+from cli.main import main
+from core.db.models import Image
+from core.settings import get_settings
+
+
+@pytest.fixture
+def run(client, monkeypatch, capsys):
+    """Run the command; give exit code, standard output and error."""
+    get_settings.cache_clear()
+    monkeypatch.setenv("PACKSHOT_URL", str(client.base_url))
+    monkeypatch.setenv("PACKSHOT_KEY", client.headers["Authorization"].removeprefix("Bearer "))
+
+    def run(*arguments):
+        monkeypatch.setattr("sys.argv", ["packshot", "review", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capsys.readouterr()
+        return int(ended.value.code or 0), said.out, said.err
+
+    yield run
+    get_settings.cache_clear()
+
+
+def test_images_are_listed_and_judged(run, client, send, worker, database):
+    batch = send(client, "sku,prompt\nA,a mug\nB,a jug\nC,a pot\n")
+    jobs = [one["id"] for one in client.get(batch["links"]["items"]).json()["items"]]
+    images = [worker.make(job) for job in jobs]
+    with database.session() as session:
+        quality = {"needs_review": True, "reasons": ["holes"], "source": "kept", "notes": []}
+        session.get_one(Image, images[2].id).quality = quality
+    code, out, _ = run(batch["id"], "--json")
+    assert (code, [one["id"] for one in json.loads(out)]) == (0, jobs)
+
+    code, _, said = run(batch["id"], "--reject", jobs[0], "--reason", "The handle is gone.")
+    assert (code, said) == (0, "1 image is judged.\n")
+    code, _, said = run(batch["id"], "--all-unflagged")
+    assert (code, said) == (0, "1 image is judged.\n")
+    (waiting,) = json.loads(run(batch["id"], "--json")[1])
+    assert waiting["id"] == jobs[2]
+
+    code, _, said = run(batch["id"], "--approve", jobs[0])
+    assert code == 1
+    assert "is left as it is: psk_" in said
+    code, _, said = run(batch["id"], "--approve", jobs[0], "--again")
+    assert (code, said) == (0, "1 image is judged.\n")
+    states = [
+        one["approval"]["state"] for one in client.get(batch["links"]["items"]).json()["items"]
+    ]
+    assert states == ["approved", "approved", "pending"]
+
+
+def test_what_is_judged_is_named_in_one_way(run, client, send):
+    batch = send(client, "sku,prompt\nA,a mug\n")
+    (job,) = client.get(batch["links"]["items"]).json()["items"]
+    code, _, said = run(batch["id"], "--all-unflagged", "--approve", job["id"])
+    assert code == 1
+    assert "but not both" in said
+    code, _, said = run(batch["id"], "--approve", job["id"])
+    assert (code, said.splitlines()[1]) == (1, f"{job['id']} has no image yet, or none any more.")
