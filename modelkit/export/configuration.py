@@ -73,6 +73,10 @@ def autoencoder_class(folder: Path) -> Any:
     return AutoencoderTiny if name == AutoencoderTiny.__name__ else AutoencoderKL
 
 
+_CENTRED = ("latents_mean", "latents_std", "shift_factor")
+"""What autoencoders of other families have beside a scaling factor."""
+
+
 def read_vae(folder: Path) -> Config:
     """Read an autoencoder's folder; see `read_configuration`."""
     config = _plain(_empty(autoencoder_class(folder), folder).config)
@@ -81,6 +85,13 @@ def read_vae(folder: Path) -> Config:
             f"{folder / 'config.json'} has scaling_factor {config['scaling_factor']}, by which "
             "latents cannot be divided: take the line out for Stable Diffusion's 0.18215, or ask "
             "the model's maker for the right one."
+        )
+    centred = [name for name in _CENTRED if config.get(name)]
+    if centred:
+        raise BundleError(
+            f"{folder / 'config.json'} has {' and '.join(centred)}, by which diffusers centres "
+            "latents (as in Playground v2.5); packshot does not: give a Stable Diffusion 1.x, 2.x "
+            "or XL model, or one built like these."
         )
     return config
 

@@ -164,6 +164,8 @@ def test_an_old_unet_s_size_is_corrected(source: Path, version: str | None, size
     ("path", "changes", "sentence"),
     [
         ("vae/config.json", {"scaling_factor": None}, "has scaling_factor None"),
+        ("vae/config.json", {"latents_mean": [0.1] * 4}, "has latents_mean, .* centres latents"),
+        ("vae/config.json", {"shift_factor": 0.1}, "has shift_factor, .* centres latents"),
         ("vae/config.json", {"down_block_types": ["Nothing"]}, r"vae/config\.json cannot be used"),
         ("unet/config.json", {"down_block_types": ["Nothing"] * 2}, r"unet/config\.json cannot be"),
         ("text_encoder/config.json", {"use_attention_mask": True}, "has use_attention_mask"),
