@@ -12,10 +12,11 @@ import torch
 from PIL import Image
 
 from benchmarks.layouts import LAYOUTS, save_layout
-from bundles.manifest import Defaults
+from bundles.manifest import Defaults, TokenMergingPlan
 from bundles.plan import Plan
 from core.domain.schedulers import SCHEDULERS
 from modelkit.evaluation.parity import check_parity
+from modelkit.export.build import build
 from modelkit.export.unet import convert_unet
 from modelkit.progress import Silent
 from modelkit.quantise.trajectories import record
@@ -180,3 +181,9 @@ def test_calibration_draws_what_texts_alone_do(model: Model, tmp_path: Path):
     sample = drawn.calls[0]["sample"]
     assert sample.shape == (2, 9, SIDE // 8, SIDE // 8)
     assert (sample[:, 4] == 1).all(), "the mask is everywhere"
+
+
+def test_merged_tokens_are_verified_part_by_part(model: Model, tmp_path: Path):
+    merging = TokenMergingPlan(ratios=(0.5,))
+    manifest = build(model.source, tmp_path / "merged", token_merging=merging, verify=check_parity)
+    assert manifest.token_merging == merging
