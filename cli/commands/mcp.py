@@ -25,7 +25,7 @@ def mcp(
     host: Annotated[str, typer.Option(help="Address for --http.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port for --http.")] = 8765,
 ) -> None:
-    """Serve tools of the Model Context Protocol: submit, follow and show images."""
+    """Serve tools of the Model Context Protocol: submit, follow, show and review images."""
     # Loads what no other command needs.
     from cli.mcp.packshot_api import PackshotApi  # noqa: PLC0415
     from cli.mcp.server import make_server  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""The MCP server: tools that submit, follow and show images, and resources to read."""
+"""The MCP server: tools that submit, follow, show and judge images, and resources to read."""
 
 from mcp.server.mcpserver import MCPServer
 

@@ -1,6 +1,6 @@
-"""Tools that change something: images asked for and cancelled."""
+"""Tools that change something: images asked for, cancelled and judged."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from mcp.server.mcpserver import Context, MCPServer
@@ -70,3 +70,20 @@ def add_submitting(server: MCPServer[None], api: PackshotApi) -> None:
     async def cancel_batch(ctx: Context[Any, Any], batch_id: UUID) -> Answer:
         """Cancel what is not finished of a batch; finished images stay."""
         return await api.send(ctx, "POST", f"/v1/batches/{batch_id}/cancel", {})
+
+    @server.tool(annotations=ToolAnnotations(destructive_hint=False))
+    async def review_image(
+        ctx: Context[Any, Any],
+        job_id: UUID,
+        state: Annotated[
+            Literal["approved", "rejected", "pending"],
+            Field(description="pending takes back what was said."),
+        ],
+        reason: Annotated[str | None, Field(description="For people.")] = None,
+        version: Annotated[
+            int, Field(ge=0, description="`approval.version` as you saw it in the job.")
+        ] = 0,
+    ) -> Answer:
+        """Approve or reject an image. Only after a person has looked at it and said so."""
+        body = {"state": state, "reason": reason, "version": version}
+        return await api.send(ctx, "PUT", f"/v1/jobs/{job_id}/approval", body)

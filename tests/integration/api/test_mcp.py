@@ -146,6 +146,29 @@ def test_the_scopes_of_the_key_hold(in_process, client, database):
     assert client.get("/v1/jobs").json()["items"] == []
 
 
+def test_an_image_is_judged_with_the_scope_for_that(in_process, client, worker, database):
+    job = client.post("/v1/jobs", json={"prompt": "a red mug"}).json()
+    worker.make(job["id"], PHOTOGRAPH)
+    with database.session() as session:
+        _, reads = create_key(session, "shop", scopes=[Scope.READ])
+
+    async def drive() -> None:
+        async with in_process(reads) as mcp:
+            assert "scope" in await refusal(mcp, "review_image", job_id=job["id"], state="approved")
+        async with in_process() as mcp:
+            said = {"state": "rejected", "reason": "the handle is missing"}
+            judged = await call(mcp, "review_image", job_id=job["id"], **said)
+            assert judged["approval"]["state"] == "rejected"
+            late = await refusal(mcp, "review_image", job_id=job["id"], state="approved")
+            assert "rejected" in late
+            version = judged["approval"]["version"]
+            again = {"state": "approved", "version": version}
+            judged = await call(mcp, "review_image", job_id=job["id"], **again)
+            assert judged["approval"]["state"] == "approved"
+
+    asyncio.run(drive())
+
+
 def test_a_server_that_is_away_is_named(key):
     async def drive() -> None:
         with socket.socket() as held:

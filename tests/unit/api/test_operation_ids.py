@@ -8,8 +8,8 @@ from api.app import create_app
 from core.settings import Settings
 
 VERBS = {
-    "add", "cancel", "create", "delete", "detect", "get", "list", "purge", "replay", "retry",
-    "revoke", "rotate", "send", "submit", "update",
+    "add", "cancel", "create", "delete", "detect", "get", "list", "plan", "purge", "replace",
+    "replay", "retry", "revoke", "rotate", "send", "start", "submit", "undo", "update", "write",
 }  # fmt: skip
 
 
