@@ -23,6 +23,8 @@ PHOTOGRAPH = (
 )
 """Further columns where images are made of photographs: see `api.schemas.photographs`."""
 
+LINE, REASON = "packshot_line", "packshot_reason"
+"""The columns behind those of rows that were left out: see `catalogue.skipping`."""
 THUMBNAIL = "thumbnail"
 """The last column of results.xlsx, which holds small pictures."""
 
@@ -128,6 +130,12 @@ def format_lines(columns: Sequence[str], outcomes: Iterable[ResultLine]) -> str:
         ]
         for outcome in outcomes
     )
+
+
+def format_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """Write a table whose cells no spreadsheet takes for formulas (RFC 4180, CRLF)."""
+    lines = ([neutralise(cell_text(value)) for value in row] for row in rows)
+    return _format([[*map(neutralise, columns)], *lines])
 
 
 def cell_text(value: Any) -> str:

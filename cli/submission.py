@@ -36,6 +36,13 @@ def send(client: Client, sheet: Path, fields: Mapping[str, object]) -> Batch:
     batch = client.submit(sheet, fields)
     if batch.detected and batch.detected["source"] != "plain":
         say(f"{sheet.name} was read as: {describe(batch.detected)}")
+    if batch.skipped:
+        rows = (
+            "1 row has mistakes and was"
+            if batch.skipped == 1
+            else (f"{batch.skipped:,} rows have mistakes and were")
+        )
+        say(f"{sheet.name}: {rows} left out (--skipped FILE writes them with the reasons)")
     for warning in batch.warnings[:SHOWN_FAILURES]:
         place = place_of(warning)
         say(f"{sheet.name}, {place + ': ' if place else ''}{warning['message']}")

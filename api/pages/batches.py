@@ -27,6 +27,8 @@ router = page_router(prefix=f"{WORKBENCH}/batches")
 # The same files and events as behind a key.
 router.get("/{batch_id}/results.csv")(batches.get_results)
 router.get("/{batch_id}/results.xlsx")(batches.get_workbook)
+router.get("/{batch_id}/skipped.csv")(batches.get_skipped)
+router.get("/{batch_id}/results.xlsx")(batches.get_workbook)
 router.get("/{batch_id}/manifest.jsonl")(batches.get_manifest)
 router.get("/{batch_id}/images.zip")(batches.get_archive)
 router.get("/{batch_id}/events")(batches.get_events)

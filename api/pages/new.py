@@ -39,7 +39,7 @@ NO_COLUMN = "-"
 OF_PAGE = ("sku", "prompt", *FIELDS, "image", "width", "height", "model")
 """Fields whose columns can be said on the page."""
 _OF_SHEET = ("name", "template", "recipe", "mode", "preset", "channels", "worksheet", "encoding",
-             "mapping")  # fmt: skip
+             "mapping", "on_error")  # fmt: skip
 _COLUMN = "column."
 
 router = page_router(prefix=NEW_BATCH)

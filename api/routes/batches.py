@@ -29,7 +29,7 @@ from api.submission.retry import Retry, retry_batch
 from api.submission.submit import submit_batch
 from api.submission.upload import Upload, document_upload, read_request, receive_upload
 from api.turns.downloads import DownloadResponse
-from api.views.batches import find_batch, list_batches, view_batch
+from api.views.batches import find_batch, list_batches, skipped_rows, view_batch
 from api.views.cursors import Cursor, Limit
 from api.views.erasure import write_receipt
 from api.views.jobs import JobFilter, list_jobs
@@ -37,6 +37,7 @@ from api.views.renditions import channel_named
 from api.waiting.event_stream import EVENTS, EventStream, LastEventId
 from api.waiting.long_poll import LongPollResponse, Wait
 from api.waiting.snapshots import EventId
+from catalogue.skipping import format_skipped
 from core.domain.approval import Approval
 from core.domain.states import BatchState, JobState
 from core.lifecycle.cancellation import cancel_batch, messages_of
@@ -236,6 +237,20 @@ def get_results(batch_id: UUID, tenant: Tenant, services: ServicesNow) -> Respon
     """Download the sheet with what became of each image."""
     open_ = partial(open_results, services, tenant, batch_id)
     return DownloadResponse(services.downloads, services.downloads.tables, tenant, open_)
+
+
+@router.get(
+    "/{batch_id}/skipped.csv",
+    operation_id="get_batch_skipped",
+    response_class=Response,
+    responses={200: file_of("text/csv"), **problems(404)},
+)
+def get_skipped(batch_id: UUID, tenant: Tenant, session: SessionNow) -> Response:
+    """Download the rows that were left out, with what is wrong with each, to correct and send."""
+    batch = find_batch(session, tenant, batch_id)
+    name = f'attachment; filename="skipped-{batch_id}.csv"'
+    text = format_skipped(batch.columns, skipped_rows(batch))
+    return Response(text, media_type="text/csv", headers={"Content-Disposition": name})
 
 
 @router.get(

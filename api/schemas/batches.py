@@ -70,6 +70,9 @@ class BatchView(BaseModel):
         description="How the sheet was read; null: the batch is older than that."
     )
     recipe: str | None = Field(description="The recipe that it was made with: `name@version`.")
+    skipped: int = Field(
+        description="Rows that were left out as bad ones: `skipped.csv` has them, and why."
+    )
     warnings: list[SheetWarning]
     notes: list[SheetWarning] = Field(description="What is right and good to know.")
     created_at: datetime

@@ -9,7 +9,7 @@ from api.schemas.addresses import Address
 from api.schemas.parameters import Line, Prompt, RequestedParameters, Text, describe
 from api.schemas.photographs import FinishFields, PhotographReference, SentPhotographs
 from api.schemas.renditions import Channels
-from api.schemas.sheet_fields import ColumnNames, Encoding, Mapping, Separator
+from api.schemas.sheet_fields import ColumnNames, Encoding, Mapping, OnError, Separator
 from api.schemas.strict import StrictModel
 from catalogue.mapping import PARAMETERS
 from catalogue.prompts.templates import LONGEST_TEMPLATE
@@ -228,6 +228,12 @@ class SheetFields(Fields):
         None,
         description="auto: columns of a plain sheet that surely are what their names and contents "
         "say are taken for it. named (default): `columns` alone; a dry run proposes.",
+    )
+
+    on_error: OnError | None = Field(
+        None,
+        description="skip: bad rows are left out, and given back as `skipped.csv` with the reason "
+        "of each; refuse (default): nothing is queued while one is bad.",
     )
 
     def hints(self, models: Sequence[str]) -> Hints:

@@ -47,6 +47,15 @@ class Mapping(StrEnum):
     """Proposals that are sure, too."""
 
 
+class OnError(StrEnum):
+    """What becomes of a sheet with bad rows."""
+
+    REFUSE = "refuse"
+    """Nothing of it is queued."""
+    SKIP = "skip"
+    """The good rows are."""
+
+
 Encoding = Annotated[str, AfterValidator(_encoding)]
 Separator = Annotated[str, AfterValidator(_separator)]
 ColumnNames = Annotated[

@@ -164,6 +164,9 @@ class SheetReport(BaseModel):
     forecast: Forecast
     estimate: Estimate
     preview: list[PreviewImage] = Field(description="The first images, as many as asked for.")
+    skipped: list[SheetWarning] = Field(
+        description="With `on_error: skip`, the rows that are left out, and why."
+    )
     errors: list[SheetWarning] = Field(description="Every bad place; the first 1,000.")
     errors_left_out: int
     warnings: list[SheetWarning]

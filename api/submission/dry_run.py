@@ -99,6 +99,9 @@ def report(
                 images[: request.fields.preview], digests, strict=False
             )
         ],
+        skipped=[
+            SheetWarning(line=one.line, column=None, message=one.reason) for one in checked.skipped
+        ],
         errors=_warnings(checked.issues.documents()),
         errors_left_out=checked.issues.left_out,
         warnings=_warnings(checked.warnings),

@@ -10,6 +10,7 @@ from sqlmodel import Session
 
 from api.models import Bundle, Models
 from api.schemas.requests import Fields, JobRequest
+from api.schemas.sheet_fields import OnError
 from api.submission.context import RequestContext
 from api.submission.modes import check_fields, mode_of, without_size
 from api.submission.photographs import check_photograph_sheet, photograph_request
@@ -27,6 +28,7 @@ from catalogue.issues import Issues
 from catalogue.naming import name_files, tell_renamed
 from catalogue.prompts.glossary import Glossary
 from catalogue.prompts.writer import TitleUse, cut_off_warning
+from catalogue.skipping import SkippedRow, skip_bad_rows
 from catalogue.validate import check_parameters, seed_of, validate
 from core.db.models import Batch
 from core.domain.image_request import ImageRequest
@@ -52,6 +54,8 @@ class CheckedSheet:
     """What is right and good to know, in the same form."""
     issues: Issues
     """What is wrong: with any of it, nothing is submitted."""
+    skipped: Sequence[SkippedRow] = ()
+    """Bad rows that were left out, because the request says so."""
     titles: Mapping[int, TitleUse]
     """What prompts have of their rows' titles, by line."""
     translated: Set[int]
@@ -81,7 +85,12 @@ def check_sheet(
     issues.extend(misplaced)
     channels = _channels(fields)
     check_channels(order.wanted, channels, issues)
-    named = name_files(order.wanted, channels, fields.file_name, issues)
+    wanted = order.wanted
+    skipped: Sequence[SkippedRow] = ()
+    if fields.on_error is OnError.SKIP:
+        # Before names are given: bad rows take none.
+        wanted, skipped, issues = skip_bad_rows(request.sheet, wanted, issues)
+    named = name_files(wanted, channels, fields.file_name, issues)
     # A template's names are its own.
     renamed = tell_renamed(named) if fields.file_name is None else ()
     return CheckedSheet(
@@ -93,6 +102,7 @@ def check_sheet(
         warnings=[*order.warnings, *(one.document() for one in renamed)],
         notes=order.notes,
         issues=issues,
+        skipped=skipped,
         titles=order.titles,
         translated=order.translated,
     )
@@ -124,6 +134,7 @@ def submit_batch(
         warnings=[
             *map(dict, checked.warnings),
             *({**note, "note": True} for note in checked.notes),
+            *(one.document() for one in checked.skipped),
         ],
         reading=request.sheet.reading.document(),
         recipe=request.recipe,

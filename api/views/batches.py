@@ -55,6 +55,11 @@ def list_batches(session: Session, tenant: str, *, cursor: str | None, limit: in
     )
 
 
+def skipped_rows(batch: Batch) -> Sequence[Mapping[str, Any]]:
+    """Return the rows that were left out of a batch, as `catalogue.skipping` writes them."""
+    return [one for one in batch.warnings if "skipped" in one]
+
+
 def view_batch(session: Session, batch: Batch) -> BatchView:
     """Write one batch."""
     return view_batches(session, [batch])[0]
@@ -155,7 +160,12 @@ def _view(batch: Batch, found: Sequence[_Count], lacking: Collection[str]) -> Ba
             one.number for one in found if one.state is JobState.QUEUED and one.revision in lacking
         ),
         detected=SheetReading(**batch.reading) if batch.reading else None,
-        warnings=[SheetWarning(**one) for one in batch.warnings if not one.get("note")],
+        skipped=len(skipped_rows(batch)),
+        warnings=[
+            SheetWarning(**one)
+            for one in batch.warnings
+            if not one.get("note") and "skipped" not in one
+        ],
         notes=[SheetWarning(**one) for one in batch.warnings if one.get("note")],
         links=BatchLinks(
             self=path,

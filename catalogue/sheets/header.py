@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from catalogue.issues import Issue, Issues
 from catalogue.mapping import KNOWN
 from catalogue.names import canonical
-from catalogue.results import OUTCOME, THUMBNAIL
+from catalogue.results import LINE, OUTCOME, REASON, THUMBNAIL
 from catalogue.sheets.model import check_names
 from catalogue.sheets.records import CsvRecord
 
@@ -68,8 +68,8 @@ def read_header(cells: Sequence[str], line: int) -> Header:
     warnings = _unnamed([number for number, name in enumerate(names, start=1) if not name], line)
     if own:
         message = (
-            "This is a results.csv of packshot: its columns from 'variant' on, and the variants of "
-            "a row beyond the first, are left out."
+            "This is a sheet that packshot gave back: the columns that it added, and the variants "
+            "of a row beyond the first, are left out."
         )
         warnings.append(Issue(line=line, message=message))
     return Header(
@@ -79,6 +79,8 @@ def read_header(cells: Sequence[str], line: int) -> Header:
 
 def _own(names: Sequence[str]) -> set[int]:
     """Find the columns that results.csv has behind the sheet's own."""
+    if tuple(names[-2:]) == (LINE, REASON):
+        return {len(names) - 2, len(names) - 1}
     beginnings = [
         number for number in range(len(names)) if tuple(names[number : number + 3]) == OUTCOME[:3]
     ]

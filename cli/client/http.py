@@ -181,6 +181,10 @@ class Client:
         path = f"/v1/batches/{identity}/results.{format_}"
         self._patiently(lambda: self._stream(path, target))
 
+    def skipped(self, identity: str, target: Path) -> None:
+        """Download the rows that a batch left out."""
+        self._patiently(lambda: self._stream(f"/v1/batches/{identity}/skipped.csv", target))
+
     def manifest(self, identity: str, target: Path) -> None:
         """Download a batch's manifest.jsonl as it is."""
         self._patiently(lambda: self._stream(f"/v1/batches/{identity}/manifest.jsonl", target))

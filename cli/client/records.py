@@ -17,6 +17,8 @@ class Batch:
     counts: Mapping[str, int]
     """Images by state."""
     warnings: Sequence[Mapping[str, Any]]
+    skipped: int = 0
+    """Rows that were left out as bad ones."""
     notes: Sequence[Mapping[str, Any]] = ()
     """What is right and good to know of its sheet."""
     detected: Mapping[str, Any] | None = None
@@ -33,6 +35,7 @@ class Batch:
             total=body["total"],
             counts=body["counts"],
             warnings=body.get("warnings") or (),
+            skipped=int(body.get("skipped") or 0),
             notes=body.get("notes") or (),
             detected=body.get("detected"),
             waiting_for_model=body.get("waiting_for_model", 0),

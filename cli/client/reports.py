@@ -30,6 +30,8 @@ def print_report(name: str, report: Mapping[str, Any]) -> None:
     _print_prompts(report["preview"], left_out=report["images"] - len(report["preview"]))
     _print_counts(report)
     print_shared(report.get("shared_images") or {"listed": ()})
+    for row in (report.get("skipped") or ())[:_SHOWN_WARNINGS]:
+        say(f"line {row['line']} is left out: {row['message']}")
     for warning in report["warnings"][:_SHOWN_WARNINGS]:
         place = place_of(warning)
         say(f"{place}: {warning['message']}" if place else warning["message"])

@@ -153,6 +153,16 @@ MappingOption = Annotated[
         "`packshot map` shows what is proposed.",
     ),
 ]
+SkipBadRows = Annotated[
+    bool, typer.Option("--skip-bad-rows", help="Leave out rows with mistakes, and make the others.")
+]
+Skipped = Annotated[
+    Path | None,
+    typer.Option(
+        help="File for the rows that were left out, with what is wrong with each, to correct and "
+        "send again; implies --skip-bad-rows."
+    ),
+]
 CallbackUrl = Annotated[
     str | None,
     typer.Option(
@@ -228,6 +238,8 @@ def submit(
     worksheet: Worksheet = None,
     column: Column = None,
     mapping: MappingOption = None,
+    skip_bad_rows: SkipBadRows = False,
+    skipped: Skipped = None,
     callback_url: CallbackUrl = None,
     require_approval: RequireApproval = None,
     dry_run: DryRun = False,
@@ -259,6 +271,9 @@ def submit(
             _report(client, sheet, given, shared_file, as_json=as_json)
             return
         batch = send(client, sheet, given)
+        if batch.skipped and skipped:
+            client.skipped(batch.id, skipped)
+            say(f"Correct {skipped}, and send it as a sheet of its own.")
         if detach:
             _leave(batch)
         else:
@@ -342,6 +357,8 @@ def read_fields(options: Mapping[str, Any]) -> dict[str, object]:
         given["template"] = options["prompt"]
     if options["channel"]:
         given["channels"] = ",".join(options["channel"])
+    if options["skip_bad_rows"] or options["skipped"]:
+        given["on_error"] = "skip"
     if options["column"]:
         given["columns"] = json.dumps(read_pairs(options["column"], option="--column"))
     return given

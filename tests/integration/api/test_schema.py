@@ -44,6 +44,7 @@ SUCCEED = {
     "GET /v1/sources/{source_id}/content", "DELETE /v1/sources/{source_id}",
     "GET /v1/batches", "GET /v1/batches/{batch_id}", "GET /v1/batches/{batch_id}/items",
     "GET /v1/batches/{batch_id}/results.csv", "GET /v1/batches/{batch_id}/results.xlsx",
+    "GET /v1/batches/{batch_id}/skipped.csv",
     "GET /v1/batches/{batch_id}/manifest.jsonl",
     "GET /v1/batches/{batch_id}/images.zip", "GET /v1/jobs/{job_id}", "GET /v1/jobs/{job_id}/image",
     "GET /v1/jobs/{job_id}/renditions", "GET /v1/recipes", "GET /v1/recipes/{name}",
