@@ -38,7 +38,7 @@ def test_images_come_by_themselves_and_then_all_are_made(person, catalogue, shop
     assert page.locator("table.compared img").count() == 0
     make_all(shop, worker)
     page.locator("table.compared img").nth(3).wait_for()
-    assert page.locator("table.compared thead").inner_text().split("\t")[1:] == [
+    assert page.locator("table.compared thead").inner_text().strip().split("\t")[1:] == [
         "The model's defaults",
         "Recipe summer",
     ]
