@@ -21,6 +21,7 @@ NAVIGATION: Sequence[Place] = (
     Place(label="Home", path=f"{WORKBENCH}/", scope=Scope.READ),
     Place(label="New batch", path=NEW_BATCH, scope=Scope.SUBMIT),
     Place(label="Preview", path=PREVIEW, scope=Scope.SUBMIT),
+    Place(label="Publish", path=f"{WORKBENCH}/publishes", scope=Scope.READ),
     Place(label="Recipes", path=f"{WORKBENCH}/recipes", scope=Scope.READ),
     Place(label="Webhooks", path=f"{WORKBENCH}/webhooks", scope=Scope.READ),
     Place(label="Models", path=f"{WORKBENCH}/models", scope=Scope.READ),
