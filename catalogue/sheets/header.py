@@ -68,8 +68,8 @@ def read_header(cells: Sequence[str], line: int) -> Header:
     warnings = _unnamed([number for number, name in enumerate(names, start=1) if not name], line)
     if own:
         message = (
-            "This is a sheet that packshot gave back: the columns that it added, and the variants "
-            "of a row beyond the first, are left out."
+            "This is a sheet that packshot gave back (results.csv and its like): the columns that "
+            "it added, and the variants of a row beyond the first, are left out."
         )
         warnings.append(Issue(line=line, message=message))
     return Header(
