@@ -1,7 +1,6 @@
 """The pictures of the workbench in the documentation: taken anew by this, and small.
 
-`PACKSHOT_SCREENSHOTS=docs/images/workbench ./run.sh test -n 0 -m slow \
-tests/integration/api/workbench/test_screenshots.py` writes them where the documentation has them.
+With `PACKSHOT_SCREENSHOTS=docs/images/workbench` they are written where the documentation has them.
 """
 
 import io
