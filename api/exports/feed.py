@@ -23,13 +23,14 @@ def open_feed(services: Services, tenant: str, batch_id: UUID, channel: Channel)
         NotFoundError: The tenant has no such batch.
         ConflictError: Its images have no public addresses.
     """
+    # First of all: who has no such batch is told nothing else.
+    rows = BatchRows(services.database, tenant, batch_id)
     base = services.settings.public_url
     if not base:
         raise ConflictError(
             "Google fetches images itself, and this server does not say where it is reached: its "
             "operator sets PACKSHOT_PUBLIC_URL."
         )
-    rows = BatchRows(services.database, tenant, batch_id)
     if channel.name not in rows.files:
         raise ConflictError(
             f"The batch was not asked for the channel {channel.name}. Name one that it was asked "
