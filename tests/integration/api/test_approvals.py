@@ -13,6 +13,9 @@ import httpx
 import pytest
 from sqlmodel import select
 
+from api.exports.feed import open_feed
+from api.services import open_services
+from catalogue.channels import find_channel
 from core.db.models import Image, Job, WebhookEvent
 from core.domain.scopes import Scope
 from core.keys import create_key
@@ -174,6 +177,23 @@ def test_without_the_gate_all_but_what_is_rejected_is_given_out(
     assert judge(job["id"], "rejected").is_success
     reads = way is as_a_reader  # A look at it is no giving out.
     assert way(client, database, job) is reads
+
+
+def test_a_feed_names_approved_images_alone(settings, gated, judge):
+    job = gated(channels="google_merchant")
+    named = settings.model_copy(update={"public_url": "https://images.example"})
+    channel = find_channel("google_merchant")
+    with open_services(named) as services:
+
+        def names_one() -> bool:
+            feed = open_feed(services, "shop", UUID(job["batch_id"]), channel)
+            return b"https://images.example/files/" in b"".join(feed.chunks)
+
+        assert not names_one()
+        assert judge(job["id"], "approved").is_success
+        assert names_one()
+        assert judge(job["id"], "rejected", 1).is_success
+        assert not names_one()
 
 
 HANDING_OUT = {
