@@ -260,7 +260,7 @@ def test_results_of_more_than_one_page_are_whole(client, send, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("sheet.xlsx", b"PK\x03\x04rest", "Export it as CSV"),
+        ("sheet.xlsx", b"PK\x03\x04rest", "export it as CSV"),
         ("sheet.csv", b"\x00\x01\x02", "binary"),
         ("sheet.csv", b"", "empty"),
         ("sheet.csv", b"sku,prompt\n", "no rows"),

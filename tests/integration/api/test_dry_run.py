@@ -205,6 +205,7 @@ def test_what_is_found_out_can_be_said_instead(client):
     assert report["detected"] == {
         "format": "csv",
         "source": "plain",
+        "worksheet": None,
         "encoding": "iso-8859-15",
         "separator": "|",
         "columns": {"sku": "Artikel", "prompt": "Text"},
@@ -243,7 +244,7 @@ def test_a_file_that_cannot_be_read_is_refused_by_a_dry_run_too(client):
         "/v1/batches", files={"file": ("a.csv", b"PK\x03\x04")}, data={"dry_run": "true"}
     )
     assert answer.status_code == 422
-    assert "Export it as CSV" in answer.json()["detail"]
+    assert "export it as CSV" in answer.json()["detail"]
 
 
 VARIANTS = (
