@@ -44,27 +44,29 @@ def skip_bad_rows(
     Returns:
         The images of good rows, the rows that were left out, and what is wrong still.
     """
-    by_line: dict[int, list[Issue]] = {}
+    by_line: dict[int | None, list[Issue]] = {}
     for issue in issues:
-        if issue.line is None or issue.line == sheet.line_of_columns:
-            return wanted, (), issues
         by_line.setdefault(issue.line, []).append(issue)
+    concerns_all = bool({None, sheet.line_of_columns} & by_line.keys())
     good = [one for one in wanted if one.line not in by_line]
-    if issues.left_out or not by_line or not good:
+    skipped = [] if concerns_all else _skipped(sheet, by_line)
+    size = sum(len(str(value)) for one in skipped for value in one.cells.values())
+    if issues.left_out or not skipped or not good or size > MOST_CHARACTERS:
         return wanted, (), issues
+    return good, skipped, Issues(letters=issues.letters)
+
+
+def _skipped(sheet: Sheet, by_line: Mapping[Any, Sequence[Issue]]) -> list[SkippedRow]:
+    """Return the rows that something is wrong with, in their order."""
     cells = {
         row.line: {**row.product, **{name: one for name, one in row.cells.items() if one != ""}}
         for row in sheet.rows
         if row.line in by_line
     }
-    skipped = [
+    return [
         SkippedRow(line=line, reason=_reason(found), cells=cells.get(line, {}))
         for line, found in sorted(by_line.items())
     ]
-    size = sum(len(str(value)) for one in skipped for value in one.cells.values())
-    if size > MOST_CHARACTERS:
-        return wanted, (), issues
-    return good, skipped, Issues(letters=issues.letters)
 
 
 def format_skipped(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:

@@ -69,31 +69,19 @@ def validate(
     Raises:
         InvalidSheetError: The sheet asks for too many images, or its templates take too long.
     """
-    letters = sheet.issues.letters
-    issues, warnings, notes = Issues(), Issues(letters=letters), Issues(letters=letters)
-    issues.extend(sheet.issues)
-    notes.extend(sheet.notes)
+    issues, warnings, notes = _as_read(sheet)
     columns = sheet.reading.columns
-    template = fields.get("template") or None
-    before = issues.count
+    template, before = fields.get("template") or None, issues.count
     reader = RowReader(fields, columns, models, issues)
     _check_columns(sheet, columns, template, issues)
-    prompts = Prompts(
-        sheet,
-        template=template,
-        issues=issues,
-        clean_titles=fields.get("clean_titles", True),
-        glossary=glossary,
-    )
+    prompts = Prompts(sheet, template=template, issues=issues, glossary=glossary,
+                      clean_titles=fields.get("clean_titles", True))  # fmt: skip
     concerns_all = issues.count > before
-    warnings.extend(sheet.warnings)
     _warn_of_unused(sheet, columns, warnings)
     if not uses_photographs:
         warnings.extend(note_photographs(sheet))
-
     rows = _read(sheet.rows, reader, prompts, issues)
-    if concerns_all:
-        rows = []
+    rows = [] if concerns_all else rows
     _check_count(rows)
     if not template and sheet.reading.source is SheetSource.PLAIN and sheet.reading.template:
         notes.add(_made_of(columns))
@@ -104,20 +92,25 @@ def validate(
         _tell_lookalikes(rows, prompts, warnings=warnings, notes=notes)
     _remark(rows, prompts, warnings=warnings)
     shown = columns_of_look(sheet.columns, columns)
-    wanted = [
-        one
-        for row, remark in zip(rows, remarks, strict=True)
-        for one in _expand(row, remark, shown)
-    ]
-    listed, told = _listed(warnings), _listed(notes)
+    remarked = zip(rows, remarks, strict=True)
     return ValidatedSheet(
         columns=sheet.columns,
-        wanted=wanted,
-        warnings=listed,
-        notes=told,
+        wanted=[one for row, remark in remarked for one in _expand(row, remark, shown)],
+        warnings=_listed(warnings),
+        notes=_listed(notes),
         titles=prompts.titles,
         translated=prompts.translated,
     ), issues
+
+
+def _as_read(sheet: Sheet) -> tuple[Issues, Issues, Issues]:
+    """Return what is wrong, odd and good to know of a sheet before its rows are looked at."""
+    letters = sheet.issues.letters
+    issues, warnings, notes = Issues(), Issues(letters=letters), Issues(letters=letters)
+    issues.extend(sheet.issues)
+    warnings.extend(sheet.warnings)
+    notes.extend(sheet.notes)
+    return issues, warnings, notes
 
 
 def check_parameters(

@@ -17,7 +17,6 @@ from core.db.models import (
     Batch,
     CallbackSecret,
     Generation,
-    Glossary,
     IdempotencyRecord,
     Image,
     Job,
@@ -25,6 +24,7 @@ from core.db.models import (
     PublishTarget,
     Recipe,
     Source,
+    TenantGlossary,
     WebhookEndpoint,
     WebhookEvent,
 )
@@ -104,7 +104,7 @@ class TenantEraser:
         with self._database.session() as session:
             # Runs take their products with them.
             for table in (
-                *(PublishRun, PublishTarget, Recipe, Glossary),
+                *(PublishRun, PublishTarget, Recipe, TenantGlossary),
                 *(WebhookEndpoint, CallbackSecret),
             ):
                 session.execute(delete(table).where(col(table.tenant) == tenant))

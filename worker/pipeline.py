@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bundles.graphs import cut
-from bundles.layout import SIZE_IDS, Config, load_layout
+from bundles.layout import SIZE_IDS, Config, Layout, load_layout
 from bundles.manifest import (
     BlockCache,
     DeepCache,
@@ -95,13 +95,7 @@ class Pipeline:
             folder, device=device, cache=cache, precision=precision, pinning=pinning
         )
         self._plan, layout = plan or Plan(), load_layout(folder)
-        self.latent_channels = int(layout.vae["latent_channels"])
-        self.vae_scale_factor = 2 ** (len(layout.vae["block_out_channels"]) - 1)
-        self._latent_scale = float(layout.vae["scaling_factor"])
-        self._encoder_scale = float(layout.encoder.get("scaling_factor", self._latent_scale))
-        self._sample_channels = int(layout.unet["in_channels"])
-        self.inpaints = self._sample_channels != self.latent_channels
-        self._guidance_dim: int | None = layout.unet.get("time_cond_proj_dim")
+        self._read_sizes(layout)
         reads, self.scheduler_config = read_model_input(folder), layout.scheduler
         self.embeds_guidance, self.taught = reads.embeds_guidance, reads.taught
         self._tile = decode_tile // self.vae_scale_factor
@@ -120,6 +114,15 @@ class Pipeline:
         self.per_row_timesteps = unet.per_row_timesteps
         self._unets = {frozenset[str](): unet} | self._compile_variants(self._plan)
         """By the features that they take."""
+
+    def _read_sizes(self, layout: Layout) -> None:
+        self.latent_channels = int(layout.vae["latent_channels"])
+        self.vae_scale_factor = 2 ** (len(layout.vae["block_out_channels"]) - 1)
+        self._latent_scale = float(layout.vae["scaling_factor"])
+        self._encoder_scale = float(layout.encoder.get("scaling_factor", self._latent_scale))
+        self._sample_channels = int(layout.unet["in_channels"])
+        self.inpaints = self._sample_channels != self.latent_channels
+        self._guidance_dim: int | None = layout.unet.get("time_cond_proj_dim")
 
     def latent_shape(self, *, width: int, height: int) -> tuple[int, int, int]:
         """Return the latents' (channels, height, width) for an image size in pixels."""

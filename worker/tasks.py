@@ -25,7 +25,7 @@ class GenerationCanceled(Ignore):
     """Nobody wants the generation any more."""
 
 
-class GenerationRequest(Request):
+class GenerationTask(Request):
     """A message of ours, on its way through Celery's worker."""
 
     def on_failure(
@@ -44,7 +44,7 @@ class GenerationRequest(Request):
 def register(celery: Celery, runner: Runner) -> None:
     """Register the task with `celery`, run by `runner`."""
 
-    @celery.task(name=GENERATE, shared=False, Request=GenerationRequest, throws=(GenerationFailed,))
+    @celery.task(name=GENERATE, shared=False, Request=GenerationTask, throws=(GenerationFailed,))
     def generate(generation_id: str) -> None:
         """Compute one image."""
         delivery = runner.run(UUID(generation_id))

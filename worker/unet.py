@@ -95,14 +95,17 @@ class UNet:
         kept = inputs.kept or [()] * rows
         # What is longer than one text of the encoder's length is rare, and fits no fixed shape.
         usual = inputs.conditioning[HIDDEN_STATES].shape[1] == self._tokens
-        batches = [n for n, *size in self._fixed if usual and tuple(size) == (height, width)]
-        batch = fixed_batch(rows, batches)
+        batch = fixed_batch(rows, self._batches(height, width)) if usual else None
         if batch is None:
             return _infer(self._dynamic, values, kept)
         if batch > rows:
             one_for_all = set() if self.per_row_timesteps else {"timestep"}
             values |= {n: _pad(v, batch) for n, v in values.items() if n not in one_for_all}
         return _infer(self._fixed[batch, height, width], values, kept)
+
+    def _batches(self, height: int, width: int) -> list[int]:
+        """Return the rows of the fixed shapes of a size of latents."""
+        return [rows for rows, *size in self._fixed if tuple(size) == (height, width)]
 
     def _with_shape(
         self, model: Any, shape: Shape, tokens: int, taken: Mapping[str, Sequence[int]]

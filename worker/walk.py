@@ -108,7 +108,7 @@ class Resume:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
+class PictureSource:
     """The row begins with noise over a picture, and keeps the picture where a mask says so.
 
     Without a mask what `StableDiffusionImg2ImgPipeline` does (Meng et al. 2022, "SDEdit: Guided
@@ -153,22 +153,25 @@ class Source:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Picture:
-    """What a row begins with before the autoencoder has seen it; the engine makes it a `Source`."""
+    """What a row begins with before the autoencoder has seen it.
+
+    The engine makes it a `PictureSource`.
+    """
 
     pixels: NDArray[np.uint8]
     """(height, width, 3), RGB, of the row's own size."""
     strength: float
-    """As a `Source` has it."""
+    """As a `PictureSource` has it."""
     mask: NDArray[np.float32] | None = None
-    """As a `Source` has it."""
+    """As a `PictureSource` has it."""
 
     optional = False
 
     def encoded(
         self, *, mean: NDArray[np.float32], deviation: NDArray[np.float32] | None
-    ) -> Source:
+    ) -> PictureSource:
         """Return it as the UNet knows it."""
-        return Source(mean=mean, deviation=deviation, strength=self.strength, mask=self.mask)
+        return PictureSource(mean=mean, deviation=deviation, strength=self.strength, mask=self.mask)
 
 
 class Blend(Walk):

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from api.middleware.disconnect import answering, while_connected
-from api.openai.errors import ImagesFailedError, ImagesImpossibleError, ImagesNotReadyError
+from api.openai.errors import AskedImagesFailedError, ImagesImpossibleError, ImagesNotReadyError
 from api.openai.schemas import Answering, ImageData, ImagesDocument
 from api.services import Services
 from api.turns.downloads import DownloadResponse, Opened
@@ -94,7 +94,7 @@ def open_images(
     """Read images and write the answer. Hold no session meanwhile.
 
     Raises:
-        ImagesFailedError: One of them could not be made, and may be when it is tried again.
+        AskedImagesFailedError: One of them could not be made, and may be when it is tried again.
         ImagesImpossibleError: One of them cannot be made.
         NotApprovedError: One of them was rejected.
         GoneError: One of them was cancelled, has expired, or was lost in S3.
@@ -125,7 +125,7 @@ def open_images(
 
 def _image_of(job: Job, image: Image | None) -> Image:
     if job.state is JobState.FAILED and job.error_code is not None:
-        kind = ImagesFailedError if RETRY_HELPS.get(job.error_code) else ImagesImpossibleError
+        kind = AskedImagesFailedError if RETRY_HELPS.get(job.error_code) else ImagesImpossibleError
         raise kind(
             f"There is no image: {job.error_message or job.error_code}",
             failure=job.error_code,

@@ -36,7 +36,7 @@ class ImagesNotReadyError(PackshotError):
     retry_helps = True
 
 
-class ImagesFailedError(PackshotError):
+class AskedImagesFailedError(PackshotError):
     """An image could not be made this time; the reason says why. Send the request again."""
 
     code = "images_failed"

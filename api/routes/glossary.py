@@ -6,7 +6,7 @@ from api.dependencies import SessionNow, Submitter, Tenant, get_caller
 from api.routing.strict_route import Router
 from api.routing.transaction_route import TransactionRoute
 from api.schemas.glossary import GlossaryRequest, GlossaryView
-from core.db.models import Glossary
+from core.db.models import TenantGlossary
 from core.glossary import read_glossary, replace_glossary
 
 router = Router(
@@ -29,6 +29,6 @@ def put_glossary(request: GlossaryRequest, caller: Submitter, session: SessionNo
     return _view(replace_glossary(session, caller.tenant, request.entries))
 
 
-def _view(glossary: Glossary) -> GlossaryView:
+def _view(glossary: TenantGlossary) -> GlossaryView:
     entries = dict(sorted(glossary.entries.items(), key=lambda entry: entry[0].casefold()))
     return GlossaryView(entries=entries, updated_at=glossary.updated_at)

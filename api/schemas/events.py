@@ -8,7 +8,7 @@ from api.schemas.batches import Counts
 from core.domain.states import BatchState, JobState
 
 
-class Stages(BaseModel):
+class StageCounts(BaseModel):
     """How far the jobs have come that are not finished."""
 
     waiting: int = Field(default=0, description="Until its turn among all that is queued.")
@@ -17,13 +17,13 @@ class Stages(BaseModel):
     computing: int = Field(default=0, description="By a worker.")
 
 
-class BatchProgress(BaseModel):
+class ProgressEvent(BaseModel):
     """Data of the event `progress`."""
 
     state: BatchState
     total: int = Field(description="Images.")
     counts: Counts
-    stages: Stages
+    stages: StageCounts
 
 
 class FinishedJob(BaseModel):

@@ -60,19 +60,19 @@ def report(
         ConflictError: It has a callback, and the tenant no secret to sign it with.
     """
     checked, sheet = check_sheet(session, models, context, request), request.sheet
-    wanted = checked.wanted
     allow_long_statements(session)
     outcomes = foresee(
         session,
-        wanted,
+        checked.wanted,
         tenant=context.tenant,
         cache=context.cache,
         ttl_seconds=context.ttl_seconds,
     )
-    images = list(zip(wanted, outcomes, strict=True))
+    images = list(zip(checked.wanted, outcomes, strict=True))
     computed = [one for one, outcome in images if outcome is CacheOutcome.MISS]
     served = Counter(outcomes)
-    digests = [one.fingerprint() for one in wanted]
+    digests = [one.fingerprint() for one in checked.wanted]
+    shared, shown = request.fields.shared, request.fields.preview
     return SheetReport(
         valid=not checked.issues,
         detected=SheetReading(**sheet.reading.document()),
@@ -80,12 +80,10 @@ def report(
         recipe=request.recipe,
         rows=len(sheet.rows),
         photographs=sum(bool(row.photograph) for row in sheet.rows),
-        images=len(wanted),
+        images=len(checked.wanted),
         equal_images=len(digests) - len(set(digests)),
-        shared_images=list_shared(
-            sheet, zip(wanted, digests, strict=True), shown=request.fields.shared
-        ),
-        repeated_skus=_repeated(wanted),
+        shared_images=list_shared(sheet, zip(checked.wanted, digests, strict=True), shown=shared),
+        repeated_skus=_repeated(checked.wanted),
         titles=_titles(checked),
         forecast=Forecast(
             from_store=served[CacheOutcome.EXACT],
@@ -95,9 +93,7 @@ def report(
         estimate=estimate(session, models, computed, home),
         preview=[
             _preview(one, digest, outcome, checked.titles.get(one.line or 0))
-            for (one, outcome), digest in zip(
-                images[: request.fields.preview], digests, strict=False
-            )
+            for (one, outcome), digest in zip(images[:shown], digests, strict=False)
         ],
         skipped=[
             SheetWarning(line=one.line, column=None, message=one.reason) for one in checked.skipped

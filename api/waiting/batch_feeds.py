@@ -12,7 +12,7 @@ import structlog
 from anyio import CapacityLimiter, to_thread
 
 from api.schemas.events import FinishedJob
-from api.waiting.batch_progress import PAGE, Reading, read_finished, read_progress
+from api.waiting.batch_progress import PAGE, BatchMoment, read_finished, read_progress
 from api.waiting.snapshots import Snapshot
 from core.db.engine import DATABASE_ERRORS, Database
 from core.errors import first_line
@@ -28,7 +28,7 @@ log = structlog.get_logger("packshot.api")
 class Look:
     """What one look at a batch has shown."""
 
-    reading: Reading | None
+    reading: BatchMoment | None
     """None: the batch was deleted."""
     since: Snapshot | None = None
     """The one of the look before; None: there was none."""

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Text, and_, case, cast, func, not_, null, 
 from sqlmodel import Session, col
 
 from api.schemas.batches import Counts
-from api.schemas.events import BatchProgress, FinishedJob, Stages
+from api.schemas.events import FinishedJob, ProgressEvent, StageCounts
 from api.waiting.snapshots import Snapshot
 from core.db.models import Batch, Generation, Job
 from core.domain.states import OPEN_JOB, BatchState, JobState
@@ -22,17 +22,17 @@ older and seems not to have, was restored from a database that counted transacti
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reading:
+class BatchMoment:
     """A batch at one moment."""
 
     state: BatchState
     snapshot: Snapshot
     ends: int
     """Sum over the transactions that finished its jobs: it changes whenever one does."""
-    progress: BatchProgress
+    progress: ProgressEvent
 
 
-def read_progress(session: Session, batch_id: UUID) -> Reading | None:
+def read_progress(session: Session, batch_id: UUID) -> BatchMoment | None:
     """Count a batch's jobs, in one statement; None: it was deleted."""
     stage = _stage()
     statement = (
@@ -65,18 +65,18 @@ def read_progress(session: Session, batch_id: UUID) -> Reading | None:
         if stage_name is not None:
             stages[stage_name] += number
         ends += int(sum_of_ends)
-    return Reading(
+    return BatchMoment(
         state=state,
         snapshot=Snapshot.read(snapshot),
         ends=ends,
-        progress=BatchProgress(
-            state=state, total=total, counts=Counts(**states), stages=Stages(**stages)
+        progress=ProgressEvent(
+            state=state, total=total, counts=Counts(**states), stages=StageCounts(**stages)
         ),
     )
 
 
 def _stage() -> ColumnElement[str | None]:
-    """Return how far an open job has come, a field of `Stages`; null of others."""
+    """Return how far an open job has come, a field of `StageCounts`; null of others."""
     return case(
         (col(Job.state).not_in(OPEN_JOB), null()),
         (col(Job.state) == JobState.RUNNING, "computing"),

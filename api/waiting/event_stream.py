@@ -15,11 +15,11 @@ from starlette.types import Receive, Scope, Send
 from api.middleware.disconnect import answering, while_reading
 from api.middleware.metrics import note_waiting
 from api.process.drain import server_ends
-from api.schemas.events import BatchEnd, BatchProgress, FinishedJobs
+from api.schemas.events import BatchEnd, FinishedJobs, ProgressEvent
 from api.services import Services
 from api.turns.downloads import STALLED_SECONDS
 from api.waiting.batch_feeds import Look
-from api.waiting.batch_progress import PAGE, Reading
+from api.waiting.batch_progress import PAGE, BatchMoment
 from api.waiting.snapshots import EVENT_ID, EventId, Snapshot
 from core.db.engine import DATABASE_ERRORS
 from core.domain.states import BatchState
@@ -91,7 +91,7 @@ class EventStream(Response):
         self._tenant = tenant
         self._batch_id = batch_id
         self._known = last
-        self._told: BatchProgress | None = None
+        self._told: ProgressEvent | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -151,7 +151,7 @@ class EventStream(Response):
             identity = EventId(seen=reading.snapshot, is_end=True)
             yield _event("end", BatchEnd(state=reading.state), identity)
 
-    async def _tell_finished(self, look: Look, reading: Reading) -> AsyncIterator[bytes]:
+    async def _tell_finished(self, look: Look, reading: BatchMoment) -> AsyncIterator[bytes]:
         """Yield what was finished since the client was last told, each job once."""
         if self._known.reading is not None:
             # It was told a part of what an earlier snapshot shows.

@@ -21,7 +21,7 @@ from catalogue.platforms.fields import (
     take_options,
     text_of,
 )
-from catalogue.platforms.layouts import LAYOUTS, MOST_OPTIONS, Layout
+from catalogue.platforms.layouts import LAYOUTS, MOST_OPTIONS, ExportLayout
 from catalogue.platforms.photograph import FIELD, first_address
 from catalogue.prompts.attributes import APPEARANCE
 from catalogue.prompts.markup import plain_text
@@ -36,7 +36,7 @@ _AMAZONS = re.compile(r"\[[^\]]*\]|#\d+\.\w+(?:\.\w+)*$")
 """What Amazon writes around a name: `color[marketplace_id=…]#1.value`."""
 
 
-def layout_of(columns: Columns, source: SheetSource | None = None) -> Layout | None:
+def layout_of(columns: Columns, source: SheetSource | None = None) -> ExportLayout | None:
     """Return the layout that columns have, or the one of a platform that the caller named."""
     found = (
         one for one in LAYOUTS if (source is None or one.source is source) and _has(one, columns)
@@ -44,7 +44,7 @@ def layout_of(columns: Columns, source: SheetSource | None = None) -> Layout | N
     return next(found, None)
 
 
-def _has(layout: Layout, columns: Columns) -> bool:
+def _has(layout: ExportLayout, columns: Columns) -> bool:
     has_title = columns.find("title", *layout.fields["title"]) is not None
     return has_title and any(columns.has(*names) == len(names) for names in layout.known_by)
 
@@ -62,7 +62,7 @@ def plain_names(columns: Columns) -> Columns:
     )
 
 
-def adapt(sheet: Sheet, columns: Columns, layout: Layout) -> Adapted:
+def adapt(sheet: Sheet, columns: Columns, layout: ExportLayout) -> Adapted:
     """Read a sheet's products and variants; a product is left out where its variants are there."""
     reader = _LayoutReader(columns, sheet.rows, layout)
     return Adapted(rows=list(reader.read()), columns=reader.columns, notes=reader.notes())
@@ -71,7 +71,7 @@ def adapt(sheet: Sheet, columns: Columns, layout: Layout) -> Adapted:
 class _LayoutReader:
     """Reads the lines of one export."""
 
-    def __init__(self, columns: Columns, rows: Sequence[SheetRow], layout: Layout) -> None:
+    def __init__(self, columns: Columns, rows: Sequence[SheetRow], layout: ExportLayout) -> None:
         self._layout = layout
         self._rows = rows
         self._columns = columns

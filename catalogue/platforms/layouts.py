@@ -19,7 +19,7 @@ _NAME_COLON_VALUE = re.compile(r"([^:,|]+):([^,|]*)")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Layout:
+class ExportLayout:
     """What the columns of an export mean; all names are canonical."""
 
     source: SheetSource
@@ -70,7 +70,7 @@ _LOOK = {
 
 
 LAYOUTS = (
-    Layout(
+    ExportLayout(
         source=SheetSource.WIX,
         known_by=(("handleid", "fieldtype"), ("handle", "fieldtype")),
         fields={
@@ -84,7 +84,7 @@ LAYOUTS = (
             (("productoptionname{}",), ("productoptiondescription{}", "productoptionchoices{}")),
         ),
     ),
-    Layout(
+    ExportLayout(
         source=SheetSource.SQUARESPACE,
         known_by=(("product_id_non_editable",), ("product_type_non_editable",),
                   ("hosted_image_urls", "product_url", "option_name_1")),
@@ -95,7 +95,7 @@ LAYOUTS = (
         continues=True, is_variant_too=True,
         pairs=((("option_name_{}",), ("option_value_{}",)),), path="/",
     ),
-    Layout(
+    ExportLayout(
         source=SheetSource.MAGENTO,
         known_by=(("sku", "attribute_set_code"), ("sku", "attribute_set", "product_websites")),
         fields=_LOOK | {
@@ -107,7 +107,7 @@ LAYOUTS = (
         children=("configurable_variations",), listed=("additional_attributes",), path="/",
         language="store_view_code",
     ),
-    Layout(
+    ExportLayout(
         source=SheetSource.BIGCOMMERCE,
         known_by=(("item", "id", "options"), ("item", "inventory_tracking")),
         fields={
@@ -120,7 +120,7 @@ LAYOUTS = (
         listed=("options",),
         listing=re.compile(r"Name=([^|]*)\|Value=(.*?)(?=\[|\|?\s*Type=|$)"), path="/",
     ),
-    Layout(
+    ExportLayout(
         source=SheetSource.BIGCOMMERCE,
         known_by=(("item_type", "product_code_sku"),),
         fields={
@@ -131,7 +131,7 @@ LAYOUTS = (
         role=("item_type",), variants=frozenset({"sku"}), ignored=frozenset({"rule"}),
         listed=("product_name",), listing=re.compile(r"\[\w+\]([^=,]+)=([^,:]*)"), path="/",
     ),
-    Layout(
+    ExportLayout(
         source=SheetSource.PRESTASHOP,
         known_by=(("product_id", "active_0_1"), ("product_id", "reference", "final_price"),
                   ("product_id", "reference", "price_tax_excl")),
@@ -142,7 +142,7 @@ LAYOUTS = (
         },
         listed=("feature_name_value_position_customized",), listing=_NAME_COLON_VALUE,
     ),
-    Layout(
+    ExportLayout(
         source=SheetSource.ETSY,
         known_by=(("currency_code", "variation_1_type"), ("title", "currency_code", "image1")),
         fields={
@@ -152,7 +152,7 @@ LAYOUTS = (
         lists_skus=True,
         pairs=((("variation_{}_name", "variation_{}_type"), ("variation_{}_values",)),),
     ),
-    Layout(
+    ExportLayout(
         source=SheetSource.SQUARE,
         known_by=(("token", "item_name", "variation_name"), ("item_name", "variation_name", "sku")),
         fields={
@@ -164,7 +164,7 @@ LAYOUTS = (
         variation=("variation_name",),
         pairs=((("option_name_{}",), ("option_value_{}",)),),
     ),
-    Layout(
+    ExportLayout(
         source=SheetSource.ODOO,
         known_by=(("internal_reference", "name"), ("default_code", "name"),
                   ("name", "product_attributes_attribute")),
@@ -181,7 +181,7 @@ LAYOUTS = (
                 "product_template_attribute_value_ids"),
         listing=_NAME_COLON_VALUE, path="/",
     ),
-    Layout(
+    ExportLayout(
         source=SheetSource.AMAZON,
         known_by=(("item_sku", "item_name"), ("contribution_sku", "item_name")),
         fields={
@@ -199,7 +199,7 @@ LAYOUTS = (
         role=("parent_child", "parentage_level"), variants=frozenset({"child"}),
         parent=("parent_sku", "child_parent_sku_relationship"),
     ),
-    Layout(
+    ExportLayout(
         source=SheetSource.EBAY,
         known_by=(("relationship", "relationshipdetails"), ("relationship", "relationship_details"),
                   ("customlabel", "title"), ("custom_label_sku", "title")),

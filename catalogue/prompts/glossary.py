@@ -20,7 +20,7 @@ _WORD = re.compile(
 )
 
 
-class _Entry(NamedTuple):
+class _Term(NamedTuple):
     words: int
     folded: str
     replacement: str
@@ -36,12 +36,12 @@ class Glossary:
             entries: What prompts say instead of each word or phrase; the empty text: nothing.
                 `check_entries` finds none wrong with them.
         """
-        self._beginning: dict[str, list[_Entry]] = {}
+        self._beginning: dict[str, list[_Term]] = {}
         for phrase, replacement in (entries or {}).items():
             composed = unicodedata.normalize("NFC", phrase)
             words = list(_WORD.finditer(composed))
             whole = composed[words[0].start() : words[-1].end()]
-            entry = _Entry(len(words), folded(whole), replacement)
+            entry = _Term(len(words), folded(whole), replacement)
             self._beginning.setdefault(folded(words[0][0]), []).append(entry)
         for beginning in self._beginning.values():
             beginning.sort(key=lambda entry: (-entry.words, -len(entry.folded)))
@@ -64,7 +64,7 @@ class Glossary:
             at += entry.words if entry else 1
         return " ".join("".join([*pieces, text[end:]]).split()) if pieces else given
 
-    def _found(self, text: str, words: list[re.Match[str]], at: int) -> _Entry | None:
+    def _found(self, text: str, words: list[re.Match[str]], at: int) -> _Term | None:
         """Return the longest entry that begins at a word."""
         for entry in self._beginning.get(folded(words[at][0]), ()):
             last = at + entry.words - 1

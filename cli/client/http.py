@@ -9,7 +9,7 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
-from cli.client.records import Batch, BatchItem, Page
+from cli.client.records import Batch, BatchItem, ListPage
 from cli.errors import RefusedError, UnreachableError, UsageError
 
 PAGE_ITEMS = 100
@@ -166,11 +166,11 @@ class Client:
         """Return the state of a batch."""
         return Batch.parse(self._get(f"/v1/batches/{identity}").json())
 
-    def items(self, identity: str, cursor: str | None = None) -> Page:
+    def items(self, identity: str, cursor: str | None = None) -> ListPage:
         """Read one page of a batch's images."""
         query: dict[str, str | int] = {"limit": PAGE_ITEMS} | ({"cursor": cursor} if cursor else {})
         body = self._get(f"/v1/batches/{identity}/items", query).json()
-        return Page(items=[BatchItem.parse(item) for item in body["items"]], next=body["next"])
+        return ListPage(items=[BatchItem.parse(item) for item in body["items"]], next=body["next"])
 
     def download(self, path: str) -> bytes:
         """Read an image."""

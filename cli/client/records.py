@@ -48,7 +48,7 @@ class Batch:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Picture:
+class ImageRecord:
     """Where an image is."""
 
     url: str
@@ -72,7 +72,7 @@ class BatchItem:
     prompt: str
     error: str | None
     """Why there is no image, in words."""
-    picture: Picture | None
+    picture: ImageRecord | None
     file_name: str | None = None
     """What its file is to be called, where somebody asked for a name."""
     renditions: Mapping[str, str] = field(default_factory=dict)
@@ -91,7 +91,7 @@ class BatchItem:
             cache=body.get("cache"),
             prompt=body["prompt"],
             error=error["message"] if error else None,
-            picture=Picture(
+            picture=ImageRecord(
                 url=image["url"], content_type=image["content_type"], digest=image["digest"]
             )
             if image
@@ -107,7 +107,7 @@ class BatchItem:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Page:
+class ListPage:
     """Some items of a batch, in the order of the sheet."""
 
     items: Sequence[BatchItem]

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from cli.connection import service_settings
 from cli.console import show, stdout
-from cli.doctor.finding import Finding, Verdict, worth_knowing
+from cli.doctor.finding import Condition, Finding, worth_knowing
 from cli.doctor.machine import look_at_machine
 from cli.doctor.services import look_at_services
 from cli.doctor.work import look_at_work
@@ -19,7 +19,7 @@ from cli.errors import UsageError
 from core.db.engine import Database
 from core.settings import get_settings
 
-STYLES = {Verdict.GOOD: "green", Verdict.WORTH_KNOWING: "yellow", Verdict.BAD: "red"}
+STYLES = {Condition.GOOD: "green", Condition.WORTH_KNOWING: "yellow", Condition.BAD: "red"}
 
 
 def doctor(
@@ -38,10 +38,10 @@ def doctor(
     else:
         table = Table("about", "", "", box=None, show_header=False)
         for finding in findings:
-            verdict = Text(finding.verdict, style=STYLES[finding.verdict])
-            table.add_row(finding.about, verdict, finding.said)
+            condition = Text(finding.condition, style=STYLES[finding.condition])
+            table.add_row(finding.about, condition, finding.said)
         show(table)
-    if any(finding.verdict is Verdict.BAD for finding in findings):
+    if any(finding.condition is Condition.BAD for finding in findings):
         raise typer.Exit(1)
 
 
@@ -54,7 +54,8 @@ def _look() -> list[Finding]:
     with closing(Database(settings)) as database:
         services = look_at_services(settings, database)
         readable = not any(
-            one.about in ("postgres", "schema") and one.verdict is Verdict.BAD for one in services
+            one.about in ("postgres", "schema") and one.condition is Condition.BAD
+            for one in services
         )
         work = look_at_work(settings, database) if readable else []
     return [*services, *machine, *work]

@@ -7,7 +7,7 @@ from enum import StrEnum
 from core.errors import ServiceDownError
 
 
-class Verdict(StrEnum):
+class Condition(StrEnum):
     """How something is."""
 
     GOOD = "good"
@@ -22,24 +22,24 @@ class Finding:
     """One thing that was looked at."""
 
     about: str
-    verdict: Verdict
+    condition: Condition
     said: str
     """A sentence, with what to do where something is not well."""
 
 
 def good(about: str, said: str) -> Finding:
     """Make a finding of what is well."""
-    return Finding(about=about, verdict=Verdict.GOOD, said=said)
+    return Finding(about=about, condition=Condition.GOOD, said=said)
 
 
 def worth_knowing(about: str, said: str) -> Finding:
     """Make a finding of what works and could be better."""
-    return Finding(about=about, verdict=Verdict.WORTH_KNOWING, said=said)
+    return Finding(about=about, condition=Condition.WORTH_KNOWING, said=said)
 
 
 def bad(about: str, said: str) -> Finding:
     """Make a finding of what does not work."""
-    return Finding(about=about, verdict=Verdict.BAD, said=said)
+    return Finding(about=about, condition=Condition.BAD, said=said)
 
 
 def asking(about: str, look: Callable[[], Iterable[Finding]]) -> list[Finding]:

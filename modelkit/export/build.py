@@ -55,8 +55,7 @@ def build(
     finished waits for the next call with the same source and options.
 
     Args:
-        source: A local folder with model_index.json, a safetensors file in the original layout, or
-            a Hub id.
+        source: A folder with model_index.json, a safetensors file in the original layout, a Hub id.
         target: The bundle's folder; one that is there is replaced.
         name: The bundle's name; the source's own by default, else made from its path.
         precision: Of the UNet; by default what the source's packshot.json says, else fp16.
@@ -67,15 +66,13 @@ def build(
         vae: How the VAE decoder is stored and computed.
         defaults: What requests get that name nothing; the rest as the model's own files say.
         additions: Another autoencoder, words, layers left out; and what a single file leaves open.
-        prompt_reading: Whether prompts may be longer than the encoder's text, and have weights;
-            None: neither.
+        prompt_reading: Whether prompts may be longer than a text, and have weights; None: neither.
         verify: Looks at the finished bundle before it is published; None: nobody does.
         say: Hears how far it is.
 
     Raises:
-        BundleError: The source is no such model, is not complete, or cannot do the size; the
-            options contradict each other; memory or disk are too small; or `verify` refuses the
-            bundle.
+        BundleError: The source is no such model, is not complete, or cannot do the size; options
+            contradict each other; memory or disk are too small; or `verify` refuses the bundle.
     """
     say = say or Silent()
     with prepared(find_source(source, say), additions or Additions(), target, say) as ready:
@@ -83,9 +80,8 @@ def build(
         if is_converted(folder):
             if precision or token_merging or unet or caching or vae != "float":
                 raise BundleError(_DECIDED.format(folder.name))
-            return adopt(folder, target, source=str(source), name=name, size=size,
-                         defaults=defaults, prompt_reading=prompt_reading,
-                         verify=verify, say=say)  # fmt: skip
+            return adopt(folder, target, source=str(source), name=name, size=size, verify=verify,
+                         defaults=defaults, prompt_reading=prompt_reading, say=say)  # fmt: skip
         precision = precision or read_profile(folder).build.precision
         order = take_order(folder, precision=precision, token_merging=token_merging, unet=unet,
                            caching=caching, vae=vae, defaults=defaults,

@@ -2,7 +2,7 @@
 
 import shutil
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -78,16 +78,20 @@ def convert_single_file(
     if additions.config is None:
         _fit_configuration(_shapes(tensors), target)
     pipeline = _load(file, target, others=() if own_vae else ("vae",))
-    said = additions.prediction_type
-    if said is None and VELOCITY_KEY in tensors and additions.config is None:
-        said = "v_prediction"
-    _settle_prediction(pipeline, family, additions.config, said, target)
+    _settle_prediction(pipeline, family, additions.config, _prediction(additions, tensors), target)
     if ZERO_SNR_KEY in tensors and additions.config is None:
         _change_scheduler(target, rescale_betas_zero_snr=True, timestep_spacing="trailing")
     for part in weighted_parts(target):
         module = getattr(pipeline, part, None)
         if module is not None:
             save_part(module, target / part, halves=_halves(tensors))
+
+
+def _prediction(additions: Additions, tensors: Mapping[str, Any]) -> PredictionType | None:
+    """Return what the caller says that the model predicts, or else the file; None: neither does."""
+    if additions.prediction_type is not None or additions.config is not None:
+        return additions.prediction_type
+    return "v_prediction" if VELOCITY_KEY in tensors else None
 
 
 def copy_configuration(family: Family, other: Path | None, target: Path) -> None:

@@ -25,10 +25,10 @@ from core.publishing.credentials import CredentialBox
 from core.publishing.runs import LostClaimError, RunClaim
 from core.settings import Settings
 from core.storage import STORAGE_ERRORS, Storage
-from ops.publishing.exchange import MOST_BYTES, Sleep
 from ops.publishing.planning import make_plan
 from ops.publishing.product import ProductRun
 from ops.publishing.store import CredentialsRefusedError, Store, StoreAwayError, StoreRefusedError
+from ops.publishing.store_requests import MOST_BYTES, Sleep
 from ops.publishing.stores import open_store
 
 log = structlog.get_logger(__name__)

@@ -10,13 +10,13 @@ from typing import Any
 import httpx
 
 from core.publishing.records import Gallery, GalleryImage
-from ops.publishing.exchange import LONGEST_PAUSE, Exchange
 from ops.publishing.store import (
     CredentialsRefusedError,
     FoundProduct,
     StoreAwayError,
     StoreRefusedError,
 )
+from ops.publishing.store_requests import LONGEST_PAUSE, StoreRequests
 
 API_VERSION = "2026-10"
 """Shopify keeps each version for a year; later ones answer requests for one that is gone."""
@@ -129,7 +129,7 @@ class ShopifyError(StoreRefusedError):
 class Shopify:
     """One shop."""
 
-    def __init__(self, exchange: Exchange, address: str) -> None:
+    def __init__(self, exchange: StoreRequests, address: str) -> None:
         """Send nothing yet.
 
         Args:

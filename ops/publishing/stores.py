@@ -6,9 +6,9 @@ from core.domain.stores import StoreKind
 from core.egress.client import EgressClient
 from core.publishing.credentials import CredentialBox
 from core.publishing.runs import RunClaim
-from ops.publishing.exchange import Exchange, Sleep
 from ops.publishing.shopify import Shopify
 from ops.publishing.store import CredentialsRefusedError, Store
+from ops.publishing.store_requests import Sleep, StoreRequests
 from ops.publishing.woocommerce import WooCommerce, basic
 
 
@@ -26,6 +26,6 @@ def open_store(
     known = box.open(claim.target_id, claim.credentials)
     if claim.kind is StoreKind.SHOPIFY:
         headers = {"X-Shopify-Access-Token": known["access_token"]}
-        return Shopify(Exchange(client, headers=headers, sleep=sleep), claim.address)
+        return Shopify(StoreRequests(client, headers=headers, sleep=sleep), claim.address)
     headers = {"Authorization": basic(known["username"], known["application_password"])}
-    return WooCommerce(Exchange(client, headers=headers, sleep=sleep), claim.address)
+    return WooCommerce(StoreRequests(client, headers=headers, sleep=sleep), claim.address)

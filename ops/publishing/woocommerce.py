@@ -13,8 +13,8 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from core.publishing.records import Gallery, GalleryImage
-from ops.publishing.exchange import Exchange
 from ops.publishing.store import CredentialsRefusedError, FoundProduct, StoreRefusedError
+from ops.publishing.store_requests import StoreRequests
 
 PRODUCT_FIELDS = "id,parent_id,name,sku,type,images"
 VARIATION_FIELDS = "id,image"
@@ -34,7 +34,7 @@ class WooCommerce:
     A variation's images are its one image: `12/34` is variation 34 of product 12.
     """
 
-    def __init__(self, exchange: Exchange, address: str) -> None:
+    def __init__(self, exchange: StoreRequests, address: str) -> None:
         """Send nothing yet.
 
         Args:

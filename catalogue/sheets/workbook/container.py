@@ -107,16 +107,20 @@ def _format(archive: ZipFile) -> SheetFormat:
     if any(one.flag_bits & 1 for one in archive.infolist()):
         refuse_password()
     if "mimetype" in names and _read(archive, "mimetype").strip() == _ODS:
-        if _MANIFEST in names and b"encryption-data" in _read(archive, _MANIFEST):
-            refuse_password()
-        if any(name.startswith(("Basic/", "Scripts/")) for name in names):
-            _refuse_macros(".ods")
+        _check_ods(archive, names)
         return SheetFormat.ODS
     if any(name.endswith("vbaProject.bin") for name in names):
         _refuse_macros(".xlsm")
     if "[Content_Types].xml" not in names or "xl/workbook.xml" not in names:
         refuse(_other_zip(names))
     return SheetFormat.XLSX
+
+
+def _check_ods(archive: ZipFile, names: Collection[str]) -> None:
+    if _MANIFEST in names and b"encryption-data" in _read(archive, _MANIFEST):
+        refuse_password()
+    if any(name.startswith(("Basic/", "Scripts/")) for name in names):
+        _refuse_macros(".ods")
 
 
 def _other_zip(names: Collection[str]) -> str:

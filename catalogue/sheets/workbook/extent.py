@@ -55,7 +55,7 @@ def check_extent(content: bytes, kind: SheetFormat) -> Mapping[str, Sequence[Mer
     return {}
 
 
-class _Table:
+class _CountedTable:
     """Counts what a table takes."""
 
     def __init__(self) -> None:
@@ -123,7 +123,7 @@ class _XlsxTable(_Part):
 
     def __init__(self, shared: list[int]) -> None:
         self._shared = shared
-        self._table = _Table()
+        self._table = _CountedTable()
         self._row = self._column = 0
         self._kind = ""
         self._value: list[str] | None = None
@@ -168,7 +168,7 @@ class _OdsTables(_Part):
 
     def _new_table(self, name: str) -> None:
         self._name = name
-        self._table = _Table()
+        self._table = _CountedTable()
         self._row = self._column = 0
         self._rows = 1
         self._cells: list[tuple[int, int, int]] = []

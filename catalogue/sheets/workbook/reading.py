@@ -87,14 +87,28 @@ def _choose(
         InvalidSheetError: There is none.
     """
     tables = [one for one in workbook.sheets_metadata if one.typ is SheetTypeEnum.WorkSheet]
-    if asked is not None:
-        found = _load(workbook, _called(tables, asked), spans)
-        if found is None:
-            refuse(
-                f"The worksheet {asked!r} has no rows. Name another as `worksheet`.",
-                column="worksheet",
-            )
-        return found
+    if asked is None:
+        return _first_of(workbook, tables, named, spans)
+    found = _load(workbook, _called(tables, asked), spans)
+    if found is None:
+        refuse(
+            f"The worksheet {asked!r} has no rows. Name another as `worksheet`.",
+            column="worksheet",
+        )
+    return found
+
+
+def _first_of(
+    workbook: CalamineWorkbook,
+    tables: Sequence[SheetMetadata],
+    named: Collection[str],
+    spans: Mapping[str, Sequence[Merged]],
+) -> _Table:
+    """Find the first worksheet that has a header which is known, or else the first with rows.
+
+    Raises:
+        InvalidSheetError: None has rows.
+    """
     visible = [one for one in tables if one.visible is SheetVisibleEnum.Visible]
     first = None
     for one in islice(visible or tables, _MOST_LOOKED_AT):

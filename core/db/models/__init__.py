@@ -13,7 +13,7 @@ from core.db.models.publishing import PublishItem, PublishRun, PublishTarget
 from core.db.models.queue import Backlog, Worker
 from core.db.models.rendition import Rendition
 from core.db.models.source import FetchedAddress, Source
-from core.db.models.tenant import ApiKey, Glossary, IdempotencyRecord, Recipe
+from core.db.models.tenant import ApiKey, IdempotencyRecord, Recipe, TenantGlossary
 from core.db.models.webhook import CallbackSecret, WebhookDelivery, WebhookEndpoint, WebhookEvent
 
 __all__ = [
@@ -26,7 +26,7 @@ __all__ = [
     "CallbackSecret",
     "FetchedAddress",
     "Generation",
-    "Glossary",
+    "TenantGlossary",
     "IdempotencyRecord",
     "Image",
     "ImageParameters",

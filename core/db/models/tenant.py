@@ -89,7 +89,7 @@ class Recipe(SQLModel, table=True):
     created_at: datetime = created()
 
 
-class Glossary(SQLModel, table=True):
+class TenantGlossary(SQLModel, table=True):
     """A tenant's glossary."""
 
     __tablename__ = "glossary"

@@ -22,7 +22,7 @@ from worker.engine import Engine
 from worker.model import StepInputs
 from worker.pipeline import Pipeline
 from worker.rows import RowImpossibleError, RowRequest, RowResult
-from worker.walk import NOISE, Begin, Picture, Source, Walk
+from worker.walk import NOISE, Begin, Picture, PictureSource, Walk
 
 SAME_AS_DIFFUSERS_DB = 60.0
 SAME_IN_COMPANY_DB = 50.0
@@ -103,9 +103,9 @@ def begins(pipeline: Pipeline, picture: Image.Image, hole: Image.Image) -> Mappi
     mask = np.asarray(hole, np.float32)[None, ::8, ::8] / 255
     return {
         "text": NOISE,
-        "picture": Source(strength=0.6, **known),
-        "mask": Source(strength=1.0, mask=mask, **known),
-        "mask over the picture": Source(strength=0.7, mask=mask, **known),
+        "picture": PictureSource(strength=0.6, **known),
+        "mask": PictureSource(strength=1.0, mask=mask, **known),
+        "mask over the picture": PictureSource(strength=0.7, mask=mask, **known),
     }
 
 
@@ -133,7 +133,7 @@ def by_diffusers(reference, begin: Begin, seed: int, picture, hole) -> np.ndarra
         "guidance_scale": 3.0, "generator": torch.Generator().manual_seed(seed),
     }  # fmt: skip
     kind, size = diffusers.StableDiffusionPipeline, {"width": SIDE, "height": SIDE}
-    if isinstance(begin, Source):
+    if isinstance(begin, PictureSource):
         asked |= {"image": picture, "strength": begin.strength}
         kind = diffusers.StableDiffusionImg2ImgPipeline
         if begin.mask is not None:
@@ -151,7 +151,7 @@ def pictures(begins: Mapping[str, Begin], picture: Image.Image) -> Mapping[str, 
     pixels = np.asarray(picture)
     return {
         name: Picture(pixels=pixels, strength=begin.strength, mask=begin.mask)
-        if isinstance(begin, Source)
+        if isinstance(begin, PictureSource)
         else begin
         for name, begin in begins.items()
     }
@@ -216,8 +216,10 @@ def test_what_is_left_of_a_picture_costs_fewer_steps(pipeline, begins):
 
 def test_a_picture_that_does_not_fit_or_has_no_step_left_fails_alone(pipeline, begins):
     picture = begins["picture"]
-    small = Source(mean=picture.mean[:, 1:], deviation=picture.deviation[:, 1:], strength=0.5)
-    weak = Source(mean=picture.mean, deviation=picture.deviation, strength=0.1)
+    small = PictureSource(
+        mean=picture.mean[:, 1:], deviation=picture.deviation[:, 1:], strength=0.5
+    )
+    weak = PictureSource(mean=picture.mean, deviation=picture.deviation, strength=0.1)
     engine = Engine.of_one(pipeline, row_limit=8)
     tickets = [engine.submit(request("euler", 1, begin)) for begin in (small, weak, picture)]
     engine.start()

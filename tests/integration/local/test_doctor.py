@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from bundles.manifest import load_manifest
 from cli.doctor import machine, services
-from cli.doctor.finding import Verdict
+from cli.doctor.finding import Condition
 from cli.doctor.machine import look_at_machine
 from cli.doctor.services import look_at_services
 from cli.doctor.work import look_at_work
@@ -27,13 +27,13 @@ def bundle(made_once: MadeOnce) -> Path:
     return made_once.bundle()
 
 
-def told(findings, verdict: Verdict) -> dict[str, str]:
-    return {one.about: one.said for one in findings if one.verdict is verdict}
+def told(findings, condition: Condition) -> dict[str, str]:
+    return {one.about: one.said for one in findings if one.condition is condition}
 
 
 def test_services_that_are_well(settings, database):
     found = look_at_services(settings, database)
-    assert told(found, Verdict.BAD) == told(found, Verdict.WORTH_KNOWING) == {}
+    assert told(found, Condition.BAD) == told(found, Condition.WORTH_KNOWING) == {}
     assert {one.about for one in found} == {"postgres", "schema", "clock", "redis", "s3"}
 
 
@@ -42,7 +42,7 @@ def test_services_that_are_away_are_named_with_what_to_do(settings, database):
         settings.model_dump()
         | {"broker_url": "redis://127.0.0.1:1/0", "s3_endpoint_url": "http://127.0.0.1:1"}
     )
-    found = told(look_at_services(away, database), Verdict.BAD)
+    found = told(look_at_services(away, database), Condition.BAD)
     assert set(found) == {"redis", "s3"}
     assert "PACKSHOT_BROKER_URL" in found["redis"]
 
@@ -59,19 +59,19 @@ def test_tables_of_another_version(settings, database, change, said):
     with database.session() as session:
         session.execute(text(change))
         session.commit()
-    assert said in told(look_at_services(settings, database), Verdict.BAD)["schema"]
+    assert said in told(look_at_services(settings, database), Condition.BAD)["schema"]
 
 
 def test_a_clock_that_is_wrong(settings, database, monkeypatch):
     monkeypatch.setattr(services, "_now", lambda: datetime.now(UTC) + timedelta(minutes=5))
-    assert "300 seconds apart" in told(look_at_services(settings, database), Verdict.BAD)["clock"]
+    assert "300 seconds apart" in told(look_at_services(settings, database), Condition.BAD)["clock"]
 
 
 def test_a_broker_that_may_drop_messages(settings, database, broker):
     before = broker.client.config_get("maxmemory-policy")
     broker.client.config_set("maxmemory-policy", "allkeys-lru")
     try:
-        found = told(look_at_services(settings, database), Verdict.BAD)
+        found = told(look_at_services(settings, database), Condition.BAD)
     finally:
         broker.client.config_set(*next(iter(before.items())))
     assert "allkeys-lru" in found["redis"]
@@ -81,23 +81,23 @@ def test_a_machine_without_a_bundle_and_one_that_is_too_large_for_it(settings, b
     folders = f"default={bundle},gone={bundle / 'nowhere'}"
     both = type(settings).model_validate(settings.model_dump() | {"models": folders})
     found = look_at_machine(both)
-    assert "no model bundle" in told(found, Verdict.BAD)["model gone"]
-    assert "packshot tune" in told(found, Verdict.WORTH_KNOWING)["model default"]
+    assert "no model bundle" in told(found, Condition.BAD)["model gone"]
+    assert "packshot tune" in told(found, Condition.WORTH_KNOWING)["model default"]
     monkeypatch.setattr(machine, "OF_BUNDLE", 1e9)
-    assert "smaller model" in told(look_at_machine(both), Verdict.BAD)["model default"]
+    assert "smaller model" in told(look_at_machine(both), Condition.BAD)["model default"]
 
 
 def test_work_without_workers_and_with_some(settings, database, bundle):
     here = type(settings).model_validate(settings.model_dump() | {"models": f"default={bundle}"})
-    assert "Start one" in told(look_at_work(here, database), Verdict.BAD)["workers"]
+    assert "Start one" in told(look_at_work(here, database), Condition.BAD)["workers"]
     with database.session() as session:
         announce(session, "another", ["0" * 64])
         session.commit()
-    assert "None serves the model" in told(look_at_work(here, database), Verdict.BAD)["workers"]
+    assert "None serves the model" in told(look_at_work(here, database), Condition.BAD)["workers"]
     with database.session() as session:
         announce(session, "one", [load_manifest(bundle).revision])
         session.commit()
-    assert told(look_at_work(here, database), Verdict.BAD) == {}
+    assert told(look_at_work(here, database), Condition.BAD) == {}
 
 
 def test_what_failed_and_what_waits_long(settings, database, shop):
@@ -114,7 +114,7 @@ def test_what_failed_and_what_waits_long(settings, database, shop):
             )
         )
         session.commit()
-    found = told(look_at_work(settings, database), Verdict.WORTH_KNOWING)
+    found = told(look_at_work(settings, database), Condition.WORTH_KNOWING)
     assert "1 images failed within a day" in found["failures"]
     assert "180 minutes" in found["queue"]
 
@@ -125,7 +125,7 @@ def test_the_command_says_it_and_its_exit_code_too(settings, environment, databa
     ended = CliRunner().invoke(app, ["doctor", "--json"])
     lines = [json.loads(line) for line in ended.stdout.splitlines()]
     assert ended.exit_code == 1
-    assert {"about": "s3", "verdict": "good"}.items() <= next(
+    assert {"about": "s3", "condition": "good"}.items() <= next(
         line for line in lines if line["about"] == "s3"
     ).items()
-    assert any(line["about"] == "workers" and line["verdict"] == "bad" for line in lines)
+    assert any(line["about"] == "workers" and line["condition"] == "bad" for line in lines)

@@ -23,7 +23,7 @@ _SHOWN = 300
 Sleep = Callable[[float], Awaitable[None]]
 
 
-class Exchange:
+class StoreRequests:
     """The requests of one store."""
 
     def __init__(
