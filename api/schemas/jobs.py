@@ -115,8 +115,7 @@ class JobView(DecidedParameters, JobHead):
     )
     approval: ApprovalView
     replaces: UUID | None = Field(
-        description="The rejected job of the same row that this one was made in place of; it may "
-        "be deleted."
+        description="The job of the same row that this one was made in place of; it may be deleted."
     )
     file_name: str | None = Field(
         description="What the image is called, where channels or names were asked for."

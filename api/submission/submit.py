@@ -205,12 +205,12 @@ def wanted_image(
     mode = mode_of(request)
     if mode is ImageMode.TEXT:
         issues.refuse_request()
-        wanted = _generated(models.meant(request.model), context, request)
+        wanted = drawn_image(models.meant(request.model), context, request)
     elif mode is ImageMode.SCENE:
-        background = _generated(models.meant(request.model), context, without_size(request))
+        background = drawn_image(models.meant(request.model), context, without_size(request))
         wanted = scene_request(session, context, request, background, issues)
     elif mode is ImageMode.EDIT:
-        drawn = _generated(models.meant(request.model), context, request)
+        drawn = drawn_image(models.meant(request.model), context, request)
         wanted = edit_request(session, context, request, drawn, issues)
     else:
         wanted = photograph_request(session, context, request, issues)
@@ -221,8 +221,12 @@ def wanted_image(
     return named
 
 
-def _generated(bundle: Bundle, context: RequestContext, request: JobRequest) -> ImageRequest:
-    """Return an image that a model draws, checked."""
+def drawn_image(bundle: Bundle, context: RequestContext, request: JobRequest) -> ImageRequest:
+    """Return an image that a model draws, checked.
+
+    Raises:
+        InvalidRequestError: naming every value that cannot be used.
+    """
     values, issues = check_parameters(request.parameters(), bundle.limits)
     _check_own(request, values, bundle, issues)
     issues.refuse_request()

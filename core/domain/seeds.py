@@ -2,7 +2,9 @@
 
 import hashlib
 import unicodedata
+from collections.abc import Collection
 from enum import StrEnum
+from itertools import count
 
 
 class SeedRule(StrEnum):
@@ -35,3 +37,23 @@ def sku_seed(sku: str) -> int:
 def variant_seed(seed: int, variant: int) -> int:
     """Make the seed of a variant from the caller's; the first variant has the caller's own."""
     return (seed + variant - 1) % 2**63
+
+
+def another_seed(digest: str, variant: int, taken: Collection[int | None]) -> int:
+    """Make a seed for an image that is wanted once more, other than those that it had.
+
+    Whoever wants the same image as often again gets the same one: it is shared as any other.
+
+    Args:
+        digest: The image's fingerprint without a seed.
+        variant: From 1.
+        taken: Seeds that the variant had.
+
+    Returns:
+        The caller's seed: see `variant_seed`.
+    """
+    seeds = (
+        derived_seed(hashlib.sha256(f"again:{digest}:{attempt}".encode()).hexdigest())
+        for attempt in count(1)
+    )
+    return next(one for one in seeds if variant_seed(one, variant) not in taken)

@@ -99,7 +99,7 @@ def submit(
         publishes=publishes,
         api_key_id=api_key_id,
     )
-    items = _join_exact(request, [_item(request, one, n) for n, one in enumerate(wanted)])
+    items = _join_exact(request, [item_of(request, one, n) for n, one in enumerate(wanted)])
     queue = Queue(request, items)
     answers = queue.answer(ttl_seconds)
     jobs = _jobs(request, items, answers, batch)
@@ -113,27 +113,37 @@ def submit(
     _record_events(session, items, jobs, batch)
     raised = raise_lanes(session, answers.joined, lane)
     published = [(identity, lane) for identity in (*queue.published(answers), *raised)]
-    return _report(items, jobs, answers, published)
+    outcomes = [(job.id, job.cache) for job in jobs]
+    return report(items, outcomes, answers, published)
 
 
-def _report(
+def report(
     items: Sequence[Item],
-    jobs: Sequence[_NewJob],
+    outcomes: Sequence[tuple[UUID, CacheOutcome]],
     answers: Answers,
     published: Sequence[tuple[UUID, Lane]],
 ) -> Submission:
+    """Return what became of wanted images.
+
+    Args:
+        items: The images.
+        outcomes: The job of each, and what served it.
+        answers: What answered them.
+        published: See `Submission.published`.
+    """
     hits = [(one.wanted, answers.images[one.name]) for one in items if one.name in answers.images]
     return Submission(
-        job_ids=[job.id for job in jobs],
+        job_ids=[job_id for job_id, _ in outcomes],
         published=published,
-        outcomes=Counter(job.cache for job in jobs),
+        outcomes=Counter(outcome for _, outcome in outcomes),
         uses=Counter(stored.image_id for _, stored in hits),
         steps_saved=sum(one.spec.steps for one, _ in hits),
         seconds_saved=sum(stored.seconds or 0.0 for _, stored in hits),
     )
 
 
-def _item(request: Request, wanted: ImageRequest, position: int) -> Item:
+def item_of(request: Request, wanted: ImageRequest, position: int) -> Item:
+    """Return a wanted image with what finds it; `position` tells those of one request apart."""
     exact = wanted.fingerprint()
     if request.cache is CacheMode.USE and wanted.approximate:
         digest = wanted.approximate_fingerprint()

@@ -68,7 +68,7 @@ class Job(ImageParameters, table=True):
     """What computes it; empty when a stored image answered at once."""
     image_id: UUID | None = Field(default=None, foreign_key="image.id", index=True)
     position: int = 0
-    """Place in its batch, from 0; what was made in place of a rejected image has that one's."""
+    """Place in its batch, from 0; what was made in place of another image has that one's."""
     line: int | None = None
     """Line of the sheet that asked for it, from 1; the header is line 1."""
     row: dict[str, Any] = Field(default_factory=dict, sa_type=JSONB)
@@ -116,7 +116,7 @@ class Job(ImageParameters, table=True):
     """The first of the jobs that were made for its place of the sheet, itself or another, which may
     be erased; empty: there is no other."""
     replaces: UUID | None = None
-    """The rejected job that it was made in place of, which may be erased."""
+    """The job that it was made in place of, which may be erased."""
     warning: str | None = None
     error_code: str | None = None
     error_message: str | None = None

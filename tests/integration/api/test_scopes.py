@@ -15,6 +15,8 @@ SUBMIT = {
     ("POST", "/v1/batches"),
     ("POST", "/v1/batches/{batch_id}/cancel"),
     ("POST", "/v1/batches/{batch_id}/retry"),
+    ("POST", "/v1/batches/{batch_id}/redo"),
+    ("POST", "/v1/jobs/{job_id}/redo"),
     ("POST", "/v1/recipes"),
     ("PUT", "/v1/glossary"),
     ("POST", "/v1/sources"),
