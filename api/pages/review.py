@@ -5,18 +5,22 @@ from typing import Annotated
 from urllib.parse import urlencode
 from uuid import UUID
 
-from fastapi import Form, Query
+from fastapi import BackgroundTasks, Form, Query
 from fastapi.responses import Response
 from sqlmodel import Session
 
-from api.dependencies import Judge, SessionNow
+from api.dependencies import Judge, ServicesNow, SessionNow, Submitter
 from api.pages.page import PageNow
 from api.pages.route import page_router
 from api.schemas.approvals import JudgementsRequest, SeenJob
+from api.schemas.redo import RedoRequest
 from api.submission.judging import judge_batch
+from api.submission.publish import follow_up
+from api.submission.redo import redo_chosen
 from api.views.batches import find_batch, view_batch
 from api.views.cursors import Cursor
 from api.views.jobs import JobFilter, list_jobs
+from catalogue.checks import LONGEST_PROMPT
 from core.db.models import ApiKey
 from core.domain.approval import Approval
 from core.domain.states import JobState
@@ -80,6 +84,29 @@ def post_review(
         raise ConflictError(message)
     path = f"{WORKBENCH}/batches/{batch_id}/review?{urlencode({'show': show.value})}"
     return page.go(path, message)
+
+
+@router.post("/{batch_id}/review/redo")
+def post_redo(
+    batch_id: UUID,
+    page: PageNow,
+    caller: Submitter,
+    services: ServicesNow,
+    session: SessionNow,
+    background: BackgroundTasks,
+    chosen: Annotated[list[str] | None, Form()] = None,
+    prompt: Annotated[str, Form(max_length=LONGEST_PROMPT)] = "",
+    show: Annotated[Shown, Form()] = Shown.PENDING,
+) -> Response:
+    """Make the chosen images again, with another seed, and another prompt if one is given."""
+    request = RedoRequest(prompt=prompt.strip() or None)
+    jobs = [_seen(one).id for one in chosen or ()]
+    context, submission = redo_chosen(session, services, caller, batch_id, jobs, request)
+    number = len(submission.job_ids)
+    background.add_task(follow_up, services, context, submission, batch=str(batch_id))
+    message = "1 image is made again." if number == 1 else f"{number} images are made again."
+    path = f"{WORKBENCH}/batches/{batch_id}/review?{urlencode({'show': show.value})}"
+    return page.go(path, message if jobs else "Choose some images first.")
 
 
 def _judge(

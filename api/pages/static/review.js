@@ -50,6 +50,14 @@ async function judgeChosen(state) {
   if (!marked.length) move(1);
 }
 
+async function makeAgain() {
+  const button = form.querySelector('button[formaction$="/redo"]');
+  const marked = boxes.some((box) => box.checked);
+  if (!button || (!marked && at() < 0)) return;
+  if (!marked) boxes[at()].checked = true;
+  form.requestSubmit(button);
+}
+
 async function takeBack() {
   for (const [box, state] of done.pop() || []) await judge([box], state);
 }
@@ -60,7 +68,7 @@ document.addEventListener("keydown", (event) => {
   const keys = {
     ArrowRight: () => move(1), ArrowLeft: () => move(-1),
     ArrowDown: () => move(columns()), ArrowUp: () => move(-columns()),
-    a: () => judgeChosen("approved"), r: () => judgeChosen("rejected"), z: takeBack,
+    a: () => judgeChosen("approved"), r: () => judgeChosen("rejected"), e: makeAgain, z: takeBack,
   };
   if (!keys[event.key]) return;
   event.preventDefault();

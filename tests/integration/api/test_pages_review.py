@@ -6,7 +6,7 @@ import pytest
 
 from core.domain.scopes import Scope
 from core.keys import create_key
-from tests.integration.api.browser import Browser
+from tests.integration.api.browser import Browser, forms_in
 from tests.pictures import near_white, png, product
 
 
@@ -80,3 +80,32 @@ def test_who_may_not_judge_does_not_see_what_waits(batch, client, sign_in):
     (job, *_) = client.get(batch["links"]["items"]).json()["items"]
     assert reader.get(f"/workbench/pictures/{job['id']}/small").status_code == 409
     assert sign_in("Anna").get(f"/workbench/pictures/{job['id']}/small").status_code == 200
+
+
+def test_images_are_made_again_and_one_of_a_row_is_picked(client, batch, sign_in, worker):
+    anna = sign_in("Anna")
+    path = f"/workbench/batches/{batch['id']}/review"
+    page = anna.get(path)
+    first, *_ = boxes(page)
+    redo = {"chosen": first, "prompt": "a green mug"}
+    again = anna.http.post(f"{path}/redo", data=forms_in(page.text)[-1]["fields"] | redo)
+    assert "1 image is made again." in again.text
+    (made,) = [
+        one for one in client.get(batch["links"]["items"]).json()["items"] if one["replaces"]
+    ]
+    assert (made["replaces"], made["prompt"]) == (first.split()[0], "a green mug")
+    worker.make(made["id"])
+    page = anna.get(path)
+    assert [one.split()[0] for one in boxes(page)][:2] == [made["replaces"], made["id"]]
+    assert f"made again, seed {made['seed']}" in page.text
+    anna.submit(page, "/review", chosen=f"{made['id']} 0", state="approved")
+    assert states(client, batch)[:2] == ["rejected", "approved"]
+
+
+def test_who_may_only_judge_is_offered_no_other_image(batch, sign_in):
+    judge = sign_in("Ben", Scope.READ, Scope.REVIEW)
+    path = f"/workbench/batches/{batch['id']}/review"
+    page = judge.get(path)
+    assert "/review/redo" not in page.text
+    fields = forms_in(page.text)[-1]["fields"] | {"chosen": boxes(page)[0]}
+    assert judge.http.post(f"{path}/redo", data=fields).status_code == 403
