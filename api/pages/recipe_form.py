@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError, create_model
 
 from api.problems import describe
 from api.schemas.recipes import RecipeRequest
@@ -17,24 +17,14 @@ NAMED = (
 """Fields of `SheetFields` that have an input of their own."""
 
 
-class RecipeForm(BaseModel):
-    """What was typed, as it was typed."""
+_TYPED: dict[str, Any] = dict.fromkeys(NAMED, (str, ""))
+
+
+class RecipeForm(create_model("NamedInputs", **_TYPED)):  # type: ignore[misc]
+    """What was typed, as it was typed: also one text for each of `NAMED`."""
 
     name: str = ""
     note: str = ""
-    mode: str = ""
-    template: str = ""
-    negative_prompt: str = ""
-    model: str = ""
-    preset: str = ""
-    steps: str = ""
-    guidance_scale: str = ""
-    scheduler: str = ""
-    width: str = ""
-    height: str = ""
-    variants: str = ""
-    channels: str = ""
-    background: str = ""
     more: str = ""
     """The other fields, as a JSON object."""
 

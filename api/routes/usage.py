@@ -16,6 +16,7 @@ from core.errors import InvalidRequestError
 
 USUAL = timedelta(days=30)
 LONGEST = timedelta(days=400)
+FIRST_YEAR = 2000
 
 router = Router(
     route_class=TransactionRoute,
@@ -42,6 +43,8 @@ def get_usage(
     As far as jobs are kept: those that retention or you deleted are not in it.
     """
     end = until or datetime.now(UTC)
+    if end.year < FIRST_YEAR:
+        raise InvalidRequestError(f"`until` is before {FIRST_YEAR}, when there was no packshot.")
     begin = since or end - USUAL
     if not timedelta() <= end - begin <= LONGEST:
         raise InvalidRequestError(

@@ -86,6 +86,11 @@ if TYPE_CHECKING:
     class RequestedParameters(BaseModel):
         """What a request may say about its images; the model's defaults fill the rest."""
 
+    class RedoneParameters(BaseModel):
+        """What is said anew of an image that is made again."""
+
+        seed: Seed | None = None
+
     class DecidedParameters(_SeedText):
         """What decided an image, its seed included."""
 
@@ -101,17 +106,20 @@ else:
         "steps": _bounded(int, minimum=1),
         "guidance_scale": _bounded(float, minimum=0, maximum=LARGEST_GUIDANCE),
     }
-    RequestedParameters = create_model(
-        "RequestedParameters",
-        **{
-            name: (
-                _REQUESTED.get(name, Text if one.type is str else one.type) | None,
-                Field(None, description=describe(name)),
-            )
-            for name, one in PARAMETERS.items()
-            # A job names it, a sheet has it in its rows.
-            if name != "prompt"
-        },
+    _FIELDS = {
+        name: (
+            _REQUESTED.get(name, Text if one.type is str else one.type) | None,
+            Field(None, description=describe(name)),
+        )
+        for name, one in PARAMETERS.items()
+        # A job names it, a sheet has it in its rows.
+        if name != "prompt"
+    }
+    RequestedParameters = create_model("RequestedParameters", **_FIELDS)
+    RedoneParameters = create_model(
+        "RedoneParameters",
+        # Size and model stay those of the place that the image is for.
+        **{name: one for name, one in _FIELDS.items() if name not in ("width", "height")},
     )
     DecidedParameters = create_model(
         "DecidedParameters",

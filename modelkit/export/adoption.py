@@ -83,7 +83,9 @@ def is_converted(folder: Path) -> bool:
     Some hold both: then the PyTorch weights are the model.
     """
     unet = folder / "unet"
-    return (unet / MODEL_FILE).is_file() and not any(unet.glob("*.safetensors"))
+    return (unet / MODEL_FILE).is_file() and not any(
+        unet.glob("diffusion_pytorch_model*.safetensors")
+    )
 
 
 def adopt(

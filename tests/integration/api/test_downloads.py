@@ -86,8 +86,8 @@ def test_a_large_image_has_parts_too(serve, settings, worker):
 def test_a_method_that_is_not_there_is_told_the_others(client, things):
     for path, allowed in (
         ("/v1/batches", "GET, HEAD, POST"),
-        ("/v1/jobs", "POST"),
-        ("/v1/jobs/{job_id}/image", "GET, HEAD"),
+        ("/v1/jobs", "GET, HEAD, POST"),
+        ("/v1/jobs/{job_id}/image", "DELETE, GET, HEAD"),
         ("/v1/webhook-endpoints/{endpoint_id}", "DELETE, GET, HEAD, PATCH"),
         ("/openapi.json", "GET, HEAD"),
         ("/healthz", "GET, HEAD"),

@@ -45,7 +45,7 @@ def test_each_row_is_made_by_its_model_and_says_so(client, send, worker, shop):
     assert [shop.generation(row).bundle_revision[0] for row in rows] == ["2", "1", "1"]
     worker.make(jobs[0]["id"])
     results = list(csv.reader(io.StringIO(client.get(batch["links"]["results"]).text)))
-    made_by = results[0].index("model")
+    made_by = results[0].index("revision") - 1
     assert results[0][made_by : made_by + 3] == ["model", "revision", "ai_use"]
     assert [line[made_by] for line in results[1:]] == ["studio", "default", "default"]
     assert results[1][made_by + 1 : made_by + 3] == ["2" * 64, "generated"]

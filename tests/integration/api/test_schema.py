@@ -60,7 +60,10 @@ EXPLAINED = {
         "only this server made its cursors": "The cursor is not valid",
         "the model that is loaded decides": "cannot be made by th(e|is) model|is not between"
         "|scheduler",
-        "a rule between several fields": "The recipe is empty|Name what to purge|`per_sku`",
+        "a rule between several fields": "The recipe is empty|Name what to purge|`per_sku`"
+        "|name `jobs`, or `waiting`|`since` must be|`until` is before",
+        "the store decides which credentials there are": "The credentials of a",
+        "what letters are": "It is no word|It contains the control character",
         "the mode decides which fields there are": "Only images of photographs|Images of the mode",
         "colours have many forms": "is no background",
         "what Python and Jinja2 read": "separator|is not an encoding|template|file_name|columns",
@@ -122,7 +125,11 @@ def try_it(client):
 
 def _is_explained(failure, answer: str) -> bool:
     patterns = EXPLAINED.get(failure.title, {}).values()
-    said = [answer] if failure.title == REJECTED else re.findall("^ +- (.*)", str(failure), re.M)
+    said = (
+        [answer]
+        if failure.title == REJECTED
+        else re.findall("^(?: +- |Invalid component: )(.*)", str(failure), re.M)
+    )
     return bool(said) and all(any(re.search(one, text) for one in patterns) for text in said)
 
 

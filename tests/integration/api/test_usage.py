@@ -50,6 +50,7 @@ def test_jobs_outside_of_the_time_do_not_count_and_times_are_checked(client):
     now = datetime.now(UTC)
     assert usage_of(client, until=(now - timedelta(minutes=1)).isoformat()) == {}
     assert usage_of(client, since=(now - timedelta(minutes=1)).isoformat()) != {}
+    assert client.get("/v1/usage", params={"until": "0001-01-01T00:00:00Z"}).status_code == 422
     for since in (now + timedelta(days=1), now - timedelta(days=500)):
         answer = client.get("/v1/usage", params={"since": since.isoformat()})
         assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")

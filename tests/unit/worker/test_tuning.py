@@ -229,6 +229,8 @@ class TestBench:
         def latent_shape(self, *, width, height):
             return 4, height // 8, width // 8
 
+        sample_shape = latent_shape
+
         def encode(self, texts):
             import numpy as np
 
