@@ -8,8 +8,9 @@ from api.app import create_app
 from core.settings import Settings
 
 VERBS = {
-    "add", "cancel", "create", "delete", "detect", "get", "list", "plan", "purge", "redo", "replace",
-    "replay", "retry", "revoke", "rotate", "send", "start", "submit", "undo", "update", "write",
+    "add", "cancel", "create", "delete", "detect", "get", "list", "plan", "purge", "redo",
+    "replace", "replay", "retry", "revoke", "rotate", "send", "start", "submit", "undo", "update",
+    "write",
 }  # fmt: skip
 
 
