@@ -16,6 +16,7 @@ from core.db.models import (
     ApiKey,
     Batch,
     CallbackSecret,
+    ColumnMapping,
     Generation,
     IdempotencyRecord,
     Image,
@@ -104,7 +105,7 @@ class TenantEraser:
         with self._database.session() as session:
             # Runs take their products with them.
             for table in (
-                *(PublishRun, PublishTarget, Recipe, TenantGlossary),
+                *(PublishRun, PublishTarget, Recipe, TenantGlossary, ColumnMapping),
                 *(WebhookEndpoint, CallbackSecret),
             ):
                 session.execute(delete(table).where(col(table.tenant) == tenant))

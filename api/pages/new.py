@@ -13,6 +13,7 @@ from api.dependencies import ServicesNow, SessionNow, Submitter
 from api.pages.page import Page, PageNow
 from api.pages.route import page_router
 from api.problems import describe
+from api.schemas.sheet_fields import Mapping
 from api.schemas.sheets import SheetReport
 from api.services import Services
 from api.submission.context import context_of
@@ -39,7 +40,7 @@ NO_COLUMN = "-"
 OF_PAGE = ("sku", "prompt", *FIELDS, "image", "width", "height", "model")
 """Fields whose columns can be said on the page."""
 _OF_SHEET = ("name", "template", "recipe", "mode", "preset", "channels", "worksheet", "encoding",
-             "mapping", "on_error")  # fmt: skip
+             "source", "mapping", "on_error")  # fmt: skip
 _COLUMN = "column."
 
 router = page_router(prefix=NEW_BATCH)
@@ -101,6 +102,13 @@ def split(upload: Upload) -> tuple[dict[str, str], Upload]:
     """Return what the form says, and the upload with what that means for the sheet."""
     given = dict(upload.fields or {})
     given.pop(CSRF_FIELD, None)
+    if given.get("mapping") == Mapping.NONE:
+        # The form still has the columns that were remembered.
+        given = {
+            name: value
+            for name, value in given.items()
+            if not name.startswith(_COLUMN) and name != "source"
+        }
     fields = {name: given[name] for name in _OF_SHEET if given.get(name)}
     columns = {
         name.removeprefix(_COLUMN): "" if column == NO_COLUMN else column

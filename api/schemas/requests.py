@@ -13,7 +13,7 @@ from api.schemas.sheet_fields import ColumnNames, Encoding, Mapping, OnError, Se
 from api.schemas.strict import StrictModel
 from catalogue.mapping import PARAMETERS
 from catalogue.prompts.templates import LONGEST_TEMPLATE
-from catalogue.sheets.model import Hints, SheetSource
+from catalogue.sheets.model import Hints, Recall, SheetSource
 from core.domain.cache_mode import CacheMode
 from core.domain.lanes import Lane
 from core.domain.photograph_spec import ImageMode
@@ -226,8 +226,10 @@ class SheetFields(Fields):
 
     mapping: Mapping | None = Field(
         None,
-        description="auto: columns of a plain sheet that surely are what their names and contents "
-        "say are taken for it. named (default): `columns` alone; a dry run proposes.",
+        description="Without it `columns` alone, else what was said before of a sheet with the "
+        "same header (`GET /v1/mappings`). auto: columns of a plain sheet that surely are what "
+        "their names and contents say are taken for it, too. named: `columns` alone. none: the "
+        "same, and they are not remembered.",
     )
 
     on_error: OnError | None = Field(
@@ -236,8 +238,19 @@ class SheetFields(Fields):
         "of each; refuse (default): nothing is queued while one is bad.",
     )
 
-    def hints(self, models: Sequence[str]) -> Hints:
-        """Return what is known about the file: what the request says, and the models there are."""
+    @property
+    def takes_remembered(self) -> bool:
+        """Check whether columns may be read as was said of a sheet with the same header."""
+        return not self.columns and self.mapping in (None, Mapping.AUTO)
+
+    @property
+    def is_to_remember(self) -> bool:
+        """Check whether what columns mean is said here, for sheets with the same header too."""
+        named = bool(self.columns) and self.mapping is not Mapping.NONE
+        return named or self.mapping is Mapping.AUTO
+
+    def hints(self, models: Sequence[str], recall: Recall | None = None) -> Hints:
+        """Return what is known about the file: what the request says, models, other mappings."""
         return Hints(
             models=models,
             source=self.source,
@@ -247,6 +260,7 @@ class SheetFields(Fields):
             columns=self.columns or {},
             takes_sure=self.mapping is Mapping.AUTO,
             clean_titles=self.clean_titles,
+            recall=recall if self.takes_remembered else None,
         )
 
 

@@ -42,9 +42,11 @@ class Mapping(StrEnum):
     """Who says what columns mean where their names do not."""
 
     NAMED = "named"
-    """`columns` alone."""
+    """`columns` alone, whatever is remembered."""
     AUTO = "auto"
     """Proposals that are sure, too."""
+    NONE = "none"
+    """`columns` alone, and nothing is remembered of them."""
 
 
 class OnError(StrEnum):

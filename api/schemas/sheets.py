@@ -1,5 +1,8 @@
 """The JSON of sheets: how they were read, and what a dry run says of them."""
 
+from datetime import datetime
+from uuid import UUID
+
 from pydantic import BaseModel, Field
 
 from api.schemas.parameters import DecidedParameters
@@ -143,6 +146,18 @@ class ColumnProposal(BaseModel):
     examples: list[str]
 
 
+class RememberedColumns(BaseModel):
+    """What was said of a sheet with the same header before, and holds for this one."""
+
+    id: UUID = Field(description="Of `GET /v1/mappings`.")
+    columns: dict[str, str] = Field(
+        description="The sheet's column by what packshot takes it for, with those that `mapping: "
+        "auto` took; the empty text: none is it."
+    )
+    source: SheetSource | None = Field(description="Whose export such sheets were said to be.")
+    last_used_at: datetime
+
+
 class SheetReport(BaseModel):
     """What a dry run found: nothing was stored, queued or counted."""
 
@@ -150,6 +165,9 @@ class SheetReport(BaseModel):
     detected: SheetReading
     proposals: list[ColumnProposal] = Field(
         description="What columns of a plain sheet may mean; `columns` or `mapping` accepts them."
+    )
+    remembered: RememberedColumns | None = Field(
+        description="By which its columns were read, as nothing else was said; null: by none."
     )
     recipe: str | None = Field(description="The recipe it would be made with: `name@version`.")
     rows: int = Field(description="Products.")

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from sqlmodel import Session
 
@@ -14,6 +15,7 @@ from api.schemas.sheets import (
     Estimate,
     Forecast,
     PreviewImage,
+    RememberedColumns,
     RepeatedSku,
     SheetReading,
     SheetReport,
@@ -77,6 +79,7 @@ def report(
         valid=not checked.issues,
         detected=SheetReading(**sheet.reading.document()),
         proposals=_proposals(sheet),
+        remembered=_remembered(sheet),
         recipe=request.recipe,
         rows=len(sheet.rows),
         photographs=sum(bool(row.photograph) for row in sheet.rows),
@@ -102,6 +105,17 @@ def report(
         errors_left_out=checked.issues.left_out,
         warnings=_warnings(checked.warnings),
         notes=_warnings(checked.notes),
+    )
+
+
+def _remembered(sheet: Sheet) -> RememberedColumns | None:
+    if sheet.remembered is None:
+        return None
+    return RememberedColumns(
+        id=UUID(sheet.remembered.id),
+        columns=dict(sheet.named),
+        source=sheet.remembered.source,
+        last_used_at=sheet.remembered.last_used_at,
     )
 
 

@@ -7,6 +7,7 @@ from sqlmodel import Session
 
 from api.models import Models
 from api.schemas.requests import BatchFields
+from api.submission.mappings import recall_of
 from api.submission.modes import mode_of
 from api.submission.recipes import use_recipe
 from api.submission.upload import SheetRequest, Upload
@@ -72,11 +73,18 @@ def read_way(
         InvalidSheetError: Nothing of the sheet can be read, or it is too large.
     """
     said = replace(upload, fields={**(upload.fields or {}), **way.fields})
-    fields, recipe = use_recipe(session, tenant, said.read_fields())
+    own = said.read_fields()
+    fields, recipe = use_recipe(session, tenant, own)
     if mode_of(fields) is ImageMode.TEXT and "seed" not in _given(fields):
         fields = fields.model_copy(update={"seed": SeedRule.PER_SKU})
-    sheet = said.read_sheet(fields, models, max_rows=max_rows)
-    return SheetRequest(sheet=sheet, fields=fields, name=fields.name or said.name, recipe=recipe)
+    recall = recall_of(session, tenant)
+    return SheetRequest(
+        sheet=said.read_sheet(fields, models, recall=recall, max_rows=max_rows),
+        fields=fields,
+        name=fields.name or said.name,
+        recipe=recipe,
+        says_columns=own.is_to_remember,
+    )
 
 
 def first_rows(request: SheetRequest, rows: int, way: Way) -> SheetRequest:

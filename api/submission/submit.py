@@ -12,6 +12,7 @@ from api.models import Bundle, Models
 from api.schemas.requests import Fields, JobRequest
 from api.schemas.sheet_fields import OnError
 from api.submission.context import RequestContext
+from api.submission.mappings import keep_mapping
 from api.submission.modes import check_fields, mode_of, without_size
 from api.submission.photographs import check_photograph_sheet, photograph_request
 from api.submission.scenes import check_prompted_sheet, edit_request, scene_request
@@ -156,6 +157,8 @@ def submit_batch(
             api_key_id=context.api_key_id,
             require_approval=bool(fields.require_approval),
         )
+    # At last: other sheets with this header wait for its row until the end of the transaction.
+    keep_mapping(session, context.tenant, request)
     return batch, submission
 
 

@@ -13,10 +13,11 @@ from sqlmodel import Session
 from starlette.datastructures import UploadFile
 
 from api.schemas.requests import BatchFields, BatchRequest
+from api.submission.mappings import recall_of
 from api.submission.recipes import use_recipe
 from catalogue.checks import check_line
 from catalogue.sheets.json_lines import parse_json
-from catalogue.sheets.model import Room, Sheet
+from catalogue.sheets.model import Recall, Room, Sheet
 from catalogue.sheets.readers import read_rows, read_sheet
 from core.errors import InvalidRequestError, UnsupportedMediaTypeError
 
@@ -47,18 +48,26 @@ class Upload:
             return _validate(BatchRequest, self._json())
         return _validate(BatchFields, self.fields)
 
-    def read_sheet(self, fields: BatchFields, models: Sequence[str], *, max_rows: int) -> Sheet:
+    def read_sheet(
+        self,
+        fields: BatchFields,
+        models: Sequence[str],
+        *,
+        recall: Recall | None = None,
+        max_rows: int,
+    ) -> Sheet:
         """Read the sheet, as the fields say; lines that cannot be read are in its `issues`.
 
         Args:
             fields: What came with it.
             models: Names of the models that there are.
+            recall: What knows mappings that were said before.
             max_rows: Most of its rows.
 
         Raises:
             InvalidSheetError: Nothing of it can be read, or it is too large.
         """
-        hints, room = fields.hints(models), Room(max_rows=max_rows)
+        hints, room = fields.hints(models, recall), Room(max_rows=max_rows)
         if isinstance(fields, BatchRequest):
             return read_rows(fields.rows, hints, room)
         return read_sheet(
@@ -85,6 +94,8 @@ class SheetRequest:
     """What to call the batch."""
     recipe: str | None
     """The recipe's `name@version`."""
+    says_columns: bool = False
+    """Whether the request itself says what columns mean, so that it is remembered."""
 
 
 def read_request(
@@ -97,9 +108,16 @@ def read_request(
         RequestValidationError: A field does not fit.
         InvalidSheetError: Nothing of the sheet can be read, or it is too large.
     """
-    fields, recipe = use_recipe(session, tenant, upload.read_fields())
-    sheet = upload.read_sheet(fields, models, max_rows=max_rows)
-    return SheetRequest(sheet=sheet, fields=fields, name=fields.name or upload.name, recipe=recipe)
+    own = upload.read_fields()
+    fields, recipe = use_recipe(session, tenant, own)
+    recall = recall_of(session, tenant)
+    return SheetRequest(
+        sheet=upload.read_sheet(fields, models, recall=recall, max_rows=max_rows),
+        fields=fields,
+        name=fields.name or upload.name,
+        recipe=recipe,
+        says_columns=own.is_to_remember,
+    )
 
 
 async def receive_upload(request: Request) -> Upload:

@@ -1,8 +1,9 @@
 """A sheet as it was read: columns, rows, what was found out, and how large it may be."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
@@ -69,6 +70,23 @@ class SheetFormat(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
+class RememberedMapping:
+    """What was said of the columns of sheets with the same header before."""
+
+    id: str
+    columns: Mapping[str, str]
+    """As in `Hints`; names may be written otherwise, as far as `signature_of` takes them for
+    equal."""
+    source: SheetSource | None
+    """Whose export they were said to be."""
+    last_used_at: datetime
+
+
+Recall = Callable[[str], RememberedMapping | None]
+"""Gives what is remembered of a header, by `catalogue.proposals.signature_of`."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Hints:
     """What the caller knows about a file; None: it is found out."""
 
@@ -88,6 +106,8 @@ class Hints:
     `catalogue.proposals`."""
     clean_titles: bool = True
     """Whether titles lose what says nothing of a look: codes, sizes, sales, their brand."""
+    recall: Recall | None = None
+    """What knows mappings that were said before; None: none is taken."""
 
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -171,6 +191,11 @@ class Sheet:
     """What is right and good to know about the file as a whole."""
     header_line: int = 1
     """Where the names of columns are."""
+    named: Mapping[str, str] = field(default_factory=dict)
+    """Columns by packshot's names, as far as their names alone do not say it: what the caller
+    said, what was remembered, what surely is so."""
+    remembered: RememberedMapping | None = None
+    """By which the columns were read."""
 
     @property
     def line_of_columns(self) -> int | None:

@@ -10,6 +10,7 @@ from typing import Any
 from catalogue.issues import Issue, refuse
 from catalogue.platforms import recognise
 from catalogue.proposals import sure_columns
+from catalogue.remembered import tell_remembered, with_remembered
 from catalogue.sheets.encodings import ENCODINGS, encoding_name
 from catalogue.sheets.feed import read_feed
 from catalogue.sheets.json_lines import read_json_lines, take_rows
@@ -97,21 +98,32 @@ def read_rows(values: Iterable[Any], hints: Hints | None = None, room: Room | No
 
 
 def _recognise(sheet: Sheet, hints: Hints) -> Sheet:
-    """Find out what columns mean; of a plain sheet's those too that surely are what they seem."""
+    """Find out what columns mean: as was said before of such a header, as they surely seem."""
+    hints, remembered = with_remembered(hints, sheet.columns)
     found = recognise(sheet, hints)
+    notes = [tell_remembered(remembered, hints.columns)] if remembered else []
+    if sure := _sure(found, hints):
+        hints = replace(hints, columns={**sure, **hints.columns})
+        found = recognise(sheet, hints)
+        taken = ", ".join(f"{name} from {column!r}" for name, column in sure.items())
+        notes.append(f"Columns were mapped by their names and contents: {taken}.")
+    return replace(
+        found,
+        named=hints.columns,
+        remembered=remembered,
+        notes=(*found.notes, *(Issue(line=None, message=one) for one in notes)),
+    )
+
+
+def _sure(found: Sheet, hints: Hints) -> dict[str, str]:
+    """Return what a plain sheet's columns surely are, where the caller wants that taken."""
     if not hints.takes_sure or found.reading.source is not SheetSource.PLAIN:
-        return found
-    sure = {
+        return {}
+    return {
         name: column
         for name, column in sure_columns(found).items()
         if name not in hints.columns and column not in hints.columns.values()
     }
-    if not sure:
-        return found
-    found = recognise(sheet, replace(hints, columns={**sure, **hints.columns}))
-    taken = ", ".join(f"{name} from {column!r}" for name, column in sure.items())
-    message = f"Columns were mapped by their names and contents: {taken}."
-    return replace(found, notes=(*found.notes, Issue(line=None, message=message)))
 
 
 def check_encoding(name: str) -> str | None:

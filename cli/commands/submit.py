@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +12,7 @@ from catalogue.sheets.model import Hints, SheetSource
 from catalogue.sheets.readers import check_encoding, parse_separator
 from cli.client.collection import prepare_folder
 from cli.client.http import Client
+from cli.client.mappings import recall_of
 from cli.client.records import Batch
 from cli.client.reports import print_report, require_valid
 from cli.client.shared_images import write_shared
@@ -150,7 +152,9 @@ MappingOption = Annotated[
     typer.Option(
         "--map",
         help="auto: take columns for what they surely are by their names and contents; "
-        "`packshot map` shows what is proposed.",
+        "`packshot map` shows what is proposed. named: take those of --column alone, whatever is "
+        "remembered of such a sheet. none: the same, and remember nothing. Default: --column, else "
+        "what is remembered.",
     ),
 ]
 SkipBadRows = Annotated[
@@ -312,7 +316,10 @@ def _photographs(
     if photos is None:
         return {}
     require_sheet(sheet)
-    sources = send_photographs(client, sheet, photos, _hints(given), dry_run=dry_run)
+    hints = _hints(given)
+    if not hints.columns and given.get("mapping") in (None, "auto"):
+        hints = replace(hints, recall=recall_of(client))
+    sources = send_photographs(client, sheet, photos, hints, dry_run=dry_run)
     used = given.get("mode", "text") != "text"
     return {"photographs": json.dumps(sources)} if used and sources else {}
 

@@ -13,7 +13,13 @@ from core.db.models.publishing import PublishItem, PublishRun, PublishTarget
 from core.db.models.queue import Backlog, Worker
 from core.db.models.rendition import Rendition
 from core.db.models.source import FetchedAddress, Source
-from core.db.models.tenant import ApiKey, IdempotencyRecord, Recipe, TenantGlossary
+from core.db.models.tenant import (
+    ApiKey,
+    ColumnMapping,
+    IdempotencyRecord,
+    Recipe,
+    TenantGlossary,
+)
 from core.db.models.webhook import CallbackSecret, WebhookDelivery, WebhookEndpoint, WebhookEvent
 
 __all__ = [
@@ -24,6 +30,7 @@ __all__ = [
     "Backlog",
     "Batch",
     "CallbackSecret",
+    "ColumnMapping",
     "FetchedAddress",
     "Generation",
     "TenantGlossary",

@@ -1,4 +1,4 @@
-"""What tenants have: API keys, recipes, a glossary, answers to an Idempotency-Key."""
+"""What tenants have: API keys, recipes, a glossary, mappings of columns, kept answers."""
 
 from datetime import datetime
 from typing import Any
@@ -102,6 +102,26 @@ class TenantGlossary(SQLModel, table=True):
         sa_type=DateTime(timezone=True),
         sa_column_kwargs={"server_default": func.now(), "nullable": False},
     )
+
+
+class ColumnMapping(SQLModel, table=True):
+    """What a tenant said of the columns of sheets with the same header."""
+
+    __tablename__ = "column_mapping"
+    __table_args__ = (UniqueConstraint("tenant", "signature"),)
+
+    id: UUID = identity()
+    tenant: str
+    signature: str
+    """Of the header: `catalogue.proposals.signature_of`."""
+    columns: dict[str, str] = Field(sa_type=JSONB)
+    """The sheet's column by packshot's name of it; the empty text: no column is it."""
+    source: str | None = None
+    """Whose export the sheets were said to be; empty: that is found out."""
+    sheet: str
+    """What the last sheet was called that was read by it, for people."""
+    created_at: datetime = created()
+    last_used_at: datetime = created()
 
 
 class IdempotencyRecord(SQLModel, table=True):

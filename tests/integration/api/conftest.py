@@ -232,7 +232,8 @@ def things(client, database, send, worker) -> dict[str, str]:
 
     A route with a new kind of thing adds it here.
     """
-    batch = send(client, "sku,prompt\nA,a red mug\n")
+    batch = send(client, "sku,prompt\nA,a red mug\n", columns='{"sku": "sku"}')
+    (mapping,) = client.get("/v1/mappings").json()["items"]
     (job,) = client.get(batch["links"]["items"]).json()["items"]
     worker.make(job["id"])
     with database.session() as session:
@@ -252,6 +253,7 @@ def things(client, database, send, worker) -> dict[str, str]:
     return {
         "batch_id": batch["id"],
         "job_id": job["id"],
+        "mapping_id": mapping["id"],
         "key_id": str(key.id),
         "source_id": source.json()["id"],
         "endpoint_id": hook["id"],

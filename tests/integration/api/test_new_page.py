@@ -84,3 +84,20 @@ def test_a_page_of_a_thousand_columns_is_no_heavier_than_others(ada):
     page = send(ada, [columns, ["A", "a mug", *(["x" * 100] * 998)]])
     assert page.status_code == 200
     assert len(page.content) < 300_000
+
+
+def test_columns_that_were_said_before_are_chosen_again_and_can_be_left(ada, shop):
+    rows = [["Artikel", "Ware"], ["A", "Becher"]]
+    named = {"column.sku": "Artikel", "column.prompt": "Ware"}
+    assert "/batches/" in str(send(ada, rows, path=f"{PATH}/all", **named).url)
+    seen = send(ada, rows)
+    assert "read as was said of a sheet with the same header" in seen.text
+    assert '<option value="Artikel" selected>' in seen.text
+    assert '<option value="Ware" selected>' in seen.text
+    left = send(ada, rows, page=seen, mapping="none", **named)
+    assert "The sheet has no column" in left.text
+    assert "with the same header" not in left.text
+    # What the page says is then all that holds.
+    assert forms_in(left.text)[-1]["fields"]["mapping"] == "named"
+    assert "Queue" not in send(ada, rows, page=left).text
+    assert len(shop.all(Batch)) == 1

@@ -26,6 +26,7 @@ SUBMIT = {
     ("PUT", "/v1/jobs/{job_id}/alt-text"),
     ("DELETE", "/v1/batches/{batch_id}"),
     ("DELETE", "/v1/recipes/{name}"),
+    ("DELETE", "/v1/mappings/{mapping_id}"),
     ("DELETE", "/v1/sources/{source_id}"),
 }
 REVIEW = {
