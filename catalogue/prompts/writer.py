@@ -165,7 +165,7 @@ class Prompts:
     def _look(self, row: SheetRow) -> dict[str, Any]:
         """Return what the source's own template sees."""
         values = self._values(row)
-        if row.fields.get("title"):
+        if row.fields.get("title") and row.fields.keys() >= set(LOOK):
             return values
         look = look_of(row, self.columns)
         return values | (look if self._clean_titles else {**look, "title": look[WRITTEN_TITLE]})

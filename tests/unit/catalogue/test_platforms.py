@@ -558,6 +558,14 @@ def test_a_plain_sheet_with_titles_gets_the_prompts_of_exports(limits, header, r
     assert "neither prompts nor a template" in order.notes[0]["message"]
 
 
+def test_a_title_that_the_caller_named_gets_the_same_prompts(limits):
+    named = {"sku": "Artikel", "title": "Ware", "color": "Ton"}
+    sheet = parse("Artikel,Ware,Ton\nA,Harbour mug 350ml,red\n", columns=named)
+    assert prompts(sheet, limits) == [("A", "red harbour mug on a white background")]
+    alone = parse("Artikel,Ware\nA,Harbour mug\n", columns={"sku": "Artikel", "title": "Ware"})
+    assert prompts(alone, limits) == [("A", "harbour mug on a white background")]
+
+
 def test_a_plain_sheets_columns_are_what_they_are_where_there_is_a_template(limits):
     text = "sku,title,color\nA,Mug 350ml,N/A\n"
     order = make_order(parse(text), {"template": "{{ color }} {{ title }}"}, limits)
