@@ -103,6 +103,11 @@ def _output(*command: str, check: bool = True) -> str:
     return done.stdout.strip()
 
 
+def pixels_of(body: bytes) -> bytes:
+    """Give the pixels of an image file, whatever is written beside them."""
+    return Image.open(BytesIO(body)).tobytes()
+
+
 def marks_of(body: bytes) -> set[str | None]:
     """Give the digital source types that all readers which are there find in a file."""
     found = {source_type_of(body)}

@@ -3,18 +3,16 @@
 import csv
 import io
 import zipfile
-from io import BytesIO
 
 import httpx
 import pytest
-from PIL import Image as Picture
 
 from api.exports.archive import MISSING
 from api.views import images
 from core.db.models import Image, Rendition, WebhookEvent
 from core.errors import StoredObjectLostError
 from core.storage import Storage
-from tests.pictures import near_white, png, product
+from tests.pictures import near_white, pixels_of, png, product
 
 DAMAGES = {
     "truncated": lambda body: body[: len(body) // 2],
@@ -175,10 +173,6 @@ def test_a_damaged_rendition_is_made_again_of_the_original(client, worker, mug, 
         # Signed anew, with another number drawn for it.
         assert pixels_of(answer.content) == pixels_of(before.content)
     assert client.get(link["url"]).headers["ETag"] == answer.headers["ETag"]
-
-
-def pixels_of(body: bytes) -> bytes:
-    return Picture.open(BytesIO(body)).tobytes()
 
 
 def test_a_storage_that_keeps_nothing_is_said_to_be_broken(client, worker, mug, monkeypatch):

@@ -11,7 +11,7 @@ from core.db.models import Rendition
 from core.lifecycle import retention
 from core.pictures.encoding import encode
 from core.pictures.formats import Format
-from tests.pictures import TRAINED, marks_of, near_white, png, product
+from tests.pictures import TRAINED, marks_of, near_white, pixels_of, png, product
 
 
 @pytest.fixture(scope="module")
@@ -185,10 +185,6 @@ def test_a_rendition_whose_object_is_lost_is_made_again(client, ask, storage, sh
     again = client.get(link["url"])
     # Signed anew, with another number drawn for it.
     assert pixels_of(again.content) == pixels_of(first.content)
-
-
-def pixels_of(body: bytes) -> bytes:
-    return Image.open(BytesIO(body)).tobytes()
 
 
 def test_without_the_original_it_is_gone_and_computed_again(client, ask, storage, shop):
