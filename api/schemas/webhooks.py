@@ -42,7 +42,7 @@ class EndpointChange(StrictModel):
     """What is to be changed; the rest stays."""
 
     url: Address | SkipJsonSchema[None] = None
-    description: Line | SkipJsonSchema[None] = Field(None, max_length=200)
+    description: Annotated[Line, Field(max_length=200)] | SkipJsonSchema[None] = None
     events: Filter | None = Field(None, description="Types of events; null: all.")
     disabled: bool | SkipJsonSchema[None] = Field(
         None, description="true: tell it nothing; false: tell it again."
