@@ -23,6 +23,10 @@ from tests.pictures import png, product
 EXAMPLES = 25
 """Of each operation, good and bad each."""
 
+TIMEOUT_SECONDS = 120.0
+"""For an answer. Some may be waited for (`wait`), and the machine of the tests may have much to do:
+this test is of what is answered, not of how soon."""
+
 GOOD = {
     "file": b"sku,prompt\nA,a red mug\n",
     "rows": [{"sku": "A", "prompt": "a red mug"}],
@@ -64,7 +68,8 @@ EXPLAINED = {
         "|name `jobs`, or `waiting`|`since` must be|`until` is before",
         "the store decides which credentials there are": "The credentials of a",
         "what letters are": "It is no word|It contains the control character",
-        "the mode decides which fields there are": "Only images of photographs|Images of the mode",
+        "the mode decides which fields there are": "Only images of photographs|Images of the mode"
+        "|The row has no photograph",
         "colours have many forms": "is no background",
         "what Python and Jinja2 read": "separator|is not an encoding|template|file_name|columns",
         "the image of this test holds no pixels": "invalid_image",
@@ -105,7 +110,9 @@ def try_it(client):
             if mode is GenerationMode.POSITIVE:
                 _fill_in(case, known, first=not tried[sent])
                 tried[sent] += 1
-            answer = case.call(base_url=str(client.base_url), headers=headers)
+            answer = case.call(
+                base_url=str(client.base_url), headers=headers, timeout=TIMEOUT_SECONDS
+            )
             if answer.status_code < 300:
                 seen.update((operation.label, sent))
             try:
