@@ -19,6 +19,7 @@ from api.pages import site
 from api.problems import add_problem_handlers
 from api.routes import (
     approvals,
+    batch_downloads,
     batches,
     bulk_jobs,
     caches,
@@ -48,6 +49,7 @@ from core.startup import freeze_gc
 
 ROUTERS = (
     batches.router,
+    batch_downloads.router,
     jobs.router,
     bulk_jobs.router,
     approvals.router,

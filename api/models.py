@@ -6,13 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 
-from bundles.manifest import (
-    PRESETS,
-    Manifest,
-    load_manifest,
-    read_mark,
-    scheduler_support,
-)
+from bundles.manifest import PRESETS, Manifest, scheduler_support
+from bundles.manifest_file import load_manifest, read_mark
 from bundles.model_input import read_model_input
 from bundles.scheduler_support import SchedulerSupport
 from catalogue.checks import RequestLimits

@@ -23,7 +23,8 @@ from uuid import uuid4
 import numpy as np
 
 from benchmarks.report import show
-from bundles.manifest import Manifest, load_manifest
+from bundles.manifest import Manifest
+from bundles.manifest_file import load_manifest
 from core.db.engine import Database
 from core.domain.approximation import NIRVANA, Threshold
 from core.domain.lanes import Lane

@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.report import show
-from bundles.manifest import FILE_NAME, Manifest, load_manifest
+from bundles.manifest import FILE_NAME, Manifest
+from bundles.manifest_file import load_manifest
 from bundles.step_plan import step_plan, work
 from core.settings import Settings
-from modelkit.evaluation.comparison import Judged, Subject, Task, evaluate
+from modelkit.evaluation.comparison import Evaluated, Subject, Task, evaluate
 from modelkit.evaluation.similarity import Pixels
 from modelkit.evaluation.trial import draw
 from modelkit.export.build import build
@@ -86,7 +87,9 @@ def _ways(kinds: list[str]) -> Iterator[Way]:
         yield Way(name=f"{steps} steps", steps=steps)
 
 
-def _draw(way: Way, settings: Settings, task: Task, whole: Judged | None) -> tuple[Judged, float]:
+def _draw(
+    way: Way, settings: Settings, task: Task, whole: Evaluated | None
+) -> tuple[Evaluated, float]:
     folder = settings.home / (way.name if way.caching else "whole").lower().replace(" ", "-")
     built = (folder / FILE_NAME).is_file()
     manifest = (

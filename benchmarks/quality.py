@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.report import show
-from bundles.manifest import load_manifest
+from bundles.manifest_file import load_manifest
 from core.pictures.encoding import encode
 from core.pictures.formats import Format
 from core.settings import Settings

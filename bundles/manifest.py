@@ -3,15 +3,13 @@
 The API reads manifests, so nothing here imports torch, openvino, diffusers, optimum or nncf.
 """
 
-import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from bundles.records import Record, read_record
+from bundles.records import Record
 from bundles.scheduler_support import SchedulerSupport, untried_support
-from bundles.workshop import recover
 from core.domain.approximation import NIRVANA, Threshold
 from core.domain.image_spec import ImageSpec
 
@@ -275,49 +273,6 @@ class Manifest(Record):
     def approximate_thresholds(self) -> tuple[Threshold, ...]:
         """What its workers follow when an image may begin with another's latents."""
         return NIRVANA if self.approximate is None else self.approximate
-
-
-def load_manifest(folder: Path) -> Manifest:
-    """Read a bundle's manifest; a bundle that a killed build has put aside is brought back first.
-
-    Raises:
-        BundleError: The folder has no manifest, or one that is damaged or from a newer packshot.
-    """
-    if not (folder / FILE_NAME).exists():
-        recover(folder.parent)
-    return read_record(
-        folder / FILE_NAME,
-        Manifest,
-        newest=FORMAT,
-        missing=lambda: _no_bundle(folder),
-        way_out="build the bundle again with `packshot model build`",
-    )
-
-
-def read_mark(folder: Path) -> tuple[int, ...]:
-    """Return what changes when a bundle's manifest is replaced; nothing where it has none."""
-    try:
-        status = (folder / FILE_NAME).stat()
-    except OSError:
-        return ()
-    return status.st_mtime_ns, status.st_ino, status.st_size
-
-
-def _no_bundle(folder: Path) -> str:
-    if (folder / "model_index.json").is_file():
-        return (
-            f"{folder} is a model, but no bundle: "
-            f"run `packshot model build {folder} --name NAME` to make one of it."
-        )
-    return f"There is no model bundle at {folder}: run `packshot model build SOURCE` to make one."
-
-
-def save_manifest(manifest: Manifest, folder: Path) -> None:
-    """Write the manifest; whoever reads meanwhile sees the old one or the new one, whole."""
-    text = manifest.model_dump_json(indent=2) + "\n"
-    aside = folder / f".{FILE_NAME}.part"
-    aside.write_text(text, encoding="utf-8")
-    os.replace(aside, folder / FILE_NAME)
 
 
 def scheduler_support(manifest: Manifest, folder: Path) -> dict[str, SchedulerSupport]:

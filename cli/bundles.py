@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bundles.manifest import FILE_NAME, load_manifest
+from bundles.manifest import FILE_NAME
+from bundles.manifest_file import load_manifest
 from bundles.workshop import recover
 from core.settings import Settings, get_settings
 from core.settings.model import ONLY_MODEL

@@ -16,7 +16,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from cli.client.records import Batch
+from cli.client.records import BatchRecord
 from cli.console import say, stderr
 
 
@@ -107,7 +107,7 @@ class BatchProgress(_Shown):
 
     line_seconds = 10.0
 
-    def __init__(self, batch: Batch) -> None:
+    def __init__(self, batch: BatchRecord) -> None:
         super().__init__(_Rate())
         # What a cache answered at once says nothing about the speed.
         self._task = self._bars.add_task(
@@ -117,7 +117,7 @@ class BatchProgress(_Shown):
         self._begun: float | None = None
         """When the first image was under way; before that the worker loads its model."""
 
-    def update(self, batch: Batch) -> None:
+    def update(self, batch: BatchRecord) -> None:
         """Show where the batch stands."""
         self._bars.update(self._task, completed=batch.finished, description=_description(batch))
         if self._begun is None and _is_under_way(batch):
@@ -128,7 +128,7 @@ class BatchProgress(_Shown):
             at_once=batch.finished == batch.total,
         )
 
-    def _rate(self, batch: Batch) -> str:
+    def _rate(self, batch: BatchRecord) -> str:
         computed = batch.finished - self._at_start
         if self._begun is None or not computed:
             return ""
@@ -144,11 +144,11 @@ class _Rate(ProgressColumn):
         return Text(f"{task.speed * 60:.0f} images/min" if task.speed else "– images/min")
 
 
-def _is_under_way(batch: Batch) -> bool:
+def _is_under_way(batch: BatchRecord) -> bool:
     return bool(batch.counts.get("running")) or batch.finished > 0
 
 
-def _description(batch: Batch) -> str:
+def _description(batch: BatchRecord) -> str:
     failed = batch.counts.get("failed", 0)
     if failed:
         return f"{failed} failed"
@@ -159,7 +159,7 @@ def _description(batch: Batch) -> str:
     return "images" if _is_under_way(batch) else "waiting for a worker"
 
 
-def _waiting(batch: Batch) -> str:
+def _waiting(batch: BatchRecord) -> str:
     """Return what to do about images that no worker will make, or nothing."""
     if not batch.waiting_for_model:
         return ""

@@ -8,7 +8,7 @@ from typing import Any
 
 from cli.client.collection import Collection, Collector, Entry, prepare_folder
 from cli.client.http import Client
-from cli.client.records import Batch
+from cli.client.records import BatchRecord
 from cli.client.reports import describe, print_notes, tell_notes
 from cli.console import say, stderr, stdout
 from cli.errors import ImagesFailedError, UsageError, place_of
@@ -25,7 +25,7 @@ def pause() -> None:
     time.sleep(LOOK_SECONDS)
 
 
-def send(client: Client, sheet: Path, fields: Mapping[str, object]) -> Batch:
+def send(client: Client, sheet: Path, fields: Mapping[str, object]) -> BatchRecord:
     """Send a sheet and say what the server thinks of it.
 
     Raises:
@@ -75,7 +75,7 @@ def require_sheet(sheet: Path) -> None:
 
 def fetch(
     client: Client,
-    batch: Batch,
+    batch: BatchRecord,
     folder: Path,
     *,
     pause: Callable[[], None] = pause,
@@ -150,7 +150,12 @@ def _summarise(collection: Collection) -> None:
 
 
 def fetch_archive(
-    client: Client, batch: Batch, folder: Path, channel: str | None, *, pause: Callable[[], None]
+    client: Client,
+    batch: BatchRecord,
+    folder: Path,
+    channel: str | None,
+    *,
+    pause: Callable[[], None],
 ) -> Path:
     """Wait for a batch, and bring its images as one file into `folder`.
 

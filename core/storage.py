@@ -1,39 +1,27 @@
 """Images and photographs in S3: immutable objects under keys that never name other content."""
 
 import hashlib
-import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from datetime import datetime
 from mimetypes import guess_type
-from typing import IO, Any, Protocol
+from typing import IO, Any
 from uuid import UUID
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from core.errors import ServiceDownError, StoredObjectLostError
+from core.object_keys import IMAGES, PROBE, RENDITIONS
+from core.s3_client import make_client
 from core.settings import Settings
+from core.stored_object import Stored, StoredObject
 
 CACHE_CONTROL = "public, max-age=31536000, immutable"
 
-IMAGES = "images/"
-"""What the keys of images begin with."""
 
-RENDITIONS = "renditions/"
-"""What the keys of renditions begin with."""
-
-SOURCES = "sources/"
-"""What the keys of photographs that came in begin with."""
-
-PROBE = "probe"
-"""The key of an empty object, written to see whether S3 takes one."""
 PROBE_SECONDS = 30.0
 
-_OWNER = re.compile(r"-([0-9a-f]{32})-[0-9a-f]{16}\.\w+$")
 
 READS = 2
 """Times that an object is read whole before it is called damaged: a bad wire is no bad disk."""
@@ -45,33 +33,6 @@ AT_ONCE = 1000
 
 STORAGE_ERRORS = (BotoCoreError, ClientError)
 """S3 is away, or refuses."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class StoredObject:
-    """What was written."""
-
-    key: str
-    digest: str
-    """SHA-256 of the bytes, hex."""
-    size: int
-    """Bytes."""
-
-
-class Stored(Protocol):
-    """What is known of an object, by its row or since it was written."""
-
-    @property
-    def key(self) -> str:
-        """Return its key in the bucket."""
-
-    @property
-    def digest(self) -> str:
-        """Return the SHA-256 of its bytes, hex."""
-
-    @property
-    def size(self) -> int:
-        """Return how many bytes it has."""
 
 
 class Storage:
@@ -88,11 +49,11 @@ class Storage:
         self.bucket = settings.s3_bucket
         self.address = settings.s3_endpoint_url or f"AWS S3 in {settings.s3_region}"
         self.presigned_url_seconds = settings.presigned_url_seconds
-        self.client = _client(settings, settings.s3_endpoint_url, silence_seconds)
+        self.client = make_client(settings, settings.s3_endpoint_url, silence_seconds)
         self._writes_until = float("-inf")
         self._signer = self.client
         if settings.s3_public_url:
-            self._signer = _client(settings, settings.s3_public_url, silence_seconds)
+            self._signer = make_client(settings, settings.s3_public_url, silence_seconds)
 
     def put_image(
         self,
@@ -321,40 +282,3 @@ def _checked(body: Any, stored: Stored, chunk_bytes: int) -> Iterator[bytes]:
 
 def _damaged(stored: Stored) -> StoredObjectLostError:
     return StoredObjectLostError(f"{stored.key} has other bytes than were stored.")
-
-
-def source_key(*, tenant: str, source_id: UUID, digest: str, extension: str) -> str:
-    """Return the key of a photograph that came in; two of them never share one."""
-    # The end of an id: the beginning is the time.
-    name = f"{source_id.hex}-{digest[:16]}.{extension}"
-    return f"{SOURCES}{tenant}/{source_id.hex[-2:]}/{name}"
-
-
-def generation_of(key: str) -> UUID | None:
-    """Read from a key which generation it belongs to; None: it is of an older version."""
-    found = _OWNER.search(key)
-    return UUID(found[1]) if found else None
-
-
-def _client(settings: Settings, endpoint: str | None, silence_seconds: float) -> Any:
-    secret = settings.s3_secret_access_key
-    return boto3.session.Session().client(
-        "s3",
-        endpoint_url=endpoint,
-        region_name=settings.s3_region,
-        aws_access_key_id=settings.s3_access_key_id,
-        aws_secret_access_key=secret.get_secret_value() if secret else None,
-        config=Config(
-            connect_timeout=settings.connect_timeout,
-            read_timeout=silence_seconds,
-            # Once more where a connection that was kept had ended; who can wait tries again itself.
-            retries={"mode": "standard", "total_max_attempts": 2},
-            # Every pool thread stores its own image.
-            max_pool_connections=64,
-            signature_version="s3v4",
-            # Signature or TLS guard the body; older S3-compatible services reject the trailing
-            # checksums that are botocore's default.
-            request_checksum_calculation="when_required",
-            s3={"addressing_style": "path" if endpoint else "auto"},
-        ),
-    )

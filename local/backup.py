@@ -28,9 +28,10 @@ from core.db.engine import Database
 from core.db.models import Image, Rendition, Source
 from core.errors import PackshotError
 from core.lifecycle import renditions, retention
+from core.object_keys import PROBE
 from core.settings import Settings
 from core.sources import rows as sources
-from core.storage import PROBE, Storage
+from core.storage import Storage
 from local.server import packaged
 from migrations import configuration, upgrade
 

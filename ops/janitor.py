@@ -12,8 +12,9 @@ from core.cache_metrics import Level, Outcome, count
 from core.db.engine import Database
 from core.lifecycle import retention
 from core.lifecycle.retention import ImageLimits
+from core.object_keys import IMAGES, RENDITIONS, generation_of
 from core.settings import Settings
-from core.storage import AT_ONCE, IMAGES, RENDITIONS, Storage, generation_of
+from core.storage import AT_ONCE, Storage
 
 log = structlog.get_logger(__name__)
 

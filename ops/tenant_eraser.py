@@ -32,9 +32,10 @@ from core.db.models import (
 from core.lifecycle import approximation, backlogs, erasure, retention
 from core.lifecycle.approximation import LATENTS
 from core.lifecycle.cancellation import cancel_alone, cancel_batch, messages_of
+from core.object_keys import IMAGES, RENDITIONS, SOURCES
 from core.queue import Publisher
 from core.sources import rows as source_rows
-from core.storage import AT_ONCE, IMAGES, RENDITIONS, SOURCES, Storage
+from core.storage import AT_ONCE, Storage
 from core.webhooks.deliveries import NIL
 from ops.eraser import Eraser
 from ops.janitor import Janitor

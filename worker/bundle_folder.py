@@ -4,7 +4,8 @@ from pathlib import Path
 
 import structlog
 
-from bundles.manifest import Manifest, load_manifest, read_mark
+from bundles.manifest import Manifest
+from bundles.manifest_file import load_manifest, read_mark
 from core.errors import BundleError
 
 log = structlog.get_logger(__name__)

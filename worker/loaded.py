@@ -11,7 +11,7 @@ from core.domain.texts import canonical_text
 from worker.embeddings import EmbeddingCache, EmbeddingStore
 from worker.features import CachingSchedules
 from worker.model import Model
-from worker.scheduler import CallLimits
+from worker.turns import CallLimits
 
 EMBEDDING_BYTES = 64 * 2**20
 """Of a model's texts, where no store is shared."""

@@ -48,11 +48,11 @@ from worker.room import PromptedRoom
 from worker.runner import Runner
 from worker.scenes.backgrounds import Backgrounds
 from worker.scenes.making import SceneMaker
-from worker.scheduler import CallLimits
 from worker.segmentation.segmenter import open_usable_segmenter
 from worker.shutdown import Shutdown
 from worker.tokenizer import Tokenizer
 from worker.topology import settle, warn_of_processor
+from worker.turns import CallLimits
 from worker.watchdog import Watchdog
 
 log = structlog.get_logger(__name__)

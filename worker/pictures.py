@@ -22,7 +22,7 @@ from core.pictures.encoding import encode
 from core.pictures.formats import Format
 from core.pictures.marking import Watermark
 from core.pictures.provenance import TRAINED
-from core.storage import StoredObject
+from core.stored_object import StoredObject
 from worker.approximate.cache import NOTHING, StartPlan
 from worker.rows import RowResult
 

@@ -11,13 +11,8 @@ from numpy.typing import NDArray
 
 from bundles.graphs import cut
 from bundles.layout import SIZE_IDS, Config, Layout, load_layout
-from bundles.manifest import (
-    BlockCache,
-    DeepCache,
-    PromptReading,
-    load_manifest,
-    variant_folder,
-)
+from bundles.manifest import BlockCache, DeepCache, PromptReading, variant_folder
+from bundles.manifest_file import load_manifest
 from bundles.model_input import read_model_input
 from bundles.plan import Plan
 from bundles.step_plan import FULL

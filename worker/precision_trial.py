@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bundles.manifest import load_manifest
+from bundles.manifest_file import load_manifest
 from core.settings import Settings
 from worker.finite import NotFiniteError
 from worker.model import StepInputs, stack

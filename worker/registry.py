@@ -19,7 +19,8 @@ from pathlib import Path
 import psutil
 import structlog
 
-from bundles.manifest import Manifest, load_manifest, read_mark
+from bundles.manifest import Manifest
+from bundles.manifest_file import load_manifest, read_mark
 from core.errors import BundleError, PackshotError, first_line
 from worker.bundle_folder import BundleFolder
 from worker.loaded import LoadedModel

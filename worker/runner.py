@@ -23,7 +23,8 @@ from core.lifecycle.claims import Claim
 from core.lifecycle.completion import Finished
 from core.pictures.credentials import Credentials
 from core.pictures.marking import Watermark
-from core.storage import STORAGE_ERRORS, Storage, StoredObject
+from core.storage import STORAGE_ERRORS, Storage
+from core.stored_object import StoredObject
 from worker.approximate.cache import NOTHING, ApproximateCache
 from worker.claiming import Claiming, Foreign, RowModels
 from worker.counting import count_made

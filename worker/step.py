@@ -15,7 +15,7 @@ from worker.loaded import LoadedModel
 from worker.model import Array, Conditioning, Features, StepInputs, stack
 from worker.rows import RowResult, Ticket
 from worker.sampler import Sampler
-from worker.scheduler import Candidate
+from worker.turns import Candidate
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,11 +9,11 @@ from fastapi.responses import Response
 from api.dependencies import ServicesNow, SessionNow, Submitter, Tenant
 from api.pages.page import Page, PageNow
 from api.pages.route import page_router
-from api.routes import batches
+from api.routes import batch_downloads, batches
 from api.submission.retry import Retry, retry_batch
 from api.views.batches import find_batch, view_batch
 from api.views.cursors import Cursor
-from api.views.jobs import JobFilter, list_jobs
+from api.views.job_lists import JobFilter, list_jobs
 from api.views.remaining import remaining_seconds
 from api.waiting.batch_progress import read_progress
 from core.domain.states import BatchState, JobState
@@ -25,11 +25,11 @@ AT_ONCE = 48
 router = page_router(prefix=f"{WORKBENCH}/batches")
 
 # The same files and events as behind a key.
-router.get("/{batch_id}/results.csv")(batches.get_results)
-router.get("/{batch_id}/results.xlsx")(batches.get_workbook)
-router.get("/{batch_id}/skipped.csv")(batches.get_skipped)
-router.get("/{batch_id}/manifest.jsonl")(batches.get_manifest)
-router.get("/{batch_id}/images.zip")(batches.get_archive)
+router.get("/{batch_id}/results.csv")(batch_downloads.get_results)
+router.get("/{batch_id}/results.xlsx")(batch_downloads.get_workbook)
+router.get("/{batch_id}/skipped.csv")(batch_downloads.get_skipped)
+router.get("/{batch_id}/manifest.jsonl")(batch_downloads.get_manifest)
+router.get("/{batch_id}/images.zip")(batch_downloads.get_archive)
 router.get("/{batch_id}/events")(batches.get_events)
 
 

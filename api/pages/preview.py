@@ -22,7 +22,7 @@ from api.submission.recipes import list_recipes
 from api.submission.submit import submit_batch
 from api.submission.upload import SheetRequest, Upload, receive_upload
 from api.views.batches import find_batch, view_batch
-from api.views.jobs import JobFilter, list_jobs
+from api.views.job_lists import JobFilter, list_jobs
 from core.db.models import ApiKey, Batch
 from core.domain.states import BatchState
 from core.errors import InvalidRequestError, InvalidSheetError

@@ -19,7 +19,7 @@ from api.submission.publish import follow_up
 from api.submission.redo import redo_chosen
 from api.views.batches import find_batch, view_batch
 from api.views.cursors import Cursor
-from api.views.jobs import JobFilter, list_jobs
+from api.views.job_lists import JobFilter, list_jobs
 from catalogue.checks import LONGEST_PROMPT
 from core.db.models import ApiKey
 from core.domain.approval import Approval

@@ -20,7 +20,7 @@ from core import cache_stats
 from core.cache_metrics import Level, Outcome, count
 from core.cache_stats import LevelStats
 from core.errors import InvalidRequestError
-from core.lifecycle import approximation, retention
+from core.lifecycle import approximation, purging
 
 router = Router(
     route_class=TransactionRoute,
@@ -68,7 +68,7 @@ def post_purge(
         "prompt": purge.prompt,
         "bundle_revision": purge.bundle_revision,
     }
-    images = retention.purge(session, **named, named=purge.named).total()
+    images = purging.purge(session, **named, named=purge.named).total()
     keys = approximation.purge(session, **named)
     # After the commit: nothing that can still be found lacks its object.
     background.add_task(services.storage.delete, keys)

@@ -30,14 +30,8 @@ from api.views.conditions import Conditions, ConditionsNow
 from api.views.cursors import Cursor, Limit
 from api.views.erasure import write_receipt
 from api.views.images import etag_of, open_image, open_presigned, ready_image
-from api.views.jobs import (
-    JobFilter,
-    find_job,
-    find_to_give_out,
-    find_to_look_at,
-    list_newest_jobs,
-    show_job,
-)
+from api.views.job_lists import JobFilter, list_newest_jobs
+from api.views.jobs import find_job, find_to_give_out, find_to_look_at, show_job
 from api.waiting.long_poll import LongPollResponse, Wait
 from core.db.models import Image, Job
 from core.domain.photograph_spec import ImageMode

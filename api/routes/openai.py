@@ -19,7 +19,7 @@ from api.services import Services
 from api.submission.context import context_of
 from api.submission.publish import follow_up
 from api.submission.submit import submit_job
-from bundles.manifest import read_mark
+from bundles.manifest_file import read_mark
 from core.db.models import ApiKey
 from core.links import OPENAI
 

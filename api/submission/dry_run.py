@@ -72,7 +72,6 @@ def report(
     )
     images = list(zip(checked.wanted, outcomes, strict=True))
     computed = [one for one, outcome in images if outcome is CacheOutcome.MISS]
-    served = Counter(outcomes)
     digests = [one.fingerprint() for one in checked.wanted]
     shared, shown = request.fields.shared, request.fields.preview
     return SheetReport(
@@ -88,11 +87,7 @@ def report(
         shared_images=list_shared(sheet, zip(checked.wanted, digests, strict=True), shown=shared),
         repeated_skus=_repeated(checked.wanted),
         titles=_titles(checked),
-        forecast=Forecast(
-            from_store=served[CacheOutcome.EXACT],
-            shared=served[CacheOutcome.COALESCED],
-            computed=served[CacheOutcome.MISS],
-        ),
+        forecast=_forecast(Counter(outcomes)),
         estimate=estimate(session, models, computed, home),
         preview=[
             _preview(one, digest, outcome, checked.titles.get(one.line or 0))
@@ -105,6 +100,14 @@ def report(
         errors_left_out=checked.issues.left_out,
         warnings=_warnings(checked.warnings),
         notes=_warnings(checked.notes),
+    )
+
+
+def _forecast(served: Mapping[CacheOutcome, int]) -> Forecast:
+    return Forecast(
+        from_store=served[CacheOutcome.EXACT],
+        shared=served[CacheOutcome.COALESCED],
+        computed=served[CacheOutcome.MISS],
     )
 
 

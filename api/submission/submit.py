@@ -297,5 +297,4 @@ def with_deadline(
     if seconds is None:
         return wanted
     now: datetime = session.execute(select(func.now())).scalar_one()
-    deadline = now + timedelta(seconds=seconds)
-    return [replace(one, deadline_at=deadline) for one in wanted]
+    return [replace(one, deadline_at=now + timedelta(seconds=seconds)) for one in wanted]

@@ -15,7 +15,8 @@ from core.lifecycle import retention
 from core.lifecycle.approval import may_be_given_out
 from core.links import job_path
 from core.pictures.provenance import AiUse, ai_use_of, source_type_for
-from core.storage import Storage, Stored
+from core.storage import Storage
+from core.stored_object import Stored
 
 RETRY_SECONDS = 2
 

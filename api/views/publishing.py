@@ -14,6 +14,7 @@ from api.schemas.publishing import (
 )
 from api.views.cursors import read_cursor, write_cursor
 from core.db.models import PublishItem, PublishRun, PublishTarget
+from core.publishing import items as run_items
 from core.publishing import runs
 
 
@@ -24,7 +25,7 @@ def view_target(target: PublishTarget) -> TargetView:
 
 def view_run(session: Session, run: PublishRun) -> PublishView:
     """Write a run with its counts."""
-    counts = {one.value: number for one, number in runs.count_items(session, run.id).items()}
+    counts = {one.value: number for one, number in run_items.count_items(session, run.id).items()}
     shown = set(PublishView.model_fields) - {"target", "products"}
     return PublishView(
         **{name: getattr(run, name) for name in shown},
@@ -49,7 +50,9 @@ def list_items(
 ) -> PublishItemPage:
     """Return one page of a run's products."""
     after = read_cursor(cursor, int)
-    found = runs.items_of(session, run.id, after=-1 if after is None else after, limit=limit + 1)
+    found = run_items.items_of(
+        session, run.id, after=-1 if after is None else after, limit=limit + 1
+    )
     page = found[:limit]
     return PublishItemPage(
         items=[_view_item(one) for one in page],

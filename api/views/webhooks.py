@@ -3,7 +3,7 @@
 from api.schemas.webhooks import AttemptView, DeliveryView, EndpointView, EndpointWithSecret
 from core.db.models import WebhookDelivery, WebhookEndpoint, WebhookEvent
 from core.domain.states import DeliveryState
-from core.webhooks.endpoints import Shown
+from core.webhooks.endpoints import EndpointSecret
 from core.webhooks.event_types import EventType, event_name
 
 _DERIVED = {"previous_secret_until"}
@@ -18,7 +18,7 @@ def view_endpoint(endpoint: WebhookEndpoint) -> EndpointView:
     )
 
 
-def view_secret(shown: Shown) -> EndpointWithSecret:
+def view_secret(shown: EndpointSecret) -> EndpointWithSecret:
     """Write one endpoint with its secret."""
     return EndpointWithSecret(
         **view_endpoint(shown.endpoint).model_dump(),

@@ -11,11 +11,11 @@ from catalogue.issues import Issue, refuse
 from catalogue.platforms import recognise
 from catalogue.proposals import sure_columns
 from catalogue.remembered import tell_remembered, with_remembered
+from catalogue.sheets.csv_layout import SEPARATOR_NAMES
 from catalogue.sheets.encodings import ENCODINGS, encoding_name
 from catalogue.sheets.feed import read_feed
 from catalogue.sheets.json_lines import read_json_lines, take_rows
 from catalogue.sheets.model import Hints, Room, Sheet, SheetSource
-from catalogue.sheets.records import SEPARATOR_NAMES
 from catalogue.sheets.separated import read_csv
 from catalogue.sheets.workbook.container import is_container
 from catalogue.sheets.workbook.reading import read_workbook

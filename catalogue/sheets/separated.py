@@ -8,18 +8,12 @@ from catalogue.checks import LONGEST_CELL
 from catalogue.issues import Issue, Issues, refuse
 from catalogue.platforms.fields import note
 from catalogue.results import restore
+from catalogue.sheets.csv_layout import find_layout, fits, looks_like_title
 from catalogue.sheets.encoding import decode
 from catalogue.sheets.header import Header, Ragged, read_header
 from catalogue.sheets.model import SEVERAL, Hints, Reading, Room, Sheet, SheetFormat, SheetRow
 from catalogue.sheets.quotes import TAB
-from catalogue.sheets.records import (
-    BrokenRecordError,
-    CsvRecord,
-    find_layout,
-    fits,
-    looks_like_title,
-    read_records,
-)
+from catalogue.sheets.records import BrokenRecordError, CsvRecord, read_records
 
 _EXCELS_TEXT = re.compile(r'="([^"]*)"')
 """How exporters keep Excel from taking digits for a number: `="00123"`."""

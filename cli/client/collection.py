@@ -11,7 +11,7 @@ from tempfile import TemporaryFile
 from catalogue.channels import find_channel
 from catalogue.naming import Names
 from cli.client.http import Client
-from cli.client.records import Batch, BatchItem
+from cli.client.records import BatchItem, BatchRecord
 from cli.errors import RefusedError, UsageError
 from core.pictures.formats import Format
 
@@ -35,7 +35,7 @@ class Entry:
 class Collection:
     """A finished batch."""
 
-    batch: Batch
+    batch: BatchRecord
     entries: Sequence[Entry]
     """In the order of the sheet."""
     folder: Path
@@ -55,8 +55,8 @@ class Collection:
         return sum(entry.item.cache == cache for entry in self.entries if entry.file is not None)
 
 
-def prepare_folder(folder: Path) -> None:
-    """Make the output folder, and find out now whether files can be made in it.
+def prepare_folder(folder: Path) -> Path:
+    """Make the output folder, find out now whether files can be made in it, and return it.
 
     Raises:
         UsageError: They cannot.
@@ -70,6 +70,7 @@ def prepare_folder(folder: Path) -> None:
             f"Images cannot be written to {folder} ({error.strerror}). "
             "Choose another folder with --out."
         ) from error
+    return folder
 
 
 class Collector:
@@ -83,10 +84,10 @@ class Collector:
     def __init__(
         self,
         client: Client,
-        batch: Batch,
+        batch: BatchRecord,
         folder: Path,
         *,
-        tell: Callable[[Batch], None] = lambda _: None,
+        tell: Callable[[BatchRecord], None] = lambda _: None,
         channel: str | None = None,
         pause: Callable[[], None] = lambda: time.sleep(1),
     ) -> None:

@@ -9,7 +9,7 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
-from cli.client.records import Batch, BatchItem, ListPage
+from cli.client.records import BatchItem, BatchRecord, ListPage
 from cli.errors import RefusedError, UnreachableError, UsageError
 
 PAGE_ITEMS = 100
@@ -60,7 +60,7 @@ class Client:
             trust_env=host not in ("127.0.0.1", "::1", "localhost"),
         )
 
-    def submit(self, sheet: Path, fields: Mapping[str, object]) -> Batch:
+    def submit(self, sheet: Path, fields: Mapping[str, object]) -> BatchRecord:
         """Send a sheet.
 
         Args:
@@ -70,7 +70,7 @@ class Client:
         Raises:
             RefusedError: naming every bad row.
         """
-        return Batch.parse(self._upload(sheet, fields))
+        return BatchRecord.parse(self._upload(sheet, fields))
 
     def dry_run(self, sheet: Path, fields: Mapping[str, object]) -> Mapping[str, Any]:
         """Check a sheet, and return the report; the server keeps nothing of it."""
@@ -155,16 +155,16 @@ class Client:
             if cursor is None:
                 return found
 
-    def retry(self, identity: str) -> Batch:
+    def retry(self, identity: str) -> BatchRecord:
         """Retry the failed images of a batch."""
         with self._problems():
-            return Batch.parse(
+            return BatchRecord.parse(
                 self._checked(self._http.post(f"/v1/batches/{identity}/retry")).json()
             )
 
-    def batch(self, identity: str) -> Batch:
+    def batch(self, identity: str) -> BatchRecord:
         """Return the state of a batch."""
-        return Batch.parse(self._get(f"/v1/batches/{identity}").json())
+        return BatchRecord.parse(self._get(f"/v1/batches/{identity}").json())
 
     def items(self, identity: str, cursor: str | None = None) -> ListPage:
         """Read one page of a batch's images."""

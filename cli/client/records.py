@@ -8,7 +8,7 @@ OPEN_STATES = frozenset({"queued", "running"})
 
 
 @dataclass(frozen=True, kw_only=True)
-class Batch:
+class BatchRecord:
     """One sheet."""
 
     id: str

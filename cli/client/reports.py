@@ -11,7 +11,7 @@ from typing import Any
 from rich.table import Table
 
 from cli.client.http import Client
-from cli.client.records import Batch
+from cli.client.records import BatchRecord
 from cli.client.shared_images import print_shared
 from cli.console import say, show, stdout
 from cli.errors import SheetRefusedError, place_of
@@ -172,7 +172,7 @@ class Note:
         return _FACTOR.sub(f"{min(self.factors):g} to {max(self.factors):g}×", self.text)
 
 
-def tell_notes(client: Client, batch: Batch, channel: str | None) -> None:
+def tell_notes(client: Client, batch: BatchRecord, channel: str | None) -> None:
     """Report what the server notes about a finished batch's renditions.
 
     Args:

@@ -84,7 +84,7 @@ def purge(
             "Choose what to purge with --tenant, --revision and --prompt, or give --all alone."
         )
     from core.db.engine import Database  # noqa: PLC0415
-    from core.lifecycle import approximation, retention  # noqa: PLC0415
+    from core.lifecycle import approximation, purging  # noqa: PLC0415
     from core.storage import Storage  # noqa: PLC0415
 
     settings = service_settings()
@@ -97,7 +97,7 @@ def purge(
     }
     try:
         with database.session() as session:
-            images = retention.purge(session, **chosen, named=named)
+            images = purging.purge(session, **chosen, named=named)
             latents = approximation.purge(session, **chosen)
         # After the commit: nothing that can still be found lacks its object.
         storage.delete(latents)

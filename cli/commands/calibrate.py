@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from bundles.manifest import load_manifest
+from bundles.manifest_file import load_manifest
 from cli.bundles import bundle_folder, find_bundle
 from cli.console import quieten, say, show, stdout
 from cli.progress import ShownStages

@@ -12,11 +12,11 @@ from rich.table import Table
 from cli.client.http import Client
 from cli.client.mappings import PATH, list_mappings
 from cli.client.reports import describe
-from cli.commands.submit import Column, Encoding, MappingOption, Separator, Source, Worksheet
 from cli.connection import connect
 from cli.console import say, show, stdout
 from cli.errors import UsageError
 from cli.options import Key, Url, read_pairs
+from cli.sheet_options import Column, Encoding, MappingOption, Separator, Source, Worksheet
 from cli.submission import ask
 
 

@@ -129,15 +129,20 @@ def _report(answers: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
     else:
         changed = sum(one["changed"] for one in answers)
         say(f"{changed} {'image is' if changed == 1 else 'images are'} judged.")
-        for left in (one for answer in answers for one in answer["conflicts"]):
+        for sentence in _left(answers):
+            say(sentence)
+    if any(one[name] for one in answers for name in ("conflicts", "without_image", "missing")):
+        raise typer.Exit(1)
+
+
+def _left(answers: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield what is left as it was, and why."""
+    for answer in answers:
+        for left in answer["conflicts"]:
             said = left["approval"]
-            say(
+            yield (
                 f"{left['id']} is left as it is: {said['by']} has {said['state']} it at "
                 f"{said['at'][:16]}. Give --again to judge it anew."
             )
-        for job in (one for answer in answers for one in answer["without_image"]):
-            say(f"{job} has no image yet, or none any more.")
-        for job in (one for answer in answers for one in answer["missing"]):
-            say(f"{job} is no job of this batch.")
-    if any(one[name] for one in answers for name in ("conflicts", "without_image", "missing")):
-        raise typer.Exit(1)
+        yield from (f"{job} has no image yet, or none any more." for job in answer["without_image"])
+        yield from (f"{job} is no job of this batch." for job in answer["missing"])

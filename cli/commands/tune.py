@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from bundles.manifest import Manifest, load_manifest
+from bundles.manifest import Manifest
+from bundles.manifest_file import load_manifest
 from bundles.plan import TunedPlan, save_plan, this_machine
 from bundles.processor import read_features, shortcomings
 from cli.bundles import bundle_folder, find_bundle

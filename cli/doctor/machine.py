@@ -8,7 +8,8 @@ from platform import python_version
 
 import psutil
 
-from bundles.manifest import Manifest, load_manifest
+from bundles.manifest import Manifest
+from bundles.manifest_file import load_manifest
 from bundles.plan import find_plan, this_machine
 from bundles.processor import read_features, shortcomings
 from cli.doctor.finding import Finding, bad, good, worth_knowing

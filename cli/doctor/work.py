@@ -6,7 +6,7 @@ from datetime import timedelta
 from sqlalchemy import func, select
 from sqlmodel import Session, col
 
-from bundles.manifest import load_manifest
+from bundles.manifest_file import load_manifest
 from cli.doctor.finding import Finding, asking, bad, good, worth_knowing
 from core.db.engine import DATABASE_ERRORS, Database
 from core.db.models import Generation, WebhookDelivery, WebhookEndpoint

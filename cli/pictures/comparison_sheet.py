@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 
 from cli.pictures.contact_sheet import FAINT, FRAME, GAP, INK, PAPER, TITLE_HEIGHT
 from cli.pictures.lettering import cut, font, readable, wrapped
-from modelkit.evaluation.comparison import Judged, Task
+from modelkit.evaluation.comparison import Evaluated, Task
 from modelkit.evaluation.similarity import Pixels
 
 MOST_ROWS = 40
@@ -82,7 +82,7 @@ class SheetLayout:
         return left, TITLE_HEIGHT + HEADER_HEIGHT + line * self.pitch
 
 
-def draw_comparison(judged: Judged, reference: Judged | None, task: Task) -> Image.Image:
+def draw_comparison(judged: Evaluated, reference: Evaluated | None, task: Task) -> Image.Image:
     """Draw prompts and images side by side, with the amplified difference if there are two.
 
     Of two bundles' images the least alike come first, of one bundle's those with the least scores.
@@ -102,12 +102,12 @@ def difference(one: Pixels, other: Pixels) -> Pixels:
     return np.asarray(255 - np.minimum(distance, 255), np.uint8)
 
 
-def _worst_first(judged: Judged, count: int) -> list[int]:
+def _worst_first(judged: Evaluated, count: int) -> list[int]:
     scores = next((judged.each[name] for name in ("psnr", "clip_score") if name in judged.each), [])
     return sorted(range(count), key=lambda number: scores[number] if scores else 0.0)
 
 
-def _row(number: int, judged: Judged, reference: Judged | None, task: Task) -> ComparisonRow:
+def _row(number: int, judged: Evaluated, reference: Evaluated | None, task: Task) -> ComparisonRow:
     images = [judged.images[number]]
     if reference is not None:
         other = reference.images[number]
@@ -119,7 +119,7 @@ def _row(number: int, judged: Judged, reference: Judged | None, task: Task) -> C
     )
 
 
-def _notes(judged: Judged, number: int) -> list[str]:
+def _notes(judged: Evaluated, number: int) -> list[str]:
     each = {name: values[number] for name, values in judged.each.items()}
     notes = [f"PSNR {each['psnr']:.1f} dB, SSIM {each['ssim']:.3f}"] if "psnr" in each else []
     notes += [f"CLIP {each['clip_score']:.3f}"] if "clip_score" in each else []

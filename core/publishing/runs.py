@@ -1,22 +1,19 @@
 """Publish runs: asked for, claimed with a lease, and written under its fence."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import exists, func, insert, select, update
+from sqlalchemy import exists, func, select, update
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col
 
-from core.db.models import Batch, PublishItem, PublishRun, PublishTarget
-from core.db.models.columns import new_id
+from core.db.models import Batch, PublishRun, PublishTarget
 from core.db.models.transitions import change
-from core.domain.states import PublishItemState, PublishState
+from core.domain.states import PublishState
 from core.domain.stores import Placement, StoreKind
 from core.errors import ConflictError, NotFoundError
-from core.publishing.records import ImageToPublish
 
 ACTIVE = (PublishState.PLANNING, PublishState.RUNNING, PublishState.UNDOING)
 """A publisher has something to do."""
@@ -91,29 +88,6 @@ def list_them(
         statement = statement.where(col(PublishRun.id) < before)
     statement = statement.order_by(col(PublishRun.id).desc()).limit(limit)
     return session.execute(statement).scalars().all()
-
-
-def items_of(
-    session: Session, run_id: UUID, *, after: int = -1, limit: int | None = None
-) -> Sequence[PublishItem]:
-    """Return a run's products, in its order."""
-    statement = (
-        select(PublishItem)
-        .where(col(PublishItem.run_id) == run_id, col(PublishItem.position) > after)
-        .order_by(col(PublishItem.position))
-        .limit(limit)
-    )
-    return session.execute(statement).scalars().all()
-
-
-def count_items(session: Session, run_id: UUID) -> Mapping[PublishItemState, int]:
-    """Count a run's products by their states."""
-    statement = (
-        select(col(PublishItem.state), func.count())
-        .where(col(PublishItem.run_id) == run_id)
-        .group_by(col(PublishItem.state))
-    )
-    return {row[0]: row[1] for row in session.execute(statement)}
 
 
 def start(session: Session, run: PublishRun) -> None:
@@ -243,38 +217,6 @@ def hold(session: Session, claim: RunClaim, *, lease_seconds: float) -> None:
         raise LostClaimError
 
 
-@dataclass(frozen=True, kw_only=True)
-class PlannedItem:
-    """One product of a plan."""
-
-    product: str | None
-    """None: the store has none with the SKU of its images."""
-    title: str
-    images: Sequence[ImageToPublish]
-    before: Sequence[Mapping[str, Any]]
-
-
-def write_plan(session: Session, claim: RunClaim, items: Sequence[PlannedItem]) -> None:
-    """Write a plan that is complete; the claim is held in the same transaction."""
-    for position, item in enumerate(items):
-        session.execute(
-            insert(PublishItem).values(
-                id=new_id(),
-                tenant=claim.tenant,
-                run_id=claim.run_id,
-                position=position,
-                product=item.product,
-                title=item.title,
-                images=[one.document() for one in item.images],
-                before=None if item.product is None else list(item.before),
-                state=(
-                    PublishItemState.NOT_FOUND if item.product is None else PublishItemState.PLANNED
-                ),
-            )
-        )
-    finish(session, claim, PublishState.PLANNED)
-
-
 def finish(session: Session, claim: RunClaim, state: PublishState) -> None:
     """Record that a claimed run has done what its state asks for."""
     session.execute(change(PublishRun, state).where(col(PublishRun.id) == claim.run_id))
@@ -299,16 +241,4 @@ def postpone(session: Session, claim: RunClaim, error: str, *, seconds: float) -
             failures=col(PublishRun.failures) + 1,
             not_before=func.now() + timedelta(seconds=seconds),
         )
-    )
-
-
-def change_item(session: Session, item_id: UUID, **values: Any) -> None:
-    """Write what is known of a product; its state is changed by `end_item` alone."""
-    session.execute(update(PublishItem).where(col(PublishItem.id) == item_id).values(**values))
-
-
-def end_item(session: Session, item_id: UUID, state: PublishItemState, **values: Any) -> None:
-    """Record what became of a product."""
-    session.execute(
-        change(PublishItem, state).where(col(PublishItem.id) == item_id).values(**values)
     )

@@ -9,9 +9,10 @@ from core.db.engine import Database
 from core.db.models import Source
 from core.db.models.columns import new_id
 from core.errors import NotFoundError, StoredObjectLostError, TooLargeError
+from core.object_keys import source_key
 from core.pictures.headers import PictureHeader, read_header
 from core.sources import rows
-from core.storage import Storage, source_key
+from core.storage import Storage
 
 IN_MEMORY_BYTES = 2**20
 """Of one photograph while it comes; the rest of it waits in a temporary file without a name."""

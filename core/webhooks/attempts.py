@@ -20,7 +20,7 @@ from core.webhooks.deliveries import WebhookMessage, give_up, now
 from core.webhooks.endpoints import disable
 
 
-class Verdict(Enum):
+class AttemptVerdict(Enum):
     """What an attempt means for its delivery."""
 
     DELIVERED = "delivered"
@@ -38,7 +38,7 @@ class DeliveryAttempt:
     """One attempt that has ended."""
 
     message: WebhookMessage
-    verdict: Verdict
+    verdict: AttemptVerdict
     status: int | None
     """The HTTP status; None when there was no answer."""
     error: str | None
@@ -64,19 +64,19 @@ def record(
     gone_callbacks = [
         one.message
         for one in attempts
-        if one.verdict is Verdict.GONE and one.message.endpoint_id is None
+        if one.verdict is AttemptVerdict.GONE and one.message.endpoint_id is None
     ]
     endpoints = _lock_endpoints(session, attempts)
     unwanted = _waiting_callbacks(session, gone_callbacks)
     recorded = {one.message.delivery_id for one in attempts}
     lock_deliveries(session, among(WebhookDelivery.id, recorded | unwanted))
-    by_verdict: dict[Verdict, list[DeliveryAttempt]] = defaultdict(list)
+    by_verdict: dict[AttemptVerdict, list[DeliveryAttempt]] = defaultdict(list)
     for attempt in attempts:
         by_verdict[attempt.verdict].append(attempt)
-    gone = by_verdict[Verdict.GIVEN_UP] + by_verdict[Verdict.GONE]
-    _close(session, by_verdict[Verdict.DELIVERED], DeliveryState.DELIVERED)
+    gone = by_verdict[AttemptVerdict.GIVEN_UP] + by_verdict[AttemptVerdict.GONE]
+    _close(session, by_verdict[AttemptVerdict.DELIVERED], DeliveryState.DELIVERED)
     _close(session, gone, DeliveryState.FAILED)
-    _postpone(session, by_verdict[Verdict.RETRY])
+    _postpone(session, by_verdict[AttemptVerdict.RETRY])
     give_up(session, among(WebhookDelivery.id, unwanted))
     _forget_callbacks(session, gone_callbacks)
     _note_health(session, endpoints, attempts, disable_seconds)
@@ -163,9 +163,9 @@ def _note_health(
         verdicts = _verdicts_on(endpoint, attempts)
         if not verdicts or endpoint.disabled_at is not None or endpoint.deleted_at is not None:
             continue
-        if Verdict.GONE in verdicts:
+        if AttemptVerdict.GONE in verdicts:
             disable(session, endpoint, "It answered 410 Gone.")
-        elif Verdict.DELIVERED in verdicts:
+        elif AttemptVerdict.DELIVERED in verdicts:
             endpoint.failing_since = None
         elif endpoint.failing_since is None:
             endpoint.failing_since = timestamp
@@ -175,7 +175,9 @@ def _note_health(
     session.flush()
 
 
-def _verdicts_on(endpoint: WebhookEndpoint, attempts: Collection[DeliveryAttempt]) -> set[Verdict]:
+def _verdicts_on(
+    endpoint: WebhookEndpoint, attempts: Collection[DeliveryAttempt]
+) -> set[AttemptVerdict]:
     """Return the verdicts on an endpoint's address, without those on one that it had before."""
     return {
         one.verdict

@@ -23,7 +23,7 @@ MOST = 50
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shown:
+class EndpointSecret:
     """An endpoint with its secret, which is shown this once."""
 
     endpoint: WebhookEndpoint
@@ -37,7 +37,7 @@ def create(
     url: str,
     description: str = "",
     events: Sequence[EventType] | None = None,
-) -> Shown:
+) -> EndpointSecret:
     """Insert an endpoint; it hears of what happens from the commit on.
 
     Args:
@@ -65,7 +65,7 @@ def create(
     session.add(endpoint)
     session.flush()
     session.refresh(endpoint)
-    return Shown(endpoint=endpoint, secret=endpoint.secret)
+    return EndpointSecret(endpoint=endpoint, secret=endpoint.secret)
 
 
 def list_them(session: Session, tenant: str) -> Sequence[WebhookEndpoint]:
@@ -122,11 +122,13 @@ def delete(session: Session, endpoint: WebhookEndpoint) -> None:
     give_up(session, col(WebhookDelivery.queue) == endpoint.id)
 
 
-def rotate_secret(session: Session, endpoint: WebhookEndpoint, *, overlap_seconds: float) -> Shown:
+def rotate_secret(
+    session: Session, endpoint: WebhookEndpoint, *, overlap_seconds: float
+) -> EndpointSecret:
     """Replace the secret of a locked endpoint; the present one signs too for a while."""
     secret = rotate(endpoint, now=now(session), overlap_seconds=overlap_seconds)
     session.flush()
-    return Shown(endpoint=endpoint, secret=secret)
+    return EndpointSecret(endpoint=endpoint, secret=secret)
 
 
 def renew_callback_secret(session: Session, tenant: str, *, overlap_seconds: float) -> str:

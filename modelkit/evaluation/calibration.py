@@ -14,7 +14,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from bundles.manifest import Manifest, load_manifest, save_manifest
+from bundles.manifest import Manifest
+from bundles.manifest_file import load_manifest, save_manifest
 from core.domain.approximation import Threshold
 from modelkit.evaluation.comparison import judge, likeness, score_attributes, write_aside
 from modelkit.evaluation.similarity import Pixels, ssim

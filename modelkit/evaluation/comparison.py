@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bundles.manifest import Manifest, load_manifest, save_manifest
+from bundles.manifest import Manifest
+from bundles.manifest_file import load_manifest, save_manifest
 from core.errors import BundleError
 from modelkit.evaluation.clip import ClipJudge
 from modelkit.evaluation.scenes import SceneJudge
@@ -115,7 +116,7 @@ class Task:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judged:
+class Evaluated:
     """One bundle's images and scores."""
 
     manifest: Manifest
@@ -132,7 +133,7 @@ class Judged:
 
 def evaluate(
     subject: Subject, against: Subject | None, task: Task, say: Progress
-) -> tuple[Judged, Judged | None]:
+) -> tuple[Evaluated, Evaluated | None]:
     """Draw and judge.
 
     Args:
@@ -156,7 +157,7 @@ def evaluate(
     return _judge(subject, task, reference, say), reference
 
 
-def _judge(subject: Subject, task: Task, reference: Judged | None, say: Progress) -> Judged:
+def _judge(subject: Subject, task: Task, reference: Evaluated | None, say: Progress) -> Evaluated:
     images = _draw(subject, task, say)
     each = {} if reference is None else _likenesses(images, reference.images)
     details: dict[str, Any] = {}
@@ -170,7 +171,7 @@ def _judge(subject: Subject, task: Task, reference: Judged | None, say: Progress
         details = {"accuracy": judged.accuracy, "errors": judged.errors}
     if task.clip is not None:
         each["clip_score"] = task.clip.score(images, task.prompts).tolist()
-    return Judged(
+    return Evaluated(
         manifest=subject.manifest,
         images=images,
         scores={name: fmean(values) for name, values in each.items()}
@@ -207,7 +208,7 @@ def _check_sizes(one: Manifest, other: Manifest) -> None:
         )
 
 
-def write_report(file: Path, judged: Judged, reference: Judged | None, task: Task) -> None:
+def write_report(file: Path, judged: Evaluated, reference: Evaluated | None, task: Task) -> None:
     """Write everything that was found as JSON, aside and renamed."""
     content = {
         "bundle": _describe(judged),
@@ -241,7 +242,7 @@ def write_aside(file: Path, content: Any) -> None:
     os.replace(aside, file)
 
 
-def _describe(judged: Judged) -> dict[str, Any]:
+def _describe(judged: Evaluated) -> dict[str, Any]:
     manifest = judged.manifest
     return {
         "name": manifest.name,

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from bundles.manifest import PRESETS, Manifest, PresetName, load_manifest, save_manifest
+from bundles.manifest import PRESETS, Manifest, PresetName
+from bundles.manifest_file import load_manifest, save_manifest
 from modelkit.evaluation.comparison import write_aside
 from modelkit.evaluation.frontier import Point, Setting, frontier, preset_of
 from modelkit.evaluation.scenes import SceneJudge, open_judge, prompts_of, shown_subjects

@@ -31,10 +31,9 @@ from bundles.manifest import (
     JUDGE,
     Manifest,
     PromptReading,
-    load_manifest,
-    save_manifest,
     variant_folder,
 )
+from bundles.manifest_file import load_manifest, save_manifest
 from bundles.records import INDEX, SECOND_ENCODER, read_json, tokenizer_of, write_json
 from bundles.workshop import Workshop
 from core.errors import BundleError, last_line

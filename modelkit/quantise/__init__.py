@@ -10,9 +10,10 @@ import openvino as ov
 from bundles.manifest import Quantisation
 from modelkit.export.source import Profile, read_profile
 from modelkit.progress import Progress, Silent
+from modelkit.quantise.calibration_pictures import CALLS_EACH, PICTURES, draw_calibration
 from modelkit.quantise.recipe import QuantisationRecipe, quantise
 from modelkit.quantise.search import Notes, ScanLimits, Yardstick, find_sensitive
-from modelkit.quantise.trajectories import CALLS_EACH, PICTURES, Call, Trajectory, draw_calibration
+from modelkit.quantise.trajectories import Call, Trajectory
 from modelkit.quantise.units import Unit, find_units, in_floating_point
 
 RECIPES = (

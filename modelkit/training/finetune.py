@@ -17,7 +17,7 @@ from modelkit.training.device import Device, require_room
 from modelkit.training.fit import Loss, checkpoint_gradients, fit
 from modelkit.training.images import Example, LatentStore, read_folder, require_enough
 from modelkit.training.models import (
-    TextEncoder,
+    TorchTextEncoder,
     load_scheduler,
     load_text_encoder,
     load_unet,
@@ -165,7 +165,7 @@ def _loss(
     unet: UNet2DConditionModel,
     scheduler: DDPMScheduler,
     examples: Sequence[Example],
-    text_encoder: TextEncoder,
+    text_encoder: TorchTextEncoder,
     options: FineTuning,
     recipe: TrainingRecipe,
     device: Device,

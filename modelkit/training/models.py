@@ -73,7 +73,7 @@ def load_scheduler(folder: Path) -> DDPMScheduler:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class TextEncoder:
+class TorchTextEncoder:
     """Turns texts into what a UNet listens to."""
 
     tokenizer: CLIPTokenizer
@@ -96,7 +96,7 @@ class TextEncoder:
         return torch.cat(parts)
 
 
-def load_text_encoder(folder: Path) -> TextEncoder:
+def load_text_encoder(folder: Path) -> TorchTextEncoder:
     """Load a folder's tokenizer and text encoder, ready for inference.
 
     Raises:
@@ -109,7 +109,7 @@ def load_text_encoder(folder: Path) -> TextEncoder:
         raise BundleError(
             f"{folder / 'tokenizer'} cannot be loaded ({error}): give a complete diffusers folder."
         ) from error
-    return TextEncoder(tokenizer=tokenizer, model=model)
+    return TorchTextEncoder(tokenizer=tokenizer, model=model)
 
 
 def predict(

@@ -18,28 +18,26 @@ from pathlib import Path
 import numpy as np
 import torch
 from diffusers import AutoencoderTiny
-from numpy.typing import NDArray
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch.nn import functional
 
 from bundles.layout import load_layout
-from bundles.manifest import FILE_NAME, Addition, Manifest, load_manifest, save_manifest
+from bundles.manifest import FILE_NAME, Addition, Manifest
+from bundles.manifest_file import load_manifest, save_manifest
 from bundles.plan import Plan
 from bundles.records import write_json
 from bundles.workshop import Workshop
 from core.errors import BundleError
 from modelkit.evaluation.comparison import likeness
-from modelkit.evaluation.parity import draw
 from modelkit.export.additions import path_digest
 from modelkit.export.configuration import read_vae
 from modelkit.export.conversion import MODEL_FILE, convert_vae_decoder, save
-from modelkit.export.source import Profile
 from modelkit.progress import Progress, Silent
-from modelkit.prompts import calibration_prompts
 from modelkit.training.course import Course
 from modelkit.training.device import Device
 from modelkit.training.fit import fit
 from modelkit.training.recipe import TrainingRecipe
+from modelkit.training.taught_pictures import TaughtPicture, draw_pictures
 from worker.pipeline import Pipeline
 
 PART = "vae_decoder"
@@ -54,16 +52,6 @@ CROP = 32
 
 HELD_OUT = 8
 """One picture of so many is not learned from, and measures."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TaughtPicture:
-    """What the teacher made of a picture's latents."""
-
-    latents: torch.Tensor
-    """(channels, height, width) float32, as the UNet draws them."""
-    image: torch.Tensor
-    """(3, pixels, pixels) uint8."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -111,7 +99,7 @@ def distil_decoder(
     key = hashlib.sha256(json.dumps(numbers).encode()).hexdigest()
     target.parent.mkdir(parents=True, exist_ok=True)
     with Workshop(target, key) as workshop:
-        pairs = _draw(bundle, manifest, pictures, workshop.scratch / "pictures", say)
+        pairs = draw_pictures(bundle, manifest, pictures, workshop.scratch / "pictures", say)
         held_out, learned = pairs[:: HELD_OUT * 2], _learned(pairs)
         tiny = _student(bundle, width)
         _train(tiny, learned, workshop.scratch, recipe, device, say)
@@ -133,52 +121,6 @@ def _check(bundle: Path, target: Path, pictures: int) -> None:
         )
     if pictures < 2:
         raise BundleError("Give two pictures at least: one to learn from, and one to measure on.")
-
-
-class _Listening(Pipeline):
-    """Remembers what was decoded last."""
-
-    decoded: NDArray[np.float32]
-
-    def decode(self, latents: NDArray[np.float32]) -> NDArray[np.uint8]:
-        self.decoded = np.array(latents, np.float32)
-        return super().decode(latents)
-
-
-def _draw(
-    bundle: Path, manifest: Manifest, count: int, folder: Path, say: Progress
-) -> list[TaughtPicture]:
-    """Draw pictures by the bundle's defaults: each as it is, then mirrored."""
-    folder.mkdir(exist_ok=True)
-    files = [folder / f"{number:05}.safetensors" for number in range(count)]
-    missing = [number for number, file in enumerate(files) if not file.is_file()]
-    say.stage("draw pictures to learn from", len(missing))
-    if missing:
-        pipeline = _Listening(bundle, precision="f32", plan=Plan())
-        known = Profile(name=manifest.family, prompts=manifest.prompts)
-        prompts = calibration_prompts(known, count)
-        for number in missing:
-            draw(pipeline, prompts[number], number, manifest.defaults)
-            latents = np.concatenate([pipeline.decoded, pipeline.decoded[..., ::-1]])
-            images = np.concatenate([pipeline.decode(one[None]) for one in latents])
-            _save(files[number], latents, images)
-            say.advance()
-    return [pair for file in files for pair in _load(file)]
-
-
-def _save(file: Path, latents: NDArray[np.float32], images: NDArray[np.uint8]) -> None:
-    """Write a picture's pairs aside and rename them: a crash leaves all of them or none."""
-    aside = file.with_suffix(".part")
-    pixels = np.ascontiguousarray(images.transpose(0, 3, 1, 2))
-    tensors = {"latents": np.ascontiguousarray(latents), "images": pixels}
-    save_file({name: torch.from_numpy(one) for name, one in tensors.items()}, aside)
-    aside.replace(file)
-
-
-def _load(file: Path) -> list[TaughtPicture]:
-    known = load_file(file)
-    both = zip(known["latents"], known["images"], strict=True)
-    return [TaughtPicture(latents=latents, image=image) for latents, image in both]
 
 
 def _learned(pairs: Sequence[TaughtPicture]) -> list[TaughtPicture]:

@@ -8,8 +8,9 @@ from uuid import UUID
 from core.db.engine import Database
 from core.db.models import Job
 from core.publishing.images import publishable
+from core.publishing.items import PlannedItem
 from core.publishing.records import ImageToPublish
-from core.publishing.runs import PlannedItem, RunClaim
+from core.publishing.runs import RunClaim
 from ops.publishing.store import FoundProduct, Store
 
 EXTENSIONS: Mapping[str, str] = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}

@@ -13,7 +13,7 @@ from core.db.models import Image, PublishItem
 from core.domain.states import PublishItemState
 from core.domain.stores import Placement
 from core.errors import StoredObjectLostError
-from core.publishing import runs
+from core.publishing import items as run_items
 from core.publishing.images import still_publishable
 from core.publishing.records import Gallery, GalleryImage, ImageToPublish, placed, restored
 from core.publishing.runs import RunClaim
@@ -62,7 +62,7 @@ class ProductRun:
                 error = str(refusal)
                 # Before anything is taken back: a kill in between must not publish the rest.
                 await self.write(
-                    lambda session: runs.change_item(session, self.item.id, error=error)
+                    lambda session: run_items.change_item(session, self.item.id, error=error)
                 )
         if error is None:
             await self._end(PublishItemState.PUBLISHED)
@@ -87,7 +87,7 @@ class ProductRun:
             return
         before = [one.document() for one in await self._present()]
         await self.write(
-            lambda session: runs.change_item(
+            lambda session: run_items.change_item(
                 session, self.item.id, before=before, began_at=func.now()
             )
         )
@@ -193,7 +193,9 @@ class ProductRun:
     async def _keep(self, number: int, image: ImageToPublish) -> None:
         self.images[number] = image
         documents = [one.document() for one in self.images]
-        await self.write(lambda session: runs.change_item(session, self.item.id, images=documents))
+        await self.write(
+            lambda session: run_items.change_item(session, self.item.id, images=documents)
+        )
 
     async def _end(self, state: PublishItemState) -> None:
-        await self.write(lambda session: runs.end_item(session, self.item.id, state))
+        await self.write(lambda session: run_items.end_item(session, self.item.id, state))

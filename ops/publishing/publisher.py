@@ -20,6 +20,7 @@ from core.egress.client import EgressClient
 from core.egress.policy import EgressPolicy
 from core.egress.resolver import SystemResolver
 from core.errors import PackshotError, first_line
+from core.publishing import items as run_items
 from core.publishing import runs, targets
 from core.publishing.credentials import CredentialBox
 from core.publishing.runs import LostClaimError, RunClaim
@@ -139,7 +140,7 @@ class RunPublisher:
 
         def write(session: Session) -> None:
             runs.hold(session, claim, lease_seconds=LEASE_SECONDS)
-            runs.write_plan(session, claim, items)
+            run_items.write_plan(session, claim, items)
 
         await self._write(write)
         log.info("publish run planned", run=str(claim.run_id), products=len(items))
@@ -156,7 +157,7 @@ class RunPublisher:
         self, claim: RunClaim, store: Store, work: Callable[[ProductRun], Awaitable[None]]
     ) -> None:
         """Work on a run's products, some at a time; those that must wait are waited for later."""
-        items = await self._write(lambda session: list(runs.items_of(session, claim.run_id)))
+        items = await self._write(lambda session: list(run_items.items_of(session, claim.run_id)))
         places = asyncio.Semaphore(self._settings.publish_concurrency)
         waiting: list[StoreAwayError | StoreRefusedError] = []
 

@@ -1,8 +1,4 @@
-"""Shopify's Admin GraphQL API, of the version `API_VERSION`.
-
-Files: https://shopify.dev/docs/api/admin-graphql/latest/mutations/fileCreate. Throttling:
-https://shopify.dev/docs/api/usage/limits.
-"""
+"""A shop of Shopify; how it throttles: https://shopify.dev/docs/api/usage/limits."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,120 +6,33 @@ from typing import Any
 import httpx
 
 from core.publishing.records import Gallery, GalleryImage
+from ops.publishing.shopify_admin import AdminApi, ShopifyError
+from ops.publishing.shopify_operations import (
+    APPEND,
+    CREATE,
+    DELETE,
+    FILE,
+    FILES,
+    FIND,
+    GALLERY,
+    REORDER,
+    STAGE,
+    UPDATE,
+    VARIANTS,
+)
 from ops.publishing.store import (
-    CredentialsRefusedError,
     FoundProduct,
     StoreAwayError,
     StoreRefusedError,
 )
-from ops.publishing.store_requests import LONGEST_PAUSE, StoreRequests
+from ops.publishing.store_requests import StoreRequests
 
-API_VERSION = "2026-10"
-"""Shopify keeps each version for a year; later ones answer requests for one that is gone."""
 SKUS_AT_ONCE = 20
-MEDIA_AT_ONCE = 50
 FILES_AT_ONCE = 25
-RESERVE = 100.0
-"""Points of cost that are left in Shopify's bucket before the next request: what one takes."""
-THROTTLED_TRIES = 10
 READY_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0)
 """Between looks at what Shopify does behind its answers: files are read, media are moved."""
 
-FIND = """
-query($query: String!, $first: Int!) {
-  productVariants(first: $first, query: $query) {
-    nodes { id sku product { id title } }
-  }
-}
-"""
-GALLERY = """
-query($id: ID!, $first: Int!, $after: String) {
-  product(id: $id) {
-    media(first: $first, after: $after) {
-      nodes { id alt }
-      pageInfo { hasNextPage endCursor }
-    }
-  }
-}
-"""
-FILE = """
-query($id: ID!) { node(id: $id) { id ... on MediaImage { alt fileStatus } } }
-"""
-FILES = """
-query($query: String!) {
-  files(first: 10, query: $query) { nodes { id alt fileStatus } }
-}
-"""
-STAGE = """
-mutation($input: [StagedUploadInput!]!) {
-  stagedUploadsCreate(input: $input) {
-    stagedTargets { url resourceUrl parameters { name value } }
-    userErrors { field message }
-  }
-}
-"""
-CREATE = """
-mutation($files: [FileCreateInput!]!) {
-  fileCreate(files: $files) {
-    files { id alt fileStatus }
-    userErrors { field message code }
-  }
-}
-"""
-UPDATE = """
-mutation($files: [FileUpdateInput!]!) {
-  fileUpdate(files: $files) {
-    files { id alt fileStatus }
-    userErrors { field message code }
-  }
-}
-"""
-REORDER = """
-mutation($id: ID!, $moves: [MoveInput!]!) {
-  productReorderMedia(id: $id, moves: $moves) {
-    job { id done }
-    mediaUserErrors { field message code }
-  }
-}
-"""
-DELETE = """
-mutation($fileIds: [ID!]!) {
-  fileDelete(fileIds: $fileIds) {
-    deletedFileIds
-    userErrors { field message code }
-  }
-}
-"""
-VARIANTS = """
-query($id: ID!, $first: Int!, $after: String) {
-  product(id: $id) {
-    variants(first: $first, after: $after) {
-      nodes { id sku media(first: 1) { nodes { id } } }
-      pageInfo { hasNextPage endCursor }
-    }
-  }
-}
-"""
-APPEND = """
-mutation($productId: ID!, $variantMedia: [ProductVariantAppendMediaInput!]!) {
-  productVariantAppendMedia(productId: $productId, variantMedia: $variantMedia) {
-    product { id }
-    userErrors { field message code }
-  }
-}
-"""
-
-BUSY = {"NON_READY_STATE", "FILE_LOCKED", "MEDIA_CANNOT_BE_MODIFIED"}
-"""Codes of errors that go by."""
 GONE = {"FILE_DOES_NOT_EXIST"}
-
-
-class ShopifyError(StoreRefusedError):
-    """Shopify understood a mutation and refused it."""
-
-    def __init__(self, errors: Sequence[Mapping[str, Any]]) -> None:
-        super().__init__("Shopify: " + " ".join(str(one.get("message")) for one in errors))
-        self.codes = {str(one["code"]) for one in errors if one.get("code")}
 
 
 class Shopify:
@@ -137,7 +46,7 @@ class Shopify:
             address: As in https://example.myshopify.com.
         """
         self._exchange = exchange
-        self._url = f"{address.rstrip('/')}/admin/api/{API_VERSION}/graphql.json"
+        self._admin = AdminApi(exchange, address)
 
     async def find(self, skus: Sequence[str]) -> Mapping[str, FoundProduct]:
         """Find the products that have variants of these SKUs."""
@@ -146,7 +55,7 @@ class Shopify:
             some = skus[start : start + SKUS_AT_ONCE]
             query = " OR ".join(f"sku:{_quoted(sku)}" for sku in some)
             # The search ignores case, and one SKU may be in use several times.
-            data = await self._ask(FIND, query=query, first=5 * SKUS_AT_ONCE)
+            data = await self._admin.ask(FIND, query=query, first=5 * SKUS_AT_ONCE)
             for node in data["productVariants"]["nodes"]:
                 product = node["product"]
                 if node["sku"] in some and node["sku"] not in found:
@@ -160,7 +69,7 @@ class Shopify:
     async def gallery(self, product: str) -> Gallery | None:
         """Return a product's media of all kinds, films too: all of them have a place."""
         images: list[GalleryImage] = []
-        async for page in self._pages(GALLERY, product, "media"):
+        async for page in self._admin.pages(GALLERY, product, "media"):
             if page is None:
                 return None
             images += [GalleryImage(id=one["id"], alt=one["alt"] or "") for one in page]
@@ -179,7 +88,7 @@ class Shopify:
                 "duplicateResolutionMode": "RAISE_ERROR",
             }
             try:
-                made = await self._change("fileCreate", CREATE, files=[wanted])
+                made = await self._admin.change("fileCreate", CREATE, files=[wanted])
             except ShopifyError as error:
                 if "FILENAME_ALREADY_EXISTS" not in error.codes:
                     raise
@@ -196,13 +105,15 @@ class Shopify:
             raise StoreRefusedError("The product is not in the store any more.")
         changes = _changes(product, present, wanted)
         for start in range(0, len(changes), FILES_AT_ONCE):
-            await self._change("fileUpdate", UPDATE, files=changes[start : start + FILES_AT_ONCE])
+            await self._admin.change(
+                "fileUpdate", UPDATE, files=changes[start : start + FILES_AT_ONCE]
+            )
         await self._reorder(product, [one.id for one in wanted])
 
     async def assign(self, product: str, images: Mapping[str, str]) -> None:
         """Show images beside variants without one; a product of one variant shows its first."""
         variants: list[Mapping[str, Any]] = []
-        async for page in self._pages(VARIANTS, product, "variants"):
+        async for page in self._admin.pages(VARIANTS, product, "variants"):
             variants += page or ()
         if len(variants) < 2:
             return
@@ -212,7 +123,7 @@ class Shopify:
             if one["sku"] in images and not one["media"]["nodes"]
         ]
         if wanted:
-            await self._change(
+            await self._admin.change(
                 "productVariantAppendMedia", APPEND, productId=product, variantMedia=wanted
             )
 
@@ -222,7 +133,7 @@ class Shopify:
         if identity is None:
             return
         try:
-            await self._change("fileDelete", DELETE, fileIds=[identity])
+            await self._admin.change("fileDelete", DELETE, fileIds=[identity])
         except ShopifyError as error:
             if not error.codes & GONE:
                 raise
@@ -235,7 +146,7 @@ class Shopify:
             "httpMethod": "POST",
             "fileSize": str(len(body)),
         }
-        made = await self._change("stagedUploadsCreate", STAGE, input=[wanted])
+        made = await self._admin.change("stagedUploadsCreate", STAGE, input=[wanted])
         target = made["stagedTargets"][0]
         form = httpx.Request(
             "POST",
@@ -255,14 +166,14 @@ class Shopify:
         return str(target["resourceUrl"])
 
     async def _of_name(self, name: str) -> str | None:
-        data = await self._ask(FILES, query=f"filename:{_quoted(name)}")
+        data = await self._admin.ask(FILES, query=f"filename:{_quoted(name)}")
         nodes = data["files"]["nodes"]
         return str(nodes[0]["id"]) if nodes else None
 
     async def _ready(self, identity: str) -> None:
         """Wait until Shopify has read a file."""
         for seconds in (*READY_SECONDS, None):
-            node = (await self._ask(FILE, id=identity))["node"]
+            node = (await self._admin.ask(FILE, id=identity))["node"]
             status = node["fileStatus"] if node else "FAILED"
             if status == "READY":
                 return
@@ -282,85 +193,10 @@ class Shopify:
             # What was attached shows a moment later. Moves name places: twice is as once.
             if sorted(present) == sorted(order):
                 moves = _moves(present, order)
-                await self._change("productReorderMedia", REORDER, id=product, moves=moves)
+                await self._admin.change("productReorderMedia", REORDER, id=product, moves=moves)
             if seconds is not None:
                 await self._exchange.sleep(seconds)
         raise StoreAwayError("Shopify is still moving the product's images.")
-
-    async def _pages(self, query: str, product: str, field: str) -> Any:
-        """Yield the pages of a product's connection; None: there is no such product."""
-        after = None
-        while True:
-            data = await self._ask(query, id=product, first=MEDIA_AT_ONCE, after=after)
-            if data["product"] is None:
-                yield None
-                return
-            page = data["product"][field]
-            yield page["nodes"]
-            if not page["pageInfo"]["hasNextPage"]:
-                return
-            after = page["pageInfo"]["endCursor"]
-
-    async def _change(self, name: str, mutation: str, **variables: Any) -> Mapping[str, Any]:
-        """Run a mutation; return its payload.
-
-        Raises:
-            StoreAwayError: What it is about is in the middle of something.
-            ShopifyError: It is refused.
-        """
-        payload: Mapping[str, Any] = (await self._ask(mutation, **variables))[name]
-        errors = payload.get("userErrors") or payload.get("mediaUserErrors") or ()
-        if not errors:
-            return payload
-        error = ShopifyError(errors)
-        if error.codes and error.codes <= BUSY:
-            raise StoreAwayError(str(error))
-        raise error
-
-    async def _ask(self, operation: str, /, **variables: Any) -> Mapping[str, Any]:
-        """Run an operation, as slowly as Shopify's bucket of points fills."""
-        for _ in range(THROTTLED_TRIES):
-            document = await self._exchange.json(
-                "POST", self._url, {"query": operation, "variables": variables}
-            )
-            cost = (document.get("extensions") or {}).get("cost") or {}
-            errors = document.get("errors")
-            if not errors:
-                await self._exchange.sleep(_until(cost, RESERVE))
-                data: Mapping[str, Any] = document["data"]
-                return data
-            codes = _codes(errors)
-            if "THROTTLED" not in codes:
-                raise _failure(codes, errors)
-            needed = float(cost.get("requestedQueryCost") or RESERVE)
-            await self._exchange.sleep(max(1.0, _until(cost, needed)))
-        raise StoreAwayError("Shopify throttles each request.", seconds=LONGEST_PAUSE)
-
-
-def _until(cost: Mapping[str, Any], points: float) -> float:
-    """Return the seconds until Shopify's bucket has so many points."""
-    status = cost.get("throttleStatus") or {}
-    available = float(status.get("currentlyAvailable", points))
-    most = float(status.get("maximumAvailable", points))
-    rate = max(float(status.get("restoreRate", 50.0)), 1.0)
-    return min(max(0.0, (min(points, most) - available) / rate), LONGEST_PAUSE)
-
-
-def _codes(errors: Any) -> set[str]:
-    if not isinstance(errors, list):
-        return set()
-    return {str((one.get("extensions") or {}).get("code")) for one in errors}
-
-
-def _failure(codes: set[str], errors: Any) -> Exception:
-    """Return what errors of a whole operation mean: they come with status 200."""
-    told = errors if isinstance(errors, list) else [{"message": errors}]
-    sentence = "Shopify: " + " ".join(str(one.get("message")) for one in told)
-    if "ACCESS_DENIED" in codes:
-        return CredentialsRefusedError(sentence)
-    if "INTERNAL_SERVER_ERROR" in codes:
-        return StoreAwayError(sentence)
-    return StoreRefusedError(sentence)
 
 
 def _quoted(text: str) -> str:

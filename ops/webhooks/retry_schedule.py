@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from core.webhooks.attempts import Verdict
+from core.webhooks.attempts import AttemptVerdict
 
 MINUTE, HOUR = 60.0, 3600.0
 DELAYS = (
@@ -25,7 +25,7 @@ GONE = 410
 class Decision:
     """What follows from one attempt."""
 
-    verdict: Verdict
+    verdict: AttemptVerdict
     error: str | None = None
     delay_seconds: float = 0.0
     pause_seconds: float = 0.0
@@ -44,9 +44,11 @@ def decide(
         chance: Gives numbers from 0 to 1.
     """
     if 200 <= status < 300:
-        return Decision(verdict=Verdict.DELIVERED)
+        return Decision(verdict=AttemptVerdict.DELIVERED)
     if status == GONE:
-        return Decision(verdict=Verdict.GONE, error="It answered 410: nothing is wanted any more.")
+        return Decision(
+            verdict=AttemptVerdict.GONE, error="It answered 410: nothing is wanted any more."
+        )
     error = f"It answered {status}."
     if 300 <= status < 400:
         error = f"It answered {status}; redirects are not followed."
@@ -59,9 +61,11 @@ def retry(
 ) -> Decision:
     """Decide after a failed attempt: another one, later, or none."""
     if attempt > len(DELAYS):
-        return Decision(verdict=Verdict.GIVEN_UP, error=error)
+        return Decision(verdict=AttemptVerdict.GIVEN_UP, error=error)
     delay = max(DELAYS[attempt - 1] * (1 + JITTER * chance()), at_least)
-    return Decision(verdict=Verdict.RETRY, error=error, delay_seconds=delay, pause_seconds=at_least)
+    return Decision(
+        verdict=AttemptVerdict.RETRY, error=error, delay_seconds=delay, pause_seconds=at_least
+    )
 
 
 def retry_after(value: str) -> float:

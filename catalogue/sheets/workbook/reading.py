@@ -19,10 +19,11 @@ from python_calamine import (
 from catalogue.issues import Issue, Issues, refuse
 from catalogue.names import suggestion
 from catalogue.platforms.fields import note
+from catalogue.sheets.csv_layout import names_columns
 from catalogue.sheets.header import read_header
 from catalogue.sheets.model import Hints, Reading, Room, Sheet, SheetFormat
 from catalogue.sheets.quotes import TAB
-from catalogue.sheets.records import CsvRecord, names_columns
+from catalogue.sheets.records import CsvRecord
 from catalogue.sheets.separated import TableReader
 from catalogue.sheets.workbook.container import refuse_damaged, refuse_password, workbook_format
 from catalogue.sheets.workbook.extent import Merged, check_extent, letters_of

@@ -5,7 +5,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from python_calamine import CalamineSheet
 
-from catalogue.sheets.records import CsvRecord, find_header
+from catalogue.sheets.csv_layout import find_header
+from catalogue.sheets.records import CsvRecord
 from catalogue.sheets.workbook.extent import Merged
 from catalogue.sheets.workbook.values import CellValue, shown
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from bundles.manifest import Addition, Manifest, load_manifest, scheduler_support
+from bundles.manifest import Addition, Manifest, scheduler_support
+from bundles.manifest_file import load_manifest
 from cli.bundles import find_bundle
 from cli.commands.model.additions import (
     ClipSkip,

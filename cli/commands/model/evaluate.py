@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from bundles.manifest import FILE_NAME, Manifest, load_manifest
+from bundles.manifest import FILE_NAME, Manifest
+from bundles.manifest_file import load_manifest
 from bundles.records import INDEX
 from cli.bundles import find_bundle
 from cli.console import quieten, say, show, stdout
@@ -21,7 +22,7 @@ from modelkit.export.architecture import check_architecture
 from modelkit.export.source import content_hash, read_profile
 
 if TYPE_CHECKING:
-    from modelkit.evaluation.comparison import Judged, Subject, Task
+    from modelkit.evaluation.comparison import Evaluated, Subject, Task
     from modelkit.evaluation.similarity import Pixels
 
 SHEET, REPORT = "comparison.png", "evaluation.json"
@@ -192,7 +193,7 @@ def _against(text: str, bundle: Manifest, settings: Settings) -> "Subject":
     return Subject(manifest=source, generate=generate)
 
 
-def _table(judged: "Judged", reference: "Judged | None") -> Table:
+def _table(judged: "Evaluated", reference: "Evaluated | None") -> Table:
     table = Table("score", judged.manifest.name, box=None)
     if reference is not None:
         table.add_column(reference.manifest.name)
@@ -203,7 +204,7 @@ def _table(judged: "Judged", reference: "Judged | None") -> Table:
     return table
 
 
-def _written(judged: "Judged", name: str) -> str:
+def _written(judged: "Evaluated", name: str) -> str:
     value, error = judged.scores.get(name), judged.errors.get(name)
     if value is None:
         return ""

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from rich.table import Table
 
-from bundles.manifest import FILE_NAME, Manifest, load_manifest
+from bundles.manifest import FILE_NAME, Manifest
+from bundles.manifest_file import load_manifest
 from bundles.plan import newest_plan
 from bundles.workshop import recover
 from cli.bundles import bundles_folder, served_models

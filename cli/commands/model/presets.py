@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from bundles.manifest import Manifest, PresetName, load_manifest, scheduler_support
+from bundles.manifest import Manifest, PresetName, scheduler_support
+from bundles.manifest_file import load_manifest
 from bundles.model_input import read_model_input
 from cli.bundles import find_bundle
 from cli.console import quieten, say, show, stdout

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from bundles.manifest import Sizes, load_manifest, scheduler_support
+from bundles.manifest import Sizes, scheduler_support
+from bundles.manifest_file import load_manifest
 from bundles.model_input import read_model_input
 from bundles.scheduler_support import SchedulerSupport
 from cli.bundles import bundle_folder, find_bundle, served_models

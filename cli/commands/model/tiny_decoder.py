@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from bundles.manifest import load_manifest
+from bundles.manifest_file import load_manifest
 from cli.bundles import bundles_folder, find_bundle
 from cli.commands.model.options import (
     Accumulate,

@@ -21,7 +21,8 @@ from tokenizers.pre_tokenizers import Whitespace
 
 from api.app import create_app
 from api.process.connections import Connections, Limits
-from bundles.manifest import Defaults, Manifest, Sizes, save_manifest
+from bundles.manifest import Defaults, Manifest, Sizes
+from bundles.manifest_file import save_manifest
 from core.db.engine import Database
 from core.db.models import Image, Job
 from core.domain.states import JobState

@@ -6,7 +6,7 @@ import json
 import pytest
 from structlog.testing import capture_logs
 
-from bundles.manifest import load_manifest, save_manifest
+from bundles.manifest_file import load_manifest, save_manifest
 from bundles.scheduler_support import SchedulerSupport
 from core.errors import GenerationFailedError
 from core.lifecycle import rescue

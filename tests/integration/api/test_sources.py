@@ -11,9 +11,9 @@ from sqlalchemy import text
 from core.db.models import Source
 from core.errors import SourcesFullError
 from core.keys import create_key
+from core.object_keys import SOURCES
 from core.sources import rows
 from core.sources.store import SourceStore
-from core.storage import SOURCES
 from ops.eraser import Eraser, RetentionLimits
 from tests.integration.shop import poll
 from tests.pictures import near_white, png, product

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bundles.manifest import load_manifest
+from bundles.manifest_file import load_manifest
 from tests.unit.bundles.hub_server import MODEL, serve
 
 ROOT = Path(__file__).parents[3]

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bundles.manifest import FILE_NAME, load_manifest
+from bundles.manifest import FILE_NAME
+from bundles.manifest_file import load_manifest
 from bundles.workshop import Workshop, recover
 from cli.bundles import find_bundle
 from core.settings import Settings

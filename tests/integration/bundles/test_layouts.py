@@ -12,7 +12,8 @@ import pytest
 import torch
 from diffusers import StableDiffusionPipeline
 
-from bundles.manifest import TokenMergingPlan, load_manifest
+from bundles.manifest import TokenMergingPlan
+from bundles.manifest_file import load_manifest
 from bundles.plan import Plan
 from core.errors import BundleError
 from core.settings import Settings

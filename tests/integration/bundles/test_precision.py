@@ -7,7 +7,7 @@ import numpy as np
 import openvino as ov
 import pytest
 
-from bundles.manifest import load_manifest, save_manifest
+from bundles.manifest_file import load_manifest, save_manifest
 from bundles.plan import Plan
 from core.settings import Settings
 from modelkit.export.build import build

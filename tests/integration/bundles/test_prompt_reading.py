@@ -15,7 +15,8 @@ import pytest
 import torch
 
 from benchmarks.layouts import LAYOUTS, save_layout
-from bundles.manifest import PromptReading, load_manifest
+from bundles.manifest import PromptReading
+from bundles.manifest_file import load_manifest
 from bundles.plan import Plan
 from catalogue.prompts.tokens import TokenLimit
 from modelkit.evaluation.parity import check_parity

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from benchmarks.layouts import LAYOUTS, save_layout
-from bundles.manifest import TokenMergingPlan, load_manifest
+from bundles.manifest import TokenMergingPlan
+from bundles.manifest_file import load_manifest
 from bundles.plan import Plan
 from modelkit.export.source import PROFILE, read_profile
 from tests.integration.bundles.kinds import save_loud

@@ -8,7 +8,8 @@ import openvino as ov
 import pytest
 
 from bundles.graphs import cut
-from bundles.manifest import TokenMergingPlan, load_manifest
+from bundles.manifest import TokenMergingPlan
+from bundles.manifest_file import load_manifest
 from core.errors import BundleError
 from modelkit.export.build import build
 from modelkit.export.unet import DEEP, deep_point

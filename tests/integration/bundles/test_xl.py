@@ -15,7 +15,8 @@ from PIL import Image
 
 from benchmarks.layouts import LAYOUTS, save_layout
 from bundles.layout import POOLED, SIZE_IDS, load_layout
-from bundles.manifest import Defaults, TokenMergingPlan, load_manifest
+from bundles.manifest import Defaults, TokenMergingPlan
+from bundles.manifest_file import load_manifest
 from bundles.plan import Plan
 from core.domain.schedulers import SCHEDULERS
 from modelkit.evaluation.parity import check_parity

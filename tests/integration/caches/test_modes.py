@@ -5,7 +5,7 @@ import pytest
 from core.domain.cache_mode import CacheMode
 from core.domain.lanes import Lane, Message
 from core.domain.states import CacheOutcome, GenerationState, JobState
-from core.lifecycle import cancellation, feeding, rescue, retention
+from core.lifecycle import cancellation, feeding, purging, rescue
 from tests.integration.caches.conftest import HOUR
 from tests.integration.shop import Shop, wanted
 
@@ -101,7 +101,7 @@ def test_a_purge_is_by_tenant_prompt_and_revision(store, shop, what, left):
         for colour in ("red", "blue"):
             store.make(f"{colour} mug", tenant=tenant)
     with shop.database.session() as session:
-        purged = retention.purge(session, **what)
+        purged = purging.purge(session, **what)
     assert purged.total() == 4 - len(left)
     found = {
         f"{tenant} {colour}"
@@ -115,11 +115,11 @@ def test_a_purge_is_by_tenant_prompt_and_revision(store, shop, what, left):
 def test_purged_images_stay_with_recent_results_unless_those_are_meant_too(store, shop, janitor):
     first = store.make("red mug")
     with shop.database.session() as session:
-        retention.purge(session, tenant="shop")
+        purging.purge(session, tenant="shop")
     janitor().clean()
     assert store.has(first)
     with shop.database.session() as session:
-        retention.purge(session, tenant="shop", named=True)
+        purging.purge(session, tenant="shop", named=True)
     janitor().clean()
     assert store.rows() == set()
     assert not store.has(first)
@@ -128,7 +128,7 @@ def test_purged_images_stay_with_recent_results_unless_those_are_meant_too(store
 def test_a_purge_counts_for_what_is_in_flight(store, shop):
     (job,) = shop.want("red mug").job_ids
     with shop.database.session() as session:
-        retention.purge(session, prompt="red mug")
+        purging.purge(session, prompt="red mug")
     store.finish(job)
     assert shop.job(job).state is JobState.SUCCEEDED
     assert outcomes(shop, shop.want("red mug")) == [CacheOutcome.MISS]

@@ -10,7 +10,8 @@ import numpy as np
 import openvino as ov
 import pytest
 
-from bundles.manifest import BlockCache, DeepCache, TokenMergingPlan, load_manifest
+from bundles.manifest import BlockCache, DeepCache, TokenMergingPlan
+from bundles.manifest_file import load_manifest
 from bundles.plan import Plan
 from bundles.step_plan import step_plan
 from core.errors import BundleError

@@ -13,7 +13,7 @@ from core.domain.lanes import Lane
 from core.lifecycle import claims, completion, feeding, holds, loads, rescue
 from core.sources import addresses, rows
 from core.webhooks import attempts, deliveries, endpoints
-from core.webhooks.attempts import DeliveryAttempt, Verdict
+from core.webhooks.attempts import AttemptVerdict, DeliveryAttempt
 from tests.integration.shop import finished
 
 pytestmark = pytest.mark.own_database
@@ -69,7 +69,7 @@ COPY = {
 
 def delivered(message) -> DeliveryAttempt:
     return DeliveryAttempt(
-        message=message, verdict=Verdict.DELIVERED, status=204, error=None, seconds=0.1
+        message=message, verdict=AttemptVerdict.DELIVERED, status=204, error=None, seconds=0.1
     )
 
 

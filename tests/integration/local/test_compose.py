@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from bundles.manifest import load_manifest
+from bundles.manifest_file import load_manifest
 from local.identity import give, unprivileged
 from local.launch import launcher
 from local.ports import free_port

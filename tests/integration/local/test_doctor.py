@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 from typer.testing import CliRunner
 
-from bundles.manifest import load_manifest
+from bundles.manifest_file import load_manifest
 from cli.doctor import machine, services
 from cli.doctor.finding import Condition
 from cli.doctor.machine import look_at_machine

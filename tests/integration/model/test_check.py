@@ -7,7 +7,7 @@ import pytest
 from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
-from bundles.manifest import load_manifest
+from bundles.manifest_file import load_manifest
 from cli.main import app
 from core.errors import BundleError
 from tests.support.made_once import MadeOnce

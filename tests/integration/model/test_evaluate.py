@@ -10,7 +10,8 @@ import pytest
 import torch
 from PIL import Image
 
-from bundles.manifest import JUDGE, Defaults, load_manifest, save_manifest
+from bundles.manifest import JUDGE, Defaults
+from bundles.manifest_file import load_manifest, save_manifest
 from starter.scenes.classifier import SceneClassifier, save_classifier
 
 Run = Callable[..., tuple[int, str, str]]

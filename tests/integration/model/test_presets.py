@@ -8,7 +8,8 @@ import pytest
 import torch
 from PIL import Image
 
-from bundles.manifest import JUDGE, load_manifest
+from bundles.manifest import JUDGE
+from bundles.manifest_file import load_manifest
 from starter.scenes.classifier import SceneClassifier, save_classifier
 
 Run = Callable[..., tuple[int, str, str]]

@@ -8,7 +8,7 @@ import torch
 from diffusers import AutoencoderTiny
 
 from bundles.layout import load_layout
-from bundles.manifest import load_manifest
+from bundles.manifest_file import load_manifest
 from bundles.plan import Plan
 from core.errors import BundleError
 from modelkit.evaluation.comparison import likeness

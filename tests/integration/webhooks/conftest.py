@@ -18,7 +18,7 @@ from core.egress.policy import EgressPolicy
 from core.egress.resolver import SystemResolver
 from core.settings import Settings
 from core.webhooks import endpoints
-from core.webhooks.endpoints import Shown
+from core.webhooks.endpoints import EndpointSecret
 from core.webhooks.event_types import EventType
 from ops.webhooks.deliverer import Deliverer, DeliverySettings
 from tests.receiver import Receiver, receiving
@@ -30,7 +30,7 @@ class Listening:
     def __init__(self, database: Database) -> None:
         self.database = database
 
-    def register(self, url: str, *events: EventType, tenant: str = "shop") -> Shown:
+    def register(self, url: str, *events: EventType, tenant: str = "shop") -> EndpointSecret:
         with self.database.session() as session:
             return endpoints.create(session, tenant, url=url, events=list(events) or None)
 

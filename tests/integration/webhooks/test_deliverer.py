@@ -16,7 +16,7 @@ from core.egress import resolver
 from core.egress.addresses import read_address
 from core.errors import ConflictError
 from core.webhooks import attempts, deliveries, endpoints, log
-from core.webhooks.attempts import DeliveryAttempt, Verdict
+from core.webhooks.attempts import AttemptVerdict, DeliveryAttempt
 from core.webhooks.event_types import EventType
 from ops.webhooks.deliverer import Deliverer
 from ops.webhooks.retry_schedule import DELAYS
@@ -431,7 +431,7 @@ def record(shop, *ended):
         attempts.record(session, ended, disable_seconds=60)
 
 
-def outcome(message, verdict=Verdict.DELIVERED):
+def outcome(message, verdict=AttemptVerdict.DELIVERED):
     return DeliveryAttempt(message=message, verdict=verdict, status=204, error=None, seconds=0.1)
 
 
@@ -441,10 +441,10 @@ def test_who_lost_its_claim_records_nothing(shop, listening):
     (first,) = claim(shop)
     listening.hasten()
     (second,) = claim(shop)
-    record(shop, outcome(first, Verdict.GIVEN_UP))
+    record(shop, outcome(first, AttemptVerdict.GIVEN_UP))
     assert states(listening) == [DeliveryState.PENDING]
     record(shop, outcome(second))
-    record(shop, outcome(second, Verdict.GIVEN_UP))
+    record(shop, outcome(second, AttemptVerdict.GIVEN_UP))
     assert states(listening) == [DeliveryState.DELIVERED]
     assert len(listening.deliveries()[0].log) == 1
 
@@ -453,7 +453,7 @@ def test_410_counts_beside_a_success_that_ended_with_it(shop, listening):
     shown = listening.register("https://shop.example/hook")
     finish(shop, "mug", "cup")
     first, second = claim(shop)
-    record(shop, outcome(first, Verdict.GONE), outcome(second))
+    record(shop, outcome(first, AttemptVerdict.GONE), outcome(second))
     assert listening.endpoint(shown.endpoint.id).disabled_at
     assert sorted(states(listening)) == [DeliveryState.DELIVERED, DeliveryState.FAILED]
 
@@ -481,13 +481,13 @@ def test_a_new_address_does_not_answer_for_the_old_one(shop, listening):
     shown = listening.register("https://shop.example/hook")
     finish(shop, "mug", "cup")
     first, _ = claim(shop)
-    record(shop, outcome(first, Verdict.RETRY))
+    record(shop, outcome(first, AttemptVerdict.RETRY))
     assert listening.endpoint(shown.endpoint.id).failing_since
     with shop.database.session() as session:
         endpoint = endpoints.find(session, "shop", shown.endpoint.id, lock=True)
         endpoints.update(session, endpoint, url="https://shop.example/new")
     assert listening.endpoint(shown.endpoint.id).failing_since is None
-    for verdict in (Verdict.RETRY, Verdict.GONE):
+    for verdict in (AttemptVerdict.RETRY, AttemptVerdict.GONE):
         record(shop, outcome(first, verdict))
         endpoint = listening.endpoint(shown.endpoint.id)
         assert (endpoint.failing_since, endpoint.disabled_at) == (None, None)

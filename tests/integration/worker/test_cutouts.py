@@ -20,11 +20,11 @@ from core.domain.photograph_spec import CUTOUT_NAME, CUTOUT_REVISION, Photograph
 from core.domain.states import CacheOutcome, GenerationState, JobState
 from core.egress.addresses import Address, read_address
 from core.lifecycle import cancellation, submission
+from core.object_keys import SOURCES
 from core.pictures.provenance import ENHANCED
 from core.sources import rows
 from core.sources.fetcher import SourceFetcher
 from core.sources.store import SourceStore
-from core.storage import SOURCES
 from ops.eraser import Eraser, RetentionLimits
 from tests.pictures import png
 from tests.support.photograph_server import HERE, PhotographServer, serving

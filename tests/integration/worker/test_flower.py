@@ -13,7 +13,7 @@ import pytest
 from flower.urls import handlers
 from sqlalchemy import func, update
 
-from bundles.manifest import load_manifest
+from bundles.manifest_file import load_manifest
 from core.broker import Broker
 from core.db.engine import Database
 from core.db.models import Generation

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bundles.manifest import Sizes, load_manifest, save_manifest
+from bundles.manifest import Sizes
+from bundles.manifest_file import load_manifest, save_manifest
 from bundles.plan import Plan
 from core.domain.image_spec import ImageSpec
 from core.domain.lanes import Lane

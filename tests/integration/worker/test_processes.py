@@ -22,7 +22,7 @@ from PIL import Image as Picture
 from sqlalchemy import func, update
 from sqlmodel import col, select
 
-from bundles.manifest import load_manifest
+from bundles.manifest_file import load_manifest
 from core.db.engine import Database
 from core.db.models import NO_KEY, Batch, Generation, Image, Job, Worker
 from core.domain.image_request import ImageRequest, ModelRevision

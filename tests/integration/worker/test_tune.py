@@ -11,7 +11,7 @@ from pathlib import Path
 import openvino as ov
 import pytest
 
-from bundles.manifest import load_manifest
+from bundles.manifest_file import load_manifest
 from bundles.plan import Plan, TunedPlan, find_plan, plan_for, save_plan, this_machine
 from core.settings import Settings
 from worker.precision import LESS as SMALLER

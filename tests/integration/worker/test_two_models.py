@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image as Picture
 
-from bundles.manifest import Manifest, load_manifest
+from bundles.manifest import Manifest
+from bundles.manifest_file import load_manifest
 from bundles.plan import Plan
 from core.db.engine import Database
 from core.domain.states import GenerationState, JobState
@@ -29,7 +30,7 @@ from worker.loaded import LoadedModel
 from worker.pipeline import load_pipeline
 from worker.registry import Registry
 from worker.runner import Runner
-from worker.scheduler import CallLimits
+from worker.turns import CallLimits
 
 TOLERANCE_DB = 50.0
 """Between a row alone and in company: docs/decisions/0004."""

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from bundles.manifest import Manifest, load_manifest, save_manifest
+from bundles.manifest import Manifest
+from bundles.manifest_file import load_manifest, save_manifest
 from core.domain.approximation import NIRVANA, Threshold, most_steps
 from modelkit.evaluation.calibration import (
     WINDOW,

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pytest
 
-from bundles.manifest import Defaults, Manifest, load_manifest, save_manifest
+from bundles.manifest import Defaults, Manifest
+from bundles.manifest_file import load_manifest, save_manifest
 from core.errors import BundleError
 from modelkit.evaluation.comparison import (
     IDENTICAL_DB,

@@ -8,7 +8,8 @@ import openvino as ov
 import pytest
 from tokenizers import Tokenizer
 
-from bundles.manifest import JUDGE, Quantisation, TokenMergingPlan, load_manifest
+from bundles.manifest import JUDGE, Quantisation, TokenMergingPlan
+from bundles.manifest_file import load_manifest
 from core.domain.schedulers import KNOWN
 from core.errors import BundleError
 from modelkit.export import assembly

@@ -5,14 +5,8 @@ import sys
 import pytest
 from pydantic import ValidationError
 
-from bundles.manifest import (
-    FORMAT,
-    Defaults,
-    Manifest,
-    load_manifest,
-    save_manifest,
-    scheduler_support,
-)
+from bundles.manifest import FORMAT, Defaults, Manifest, scheduler_support
+from bundles.manifest_file import load_manifest, save_manifest
 from core.domain.schedulers import KNOWN
 from core.errors import BundleError
 

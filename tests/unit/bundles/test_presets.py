@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bundles.manifest import PRESETS, Defaults, Manifest, load_manifest, save_manifest
+from bundles.manifest import PRESETS, Defaults, Manifest
+from bundles.manifest_file import load_manifest, save_manifest
 from core.domain.schedulers import StepLimits
 from core.errors import BundleError
 from modelkit.evaluation.frontier import (

@@ -12,8 +12,8 @@ from modelkit.export.source import read_profile
 from modelkit.export.unet import convert_unet
 from modelkit.progress import Silent
 from modelkit.quantise import decoder as subject
+from modelkit.quantise.calibration_pictures import HELD_ASIDE, PICTURES, draw_calibration
 from modelkit.quantise.decoder import quantise_decoder
-from modelkit.quantise.trajectories import HELD_ASIDE, PICTURES, draw_calibration
 from tests.int8 import exact_int8
 
 STEPS = 2

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bundles.manifest import load_manifest
+from bundles.manifest_file import load_manifest
 from core.errors import BundleError
 from modelkit.evaluation.reference import has_weights
 from modelkit.export.additions import Additions

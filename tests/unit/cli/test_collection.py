@@ -8,7 +8,7 @@ import pytest
 
 from cli.client.collection import Collection, Collector, prepare_folder
 from cli.client.http import Client
-from cli.client.records import Batch
+from cli.client.records import BatchRecord
 from cli.errors import ImagesFailedError, UsageError
 from cli.submission import require_all, write_results
 from tests.unit.cli.server import KEY, FakeServer, Job, png
@@ -47,7 +47,7 @@ def test_an_image_is_downloaded_when_it_is_ready_and_once(tmp_path: Path) -> Non
         (tmp_path / "B_1.png").stat()  # it is there before its neighbours are ready
         next(job for job in jobs if job.state != "succeeded").state = "succeeded"
 
-    def tell(batch: Batch) -> None:
+    def tell(batch: BatchRecord) -> None:
         told.append(batch.finished)
 
     collection = collect(server, tmp_path, pause=next_look, tell=tell)

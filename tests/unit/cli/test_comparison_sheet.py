@@ -12,14 +12,14 @@ from cli.pictures.comparison_sheet import (
     difference,
     draw_comparison,
 )
-from modelkit.evaluation.comparison import Judged, Task
+from modelkit.evaluation.comparison import Evaluated, Task
 
 RED, BLUE = (200, 0, 0), (0, 0, 200)
 
 
-def judged(name: str, images: list[np.ndarray], **each: list[float]) -> Judged:
+def judged(name: str, images: list[np.ndarray], **each: list[float]) -> Evaluated:
     manifest = Manifest(name=name, revision="0" * 64, source="made-up")
-    return Judged(manifest=manifest, images=images, scores={}, each=each)
+    return Evaluated(manifest=manifest, images=images, scores={}, each=each)
 
 
 def flat(colour: tuple[int, int, int], edge: int = 32) -> np.ndarray:

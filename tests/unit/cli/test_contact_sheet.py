@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from cli.client.collection import Collection, Entry
-from cli.client.records import Batch, BatchItem
+from cli.client.records import BatchItem, BatchRecord
 from cli.pictures.contact_sheet import (
     MOST_IMAGES,
     SCREEN,
@@ -72,7 +72,7 @@ def test_a_large_batch_shows_its_first_images(tmp_path: Path) -> None:
     file = tmp_path / "image.png"
     file.write_bytes(png())
     collection = Collection(
-        batch=Batch(id="b1", name="", total=1000, counts={}, warnings=[]),
+        batch=BatchRecord(id="b1", name="", total=1000, counts={}, warnings=[]),
         entries=[entry(number, file) for number in range(1000)],
         folder=tmp_path,
         seconds=1,

@@ -7,14 +7,8 @@ from typing import Any
 
 import pytest
 
-from bundles.manifest import (
-    DeepCache,
-    Defaults,
-    FeatureVariant,
-    Manifest,
-    TokenMergingPlan,
-    save_manifest,
-)
+from bundles.manifest import DeepCache, Defaults, FeatureVariant, Manifest, TokenMergingPlan
+from bundles.manifest_file import save_manifest
 from bundles.plan import Plan, TunedPlan, save_plan, this_machine
 from cli.commands.model.listing import COLUMNS, list_bundles
 from core.settings import get_settings

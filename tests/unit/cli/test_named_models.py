@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from bundles.manifest import Manifest, save_manifest
+from bundles.manifest import Manifest
+from bundles.manifest_file import save_manifest
 from cli.bundles import describe_models, served_models, with_models
 from cli.client.http import Client
 from cli.commands import submit as submit_command

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cli.client.records import Batch
+from cli.client.records import BatchRecord
 from cli.console import stderr
 from cli.progress import BatchProgress
 
@@ -15,9 +15,9 @@ def wide(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def said(body: dict[str, object], capsys: pytest.CaptureFixture[str]) -> str:
-    with BatchProgress(Batch.parse(SHEET)) as progress:
+    with BatchProgress(BatchRecord.parse(SHEET)) as progress:
         progress._said -= 60
-        progress.update(Batch.parse(SHEET | body))
+        progress.update(BatchRecord.parse(SHEET | body))
     return capsys.readouterr().err
 
 

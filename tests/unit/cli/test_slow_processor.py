@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bundles.manifest import Quantisation, load_manifest, save_manifest
+from bundles.manifest import Quantisation
+from bundles.manifest_file import load_manifest, save_manifest
 from bundles.processor import read_features
 from cli.commands import tune as tune_command
 from cli.commands.model import build as build_command

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.webhooks.attempts import Verdict
+from core.webhooks.attempts import AttemptVerdict
 from ops.webhooks.retry_schedule import DELAYS, JITTER, LONGEST_WAIT, decide, retry, retry_after
 
 
@@ -17,18 +17,18 @@ def never() -> float:
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
 def test_2xx_alone_is_success(status: int):
-    assert decide(1, status, {}, chance=never).verdict is Verdict.DELIVERED
+    assert decide(1, status, {}, chance=never).verdict is AttemptVerdict.DELIVERED
 
 
 @pytest.mark.parametrize("status", [100, 199, 300, 301, 307, 400, 401, 404, 409, 422, 500, 503])
 def test_everything_else_is_sent_again(status: int):
     decision = decide(1, status, {}, chance=never)
-    assert decision.verdict is Verdict.RETRY
+    assert decision.verdict is AttemptVerdict.RETRY
     assert str(status) in (decision.error or "")
 
 
 def test_410_ends_it_at_once():
-    assert decide(1, 410, {}, chance=never).verdict is Verdict.GONE
+    assert decide(1, 410, {}, chance=never).verdict is AttemptVerdict.GONE
 
 
 def test_the_schedule_is_the_published_one():
@@ -38,7 +38,7 @@ def test_the_schedule_is_the_published_one():
         *(5, 5 * minute, 30 * minute, 2 * hour, 5 * hour),
         *(10 * hour, 14 * hour, 20 * hour, 24 * hour),
     ]
-    assert retry(len(DELAYS) + 1, "no", chance=never).verdict is Verdict.GIVEN_UP
+    assert retry(len(DELAYS) + 1, "no", chance=never).verdict is AttemptVerdict.GIVEN_UP
 
 
 @settings(max_examples=50)

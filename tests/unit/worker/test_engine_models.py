@@ -11,7 +11,7 @@ from worker.engine import Engine
 from worker.loaded import LoadedModel
 from worker.model import Conditioning
 from worker.rows import RowFailedError
-from worker.scheduler import CallLimits
+from worker.turns import CallLimits
 
 
 class OtherModel(ArithmeticModel):

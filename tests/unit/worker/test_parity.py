@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bundles.manifest import Manifest, TokenMergingPlan, load_manifest
+from bundles.manifest import Manifest, TokenMergingPlan
+from bundles.manifest_file import load_manifest
 from core.errors import BundleError
 from modelkit.evaluation.parity import check_parity
 from modelkit.export.build import build

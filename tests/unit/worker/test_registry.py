@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from prometheus_client import REGISTRY
 
-from bundles.manifest import Manifest, save_manifest
+from bundles.manifest import Manifest
+from bundles.manifest_file import save_manifest
 from core.errors import BundleError
 from worker.bundle_folder import RETRY_SECONDS
 from worker.loaded import LoadedModel

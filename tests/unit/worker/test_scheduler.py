@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from core.domain.lanes import Lane
-from worker.scheduler import WEIGHT, CallLimits, Candidate, GroupKey, RowScheduler
+from worker.scheduler import WEIGHT, RowScheduler
+from worker.turns import CallLimits, Candidate, GroupKey
 
 
 def candidate(

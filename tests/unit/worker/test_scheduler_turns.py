@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.domain.lanes import Lane
-from worker.scheduler import Candidate, RowScheduler
+from worker.scheduler import RowScheduler
+from worker.turns import Candidate
 
 TENANTS = ("large", "small", "third")
 
