@@ -17,7 +17,7 @@ from defusedxml import ElementTree
 FILE = Path(__file__).with_name("costs.json")
 LEAST_SECONDS = 5
 """What takes less fits in anywhere."""
-SLOW_SECONDS = 4
+SLOW_SECONDS = 2
 """Of a test with all its parameters: what takes longer is left to `--all`."""
 ALWAYS = {
     "tests/e2e/test_demo.py::test_the_example_from_an_empty_folder_and_again",
