@@ -17,7 +17,7 @@ from modelkit.export.additions import Additions
 from modelkit.export.build import build
 from modelkit.export.preparation import prepare
 from modelkit.progress import Silent
-from modelkit.training import tiny_decoder as subject
+from modelkit.training import taught_pictures as subject
 from modelkit.training.device import Device
 from modelkit.training.recipe import TrainingRecipe
 from modelkit.training.tiny_decoder import Distilled, distil_decoder
