@@ -15,7 +15,7 @@ from api.auth.callers import check_scope, known_caller
 from api.middleware.disconnect import answering, while_connected
 from api.middleware.request_id import HEADER, request_id
 from api.sheets.places import Places
-from api.sheets.process import SheetProcess
+from api.sheets.process import SheetProcess, is_large
 from api.sheets.reader import ReceivedRequest
 from api.turns.fair_turns import NoTurnError
 from core.domain import scopes
@@ -30,6 +30,12 @@ _PASSED_ON = (
 """Of a request's scope, beside its headers; the rest belongs to this process."""
 START_SECONDS = 60.0
 """How long a process that reads sheets may take to start, on a machine that is busy."""
+SPARE = 1
+"""Processes more than places.
+
+One that grew, or whose client left, ends; on a busy machine its successor takes a second to start,
+which nobody's next sheet waits for.
+"""
 _OURS = HEADER.lower().encode()
 _Answer = asyncio.Queue[Message | Exception | None]
 """Messages as they come, or why there are none; None: that was all."""
@@ -52,7 +58,9 @@ class SheetPool:
         self._settings = settings
         self._ahead = ahead
         self.places = Places(places=settings.sheet_processes, queue=settings.sheet_queue)
-        self._names = [f"{name}sheets{number}" for number in range(settings.sheet_processes)]
+        self._names = [
+            f"{name}sheets{number}" for number in range(settings.sheet_processes + SPARE)
+        ]
         self._idle: list[SheetProcess] = []
         self._starting: set[asyncio.Task[None]] = set()
 
@@ -76,7 +84,11 @@ class SheetPool:
         except PackshotError as error:
             logger.warning("%s", error.detail)
         finally:
-            self._give_back(process)
+            # Ended, if it does not live: the sheet that needs it tries again.
+            if process.ends:
+                self._end(process)
+            else:
+                self._idle.append(process)
 
     def close(self) -> None:
         """End the processes that read nothing; those that do are killed."""
@@ -92,7 +104,7 @@ class SheetPool:
         """
         seconds = self._settings.sheet_seconds
         try:
-            async with self._turn(tenant), self._process() as process:
+            async with self._turn(tenant), self._process(request) as process:
                 async with asyncio.timeout(seconds):
                     await process.read(request, answer.put_nowait)
         except TimeoutError:
@@ -125,34 +137,46 @@ class SheetPool:
             ) from error
 
     @asynccontextmanager
-    async def _process(self) -> AsyncIterator[SheetProcess]:
+    async def _process(self, request: ReceivedRequest) -> AsyncIterator[SheetProcess]:
         """Yield a process, and kill it if it does not finish."""
-        process = await self._idle_process()
+        process = await self._idle_process(large=is_large(request))
         try:
             if not process.lives:
                 await process.start()
             yield process
         finally:
             self._give_back(process)
-            if process.ends:
-                self._start_one()
 
-    async def _idle_process(self) -> SheetProcess:
-        """Return a process that reads nothing; one that has not begun where none lives."""
-        while not self._idle and not self._names:
-            # All the others are on their way; there are as many as places.
+    async def _idle_process(self, *, large: bool) -> SheetProcess:
+        """Return a process that reads nothing; one that has not begun where none lives.
+
+        A large sheet gets one that has stepped back already, if there is one; a small one never.
+        """
+        while True:
+            best = sorted(self._idle, key=lambda one: (one.stepped_back != large, not one.lives))
+            if best and best[0].lives and (large or not best[0].stepped_back):
+                self._idle.remove(best[0])
+                return best[0]
+            if not self._starting:
+                break
+            # Sooner there than one that begins now.
             await asyncio.wait(self._starting, return_when=asyncio.FIRST_COMPLETED)
-        process = self._idle.pop() if self._idle else None
-        if process is not None and process.lives:
-            return process
-        return SheetProcess(self._settings, process.name if process else self._names.pop())
+        if not self._names:
+            self._idle.remove(best[-1])
+            self._end(best[-1])
+        return SheetProcess(self._settings, self._names.pop())
 
     def _give_back(self, process: SheetProcess) -> None:
-        if process.ends:
-            process.kill()
-            self._names.append(process.name)
+        behind = sum(one.stepped_back for one in self._idle)
+        if process.ends or (process.stepped_back and behind >= self.places.share):
+            self._end(process)
+            self._start_one()
         else:
             self._idle.append(process)
+
+    def _end(self, process: SheetProcess) -> None:
+        process.kill()
+        self._names.append(process.name)
 
 
 class SheetPoolMiddleware:

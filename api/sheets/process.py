@@ -38,10 +38,10 @@ class SheetProcess:
         self._process = _CONTEXT.Process(
             target=run, args=(theirs, settings, name), name=name, daemon=True
         )
-        self._stepped_back = False
+        self.stepped_back = False
+        """Whether it is behind those that read small sheets, for good."""
         self.ends = True
-        """Whether it is of no more use: it has not begun, is in the middle of a sheet, grew, or
-        stepped back."""
+        """Whether it is of no more use: it has not begun, is in the middle of a sheet, or grew."""
 
     @property
     def lives(self) -> bool:
@@ -71,8 +71,7 @@ class SheetProcess:
         """
         self.ends = True
         self._connection.send(request)
-        is_large = request.body.stat().st_size > LARGE_BYTES
-        watching = asyncio.create_task(self._step_back(at_once=is_large))
+        watching = asyncio.create_task(self._step_back(at_once=is_large(request)))
         try:
             await self._relay(deliver)
         finally:
@@ -84,7 +83,7 @@ class SheetProcess:
                 deliver(message)
         except (EOFError, OSError) as error:
             raise await asyncio.to_thread(self._reason) from error
-        self.ends = message.ends or self._stepped_back
+        self.ends = message.ends
 
     async def _receive(self) -> Any:
         loop, descriptor = asyncio.get_running_loop(), self._connection.fileno()
@@ -99,14 +98,16 @@ class SheetProcess:
     async def _step_back(self, *, at_once: bool) -> None:
         """Lower its priority for a large sheet: behind those that read small ones, too.
 
-        No process gets a better priority again, so it reads no other sheet.
+        No process gets a better priority again, so it reads large sheets from then on.
         """
+        if self.stepped_back:
+            return
         with suppress(psutil.Error, OSError):
             process = psutil.Process(self._process.pid)
             before = _computed(process)
             while not at_once and _computed(process) < before + LARGE_SECONDS:
                 await asyncio.sleep(LARGE_SECONDS)
-            self._stepped_back = True
+            self.stepped_back = True
             # On Linux each thread has its own; those to come take that of who starts them.
             niceness = process.nice() + STEP_BACK
             for thread in process.threads():
@@ -135,6 +136,11 @@ class SheetProcess:
     def forget(self) -> None:
         """Leave the process to end by itself."""
         self._connection.close()
+
+
+def is_large(request: ReceivedRequest) -> bool:
+    """Check whether a sheet is a large one before it is read."""
+    return request.body.stat().st_size > LARGE_BYTES
 
 
 def _computed(process: psutil.Process) -> float:

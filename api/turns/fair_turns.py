@@ -52,7 +52,8 @@ class FairTurns:
     def __init__(self, places: int) -> None:
         """Open so many places."""
         self._free = places
-        self._share = max(1, places // 2)
+        self.share = max(1, places // 2)
+        """Most that one tenant holds."""
         self._held: Counter[str] = Counter()
         self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
         """By tenant, whose turn is next first."""
@@ -108,7 +109,7 @@ class FairTurns:
                 turn.set_result(None)
 
     def _next(self) -> str | None:
-        return next((one for one in self._waiting if self._held[one] < self._share), None)
+        return next((one for one in self._waiting if self._held[one] < self.share), None)
 
     def _forget(self, tenant: str, turn: asyncio.Future[None]) -> None:
         turns = self._waiting.get(tenant)
