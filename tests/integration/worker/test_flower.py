@@ -29,6 +29,9 @@ from ops.sweeper import Sweeper
 from tests.integration.api.conftest import describe_bundle
 from tests.integration.shop import Shop, poll, wanted
 
+pytestmark = pytest.mark.slow
+"""All of it: a story without some of its chapters is none."""
+
 LOGIN = ("watcher", "flower: a pass:word")
 SECONDS = 300
 """Until a test gives up: machines that run tests are busy at times."""
