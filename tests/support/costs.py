@@ -20,6 +20,9 @@ LEAST_SECONDS = 5
 """What takes less fits in anywhere."""
 SLOW_SECONDS = 2
 """Of a test with all its parameters: what takes longer is left to `--all`."""
+WHOLE_SHARE = 0.8
+"""Of a file's seconds: where its slow tests take so much, all are left to `--all`; the others would
+set up the same."""
 ALWAYS = {
     "tests/e2e/test_demo.py::test_the_example_from_an_empty_folder_and_again",
     "tests/static/test_checks.py::test_module_finds_nothing",
@@ -56,6 +59,20 @@ def read(report: Path) -> Counter[str]:
     return costs
 
 
+def find_slow(tests: Counter[str], files: Counter[str]) -> set[str]:
+    """Return the slow ones of tests, and all of those files that are hardly anything else."""
+    slow = {test for test, seconds in tests.items() if seconds >= SLOW_SECONDS} - ALWAYS
+    parts: Counter[str] = Counter()
+    for test in slow:
+        parts[test.partition("::")[0]] += tests[test]
+    whole = {
+        file
+        for file, seconds in parts.items()
+        if seconds >= max(WHOLE_SHARE * files[file], LEAST_SECONDS)
+    }
+    return slow | {test for test in tests if test.partition("::")[0] in whole} - ALWAYS
+
+
 def main(arguments: Sequence[str]) -> None:
     """Show and keep a report's seconds."""
     tests: Counter[str] = Counter()
@@ -66,7 +83,7 @@ def main(arguments: Sequence[str]) -> None:
         files[test.partition("::")[0]] += seconds
     for file, seconds in files.most_common(40):
         print(f"{seconds:7.0f} s  {file}")
-    slow = {test for test, seconds in tests.items() if seconds >= SLOW_SECONDS} - ALWAYS
+    slow = find_slow(tests, files)
     print(f"{files.total():7.0f} s  all {len(files)} files")
     print(f"{sum(tests[test] for test in slow):7.0f} s  {len(slow)} slow tests")
     kept = {
