@@ -12,7 +12,7 @@ from core.db.locks import lock_generations, lock_images
 from core.db.models import Generation, Image
 from core.domain.states import IN_FLIGHT
 from core.domain.texts import canonical_text
-from core.lifecycle.retention import _stays, mark
+from core.lifecycle.retention import mark, stays
 
 
 def purge(
@@ -63,7 +63,7 @@ def _matching(
     session: Session, tenant: str | None, bundle_revision: str | None, prompt: str | None
 ) -> list[UUID]:
     """Find the generations that are meant, with an image or in flight."""
-    image = select(col(Image.id)).where(col(Image.generation_id) == col(Generation.id), _stays())
+    image = select(col(Image.id)).where(col(Image.generation_id) == col(Generation.id), stays())
     prompts = Generation.__table__.c.prompt  # type: ignore[attr-defined]
     statement = select(col(Generation.id), prompts).where(
         or_(col(Generation.state).in_(IN_FLIGHT), image.exists())

@@ -72,7 +72,7 @@ def expire(session: Session, limits: ImageLimits) -> Counter[str]:
         unused = or_(unused, col(Image.created_at) <= func.now() - age)
     candidates = session.execute(
         select(col(Image.id))
-        .where(_stays(), unused, ~_named(limits.retention_seconds))
+        .where(stays(), unused, ~_named(limits.retention_seconds))
         .limit(AT_ONCE)
     ).scalars()
     return doom(session, list(candidates), named=_named(limits.retention_seconds))
@@ -87,12 +87,12 @@ def evict(session: Session, limits: ImageLimits) -> Counter[str]:
         How many were marked, by tenant; at most `AT_ONCE`, so call it until none was.
     """
     images, size = session.execute(
-        select(func.count(), func.coalesce(func.sum(col(Image.size)), 0)).where(_stays())
+        select(func.count(), func.coalesce(func.sum(col(Image.size)), 0)).where(stays())
     ).one()
     made = session.execute(
         select(func.coalesce(func.sum(col(Rendition.size)), 0))
         .join(Image, col(Image.id) == col(Rendition.image_id))
-        .where(_stays())
+        .where(stays())
     ).scalar_one()
     too_many = images - limits.max_images if limits.max_images else 0
     too_large = int(size + made) - limits.max_bytes if limits.max_bytes else 0
@@ -101,7 +101,7 @@ def evict(session: Session, limits: ImageLimits) -> Counter[str]:
     victims: list[UUID] = []
     candidates = session.execute(
         select(col(Image.id), col(Image.size) + _size_of_renditions())
-        .where(_stays(), ~_named(limits.retention_seconds))
+        .where(stays(), ~_named(limits.retention_seconds))
         .order_by(*_FIRST_OUT[limits.policy])
         .limit(AT_ONCE)
     )
@@ -129,7 +129,8 @@ _FIRST_OUT: Mapping[Policy, Sequence[Any]] = {
 """What `core.eviction` does in memory, as ORDER BY."""
 
 
-def _stays() -> ColumnElement[bool]:
+def stays() -> ColumnElement[bool]:
+    """Match images that nothing has marked."""
     return col(Image.doomed_at).is_(None)
 
 
@@ -162,7 +163,7 @@ def doom(
         return Counter()
     # A request that is being answered with an image holds it until its job is committed. Only
     # after our lock can no further job name it, so only then is the question who does worth asking.
-    locked = lock_images(session, among(Image.id, candidates), _stays(), against_jobs=True)
+    locked = lock_images(session, among(Image.id, candidates), stays(), against_jobs=True)
     return mark(session, among(Image.id, locked), ~named)
 
 
@@ -170,7 +171,7 @@ def mark(session: Session, *where: ColumnElement[bool]) -> Counter[str]:
     """Mark the images that match, whoever names them; return how many, by tenant."""
     marked = session.execute(
         update(Image)
-        .where(*where, _stays())
+        .where(*where, stays())
         .values(doomed_at=func.now(), reusable=False)
         .returning(col(Image.tenant))
     ).scalars()
