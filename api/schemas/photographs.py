@@ -146,7 +146,7 @@ class QualityView(BaseModel):
         min_length=4,
         max_length=4,
         description="Around the product without its shadow: left, top, right and bottom, in pixels "
-        "of the image, the last two the first beyond it; null in older images.",
+        "of the image, the last two the first beyond it; null in older images and edits.",
     )
     identical: bool | None = Field(
         None,

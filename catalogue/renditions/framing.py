@@ -43,7 +43,13 @@ class Framing:
 
 
 def choose(
-    width: int, height: int, box: Box | None, preset: ChannelRules, shown: Box | None = None
+    width: int,
+    height: int,
+    box: Box | None,
+    preset: ChannelRules,
+    shown: Box | None = None,
+    *,
+    within: bool = False,
 ) -> Framing:
     """Choose what a channel is shown of a picture, and how large.
 
@@ -53,6 +59,8 @@ def choose(
         box: Around the product; None: the frame stays as the model chose it.
         preset: What the channel wants.
         shown: Around the product and its shadow, which is not cut: the product is smaller then.
+        within: Whether the frame stays within the picture if the product then is whole: what is
+            beyond a scene's edge nobody knows. The product is beside the middle then, or larger.
     """
     if not preset.square:
         longest, shortest = max(width, height), min(width, height)
@@ -65,6 +73,10 @@ def choose(
         side = box.longest / preset.fill
         across, down = (box.left + box.right) / 2, (box.top + box.bottom) / 2
         side = max(side, 2 * _farthest(shown or box, across, down))
+        if within and box.longest <= min(width, height):
+            side = min(side, width, height)
+            across = min(max(across, side / 2), width - side / 2)
+            down = min(max(down, side / 2), height - side / 2)
     frame = Frame(left=across - side / 2, top=down - side / 2, width=side, height=side)
     pixels = min(max(round(side), preset.smallest), preset.largest)
     return Framing(frame=frame, size=(pixels, pixels))

@@ -80,7 +80,9 @@ def render(
     scene = _scene(pixels, preset, product_alpha(original), box)
     white = scene if scene and scene.white and preset.ground is Ground.WHITE else None
     product, shown = (scene.box, scene.shown) if scene else (None, None)
-    framing = choose(width, height, product, preset, shown)
+    # A colour goes on beyond the picture, a scene does not.
+    within = box is not None and white is None and not is_photographed(writer.source_type)
+    framing = choose(width, height, product, preset, shown, within=within)
     if preset.photographed and white is None:
         raise RenditionError(
             f"{channel.name} takes products on exact white, and this background is another colour. "

@@ -138,6 +138,7 @@ def assess(cutout: Cutout, scene: Composition) -> dict[str, Any]:
         "needs_review": cutout.needs_review or bool(unproven),
         "reasons": [one.value for one in cutout.reasons],
         "scale": round(scene.spot.scale, 4),
+        "box": list(scene.spot.box),
         "compared_pixels": fidelity.kept,
         "source_digest": fidelity.source_digest,
         "result_digest": fidelity.result_digest,

@@ -193,6 +193,7 @@ def test_a_scene_has_its_products_own_pixels(keep, want, run, shop, storage, pre
     assert quality["identical"]
     assert quality["compared_pixels"] == np.count_nonzero(inside)
     assert (quality["expansion"], quality["background"]) == (0.0, "computed")
+    assert quality["box"] == list(spot.box)
     assert (image.width, image.height) == (200, 200)
     (request,) = engine.requests
     assert (request.spec.mode, request.spec.photograph) == (ImageMode.TEXT, None)
