@@ -15,9 +15,11 @@ from api.routing.transaction_route import TransactionRoute
 from api.schemas.batches import BatchPage, BatchView
 from api.schemas.erasure import ErasureReceipt
 from api.schemas.jobs import JobPage
+from api.schemas.photograph_check import PhotographCheck
 from api.schemas.sheets import SheetReport
 from api.submission.context import context_of
 from api.submission.dry_run import report
+from api.submission.photograph_check import check_photographs
 from api.submission.publish import follow_up, revoke
 from api.submission.retry import Retry, retry_batch
 from api.submission.submit import submit_batch
@@ -61,6 +63,7 @@ router = Router(
 def post_batch(
     caller: Submitter,
     upload: Annotated[Upload, Depends(receive_upload)],
+    photographs: Annotated[PhotographCheck | None, Depends(check_photographs)],
     services: ServicesNow,
     session: SessionNow,
     background: BackgroundTasks,
@@ -73,7 +76,8 @@ def post_batch(
     )
     context = context_of(request.fields, caller, settings, services.egress)
     if request.fields.dry_run:
-        found = report(session, models, context, request, home=settings.home)
+        home = settings.home
+        found = report(session, models, context, request, home=home, photographs=photographs)
         return JSONResponse(found.model_dump(mode="json"))
     batch, submission = submit_batch(session, models, context, request)
     named = {"batch": str(batch.id), "images": batch.total_jobs}

@@ -23,6 +23,8 @@ LONGEST_DEADLINE = 30 * 24 * 3600.0
 """Seconds."""
 MOST_PREVIEWED = 10_000
 """Images of a dry run."""
+MOST_CHECKED = 1000
+"""Addresses of photographs that a dry run fetches."""
 RecipeReference = Annotated[
     Line,
     Field(
@@ -278,7 +280,15 @@ class BatchFields(SheetFields):
     recipe: RecipeReference | None = None
     dry_run: bool = Field(
         False,
-        description="Check the sheet and say what would become of it; nothing is stored or queued.",
+        description="Check the sheet and say what would become of it; nothing of it is stored or "
+        "queued.",
+    )
+    check_photographs: int = Field(
+        0,
+        ge=0,
+        le=MOST_CHECKED,
+        description="How many addresses of photographs a dry run fetches, for half a minute at "
+        "most, to say what they give. What comes is kept for when the sheet is sent.",
     )
     preview: int = Field(
         20, ge=0, le=MOST_PREVIEWED, description="How many images a dry run describes."

@@ -6,6 +6,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from api.schemas.parameters import DecidedParameters
+from api.schemas.photograph_check import PhotographCheck
 from api.schemas.photographs import PhotographView
 from catalogue.sheets.model import SheetFormat, SheetSource
 from core.domain.photograph_spec import ImageMode
@@ -172,7 +173,11 @@ class SheetReport(BaseModel):
     recipe: str | None = Field(description="The recipe it would be made with: `name@version`.")
     rows: int = Field(description="Products.")
     photographs: int = Field(
-        description="Rows with the address of a photograph; it was not asked whether it is there."
+        description="Rows with the address of a photograph; whether it is there says "
+        "`photograph_check`."
+    )
+    photograph_check: PhotographCheck | None = Field(
+        description="null: `check_photographs` asked for none."
     )
     images: int = Field(description="Of the rows without errors.")
     equal_images: int = Field(description="Of those, images that equal an earlier one.")

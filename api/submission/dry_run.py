@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlmodel import Session
 
 from api.models import Bundle, Models
+from api.schemas.photograph_check import PhotographCheck
 from api.schemas.sheets import (
     ColumnProposal,
     Estimate,
@@ -46,7 +47,13 @@ PIXELS_PER_SECOND = 1500.0 * 1500.0
 
 
 def report(
-    session: Session, models: Models, context: RequestContext, request: SheetRequest, *, home: Path
+    session: Session,
+    models: Models,
+    context: RequestContext,
+    request: SheetRequest,
+    *,
+    home: Path,
+    photographs: PhotographCheck | None = None,
 ) -> SheetReport:
     """Check a sheet, and say what would become of it. Nothing is stored, queued or counted.
 
@@ -56,6 +63,7 @@ def report(
         context: Whose it is, and what it wants of the caches.
         request: The sheet, and what was sent with it.
         home: Where plans of machines are kept.
+        photographs: What the addresses of its photographs gave; None: nobody asked.
 
     Raises:
         InvalidSheetError: The sheet asks for too many images, or its templates take too long.
@@ -82,6 +90,7 @@ def report(
         recipe=request.recipe,
         rows=len(sheet.rows),
         photographs=sum(bool(row.photograph) for row in sheet.rows),
+        photograph_check=photographs,
         images=len(checked.wanted),
         equal_images=len(digests) - len(set(digests)),
         shared_images=list_shared(sheet, zip(checked.wanted, digests, strict=True), shown=shared),

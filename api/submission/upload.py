@@ -37,6 +37,10 @@ class Upload:
     fields: dict[str, str] | None = None
     """The form's other fields; None when the body is JSON."""
 
+    def may_name(self, field: str) -> bool:
+        """Check, without reading all of it, whether a field may be given."""
+        return field in self.fields if self.fields is not None else field.encode() in self.content
+
     def read_fields(self) -> BatchFields:
         """Read the fields, and the rows of a JSON body with them.
 

@@ -11,6 +11,7 @@ from typing import Any
 from rich.table import Table
 
 from cli.client.http import Client
+from cli.client.photograph_check import print_check
 from cli.client.records import BatchRecord
 from cli.client.shared_images import print_shared
 from cli.console import say, show, stdout
@@ -124,6 +125,8 @@ def _print_counts(report: Mapping[str, Any]) -> None:
     # An older server does not say.
     if photographs := report.get("photographs"):
         stdout.print(f"{photographs:,} of {report['rows']:,} rows have a photograph's address")
+    if check := report.get("photograph_check"):
+        print_check(check)
     for repeated in report["repeated_skus"]:
         lines = ", ".join(map(str, repeated["lines"]))
         more = ", …" if repeated["rows"] > len(repeated["lines"]) else ""

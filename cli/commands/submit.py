@@ -19,11 +19,13 @@ from cli.connection import connect
 from cli.console import say, stdout
 from cli.errors import UsageError
 from cli.options import DEFAULT_OUT, Key, Out, Url, read_pairs
+from cli.photographs.look import Look
 from cli.photographs.options import FIELDS as OF_PHOTOGRAPHS
 from cli.photographs.options import (
     Anchor,
     Background,
     Blend,
+    CheckPhotographs,
     Enlarge,
     Fill,
     GroundLine,
@@ -73,6 +75,8 @@ from cli.sheet_options import (
 )
 from cli.submission import ask, fetch, require_all, require_sheet, send
 
+MOST_CHECKED = 1000
+"""Addresses of photographs that a server fetches for a dry run."""
 MOST_SHARED = 10_000
 """Images that several rows share, of those that a server lists."""
 
@@ -123,6 +127,7 @@ def submit(
     callback_url: CallbackUrl = None,
     require_approval: RequireApproval = None,
     dry_run: DryRun = False,
+    check_photographs: CheckPhotographs = False,
     preview: Preview = None,
     shared_file: SharedFile = None,
     as_json: Json = False,
@@ -140,6 +145,8 @@ def submit(
 ) -> None:
     """Make the images of a sheet on any packshot server, and download them; exit 3: some failed."""
     given = read_fields(locals())
+    if check_photographs and not dry_run:
+        raise UsageError("--check-photographs belongs to --dry-run: give both, or neither.")
     folder = None if dry_run or detach else prepare_folder(out)
     with connect(url, key) as client:
         given |= _photographs(client, sheet, photos, given, dry_run=dry_run)
@@ -203,9 +210,17 @@ def _photographs(
     hints = _hints(given)
     if not hints.columns and given.get("mapping") in (None, "auto"):
         hints = replace(hints, recall=recall_of(client))
-    sources = send_photographs(client, sheet, photos, hints, dry_run=dry_run)
+    sources = send_photographs(client, sheet, photos, hints, dry_run=dry_run, look=look_of(given))
     used = given.get("mode", "text") != "text"
     return {"photographs": json.dumps(sources)} if used and sources else {}
+
+
+def look_of(given: Mapping[str, object]) -> Look | None:
+    """Return what is to be found out about photographs beside a sheet; None: nothing."""
+    if "check_photographs" not in given:
+        return None
+    names = map(known_channel, str(given.get("channels", "")).split(","))
+    return Look(channels=[one for one in names if one])
 
 
 def _only(channels: Sequence[str] | None) -> str | None:
@@ -250,6 +265,8 @@ def read_fields(options: Mapping[str, Any]) -> dict[str, object]:
         given["channels"] = ",".join(options["channel"])
     if options["skip_bad_rows"] or options["skipped"]:
         given["on_error"] = "skip"
+    if options["check_photographs"]:
+        given["check_photographs"] = MOST_CHECKED
     if options["column"]:
         given["columns"] = json.dumps(read_pairs(options["column"], option="--column"))
     return given

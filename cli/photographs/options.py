@@ -73,6 +73,15 @@ Blend = Annotated[
         "--blend", help="Have scenes drawn once more around the product, with light and shadow."
     ),
 ]
+CheckPhotographs = Annotated[
+    bool,
+    typer.Option(
+        "--check-photographs",
+        help="With --dry-run: have the server fetch up to 1,000 addresses of photographs, for half "
+        "a minute at most, and say which give none, how large the others are and which channels "
+        "they are too small for; of --photos, look into the files.",
+    ),
+]
 
 FIELDS = (
     "mode", "background", "shadow", "anchor", "fill", "margin", "ground_line", "enlarge",

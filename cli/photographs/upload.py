@@ -12,9 +12,7 @@ from cli.client.http import Client
 from cli.console import say, stderr, stdout
 from cli.errors import RefusedError, UsageError
 from cli.photographs.album import Album, open_album
-
-SHOWN = 20
-"""Rows and files that are named; the rest are counted."""
+from cli.photographs.look import Look, tell_some
 
 
 @dataclass(kw_only=True)
@@ -30,7 +28,13 @@ class UploadOutcome:
 
 
 def send_photographs(
-    client: Client, sheet: Path, photos: Path, hints: Hints, *, dry_run: bool
+    client: Client,
+    sheet: Path,
+    photos: Path,
+    hints: Hints,
+    *,
+    dry_run: bool,
+    look: Look | None = None,
 ) -> Mapping[int, str]:
     """Match photographs with a sheet's rows, send them, and say what belongs to nothing.
 
@@ -40,6 +44,7 @@ def send_photographs(
         photos: A folder, a ZIP file, or one photograph.
         hints: What the caller says about the sheet.
         dry_run: Whether to send nothing.
+        look: What a dry run finds out about the files; None: nothing.
 
     Returns:
         By a row's line, the id of its source; in a dry run the digest that it would have.
@@ -54,7 +59,9 @@ def send_photographs(
         tell_matches(read, matched)
         files = list(dict.fromkeys(matched.by_line.values()))
         if dry_run:
-            digests = dict(_digests(album, files))
+            digests = dict(_digests(album, files, look))
+            if look is not None:
+                look.tell(matched)
             return {
                 line: digests[file] for line, file in matched.by_line.items() if file in digests
             }
@@ -68,11 +75,14 @@ def send_photographs(
     }
 
 
-def _digests(album: Album, files: Sequence[str]) -> Iterator[tuple[str, str]]:
+def _digests(album: Album, files: Sequence[str], look: Look | None) -> Iterator[tuple[str, str]]:
     """Yield the digests of files that can be read."""
     for file in files:
         try:
-            yield file, hashlib.sha256(album.read(file)).hexdigest()
+            content = album.read(file)
+            if look is not None:
+                look.into(file, content)
+            yield file, hashlib.sha256(content).hexdigest()
         except UsageError as error:
             say(f"{file}: {error.detail}")
 
@@ -104,9 +114,9 @@ def tell_matches(sheet: Sheet, matched: MatchedFiles) -> None:
         f"line {row.line} ({row.fields.get('sku') or row.get(sku) or 'no SKU'})"
         for row in matched.rows_without
     ]
-    _tell(rows, "row has no photograph", "rows have no photograph")
-    _tell(matched.unused, "photograph belongs to no row", "photographs belong to no row")
-    _tell(
+    tell_some(rows, "row has no photograph", "rows have no photograph")
+    tell_some(matched.unused, "photograph belongs to no row", "photographs belong to no row")
+    tell_some(
         [f"{name} ({', '.join(files[:3])})" for name, files in matched.unclear.items()],
         "row may mean several photographs: name one in a column `image`",
         "rows may mean several photographs each: name them in a column `image`",
@@ -117,16 +127,8 @@ def _tell_uploads(uploads: UploadOutcome, files: int) -> None:
     there = len(uploads.sources) - uploads.sent
     counted = "1 photograph" if files == 1 else f"{files:,} photographs"
     stdout.print(f"{counted}: {uploads.sent:,} sent, {there:,} were there already")
-    _tell(
+    tell_some(
         [f"{file}: {reason}" for file, reason in uploads.refused.items()],
         "photograph was refused",
         "photographs were refused",
     )
-
-
-def _tell(what: Sequence[str], one: str, several: str) -> None:
-    if not what:
-        return
-    shown = ", ".join(what[:SHOWN])
-    more = f", and {len(what) - SHOWN:,} more" if len(what) > SHOWN else ""
-    say(f"{len(what):,} {one if len(what) == 1 else several}: {shown}{more}")

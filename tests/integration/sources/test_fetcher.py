@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 from sqlalchemy import text
 
+from api.submission.photograph_check import fetch_all
 from core.db.models import FetchedAddress, Source
 from core.egress.addresses import Address, read_address
 from core.errors import ForbiddenUrlError, InvalidImageError, PackshotError
@@ -356,3 +357,19 @@ def test_from_one_host_so_many_come_at_once_for_all_threads(make, server):
         found = list(pool.map(lambda url: fetcher.fetch(url, tenant="shop"), urls))
     assert max(most.values()) == 2
     assert len({one.source_id for one in found}) == 1, "the same bytes"
+
+
+def test_a_check_names_who_failed_and_counts_whose_turn_did_not_come(make, server, shop):
+    urls = [server.says(f"/{number}.jpg", 503, Retry_After="600") for number in range(3)]
+    fetched = fetch_all(make(fetch_host_connections=1), urls, tenant="shop")
+    # The first one's answer asks for a rest, which the others heed.
+    ((url, error),) = fetched.failed.items()
+    assert (error.code, error.retry_helps) == ("photograph_server_failed", True)
+    assert fetched.late == set(urls) - {url}
+    assert len(server.asked) == 1
+
+
+def test_a_check_without_time_asks_nobody(make, server):
+    url = server.says("/mug.jpg", body=MUG)
+    assert fetch_all(make(), [url], tenant="shop", seconds=0).late == {url}
+    assert server.asked == []

@@ -58,6 +58,23 @@ def test_photographs_are_counted_where_there_are_some(capsys):
     assert "photograph" not in capsys.readouterr().out
 
 
+def test_what_addresses_gave_is_told_and_each_failure_with_its_rows(capsys):
+    check = {
+        "addresses": 9, "valid": 1, "found": 5, "failed": 1, "not_asked": 3, "most": 6,
+        "seconds": 30.0, "smallest": {"line": 2, "width": 300, "height": 400},
+        "largest": {"line": 9, "width": 2000, "height": 1500},
+        "failures": [{
+            "address": "https://shop.example/a.jpg", "lines": [4, 7], "rows": 2,
+            "code": "photograph_missing", "message": "It is gone.", "retry_helps": False,
+        }],
+    }  # fmt: skip
+    print_report("export.csv", report(photograph_check=check))
+    out, err = (" ".join(one.split()) for one in capsys.readouterr())
+    assert "5 of 9 addresses give a photograph, from 300 × 400 to 2,000 × 1,500 pixels" in out
+    assert "3 addresses were not asked: 6, and 30 seconds, are the most." in err
+    assert "lines 4, 7: https://shop.example/a.jpg: It is gone. (photograph_missing)" in err
+
+
 def test_a_time_that_is_not_known_is_said(capsys):
     print_report("a.csv", report(estimate={"seconds": None, "basis": "Run it."}, preview=[]))
     assert "Duration unknown. Run it." in capsys.readouterr().out

@@ -1,13 +1,16 @@
 """Photographs are sent once, and only those that the server has not."""
 
 import hashlib
+from io import BytesIO
 from pathlib import Path
 
 import httpx
 import pytest
+from PIL import Image
 
 from catalogue.sheets.model import Hints
 from cli.client.http import Client
+from cli.photographs.look import Look
 from cli.photographs.upload import send_photographs
 from tests.unit.cli.server import KEY, FakeServer
 
@@ -44,14 +47,18 @@ def server() -> SourceServer:
 def send(server: SourceServer, tmp_path: Path):
     """Send a sheet's photographs; give the ids by line."""
 
-    def send(sheet: str, dry_run: bool = False, **files: bytes) -> dict[int, str]:
+    def send(
+        sheet: str, dry_run: bool = False, look: Look | None = None, **files: bytes
+    ) -> dict[int, str]:
         folder = tmp_path / "photos"
         folder.mkdir(exist_ok=True)
         for name, content in files.items():
             (folder / f"{name}.jpg").write_bytes(content)
         (tmp_path / "sheet.csv").write_text(sheet)
         client = Client("http://shop.test/", KEY, patience=0, transport=server.transport)
-        found = send_photographs(client, tmp_path / "sheet.csv", folder, Hints(), dry_run=dry_run)
+        found = send_photographs(
+            client, tmp_path / "sheet.csv", folder, Hints(), dry_run=dry_run, look=look
+        )
         return dict(found)
 
     return send
@@ -90,6 +97,22 @@ def test_a_dry_run_sends_nothing(server, send, capsys):
     assert set(known.values()) == {hashlib.sha256(b"one").hexdigest()}
     assert server.requests == []
     assert "2 of 4 rows have a photograph" in capsys.readouterr().out
+
+
+def test_a_check_looks_into_the_files(server, send, capsys):
+    def jpeg(side: int) -> bytes:
+        stream = BytesIO()
+        Image.new("RGB", (side, 2 * side)).save(stream, "JPEG")
+        return stream.getvalue()
+
+    look = Look(channels=["amazon_main", "shopify"])
+    send(SHEET, dry_run=True, look=look, a=b"bad", b=jpeg(300), c=jpeg(800), z=jpeg(20))
+    assert server.requests == []
+    out, err = (" ".join(one.split()) for one in capsys.readouterr())
+    assert "2 files are photographs, from 300 × 600 to 800 × 1,600 pixels" in out
+    assert "1 file is no photograph that is taken: a.jpg (line 2): " in err
+    assert "1 file is too small for amazon_main, which takes 1,000 pixels: b.jpg" in err
+    assert "shopify" not in err
 
 
 def test_many_are_counted(send, capsys):
