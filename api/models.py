@@ -8,7 +8,7 @@ from threading import Lock
 
 from bundles.manifest import PRESETS, Manifest, scheduler_support
 from bundles.manifest_file import load_manifest, read_mark
-from bundles.model_input import read_model_input
+from bundles.model_input import read_model_input, require_inpainting
 from bundles.scheduler_support import SchedulerSupport
 from catalogue.checks import RequestLimits
 from catalogue.models import Model, check_model, model_named
@@ -59,8 +59,12 @@ class Models(Mapping[str, Bundle]):
     def __len__(self) -> int:
         return len(self.folders)
 
-    def meant(self, name: str | None) -> Bundle:
+    def meant(self, name: str | None, *, masked: bool = False) -> Bundle:
         """Return the bundle that a request means: without a name, the first one's.
+
+        Args:
+            name: What the request says.
+            masked: Whether a mask says where the model may draw.
 
         Raises:
             InvalidRequestError: There is no such model.
@@ -69,7 +73,8 @@ class Models(Mapping[str, Bundle]):
         if reason := check_model(model_named(name, self), self):
             issue = {"line": None, "column": "model", "message": reason}
             raise InvalidRequestError(f"The request is not valid: model: {reason}", errors=[issue])
-        return self[model_named(name, self)]
+        bundle = self[model_named(name, self)]
+        return self[bundle.masked_by] if masked and bundle.masked_by else bundle
 
     def usable(self) -> Iterator[Bundle]:
         """Yield the bundles that can be used at the moment."""
@@ -78,13 +83,16 @@ class Models(Mapping[str, Bundle]):
                 yield self[name]
 
     def _load(self, name: str, folder: Path) -> Bundle:
-        manifest = load_manifest(folder)
+        manifest, inpainting = load_manifest(folder), self._settings.inpainting_models
+        if name in inpainting.values():
+            require_inpainting(folder, name=name, latent_channels=manifest.latent_channels)
         tokenizer = folder / "tokenizer"
         schedulers = scheduler_support(manifest, folder)
         return Bundle(
             made_by=ModelRevision(
                 name=name, revision=manifest.revision, reads=read_model_input(folder)
             ),
+            masked_by=inpainting.get(name),
             manifest=manifest,
             languages=manifest.languages,
             limits=limits_of(

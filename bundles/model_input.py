@@ -39,6 +39,26 @@ def read_model_input(bundle: Path) -> ModelInput:
     )
 
 
+def require_inpainting(bundle: Path, *, name: str, latent_channels: int) -> None:
+    """Refuse a bundle whose UNet sees no mask, where it shall draw masked rows of another model.
+
+    Args:
+        bundle: Its folder.
+        name: The model's.
+        latent_channels: What its manifest says.
+
+    Raises:
+        BundleError: It sees none, or a file cannot be read.
+    """
+    if _read(bundle / "unet" / "config.json").get("in_channels", 0) > latent_channels:
+        return
+    raise BundleError(
+        f"PACKSHOT_INPAINTING_MODELS names {name!r}, but the bundle at {bundle} is made of a model "
+        "that sees no mask: name one that was built of an inpainting model, whose UNet takes "
+        "9 channels, or leave the setting empty."
+    )
+
+
 def _is_taught(token: str) -> bool:
     """Check whether a tokenizer has more than CLIP's tokens; some pad with a punctuation mark."""
     return token not in SPECIAL_TOKENS and _LETTERS.search(token) is not None

@@ -18,6 +18,8 @@ class Model:
     limits: RequestLimits
     tokens: TokenLimit | None
     """None when the bundle has no tokenizer.json: prompts are not measured then."""
+    masked_by: str | None = None
+    """The model that draws in its place where a mask says what may change; None: it does itself."""
     languages: tuple[str, ...] = ("en",)
     """ISO 639-1 codes of the languages of the captions that it was trained on."""
 

@@ -73,6 +73,13 @@ def name_photographs(
     return {one.row.line: one for one in found if one is not None}
 
 
+def masked_lines(sheet: Sheet) -> set[int]:
+    """Return the lines of rows that name a mask."""
+    if MASK not in sheet.columns:
+        return set()
+    return {row.line for row in sheet.rows if row.get(MASK) not in (None, "")}
+
+
 class _Finder:
     """Finds what names the photographs of a sheet's rows."""
 

@@ -1,6 +1,6 @@
 """Rows to values: a row's own cell, else the request's field, else the default of its model."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any, NamedTuple
 
 from catalogue.checks import (
@@ -77,11 +77,21 @@ class RowReader:
         columns: Mapping[str, str],
         models: Mapping[str, Model],
         issues: Issues,
+        masked: Set[int] = frozenset(),
     ) -> None:
-        """Read what the request says; where no column names models, against its model at once."""
+        """Read what the request says; where all rows have one model, against it at once.
+
+        Args:
+            fields: The request's.
+            columns: Which column holds what.
+            models: By name; the first is that of rows that name none.
+            issues: What is wrong.
+            masked: Lines of rows where a mask says what a model may draw.
+        """
         self._fields = fields
         self._models = models
         self._issues = issues
+        self._masked = masked
         self._named = {name: column for name, column in columns.items() if name in PARAMETERS}
         if "sku" in columns:
             self._named["sku"] = columns["sku"]
@@ -92,7 +102,7 @@ class RowReader:
         self._own = model_named(fields.get("model"), models)
         if reason := check_model(self._own, models):
             issues.add(reason, column="model")
-        elif self._column is None:
+        elif self._column is None and not masked:
             self._base(self._own, None)
 
     def check(self, row: SheetRow) -> bool:
@@ -139,6 +149,8 @@ class RowReader:
 
     def _base(self, name: str, line: int | None) -> _Base:
         """Return what rows of a model have in common; read at the first of them."""
+        if line in self._masked:
+            name = self._models[name].masked_by or name
         if name not in self._bases:
             model, before = self._models[name], self._issues.count
             values = base_values(self._fields, model.limits, self._issues, line)

@@ -48,6 +48,7 @@ def validate(
     models: Mapping[str, Model],
     *,
     uses_photographs: bool = False,
+    masked: Set[int] = frozenset(),
     glossary: Glossary | None = None,
 ) -> tuple[ValidatedSheet, Issues]:
     """Check every row, and give the images that the good ones ask for with what is wrong.
@@ -60,6 +61,7 @@ def validate(
             `catalogue.mapping.PARAMETERS`.
         models: By name, what may be asked of each; the first is the one of rows that name none.
         uses_photographs: Whether somebody else looks at the rows' photographs; it is told if not.
+        masked: Lines of rows where a mask says what a model may draw.
         glossary: Replaces words of the prompts that templates make.
 
     Returns:
@@ -72,7 +74,7 @@ def validate(
     issues, warnings, notes = _as_read(sheet)
     columns = sheet.reading.columns
     template, before = fields.get("template") or None, issues.count
-    reader = RowReader(fields, columns, models, issues)
+    reader = RowReader(fields, columns, models, issues, masked)
     _check_columns(sheet, columns, template, issues)
     prompts = Prompts(sheet, template=template, issues=issues, glossary=glossary,
                       clean_titles=fields.get("clean_titles", True))  # fmt: skip

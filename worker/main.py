@@ -12,7 +12,7 @@ from typing import Protocol
 import structlog
 
 from bundles.manifest import Manifest
-from bundles.model_input import read_model_input
+from bundles.model_input import read_model_input, require_inpainting
 from bundles.plan import Plan, plan_for
 from bundles.processor import read_features
 from catalogue.renditions.store import Renditions
@@ -96,7 +96,8 @@ def _serve(settings: Settings, load: Load) -> int:
     watchdog = Watchdog(limit_seconds=settings.watchdog_seconds)
     models = _registry(settings, load, watchdog)
     models.load_default()
-    plans = [plan_for(settings, manifest) for manifest in models.manifests()]
+    _require_inpainting(settings, models)
+    plans = [plan_for(settings, manifest) for manifest in models.manifests().values()]
     engine = _engine(models, plans, watchdog)
     approximate = _approximate_cache(settings, database, storage, engine)
     leases = _leases(settings, database, engine, name)
@@ -277,6 +278,18 @@ def cutout_pool(
     )
     threads = settings.cutout_threads or max(1, usable_cpus() // 2)
     return CutoutPool(preparer, threads=threads, watchdog=watchdog)
+
+
+def _require_inpainting(settings: Settings, models: Registry) -> None:
+    """Refuse models that shall draw masked rows and see no mask; those that are missing are told.
+
+    Raises:
+        BundleError: One sees none.
+    """
+    manifests = models.manifests()
+    for name in set(settings.inpainting_models.values()) & manifests.keys():
+        channels = manifests[name].latent_channels
+        require_inpainting(settings.models[name], name=name, latent_channels=channels)
 
 
 def _presence(database: Database, name: str, models: Registry) -> Flusher:

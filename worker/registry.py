@@ -128,9 +128,9 @@ class Registry:
         for bundle in self._bundles:
             bundle.refresh()
 
-    def manifests(self) -> list[Manifest]:
-        """List those of the bundles that can be read."""
-        return [one.manifest for one in self._bundles if one.manifest is not None]
+    def manifests(self) -> dict[str, Manifest]:
+        """Return those of the bundles that can be read, by the names of the models."""
+        return {one.name: one.manifest for one in self._bundles if one.manifest is not None}
 
     def served(self) -> set[str]:
         """Return the revisions that this worker can make images from, loaded or not."""

@@ -66,7 +66,8 @@ def job_requests(
             f"This server makes {max_variants} images of a prompt at most "
             "(PACKSHOT_MAX_VARIANTS). Ask for fewer.",
         )
-    said = _cutout(request) if mode is ImageMode.CUTOUT else _drawn(request, models)
+    masked = mode is ImageMode.EDIT and mask is not None
+    said = _cutout(request) if mode is ImageMode.CUTOUT else _drawn(request, models, masked=masked)
     width, height = request.sides
     said |= {"mode": mode, "width": width, "height": height, "source": source, "mask": mask}
     said |= {"negative_prompt": request.negative_prompt, "seed": request.seed}
@@ -127,9 +128,9 @@ def _cutout(request: GenerationRequest) -> dict[str, Any]:
     return {"background": TRANSPARENT if request.background == TRANSPARENT else None}
 
 
-def _drawn(request: GenerationRequest, models: Models) -> dict[str, Any]:
+def _drawn(request: GenerationRequest, models: Models, *, masked: bool) -> dict[str, Any]:
     preset = PRESETS.get(request.quality or "")
-    presets = models.meant(request.model).limits.presets
+    presets = models.meant(request.model, masked=masked).limits.presets
     return {
         "prompt": request.prompt,
         "model": request.model,

@@ -47,6 +47,10 @@ class ModelView(BaseModel):
         "`standard` is the default. Empty: nobody measured them."
     )
     schedulers: list[ModelScheduler] | None
+    masked_by: str | None = Field(
+        description="The model that draws in its place where a mask says what may change: edits "
+        "with a mask, and blends. Null: it does itself."
+    )
     max_tokens: int | None = Field(
         description="What it reads of a prompt, a start and an end token included."
     )

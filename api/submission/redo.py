@@ -116,7 +116,8 @@ def _replacement(
             "Nothing in a cut-out is drawn: made again it would be the same. Send its row again "
             "with another background or shadow, or another photograph."
         )
-    drawn = services.models.meant(job.model)
+    masked = spec.photograph is not None and spec.photograph.is_masked
+    drawn = services.models.meant(job.model, masked=masked)
     made = drawn_image(drawn, context, _as_request(slot, request))
     wanted = replace(
         made,

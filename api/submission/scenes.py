@@ -20,7 +20,7 @@ from api.submission.photographs import (
 from api.submission.upload import SheetRequest
 from catalogue.finishes import check_drawn_over, read_finish
 from catalogue.issues import Issues
-from catalogue.photograph_rows import name_photographs
+from catalogue.photograph_rows import masked_lines, name_photographs
 from catalogue.prompts.glossary import Glossary
 from catalogue.sheets.model import Sheet
 from catalogue.validate import ValidatedSheet, validate
@@ -121,6 +121,7 @@ def check_prompted_sheet(
         fields.parameters(),
         models,
         uses_photographs=True,
+        masked=_masked(request, sheet),
         glossary=Glossary(read_glossary(session, context.tenant).entries),
     )
     finish, width, height = read_finish(request.fields.model_dump(), issues, mode)
@@ -159,6 +160,13 @@ def _photographs(
         for line, one in named.items()
         if (photograph := photograph_of(one, finish, found, issues)) is not None
     }
+
+
+def _masked(request: SheetRequest, sheet: Sheet) -> set[int]:
+    """Return the lines of rows where a mask says what the model may draw."""
+    if mode_of(request.fields) is ImageMode.EDIT:
+        return masked_lines(sheet)
+    return {row.line for row in sheet.rows} if request.fields.blend else set()
 
 
 def _without_titles(sheet: Sheet) -> Sheet:

@@ -210,10 +210,12 @@ def wanted_image(
         issues.refuse_request()
         wanted = drawn_image(models.meant(request.model), context, request)
     elif mode is ImageMode.SCENE:
-        background = drawn_image(models.meant(request.model), context, without_size(request))
+        bundle = models.meant(request.model, masked=bool(request.blend))
+        background = drawn_image(bundle, context, without_size(request))
         wanted = scene_request(session, context, request, background, issues)
     elif mode is ImageMode.EDIT:
-        drawn = drawn_image(models.meant(request.model), context, request)
+        bundle = models.meant(request.model, masked=request.mask is not None)
+        drawn = drawn_image(bundle, context, request)
         wanted = edit_request(session, context, request, drawn, issues)
     else:
         wanted = photograph_request(session, context, request, issues)

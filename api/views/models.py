@@ -13,7 +13,16 @@ from core.lifecycle.serving import queued_images, workers_serving
 PROBLEM = "The model's bundle cannot be used: on the server, `packshot model list` says why."
 
 _LACKING = dict.fromkeys(
-    ("revision", "sizes", "defaults", "presets", "schedulers", "max_tokens", "prompt_weights")
+    (
+        "revision",
+        "sizes",
+        "defaults",
+        "presets",
+        "schedulers",
+        "masked_by",
+        "max_tokens",
+        "prompt_weights",
+    )
 )
 
 
@@ -66,6 +75,7 @@ def _describe_bundle(bundle: Bundle) -> dict[str, Any]:
             ModelScheduler(name=name, least_steps=one.least, most_steps=one.most)
             for name, one in limits.schedulers.items()
         ],
+        "masked_by": bundle.masked_by,
         "max_tokens": manifest.max_tokens,
         "prompt_weights": manifest.prompt_reading.weights,
     }

@@ -87,6 +87,11 @@ class PhotographSpec:
     drawn_height: int = 0
     """The same."""
 
+    @property
+    def is_masked(self) -> bool:
+        """Return whether a mask says where a model may draw over a picture."""
+        return self.blend or (self.strength > 0 and self.mask is not None)
+
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> Self:
         """Build it from what `document` returned."""

@@ -30,6 +30,15 @@ class ModelSettings(BaseModel):
         "starter=/models/starter,catalogue=/models/our-lora. Requests that name none get the "
         "first. Leave it empty to serve `PACKSHOT_BUNDLE` alone, as default.",
     )
+    # The same.
+    inpainting_models: Annotated[Mapping[str, str], NoDecode] = Field(
+        default="",
+        validate_default=True,
+        description="Which model draws in the place of another one where a mask says what may "
+        "change: edits with a mask, and blends. For example starter=inpaint; both are names in "
+        "PACKSHOT_MODELS, and the second one's bundle is made of a model that inpaints. Leave it "
+        "empty to have each model draw them itself.",
+    )
     cutout_network: str = Field(
         default="",
         description="Folder of the network that cuts products out of rooms, as `packshot cutout "
@@ -91,12 +100,36 @@ class ModelSettings(BaseModel):
         bundle = info.data.get("bundle")
         return models or ({ONLY_MODEL: bundle.expanduser()} if bundle else {})
 
+    @field_validator("inpainting_models", mode="before")
+    @classmethod
+    def _read_inpainting_models(cls, value: Any, info: ValidationInfo) -> Mapping[str, str]:
+        """Read `name=name,name=name`.
 
-def _pair(part: str) -> tuple[str, str]:
-    name, equals, folder = (text.strip() for text in part.partition("="))
-    if not equals or not folder:
-        raise ValueError(
-            f"{part!r} is not a model's name and folder: write starter=/models/starter, "
-            "with commas between several."
+        Raises:
+            ValueError: A part is none, or there is no model of a name.
+        """
+        parts = [part.strip() for part in value.split(",")] if isinstance(value, str) else None
+        pairs = dict(
+            value.items()
+            if parts is None
+            else (_pair(part, "two models' names", "starter=inpaint") for part in parts if part)
         )
-    return name, folder
+        models = info.data.get("models")
+        if models is None:  # not usable itself, which is said
+            return {}
+        for name in (*pairs, *pairs.values()):
+            if name not in models:
+                raise ValueError(
+                    f"There is no model {name!r}: name those of PACKSHOT_MODELS "
+                    f"({', '.join(models)})."
+                )
+        return pairs
+
+
+def _pair(
+    part: str, what: str = "a model's name and folder", example: str = "starter=/models/starter"
+) -> tuple[str, str]:
+    name, equals, other = (text.strip() for text in part.partition("="))
+    if not equals or not other:
+        raise ValueError(f"{part!r} is not {what}: write {example}, with commas between several.")
+    return name, other

@@ -175,3 +175,19 @@ def test_prompts_are_fitted_to_what_the_row_s_model_reads(models):
     order, _ = check(f"sku,prompt,model\nA,{prompt},small\nB,{prompt},large\n", models)
     assert [bool(one.warning) for one in order.wanted] == [True, False]
     assert "reads 5 tokens" in order.wanted[0].warning
+
+
+def test_a_row_with_a_mask_is_the_inpainting_models_with_its_defaults_and_limits(models):
+    models["small"] = replace(models["small"], masked_by="large")
+    sheet = read("sku,prompt,model\nA,a,\nB,b,small\nC,c,large\n", models)
+    order, issues = validate(sheet, {}, models, masked={2, 4})
+    assert not issues
+    assert [(one.model.name, one.spec.width) for one in order.wanted] == [
+        ("large", 256),
+        ("small", 64),
+        ("large", 256),
+    ]
+    _, issues = validate(sheet, {"scheduler": "ddim"}, models, masked={2})
+    found = {(one["line"], one["column"]) for one in issues.documents()}
+    assert (2, "scheduler") in found
+    assert 3 not in {line for line, _ in found}

@@ -258,6 +258,29 @@ def test_models_keep_their_order_and_the_bundle_counts_for_nothing(monkeypatch):
     assert not describe_unused_bundle(Settings(_env_file=None))
 
 
+def test_models_that_draw_masked_rows_are_named_by_models(monkeypatch):
+    monkeypatch.setenv("PACKSHOT_MODELS", "a=/a,b=/b")
+    assert Settings(_env_file=None).inpainting_models == {}
+    monkeypatch.setenv("PACKSHOT_INPAINTING_MODELS", " a = b ,")
+    assert Settings(_env_file=None).inpainting_models == {"a": "b"}
+
+
+@pytest.mark.parametrize(
+    ("written", "reason"),
+    [
+        ("a", "'a' is not two models' names: write starter=inpaint"),
+        ("a=c", "There is no model 'c': name those of PACKSHOT_MODELS (a, b)"),
+        ("c=a", "There is no model 'c'"),
+    ],
+)
+def test_models_for_masked_rows_that_are_none_are_explained(written, reason):
+    with pytest.raises(ValidationError) as failed:
+        Settings(_env_file=None, models="a=/a,b=/b", inpainting_models=written)
+    (sentence,) = describe_invalid_settings(failed.value)
+    assert sentence.startswith("PACKSHOT_INPAINTING_MODELS: ")
+    assert reason in sentence
+
+
 @pytest.mark.parametrize(
     ("written", "reason"),
     [
