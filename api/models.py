@@ -9,6 +9,7 @@ from threading import Lock
 from bundles.manifest import PRESETS, Manifest, scheduler_support
 from bundles.manifest_file import load_manifest, read_mark
 from bundles.model_input import read_model_input, require_inpainting
+from bundles.row_memory import RowMemory, weights_bytes
 from bundles.scheduler_support import SchedulerSupport
 from catalogue.checks import RequestLimits
 from catalogue.models import Model, check_model, model_named
@@ -99,6 +100,7 @@ class Models(Mapping[str, Bundle]):
                 manifest,
                 self._settings,
                 schedulers,
+                most_pixels=_most_pixels(folder, manifest, self._settings),
                 called=f"the model {name!r}" if len(self) > 1 else "this model",
             ),
             tokens=TokenLimit(
@@ -116,10 +118,12 @@ def limits_of(
     settings: Settings,
     schedulers: Mapping[str, SchedulerSupport],
     *,
+    most_pixels: int | None,
     called: str,
 ) -> RequestLimits:
     """Put together what the model can and what the server allows."""
     return RequestLimits(
+        most_pixels=most_pixels,
         model=called,
         smallest=manifest.sizes.min,
         largest=manifest.sizes.max,
@@ -138,3 +142,13 @@ def limits_of(
         schedulers={name: one.limits for name, one in schedulers.items() if one.works},
         unsuited={name: one.reason for name, one in schedulers.items() if not one.works},
     )
+
+
+def _most_pixels(folder: Path, manifest: Manifest, settings: Settings) -> int | None:
+    """Return the pixels of the largest image that workers have memory for; None: nobody knows."""
+    # `auto` may be less.
+    precision = "f32" if settings.inference_precision == "f32" else "bf16"
+    memory = RowMemory.read(folder, manifest, precision=precision)
+    if not settings.worker_max_rss_mib or memory is None:
+        return None
+    return memory.most_pixels(settings.worker_max_rss_mib * 2**20 - weights_bytes(folder))

@@ -38,6 +38,8 @@ class RequestLimits:
     """What each preset of the model stands for: steps, guidance_scale, scheduler."""
     tested_pixels: int | None = None
     """Of the largest image that the model was tested with; None: nobody says."""
+    most_pixels: int | None = None
+    """Of the largest image that workers have memory for; None: nobody says."""
     model: str = "this model"
     """What messages call it: its name is in it where there are several."""
 
@@ -148,6 +150,18 @@ def check_size(pixels: int, limits: RequestLimits) -> Reason:
     return (
         f"{pixels} pixels cannot be made by {limits.model}: it makes {low} to {high} in steps of "
         f"{step}. The nearest is {nearest}."
+    )
+
+
+def check_memory(width: int | None, height: int | None, limits: RequestLimits) -> Reason:
+    """Check that workers may have memory for an image's pixels."""
+    most = limits.most_pixels
+    if most is None or width is None or height is None or width * height <= most:
+        return None
+    return (
+        f"{width} × {height} pixels take more memory than the workers may use with {limits.model} "
+        f"(PACKSHOT_WORKER_MAX_RSS_MIB): ask for {most:,} pixels at most, for example "
+        f"{math.isqrt(most) // limits.step_of_size * limits.step_of_size} in both directions."
     )
 
 

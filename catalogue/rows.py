@@ -7,6 +7,7 @@ from catalogue.checks import (
     LONGEST_CELL,
     RequestLimits,
     check_extent,
+    check_memory,
     check_preset,
     check_schedule,
     check_value,
@@ -59,13 +60,17 @@ def base_values(
     return base
 
 
-def note_schedule(
+def note_together(
     values: Mapping[str, Any], limits: RequestLimits, issues: Issues, line: int | None = None
 ) -> None:
-    """Report it when the scheduler cannot take the steps, wherever each of them comes from."""
-    reason = check_schedule(values.get("steps"), values.get("scheduler"), limits)
-    if reason:
+    """Report values that do not go together, wherever each of them comes from.
+
+    These are more steps than a scheduler takes, and more pixels than there is memory for.
+    """
+    if reason := check_schedule(values.get("steps"), values.get("scheduler"), limits):
         issues.add(reason, line=line, column="steps")
+    if reason := check_memory(values.get("width"), values.get("height"), limits):
+        issues.add(reason, line=line, column="width")
 
 
 class RowReader:
@@ -96,7 +101,7 @@ class RowReader:
         if "sku" in columns:
             self._named["sku"] = columns["sku"]
         # Where rows say either, each is checked.
-        self._schedules = bool({"steps", "scheduler"} & set(self._named))
+        self._together = bool({"steps", "scheduler", "width", "height"} & set(self._named))
         self._column = columns.get("model")
         self._bases: dict[str, _Base] = {}
         self._own = model_named(fields.get("model"), models)
@@ -132,8 +137,8 @@ class RowReader:
                 values[name], reason = read_value(name, "" if cell is None else cell, limits)
                 if reason:
                     self._issues.add(reason, line=row.line, column=column)
-        if self._schedules:
-            note_schedule(values, limits, self._issues, row.line)
+        if self._together:
+            note_together(values, limits, self._issues, row.line)
         return (base.model, values) if base.good else None
 
     def _base_of(self, row: SheetRow) -> _Base | None:
@@ -154,8 +159,8 @@ class RowReader:
         if name not in self._bases:
             model, before = self._models[name], self._issues.count
             values = base_values(self._fields, model.limits, self._issues, line)
-            if not self._schedules:
-                note_schedule(values, model.limits, self._issues, line)
+            if not self._together:
+                note_together(values, model.limits, self._issues, line)
             good = self._issues.count == before
             self._bases[name] = _Base(model=model, values=values, good=good)
         return self._bases[name]

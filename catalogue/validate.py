@@ -18,7 +18,7 @@ from catalogue.prompts.glossary import Glossary
 from catalogue.prompts.languages import LANGUAGES, foreign_language
 from catalogue.prompts.writer import Prompts, TitleUse, missing_columns
 from catalogue.remarks import find_destroyed, tell_lookalikes
-from catalogue.rows import GoodRow, RowReader, base_values, note_schedule
+from catalogue.rows import GoodRow, RowReader, base_values, note_together
 from catalogue.sheets.model import Sheet, SheetRow, SheetSource
 from core.domain.image_request import ImageRequest
 from core.domain.image_spec import ImageSpec
@@ -121,7 +121,7 @@ def check_parameters(
     """Check one request's values, and add the model's defaults for what is not given."""
     issues = Issues()
     base = base_values(values, limits, issues)
-    note_schedule(base, limits, issues)
+    note_together(base, limits, issues)
     return base, issues
 
 

@@ -250,6 +250,13 @@ class GenerationImpossibleError(PackshotError):
     code = "generation_impossible"
 
 
+class InsufficientMemoryError(PackshotError):
+    """The workers have too little memory for an image of this size; ask for a smaller one."""
+
+    code = "insufficient_memory"
+    retry_helps = True
+
+
 class WorkerLostError(PackshotError):
     """The worker was lost each time it computed this image (out of memory or killed)."""
 

@@ -9,6 +9,7 @@ from core.errors import (
     DeadlineExceededError,
     GenerationFailedError,
     GenerationImpossibleError,
+    InsufficientMemoryError,
     PackshotError,
     WorkerLostError,
 )
@@ -24,6 +25,7 @@ for _error in (
     DeadlineExceededError,
     GenerationFailedError,
     GenerationImpossibleError,
+    InsufficientMemoryError,
     WorkerLostError,
 ):
     # There from the start: what never happened is 0 for an alert, and not unknown.

@@ -6,6 +6,7 @@ import structlog
 
 from bundles.manifest import Manifest
 from bundles.manifest_file import load_manifest, read_mark
+from bundles.row_memory import weights_bytes
 from core.errors import BundleError
 
 log = structlog.get_logger(__name__)
@@ -46,16 +47,9 @@ class BundleFolder:
         except BundleError as error:
             if mark != self.mark:
                 log.error("model not served", model=self.name, reason=error.detail)
-        self.mark, self.manifest, self.weight = mark, manifest, _weight(self.folder)
+        self.mark, self.manifest, self.weight = mark, manifest, weights_bytes(self.folder)
         self.failed_at = float("-inf")
 
     def loadable(self, now: float) -> bool:
         """Check whether it may be loaded, as far as is known."""
         return self.manifest is not None and now - self.failed_at >= RETRY_SECONDS
-
-
-def _weight(folder: Path) -> int:
-    try:
-        return sum(path.stat().st_size for path in folder.glob("*/*.bin"))
-    except OSError:  # it is being replaced, and read again
-        return 0

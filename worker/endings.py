@@ -17,6 +17,7 @@ from core.errors import (
     DeadlineExceededError,
     GenerationFailedError,
     GenerationImpossibleError,
+    InsufficientMemoryError,
     PackshotError,
     first_line,
 )
@@ -24,7 +25,7 @@ from core.failures import count_failed
 from core.lifecycle import cancellation, completion, holds
 from core.lifecycle.claims import Claim
 from worker.metrics import ATTEMPTS
-from worker.rows import RowFailedError, RowImpossibleError
+from worker.rows import RowFailedError, RowImpossibleError, RowTooLargeError
 
 log = structlog.get_logger(__name__)
 
@@ -152,17 +153,7 @@ class Endings:
             return of_photograph
         if claim.attempt < self._max_attempts:
             return None
-        if of_photograph is not None:
-            return of_photograph
-        if claim.spec.photograph is not None:
-            return GenerationFailedError(
-                f"The image could not be made {claim.attempt} times ({_reason(error)}); the "
-                "worker's log has the traceback."
-            )
-        return GenerationFailedError(
-            f"The model failed on this image {claim.attempt} times ({_reason(error)}); "
-            "the worker's log has the traceback."
-        )
+        return of_photograph or _given_up(claim, error)
 
     def _leave(
         self,
@@ -219,6 +210,21 @@ class Endings:
             with attempt:
                 return work()
         raise AssertionError("stamina raises the last error")
+
+
+def _given_up(claim: Claim, error: Exception) -> PackshotError:
+    """Return why an image is given up after its last attempt."""
+    if isinstance(error, RowTooLargeError):
+        return InsufficientMemoryError(f"{error}.")
+    if claim.spec.photograph is not None:
+        return GenerationFailedError(
+            f"The image could not be made {claim.attempt} times ({_reason(error)}); the "
+            "worker's log has the traceback."
+        )
+    return GenerationFailedError(
+        f"The model failed on this image {claim.attempt} times ({_reason(error)}); "
+        "the worker's log has the traceback."
+    )
 
 
 def _of_photograph(claim: Claim, error: Exception) -> PackshotError | None:

@@ -10,6 +10,7 @@ from core.domain.image_spec import ModelInput
 from core.domain.texts import canonical_text
 from worker.embeddings import EmbeddingCache, EmbeddingStore
 from worker.features import CachingSchedules
+from worker.headroom import Headroom
 from worker.model import Model
 from worker.turns import CallLimits
 
@@ -33,6 +34,7 @@ class LoadedModel:
         end: Callable[[str], int] | None = None,
         texts: EmbeddingStore | None = None,
         reads: ModelInput | None = None,
+        headroom: Headroom | None = None,
     ) -> None:
         """Assemble the parts.
 
@@ -48,11 +50,13 @@ class LoadedModel:
             end: Gives the place of a prompt's end token; None: nobody asks.
             texts: Where embeddings are kept; None: in a store of its own.
             reads: What the model sees of a request; None: what Stable Diffusion does.
+            headroom: Memory for its rows; None: nobody looks.
         """
         self.model = model
         self.revision = revision
         self.reads = reads or ModelInput()
         self.limits = limits
+        self.headroom = headroom
         self.guidance_interval = guidance_interval
         self.guidance_rescale = guidance_rescale
         self.thresholds = thresholds

@@ -15,6 +15,7 @@ from bundles.manifest import Manifest
 from bundles.model_input import read_model_input, require_inpainting
 from bundles.plan import Plan, plan_for
 from bundles.processor import read_features
+from bundles.row_memory import RowMemory
 from catalogue.renditions.store import Renditions
 from core.broker import Broker
 from core.cpus import usable_cpus
@@ -38,9 +39,10 @@ from worker.cutouts.preparing import ProductPreparer
 from worker.edits.making import EditMaker
 from worker.embeddings import EmbeddingStore
 from worker.engine import Engine
+from worker.headroom import Headroom
 from worker.leases import Leases
 from worker.loaded import LoadedModel
-from worker.memory import MemoryGuard, usable_memory
+from worker.memory import MemoryGuard, process_room, usable_memory
 from worker.model import Model
 from worker.pipeline import load_pipeline
 from worker.registry import Registry
@@ -232,8 +234,9 @@ def _registry(settings: Settings, load: Load, watchdog: Watchdog) -> Registry:
         warn_of_processor(read_features(), manifest.precisions)
         plan = plan_for(settings, manifest)
         log.info("plan", model=manifest.name, **plan.model_dump())
+        model = load(folder, settings, plan)
         return LoadedModel(
-            load(folder, settings, plan),
+            model,
             revision=manifest.revision,
             limits=CallLimits(row_limit=plan.rows, streams=plan.streams),
             guidance_interval=manifest.defaults.guidance_interval,
@@ -245,14 +248,35 @@ def _registry(settings: Settings, load: Load, watchdog: Watchdog) -> Registry:
             else None,
             texts=texts,
             reads=read_model_input(folder),
+            headroom=_headroom(settings, folder, manifest, model, registry.relieve),
         )
 
-    return Registry(
+    registry = Registry(
         settings.models,
         load_model,
         budget_bytes=settings.models_memory_mib * 2**20 or usable_memory() // 2,
         idle_seconds=settings.models_idle_seconds,
         watch=partial(watchdog.watch, limit_seconds=settings.model_load_seconds),
+    )
+    return registry
+
+
+def _headroom(
+    settings: Settings,
+    folder: Path,
+    manifest: Manifest,
+    model: Model,
+    relieve: Callable[[], bool],
+) -> Headroom | None:
+    """Make what looks for memory for a model's rows; None: nobody knows what they take."""
+    memory = RowMemory.read(folder, manifest, precision=model.precision)
+    if memory is None:
+        return None
+    return Headroom(
+        memory,
+        tile=settings.decode_tile,
+        free_bytes=partial(process_room, settings.worker_max_rss_mib),
+        relieve=relieve,
     )
 
 

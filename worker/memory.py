@@ -34,6 +34,18 @@ def free_memory() -> int:
     return min(free, max(0, limit - used))
 
 
+def process_room(limit_mib: int) -> int:
+    """Return the bytes that this process may still take, within its limit and what is free.
+
+    Args:
+        limit_mib: Resident memory in MiB; 0 means any amount.
+    """
+    free = free_memory()
+    if not limit_mib:
+        return free
+    return min(free, limit_mib * 2**20 - int(psutil.Process().memory_info().rss))
+
+
 def _page_cache() -> int:
     """Return the bytes that a container keeps of files: they make room when they must."""
     for line in (CGROUP / "memory.stat").read_text().splitlines():

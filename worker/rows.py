@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from core.domain.image_spec import ImageSpec
 from core.domain.lanes import Lane
 from worker.finite import ImpossibleError
+from worker.headroom import ShortOfMemoryError
 from worker.walk import NOISE, Begin, Picture
 
 log = logging.getLogger(__name__)
@@ -42,6 +43,10 @@ class RowFailedError(RowError):
 
 class RowImpossibleError(RowFailedError):
     """The model would fail on this row each time; the cause is chained."""
+
+
+class RowTooLargeError(RowFailedError):
+    """There is no memory for the row; nothing of it was computed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +128,9 @@ class Ticket:
 
     def fail_alone(self, error: Exception) -> None:
         """Resolve with an error because the model failed on this row, in whatever company."""
+        if isinstance(error, ShortOfMemoryError):
+            self.fail(RowTooLargeError(str(error)))
+            return
         log.error("generation %s failed alone", self.request.identity, exc_info=error)
         again = self.request.begin.optional or not isinstance(error, ImpossibleError)
         failure = (

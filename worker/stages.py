@@ -19,6 +19,7 @@ from worker.model import HIDDEN_STATES, Array, Conditioning, ImageLatents, lengt
 from worker.rows import EVERYBODY, RowRequest, Ticket
 from worker.sampler import Sampler
 from worker.step import Call, Prediction, Row
+from worker.turns import CallLimits
 from worker.walk import Begin
 from worker.watchdog import Watchdog
 
@@ -87,6 +88,7 @@ class Stages:
         """Encode the texts of rows of one model, and begin them."""
         requests = [ticket.request for ticket in tickets]
         model = self._models[requests[0].revision]
+        limits = [_limits(model, request) for request in requests]
         negatives = [request for request in requests if _reads_negative(model, request)]
         embeddings, seconds = self._embeddings(
             model,
@@ -96,13 +98,14 @@ class Stages:
         prompts, rest = embeddings[: len(requests)], iter(embeddings[len(requests) :])
         share = seconds / len(embeddings)
         rows = []
-        for ticket, prompt, begin in zip(
-            tickets, prompts, self._begins(model, requests), strict=True
-        ):
+        begins = self._begins(model, requests)
+        for ticket, prompt, begin, most in zip(tickets, prompts, begins, limits, strict=True):
             reads = _reads_negative(model, ticket.request)
             negative = next(rest) if reads else _unread(model, ticket.request, prompt)
             sides = self._of_one_length(model, prompt, negative)
-            rows.append(_row(model, ticket, *sides, share * (1 + reads), begin))
+            row = _row(model, ticket, *sides, share * (1 + reads), begin)
+            row.limits = most
+            rows.append(row)
         return rows
 
     def _of_one_length(
@@ -152,6 +155,7 @@ class Stages:
         inputs = call.inputs()
         (predicted, left), seconds = self._timed("UNet", "unet", lambda: call.model.predict(inputs))
         call.charge(seconds)
+        _note_call(rows[0], len(inputs.samples))
         UNET_BATCH_IMAGES.observe(len(rows))
         UNET_STEPS.inc(len(rows))
         return call.shares(predicted, left)
@@ -161,6 +165,9 @@ class Stages:
         latents = np.stack([row.sampler.latents for row in rows])
         model = rows[0].model.model
         images, seconds = self._timed("VAE decoder", "decode", lambda: model.decode(latents))
+        if rows[0].model.headroom:
+            spec = rows[0].ticket.request.spec
+            rows[0].model.headroom.note_decoded(spec.width, spec.height)
         return [(image, seconds / len(rows)) for image in images]
 
     def _timed(self, name: str, stage: str, call: Callable[[], Value]) -> tuple[Value, float]:
@@ -182,6 +189,25 @@ class Stages:
             with self._lock:
                 self.ticks += 1
         return value, seconds
+
+
+def _limits(model: LoadedModel, request: RowRequest) -> CallLimits | None:
+    """Return the limits of calls with rows of a request's size.
+
+    Raises:
+        ShortOfMemoryError: There is no memory for it.
+    """
+    if model.headroom is None:
+        return model.limits
+    spec = request.spec
+    most = model.headroom.images(spec.width, spec.height, unet_rows=1 + _is_guided(model, request))
+    return model.limits and model.limits.within(most)
+
+
+def _note_call(row: Row, unet_rows: int) -> None:
+    if row.model.headroom:
+        spec = row.ticket.request.spec
+        row.model.headroom.note_call(spec.width, spec.height, unet_rows=unet_rows)
 
 
 def _is_guided(model: LoadedModel, request: RowRequest) -> bool:

@@ -15,7 +15,7 @@ from worker.loaded import LoadedModel
 from worker.model import Array, Conditioning, Features, StepInputs, stack
 from worker.rows import RowResult, Ticket
 from worker.sampler import Sampler
-from worker.turns import Candidate
+from worker.turns import CallLimits, Candidate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +49,8 @@ class Row:
     """None without guidance: the row then costs one UNet row instead of two."""
     features: RowFeatures | None = None
     """None where nothing is kept between steps."""
+    limits: CallLimits | None = None
+    """Of calls with rows of its size; None: whatever the engine has."""
     encode_seconds: float = 0.0
     """Its share of the text encoder's call."""
     unet_seconds: float = 0.0
@@ -78,7 +80,7 @@ class Row:
         return Candidate(
             identity=request.identity,
             model=request.revision,
-            limits=self.model.limits,
+            limits=self.limits,
             # Longer prompts have more states: what is stacked has one shape.
             shape=(self.sampler.shape, *(one.shape for one in self.prompt.values())),
             lane=request.lane,

@@ -20,6 +20,15 @@ class CallLimits(NamedTuple):
     streams: int
     """Most calls that run at the same time."""
 
+    def within(self, images: int) -> "CallLimits":
+        """Return the limits of rows of which so many may be in calls at the same time.
+
+        Args:
+            images: 1 or more.
+        """
+        streams = min(self.streams, images)
+        return CallLimits(min(self.row_limit, images // streams), streams)
+
 
 class GroupKey(NamedTuple):
     """What rows that can share a call have in common."""

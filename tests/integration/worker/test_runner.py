@@ -31,6 +31,7 @@ from worker.rows import (
     RowHandedBackError,
     RowImpossibleError,
     RowResult,
+    RowTooLargeError,
     Ticket,
 )
 from worker.runner import Runner
@@ -368,6 +369,16 @@ def test_what_can_never_succeed_is_tried_once(shop, run, engine, failed):
     )
     assert shop.images() == []
     assert (failed("generation_impossible"), failed("generation_failed")) == (1, 0)
+
+
+def test_a_row_without_memory_is_tried_again_and_says_what_to_do(shop, run, engine, failed):
+    jobs = shop.want("red mug", batch=True).job_ids
+    engine.answer = RowTooLargeError("It takes 9.0 GiB: ask for a smaller one")
+    assert [run(jobs[0]) for _ in range(3)] == [Delivery.LATER, Delivery.LATER, Delivery.FAILED]
+    job = shop.job(jobs[0])
+    assert (job.state, job.error_code) == (JobState.FAILED, "insufficient_memory")
+    assert job.error_message == "It takes 9.0 GiB: ask for a smaller one."
+    assert (failed("insufficient_memory"), failed("generation_failed")) == (1, 0)
 
 
 class Approximate:

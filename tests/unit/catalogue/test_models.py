@@ -191,3 +191,14 @@ def test_a_row_with_a_mask_is_the_inpainting_models_with_its_defaults_and_limits
     found = {(one["line"], one["column"]) for one in issues.documents()}
     assert (2, "scheduler") in found
     assert 3 not in {line for line, _ in found}
+
+
+def test_pixels_that_workers_have_no_memory_for_are_refused_where_they_are_asked_for(models):
+    limits = replace(models["small"].limits, most_pixels=64 * 64)
+    models["small"] = replace(models["small"], limits=limits)
+    text = "sku,prompt,width,height,model\nA,a,,,\nB,b,128,32,\nC,c,128,64,\nD,d,512,512,large\n"
+    _, issues = check(text, models)
+    (issue,) = issues.documents()
+    assert (issue["line"], issue["column"]) == (4, "width")
+    assert "128 × 64 pixels take more memory" in issue["message"]
+    assert "4,096 pixels at most, for example 64 in both directions" in issue["message"]
