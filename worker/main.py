@@ -20,7 +20,7 @@ from catalogue.renditions.store import Renditions
 from core.broker import Broker
 from core.cpus import usable_cpus
 from core.db.engine import DATABASE_ERRORS, Database
-from core.domain.photograph_spec import CUTOUT_REVISION
+from core.domain.photograph_spec import CUTOUT_REVISIONS
 from core.flusher import Flusher
 from core.lifecycle import serving
 from core.metrics_server import serving_metrics
@@ -321,7 +321,7 @@ def _presence(database: Database, name: str, models: Registry) -> Flusher:
 
     def announce() -> None:
         with database.session() as session:
-            serving.announce(session, name, {*models.served(), CUTOUT_REVISION})
+            serving.announce(session, name, {*models.served(), *CUTOUT_REVISIONS})
 
     return Flusher([models.refresh, announce], seconds=ANNOUNCE_SECONDS)
 

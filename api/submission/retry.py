@@ -11,7 +11,7 @@ from api.services import Services
 from api.views.batches import find_batch
 from core.budgets import queued_budgets
 from core.db.models import ApiKey
-from core.domain.photograph_spec import CUTOUT_REVISION
+from core.domain.photograph_spec import CUTOUT_REVISIONS
 from core.lifecycle.quota import room_for
 from core.lifecycle.retry import failed_jobs, retry_jobs
 
@@ -51,7 +51,7 @@ def retry_batch(
             failed,
             revisions=[
                 *(one.made_by.revision for one in services.models.usable()),
-                CUTOUT_REVISION,
+                *CUTOUT_REVISIONS,
             ],
             ttl_seconds=services.settings.result_ttl_seconds,
             deadline_seconds=retry.deadline_seconds,

@@ -67,7 +67,9 @@ class _Band:
         return rows.clip(0, height - 1), columns.clip(0, width - 1)
 
 
-def refine(pixels: Rgb, product: Mask, backdrop: Floats, tolerance: float) -> Rgba:
+def refine(
+    pixels: Rgb, product: Mask, backdrop: Floats, tolerance: float, *, light: Floats | None = None
+) -> Rgba:
     """Cut a product out along its edge.
 
     Args:
@@ -75,6 +77,8 @@ def refine(pixels: Rgb, product: Mask, backdrop: Floats, tolerance: float) -> Rg
         product: Where the product is, at any smaller size.
         backdrop: What each pixel would be without it: (height, width, 3) at that size, in levels.
         tolerance: Levels by which the backdrop differs from that.
+        light: What a shadow leaves of it, also where the product begins: (height, width), 0 to 1;
+            None: there is none.
 
     Returns:
         The photograph's own pixels inside, transparent black outside.
@@ -100,13 +104,15 @@ def refine(pixels: Rgb, product: Mask, backdrop: Floats, tolerance: float) -> Rg
         across=across[small_rows, small_columns],
     )
     reach = int(np.ceil(scale * (depth + OUTSIDE))) + 1
-    ground = backdrop[small_rows, small_columns]
+    lit = ground = backdrop[small_rows, small_columns]
+    if light is not None:
+        ground = lit * light[small_rows, small_columns, None]
     differs = np.abs(pixels[rows, columns] - ground).max(axis=1) > tolerance
     believed = product[small_rows, small_columns] & differs
     alpha, colour = _unmixed(pixels, band, ground, believed, reach)
     found[rows, columns, :3] = np.where(alpha[:, None] > 0, colour + 0.5, 0).astype(np.uint8)
     found[rows, columns, 3] = (alpha * 255 + 0.5).astype(np.uint8)
-    fringe = _as_a_shadow(pixels[rows, columns], ground) & _parted(found, band, reach)
+    fringe = _as_a_shadow(pixels[rows, columns], lit) & _parted(found, band, reach)
     found[rows[fringe], columns[fringe]] = 0
     return found
 

@@ -14,7 +14,7 @@ from catalogue.cutouts.model import Light, Mask, Rgb, Rgba
 from catalogue.cutouts.shade import find_shadow, outlines
 from catalogue.renditions.backdrop import Levels
 from catalogue.renditions.matte import Matte, before_shadow, soft_shadow, with_shadow
-from catalogue.renditions.regions import Labels, components, dilated, eroded
+from catalogue.renditions.regions import Labels, blurred, components, dilated, eroded
 
 WORK = 448
 """Longer side, in pixels, at which product and backdrop are told apart."""
@@ -34,6 +34,8 @@ THIN = 2
 """Half the width, in pixels, of what is too narrow for a shadow."""
 RIM = 4
 """Pixels within which an outline has an edge."""
+NEAREST = (12, 4, 1)
+"""Pixels around a product's edge in which the light beside it is looked for; the nearest win."""
 SMALLEST = 6
 """Pixels of such a place, at `WORK`; noise has smaller ones."""
 
@@ -67,7 +69,15 @@ def cut_from_backdrop(pixels: Rgb) -> PlainCutout | None:
     through = _seen_through(smooth, matte, whole)
     product = whole & ~through
     return PlainCutout(
-        pixels=refine(pixels, product, matte.backdrop.levels, matte.tolerance),
+        pixels=refine(
+            pixels,
+            product,
+            matte.backdrop.levels,
+            matte.tolerance,
+            light=_light_beside(smooth, matte.backdrop.levels, shadow & ~whole, ~whole)
+            if shadow.any()
+            else None,
+        ),
         shadow=_light(smooth, matte.backdrop.levels, shadow, (pixels.shape[1], pixels.shape[0])),
         product=product,
         holes=float(through.sum() / max(1, int(whole.sum()))),
@@ -131,6 +141,23 @@ def _spread(labels: Labels, reach: int) -> Labels:
                 around = np.where(around == 0, moved, around)
         grown = around
     return grown
+
+
+def _light_beside(smooth: Levels, backdrop: Levels, shadow: Mask, around: Mask) -> Levels:
+    """Return the light that a shadow leaves of the backdrop, (height, width), from 0 to 1.
+
+    Where the product begins it is taken to be what it is nearest by.
+    """
+    light = smooth.mean(axis=2) / np.maximum(backdrop.mean(axis=2), 1)
+    light = np.where(shadow, np.minimum(light, 1), 1).astype(np.float32)
+    # Beside the product its own colours are in the mean.
+    known = eroded(around, 1)
+    found = light
+    for reach in NEAREST:
+        weight = blurred(known.astype(np.float32), reach)
+        near = blurred(light * known, reach) / np.maximum(weight, 1e-6)
+        found = np.where(known, found, np.where(weight > 1e-4, near, found))
+    return np.asarray(found, np.float32)
 
 
 def _light(smooth: Levels, backdrop: Levels, shadow: Mask, size: tuple[int, int]) -> Light:

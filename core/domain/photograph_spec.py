@@ -43,9 +43,12 @@ class Shadow(StrEnum):
     """The photograph's, where it was seen on a plain backdrop."""
 
 
-CUTOUT_REVISION = "cutout-1"
+CUTOUT_REVISION = "cutout-2"
 """Stands for a model's revision where none is needed: in the rows of cut-outs, and in what workers
 serve. Raise it when the same photograph comes out otherwise: older images then answer no more."""
+
+CUTOUT_REVISIONS = frozenset({"cutout-1", CUTOUT_REVISION})
+"""What workers serve: rows that wait since before an update are made as others are now."""
 
 CUTOUT_NAME = "cutout"
 """What such rows have in the place of their model's name."""

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from core.domain.photograph_spec import CUTOUT_REVISION
+from core.domain.photograph_spec import CUTOUT_REVISIONS
 from worker.loaded import LoadedModel
 
 
@@ -44,11 +44,11 @@ class ServedWithCutouts:
     def claimable(self) -> Collection[str]:
         """Return the revisions of which rows can begin now."""
         there = set(self._models.claimable())
-        return there | {CUTOUT_REVISION} if self._pool.has_room else there
+        return there | CUTOUT_REVISIONS if self._pool.has_room else there
 
     def want(self, revision: str) -> bool:
         """Have a model loaded that a row asks for; return whether this worker serves it."""
-        return revision == CUTOUT_REVISION or self._models.want(revision)
+        return revision in CUTOUT_REVISIONS or self._models.want(revision)
 
     def using(self, revision: str) -> AbstractContextManager[LoadedModel]:
         """Keep a model in memory while the block runs."""

@@ -134,11 +134,19 @@ def server() -> Iterator[PhotographServer]:
 def want(database) -> Callable[..., UUID]:
     """Order a cut-out; return its job."""
 
-    def want(source: str, *, side: int = 200, tenant: str = "shop", **wishes: object) -> UUID:
+    def want(
+        source: str,
+        *,
+        side: int = 200,
+        tenant: str = "shop",
+        revision: str = CUTOUT_REVISION,
+        **wishes: object,
+    ) -> UUID:
+        made_by = ModelRevision(name=CUTOUT_NAME, revision=revision)
         spec = ImageSpec.cutout(PhotographSpec(source=source, **wishes), width=side, height=side)
         with database.session() as session:
             made = submission.submit(
-                session, [ImageRequest(spec=spec, model=MADE_BY)], tenant=tenant, lane=Lane.STANDARD
+                session, [ImageRequest(spec=spec, model=made_by)], tenant=tenant, lane=Lane.STANDARD
             )
         return made.job_ids[0]
 
@@ -148,6 +156,10 @@ def want(database) -> Callable[..., UUID]:
 @pytest.fixture
 def run(runner, shop) -> Callable[[UUID], Delivery]:
     return lambda job_id: runner.run(shop.generation_of(job_id))
+
+
+def test_a_row_that_waited_since_before_an_update_is_made(keep, want, run):
+    assert run(want(keep(MUG), revision="cutout-1")) is Delivery.DONE
 
 
 def image_of(shop, job_id: UUID) -> Image:

@@ -28,7 +28,12 @@ from core.db.models import NO_KEY, Batch, Generation, Image, Job, Worker
 from core.domain.image_request import ImageRequest, ModelRevision
 from core.domain.image_spec import ImageSpec
 from core.domain.lanes import Lane
-from core.domain.photograph_spec import CUTOUT_NAME, CUTOUT_REVISION, PhotographSpec
+from core.domain.photograph_spec import (
+    CUTOUT_NAME,
+    CUTOUT_REVISION,
+    CUTOUT_REVISIONS,
+    PhotographSpec,
+)
 from core.domain.states import GenerationState, JobState
 from core.lifecycle import cancellation, feeding, submission
 from core.lifecycle.submission import Submission
@@ -267,7 +272,7 @@ def test_sigterm_finishes_what_runs_and_hands_the_rest_back(factory, crew):
     ids = factory.order(5 * ROWS, steps=300)
     # More than its batch holds: some run, some wait in its engine.
     poll(lambda: len(factory.running(ids, owner_of(leaving))) > ROWS, seconds=SECONDS)
-    assert set(factory.serving(leaving)) == {factory.model.revision, CUTOUT_REVISION}
+    assert set(factory.serving(leaving)) == {factory.model.revision, *CUTOUT_REVISIONS}
 
     leaving.send(signal.SIGTERM)
 

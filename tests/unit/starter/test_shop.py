@@ -50,6 +50,13 @@ def test_a_photograph_is_what_the_script_draws_and_can_be_cut_out(product):
     assert (truth & seen).sum() / (truth | seen).sum() > 0.95
 
 
+@pytest.mark.parametrize("sku", ["BAG-04", "HOB-02", "LIV-03", "LIV-06"])
+def test_nothing_is_left_of_a_shadow_at_a_products_edge(sku):
+    product = next(one for one in PRODUCTS if one.sku == sku)
+    found = cut_out(read_photograph((PHOTOS / product.file_name).read_bytes()).pixels)
+    assert np.abs(found.pixels[..., 3] / 255 - draw(product)[1]).mean() < 0.003
+
+
 def test_products_stand_beside_their_shadows():
     picture, alpha = draw(PRODUCTS[0])
     around = np.asarray(picture)[alpha == 0]

@@ -204,3 +204,13 @@ def test_the_end_of_a_shadow_is_no_part_of_the_product(backdrop, shadow):
     found = cut_out(pixels).pixels[..., 3]
     beyond = ndimage.distance_transform_edt(alpha == 0) > 2
     assert np.count_nonzero((found > 60) & beyond) <= 4
+
+
+@pytest.mark.parametrize("backdrop", [235, 210, gradient(250, 220)], ids=["light", "grey", "lit"])
+@pytest.mark.parametrize("colour", [(215, 180, 200), (150, 190, 220)])
+def test_nothing_is_left_of_a_shadow_that_is_darker_than_its_product(backdrop, colour):
+    pixels, alpha = photograph(backdrop, colour=colour, shadow=0.3)
+    found = cut_out(pixels).pixels[..., 3]
+    beyond = ndimage.distance_transform_edt(alpha == 0) > 2
+    assert not ((found >= 128) & beyond).any()
+    assert np.abs(found / 255 - alpha).mean() < 0.0005
