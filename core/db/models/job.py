@@ -22,6 +22,8 @@ class Job(ImageParameters, table=True):
     __table_args__ = (
         Index("ix_job_batch_position", "batch_id", "position"),
         Index("ix_job_tenant_id", "tenant", "id"),
+        # A product's jobs, the newest first.
+        Index("ix_job_tenant_sku", "tenant", "sku", "id"),
         # What the sweeper looks through for late jobs: most have no deadline, or are finished.
         Index(
             "ix_job_open_deadline",

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event, text
 
+from api.views.job_lists import JobFilter, list_newest_jobs
 from core import cache_stats
 from core.cache_metrics import Level
 from core.domain.lanes import Lane
@@ -180,6 +181,20 @@ def test_a_small_tenants_statistics_read_no_other_tenants_jobs(filled, plans, sh
     (plan,) = (plan for asked, plan in found.items() if "FROM job" in asked)
     assert "Index Cond: (((tenant)::text = 'small'::text) AND (id >=" in plan
     assert_indexed({"jobs": plan})
+
+
+def test_a_products_jobs_are_found_by_its_sku_among_a_hundred_thousand(plans, shop):
+    shop.succeed(shop.start(*shop.want("old mug", batch=True).job_ids))
+    with shop.database.session() as session:
+        given = {"generation_id": "null", "cache": "'exact'", "sku": "'SKU-' || n"}
+        session.execute(text(copies("job", **given)), {"rows": 100_000})
+        session.execute(text("analyze job"))
+    with plans() as found, shop.database.session() as session:
+        page = list_newest_jobs(session, "shop", JobFilter(sku="SKU-77"), cursor=None, limit=50)
+        assert [one.sku for one in page.items] == ["SKU-77"]
+    (plan,) = (plan for asked, plan in found.items() if "FROM job" in asked)
+    assert "Index Scan Backward using ix_job_tenant_sku on job" in plan
+    assert_indexed({"jobs of a product": plan})
 
 
 def test_shares_are_reckoned_by_indexes_where_most_of_the_table_is_queued(filled, plans, shop):
