@@ -10,7 +10,7 @@ from sqlmodel import Session
 
 from core.db.engine import Database
 from core.keys import prune_keys
-from core.lifecycle import erasure
+from core.lifecycle import erasure, receipts
 from core.lifecycle.cancellation import cancel_batch
 from core.lifecycle.erasure import Portion
 from core.page_sessions import prune_sessions
@@ -37,6 +37,8 @@ class RetentionLimits:
     """After a key was revoked or expired; 0: for ever."""
     sources: float
     """After a photograph was last sent or used; 0: for ever."""
+    receipts: float
+    """After an erasure; 0: for ever."""
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
@@ -46,6 +48,7 @@ class RetentionLimits:
             generations=settings.generation_retention_seconds,
             keys=settings.key_retention_seconds,
             sources=settings.source_retention_seconds,
+            receipts=settings.erasure_receipt_retention_seconds,
         )
 
 
@@ -75,6 +78,9 @@ class Eraser:
         self._expire_sources()
         self.collect_sources()
         with self._database.session() as session:
+            receipts.settle(session)
+            if self._limits.receipts:
+                receipts.prune(session, seconds=self._limits.receipts)
             prune_sessions(session)
             if self._limits.keys:
                 prune_keys(session, seconds=self._limits.keys)

@@ -17,6 +17,7 @@ from core.db.models import (
     Batch,
     CallbackSecret,
     ColumnMapping,
+    ErasureRecord,
     Generation,
     IdempotencyRecord,
     Image,
@@ -107,7 +108,7 @@ class TenantEraser:
             # Runs take their products with them.
             for table in (
                 *(PublishRun, PublishTarget, Recipe, TenantGlossary, ColumnMapping),
-                *(WebhookEndpoint, CallbackSecret),
+                *(WebhookEndpoint, CallbackSecret, ErasureRecord),
             ):
                 session.execute(delete(table).where(col(table.tenant) == tenant))
         self._delete_objects(tenant)

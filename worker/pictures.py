@@ -53,6 +53,8 @@ class MadeImage:
     """What it was made of, for its credentials; None: of nothing."""
     fingerprint: str | None = None
     """By what it is found from now on; None: as its claim says."""
+    made_of: Sequence[str] = ()
+    """SHA-256 of the photographs and masks that it was made of, hex."""
 
 
 _EDGE = 3
@@ -143,6 +145,7 @@ def describe(claim: Claim, made: MadeImage, stored: StoredObject) -> Image:
         height=made.pixels.shape[0],
         seed=claim.spec.noise_seed,
         quality=quality,
+        made_of=list(made.made_of) or None,
     )
 
 

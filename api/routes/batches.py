@@ -219,4 +219,4 @@ def delete_batch(
     background.add_task(revoke, services, messages_of(session, stopped))
     counts = count_batch(session, batch_id)
     hide_batch(session, batch_id)
-    return write_receipt(session, batch_path(batch_id), counts, is_complete=False)
+    return write_receipt(session, caller.tenant, batch_path(batch_id), counts, batch_id=batch_id)

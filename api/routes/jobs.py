@@ -38,8 +38,8 @@ from core.domain.photograph_spec import ImageMode
 from core.domain.states import OPEN_JOB, JobState
 from core.errors import ConflictError
 from core.lifecycle.cancellation import cancel_job, messages_of
-from core.lifecycle.erasure import erase_image, erase_job
-from core.lifecycle.erasure_counts import count_image, count_job
+from core.lifecycle.erasure import erase_images, erase_job
+from core.lifecycle.erasure_counts import count_images, count_job
 from core.links import image_path, job_path
 
 router = Router(
@@ -184,7 +184,7 @@ def delete_job(
             retry_after=1,
         )
     counts = replace(counts, images=erased.images, events=erased.events)
-    return write_receipt(session, job_path(job_id), counts, is_complete=True)
+    return write_receipt(session, caller.tenant, job_path(job_id), counts)
 
 
 @router.delete("/{job_id}/image", operation_id="delete_image", responses=problems(404, 409, 410))
@@ -197,14 +197,15 @@ def delete_image(
 ) -> ErasureReceipt:
     """Erase a job's image, with its renditions and latents, from all jobs of yours that have it.
 
-    The jobs stay. The same request is computed anew from now on.
+    The jobs stay, and nothing more is told of them. The same request is computed anew from now on.
     """
     job, image, *_ = find_job(session, caller.tenant, job_id)
     image = ready_image(job, image)
-    counts = count_image(session, image.id)
-    erased = erase_image(session, image)
+    counts = count_images(session, [image.id])
+    erased = erase_images(session, [image.id])
     background.add_task(services.storage.delete, erased.latents)
-    return write_receipt(session, image_path(job_id), counts, is_complete=True)
+    counts = replace(counts, events=erased.events)
+    return write_receipt(session, caller.tenant, image_path(job_id), counts)
 
 
 @router.get(

@@ -4,7 +4,7 @@ from functools import partial
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Depends, Response
+from fastapi import BackgroundTasks, Depends, Query, Response
 from sqlmodel import col
 
 from api.dependencies import ServicesNow, SessionNow, Submitter, Tenant, get_caller
@@ -16,12 +16,15 @@ from api.schemas.erasure import ErasureReceipt
 from api.schemas.sources import Digest, SourcePage, SourceView
 from api.services import Services
 from api.submission.photograph import document_photograph, keep_photograph
+from api.submission.publish import revoke
 from api.turns.downloads import DownloadResponse, Opened
 from api.views.conditions import Conditions, ConditionsNow
 from api.views.cursors import Cursor, Limit
 from api.views.erasure import write_receipt
 from api.views.sources import file_headers, open_source, view_source, view_sources
 from core.db.models import Source
+from core.lifecycle.cancellation import messages_of
+from core.lifecycle.source_erasure import erase_images_of
 from core.links import SOURCES, source_path
 from core.sources import rows
 from core.sources.store import Kept
@@ -109,11 +112,30 @@ def _open_part(services: Services, source: Source, conditions: Conditions) -> Op
 
 
 @router.delete("/{source_id}", operation_id="delete_source", responses=problems(404))
-def delete_source(source_id: UUID, caller: Submitter, session: SessionNow) -> ErasureReceipt:
+def delete_source(
+    source_id: UUID,
+    caller: Submitter,
+    services: ServicesNow,
+    session: SessionNow,
+    background: BackgroundTasks,
+    images: Annotated[
+        bool, Query(description="Whether the images that were made of it go, too.")
+    ] = False,
+) -> ErasureReceipt:
     """Delete a photograph: nobody finds it any more, and its bytes are gone within a minute.
 
-    Images that were made of it stay, until their jobs are deleted.
+    Images that were made of it stay until their jobs are deleted; with `images` they go, from all
+    jobs of yours that have them, with renditions, latents and what webhooks were told of those
+    jobs. What is being made of it is cancelled then. The jobs stay.
     """
-    rows.find_source(session, caller.tenant, source_id)
+    source = rows.find_source(session, caller.tenant, source_id)
+    counts = None
+    if images:
+        erased = erase_images_of(session, source)
+        counts = erased.counts
+        background.add_task(revoke, services, messages_of(session, erased.stopped))
+        # After the commit: nothing that can still be found lacks its object.
+        background.add_task(services.storage.delete, erased.latents)
     marked = rows.mark(session, col(Source.id) == source_id)
-    return write_receipt(session, source_path(source_id), photographs=marked, is_complete=True)
+    path = source_path(source_id)
+    return write_receipt(session, caller.tenant, path, counts, photographs=marked)

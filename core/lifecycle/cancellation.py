@@ -37,6 +37,12 @@ def cancel_batch(session: Session, batch_id: UUID) -> list[UUID]:
     return _detach(session, [col(Job.batch_id) == batch_id], JobState.CANCELED, batch_id)
 
 
+def cancel_work(session: Session, work: ColumnElement[bool]) -> list[UUID]:
+    """Cancel all jobs that wait for the generations that match, as `cancel_job` does one."""
+    matching = col(Job.generation_id).in_(select(col(Generation.id)).where(work))
+    return _detach(session, [matching], JobState.CANCELED)
+
+
 def cancel_alone(session: Session, tenant: str) -> list[UUID]:
     """Cancel a tenant's jobs that have no batch, as `cancel_job` does one of them."""
     alone = (col(Job.tenant) == tenant, col(Job.batch_id).is_(None))

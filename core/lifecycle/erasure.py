@@ -48,6 +48,7 @@ ERASED: dict[str, Any] = {
     "approximation": None,
     "prompt": "",
     "negative_prompt": "",
+    "photograph": None,
     "channels": [],
     "error_message": None,
 }
@@ -206,11 +207,29 @@ def erase_job(session: Session, job_id: UUID) -> Portion:
     return replace(erased, events=erased.events + events)
 
 
-def erase_image(session: Session, image: Image) -> Portion:
-    """Erase one image, whoever uses it, with its renditions and latents; its jobs stay."""
-    marked = retention.mark(session, col(Image.id) == image.id).total()
-    latents = approximation.forget_generations(session, [image.generation_id])
-    return Portion(images=marked, latents=latents)
+def erase_images(session: Session, image_ids: Collection[UUID]) -> Portion:
+    """Erase images, whoever uses them, with renditions, latents and the events of their jobs.
+
+    The jobs stay, without image.
+    """
+    jobs = session.execute(
+        select(col(Job.id), col(Job.batch_id)).where(among(Job.image_id, image_ids))
+    ).all()
+    alone = [row.id for row in jobs if row.batch_id is None]
+    of_batches = among(WebhookEvent.batch_id, {row.batch_id for row in jobs if row.batch_id})
+    events = 0
+    # Each of the two is found by an index of its own.
+    for where in (
+        and_(col(WebhookEvent.batch_id).is_(None), _of_jobs(alone)),
+        and_(of_batches, _of_jobs([row.id for row in jobs])),
+    ):
+        while portion := _delete_events(session, where):
+            events += portion
+    made_by = select(col(Image.generation_id)).where(among(Image.id, image_ids))
+    generations = list(session.execute(made_by).scalars())
+    marked = retention.mark(session, among(Image.id, image_ids)).total()
+    latents = approximation.forget_generations(session, generations)
+    return Portion(images=marked, events=events, latents=latents)
 
 
 def _ended() -> ColumnElement[bool]:

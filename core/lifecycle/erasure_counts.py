@@ -1,5 +1,6 @@
 """What an erasure takes with it, counted before it does."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -32,9 +33,9 @@ def count_batch(session: Session, batch_id: UUID) -> ErasureCounts:
     return _count(session, col(Job.batch_id) == batch_id, col(WebhookEvent.batch_id) == batch_id)
 
 
-def count_image(session: Session, image_id: UUID) -> ErasureCounts:
-    """Count what goes with one image."""
-    return ErasureCounts(images=1, renditions=_number(session, _renditions([image_id])))
+def count_images(session: Session, image_ids: Collection[UUID]) -> ErasureCounts:
+    """Count what goes with images that go whoever uses them."""
+    return ErasureCounts(images=len(image_ids), renditions=_number(session, _renditions(image_ids)))
 
 
 def _count(
@@ -61,7 +62,7 @@ def _count(
     )
 
 
-def _renditions(images: list[UUID]) -> Select[UUID]:
+def _renditions(images: Collection[UUID]) -> Select[UUID]:
     return select(col(Rendition.id)).where(among(Rendition.image_id, images))
 
 

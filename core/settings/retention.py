@@ -18,6 +18,12 @@ class RetentionSettings(BaseModel):
         description="Seconds for which the record of a computation is kept that no job and no "
         "image needs. It leads to the objects that a lost worker left.",
     )
+    erasure_receipt_retention_seconds: int = Field(
+        default=3 * 365 * 24 * 3600,
+        ge=0,
+        description="Seconds for which the receipt of an erasure can be read again. 0 means for "
+        "ever.",
+    )
     key_retention_seconds: int = Field(
         default=0,
         ge=0,

@@ -183,6 +183,7 @@ def made_of(
         quality=quality,
         inside=finished.inside,
         fingerprint=fingerprint_of(claim, located, reads),
+        made_of=located.digests,
         source_type=source_type_for(mode.value, product.stored.source_type),
         ingredient=ingredient_of(located, is_part=mode is ImageMode.SCENE),
     )

@@ -50,6 +50,11 @@ class LocatedPhotograph:
     outcome: str
     mask: Source | None = None
 
+    @property
+    def digests(self) -> tuple[str, ...]:
+        """Return the SHA-256 of both, hex."""
+        return tuple(one.digest for one in (self.source, self.mask) if one is not None)
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ReadPhotograph:

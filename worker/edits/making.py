@@ -98,6 +98,7 @@ def _finish(
         quality=quality,
         inside=edited.inside,
         fingerprint=fingerprint_of(claim, located, model.reads),
+        made_of=located.digests,
         source_type=source_type_for(ImageMode.EDIT.value, read.source_type),
         ingredient=ingredient_of(located),
     )

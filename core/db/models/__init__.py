@@ -3,6 +3,7 @@
 from core.db.models.approximate import ApproximateEntry, ApproximateLatents
 from core.db.models.batch import Batch
 from core.db.models.certificate import SigningCertificate
+from core.db.models.erasure_record import ErasureRecord
 from core.db.models.generation import NO_KEY, Generation
 from core.db.models.image import Image
 from core.db.models.job import Job
@@ -31,6 +32,7 @@ __all__ = [
     "Batch",
     "CallbackSecret",
     "ColumnMapping",
+    "ErasureRecord",
     "FetchedAddress",
     "Generation",
     "TenantGlossary",

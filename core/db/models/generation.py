@@ -51,6 +51,19 @@ class Generation(ImageParameters, table=True):
             "id",
             postgresql_where=text("state = 'queued' and backlog_id is null"),
         ),
+        # What is made, or was, of a photograph, as the request names it; and with a mask.
+        Index(
+            "ix_generation_photograph",
+            "tenant",
+            text("(photograph ->> 'source')"),
+            postgresql_where=text("photograph is not null"),
+        ),
+        Index(
+            "ix_generation_mask",
+            "tenant",
+            text("(photograph ->> 'mask')"),
+            postgresql_where=text("(photograph ->> 'mask') is not null"),
+        ),
         Index(
             "ix_generation_backlog",
             "backlog_id",

@@ -4,8 +4,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import BigInteger, Index, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import BigInteger, Index, String, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field, SQLModel
 
 from core.db.models.columns import Moment, created, identity, moment
@@ -30,6 +30,13 @@ class Image(SQLModel, table=True):
         Index("ix_image_doomed", "doomed_at", postgresql_where=text("doomed_at is not null")),
         # Whether an object in S3 has a row.
         Index("ix_image_key", "key"),
+        # What was made of a photograph.
+        Index(
+            "ix_image_made_of",
+            "made_of",
+            postgresql_using="gin",
+            postgresql_where=text("made_of is not null"),
+        ),
     )
 
     id: UUID = identity()
@@ -49,6 +56,9 @@ class Image(SQLModel, table=True):
     quality: dict[str, Any] | None = Field(default=None, sa_type=JSONB(none_as_null=True))
     """How far a photograph's product is its own, and what a person should look at; empty: a model
     drew it. See `catalogue.cutouts.finishing`."""
+    made_of: list[str] | None = Field(default=None, sa_type=ARRAY(String))
+    """SHA-256 of the photographs and masks that it was made of, hex; empty: of none, or it is older
+    than this column."""
     token: UUID = Field(
         default_factory=uuid4,
         unique=True,

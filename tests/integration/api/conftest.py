@@ -244,6 +244,8 @@ def things(client, database, send, worker) -> dict[str, str]:
     photograph = png(near_white(product()))
     source = client.post("/v1/sources", files={"file": ("mug.png", photograph)})
     assert source.status_code == 201, source.text
+    spare = client.post("/v1/sources", files={"file": ("mug.png", photograph + b".")})
+    erasure = client.delete(f"/v1/sources/{spare.json()['id']}").json()
     hook = client.post("/v1/webhook-endpoints", json={"url": "https://shop.example/"}).json()
     delivery = client.post(f"/v1/webhook-endpoints/{hook['id']}/test").json()
     store = {"name": "summer", "kind": "shopify", "address": "https://shop.example"}
@@ -257,6 +259,7 @@ def things(client, database, send, worker) -> dict[str, str]:
         "mapping_id": mapping["id"],
         "key_id": str(key.id),
         "source_id": source.json()["id"],
+        "erasure_id": erasure["id"],
         "endpoint_id": hook["id"],
         "delivery_id": delivery["id"],
         "run_id": run["id"],

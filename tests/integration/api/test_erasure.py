@@ -1,18 +1,22 @@
 """Deleted batches, jobs and tenants: nothing of them is found in any store afterwards."""
 
+import hashlib
 import logging
 import tempfile
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
 import pytest
-from sqlalchemy import inspect, text
+from sqlalchemy import inspect, select, text
+from sqlmodel import col
 
 from cli.main import main
 from core.db.models import (
     ApiKey,
     Batch,
+    FetchedAddress,
     Generation,
     Image,
     Job,
@@ -162,11 +166,11 @@ def plant_job(client, **fields: object) -> dict:
     return answer.json()
 
 
-def plant_source(client, picture: bytes) -> dict:
+def plant_source(client, picture: bytes, name: str = "source") -> dict:
     answer = client.post(
         "/v1/sources",
         files={"file": (f"{PLANTED}.png", picture + PLANTED.encode())},
-        headers={"Idempotency-Key": f"{PLANTED}-source"},
+        headers={"Idempotency-Key": f"{PLANTED}-{name}"},
     )
     assert answer.status_code == 201, answer.text
     return answer.json()
@@ -444,3 +448,119 @@ def test_an_image_alone_is_erased_from_all_jobs_that_have_it(
     assert shop.all(Image) == []
     assert image.key not in {key for key, _ in storage.listed("")}
     assert client.post("/v1/jobs", json={"prompt": "a red mug"}).json()["cache"] == "miss"
+
+
+def cut_out(client, **fields: object) -> dict:
+    answer = client.post("/v1/jobs", json={"mode": "cutout"} | fields)
+    assert answer.status_code == 202, answer.text
+    return answer.json()
+
+
+def note_address(database, source: dict, address: str) -> None:
+    """Note that an address led to a photograph, as the fetcher does."""
+    with database.session() as session:
+        session.add(
+            FetchedAddress(
+                tenant="shop",
+                address_digest=hashlib.sha256(address.encode()).hexdigest(),
+                address=address,
+                source_id=UUID(source["id"]),
+                fresh_until=datetime.now(UTC),
+            )
+        )
+
+
+def test_images_of_a_photograph_go_with_it_when_that_is_asked_for(
+    client, worker, keep_house, mug, shop, storage, database
+):
+    hook = {"url": "https://shop.example/hook"}
+    assert client.post("/v1/webhook-endpoints", json=hook).status_code == 201
+    source, other = plant_source(client, mug), plant_source(client, mug + b".", "other")
+    led, left = "https://shop.example/a.jpg", "https://shop.example/b.jpg"
+    note_address(database, source, led)
+    made = {
+        "by id": cut_out(client, source=source["id"]),
+        "by address": cut_out(client, source=led),
+        "as a mask": cut_out(client, source=other["id"], mask=source["id"]),
+        "by an address that leads elsewhere now": cut_out(client, source=left),
+        "of another": cut_out(client, source=other["id"]),
+        "of none": client.post("/v1/jobs", json={"prompt": "a red mug"}).json(),
+    }
+    keys = {name: worker.make(job["id"], mug).key for name, job in made.items()}
+    with database.session() as session:
+        told = select(Image).where(col(Image.key) == keys["by an address that leads elsewhere now"])
+        session.execute(told).scalar_one().made_of = [source["digest"]]
+    assert client.get(f"/v1/jobs/{made['by id']['id']}/renditions/web").is_success
+    waiting = cut_out(client, source=source["id"], width=640)
+    running = cut_out(client, source=led, width=640)
+    claim = shop.start(UUID(running["id"]))
+
+    receipt = client.delete(f"/v1/sources/{source['id']}?images=true").json()
+
+    counted = {one: receipt[one] for one in ("photographs", "images", "renditions", "events")}
+    assert counted == {"photographs": 1, "images": 4, "renditions": 1, "events": 4}
+    assert (receipt["is_complete"], receipt["objects_gone_at"]) == (True, None)
+    stay = {"of another", "of none"}
+    for name, job in made.items():
+        assert client.get(f"/v1/jobs/{job['id']}").json()["state"] == "succeeded"
+        status = client.get(f"/v1/jobs/{job['id']}/image").status_code
+        assert status == (200 if name in stay else 410), name
+    for job in (waiting, running):
+        assert client.get(f"/v1/jobs/{job['id']}").json()["state"] == "canceled"
+    assert shop.succeed(claim) is False
+    assert {str(one.job_id) for one in shop.all(WebhookEvent)} == {made[one]["id"] for one in stay}
+    for _ in range(2):  # one deletes the objects, the next one notes it
+        keep_house()
+    assert {one.key for one in shop.all(Image)} == {keys[name] for name in stay}
+    assert not (set(keys.values()) - {keys[name] for name in stay}) & {
+        key for key, _ in storage.listed("")
+    }
+    again = client.get(f"/v1/erasures/{receipt['id']}").json()
+    assert again["objects_gone_at"] is not None
+    assert again | {"objects_gone_at": None} == receipt
+
+
+def test_images_of_a_photograph_stay_otherwise(client, worker, mug, keep_house):
+    source = plant_source(client, mug)
+    job = cut_out(client, source=source["id"])
+    worker.make(job["id"], mug)
+    receipt = client.delete(f"/v1/sources/{source['id']}").json()
+    assert (receipt["photographs"], receipt["images"]) == (1, 0)
+    keep_house()
+    assert client.get(f"/v1/jobs/{job['id']}/image").content == mug
+
+
+def test_receipts_are_read_again_and_say_when_nothing_is_left(
+    client, stranger, planted, keep_house, database, eraser
+):
+    paths = [f"/v1/batches/{planted['batch']}", f"/v1/sources/{planted['source']}"]
+    written = [client.delete(path).json() for path in paths]
+    page = client.get("/v1/erasures", params={"limit": 1}).json()
+    assert page["items"] == [written[1]]
+    assert client.get("/v1/erasures", params={"cursor": page["next"]}).json()["items"] == [
+        written[0]
+    ]
+    assert client.get("/v1/erasures", params={"erased": paths[0]}).json()["items"] == [written[0]]
+    assert [one["is_complete"] for one in written] == [False, True]
+    assert stranger.get("/v1/erasures").json()["items"] == []
+    assert stranger.get(f"/v1/erasures/{written[0]['id']}").status_code == 404
+
+    for _ in range(2):  # one deletes the objects, the next one notes it
+        keep_house()
+    for before in written:
+        after = client.get(f"/v1/erasures/{before['id']}").json()
+        assert after["is_complete"], after
+        assert after["objects_gone_at"] > before["erased_at"]
+
+    with database.session() as session:
+        session.execute(
+            text("update erasure_receipt set created_at = created_at - interval '4 years'")
+        )
+    eraser.clean()
+    assert client.get("/v1/erasures").json()["items"] == []
+
+
+def test_the_record_of_a_computation_forgets_its_photograph(client, shop):
+    job = cut_out(client, source=f"https://shop.example/{PLANTED}.jpg")
+    assert client.delete(f"/v1/jobs/{job['id']}").status_code == 200
+    assert [one.photograph for one in shop.generations()] == [None]

@@ -12,6 +12,7 @@ from core import cache_stats
 from core.cache_metrics import Level
 from core.domain.lanes import Lane
 from core.lifecycle import claims, completion, feeding, holds, loads, rescue
+from core.lifecycle.source_erasure import erase_images_of
 from core.sources import addresses, rows
 from core.webhooks import attempts, deliveries, endpoints
 from core.webhooks.attempts import AttemptVerdict, DeliveryAttempt
@@ -238,4 +239,33 @@ def test_photographs_are_found_kept_and_deleted_by_indexes(plans, shop):
         gone = rows.doomed(session)
         assert len(gone) == old >= 5
         rows.forget(session, [one.id for one in gone])
+    assert_indexed(found)
+
+
+NUMBERED = """
+with numbered as (select id, row_number() over (order by id) as n from generation
+                  where state = 'succeeded')
+"""
+PHOTOGRAPHED = (
+    f"{NUMBERED} update generation set photograph ="
+    " jsonb_build_object('source', case n when 1 then '7' else n || ' of old' end)"
+    " from numbered where numbered.id = generation.id",
+    f"{NUMBERED}, made as (select id, row_number() over (order by id) as n from image)"
+    " update image set generation_id = numbered.id,"
+    " made_of = case n when 1 then null else array[n::text] end"
+    " from made join numbered using (n) where made.id = image.id",
+)
+"""Each image of a photograph of its own; the first one says so by its request alone."""
+
+
+def test_what_was_made_of_a_photograph_is_found_by_indexes(filled, plans, shop):
+    with shop.database.session() as session:
+        session.execute(text(SOURCES), {"rows": 9})
+        for statement in PHOTOGRAPHED:
+            session.execute(text(statement))
+        for table in TABLES:
+            session.execute(text(f"analyze {table}"))
+        source = rows.use(session, tenant="shop", digest="7")
+    with plans() as found, shop.database.session() as session:
+        assert erase_images_of(session, source).counts.images == 2
     assert_indexed(found)

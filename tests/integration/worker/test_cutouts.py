@@ -247,9 +247,11 @@ def test_a_mask_that_came_along_is_believed(keep, want, run, shop):
     mask[100:150, 90:160] = 255
     stream = BytesIO()
     Picture.fromarray(mask).save(stream, "PNG")
-    job = want(keep(), mask=keep(stream.getvalue()))
+    made_of = [keep(), keep(stream.getvalue())]
+    job = want(made_of[0], mask=made_of[1])
     assert run(job) is Delivery.DONE
     assert image_of(shop, job).quality["method"] == "mask"
+    assert image_of(shop, job).made_of == made_of
 
 
 def test_a_white_product_s_rendition_is_framed_by_its_box(keep, want, run, shop, storage, database):
