@@ -22,6 +22,7 @@ from benchmarks.cutouts import PLAIN, chosen
 from benchmarks.cutouts import compose as photograph
 from benchmarks.report import percentile, show
 from catalogue.cutouts.cutting import cut_out
+from catalogue.cutouts.model import Cutout
 from catalogue.cutouts.resampling import resample
 from catalogue.scenes.composing import Composition, compose, scene_rule
 from catalogue.scenes.expansion import expansion
@@ -36,6 +37,17 @@ PHOTOGRAPH, MODEL = 900, 512
 """Sides of photographs and of backgrounds, in pixels."""
 GROWN = 1.05
 QUALITY = 90
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class StagedProduct:
+    """A product that was cut out, and what it is to stand in."""
+
+    number: int
+    name: str
+    place: str
+    product: Cutout
+    background: Pixels
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -67,7 +79,21 @@ def main() -> None:
 
 
 def scenes(folder: Path, count: int, side: int) -> Iterator[Scene]:
-    """Compose scenes: objects, backdrops and surroundings take turns."""
+    """Compose scenes."""
+    for one in staged(folder, count, MODEL):
+        began = time.process_time()
+        made = compose(one.background, one.product, scene_rule(side, side))
+        yield Scene(name=one.name, composition=made, seconds=time.process_time() - began)
+
+
+def staged(folder: Path, count: int, side: int) -> Iterator[StagedProduct]:
+    """Cut products out, with surroundings: objects, backdrops and surroundings take turns.
+
+    Args:
+        folder: Of the objects.
+        count: Most of them; those in whose photograph nothing is found are left out.
+        side: Of the surroundings, in pixels.
+    """
     files = chosen(folder, "all", count)
     places = list(Surroundings)
     for number in range(count):
@@ -77,14 +103,14 @@ def scenes(folder: Path, count: int, side: int) -> Iterator[Scene]:
         if not product.pixels[..., 3].any():
             continue
         place = places[(number + number // len(places)) % len(places)]
-        drawn = draw_surroundings(place, np.random.default_rng(number), MODEL)
+        drawn = draw_surroundings(place, np.random.default_rng(number), side)
         background = (np.clip(drawn.pixels, 0, 1) * 255 + 0.5).astype(np.uint8)
-        began = time.process_time()
-        made = compose(background, product, scene_rule(side, side))
-        yield Scene(
+        yield StagedProduct(
+            number=number,
             name=f"{number:03} {file.stem} {place.value}",
-            composition=made,
-            seconds=time.process_time() - began,
+            place=place.value,
+            product=product,
+            background=background,
         )
 
 

@@ -27,7 +27,7 @@ from worker.model import HIDDEN_STATES
 from worker.pipeline import load_pipeline
 from worker.rows import RowError, RowRequest, RowResult, Ticket
 from worker.tokenizer import Tokenizer
-from worker.walk import NOISE, Begin, Resume
+from worker.walk import NOISE, Begin, Picture, Resume
 
 AHEAD = 4
 """Batches of images that wait in the engine while one is drawn, so that it is always full."""
@@ -41,7 +41,7 @@ class Drawing:
     seed: int
     changes: Mapping[str, Any] = field(default_factory=dict)
     """Other parameters that are given, by `ImageSpec`'s names."""
-    begin: Begin = NOISE
+    begin: Begin | Picture = NOISE
     keep: tuple[int, ...] = ()
 
 
