@@ -42,6 +42,8 @@ def _to_sign_in(request: Request, *, is_fragment: bool) -> Response:
     query = {"next": _where_one_was(request)}
     if SESSION_COOKIE in cookies_of(request.scope):
         query["ended"] = "1"
+        if request.method not in ("GET", "HEAD"):
+            query["sent"] = "1"
     path = f"{WORKBENCH}/sign-in?{urlencode(query)}"
     if is_fragment:
         return Response(status_code=204, headers={"HX-Redirect": path})

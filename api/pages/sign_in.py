@@ -22,7 +22,13 @@ UNKNOWN = "This API key is unknown, revoked or expired. Look whether it was copi
 
 
 def _show(
-    request: Request, next_path: str, *, status: int, ended: bool, error: str = ""
+    request: Request,
+    next_path: str,
+    *,
+    status: int = 200,
+    ended: bool = False,
+    sent: bool = False,
+    error: str = "",
 ) -> Response:
     page = Page(request=request)
     secret, fresh = page.secret, ""
@@ -33,6 +39,7 @@ def _show(
         status=status,
         next_path=next_path,
         ended=ended,
+        sent=sent,
         error=error,
         token=csrf_token(secret),
     )
@@ -46,9 +53,10 @@ def get_sign_in(
     request: Request,
     next_path: Annotated[str, Query(alias="next")] = f"{WORKBENCH}/",
     ended: bool = False,
+    sent: bool = False,
 ) -> Response:
     """Ask for a key."""
-    return _show(request, path_within(next_path), status=200, ended=ended)
+    return _show(request, path_within(next_path), ended=ended, sent=sent)
 
 
 @router.post("/sign-in")
@@ -63,7 +71,7 @@ def post_sign_in(
     plain, next_path = key.strip(), path_within(next_path)
     found = find_key(session, plain)
     if found is None:
-        return _show(request, next_path, status=401, ended=False, error=UNKNOWN)
+        return _show(request, next_path, status=401, error=UNKNOWN)
     settings = services.settings
     if before := cookies_of(request.scope).get(SESSION_COOKIE):
         end_session(session, before)

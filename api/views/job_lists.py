@@ -1,6 +1,6 @@
 """Pages of jobs: all of a tenant's, or those of a batch."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -29,6 +29,8 @@ class JobFilter:
     state: JobState | None = None
     batch: UUID | None = None
     sku: str | None = None
+    sku_prefix: str | None = None
+    """What the SKU begins with, in capitals or not."""
     model: str | None = None
     mode: ImageMode | None = None
     created_after: datetime | None = None
@@ -51,6 +53,8 @@ class JobFilter:
         for column, value in same.items():
             if value is not None:
                 yield col(column) == value
+        if self.sku_prefix is not None:
+            yield col(Job.sku).istartswith(self.sku_prefix, autoescape=True)
         if self.created_after is not None:
             yield col(Job.created_at) >= self.created_after
         if self.created_before is not None:
@@ -71,6 +75,7 @@ def list_jobs(
     chosen: JobFilter,
     cursor: str | None,
     limit: int,
+    whole_rows: bool = False,
 ) -> JobPage:
     """Return one page of a batch's jobs, in the order of its sheet.
 
@@ -81,6 +86,7 @@ def list_jobs(
         chosen: Which of its jobs.
         cursor: Where the page before ended.
         limit: Most jobs of the page.
+        whole_rows: Whether the page ends where a row of the sheet ends, unless it has but one.
     """
     after = read_cursor(cursor, _place)
     statement = jobs_of(tenant).where(col(Job.batch_id) == batch_id, *chosen.conditions())
@@ -88,10 +94,21 @@ def list_jobs(
         statement = statement.where(tuple_(col(Job.position), col(Job.id)) > tuple_(*after))
     statement = statement.order_by(col(Job.position), col(Job.id)).limit(limit + 1)
     rows = session.execute(statement).all()
+    end = _end_of_row([row[0] for row in rows], limit) if whole_rows else limit
     return JobPage(
-        items=view_jobs(session, rows[:limit]),
-        next=write_cursor(_written(rows[limit - 1][0])) if len(rows) > limit else None,
+        items=view_jobs(session, rows[:end]),
+        next=write_cursor(_written(rows[end - 1][0])) if len(rows) > end else None,
     )
+
+
+def _end_of_row(jobs: Sequence[Job], limit: int) -> int:
+    """Return how many of the first jobs are whole rows, if they are not all."""
+    if len(jobs) <= limit or jobs[limit].line is None:
+        return limit
+    end = limit
+    while end and jobs[end - 1].line == jobs[limit].line:
+        end -= 1
+    return end or limit
 
 
 def _written(job: Job) -> str:

@@ -1,11 +1,11 @@
 """Judging: people approve and reject jobs' images, and what was said before is kept."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Row, and_, func, insert, or_, select, update
 from sqlmodel import Session, col
 
 from core.db.arrays import among
@@ -71,7 +71,7 @@ def judge(session: Session, tenant: str, seen: Mapping[UUID, int], verdict: Verd
     Raises:
         InvalidRequestError: Two of them, of one place, are to be approved.
     """
-    rows = _lock(session, tenant, seen)
+    rows = lock_judged(session, tenant, seen)
     judged = Judged(missing=[one for one in seen if one not in rows])
     for job_id in seen.keys() & rows.keys():
         row = rows[job_id]
@@ -88,8 +88,8 @@ def judge(session: Session, tenant: str, seen: Mapping[UUID, int], verdict: Verd
         others = _others(rows, judged.changed)
     # First: a place has one that is approved.
     rejection = Verdict(approval=Approval.REJECTED, reason=ANOTHER, by=verdict.by)
-    _write(session, [rows[one] for one in others], rejection)
-    _write(session, [rows[one] for one in judged.changed], verdict)
+    write_judgements(session, [rows[one] for one in others], rejection)
+    write_judgements(session, [rows[one] for one in judged.changed], verdict)
     return judged
 
 
@@ -139,14 +139,26 @@ def judgements_of(session: Session, job_id: UUID, *, limit: int) -> Sequence[Jud
     return session.execute(statement).scalars().all()
 
 
-def _lock(session: Session, tenant: str, seen: Mapping[UUID, int]) -> Mapping[UUID, Any]:
-    """Lock jobs, and those of their places that have ended; return them by id."""
-    slots = select(col(Job.slot)).where(among(Job.id, list(seen)), col(Job.slot).is_not(None))
+def lock_judged(
+    session: Session, tenant: str, job_ids: Collection[UUID]
+) -> Mapping[UUID, Row[UUID, UUID | None, JobState, Approval, int, str | None]]:
+    """Lock jobs, and those of their places that have ended, until the transaction ends.
+
+    Args:
+        session: An open transaction.
+        tenant: Whose; nothing of another tenant is found.
+        job_ids: The jobs.
+
+    Returns:
+        By id: `id`, `slot`, `state`, `approval`, `approval_version`, and the `digest` of the image
+        that is there, or None.
+    """
+    slots = select(col(Job.slot)).where(among(Job.id, job_ids), col(Job.slot).is_not(None))
     of_slots = and_(col(Job.slot).in_(slots), col(Job.state) == JobState.SUCCEEDED)
     locked = session.execute(
         select(col(Job.id))
         .where(
-            or_(among(Job.id, list(seen)), of_slots),
+            or_(among(Job.id, job_ids), of_slots),
             col(Job.tenant) == tenant,
             visible(Job.batch_id),
         )
@@ -178,7 +190,8 @@ def _others(rows: Mapping[UUID, Any], approved: Sequence[UUID]) -> list[UUID]:
     ]
 
 
-def _write(session: Session, rows: Sequence[Any], verdict: Verdict) -> None:
+def write_judgements(session: Session, rows: Sequence[Any], verdict: Verdict) -> None:
+    """Say the same of jobs that `lock_judged` found; of one place one at most is approved."""
     if not rows:
         return
     session.execute(

@@ -12,6 +12,7 @@ from sqlmodel import Session, col
 
 from core.db.models import FetchedAddress, Source
 from core.db.models.columns import new_id
+from core.domain.photograph_spec import is_address
 from core.sources.rows import live, use_some
 
 
@@ -45,6 +46,24 @@ def look_up(session: Session, tenant: str, address: str) -> CachedAddress | None
         update(Source).where(col(Source.id) == source.id).values(last_used_at=func.now())
     )
     return CachedAddress(source=source, etag=etag, last_modified=last_modified, is_fresh=is_fresh)
+
+
+def find_photograph(session: Session, tenant: str, named: str) -> Source | None:
+    """Find a photograph by what a spec calls it; None: it is not there any more.
+
+    Args:
+        session: To ask in.
+        tenant: Whose.
+        named: The SHA-256 of its bytes, or an address: then it is what that gave last.
+    """
+    statement = select(Source).where(col(Source.tenant) == tenant, live())
+    if is_address(named):
+        fetched = select(col(FetchedAddress.source_id)).where(_is(tenant, named))
+        statement = statement.where(col(Source.id).in_(fetched))
+    else:
+        statement = statement.where(col(Source.digest) == named)
+    found: Source | None = session.execute(statement).scalar_one_or_none()
+    return found
 
 
 def fresh(session: Session, tenant: str, urls: Collection[str]) -> dict[str, str]:

@@ -17,37 +17,82 @@ function move(by) {
 }
 
 function columns() {
-  const first = boxes[0].closest("li").offsetTop;
-  const later = boxes.findIndex((box) => box.closest("li").offsetTop > first);
-  return later < 0 ? boxes.length : later;
+  const card = (box) => box.closest("[data-job]").getBoundingClientRect();
+  const { top } = card(boxes[Math.max(at(), 0)]);
+  const inRow = boxes.filter((box) => card(box).top === top).length;
+  return inRow || 1;
 }
 
-async function judge(chosen, state) {
-  const body = new URLSearchParams({ csrf: form.elements.csrf.value, show: form.elements.show.value, state });
-  if (state === "rejected") body.set("reason", form.elements.reason.value);
-  for (const box of chosen) body.append("chosen", box.value);
-  const answer = await fetch(form.action, { method: "POST", body, headers: { "HX-Request": "true" } });
-  if (!answer.ok) return window.location.reload();
-  for (const box of chosen) {
-    const [job, version] = box.value.split(" ");
-    const badge = box.closest("[data-job]").querySelector(".badge");
-    box.value = `${job} ${Number(version) + 1}`;
-    box.checked = false;
-    badge.className = `badge ${state}`;
-    badge.textContent = state;
-  }
+const stateOf = (box) => box.closest("[data-job]").querySelector(".badge").textContent;
+
+function set(box, state) {
+  const [job, version] = box.value.split(" ");
+  const next = `${job} ${Number(version) + 1}`;
+  for (const button of form.querySelectorAll("button[name=picked]")) button.value = button.value.replace(box.value, next);
+  const badge = box.closest("[data-job]").querySelector(".badge");
+  box.value = next;
+  box.checked = false;
+  badge.className = `badge ${state}`;
+  badge.textContent = state;
+}
+
+// What the page says of where it is goes along; the answer says when that was said.
+async function send(path, fields) {
+  const body = new URLSearchParams(fields);
+  for (const name of ["csrf", "show", "sku", "cursor"]) body.set(name, form.elements[name].value);
+  const answer = await fetch(path, { method: "POST", body, headers: { "HX-Request": "true" } });
+  const next = answer.headers.get("HX-Redirect") || "";
+  if (next.includes("/sign-in")) { keep(form); window.location.assign(next); return null; }
+  if (!answer.ok) { say(await asText(answer)); return null; }
+  return new URL(next, window.location).searchParams.get("undo") || "";
+}
+
+async function asText(answer) {
+  const text = new DOMParser().parseFromString(await answer.text(), "text/html").body.textContent.trim();
+  return `${text} Load the page again to see what others said.`;
+}
+
+async function judge(path, fields, changes) {
+  const before = changes.map(([box]) => [box, stateOf(box)]);
+  const saidAt = await send(path, fields);
+  if (saidAt === null) return false;
+  for (const [box, state] of changes) set(box, state);
+  if (saidAt) done.push([saidAt, before]);
   return true;
 }
 
 async function judgeChosen(state) {
   const marked = boxes.filter((box) => box.checked);
   const chosen = marked.length ? marked : boxes.slice(at(), at() + 1).filter(() => at() >= 0);
-  const stateOf = (box) => box.closest("[data-job]").querySelector(".badge").textContent;
   const changed = chosen.filter((box) => stateOf(box) !== state);
   if (!changed.length) return;
-  const before = changed.map((box) => [box, stateOf(box)]);
-  if (await judge(changed, state)) done.push(before);
-  if (!marked.length) move(1);
+  const fields = [["state", state], ...changed.map((box) => ["chosen", box.value])];
+  if (state === "rejected") fields.push(["reason", form.elements.reason.value]);
+  if (await judge(form.action, fields, changed.map((box) => [box, state])) && !marked.length) move(1);
+}
+
+async function pick() {
+  const card = at() < 0 ? null : boxes[at()].closest("[data-job]");
+  const button = card?.querySelector("button[name=picked]");
+  if (!button) return;
+  const ofRow = boxes.filter((box) => card.parentElement.contains(box));
+  const changes = ofRow.map((box) => [box, card.contains(box) ? "approved" : "rejected"]);
+  const changed = changes.filter(([box, state]) => stateOf(box) !== state);
+  if (!(await judge(button.formAction, [["picked", button.value]], changed))) return;
+  const next = boxes[boxes.indexOf(ofRow.at(-1)) + 1];
+  next?.focus();
+}
+
+async function takeBack() {
+  const [saidAt, before] = done.pop() || [];
+  if (!saidAt) return;
+  if ((await send(`${form.getAttribute("action")}/undo`, [["said_at", saidAt]])) === null) return;
+  for (const [box, state] of before) set(box, state);
+  before[0]?.[0].focus();
+}
+
+function photographs() {
+  document.getElementById("images").classList.toggle("beside");
 }
 
 async function makeAgain() {
@@ -58,17 +103,14 @@ async function makeAgain() {
   form.requestSubmit(button);
 }
 
-async function takeBack() {
-  for (const [box, state] of done.pop() || []) await judge([box], state);
-}
-
 document.addEventListener("keydown", (event) => {
   if (!boxes.length || event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.target.matches('input:not([type="checkbox"]), textarea, select')) return;
   const keys = {
     ArrowRight: () => move(1), ArrowLeft: () => move(-1),
     ArrowDown: () => move(columns()), ArrowUp: () => move(-columns()),
-    a: () => judgeChosen("approved"), r: () => judgeChosen("rejected"), e: makeAgain, z: takeBack,
+    a: () => judgeChosen("approved"), r: () => judgeChosen("rejected"), p: pick, e: makeAgain,
+    b: photographs, z: takeBack,
   };
   if (!keys[event.key]) return;
   event.preventDefault();
