@@ -1,4 +1,4 @@
-"""`packshot review`: a batch's images listed, approved and rejected."""
+"""`packshot review`: a batch's images listed, approved, rejected and made again."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,6 +9,18 @@ import typer
 from rich.table import Table
 
 from cli.client.http import Client
+from cli.commands.redo import (
+    GuidanceScale,
+    NegativePrompt,
+    Preset,
+    Prompt,
+    Redo,
+    RedoRejected,
+    Scheduler,
+    Seed,
+    Steps,
+    redo_images,
+)
 from cli.connection import connect
 from cli.console import say, show, stdout
 from cli.errors import UsageError
@@ -38,6 +50,15 @@ def review(
             "--all-unflagged", help="Approve all that wait and that nobody needs to look at."
         ),
     ] = False,
+    redo: Redo = None,
+    redo_rejected: RedoRejected = False,
+    seed: Seed = None,
+    prompt: Prompt = None,
+    negative_prompt: NegativePrompt = None,
+    preset: Preset = None,
+    steps: Steps = None,
+    guidance_scale: GuidanceScale = None,
+    scheduler: Scheduler = None,
     status: Annotated[
         Approval, typer.Option("--show", help="Which images to list.")
     ] = Approval.PENDING,
@@ -45,16 +66,31 @@ def review(
     url: Url = None,
     key: Key = None,
 ) -> None:
-    """List a batch's images that wait for a judgement, or judge some of them.
+    """List a batch's images that wait for a judgement, judge some of them, or make some again.
 
-    The exit code is 1 where somebody else has judged one of them meanwhile: that one is left as it
-    is.
+    The exit code is 1 where somebody else has judged one of them meanwhile, or one cannot be made
+    again: that one is left as it is.
     """
     wanted = [(Approval.APPROVED, approve or ()), (Approval.REJECTED, reject or ())]
     if all_unflagged and (approve or reject):
         raise UsageError("Give --all-unflagged, or name jobs, but not both.")
+    said_anew = {
+        "seed": seed,
+        "prompt": prompt,
+        "negative_prompt": negative_prompt,
+        "preset": preset,
+        "steps": steps,
+        "guidance_scale": guidance_scale,
+        "scheduler": scheduler,
+    }
+    is_redo, judges = bool(redo or redo_rejected), bool(approve or reject or all_unflagged)
+    _check_meant(said_anew, is_redo=is_redo, judges=judges)
     with connect(url, key) as client:
-        if all_unflagged:
+        if is_redo:
+            redo_images(
+                *(client, batch, redo or (), said_anew), rejected=redo_rejected, as_json=as_json
+            )
+        elif all_unflagged:
             said = {"state": "approved", "reason": reason, "waiting": {"flagged": False}}
             _report([_judge(client, batch, said)], as_json=as_json)
         elif approve or reject:
@@ -66,6 +102,20 @@ def review(
             _report(said_of, as_json=as_json)
         else:
             _list(list(_images(client, batch, status)), as_json=as_json)
+
+
+def _check_meant(said_anew: Mapping[str, Any], *, is_redo: bool, judges: bool) -> None:
+    """Check that one thing is asked for.
+
+    Raises:
+        UsageError: Judgements and images made again are, or neither has what the other one takes.
+    """
+    if is_redo and judges:
+        raise UsageError("Judge images, or make some again, but not both at once.")
+    named = [name for name, value in said_anew.items() if value is not None]
+    if named and not is_redo:
+        option = named[0].replace("_", "-")
+        raise UsageError(f"--{option} is of images made again: give --redo JOB or --redo-rejected.")
 
 
 def _judge(client: Client, batch: UUID, said: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -169,6 +169,32 @@ def test_an_image_is_judged_with_the_scope_for_that(in_process, client, worker, 
     asyncio.run(drive())
 
 
+def test_images_are_made_again_by_an_agent(in_process, client, send, worker, database):
+    batch = send(client, "sku,prompt\nMUG,a red mug\nJUG,a blue jug\n")
+    mug, jug = (one["id"] for one in client.get(batch["links"]["items"]).json()["items"])
+    for job in (mug, jug):
+        worker.make(job, PHOTOGRAPH)
+    with database.session() as session:
+        _, reads = create_key(session, "shop", scopes=[Scope.READ])
+
+    async def drive() -> None:
+        async with in_process(reads) as mcp:
+            assert "scope" in await refusal(mcp, "redo_image", job_id=mug)
+        async with in_process() as mcp:
+            said = {"prompt": "a green mug", "seed": 7, "fields": {"steps": 3}}
+            made = await call(mcp, "redo_image", job_id=mug, **said, idempotency_key="one")
+            again = await call(mcp, "redo_image", job_id=mug, **said, idempotency_key="one")
+            assert made["id"] == again["id"]
+            assert (made["replaces"], made["prompt"]) == (mug, "a green mug")
+            assert (made["seed"], made["steps"]) == (7, 3)
+            await call(mcp, "review_image", job_id=jug, state="rejected")
+            after = await call(mcp, "redo_rejected_images", batch_id=batch["id"])
+            assert after["total"] == 4
+            assert "preset" in await refusal(mcp, "redo_image", job_id=jug, preset="nonesuch")
+
+    asyncio.run(drive())
+
+
 def test_a_server_that_is_away_is_named(key):
     async def drive() -> None:
         with socket.socket() as held:
