@@ -23,7 +23,9 @@ from tests.integration.api.conftest import (
     connections_at,
     describe_bundle,
 )
+from tests.integration.api.test_photograph_check import jpeg
 from tests.integration.shop import poll
+from tests.support.photograph_server import HERE, serving
 
 SHEET = "sku,prompt\nA,a red mug\nB,a blue mug\n"
 HALF, LENGTH = b'{"rows": [', 1000
@@ -42,6 +44,8 @@ def environment(services, tmp_path_factory):
         "PACKSHOT_MAX_UPLOAD_BYTES": "100000",
         "PACKSHOT_METRICS_TOKEN": "t0ken",
         "PACKSHOT_REQUESTS_PER_MINUTE": "1000",
+        "PACKSHOT_OUTBOUND_ALLOW": HERE,
+        "PACKSHOT_OUTBOUND_PORTS": "1-65535",
     }
     services.postgres.drop_database("sheets")
 
@@ -174,6 +178,21 @@ def counted(client) -> Counter[tuple[str, str]]:
         for sample in family.samples
         if sample.name == "packshot_http_requests_total" and sample.labels["method"] == "POST"
     })  # fmt: skip
+
+
+def test_a_dry_run_fetches_photographs_within_the_bounds_of_its_process(client, batches):
+    paths = [f"/{number}.jpg" for number in range(20)]
+    with serving() as server:
+        for number, path in enumerate(paths):
+            server.says(path, body=jpeg(40 + number, 40))
+        rows = [f"S{path},{server.url(path, HERE)}\n" for path in paths]
+        sheet = "sku,image\n" + "".join(rows)
+        form = {"dry_run": "true", "mode": "cutout", "check_photographs": "100"}
+        answer = client.post("/v1/batches", files={"file": ("a.csv", sheet)}, data=form)
+    check = answer.json()["photograph_check"]
+    assert (check["addresses"], check["found"], check["failures"]) == (20, 20, [])
+    assert sorted(server.paths()) == sorted(paths)
+    assert batches() == 0
 
 
 def test_it_is_counted_under_its_route(client):
