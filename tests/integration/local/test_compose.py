@@ -68,7 +68,7 @@ def test_the_starter_is_built_into_an_empty_volume(compose, tmp_path: Path):
     done = provide_bundle(compose, tmp_path, bundle)
     assert done.returncode == 0, done.stderr
     assert load_manifest(Path(bundle)).name == "starter"
-    assert compose["bundle"]["volumes"] == [f"packshot:{HOME}"]
+    assert compose["bundle"]["volumes"] == [f"packshot:{HOME}", "/tmp"]
     assert f"PACKSHOT_HOME={HOME}\n" in (ROOT / "Dockerfile").read_text()
 
 

@@ -126,6 +126,9 @@ def test_every_service_is_limited_restarted_and_unprivileged(services: dict[str,
     for name in OURS:
         assert services[name]["user"] == "10001:10001"
         assert services[name]["cap_drop"] == ["ALL"]
+        assert services[name]["read_only"] is True
+        folders = [*services[name]["tmpfs"], *services[name]["volumes"]]
+        assert folders.count("/tmp") == 1, name
     assert "useradd --uid 10001" in DOCKERFILE
     assert DOCKERFILE.count("\nUSER packshot\n") == 2
 
