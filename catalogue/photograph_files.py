@@ -70,6 +70,41 @@ def match_files(sheet: Sheet, files: Sequence[str]) -> MatchedFiles:
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class MatchRemark:
+    """What belongs to nothing, or to several."""
+
+    one: str
+    """What to say of one, behind its number."""
+    several: str
+    named: Sequence[str]
+    """The rows, files or products that it is said of."""
+
+    @property
+    def sentence(self) -> str:
+        """Say how many they are."""
+        return f"{len(self.named):,} {self.one if len(self.named) == 1 else self.several}"
+
+
+def describe_matches(sheet: Sheet, matched: MatchedFiles) -> Sequence[MatchRemark]:
+    """Describe what belongs to nothing, both ways, and what is not clear."""
+    column = sheet.reading.columns.get("sku")
+    rows = [f"line {row.line} ({_sku(row, column) or 'no SKU'})" for row in matched.rows_without]
+    unclear = [f"{name} ({', '.join(files[:3])})" for name, files in matched.unclear.items()]
+    found = (
+        ("row has no photograph", "rows have no photograph", rows),
+        ("photograph belongs to no row", "photographs belong to no row", matched.unused),
+        (
+            "row may mean several photographs: name one in a column `image`",
+            "rows may mean several photographs each: name them in a column `image`",
+            unclear,
+        ),
+    )
+    return [
+        MatchRemark(one=one, several=several, named=named) for one, several, named in found if named
+    ]
+
+
 def _naming(sheet: Sheet) -> Sequence[str]:
     """Return the columns whose cells may name a file, the more telling first."""
     written = {canonical(one).removeprefix("g_"): one for one in reversed(sheet.columns)}

@@ -1,23 +1,20 @@
 """A folder or a ZIP file of photographs. Nothing is unpacked: files are read one by one."""
 
+import io
 import os
 import zipfile
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
-from pathlib import Path, PurePosixPath
-from typing import IO, Self
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
 
+from catalogue.photograph_archive import EXTENSIONS, PhotographArchive, is_photograph
 from cli.errors import UsageError
+from core.errors import InvalidRequestError
 
 MOST_FILES = 200_000
 MOST_BYTES = 64 * 2**20
 """Of one photograph, whatever a ZIP file says of it; servers take less."""
-
-EXTENSIONS = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".png", ".webp", ".avif", ".tif", ".tiff", ".bmp", ".gif"}
-)
-"""What names of photographs end with; a server looks at their bytes."""
 
 
 class Album(ABC):
@@ -26,21 +23,13 @@ class Album(ABC):
     names: Sequence[str]
     """Sorted, each once."""
 
+    @abstractmethod
     def read(self, name: str) -> bytes:
         """Return a file's bytes.
 
         Raises:
             UsageError: It is larger than any photograph, or cannot be read.
         """
-        with self._open(name) as stream:
-            content = stream.read(MOST_BYTES + 1)
-        if len(content) > MOST_BYTES:
-            raise UsageError(f"{name} is larger than {MOST_BYTES // 2**20} MiB. Make it smaller.")
-        return content
-
-    @abstractmethod
-    def _open(self, name: str) -> IO[bytes]:
-        """Open a file."""
 
     @abstractmethod
     def close(self) -> None:
@@ -79,15 +68,6 @@ def open_album(path: Path) -> Album:
     return album
 
 
-def is_photograph(name: str) -> bool:
-    """Check whether a path may be a photograph's, and not what systems leave beside one."""
-    path = PurePosixPath(name)
-    hidden = "__MACOSX" in path.parts or any(
-        part.startswith(".") and part != ".." for part in path.parts
-    )
-    return path.suffix.lower() in EXTENSIONS and not hidden
-
-
 def _checked(names: Sequence[str], where: Path) -> Sequence[str]:
     if len(names) > MOST_FILES:
         raise UsageError(f"{where} has more than {MOST_FILES:,} photographs. Send it in parts.")
@@ -108,29 +88,31 @@ class _Folder(Album):
             found += [path for file in files if is_photograph(path := (inner / file).as_posix())]
         self.names = _checked(found, folder)
 
-    def _open(self, name: str) -> IO[bytes]:
-        return (self._folder / name).open("rb")
+    def read(self, name: str) -> bytes:
+        """Return a file's bytes.
+
+        Raises:
+            UsageError: It is larger than any photograph.
+        """
+        with (self._folder / name).open("rb") as stream:
+            content = stream.read(MOST_BYTES + 1)
+        if len(content) > MOST_BYTES:
+            raise UsageError(f"{name} is larger than {MOST_BYTES // 2**20} MiB. Make it smaller.")
+        return content
 
     def close(self) -> None:
         """Close nothing: files are closed when they were read."""
 
 
 class _Zip(Album):
-    """A ZIP file: its paths are names only, so they lead nowhere."""
+    """A ZIP file."""
 
     def __init__(self, file: Path) -> None:
-        self._stack = ExitStack()
         try:
-            self._zip = self._stack.enter_context(zipfile.ZipFile(file))
-        except (zipfile.BadZipFile, NotImplementedError) as error:
-            raise UsageError(f"{file} is a damaged ZIP file ({error}). Pack it again.") from error
-        # Of two entries with one path the last one counts, as for every program that unpacks them.
-        self._entries: Mapping[str, zipfile.ZipInfo] = {
-            name: entry
-            for entry in self._zip.infolist()
-            if not entry.is_dir() and is_photograph(name := entry.filename.replace("\\", "/"))
-        }
-        self.names = _checked(list(self._entries), file)
+            self._archive = PhotographArchive(file, name=str(file))
+        except InvalidRequestError as error:
+            raise UsageError(error.detail) from error
+        self.names = _checked(self._archive.names, file)
 
     def read(self, name: str) -> bytes:
         """Return an entry's bytes; no more is unpacked than a photograph may have.
@@ -138,20 +120,13 @@ class _Zip(Album):
         Raises:
             UsageError: It is larger than any photograph, damaged, or needs a password.
         """
+        content = io.BytesIO()
         try:
-            return super().read(name)
-        except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, OSError) as error:
-            if isinstance(error, RuntimeError) and "password" in str(error):
-                raise UsageError(
-                    f"{name} needs a password. Pack the photographs without one."
-                ) from error
-            raise UsageError(
-                f"{name} cannot be read from the ZIP file ({error}). Pack it again."
-            ) from error
-
-    def _open(self, name: str) -> IO[bytes]:
-        return self._zip.open(self._entries[name])
+            self._archive.copy(name, content, most_bytes=MOST_BYTES)
+        except InvalidRequestError as error:
+            raise UsageError(error.detail) from error
+        return content.getvalue()
 
     def close(self) -> None:
         """Close the file."""
-        self._stack.close()
+        self._archive.close()

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from catalogue.photograph_files import MatchedFiles, match_files
+from catalogue.photograph_files import MatchedFiles, describe_matches, match_files
 from catalogue.sheets.model import Hints, Sheet
 from catalogue.sheets.readers import read_sheet
 from cli.client.http import Client
@@ -109,18 +109,8 @@ def upload(client: Client, album: Album, files: Sequence[str]) -> UploadOutcome:
 def tell_matches(sheet: Sheet, matched: MatchedFiles) -> None:
     """Report how many rows have a photograph, and what belongs to nothing, both ways."""
     stdout.print(f"{len(matched.by_line):,} of {len(sheet.rows):,} rows have a photograph")
-    sku = sheet.reading.columns.get("sku")
-    rows = [
-        f"line {row.line} ({row.fields.get('sku') or row.get(sku) or 'no SKU'})"
-        for row in matched.rows_without
-    ]
-    tell_some(rows, "row has no photograph", "rows have no photograph")
-    tell_some(matched.unused, "photograph belongs to no row", "photographs belong to no row")
-    tell_some(
-        [f"{name} ({', '.join(files[:3])})" for name, files in matched.unclear.items()],
-        "row may mean several photographs: name one in a column `image`",
-        "rows may mean several photographs each: name them in a column `image`",
-    )
+    for remark in describe_matches(sheet, matched):
+        tell_some(remark.named, remark.one, remark.several)
 
 
 def _tell_uploads(uploads: UploadOutcome, files: int) -> None:
