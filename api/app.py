@@ -147,6 +147,7 @@ def _add_middleware(
         BodyLimitMiddleware,
         max_bytes=settings.max_upload_bytes,
         max_source_bytes=settings.max_source_bytes,
+        max_album_bytes=settings.max_album_bytes,
     )
     app.add_middleware(GraceMiddleware)
     if counts:

@@ -7,6 +7,9 @@ from api.turns.downloads import RETRY_SECONDS, DownloadThreads
 from api.turns.fair_turns import FairCounts
 from core.errors import PackshotError
 
+ALBUMS_AT_ONCE = 4
+"""Uploads of many photographs at once, each of which may fill much of a disk."""
+
 
 class TooManyUploadsError(PackshotError):
     """As many photographs are received from your tenant as may; send this one again in a moment."""
@@ -38,6 +41,7 @@ class Uploads:
         self.masks = DownloadThreads(1)
         """Reads masks whose pixels have to be turned into ours: they take memory."""
         self._received = FairCounts(most)
+        self._albums = FairCounts(ALBUMS_AT_ONCE)
 
     @contextmanager
     def receiving(self, tenant: str) -> Iterator[None]:
@@ -47,12 +51,29 @@ class Uploads:
             TooManyUploadsError: The tenant sends as many as it may.
             UploadsBusyError: The process receives as many as it may.
         """
-        self._received.begin(
-            tenant,
-            own=TooManyUploadsError(retry_after=RETRY_SECONDS),
-            others=UploadsBusyError(retry_after=RETRY_SECONDS),
-        )
-        try:
+        with _counted(self._received, tenant):
             yield
-        finally:
-            self._received.end(tenant)
+
+    @contextmanager
+    def receiving_many(self, tenant: str) -> Iterator[None]:
+        """Count an upload of many photographs of a tenant inside the block.
+
+        Raises:
+            TooManyUploadsError: The tenant sends as many as it may.
+            UploadsBusyError: The process receives as many as it may.
+        """
+        with _counted(self._albums, tenant):
+            yield
+
+
+@contextmanager
+def _counted(counts: FairCounts, tenant: str) -> Iterator[None]:
+    counts.begin(
+        tenant,
+        own=TooManyUploadsError(retry_after=RETRY_SECONDS),
+        others=UploadsBusyError(retry_after=RETRY_SECONDS),
+    )
+    try:
+        yield
+    finally:
+        counts.end(tenant)

@@ -78,7 +78,8 @@ class PhotographArchive:
             How many there were.
 
         Raises:
-            InvalidRequestError: There are more, it is damaged, or needs a password.
+            InvalidRequestError: There are more, of which one was written; it is damaged, or needs
+                a password.
         """
         try:
             with self._archive.open(self._entries[name]) as entry:
@@ -113,15 +114,15 @@ class PhotographArchive:
 
 
 def _copy(entry: IO[bytes], target: IO[bytes], name: str, most_bytes: int) -> int:
-    copied = 0
-    while piece := entry.read(_PIECE_BYTES):
-        copied += len(piece)
-        if copied > most_bytes:
+    left = most_bytes + 1
+    while piece := entry.read(min(_PIECE_BYTES, left)):
+        target.write(piece)
+        left -= len(piece)
+        if not left:
             raise InvalidRequestError(
                 f"{name} is larger than {most_bytes / 2**20:,.0f} MiB. Make it smaller."
             )
-        target.write(piece)
-    return copied
+    return most_bytes + 1 - left
 
 
 class _ShortReads(io.BufferedIOBase):

@@ -10,6 +10,7 @@ WORKBENCH = "/workbench"
 """Of the pages for people."""
 PREVIEW = f"{WORKBENCH}/preview"
 NEW_BATCH = f"{WORKBENCH}/new"
+NEW_PHOTOGRAPHS = f"{NEW_BATCH}/photographs"
 SHEETS = frozenset({BATCHES, PREVIEW, f"{PREVIEW}/all", NEW_BATCH, f"{NEW_BATCH}/all"})
 """To which sheets are sent: they are read by the service for sheets, within its bounds."""
 

@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.problems import packshot_problem
 from core.errors import TooLargeError
-from core.links import BATCHES, DETECT, OPENAI, SHEETS, SOURCES
+from core.links import BATCHES, DETECT, NEW_PHOTOGRAPHS, OPENAI, SHEETS, SOURCES
 
 MOST_OF_FIELDS = 2**20
 """Bytes of a body that is no sheet: the longest recipe fits, each of its characters escaped. What
@@ -40,13 +40,16 @@ class _Limit:
 class BodyLimitMiddleware:
     """Answers 413 before or while a body that is too large is read."""
 
-    def __init__(self, app: ASGIApp, *, max_bytes: int, max_source_bytes: int) -> None:
+    def __init__(
+        self, app: ASGIApp, *, max_bytes: int, max_source_bytes: int, max_album_bytes: int
+    ) -> None:
         """Wrap an application.
 
         Args:
             app: What reads the bodies.
             max_bytes: Of a sheet; other bodies have `MOST_OF_FIELDS` at most.
             max_source_bytes: Of a photograph.
+            max_album_bytes: Of many photographs.
         """
         self.app = app
         self._sheet = _Limit(
@@ -60,6 +63,11 @@ class BodyLimitMiddleware:
             max_bytes=2 * max_source_bytes + AROUND_A_FILE,
             advice="Make photograph and mask smaller, or raise PACKSHOT_MAX_SOURCE_BYTES.",
         )
+        self._album = _Limit(
+            # A browser without scripts sends the sheet with them.
+            max_bytes=max_album_bytes + max_bytes + MOST_OF_FIELDS,
+            advice="Send fewer photographs at once, or raise PACKSHOT_MAX_ALBUM_BYTES.",
+        )
         self._fields = _Limit(
             max_bytes=min(max_bytes, MOST_OF_FIELDS),
             advice=f"Shorten its fields; many images are a sheet, a `file` to POST {BATCHES}.",
@@ -70,6 +78,7 @@ class BodyLimitMiddleware:
             SOURCES: self._source,
             DETECT: self._source,
             EDITS: self._edit,
+            NEW_PHOTOGRAPHS: self._album,
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

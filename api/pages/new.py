@@ -3,7 +3,7 @@
 import json
 from typing import Annotated, Any
 
-from fastapi import BackgroundTasks, Depends
+from fastapi import BackgroundTasks, Depends, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from sqlmodel import Session
@@ -16,13 +16,15 @@ from api.problems import describe
 from api.schemas.sheet_fields import Mapping
 from api.schemas.sheets import SheetReport
 from api.services import Services
+from api.submission.album import FIELD, Album
+from api.submission.album_matches import AlbumMatches, use_album
 from api.submission.context import context_of
 from api.submission.dry_run import report
 from api.submission.preview import presets_of
 from api.submission.publish import follow_up
 from api.submission.recipes import list_recipes
 from api.submission.submit import submit_batch
-from api.submission.upload import SheetRequest, Upload, read_request, receive_upload
+from api.submission.upload import SheetRequest, Upload, read_request, receive_form
 from catalogue.channels import PRESETS
 from catalogue.platforms.fields import FIELDS
 from core.db.models import ApiKey
@@ -33,6 +35,8 @@ from core.links import NEW_BATCH, WORKBENCH
 SHOWN_ROWS = 5
 SHOWN_ISSUES = 100
 MOST_RECIPES = 100
+MOST_FILES = 2
+"""The sheet, and an input for photographs without any."""
 MOST_OPTIONS = 100
 """Columns that a field can be given on the page."""
 NO_COLUMN = "-"
@@ -42,10 +46,29 @@ OF_PAGE = ("sku", "prompt", *FIELDS, "image", "width", "height", "model")
 _OF_SHEET = ("name", "template", "recipe", "mode", "preset", "channels", "worksheet", "encoding",
              "source", "mapping", "on_error")  # fmt: skip
 _COLUMN = "column."
+KEPT = "kept"
+"""The field that lists the photographs which are there."""
 
 router = page_router(prefix=NEW_BATCH)
 
-Sent = Annotated[Upload, Depends(receive_upload)]
+
+async def receive_sheet(request: Request) -> Upload:
+    """Receive the form with the sheet.
+
+    Raises:
+        InvalidRequestError: It has no sheet, or photographs that nobody received.
+    """
+    # Browsers send an input without a file, too.
+    async with receive_form(request, most_files=MOST_FILES) as (form, upload):
+        if any(getattr(one, "filename", "") for one in form.getlist(FIELD)):
+            raise InvalidRequestError(
+                "The photographs were not received yet. Go back, send them with the button beside "
+                "them first, and then the sheet."
+            )
+        return upload
+
+
+Sent = Annotated[Upload, Depends(receive_sheet)]
 _Refused = InvalidSheetError | InvalidRequestError | NotFoundError | RequestValidationError
 
 
@@ -54,7 +77,7 @@ def get_new(
     page: PageNow, caller: Submitter, services: ServicesNow, session: SessionNow
 ) -> Response:
     """Ask for a sheet."""
-    return _show(page, session, services, caller, {})
+    return show_new(page, session, services, caller, {})
 
 
 @router.post("")
@@ -64,14 +87,16 @@ def post_look(
     """Show how a sheet is read, and what would become of it; nothing is stored."""
     given, upload = split(upload)
     try:
-        request = _read(session, services, caller, upload)
+        request, matches = _read(session, services, caller, upload, given)
         context = context_of(request.fields, caller, services.settings, services.egress)
         home = services.settings.home
         found = report(session, services.models, context, request, home=home)
     except (InvalidSheetError, InvalidRequestError, NotFoundError, RequestValidationError) as error:
         session.rollback()
-        return _show(page, session, services, caller, given, error=error)
-    return _show(page, session, services, caller, given, found=found, request=request)
+        return show_new(page, session, services, caller, given, error=error)
+    return show_new(
+        page, session, services, caller, given, found=found, request=request, matches=matches
+    )
 
 
 @router.post("/all")
@@ -86,12 +111,12 @@ def post_all(
     """Queue the whole sheet, and show its batch."""
     given, upload = split(upload)
     try:
-        request = _read(session, services, caller, upload)
+        request, _ = _read(session, services, caller, upload, given)
         context = context_of(request.fields, caller, services.settings, services.egress)
         batch, submission = submit_batch(session, services.models, context, request)
     except (InvalidSheetError, InvalidRequestError, NotFoundError, RequestValidationError) as error:
         session.rollback()
-        return _show(page, session, services, caller, given, error=error)
+        return show_new(page, session, services, caller, given, error=error)
     named = {"batch": str(batch.id), "images": batch.total_jobs}
     background.add_task(follow_up, services, context, submission, **named)
     message = f"{batch.total_jobs:,} images of {batch.name} are queued."
@@ -123,12 +148,15 @@ def split(upload: Upload) -> tuple[dict[str, str], Upload]:
     )
 
 
-def _read(session: Session, services: Services, caller: ApiKey, upload: Upload) -> SheetRequest:
+def _read(
+    session: Session, services: Services, caller: ApiKey, upload: Upload, given: dict[str, str]
+) -> tuple[SheetRequest, AlbumMatches | None]:
     most, models = services.settings.max_sheet_rows, list(services.models)
-    return read_request(session, caller.tenant, upload, models, max_rows=most)
+    request = read_request(session, caller.tenant, upload, models, max_rows=most)
+    return use_album(request, Album.read(given.get(KEPT, "")))
 
 
-def _show(
+def show_new(
     page: Page,
     session: Session,
     services: Services,
@@ -137,9 +165,24 @@ def _show(
     *,
     found: SheetReport | None = None,
     request: SheetRequest | None = None,
+    matches: AlbumMatches | None = None,
+    album: Album | None = None,
     error: _Refused | None = None,
 ) -> Response:
-    """Show the form with what was found; to htmx, that alone."""
+    """Show the form with what was found; to htmx, that alone.
+
+    Args:
+        page: Whoever asked.
+        session: To ask for recipes in.
+        services: For what there is to choose.
+        caller: Whose recipes.
+        given: What the form said.
+        found: What would become of the sheet.
+        request: The sheet.
+        matches: How photographs and sheet fit together.
+        album: The photographs that came now; None: those that the form lists.
+        error: What is wrong with the sheet.
+    """
     recipes = list_recipes(session, caller.tenant, cursor=None, limit=MOST_RECIPES).items
     columns = list(request.sheet.columns) if request else []
     return page.show(
@@ -155,9 +198,19 @@ def _show(
         presets=presets_of(services.models),
         recipes=[one.name for one in recipes],
         channels=list(PRESETS),
+        matches=matches,
+        album=_listed(given) if album is None else album,
         shown_issues=SHOWN_ISSUES,
         **_said(error),
     )
+
+
+def _listed(given: dict[str, str]) -> Album:
+    """Return the photographs that the form lists; none where its list is damaged."""
+    try:
+        return Album.read(given.get(KEPT, ""))
+    except InvalidRequestError:
+        return Album()
 
 
 def _said(error: _Refused | None) -> dict[str, Any]:

@@ -29,6 +29,15 @@ async def check_csrf(request: Request) -> None:
     sent = request.headers.get(CSRF_HEADER)
     if sent is None:
         sent = (await request.form()).get(CSRF_FIELD)  # type: ignore[assignment]
+    check_token(request, sent)
+
+
+def check_token(request: Request, sent: object) -> None:
+    """Check that a token is the one of the request's session.
+
+    Raises:
+        ForbiddenError: It is none, or another session's.
+    """
     cookies = cookies_of(request.scope)
     secret = cookies.get(SESSION_COOKIE) or cookies.get(VISIT_COOKIE)
     is_ours = isinstance(sent, str) and secret is not None
@@ -38,6 +47,12 @@ async def check_csrf(request: Request) -> None:
         raise ForbiddenError(
             "This form is of an earlier session. Load the page again, and send it once more."
         )
+
+
+class StreamedPageRoute(TransactionRoute):
+    """A route of a page that reads its form itself, piece by piece, and checks the token in it."""
+
+    takes_forms = True
 
 
 class PageRoute(TransactionRoute):
@@ -50,6 +65,6 @@ class PageRoute(TransactionRoute):
         super().__init__(path, endpoint, dependencies=checks, **options)
 
 
-def page_router(**options: Any) -> Router:
+def page_router(route: type[TransactionRoute] = PageRoute, **options: Any) -> Router:
     """Make the router of a page, which programs are not told of."""
-    return Router(route_class=PageRoute, include_in_schema=False, **options)
+    return Router(route_class=route, include_in_schema=False, **options)

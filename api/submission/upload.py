@@ -1,7 +1,8 @@
 """The body of a new batch: a sheet as a file with fields beside it, or rows as JSON."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -10,7 +11,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from sqlmodel import Session
-from starlette.datastructures import UploadFile
+from starlette.datastructures import FormData, UploadFile
 
 from api.schemas.requests import BatchFields, BatchRequest
 from api.submission.mappings import recall_of
@@ -140,7 +141,20 @@ async def receive_upload(request: Request) -> Upload:
             f"{content_type or 'A body without Content-Type'} is not taken here: send "
             "`multipart/form-data` with a `file`, or `application/json`."
         )
-    async with request.form(max_files=1, max_fields=MOST_FIELDS) as form:
+    async with receive_form(request, most_files=1) as (_, upload):
+        return upload
+
+
+@asynccontextmanager
+async def receive_form(
+    request: Request, *, most_files: int
+) -> AsyncIterator[tuple[FormData, Upload]]:
+    """Receive a form with a sheet, which is closed behind the block.
+
+    Raises:
+        InvalidRequestError: It has no file.
+    """
+    async with request.form(max_files=most_files, max_fields=MOST_FIELDS) as form:
         fields = {name: value for name, value in form.items() if isinstance(value, str)}
         file = form.get("file")
         if not isinstance(file, UploadFile):
@@ -148,13 +162,14 @@ async def receive_upload(request: Request) -> Upload:
                 "The form has no `file`: send the sheet as a file, for example with "
                 "`curl -F file=@products.csv`."
             )
-        return Upload(
+        upload = Upload(
             content=await run_in_threadpool(file.file.read),
             name=_file_name(file.filename or ""),
             content_type=file.content_type or "",
             # A form sends a field that was left empty as an empty text.
             fields={name: value for name, value in fields.items() if value != ""},
         )
+        yield form, upload
 
 
 def _file_name(name: str) -> str:

@@ -9,6 +9,11 @@ class SourceSettings(BaseModel):
     max_source_bytes: PositiveInt = Field(
         default=32 * 2**20, description="Maximum size of one photograph, in bytes."
     )
+    max_album_bytes: PositiveInt = Field(
+        default=256 * 2**20,
+        description="Maximum size of the photographs that the page New batch takes at once, in "
+        "bytes, packed as a ZIP file and unpacked.",
+    )
     source_bytes: int = Field(
         default=0,
         ge=0,

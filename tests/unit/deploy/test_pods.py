@@ -2,6 +2,7 @@
 
 import re
 
+from api.uploads import ALBUMS_AT_ONCE
 from core.settings import Settings, fields_in
 from tests.support.kustomization import pod_of
 from tests.support.overlays import (
@@ -96,7 +97,9 @@ def test_a_spot_worker_gives_its_images_back_within_the_notice():
 def test_uploads_have_room():
     settings = Settings(_env_file=None, **fields_in(settings_of("many-cpu-nodes")))
     sheets = settings.sheet_queue * settings.max_upload_bytes
-    sources = settings.source_uploads * settings.max_source_bytes * settings.api_processes
+    received = settings.source_uploads * settings.max_source_bytes
+    received += ALBUMS_AT_ONCE * (settings.max_album_bytes + settings.max_upload_bytes)
+    sources = received * settings.api_processes
     for name, needed in (("sheets", sheets), ("api", sources)):
         pod = pod_of(find("many-cpu-nodes", "Deployment", name))
         (size,) = (one["emptyDir"]["sizeLimit"] for one in pod["volumes"] if one["name"] == "tmp")
