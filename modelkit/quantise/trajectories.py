@@ -15,6 +15,7 @@ import numpy.typing as npt
 import openvino as ov
 import torch
 from diffusers.configuration_utils import FrozenDict
+from PIL import Image
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
@@ -136,7 +137,9 @@ def record(
     """Draw one image per prompt, the i-th with seed i, and keep some of each one's UNet calls.
 
     The calls are spread over the whole schedule, at other places for each image, so that together
-    they cover every step. What `workdir` holds from an interrupted run is not drawn again.
+    they cover every step. A UNet that inpaints draws every second image into the one before it,
+    behind a mask, so that it sees what is kept of pictures, too. What `workdir` holds from an
+    interrupted run is not drawn again.
 
     Args:
         model: The UNet in floating point, token merging included.
@@ -151,19 +154,24 @@ def record(
         BundleError: The source's text encoder, tokenizer or scheduler cannot be read.
     """
     workdir.mkdir(parents=True, exist_ok=True)
-    files = [
-        workdir / f"{seed:04}-{_digest(prompt, calls_each, defaults)}.safetensors"
+    config = read_unet(source)
+    masked = {seed for seed in range(1, len(prompts), 2) if inpaints(config)}
+    digests = [
+        _digest(prompt, calls_each, defaults, masked=seed in masked)
         for seed, prompt in enumerate(prompts)
     ]
+    files = [workdir / f"{seed:04}-{digest}.safetensors" for seed, digest in enumerate(digests)]
     known = [_load(file) for file in files]
     missing = [seed for seed, calls in enumerate(known) if calls is None]
     say.stage("draw pictures to calibrate on", len(missing) * defaults.steps)
     if missing:
-        recorder = Recorder(model, read_unet(source), say)
+        recorder = Recorder(model, config, say)
         pipeline = pipeline_around(source, recorder, defaults.scheduler)
         for seed in missing:
+            before = known[seed - 1] if seed in masked else None
+            over = _picture(pipeline, before[1]) if before else None
             recorder.calls.clear()
-            latents = draw(pipeline, prompts[seed], seed, defaults)
+            latents = draw(pipeline, prompts[seed], seed, defaults, over=over)
             calls = _spread(recorder.calls, calls_each, shift=seed * GOLDEN % 1)
             _save(files[seed], calls, latents)
             known[seed] = calls, latents
@@ -204,8 +212,21 @@ def pipeline_around(source: Path, unet: Recorder, scheduler: str) -> Any:
     return pipeline
 
 
-def draw(pipeline: Any, prompt: str, seed: int, defaults: Defaults) -> Latents:
-    """Denoise one image of a model's default size, as the model does by default."""
+def draw(
+    pipeline: Any, prompt: str, seed: int, defaults: Defaults, *, over: Image.Image | None = None
+) -> Latents:
+    """Denoise one image of a model's default size, as the model does by default.
+
+    Args:
+        pipeline: The model's.
+        prompt: What to draw.
+        seed: Of the generator, and of the mask.
+        defaults: Size, steps, guidance and negative prompt.
+        over: A picture that is drawn into, by a model that inpaints; None: nothing is kept.
+    """
+    options = text_options(pipeline, width=defaults.width, height=defaults.height)
+    if over is not None:
+        options |= {"image": over, "mask_image": _hole(seed, over.width, over.height)}
     drawn = pipeline(
         prompt,
         negative_prompt=defaults.negative_prompt or None,
@@ -216,9 +237,28 @@ def draw(pipeline: Any, prompt: str, seed: int, defaults: Defaults) -> Latents:
         generator=torch.Generator().manual_seed(seed),
         output_type="latent",
         **rescale_option(pipeline, defaults.guidance_rescale),
-        **text_options(pipeline, width=defaults.width, height=defaults.height),
+        **options,
     )
     return drawn.images.numpy()
+
+
+@torch.no_grad()
+def _picture(pipeline: Any, latents: Latents) -> Image.Image:
+    """Decode an image to draw into."""
+    vae = pipeline.vae
+    decoded = vae.decode(torch.from_numpy(latents) / vae.config.scaling_factor).sample
+    (picture,) = pipeline.image_processor.postprocess(decoded, output_type="pil")
+    return picture
+
+
+def _hole(seed: int, width: int, height: int) -> Image.Image:
+    """Make a mask: white in a rectangle of a quarter to three quarters of each side."""
+    chance = np.random.default_rng(seed)
+    mask = np.zeros((height, width), np.uint8)
+    wide, tall = (int(side * chance.uniform(0.25, 0.75)) for side in (width, height))
+    left, top = int(chance.integers(width - wide)), int(chance.integers(height - tall))
+    mask[top : top + tall, left : left + wide] = 255
+    return Image.fromarray(mask)
 
 
 def _spread(calls: Sequence[Call], count: int, *, shift: float) -> list[Call]:
@@ -228,9 +268,10 @@ def _spread(calls: Sequence[Call], count: int, *, shift: float) -> list[Call]:
     return [calls[int((part + shift) * len(calls) / count)] for part in range(count)]
 
 
-def _digest(prompt: str, calls_each: int, defaults: Defaults) -> str:
+def _digest(prompt: str, calls_each: int, defaults: Defaults, *, masked: bool) -> str:
     """Name everything that decides a trajectory, the model and the seed aside."""
-    content = json.dumps([prompt, calls_each, defaults.model_dump()], sort_keys=True)
+    decides = [prompt, calls_each, defaults.model_dump(), *(["masked"] if masked else [])]
+    content = json.dumps(decides, sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()[:12]
 
 

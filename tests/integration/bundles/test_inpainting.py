@@ -1,25 +1,31 @@
 """Bundles of models that see a mask: rows are what diffusers' pipelines for inpainting draw."""
 
+import json
+import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import diffusers
 import numpy as np
+import openvino as ov
 import pytest
 import torch
 from PIL import Image
 
 from benchmarks.layouts import LAYOUTS, save_layout
+from bundles.layout import load_layout
 from bundles.manifest import Defaults, TokenMergingPlan
 from bundles.plan import Plan
 from core.domain.schedulers import SCHEDULERS
-from modelkit.evaluation.parity import check_parity
+from modelkit.evaluation.parity import LOSSY_DB, check_parity
 from modelkit.export.build import build
+from modelkit.export.source import PROFILE
 from modelkit.export.unet import convert_unet
 from modelkit.progress import Silent
-from modelkit.quantise.trajectories import record
+from modelkit.quantise.trajectories import Recorder, Trajectory, pipeline_around, record
+from modelkit.quantise.trajectories import draw as draw_call
 from tests.integration.model.conftest import psnr
 from tests.specs import row_request
 from tests.support.made_once import MadeOnce
@@ -172,15 +178,52 @@ def test_fixed_shapes_draw_the_same_and_warm_up(model: Model):
         assert psnr(one.image, other.image) >= SAME_IN_COMPANY_DB
 
 
-def test_calibration_draws_what_texts_alone_do(model: Model, tmp_path: Path):
-    (drawn,) = record(
-        convert_unet(model.source / "unet"), model.source, [PROMPT],
-        defaults=Defaults(steps=2, guidance_scale=3.0, width=SIDE, height=SIDE, scheduler="euler"),
-        calls_each=2, workdir=tmp_path, say=Silent(),
-    )  # fmt: skip
-    sample = drawn.calls[0]["sample"]
-    assert sample.shape == (2, 9, SIDE // 8, SIDE // 8)
-    assert (sample[:, 4] == 1).all(), "the mask is everywhere"
+def test_calibration_draws_texts_alone_and_into_what_was_drawn(model: Model, tmp_path: Path):
+    defaults = Defaults(steps=2, guidance_scale=3.0, width=SIDE, height=SIDE, scheduler="euler")
+    unet = convert_unet(model.source / "unet")
+
+    def recorded() -> list[Trajectory]:
+        return record(
+            unet, model.source, [PROMPT, PROMPT],
+            defaults=defaults, calls_each=2, workdir=tmp_path, say=Silent(),
+        )  # fmt: skip
+
+    text, masked = (one.calls[0]["sample"] for one in recorded())
+    assert text.shape == masked.shape == (2, 9, SIDE // 8, SIDE // 8)
+    assert (text[:, 4] == 1).all(), "the mask is everywhere"
+    assert set(np.unique(masked[:, 4])) == {0, 1}
+    recorder = Recorder(unet, model.reference.unet.config, Silent())
+    draw_call(pipeline_around(model.source, recorder, "euler"), PROMPT, 1, defaults)
+    grey, kept = recorder.calls[0]["sample"], masked[0, 4] == 0
+    assert np.allclose(grey[:, :4], masked[:, :4], atol=1e-5), "the same noise"
+    seen = np.abs(grey[0, 5:] - masked[0, 5:]).mean(axis=0)
+    assert seen[kept].mean() > 0.1, "a picture, and no grey"
+    # An interrupted run draws the second one into the first one that is there.
+    (second,) = tmp_path.glob("0001-*.safetensors")
+    second.unlink()
+    assert np.array_equal(recorded()[1].calls[0]["sample"], masked)
+
+
+@pytest.mark.slow
+def test_int8_draws_what_diffusers_draws_around_its_unet(model: Model, tmp_path: Path):
+    known = shutil.copytree(model.source, tmp_path / "source")
+    profile = json.loads((known / PROFILE).read_text())
+    profile["build"] = {"quantisation": {"samples": 10, "bias_correction": "none"}}
+    (known / PROFILE).write_text(json.dumps(profile))
+    manifest = build(known, tmp_path / "int8", precision="int8", verify=check_parity)
+    assert (manifest.precision, manifest.quantisation.samples) == ("int8", 10)
+    graph = ov.Core().read_model(tmp_path / "int8" / "unet" / "openvino_model.xml")
+    around = type(model.reference)(**model.reference.components | {
+        "unet": Recorder(graph, load_layout(tmp_path / "int8").unet, Silent())
+    })  # fmt: skip
+    around.set_progress_bar_config(disable=True)
+    pipeline = Pipeline(tmp_path / "int8", precision="f32", plan=Plan(threads=1))
+    kind = getattr(diffusers, SCHEDULERS["ddim"])
+    around.scheduler = kind.from_config(dict(pipeline.scheduler_config))
+    beside = replace(model, reference=around)
+    for seed, (name, begin) in enumerate(ROWS.items()):
+        (ours,) = draw(pipeline, [request(seed, begin)])
+        assert psnr(ours.image, by_diffusers(beside, begin, seed)) >= LOSSY_DB, name
 
 
 def test_merged_tokens_are_verified_part_by_part(model: Model, tmp_path: Path):
