@@ -1,19 +1,25 @@
 """Two real bundles of different latents in one worker's engine, from the queue to S3."""
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import numpy as np
 import pytest
 from PIL import Image as Picture
+from prometheus_client import REGISTRY
 
+from benchmarks.layouts import LAYOUTS, save_layout
 from bundles.manifest import Manifest
 from bundles.manifest_file import load_manifest
 from bundles.plan import Plan
+from bundles.row_memory import weights_bytes
 from core.db.engine import Database
 from core.domain.states import GenerationState, JobState
 from core.lifecycle import serving
@@ -53,11 +59,17 @@ class Worker:
     """What `worker.main` wires, without Celery."""
 
     def __init__(
-        self, folders: Mapping[str, Path], database: Database, storage: Storage, home: Path
+        self,
+        folders: Mapping[str, Path],
+        database: Database,
+        storage: Storage,
+        home: Path,
+        *,
+        budget_bytes: int = 2**40,
     ) -> None:
         self.home = home
         self.models = Registry(
-            folders, self._load, budget_bytes=2**40, idle_seconds=900.0, stay_seconds=0.0
+            folders, self._load, budget_bytes=budget_bytes, idle_seconds=900.0, stay_seconds=0.0
         )
         self.models.load_default()
         self.engine = Engine(self.models, row_limit=PLAN.rows, streams=PLAN.streams)
@@ -112,8 +124,8 @@ def home(tmp_path: Path) -> Path:
 def make_worker(database: Database, storage: Storage, home: Path) -> Iterator[type[Worker]]:
     made: list[Worker] = []
 
-    def make(folders: Mapping[str, Path]) -> Worker:
-        made.append(Worker(folders, database, storage, home))
+    def make(folders: Mapping[str, Path], **options: int) -> Worker:
+        made.append(Worker(folders, database, storage, home, **options))
         return made[-1]
 
     yield make
@@ -121,11 +133,13 @@ def make_worker(database: Database, storage: Storage, home: Path) -> Iterator[ty
         worker.close()
 
 
-def want(database: Database, folder: Path, *steps: int) -> tuple[Shop, Sequence[UUID]]:
+def want(
+    database: Database, folder: Path, *steps: int, side: int = SIDE
+) -> tuple[Shop, Sequence[UUID]]:
     """Want an image of each number of steps from a bundle."""
     shop = Shop(database, bundle_revision=load_manifest(folder).revision)
     images = [
-        wanted("red mug", width=SIDE, height=SIDE, steps=count, guidance_scale=2.0)
+        wanted("red mug", width=side, height=side, steps=count, guidance_scale=2.0)
         for count in steps
     ]
     return shop, [shop.generation_of(job) for job in shop.want(*images, batch=True).job_ids]
@@ -166,13 +180,80 @@ def test_rows_of_two_bundles_in_one_worker_are_what_each_bundle_draws_alone(
     assert worker.models.claimable() == worker.models.served()
 
     for name, (shop, ids) in asked.items():
-        images = {image.generation_id: image for image in shop.images()}
-        rows = [shop.generation(one) for one in ids]
-        for row, expected in zip(rows, draw_alone(folders[name], home, rows), strict=True):
-            assert (row.state, row.attempts) == (GenerationState.SUCCEEDED, 1)
-            drawn = np.asarray(Picture.open(BytesIO(storage.read(images[row.id]))))
-            assert drawn.shape == expected.shape
-            assert psnr(drawn, expected) >= TOLERANCE_DB
+        check_drawn(
+            shop, ids, storage, lambda rows, name=name: draw_alone(folders[name], home, rows)
+        )
+
+
+@pytest.mark.slow
+def test_two_families_take_turns_in_memory_that_has_room_for_one(
+    made_once, make_worker, database, storage, home
+):
+    layout = next(one for one in LAYOUTS if one.name == "SDXL-Turbo")
+    source = made_once.folder(layout.name, lambda folder: save_layout(layout, folder))
+    folders = {"small": made_once.bundle(), "xl": made_once.bundle(source, precision="fp32")}
+    budget = min(map(weights_bytes, folders.values()))
+    assert budget < sum(map(weights_bytes, folders.values())), "they do not fit together"
+    before = {name: count(name) for name in ("loads", "unloads")}
+    worker = make_worker(folders, budget_bytes=budget)
+    asked: list[tuple[str, Shop, Sequence[UUID]]] = []
+    held: list[int] = []
+    with watching(lambda: held.append(len(worker.models._residents))):
+        for steps in (2, 3, 4):
+            some = [
+                (name, *want(database, folders[name], steps, steps + 3, side=64))
+                for name in folders
+            ]
+            worker.run([one for _, _, ids in some for one in ids])
+            asked += some
+    assert max(held) == 1
+    assert count("loads") - before["loads"] >= 4, "each came again after it had gone"
+    assert count("unloads") - before["unloads"] >= 3
+    for name, shop, ids in asked:
+        check_drawn(
+            shop, ids, storage, lambda rows, name=name: draw_alone(folders[name], home, rows)
+        )
+
+
+def count(what: str) -> float:
+    """Return how many models were loaded, or unloaded for the budget."""
+    label = {"outcome": "loaded"} if what == "loads" else {"reason": "budget"}
+    return REGISTRY.get_sample_value(f"packshot_model_{what}_total", label) or 0.0
+
+
+@contextmanager
+def watching(look: Callable[[], object]) -> Iterator[None]:
+    """Look again and again while the block runs."""
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.005):
+            look()
+
+    look()
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def check_drawn(
+    shop: Shop,
+    ids: Sequence[UUID],
+    storage: Storage,
+    expected: Callable[[Sequence[Any]], list[np.ndarray]],
+) -> None:
+    """Check that images were made at the first attempt, and are what is drawn alone."""
+    images = {image.generation_id: image for image in shop.images()}
+    rows = [shop.generation(one) for one in ids]
+    for row, alone in zip(rows, expected(rows), strict=True):
+        assert (row.state, row.attempts) == (GenerationState.SUCCEEDED, 1)
+        drawn = np.asarray(Picture.open(BytesIO(storage.read(images[row.id]))))
+        assert drawn.shape == alone.shape
+        assert psnr(drawn, alone) >= TOLERANCE_DB
 
 
 def test_a_damaged_bundle_costs_no_attempt_and_its_rows_wait_visibly_while_others_go_on(
