@@ -83,6 +83,14 @@ class Broker:
         """Write something: a full memory, or a replica, answers and takes no message."""
         self._ask(lambda: self.client.set(_PROBE, "1", ex=_PROBE_SECONDS))
 
+    def version(self) -> str:
+        """Return what it is, with its version: `Valkey 8.0.1`."""
+        said = self._ask(lambda: self.client.info("server"))
+        # Valkey names the Redis that it is compatible with, too.
+        if "valkey_version" in said:
+            return f"Valkey {said['valkey_version']}"
+        return f"Redis {said.get('redis_version', 'of an unknown version')}"
+
     def memory(self) -> BrokerMemory:
         """Return what Redis says of its memory."""
         said = self._ask(lambda: self.client.info("memory"))

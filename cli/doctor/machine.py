@@ -13,6 +13,7 @@ from bundles.manifest_file import load_manifest
 from bundles.plan import find_plan, this_machine
 from bundles.processor import read_features, shortcomings
 from cli.doctor.finding import Finding, bad, good, worth_knowing
+from core import __version__
 from core.cpus import usable_cpus
 from core.errors import BundleError
 from core.settings import Settings, describe_unknown_settings, describe_unused_bundle
@@ -40,7 +41,7 @@ def look_at_machine(settings: Settings) -> list[Finding]:
 
 def _versions() -> Iterator[Finding]:
     there = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
-    yield good("versions", f"Python {python_version()}, {there}.")
+    yield good("versions", f"packshot {__version__}, Python {python_version()}, {there}.")
 
 
 def _settings(settings: Settings) -> Iterator[Finding]:

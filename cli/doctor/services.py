@@ -77,7 +77,7 @@ def _schema(session: Session) -> Iterator[Finding]:
 
 def _redis(broker: Broker) -> Iterator[Finding]:
     broker.check_writes()
-    yield good("redis", f"Redis answers at {broker.address} and takes writes.")
+    yield good("redis", f"{broker.version()} answers at {broker.address} and takes writes.")
     memory = broker.memory()
     if memory.policy not in ("", "noeviction"):
         yield bad(

@@ -1,6 +1,7 @@
 """`packshot doctor` on services that are well, and on those that are not."""
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -35,6 +36,9 @@ def test_services_that_are_well(settings, database):
     found = look_at_services(settings, database)
     assert told(found, Condition.BAD) == told(found, Condition.WORTH_KNOWING) == {}
     assert {one.about for one in found} == {"postgres", "schema", "clock", "redis", "s3"}
+    good = told(found, Condition.GOOD)
+    assert re.match(r"Postgres \d+(\.\d+)* answers", good["postgres"])
+    assert re.match(r"(Redis|Valkey) \d+(\.\d+)* answers", good["redis"])
 
 
 def test_services_that_are_away_are_named_with_what_to_do(settings, database):
