@@ -42,10 +42,7 @@ def failed() -> Callable[[str], float]:
         assert value is not None, "it is there before the first image fails"
         return value
 
-    codes = (
-        *("deadline_exceeded", "generation_failed", "generation_impossible", "insufficient_memory"),
-        "worker_lost",
-    )
+    codes = ("deadline_exceeded", "generation_failed", "generation_impossible", "worker_lost")
     before = {code: total(code) for code in codes}
     return lambda code: total(code) - before[code]
 
@@ -53,13 +50,15 @@ def failed() -> Callable[[str], float]:
 class Process:
     """One process of the application, with its log."""
 
-    def __init__(self, module: str, environment: dict[str, str], log: Path) -> None:
+    def __init__(
+        self, module: str, environment: dict[str, str], log: Path, root: Path = ROOT
+    ) -> None:
         self.log = log
         with log.open("wb") as output:
             self.popen = subprocess.Popen(
                 [sys.executable, "-m", module],
-                cwd=ROOT,
-                env=os.environ | environment | {"PYTHONPATH": str(ROOT)},
+                cwd=root,
+                env=os.environ | environment | {"PYTHONPATH": str(root)},
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
@@ -89,12 +88,15 @@ class Process:
 
 @pytest.fixture(scope="module")
 def launch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Process]]:
-    """Start a process of the application; it is gone when the module's tests are done."""
+    """Start a process of the application, of this tree or of another one.
+
+    It is gone when the module's tests are done.
+    """
     launched: list[Process] = []
     logs = tmp_path_factory.mktemp("logs")
 
-    def launch(module: str, environment: dict[str, str]) -> Process:
-        process = Process(module, environment, logs / f"{module}-{len(launched)}.log")
+    def launch(module: str, environment: dict[str, str], root: Path = ROOT) -> Process:
+        process = Process(module, environment, logs / f"{module}-{len(launched)}.log", root)
         launched.append(process)
         return process
 
