@@ -5,14 +5,16 @@ CPUs, where it takes hours, and on an accelerator.
 """
 
 import argparse
+import copy
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL
+from diffusers import AutoencoderTiny
 from torch import nn
 from torch.nn import functional
 from transformers import CLIPTokenizer
@@ -21,33 +23,31 @@ from bundles.manifest import JUDGE
 from modelkit.training.course import LOG_FORMAT, Average, Course, decayed
 from modelkit.training.device import Device, choose_device
 from starter.data.chance import seeded
-from starter.data.dataset import Pictures, every_nth
+from starter.data.dataset import every_nth
 from starter.data.tokenizer import build_tokenizer
+from starter.scenes.autoencoder import (
+    LATENT_CHANNELS,
+    build_vae,
+    decoder_psnr,
+    encode,
+    fit_code,
+    restoration_loss,
+)
 from starter.scenes.captions import caption
 from starter.scenes.classifier import SceneClassifier, accuracy, save_classifier
 from starter.scenes.dataset import draw_scenes
 from starter.scenes.profile import scenes_profile
 from starter.scenes.subjects import ATTRIBUTES, Shown, split_subjects, with_empty_scenes
 from starter.training.assemble import assemble
-from starter.training.autoencoder import (
-    build_autoencoder,
-    encode,
-    reconstruction_psnr,
-    standardise,
-)
 from starter.training.classifier import augment
 from starter.training.diffusion import build_scheduler, build_unet, restore_unet, velocity_loss
 from starter.training.text_encoder import restore_text_encoder, tokenize, train_text_encoder
 
 logger = logging.getLogger(__name__)
 
-VAE_WIDTHS = (24, 48, 96, 96)
 UNET_WIDTHS = (128, 192, 256)
-LATENT_CHANNELS = 8
-"""Four are too few for 30 dB: the best linear code of 8x8 pixels reaches 24.3, 27.0 and 29.6 dB on
-these pictures with 4, 8 and 16 numbers."""
 
-MINUTES = {"vae": 60.0, "text": 2.0, "unet": 150.0, "classifier": 40.0, "assemble": 0.0}
+MINUTES = {"vae": 30.0, "text": 2.0, "unet": 150.0, "classifier": 40.0, "assemble": 0.0}
 """The stages in their order, and how long each trains unless told otherwise."""
 
 VAE_PICTURES, UNET_PICTURES, CLASSIFIER_PICTURES, CHECKS = 8_000, 30_000, 20_000, 240
@@ -55,14 +55,9 @@ CLASSIFIER_CHECKS = 600
 VAE_BATCH, UNET_BATCH, CLASSIFIER_BATCH = 8, 24, 64
 VAE_RATE, UNET_RATE, CLASSIFIER_RATE = 2e-3, 5e-4, 3e-3
 EMPTY_CAPTIONS = 0.1
-COLOUR_SHARE = 0.5
-"""Share of the VAE's training in which three channels are held near their pixels' colour."""
+LATENT_NOISE = 0.02
+"""Standard deviation of what the decoder's codes are off by, as a UNet's are."""
 CHECKPOINT_STEPS = 100
-
-
-def build_vae() -> AutoencoderKL:
-    """Make an untrained autoencoder, (3, 128, 128) to (8, 16, 16)."""
-    return build_autoencoder(VAE_WIDTHS, groups=8, channels=LATENT_CHANNELS)
 
 
 class Trained:
@@ -92,6 +87,12 @@ class Trained:
         self.optimiser.step()
         self.average.update(self.module)
         self.course.record(loss)
+
+    def averaged(self) -> Any:
+        """Return a copy of the module with the averaged weights, on the CPU."""
+        finished = copy.deepcopy(self.module).cpu().eval()
+        self.average.copy_to(finished)
+        return finished
 
     def save(self) -> None:
         """Write the checkpoint."""
@@ -140,26 +141,30 @@ class Trainer:
         stages[stage](MINUTES[stage] if self.minutes is None else self.minutes)
 
     def vae(self, minutes: float) -> None:
-        """Train the way to latents and back; leaves vae/."""
+        """Compute the encoder and train the decoder; leaves vae/."""
         torch.manual_seed(1)
         pictures = draw_scenes(self.shown, self.pictures or VAE_PICTURES, 1)
         checks = draw_scenes(self.held_out, CHECKS, 2)
         course = Course("vae", self.folder / "vae.pt", minutes=minutes, resume=self.resume)
-        vae = build_vae()
-        trained = Trained(vae, course, self.device, rate=VAE_RATE, average=0.995)
+        vae = build_vae(fit_code(every_nth(pictures, 4)))
+        codes, check_codes = encode(vae, pictures), encode(vae, checks)
+        trained = Trained(vae.decoder, course, self.device, rate=VAE_RATE, average=0.995)
         for fraction in course:
-            rows = np.random.default_rng(course.step).integers(len(pictures.pixels), size=VAE_BATCH)
-            images = pictures.batch(rows).to(self.device.name, memory_format=torch.channels_last)
-            trained.learn(self._vae_loss(vae, images, fraction), fraction)
+            rows = np.random.default_rng(course.step).integers(len(codes), size=VAE_BATCH)
+            noisy = codes[rows] + LATENT_NOISE * torch.randn_like(codes[rows])
+            noisy = noisy.to(self.device.name, memory_format=torch.channels_last)
+            with self.device.autocast():
+                restored = vae.decoder(noisy)
+            images = pictures.batch(rows).to(self.device.name)
+            trained.learn(restoration_loss(restored.float(), images), fraction)
             if course.step % (5 * CHECKPOINT_STEPS) == 0:
                 trained.save()
-                logger.info("vae held-out %.2f dB", self._averaged_psnr(trained, checks))
+                averaged = trained.averaged()
+                logger.info("vae held-out %.2f dB", decoder_psnr(averaged, check_codes, checks))
         trained.save()
-        finished = build_vae().eval()
-        trained.average.copy_to(finished)
-        standardise(finished, encode(finished, every_nth(pictures, 8)))
-        logger.info("vae done, held-out %.2f dB", reconstruction_psnr(finished, checks))
-        finished.save_pretrained(self.folder / "vae")
+        vae.decoder = trained.averaged()
+        logger.info("vae done, held-out %.2f dB", decoder_psnr(vae.decoder, check_codes, checks))
+        vae.save_pretrained(self.folder / "vae")
 
     def text(self, minutes: float) -> None:
         """Train the text encoder's head start; leaves text.pt."""
@@ -232,30 +237,12 @@ class Trainer:
         )  # fmt: skip
 
     def _latents(self) -> tuple[torch.Tensor, Sequence[Shown]]:
-        """Return scaled latents, (count, 8, 16, 16), of fresh pictures, and what they show."""
-        vae = AutoencoderKL.from_pretrained(self.folder / "vae", use_safetensors=True).eval()
+        """Return scaled latents, (count, 16, 16, 16), of fresh pictures, and what they show."""
+        vae = AutoencoderTiny.from_pretrained(self.folder / "vae", use_safetensors=True)
         count = self.pictures or UNET_PICTURES
         pictures = draw_scenes(self.shown, count, 3)
         shown = [self.shown[row % len(self.shown)] for row in range(count)]
         return encode(vae, pictures) * vae.config.scaling_factor, shown
-
-    def _vae_loss(self, vae: AutoencoderKL, images: torch.Tensor, fraction: float) -> torch.Tensor:
-        with self.device.autocast():
-            posterior = vae.encode(images).latent_dist
-            restored = vae.decode(posterior.sample()).sample
-        restored = restored.float()
-        difference = functional.l1_loss(restored, images)
-        difference = difference + 4 * functional.mse_loss(restored, images)
-        # Left alone, the latents take up edges first and colours come out wrong for a long time.
-        colours = functional.avg_pool2d(images, 8)
-        guidance = functional.mse_loss(posterior.mean[:, :3].float(), colours)
-        weight = max(0.0, 1 - fraction / COLOUR_SHARE)
-        return difference + weight * guidance + 1e-6 * posterior.kl().mean()
-
-    def _averaged_psnr(self, trained: Trained, checks: Pictures) -> float:
-        vae = build_vae().eval()
-        trained.average.copy_to(vae)
-        return reconstruction_psnr(vae, checks)
 
 
 def tokenizer_of(subjects: Sequence[Shown]) -> CLIPTokenizer:

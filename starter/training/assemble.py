@@ -5,9 +5,10 @@ import shutil
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import StableDiffusionPipeline, UNet2DConditionModel
 from transformers import CLIPTokenizer
 
+from modelkit.export.configuration import autoencoder_class
 from modelkit.export.source import PROFILE, Profile
 from modelkit.training.target import forget_path
 from starter.data.tokenizer import save_tokenizer
@@ -36,9 +37,9 @@ def assemble(
         unet: The trained one.
         judge: Name of the folder of the classifier, which goes along where there is one.
     """
-    autoencoder = AutoencoderKL.from_pretrained(folder / "vae", use_safetensors=True)
+    kind = autoencoder_class(folder / "vae")
     pipeline = StableDiffusionPipeline(
-        vae=autoencoder,
+        vae=kind.from_pretrained(folder / "vae", use_safetensors=True),
         text_encoder=restore_text_encoder(folder / "text.pt"),
         tokenizer=tokenizer,
         unet=unet,
