@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 import structlog
 
+from core.cpus import usable_cpus
 from tests.support import costs
 from tests.support.converted_once import convert_once
 from tests.support.made_once import MadeOnce
@@ -49,6 +50,11 @@ def pytest_configure() -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
     )
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Run more processes than there are cores: tests wait for servers a good part of their time."""
+    return usable_cpus() + 2
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m "not slow"` looks at the marks

@@ -14,11 +14,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
-from diffusers import AutoencoderKL
+from diffusers import AutoencoderKL, AutoencoderTiny
 from PIL import Image, ImageOps
 
 from core.errors import BundleError, InvalidImageError
 from core.pictures.opening import open_rgb
+from modelkit.export.configuration import autoencoder_class
 from modelkit.export.conversion import load_part
 from modelkit.export.source import content_hash
 from modelkit.progress import Progress
@@ -240,7 +241,8 @@ class LatentStore:
         if not missing:
             return damaged
         say.stage("encode the images", len(missing))
-        autoencoder = load_part(AutoencoderKL, self._source / "vae").to(device.name)
+        folder = self._source / "vae"
+        autoencoder = load_part(autoencoder_class(folder), folder).to(device.name)
         wanted = list(missing.items())
         for start in range(0, len(wanted), ROWS):
             pixels: dict[Path, npt.NDArray[np.uint8]] = {}
@@ -262,13 +264,19 @@ class LatentStore:
 
 
 @torch.no_grad()
-def _write(autoencoder: AutoencoderKL, pixels: dict[Path, npt.NDArray[np.uint8]]) -> None:
-    """Encode (height, width, 3) uint8 images to the mode of the posterior, and store each."""
+def _write(
+    autoencoder: AutoencoderKL | AutoencoderTiny, pixels: dict[Path, npt.NDArray[np.uint8]]
+) -> None:
+    """Encode (height, width, 3) uint8 images to the latents that are most likely; store each."""
     if not pixels:
         return
     images = torch.from_numpy(np.stack(list(pixels.values()))).permute(0, 3, 1, 2)
     images = images.to(autoencoder.device).float() / 127.5 - 1
-    latents = autoencoder.encode(images).latent_dist.mode() * autoencoder.config.scaling_factor
+    encoded = autoencoder.encode(images)
+    # A tiny autoencoder knows no distribution.
+    tiny = isinstance(autoencoder, AutoencoderTiny)
+    latents = encoded.latents if tiny else encoded.latent_dist.mode()
+    latents = latents * autoencoder.config.scaling_factor
     for file, one in zip(pixels, latents.half().cpu().numpy(), strict=True):
         aside = file.with_suffix(".new")
         with aside.open("wb") as opened:

@@ -23,7 +23,7 @@ from bundles.manifest import JUDGE
 from modelkit.training.course import LOG_FORMAT, Average, Course, decayed
 from modelkit.training.device import Device, choose_device
 from starter.data.chance import seeded
-from starter.data.dataset import every_nth
+from starter.data.dataset import Pictures, every_nth
 from starter.data.tokenizer import build_tokenizer
 from starter.scenes.autoencoder import (
     LATENT_CHANNELS,
@@ -50,7 +50,7 @@ UNET_WIDTHS = (128, 192, 256)
 MINUTES = {"vae": 30.0, "text": 2.0, "unet": 150.0, "classifier": 40.0, "assemble": 0.0}
 """The stages in their order, and how long each trains unless told otherwise."""
 
-VAE_PICTURES, UNET_PICTURES, CLASSIFIER_PICTURES, CHECKS = 8_000, 30_000, 20_000, 240
+VAE_PICTURES, UNET_PICTURES, CLASSIFIER_PICTURES, CHECKS = 8_000, 15_000, 20_000, 240
 CLASSIFIER_CHECKS = 600
 VAE_BATCH, UNET_BATCH, CLASSIFIER_BATCH = 8, 24, 64
 VAE_RATE, UNET_RATE, CLASSIFIER_RATE = 2e-3, 5e-4, 3e-3
@@ -237,12 +237,24 @@ class Trainer:
         )  # fmt: skip
 
     def _latents(self) -> tuple[torch.Tensor, Sequence[Shown]]:
-        """Return scaled latents, (count, 16, 16, 16), of fresh pictures, and what they show."""
-        vae = AutoencoderTiny.from_pretrained(self.folder / "vae", use_safetensors=True)
+        """Return scaled latents, (count, 16, 16, 16), of fresh pictures, and what they show.
+
+        Of each picture there is its mirror image too. They are kept in latents.pt for `resume`.
+        """
         count = self.pictures or UNET_PICTURES
-        pictures = draw_scenes(self.shown, count, 3)
         shown = [self.shown[row % len(self.shown)] for row in range(count)]
-        return encode(vae, pictures) * vae.config.scaling_factor, shown
+        kept = self.folder / "latents.pt"
+        if self.resume and kept.exists():
+            latents = torch.load(kept, weights_only=True)
+            if len(latents) == 2 * count:
+                return latents, 2 * shown
+        vae = AutoencoderTiny.from_pretrained(self.folder / "vae", use_safetensors=True)
+        pictures = draw_scenes(self.shown, count, 3)
+        mirrored = Pictures(pixels=pictures.pixels[:, :, ::-1].copy(), products=pictures.products)
+        latents = torch.cat([encode(vae, pictures), encode(vae, mirrored)])
+        latents *= vae.config.scaling_factor
+        torch.save(latents, kept)
+        return latents, 2 * shown
 
 
 def tokenizer_of(subjects: Sequence[Shown]) -> CLIPTokenizer:

@@ -5,7 +5,7 @@ import os
 import numpy as np
 import pytest
 import torch
-from diffusers import AutoencoderKL
+from diffusers import AutoencoderKL, AutoencoderTiny
 from PIL import Image
 
 from modelkit.export.conversion import load_part
@@ -44,6 +44,23 @@ def test_latents_are_those_of_the_autoencoder(encode, images, microscopic):
     picture = pixels.permute(2, 0, 1)[None].float() / 127.5 - 1
     wanted = autoencoder.encode(picture).latent_dist.mode() * autoencoder.config.scaling_factor
     assert torch.allclose(examples[3].latents(), wanted[0], atol=2e-2)
+
+
+def test_a_tiny_autoencoder_encodes_too(images, tmp_path):
+    torch.manual_seed(0)
+    tiny = AutoencoderTiny(
+        encoder_block_out_channels=(8,) * 4, decoder_block_out_channels=(8,) * 4,
+        scaling_factor=1.5,
+    )  # fmt: skip
+    tiny.save_pretrained(tmp_path / "source" / "vae")
+    store = LatentStore(tmp_path / "latents", tmp_path / "source", width=32, height=32)
+    device = choose_device("cpu", mixed=False)
+    examples, skipped = store.encode(images[:1], flip=False, device=device, say=Silent())
+    assert skipped == []
+    pixels = torch.from_numpy(np.asarray(Image.open(images[0].path)).copy())
+    picture = pixels.permute(2, 0, 1)[None].float() / 127.5 - 1
+    wanted = tiny.eval().encode(picture).latents * 1.5
+    assert torch.allclose(examples[0].latents(), wanted[0], atol=2e-2)
 
 
 def test_mirror_images_are_encoded_too(encode, images, tmp_path):
