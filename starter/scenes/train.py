@@ -237,7 +237,7 @@ class Trainer:
         )  # fmt: skip
 
     def _latents(self) -> tuple[torch.Tensor, Sequence[Shown]]:
-        """Return scaled latents, (count, 16, 16, 16), of fresh pictures, and what they show.
+        """Return scaled latents, (count, 32, 16, 16), of fresh pictures, and what they show.
 
         Of each picture there is its mirror image too. They are kept in latents.pt for `resume`.
         """
