@@ -28,7 +28,8 @@ from modelkit.export.unet import convert_unet
 from modelkit.progress import Silent
 from modelkit.prompts import held_out_products
 from modelkit.quantise.decoder import quantise_decoder
-from modelkit.quantise.trajectories import Latents, record
+from modelkit.quantise.trajectories import record
+from modelkit.quantise.trajectory_file import Latents
 from starter import SOURCE
 from starter.data.captions import canonical_caption
 from worker.pipeline import to_pixels

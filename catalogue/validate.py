@@ -85,8 +85,7 @@ def validate(
     rows = _read(sheet.rows, reader, prompts, issues)
     rows = [] if concerns_all else rows
     _check_count(rows)
-    if not template and sheet.reading.source is SheetSource.PLAIN and sheet.reading.template:
-        notes.add(_made_of(columns))
+    _tell_template(sheet, template, notes)
     _warn_of_large(rows, warnings)
     rows, remarks = fit_prompts(rows, prompts, warnings=warnings, notes=notes)
     if not uses_photographs:
@@ -209,10 +208,13 @@ def _warn_of_large(rows: Sequence[GoodRow], warnings: Issues) -> None:
         warnings.extend(note(large, f"The image has {reason}", f"{{number}} images have {reason}"))
 
 
-def _made_of(columns: Mapping[str, str]) -> str:
-    """Report of which columns the prompts of a plain sheet without prompts are made."""
+def _tell_template(sheet: Sheet, template: str | None, notes: Issues) -> None:
+    """Tell of which columns the prompts of a plain sheet without prompts are made."""
+    if template or sheet.reading.source is not SheetSource.PLAIN or not sheet.reading.template:
+        return
+    columns = sheet.reading.columns
     used = ", ".join(repr(columns[name]) for name in ("title", "type", *LOOK) if name in columns)
-    return (
+    notes.add(
         f"The sheet has neither prompts nor a template: prompts are made of {used}. Send a "
         "`template` to write them otherwise."
     )

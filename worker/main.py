@@ -3,19 +3,15 @@
 import os
 import secrets
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
-from pathlib import Path
 from typing import Protocol
 
 import structlog
 
-from bundles.manifest import Manifest
-from bundles.model_input import read_model_input, require_inpainting
+from bundles.model_input import require_inpainting
 from bundles.plan import Plan, plan_for
-from bundles.processor import read_features
-from bundles.row_memory import RowMemory
 from catalogue.renditions.store import Renditions
 from core.broker import Broker
 from core.cpus import usable_cpus
@@ -37,13 +33,10 @@ from worker.consumer import make_worker_process
 from worker.cutouts.pool import CutoutPool
 from worker.cutouts.preparing import ProductPreparer
 from worker.edits.making import EditMaker
-from worker.embeddings import EmbeddingStore
 from worker.engine import Engine
-from worker.headroom import Headroom
 from worker.leases import Leases
-from worker.loaded import LoadedModel
-from worker.memory import MemoryGuard, process_room, usable_memory
-from worker.model import Model
+from worker.memory import MemoryGuard
+from worker.model_loading import Load, make_registry
 from worker.pipeline import load_pipeline
 from worker.registry import Registry
 from worker.room import PromptedRoom
@@ -52,9 +45,7 @@ from worker.scenes.backgrounds import Backgrounds
 from worker.scenes.making import SceneMaker
 from worker.segmentation.segmenter import open_usable_segmenter
 from worker.shutdown import Shutdown
-from worker.tokenizer import Tokenizer
-from worker.topology import settle, warn_of_processor
-from worker.turns import CallLimits
+from worker.topology import settle
 from worker.watchdog import Watchdog
 
 log = structlog.get_logger(__name__)
@@ -65,9 +56,6 @@ ANNOUNCE_SECONDS = 10.0
 
 LATENTS_SECONDS = 1.0
 """Between two writings of latents that near prompts may begin with."""
-
-Load = Callable[[Path, Settings, Plan], Model]
-"""Loads the model of a bundle's folder, compiled as planned."""
 
 
 def main(load: Load = load_pipeline) -> int:
@@ -96,13 +84,12 @@ def _serve(settings: Settings, load: Load) -> int:
     name = f"worker-{os.getpid()}-{secrets.token_hex(3)}@{socket.gethostname()}"
     database, storage = _connect(settings)
     watchdog = Watchdog(limit_seconds=settings.watchdog_seconds)
-    models = _registry(settings, load, watchdog)
+    models = make_registry(settings, load, watchdog)
     models.load_default()
     _require_inpainting(settings, models)
     plans = [plan_for(settings, manifest) for manifest in models.manifests().values()]
     engine = _engine(models, plans, watchdog)
     approximate = _approximate_cache(settings, database, storage, engine)
-    leases = _leases(settings, database, engine, name)
     credentials, watermark = credentials_of(settings, database), watermark_of(settings)
     cutting = Watchdog(limit_seconds=settings.watchdog_seconds)
     cutouts = cutout_pool(settings, database, storage, cutting)
@@ -112,6 +99,7 @@ def _serve(settings: Settings, load: Load) -> int:
     backgrounds = Backgrounds(
         database=database, storage=storage, credentials=credentials, watermark=watermark
     )
+    leases = _leases(settings, database, engine, name)
     runner = Runner(
         database=database,
         storage=storage,
@@ -144,9 +132,7 @@ def _serve(settings: Settings, load: Load) -> int:
         process.start()  # returns when the running images are stored and their messages acked
     engine.close()
     cutouts.close()
-    _leave(database, name)
-    database.close()
-    storage.close()
+    _leave(database, storage, name)
     log.info("stopped")
     code = int(process.exitcode or 0)
     if models.loading:
@@ -227,59 +213,6 @@ def _leases(settings: Settings, database: Database, engine: Engine, owner: str) 
     )
 
 
-def _registry(settings: Settings, load: Load, watchdog: Watchdog) -> Registry:
-    texts = EmbeddingStore(settings.embedding_cache_bytes)
-
-    def load_model(folder: Path, manifest: Manifest) -> LoadedModel:
-        warn_of_processor(read_features(), manifest.precisions)
-        plan = plan_for(settings, manifest)
-        log.info("plan", model=manifest.name, **plan.model_dump())
-        model = load(folder, settings, plan)
-        return LoadedModel(
-            model,
-            revision=manifest.revision,
-            limits=CallLimits(row_limit=plan.rows, streams=plan.streams),
-            guidance_interval=manifest.defaults.guidance_interval,
-            guidance_rescale=manifest.defaults.guidance_rescale,
-            negative_prompt=manifest.defaults.negative_prompt,
-            thresholds=manifest.approximate_thresholds,
-            end=Tokenizer(folder, reading=manifest.prompt_reading).end
-            if settings.approximate_budget_bytes
-            else None,
-            texts=texts,
-            reads=read_model_input(folder),
-            headroom=_headroom(settings, folder, manifest, model, registry.relieve),
-        )
-
-    registry = Registry(
-        settings.models,
-        load_model,
-        budget_bytes=settings.models_memory_mib * 2**20 or usable_memory() // 2,
-        idle_seconds=settings.models_idle_seconds,
-        watch=partial(watchdog.watch, limit_seconds=settings.model_load_seconds),
-    )
-    return registry
-
-
-def _headroom(
-    settings: Settings,
-    folder: Path,
-    manifest: Manifest,
-    model: Model,
-    relieve: Callable[[], bool],
-) -> Headroom | None:
-    """Make what looks for memory for a model's rows; None: nobody knows what they take."""
-    memory = RowMemory.read(folder, manifest, precision=model.precision)
-    if memory is None:
-        return None
-    return Headroom(
-        memory,
-        tile=settings.decode_tile,
-        free_bytes=partial(process_room, settings.worker_max_rss_mib),
-        relieve=relieve,
-    )
-
-
 def cutout_pool(
     settings: Settings, database: Database, storage: Storage, watchdog: Watchdog
 ) -> CutoutPool:
@@ -326,7 +259,12 @@ def _presence(database: Database, name: str, models: Registry) -> Flusher:
     return Flusher([models.refresh, announce], seconds=ANNOUNCE_SECONDS)
 
 
-def _leave(database: Database, name: str) -> None:
-    """Report that this worker ends; where Postgres is away, its silence says so a minute later."""
+def _leave(database: Database, storage: Storage, name: str) -> None:
+    """Report that this worker ends, and close what `_connect` opened.
+
+    Where Postgres is away, its silence says so a minute later.
+    """
     with suppress(*DATABASE_ERRORS), database.session() as session:
         serving.leave(session, name)
+    database.close()
+    storage.close()

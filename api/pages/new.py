@@ -16,7 +16,7 @@ from api.problems import describe
 from api.schemas.sheet_fields import Mapping
 from api.schemas.sheets import SheetReport
 from api.services import Services
-from api.submission.album import FIELD, Album
+from api.submission.album import FIELD, KeptAlbum
 from api.submission.album_matches import AlbumMatches, use_album
 from api.submission.context import context_of
 from api.submission.dry_run import report
@@ -153,7 +153,7 @@ def _read(
 ) -> tuple[SheetRequest, AlbumMatches | None]:
     most, models = services.settings.max_sheet_rows, list(services.models)
     request = read_request(session, caller.tenant, upload, models, max_rows=most)
-    return use_album(request, Album.read(given.get(KEPT, "")))
+    return use_album(request, KeptAlbum.read(given.get(KEPT, "")))
 
 
 def show_new(
@@ -166,7 +166,7 @@ def show_new(
     found: SheetReport | None = None,
     request: SheetRequest | None = None,
     matches: AlbumMatches | None = None,
-    album: Album | None = None,
+    album: KeptAlbum | None = None,
     error: _Refused | None = None,
 ) -> Response:
     """Show the form with what was found; to htmx, that alone.
@@ -205,12 +205,12 @@ def show_new(
     )
 
 
-def _listed(given: dict[str, str]) -> Album:
+def _listed(given: dict[str, str]) -> KeptAlbum:
     """Return the photographs that the form lists; none where its list is damaged."""
     try:
-        return Album.read(given.get(KEPT, ""))
+        return KeptAlbum.read(given.get(KEPT, ""))
     except InvalidRequestError:
-        return Album()
+        return KeptAlbum()
 
 
 def _said(error: _Refused | None) -> dict[str, Any]:

@@ -10,12 +10,12 @@ from api.dependencies import ServicesNow, SessionNow, Submitter
 from api.pages.new import KEPT, show_new
 from api.pages.page import PageNow
 from api.pages.route import StreamedPageRoute, check_token, page_router
-from api.submission.album import Album, receive_album
+from api.submission.album import KeptAlbum, receive_album
 from core.links import NEW_PHOTOGRAPHS
 
 router = page_router(StreamedPageRoute, prefix=NEW_PHOTOGRAPHS)
 
-_Received = tuple[Album, dict[str, str]]
+_Received = tuple[KeptAlbum, dict[str, str]]
 
 
 async def receive_photographs(
@@ -50,7 +50,7 @@ def post_photographs(
 ) -> Response:
     """Show which photographs are there, with those that the form lists."""
     album, given = received
-    album.add(Album.read(given.get(KEPT, "")))
+    album.add(KeptAlbum.read(given.get(KEPT, "")))
     if not page.is_fragment:
         return show_new(page, session, services, caller, given, album=album)
     response = page.show("new_photographs.html", album=album)

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, ConfigDict, Field
 
 from api.schemas.addresses import Address
+from api.schemas.job_examples import EXAMPLES
 from api.schemas.parameters import Line, Prompt, RequestedParameters, Text, describe
 from api.schemas.photographs import FinishFields, PhotographReference, SentPhotographs
 from api.schemas.renditions import Channels
@@ -119,31 +120,6 @@ def _needs(field: str) -> dict[str, Any]:
 def _of(modes: Sequence[ImageMode]) -> dict[str, Any]:
     values = [mode.value for mode in modes]
     return {"required": ["mode"], "properties": {"mode": {"enum": values}}}
-
-
-EXAMPLES: Sequence[dict[str, Any]] = (
-    {"prompt": "a red mug on a wooden table", "sku": "MUG-1", "width": 512, "height": 512},
-    {
-        "mode": "cutout",
-        "source": "https://shop.example/mug.jpg",
-        "background": "#f4f1ea",
-        "shadow": "contact",
-    },
-    {
-        "mode": "scene",
-        "source": "https://shop.example/mug.jpg",
-        "prompt": "on a wooden table by a window",
-        "blend": True,
-    },
-    {
-        "mode": "edit",
-        "source": "https://shop.example/mug.jpg",
-        "mask": "https://shop.example/mask.png",
-        "prompt": "a red bow",
-        "strength": 0.8,
-    },
-)
-"""Of an image of each mode, for people who read the API's description."""
 
 
 class JobRequest(Fields):

@@ -37,7 +37,7 @@ _FULL = (
 
 
 @dataclass(kw_only=True)
-class Album:
+class KeptAlbum:
     """What became of the files."""
 
     kept: dict[str, UUID] = field(default_factory=dict)
@@ -47,7 +47,7 @@ class Album:
     refusals: int = 0
 
     @classmethod
-    def read(cls, written: str) -> "Album":
+    def read(cls, written: str) -> "KeptAlbum":
         """Read what `write` wrote.
 
         Raises:
@@ -69,7 +69,7 @@ class Album:
         """Return the list of what was kept as a text, a line each."""
         return "\n".join(f"{identity.hex} {path}" for path, identity in self.kept.items())
 
-    def add(self, other: "Album") -> None:
+    def add(self, other: "KeptAlbum") -> None:
         """Add what came earlier or elsewhere; of two files with one path this one's stays."""
         for path, identity in other.kept.items():
             if path in self.kept or len(self.kept) < MOST_PHOTOGRAPHS:
@@ -89,7 +89,7 @@ async def receive_album(
     services: Services,
     caller: ApiKey,
     admit: Callable[[Mapping[str, str]], None],
-) -> tuple[Album, dict[str, str]]:
+) -> tuple[KeptAlbum, dict[str, str]]:
     """Receive a form with photographs, and keep each as it comes; no transaction is open.
 
     Args:
@@ -126,7 +126,7 @@ class _Receiver:
     """Keeps the files of one form."""
 
     def __init__(self, services: Services, caller: ApiKey) -> None:
-        self.album = Album()
+        self.album = KeptAlbum()
         self._sources = services.sources
         self._threads = services.uploads.threads
         self._tenant = caller.tenant

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from api.submission.album import Album
+from api.submission.album import KeptAlbum
 from api.submission.modes import mode_of
 from api.submission.upload import SheetRequest
 from catalogue.photograph_files import MatchRemark, describe_matches, match_files
@@ -24,7 +24,7 @@ class AlbumMatches:
     """What belongs to nothing, both ways."""
 
 
-def use_album(request: SheetRequest, album: Album) -> tuple[SheetRequest, AlbumMatches | None]:
+def use_album(request: SheetRequest, album: KeptAlbum) -> tuple[SheetRequest, AlbumMatches | None]:
     """Give rows their photographs, by file name or SKU, as `packshot submit --photos` does.
 
     Returns:

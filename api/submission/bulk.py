@@ -17,7 +17,7 @@ from api.schemas.bulk_jobs import BulkJobRequest, KeyedJobRequest
 from api.schemas.requests import JobRequest
 from api.submission.context import RequestContext
 from api.submission.recipes import use_recipe
-from api.submission.submit import check_callback, wanted_image, with_deadline
+from api.submission.submit import check_callback, wanted_image
 from core.db.models import ApiKey
 from core.domain.cache_mode import CacheMode
 from core.domain.image_request import ImageRequest
@@ -29,6 +29,7 @@ from core.errors import (
     NotFoundError,
 )
 from core.idempotency import Attempt, KeptAnswer, begin, record
+from core.lifecycle.deadlines import with_deadline
 from core.lifecycle.quota import room_for
 from core.lifecycle.submission import Submission, submit
 from core.links import job_path

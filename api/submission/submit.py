@@ -2,10 +2,8 @@
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, select
 from sqlmodel import Session
 
 from api.models import Bundle, Models
@@ -38,6 +36,7 @@ from core.domain.photograph_spec import PROMPTED, ImageMode
 from core.domain.seeds import SeedRule
 from core.domain.states import CacheOutcome
 from core.glossary import read_glossary
+from core.lifecycle.deadlines import with_deadline
 from core.lifecycle.quota import check_quota, room_for
 from core.lifecycle.submission import Submission, submit
 from core.webhooks.endpoints import require_callback_secret
@@ -290,13 +289,3 @@ def _warning(values: Mapping[str, Any], prompt: str, bundle: Bundle) -> str | No
     if bundle.tokens and cut is not None:
         found.append(cut_off_warning(cut, bundle.tokens.limit))
     return " ".join(found) or None
-
-
-def with_deadline(
-    session: Session, wanted: Sequence[ImageRequest], seconds: float | None
-) -> Sequence[ImageRequest]:
-    """Add the moment until which the images are wanted, by Postgres's clock."""
-    if seconds is None:
-        return wanted
-    now: datetime = session.execute(select(func.now())).scalar_one()
-    return [replace(one, deadline_at=now + timedelta(seconds=seconds)) for one in wanted]

@@ -36,6 +36,13 @@ GuidanceScale = Annotated[
 ]
 Scheduler = Annotated[str | None, typer.Option(help="Name of the sampling method.")]
 
+_ANEW = ("seed", "prompt", "negative_prompt", "preset", "steps", "guidance_scale", "scheduler")
+
+
+def read_anew(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return, of a command's options, what images made again are to have; None: as it was."""
+    return {name: options[name] for name in _ANEW}
+
 
 def redo_images(
     client: Client,

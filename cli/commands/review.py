@@ -19,6 +19,7 @@ from cli.commands.redo import (
     Scheduler,
     Seed,
     Steps,
+    read_anew,
     redo_images,
 )
 from cli.connection import connect
@@ -29,17 +30,18 @@ from core.domain.approval import Approval
 
 PAGE = 500
 
-Jobs = list[UUID] | None
+Approved = Annotated[
+    list[UUID] | None, typer.Option(help="A job whose image to approve. Repeat for several.")
+]
+Rejected = Annotated[
+    list[UUID] | None, typer.Option(help="A job whose image to reject. Repeat for several.")
+]
 
 
 def review(
     batch: Annotated[UUID, typer.Argument(help="The batch's id.")],
-    approve: Annotated[
-        Jobs, typer.Option(help="A job whose image to approve. Repeat for several.")
-    ] = None,
-    reject: Annotated[
-        Jobs, typer.Option(help="A job whose image to reject. Repeat for several.")
-    ] = None,
+    approve: Approved = None,
+    reject: Rejected = None,
     reason: Annotated[str | None, typer.Option(help="Why, for people.")] = None,
     again: Annotated[
         bool, typer.Option("--again", help="Judge these anew if somebody has judged them already.")
@@ -71,18 +73,10 @@ def review(
     The exit code is 1 where somebody else has judged one of them meanwhile, or one cannot be made
     again: that one is left as it is.
     """
+    said_anew = read_anew(locals())
     wanted = [(Approval.APPROVED, approve or ()), (Approval.REJECTED, reject or ())]
     if all_unflagged and (approve or reject):
         raise UsageError("Give --all-unflagged, or name jobs, but not both.")
-    said_anew = {
-        "seed": seed,
-        "prompt": prompt,
-        "negative_prompt": negative_prompt,
-        "preset": preset,
-        "steps": steps,
-        "guidance_scale": guidance_scale,
-        "scheduler": scheduler,
-    }
     is_redo, judges = bool(redo or redo_rejected), bool(approve or reject or all_unflagged)
     _check_meant(said_anew, is_redo=is_redo, judges=judges)
     with connect(url, key) as client:

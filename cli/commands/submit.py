@@ -19,7 +19,7 @@ from cli.connection import connect
 from cli.console import say, stdout
 from cli.errors import UsageError
 from cli.options import DEFAULT_OUT, Key, Out, Url, read_pairs
-from cli.photographs.look import Look
+from cli.photographs.look import FileLook
 from cli.photographs.options import FIELDS as OF_PHOTOGRAPHS
 from cli.photographs.options import (
     Anchor,
@@ -145,8 +145,6 @@ def submit(
 ) -> None:
     """Make the images of a sheet on any packshot server, and download them; exit 3: some failed."""
     given = read_fields(locals())
-    if check_photographs and not dry_run:
-        raise UsageError("--check-photographs belongs to --dry-run: give both, or neither.")
     folder = None if dry_run or detach else prepare_folder(out)
     with connect(url, key) as client:
         given |= _photographs(client, sheet, photos, given, dry_run=dry_run)
@@ -215,12 +213,12 @@ def _photographs(
     return {"photographs": json.dumps(sources)} if used and sources else {}
 
 
-def look_of(given: Mapping[str, object]) -> Look | None:
+def look_of(given: Mapping[str, object]) -> FileLook | None:
     """Return what is to be found out about photographs beside a sheet; None: nothing."""
     if "check_photographs" not in given:
         return None
     names = map(known_channel, str(given.get("channels", "")).split(","))
-    return Look(channels=[one for one in names if one])
+    return FileLook(channels=[one for one in names if one])
 
 
 def _only(channels: Sequence[str] | None) -> str | None:
@@ -255,7 +253,11 @@ def _text(given: Mapping[str, object], name: str) -> str | None:
 
 
 def read_fields(options: Mapping[str, Any]) -> dict[str, object]:
-    """Return the fields of the request that the options give."""
+    """Return the fields of the request that the options give.
+
+    Raises:
+        UsageError: Options contradict each other.
+    """
     given = {name: options[name] for name in FIELDS if options[name] is not None}
     if options["prompt"] is not None:
         if "template" in given:
@@ -266,6 +268,8 @@ def read_fields(options: Mapping[str, Any]) -> dict[str, object]:
     if options["skip_bad_rows"] or options["skipped"]:
         given["on_error"] = "skip"
     if options["check_photographs"]:
+        if not options["dry_run"]:
+            raise UsageError("--check-photographs belongs to --dry-run: give both, or neither.")
         given["check_photographs"] = MOST_CHECKED
     if options["column"]:
         given["columns"] = json.dumps(read_pairs(options["column"], option="--column"))

@@ -2,6 +2,7 @@
 
 from mcp.server.mcpserver import MCPServer
 
+from cli.mcp.judging import add_judging
 from cli.mcp.packshot_api import PackshotApi
 from cli.mcp.reading import add_following, add_looking, add_resources
 from cli.mcp.submitting import add_submitting
@@ -30,6 +31,7 @@ def make_server(api: PackshotApi) -> MCPServer[None]:
         log_level="WARNING",
     )
     add_submitting(server, api)
+    add_judging(server, api)
     add_following(server, api)
     add_looking(server, api)
     add_resources(server, api)

@@ -16,7 +16,7 @@ SHOWN = 20
 
 
 @dataclass(kw_only=True)
-class Look:
+class FileLook:
     """What is found out about files, by their headers."""
 
     channels: Sequence[str] = ()

@@ -12,7 +12,7 @@ from cli.client.http import Client
 from cli.console import say, stderr, stdout
 from cli.errors import RefusedError, UsageError
 from cli.photographs.album import Album, open_album
-from cli.photographs.look import Look, tell_some
+from cli.photographs.look import FileLook, tell_some
 
 
 @dataclass(kw_only=True)
@@ -34,7 +34,7 @@ def send_photographs(
     hints: Hints,
     *,
     dry_run: bool,
-    look: Look | None = None,
+    look: FileLook | None = None,
 ) -> Mapping[int, str]:
     """Match photographs with a sheet's rows, send them, and say what belongs to nothing.
 
@@ -75,7 +75,9 @@ def send_photographs(
     }
 
 
-def _digests(album: Album, files: Sequence[str], look: Look | None) -> Iterator[tuple[str, str]]:
+def _digests(
+    album: Album, files: Sequence[str], look: FileLook | None
+) -> Iterator[tuple[str, str]]:
     """Yield the digests of files that can be read."""
     for file in files:
         try:

@@ -21,7 +21,8 @@ from modelkit.evaluation.reference import DiffusersReference
 from modelkit.export.conversion import MODEL_FILE, load_part
 from modelkit.export.unet import added_conditions
 from modelkit.progress import Progress, Silent
-from modelkit.quantise.trajectories import Call, Recorder
+from modelkit.quantise.trajectories import Recorder
+from modelkit.quantise.trajectory_file import Call
 from worker.engine import Engine
 from worker.pipeline import Pipeline, to_pixels
 from worker.rows import RowError, RowRequest

@@ -13,7 +13,8 @@ from modelkit.progress import Progress, Silent
 from modelkit.quantise.calibration_pictures import CALLS_EACH, PICTURES, draw_calibration
 from modelkit.quantise.recipe import QuantisationRecipe, quantise
 from modelkit.quantise.search import Notes, ScanLimits, Yardstick, find_sensitive
-from modelkit.quantise.trajectories import Call, Trajectory
+from modelkit.quantise.trajectories import Trajectory
+from modelkit.quantise.trajectory_file import Call
 from modelkit.quantise.units import Unit, find_units, in_floating_point
 
 RECIPES = (

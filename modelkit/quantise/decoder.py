@@ -13,7 +13,8 @@ from modelkit.export.source import Profile, read_profile
 from modelkit.progress import Progress
 from modelkit.quantise.calibration_pictures import draw_calibration
 from modelkit.quantise.recipe import QuantisationRecipe, quantise
-from modelkit.quantise.trajectories import GOLDEN, Call, Latents
+from modelkit.quantise.trajectories import GOLDEN
+from modelkit.quantise.trajectory_file import Call, Latents
 from modelkit.quantise.units import WEIGHTED
 
 KEPT = ("post_quant_conv", "decoder.conv_in", "decoder.conv_out")

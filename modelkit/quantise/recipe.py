@@ -18,7 +18,7 @@ from nncf.quantization.range_estimator import RangeEstimatorParametersSet
 from bundles.manifest import Quantisation
 from core.errors import BundleError
 from modelkit.progress import Progress
-from modelkit.quantise.trajectories import Call
+from modelkit.quantise.trajectory_file import Call
 
 OFF = -1.0
 """What switches SmoothQuant off for a type of layer in NNCF."""

@@ -12,7 +12,8 @@ import numpy.typing as npt
 import openvino as ov
 
 from modelkit.progress import Progress
-from modelkit.quantise.trajectories import Call, compile_exactly
+from modelkit.quantise.trajectories import compile_exactly
+from modelkit.quantise.trajectory_file import Call
 from modelkit.quantise.units import Unit
 
 

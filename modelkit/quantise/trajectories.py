@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +10,10 @@ from typing import Any
 
 import diffusers
 import numpy as np
-import numpy.typing as npt
 import openvino as ov
 import torch
 from diffusers.configuration_utils import FrozenDict
 from PIL import Image
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
 
 from bundles.layout import POOLED, SIZE_IDS
 from bundles.manifest import Defaults
@@ -41,18 +37,10 @@ from modelkit.export.pipelines import (
     text_to_image,
 )
 from modelkit.progress import Progress
-
-Call = dict[str, npt.NDArray[Any]]
-"""One UNet call's inputs by name; with guidance its rows are without and with the prompt."""
-
-Latents = npt.NDArray[np.float32]
-"""(1, channels, height, width)."""
+from modelkit.quantise.trajectory_file import Call, Latents, load_trajectory, save_trajectory
 
 GOLDEN = 0.618033988749895
 """Multiples of the golden ratio, modulo 1, cover an interval evenly however many are taken."""
-
-_LATENTS = "latents"
-"""Their name in a file of calls."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -161,7 +149,7 @@ def record(
         for seed, prompt in enumerate(prompts)
     ]
     files = [workdir / f"{seed:04}-{digest}.safetensors" for seed, digest in enumerate(digests)]
-    known = [_load(file) for file in files]
+    known = [load_trajectory(file) for file in files]
     missing = [seed for seed, calls in enumerate(known) if calls is None]
     say.stage("draw pictures to calibrate on", len(missing) * defaults.steps)
     if missing:
@@ -173,7 +161,7 @@ def record(
             recorder.calls.clear()
             latents = draw(pipeline, prompts[seed], seed, defaults, over=over)
             calls = _spread(recorder.calls, calls_each, shift=seed * GOLDEN % 1)
-            _save(files[seed], calls, latents)
+            save_trajectory(files[seed], calls, latents)
             known[seed] = calls, latents
     return [
         Trajectory(prompt=prompt, seed=seed, calls=tuple(calls), latents=latents)
@@ -273,32 +261,3 @@ def _digest(prompt: str, calls_each: int, defaults: Defaults, *, masked: bool) -
     decides = [prompt, calls_each, defaults.model_dump(), *(["masked"] if masked else [])]
     content = json.dumps(decides, sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()[:12]
-
-
-def _save(file: Path, calls: Sequence[Call], latents: Latents) -> None:
-    """Write all calls and the last latents into one file, aside and renamed."""
-    tensors = {
-        f"{number:04}.{name}": np.ascontiguousarray(value)
-        for number, call in enumerate(calls)
-        for name, value in call.items()
-    }
-    tensors[_LATENTS] = np.ascontiguousarray(latents)
-    aside = file.with_suffix(".part")
-    save_file(tensors, aside)
-    os.replace(aside, file)
-
-
-def _load(file: Path) -> tuple[list[Call], Latents] | None:
-    """Read what `_save` wrote; None when it is not there or not whole."""
-    if not file.is_file():
-        return None
-    try:
-        tensors = load_file(file)
-        latents = tensors.pop(_LATENTS)
-    except (OSError, SafetensorError, KeyError):
-        return None
-    calls: dict[str, Call] = {}
-    for key in sorted(tensors):
-        number, name = key.split(".", 1)
-        calls.setdefault(number, {})[name] = tensors[key]
-    return list(calls.values()), latents

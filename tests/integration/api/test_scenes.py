@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from api.submission import dry_run
+from api.submission import estimate
 from core.domain.photograph_spec import Anchor, ImageMode, Shadow
 from core.domain.states import CacheOutcome
 from tests.integration.api.test_sources import jpeg
@@ -144,8 +144,8 @@ def test_a_sheets_mistakes_are_named_all_at_once(client, shop):
 
 def test_a_dry_run_counts_a_shared_background_once(client, shop, monkeypatch):
     # A background is a second's work: 4 guided steps of 64 x 64 pixels.
-    speed = dry_run._Speed(work_per_second=4 * 2 * 64 * 64, basis="Measured.")
-    monkeypatch.setattr(dry_run, "_speed", lambda *_: speed)
+    speed = estimate._Speed(work_per_second=4 * 2 * 64 * 64, basis="Measured.")
+    monkeypatch.setattr(estimate, "_speed", lambda *_: speed)
     report = sheet_of(client, SHEET, template=TABLE, dry_run="true").json()
     assert report["valid"], report
     assert report["warnings"] == []
@@ -198,8 +198,8 @@ def test_a_blend_is_asked_for_with_a_strength_or_without(client, source, shop):
 
 
 def test_a_dry_run_counts_what_is_drawn_around_each_product(client, monkeypatch):
-    speed = dry_run._Speed(work_per_second=4 * 2 * 64 * 64, basis="Measured.")
-    monkeypatch.setattr(dry_run, "_speed", lambda *_: speed)
+    speed = estimate._Speed(work_per_second=4 * 2 * 64 * 64, basis="Measured.")
+    monkeypatch.setattr(estimate, "_speed", lambda *_: speed)
     report = sheet_of(
         client, SHEET, template=TABLE, blend="true", strength="0.5", dry_run="true"
     ).json()

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from api.schemas import keys, operations, recipes, requests, strict, webhooks
+from api.schemas.job_examples import EXAMPLES
 from api.schemas.parameters import DecidedParameters
-from api.schemas.requests import EXAMPLES, BatchRequest, JobRequest
+from api.schemas.requests import BatchRequest, JobRequest
 from api.submission import retry
 from api.submission.modes import check_fields, mode_of
 from catalogue.checks import LARGEST_SEED

@@ -10,7 +10,7 @@ from PIL import Image
 
 from catalogue.sheets.model import Hints
 from cli.client.http import Client
-from cli.photographs.look import Look
+from cli.photographs.look import FileLook
 from cli.photographs.upload import send_photographs
 from tests.unit.cli.server import KEY, FakeServer
 
@@ -48,7 +48,7 @@ def send(server: SourceServer, tmp_path: Path):
     """Send a sheet's photographs; give the ids by line."""
 
     def send(
-        sheet: str, dry_run: bool = False, look: Look | None = None, **files: bytes
+        sheet: str, dry_run: bool = False, look: FileLook | None = None, **files: bytes
     ) -> dict[int, str]:
         folder = tmp_path / "photos"
         folder.mkdir(exist_ok=True)
@@ -105,7 +105,7 @@ def test_a_check_looks_into_the_files(server, send, capsys):
         Image.new("RGB", (side, 2 * side)).save(stream, "JPEG")
         return stream.getvalue()
 
-    look = Look(channels=["amazon_main", "shopify"])
+    look = FileLook(channels=["amazon_main", "shopify"])
     send(SHEET, dry_run=True, look=look, a=b"bad", b=jpeg(300), c=jpeg(800), z=jpeg(20))
     assert server.requests == []
     out, err = (" ".join(one.split()) for one in capsys.readouterr())
