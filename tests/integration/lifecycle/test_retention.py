@@ -16,7 +16,7 @@ from tests.integration.shop import Shop
 
 DAY = 24 * 3600.0
 
-LIMITS = RetentionLimits(jobs=90 * DAY, generations=7 * DAY, keys=30 * DAY, sources=0)
+LIMITS = RetentionLimits(jobs=90 * DAY, generations=7 * DAY, keys=30 * DAY, sources=0, receipts=0)
 
 
 @pytest.fixture

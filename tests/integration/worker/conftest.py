@@ -42,7 +42,10 @@ def failed() -> Callable[[str], float]:
         assert value is not None, "it is there before the first image fails"
         return value
 
-    codes = ("deadline_exceeded", "generation_failed", "generation_impossible", "worker_lost")
+    codes = (
+        *("deadline_exceeded", "generation_failed", "generation_impossible"),
+        *("insufficient_memory", "worker_lost"),
+    )
     before = {code: total(code) for code in codes}
     return lambda code: total(code) - before[code]
 
