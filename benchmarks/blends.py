@@ -1,7 +1,7 @@
 """Products that a model drew around: whether they are the same to the pixel, and no larger.
 
 `python -m benchmarks.blends --objects FOLDER [--bundle FOLDER] [--limit 500] [--side 1000]
-[--strength 0.8] [--network FOLDER|shipped] [--save FOLDER]`: cuts rendered objects out of drawn
+[--strength 0.8] [--save FOLDER]`: cuts rendered objects out of drawn
 photographs and has a bundle (without one, the starter) draw around them in drawn surroundings, as
 workers do (`worker.scenes.blending`): with another seed where the product grew, `TRIES` times. Of
 every picture: whether the product's inside is identical, and its expansion E. What has too large an
@@ -19,12 +19,10 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.bundle import build_starter
-from benchmarks.cutouts import opened
 from benchmarks.report import percentile, show
 from benchmarks.scenes import QUALITY, StagedProduct, staged
 from bundles.manifest import Manifest
 from bundles.manifest_file import load_manifest
-from catalogue.cutouts.segmentation import Segmenter
 from catalogue.scenes.blending import blend_source, put_back
 from catalogue.scenes.composing import Composition, scene_rule
 from catalogue.scenes.fidelity import MOST_EXPANSION
@@ -60,7 +58,6 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=500)
     parser.add_argument("--side", type=int, default=1000)
     parser.add_argument("--strength", type=float, default=0.8)
-    parser.add_argument("--network", help="a folder, or `shipped`")
     parser.add_argument("--save", type=Path)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
@@ -74,7 +71,6 @@ def main() -> None:
                         manifest=manifest,
                         side=arguments.side,
                         strength=arguments.strength,
-                        network=opened(arguments.network),
                     ),
                     arguments.objects,
                     arguments.limit,
@@ -84,7 +80,7 @@ def main() -> None:
     rows = summary(found)
     about = {
         "blends": len(found), "side": arguments.side, "strength": arguments.strength,
-        "model": manifest.name, "network": arguments.network,
+        "model": manifest.name,
     }  # fmt: skip
     show("blends", rows, about | {"rows": rows})
 
@@ -97,7 +93,6 @@ class _Studio:
     manifest: Manifest
     side: int
     strength: float
-    network: Segmenter | None
 
     def drawing(self, one: StagedProduct, tries: int) -> Drawing:
         """Return what is asked for around a product."""
@@ -127,7 +122,7 @@ class _Studio:
         rule = scene_rule(self.side, self.side)
         for result in self.trial.draw(drawings()):
             one = waiting.popleft()
-            made = put_back(result.image, one.product, rule, network=self.network)
+            made = put_back(result.image, one.product, rule)
             yield Blend(of=one, made=made, tries=tries)
 
 

@@ -53,8 +53,8 @@ def pytest_configure() -> None:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Run more processes than there are cores: tests wait for servers a good part of their time."""
-    return usable_cpus() + 2
+    """Run one process more than there are cores: tests often wait for servers."""
+    return usable_cpus() + 1
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m "not slow"` looks at the marks

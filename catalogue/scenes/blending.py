@@ -14,7 +14,6 @@ from catalogue.cutouts.model import Cutout, Mask, Rgb
 from catalogue.cutouts.pasting import paste
 from catalogue.cutouts.placement import PlacementRule, place
 from catalogue.cutouts.resampling import resample
-from catalogue.cutouts.segmentation import Segmenter
 from catalogue.scenes.composing import Composition, pasted, placed_product
 from catalogue.scenes.enlarging import Window, enlarged
 from catalogue.scenes.expansion import expansion
@@ -100,8 +99,6 @@ def put_back(
     generated: Rgb,
     product: Cutout,
     rule: PlacementRule,
-    *,
-    network: Segmenter | None = None,
 ) -> Composition:
     """Enlarge what the model gave, and put the product's own pixels back.
 
@@ -109,7 +106,6 @@ def put_back(
         generated: At the model's size, of a row that began with `blend_source` of the same rule.
         product: The product.
         rule: The canvas, and where on it the product stands.
-        network: Finds out whether the product grew; see `expansion`.
 
     Raises:
         NothingToPlaceError: The cut-out is empty.
@@ -119,9 +115,7 @@ def put_back(
     window = shown_window((generated.shape[1], generated.shape[0]), size)
     canvas = enlarged(generated, window, size)
     placed = placed_product(product, spot)
-    return pasted(
-        canvas, placed, spot, expansion_of=lambda *seen: expansion(*seen, network=network)
-    )
+    return pasted(canvas, placed, spot, expansion_of=expansion)
 
 
 def shown_window(size: tuple[int, int], canvas: tuple[int, int]) -> Window:

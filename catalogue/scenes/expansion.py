@@ -2,8 +2,8 @@
 
 E = (area(what looks like it ∪ mask) − area(mask)) / area(mask). Generated surroundings go on
 drawing what they see: a handle gets longer, a foot wider. What looks like the product is what
-differs from the background where that is known; else what a network finds, or what goes on from the
-product's edge in its colour.
+differs from the background where that is known; else what goes on from the product's edge in its
+colour.
 """
 
 import numpy as np
@@ -11,7 +11,6 @@ import numpy.typing as npt
 from PIL import Image
 
 from catalogue.cutouts.model import Alpha, Mask, Rgb
-from catalogue.cutouts.segmentation import Segmenter
 from catalogue.renditions.regions import dilated, eroded, flooded
 
 DIFFERENT = 12
@@ -51,24 +50,19 @@ def grown_share(found: Mask, product: Mask) -> float:
     return float(np.count_nonzero(found & ~product)) / max(1, area)
 
 
-def expansion(pixels: Rgb, mask: Alpha, *, network: Segmenter | None = None) -> float:
+def expansion(pixels: Rgb, mask: Alpha) -> float:
     """Return E in a picture whose background is not known.
 
     Args:
         pixels: The picture.
         mask: The product's alpha on it, as it was placed.
-        network: Finds products in scenes; without one, what goes on from the product's edge in the
-            edge's colours is taken for the product.
     """
     small, product = _at_work_size(pixels, mask)
     if not product.any():
         return 0.0
     size = max(product.shape)
     near = dilated(product, max(2, round(NEAR * size)))
-    if network is None:
-        found = _going_on(small.astype(np.float32), product, near)
-    else:
-        found = network.segment(small) >= 128
+    found = _going_on(small.astype(np.float32), product, near)
     extra = flooded((found | product) & near, product) & ~product
     # An outline that is found anew is wrong by a pixel or two, and only what is beyond that grew.
     slack = max(1, round(UNSURE * size))

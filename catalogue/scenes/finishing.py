@@ -11,7 +11,6 @@ from catalogue.cutouts.finishing import (
 from catalogue.cutouts.model import Cutout, Rgb
 from catalogue.cutouts.pasting import well_inside
 from catalogue.cutouts.placement import NothingToPlaceError, place
-from catalogue.cutouts.segmentation import Segmenter
 from catalogue.scenes.blending import BlendSource, blend_source, put_back
 from catalogue.scenes.composing import Composition, compose
 from core.domain.photograph_spec import PhotographSpec
@@ -95,7 +94,6 @@ def finish_blend(
     *,
     width: int,
     height: int,
-    network: Segmenter | None = None,
 ) -> FinishedCutout:
     """Put a cut-out product back into what a model drew around it.
 
@@ -105,7 +103,6 @@ def finish_blend(
         photograph: What is wanted of it.
         width: Of the canvas, in pixels.
         height: The same.
-        network: Finds out whether the product grew; see `catalogue.scenes.expansion`.
 
     Raises:
         ProductNotFoundError: The cut-out is empty; the sentence says why.
@@ -114,7 +111,7 @@ def finish_blend(
     """
     rule = placement_rule(photograph, width=width, height=height)
     try:
-        scene = put_back(drawn, cutout, rule, network=network)
+        scene = put_back(drawn, cutout, rule)
     except NothingToPlaceError as error:
         raise product_not_found(cutout) from error
     return _finished(cutout, scene)

@@ -15,7 +15,6 @@ from functools import partial
 from typing import TypeVar
 
 from catalogue.cutouts.finishing import FinishedCutout, finish_cutout
-from catalogue.cutouts.segmentation import Segmenter
 from core.domain.image_spec import ModelInput
 from core.domain.photograph_spec import ImageMode, PhotographSpec
 from core.lifecycle.claims import Claim
@@ -115,11 +114,6 @@ class CutoutPool:
         """Cut a photograph's product out, in this thread; raises what `make` does."""
         with STAGE_SECONDS.labels("cutout").time():
             return self._preparer.prepare(located)
-
-    @property
-    def network(self) -> Segmenter | None:
-        """What finds products before anything; None: nothing does."""
-        return self._preparer.network
 
     def read(self, located: LocatedPhotograph) -> ReadPhotograph:
         """Read a photograph and its mask, in this thread; raises what `make` does."""

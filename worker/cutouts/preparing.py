@@ -103,7 +103,7 @@ class ProductPreparer:
         self._storage = storage
         self._store = store
         self._fetcher = fetcher
-        self.network = network
+        self._network = network
         self._network_name = network_name
 
     def locate(self, photograph: PhotographSpec, tenant: str) -> LocatedPhotograph:
@@ -132,7 +132,7 @@ class ProductPreparer:
         if (cached := self._cached(located.source, key)) is not None:
             return PreparedProduct(stored=cached, outcome=CutoutOutcome.CACHED)
         photograph = self.read(located)
-        cutout = cut_out(photograph.pixels, mask=photograph.mask, network=self.network)
+        cutout = cut_out(photograph.pixels, mask=photograph.mask, network=self._network)
         stored = StoredCutout(
             cutout=cutout, source_type=photograph.source_type, notes=photograph.notes
         )

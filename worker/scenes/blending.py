@@ -62,7 +62,7 @@ def blend(
         seconds += result.seconds
         began = time.monotonic()
         try:
-            finish = partial(_finish, lease, pool, product, result)
+            finish = partial(_finish, lease, product, result)
             finished = pool.compute(lease, located, finish)
         except ProductChangedError as error:
             if number == TRIES:
@@ -100,9 +100,7 @@ def _picture(
     return Picture(pixels=source.pixels, strength=photograph.strength, mask=source.mask)
 
 
-def _finish(
-    lease: Lease, pool: CutoutPool, product: PreparedProduct, result: RowResult
-) -> FinishedCutout:
+def _finish(lease: Lease, product: PreparedProduct, result: RowResult) -> FinishedCutout:
     spec = lease.claim.spec
     with STAGE_SECONDS.labels("finish").time():
         return finish_blend(
@@ -111,5 +109,4 @@ def _finish(
             photograph_of(lease.claim),
             width=spec.width,
             height=spec.height,
-            network=pool.network,
         )

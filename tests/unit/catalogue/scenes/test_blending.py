@@ -76,17 +76,6 @@ def test_a_product_that_the_model_went_on_drawing_is_told():
     assert put_back(pixels, mug(), RULE).fidelity.expansion > 0.01
 
 
-def test_a_network_is_asked_where_there_is_one():
-    class Everything:
-        def segment(self, pixels: np.ndarray) -> np.ndarray:
-            return np.full(pixels.shape[:2], 255, np.uint8)
-
-    rng = np.random.default_rng(3)
-    blocks = rng.integers(0, 256, (16, 16, 3), np.uint8).repeat(16, axis=0).repeat(16, axis=1)
-    source = blend_source(mug(), RULE, (256, 256), fill=blocks)
-    assert put_back(source.pixels, mug(), RULE, network=Everything()).fidelity.expansion > 0.1
-
-
 def test_a_scenes_colour_is_its_mean():
     pixels = np.zeros((4, 6, 3), np.uint8)
     pixels[:2] = (200, 100, 50)
