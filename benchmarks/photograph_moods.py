@@ -12,7 +12,7 @@ from itertools import pairwise
 
 from PIL import Image, ImageDraw
 
-from tests.support.photograph_server import HERE, PhotographServer
+from tests.support.photograph_server import HERE, Answer, PhotographServer, saying
 
 SIDE = 240
 """Of photographs, in pixels."""
@@ -22,8 +22,6 @@ MOST_FAILURES = 2
 """Answers of a server that fails before it gives the photograph."""
 SHARED = 20
 """One in so many rows names the photograph of the row before, as variants do."""
-
-Answer = Callable[[BaseHTTPRequestHandler], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,32 +110,20 @@ def prepare(
         "slow": lambda: _slowly(body, chance.uniform(0.5, SLOWEST)),
         "fails first": lambda: _failing(body, _failures(chance)),
         "redirects": lambda: _redirecting(server, path, body, hops=chance.randint(1, 3)),
-        "missing": lambda: _says(chance.choice((404, 410))),
-        "wants a login": lambda: _says(chance.choice((401, 403))),
+        "missing": lambda: saying(chance.choice((404, 410))),
+        "wants a login": lambda: saying(chance.choice((401, 403))),
         "is a page": lambda: _gives(b"<!doctype html><title>Sign in</title>"),
         "breaks off": lambda: _breaks_off(body),
-        "fails": lambda: _says(chance.choice((500, 502))),
-        "leads inwards": lambda: _says(302, Location="http://169.254.169.254/latest.jpg"),
-        "leads on": lambda: _says(302, Location=path),
+        "fails": lambda: saying(chance.choice((500, 502))),
+        "leads inwards": lambda: saying(302, Location="http://169.254.169.254/latest.jpg"),
+        "leads on": lambda: saying(302, Location=path),
         "is damaged": lambda: _gives(body[: len(body) // 2]),
     }
     server.answers[path] = answers[mood.name]()
 
 
-def _says(status: int, body: bytes = b"", **headers: str) -> Answer:
-    def answer(handler: BaseHTTPRequestHandler) -> None:
-        handler.send_response(status)
-        for name, value in headers.items():
-            handler.send_header(name.replace("_", "-"), value)
-        handler.send_header("Content-Length", str(len(body)))
-        handler.end_headers()
-        handler.wfile.write(body)
-
-    return answer
-
-
 def _gives(body: bytes) -> Answer:
-    return _says(200, body, Content_Type="image/jpeg")
+    return saying(200, body, Content_Type="image/jpeg")
 
 
 def _slowly(body: bytes, seconds: float) -> Answer:
@@ -180,8 +166,8 @@ def _failures(chance: random.Random) -> Sequence[str]:
 def _failing(body: bytes, failures: Sequence[str]) -> Answer:
     """Fail some times, and then send it."""
     kinds = {
-        "500": _says(500),
-        "503": _says(503, Retry_After="1"),
+        "500": saying(500),
+        "503": saying(503, Retry_After="1"),
         "breaks off": _breaks_off(body),
         "hangs up": _hangs_up,
     }
@@ -199,6 +185,6 @@ def _redirecting(server: PhotographServer, path: str, body: bytes, *, hops: int)
     """Lead on some times, to where the photograph is."""
     places = [f"{path}?{hop}" for hop in range(1, hops + 1)]
     for here, there in pairwise(places):
-        server.answers[here] = _says(301, Location=there)
+        server.answers[here] = saying(301, Location=there)
     server.answers[places[-1]] = _gives(body)
-    return _says(302, Location=places[0])
+    return saying(302, Location=places[0])

@@ -82,7 +82,7 @@ class MatchRemark:
 
     @property
     def sentence(self) -> str:
-        """Say how many they are."""
+        """Return it with how many they are."""
         return f"{len(self.named):,} {self.one if len(self.named) == 1 else self.several}"
 
 

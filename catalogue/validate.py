@@ -209,7 +209,7 @@ def _warn_of_large(rows: Sequence[GoodRow], warnings: Issues) -> None:
 
 
 def _tell_template(sheet: Sheet, template: str | None, notes: Issues) -> None:
-    """Tell of which columns the prompts of a plain sheet without prompts are made."""
+    """Report of which columns the prompts of a plain sheet without prompts are made."""
     if template or sheet.reading.source is not SheetSource.PLAIN or not sheet.reading.template:
         return
     columns = sheet.reading.columns

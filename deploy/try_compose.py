@@ -164,7 +164,7 @@ def free_port() -> str:
 
 @contextmanager
 def trial(keep: bool) -> Iterator[Trial]:
-    """Give the project passwords and ports, and take it down afterwards."""
+    """Set the project's passwords and ports, and take it down afterwards."""
     variables = {name: secrets.token_hex(16) for name in PASSWORDS}
     variables |= {name: free_port() for name in PORTS}
     variables["FLOWER_BASIC_AUTH"] = f"watcher:{secrets.token_hex(16)}"

@@ -24,10 +24,11 @@ from api.views.cursors import Cursor
 from api.views.job_lists import list_jobs
 from catalogue.checks import LONGEST_PROMPT
 from core.db.arrays import among
+from core.db.clock import transaction_time
 from core.db.models import Job
 from core.domain.approval import Approval
 from core.errors import ConflictError, InvalidRequestError
-from core.lifecycle.picking import moment_of, pick, take_back
+from core.lifecycle.picking import pick, take_back
 from core.links import WORKBENCH
 
 AT_ONCE = 48
@@ -137,7 +138,7 @@ def post_undo(
     form: FormNow,
     said_at: Annotated[AwareDatetime, Form()],
 ) -> Response:
-    """Let images be what they were before one judgement or pick of whoever is signed in."""
+    """Take back one judgement or pick of whoever is signed in."""
     find_batch(session, caller.tenant, batch_id)
     done = take_back(session, caller.tenant, batch_id, said_at=said_at, by=reviewer(caller))
     message = _counted(len(done.changed), "taken back")
@@ -181,7 +182,7 @@ def _back(
     can_undo: bool,
 ) -> Response:
     """Lead back, from where what was said now can be taken back; a script has said it itself."""
-    said_at = moment_of(session) if can_undo else None
+    said_at = transaction_time(session) if can_undo else None
     path = form.path(batch_id, said_at=said_at)
     return page.go(path, None if page.is_fragment else message)
 

@@ -25,7 +25,7 @@ class AlbumMatches:
 
 
 def use_album(request: SheetRequest, album: KeptAlbum) -> tuple[SheetRequest, AlbumMatches | None]:
-    """Give rows their photographs, by file name or SKU, as `packshot submit --photos` does.
+    """Assign rows their photographs, by file name or SKU, as `packshot submit --photos` does.
 
     Returns:
         The request, and how they fit; None: the album is empty.

@@ -148,8 +148,7 @@ def _light_beside(smooth: Levels, backdrop: Levels, shadow: Mask, around: Mask) 
 
     Where the product begins it is taken to be what it is nearest by.
     """
-    light = smooth.mean(axis=2) / np.maximum(backdrop.mean(axis=2), 1)
-    light = np.where(shadow, np.minimum(light, 1), 1).astype(np.float32)
+    light = _light_left(smooth, backdrop, shadow)
     # Beside the product its own colours are in the mean.
     known = eroded(around, 1)
     found = light
@@ -160,11 +159,16 @@ def _light_beside(smooth: Levels, backdrop: Levels, shadow: Mask, around: Mask) 
     return np.asarray(found, np.float32)
 
 
+def _light_left(smooth: Levels, backdrop: Levels, shadow: Mask) -> Levels:
+    """Return what a shadow leaves of the backdrop's light, (height, width), from 0 to 1."""
+    light = smooth.mean(axis=2) / np.maximum(backdrop.mean(axis=2), 1)
+    return np.where(shadow, np.minimum(light, 1), 1).astype(np.float32)
+
+
 def _light(smooth: Levels, backdrop: Levels, shadow: Mask, size: tuple[int, int]) -> Light:
     """Return the light that is left where the backdrop is, at the photograph's size."""
-    light = smooth.mean(axis=2) / np.maximum(backdrop.mean(axis=2), 1)
     # Where it is thin it is the product's own soft rim.
     wide = dilated(eroded(shadow, THIN), THIN + 1) & shadow
-    light = np.where(wide, np.minimum(light, 1), 1)
+    light = _light_left(smooth, backdrop, wide)
     levels = Image.fromarray(np.asarray(light * 255 + 0.5, np.uint8))
     return np.asarray(levels.resize(size, Image.Resampling.BILINEAR))

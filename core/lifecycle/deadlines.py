@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-from sqlalchemy import func, select
 from sqlmodel import Session
 
+from core.db.clock import transaction_time
 from core.domain.image_request import ImageRequest
 
 
@@ -16,5 +16,5 @@ def with_deadline(
     """Add the moment until which the images are wanted, by Postgres's clock."""
     if seconds is None:
         return wanted
-    now: datetime = session.execute(select(func.now())).scalar_one()
+    now = transaction_time(session)
     return [replace(one, deadline_at=now + timedelta(seconds=seconds)) for one in wanted]

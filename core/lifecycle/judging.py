@@ -191,7 +191,7 @@ def _others(rows: Mapping[UUID, Any], approved: Sequence[UUID]) -> list[UUID]:
 
 
 def write_judgements(session: Session, rows: Sequence[Any], verdict: Verdict) -> None:
-    """Say the same of jobs that `lock_judged` found; of one place one at most is approved."""
+    """Write one verdict on jobs that `lock_judged` found; of one place one at most is approved."""
     if not rows:
         return
     session.execute(

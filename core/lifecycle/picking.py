@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, func, select
+from sqlalchemy import and_, select
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col
 
@@ -105,16 +105,10 @@ def _of_row(session: Session, tenant: str, batch_id: UUID, job_id: UUID) -> Sequ
     return session.execute(statement).scalars().all()
 
 
-def moment_of(session: Session) -> datetime:
-    """Return the moment of all that is said in a transaction, as `created_at` has it."""
-    moment: datetime = session.execute(select(func.now())).scalar_one()
-    return moment
-
-
 def take_back(
     session: Session, tenant: str, batch_id: UUID, *, said_at: datetime, by: Reviewer
 ) -> Judged:
-    """Let images of a batch be what they were before somebody judged them, all at one moment.
+    """Return images of a batch to what they were before somebody judged them, all at one moment.
 
     What others have said since stays as it is.
 
@@ -122,7 +116,7 @@ def take_back(
         session: An open transaction.
         tenant: Whose; nothing of another tenant is found.
         batch_id: The batch.
-        said_at: What `moment_of` returned when that was said.
+        said_at: The `transaction_time` in which that was said.
         by: Who said it, and takes it back.
     """
     said = _said(session, tenant, batch_id, said_at, by)

@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import func
 from sqlmodel import Session
 
 from core.db.bulk_insert import insert_rows
+from core.db.clock import transaction_time
 from core.db.connections import allow_long_statements
 from core.db.models import Batch, Job
 from core.db.models.columns import new_id
@@ -172,7 +173,7 @@ def _jobs(
     request: Request, items: Sequence[Item], answers: Answers, batch: Batch | None
 ) -> list[_NewJob]:
     """Make one job per item: with its image, or with what computes it."""
-    now = request.session.execute(select(func.now())).scalar_one() if answers.images else None
+    now = transaction_time(request.session) if answers.images else None
     fresh = set(answers.created)
     jobs = []
     for position, item in enumerate(items):

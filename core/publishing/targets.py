@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlmodel import Session, col
 
+from core.db.clock import transaction_time
 from core.db.locks import take_advisory_lock
 from core.db.models import PublishTarget
 from core.domain.stores import CREDENTIALS, StoreKind
@@ -118,7 +119,7 @@ def find(session: Session, tenant: str, name: str) -> PublishTarget:
 
 def delete(session: Session, target: PublishTarget) -> None:
     """Delete a target with its credentials; what was published stays as it is."""
-    target.deleted_at = session.execute(select(func.now())).scalar_one()
+    target.deleted_at = transaction_time(session)
     target.credentials = None
     session.flush()
 

@@ -12,11 +12,12 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Session, col
 
 from core.db.arrays import among, values_table
+from core.db.clock import transaction_time
 from core.db.locks import lock_deliveries
 from core.db.models import Batch, WebhookDelivery, WebhookEndpoint
 from core.db.models.transitions import change
 from core.domain.states import DeliveryState
-from core.webhooks.deliveries import WebhookMessage, give_up, now
+from core.webhooks.deliveries import WebhookMessage, give_up
 from core.webhooks.endpoints import disable
 
 
@@ -158,7 +159,7 @@ def _note_health(
     attempts: Collection[DeliveryAttempt],
     disable_seconds: float,
 ) -> None:
-    timestamp = now(session)
+    timestamp = transaction_time(session)
     for endpoint in endpoints.values():
         verdicts = _verdicts_on(endpoint, attempts)
         if not verdicts or endpoint.disabled_at is not None or endpoint.deleted_at is not None:

@@ -23,6 +23,7 @@ from sqlalchemy import (
 from sqlmodel import Session, col
 
 from core.db.arrays import among, values_table
+from core.db.clock import transaction_time
 from core.db.locks import lock_deliveries
 from core.db.models import CallbackSecret, WebhookDelivery, WebhookEndpoint, WebhookEvent
 from core.db.models.columns import new_id
@@ -33,12 +34,6 @@ from core.webhooks.secrets import active_secrets
 
 NIL = UUID(int=0)
 """Less than every queue (RFC 9562, section 5.9)."""
-
-
-def now(session: Session) -> datetime:
-    """Return the transaction's timestamp, by Postgres's clock."""
-    timestamp: datetime = session.execute(select(func.now())).scalar_one()
-    return timestamp
 
 
 def insert(session: Session, wanted: Sequence[tuple[str, UUID, Listener]]) -> list[UUID]:
@@ -200,7 +195,7 @@ def _read(session: Session, delivery_ids: Sequence[UUID]) -> list[WebhookMessage
         .order_by(col(WebhookDelivery.id))
         .execution_options(populate_existing=True)
     ).all()
-    timestamp = now(session)
+    timestamp = transaction_time(session)
     messages, orphans = [], []
     for delivery, event, endpoint, secret in rows:
         url = endpoint.url if endpoint is not None else delivery.url

@@ -9,10 +9,11 @@ from sqlalchemy import Select, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlmodel import Session, col
 
+from core.db.clock import transaction_time
 from core.db.locks import take_advisory_lock
 from core.db.models import CallbackSecret, WebhookDelivery, WebhookEndpoint
 from core.errors import ConflictError, NotFoundError
-from core.webhooks.deliveries import give_up, now
+from core.webhooks.deliveries import give_up
 from core.webhooks.event_types import EventType
 from core.webhooks.events import record_endpoint_event
 from core.webhooks.listeners import Listener, listeners_of
@@ -117,7 +118,7 @@ def update(session: Session, endpoint: WebhookEndpoint, **values: Any) -> None:
 
 def delete(session: Session, endpoint: WebhookEndpoint) -> None:
     """Delete a locked endpoint; what was on its way is given up."""
-    endpoint.deleted_at = now(session)
+    endpoint.deleted_at = transaction_time(session)
     session.flush()
     give_up(session, col(WebhookDelivery.queue) == endpoint.id)
 
@@ -126,7 +127,7 @@ def rotate_secret(
     session: Session, endpoint: WebhookEndpoint, *, overlap_seconds: float
 ) -> EndpointSecret:
     """Replace the secret of a locked endpoint; the present one signs too for a while."""
-    secret = rotate(endpoint, now=now(session), overlap_seconds=overlap_seconds)
+    secret = rotate(endpoint, now=transaction_time(session), overlap_seconds=overlap_seconds)
     session.flush()
     return EndpointSecret(endpoint=endpoint, secret=secret)
 
@@ -144,7 +145,7 @@ def renew_callback_secret(session: Session, tenant: str, *, overlap_seconds: flo
     holder: CallbackSecret = session.execute(locked).scalar_one()
     if holder.secret == first:
         return first
-    secret = rotate(holder, now=now(session), overlap_seconds=overlap_seconds)
+    secret = rotate(holder, now=transaction_time(session), overlap_seconds=overlap_seconds)
     session.flush()
     return secret
 
@@ -192,7 +193,7 @@ def disable(
     session: Session, endpoint: WebhookEndpoint, reason: str, *, notify: bool = True
 ) -> None:
     """Disable a locked endpoint; the tenant's other endpoints get an event about it."""
-    endpoint.disabled_at, endpoint.disabled_reason = now(session), reason
+    endpoint.disabled_at, endpoint.disabled_reason = transaction_time(session), reason
     session.flush()
     give_up(session, col(WebhookDelivery.queue) == endpoint.id)
     if not notify:

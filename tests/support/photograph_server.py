@@ -10,12 +10,29 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 HERE = "127.0.0.1"
 
 
+Answer = Callable[[BaseHTTPRequestHandler], None]
+
+
+def saying(status: int, body: bytes = b"", **headers: str) -> Answer:
+    """Answer with a body of known length. Underscores in names of headers are dashes."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(status)
+        for name, value in headers.items():
+            handler.send_header(name.replace("_", "-"), value)
+        handler.send_header("Content-Length", str(len(body)))
+        handler.end_headers()
+        handler.wfile.write(body)
+
+    return answer
+
+
 @dataclass
 class PhotographServer:
     """Answers each path as it is told: with a handler's own hands."""
 
     port: int = 0
-    answers: dict[str, Callable[[BaseHTTPRequestHandler], None]] = field(default_factory=dict)
+    answers: dict[str, Answer] = field(default_factory=dict)
     asked: list[tuple[str, Mapping[str, str]]] = field(default_factory=list)
     ended: threading.Event = field(default_factory=threading.Event)
     at_once: Counter = field(default_factory=Counter)
@@ -27,17 +44,8 @@ class PhotographServer:
         return [path for path, _ in self.asked]
 
     def says(self, path: str, status: int = 200, body: bytes = b"", **headers: str) -> str:
-        """Answer a path; give its URL. Underscores in names of headers are dashes."""
-
-        def answer(handler: BaseHTTPRequestHandler) -> None:
-            handler.send_response(status)
-            for name, value in headers.items():
-                handler.send_header(name.replace("_", "-"), value)
-            handler.send_header("Content-Length", str(len(body)))
-            handler.end_headers()
-            handler.wfile.write(body)
-
-        self.answers[path] = answer
+        """Answer a path; give its URL."""
+        self.answers[path] = saying(status, body, **headers)
         return self.url(path)
 
     def trickles(self, path: str, pieces: Callable[[], Iterator[bytes]]) -> str:

@@ -33,6 +33,8 @@ from core.storage import Storage
 from local.ports import free_port
 from tests.integration.shop import Shop, finished, image_of, poll
 from tests.pictures import near_white, png, product
+from tests.support.shopify_double import ShopifyDouble
+from tests.support.store_server import serving_store
 
 PIXELS = b"\x89PNG these are not pixels, but bytes that must come back as they are"
 
@@ -337,3 +339,11 @@ def api_process(
     finally:
         process.popen.terminate()
         process.popen.wait()
+
+
+@pytest.fixture
+def double() -> Iterator[ShopifyDouble]:
+    """A shop of Shopify's that answers as often as it is asked."""
+    double = ShopifyDouble(points=1e9, most_points=1e9)
+    with serving_store(double.server):
+        yield double

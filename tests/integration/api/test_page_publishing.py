@@ -8,8 +8,7 @@ from core.domain.scopes import Scope
 from core.keys import create_key
 from ops.publishing.publisher import RunPublisher
 from tests.integration.api.browser import Browser
-from tests.support.shopify_double import TOKEN, ShopifyDouble
-from tests.support.store_server import serving_store
+from tests.support.shopify_double import TOKEN
 
 PATH = "/workbench/publishes"
 
@@ -19,13 +18,6 @@ def settings(settings):
     return settings.model_copy(
         update={"outbound_allow": "127.0.0.1", "outbound_ports": "80,443,1024-65535"}
     )
-
-
-@pytest.fixture
-def double():
-    double = ShopifyDouble(points=1e9, most_points=1e9)
-    with serving_store(double.server):
-        yield double
 
 
 @pytest.fixture

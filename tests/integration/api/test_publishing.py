@@ -12,8 +12,7 @@ from cli.main import main
 from core.db.models import PublishTarget
 from core.settings import get_settings
 from ops.publishing.publisher import RunPublisher
-from tests.support.shopify_double import TOKEN, ShopifyDouble
-from tests.support.store_server import serving_store
+from tests.support.shopify_double import TOKEN
 
 
 @pytest.fixture
@@ -21,13 +20,6 @@ def settings(settings):
     return settings.model_copy(
         update={"outbound_allow": "127.0.0.1", "outbound_ports": "80,443,1024-65535"}
     )
-
-
-@pytest.fixture
-def double():
-    double = ShopifyDouble(points=1e9, most_points=1e9)
-    with serving_store(double.server):
-        yield double
 
 
 @pytest.fixture

@@ -28,6 +28,7 @@ from sqlalchemy import select, text
 from api.views.jobs import find_to_give_out
 from api.views.renditions import public_image
 from catalogue.channels import find_channel
+from core.db.clock import transaction_time
 from core.db.models import Batch, Image, Job, Judgement
 from core.domain.approval import Approval
 from core.domain.states import JobState
@@ -35,7 +36,7 @@ from core.errors import ConflictError, NotFoundError
 from core.lifecycle import erasure, retention
 from core.lifecycle.approval import given_out_among, may_be_given_out, shown
 from core.lifecycle.judging import Reviewer, Verdict, judge, judge_waiting
-from core.lifecycle.picking import moment_of, pick, take_back
+from core.lifecycle.picking import pick, take_back
 from core.lifecycle.redo import Replacement, lock_slots, redo
 from core.lifecycle.retry import failed_jobs, retry_jobs
 from core.publishing.images import publishable, still_publishable
@@ -293,7 +294,7 @@ class ApprovalHistory(RuleBasedStateMachine):
         before = {one.id: one.approval for one in self.shop.all(Job)}
         with self.shop.database.session() as session:
             yield session
-            said_at = moment_of(session)
+            said_at = transaction_time(session)
         changed = {
             one.id: one for one in self.shop.all(Job) if before.get(one.id) is not one.approval
         }

@@ -9,8 +9,7 @@ from core.links import NEW_BATCH, WORKBENCH
 from ops.publishing.publisher import RunPublisher
 from tests.integration.api.workbench.test_new_batch import workbook
 from tests.pictures import near_white, png, product
-from tests.support.shopify_double import TOKEN, ShopifyDouble
-from tests.support.store_server import serving_store
+from tests.support.shopify_double import TOKEN
 
 
 @pytest.fixture
@@ -18,13 +17,6 @@ def settings(settings):
     return settings.model_copy(
         update={"outbound_allow": "127.0.0.1", "outbound_ports": "80,443,1024-65535"}
     )
-
-
-@pytest.fixture
-def double():
-    double = ShopifyDouble(points=1e9, most_points=1e9)
-    with serving_store(double.server):
-        yield double
 
 
 def queue_workbook(page) -> None:
