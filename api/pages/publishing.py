@@ -16,6 +16,7 @@ from api.routes import publishing as routes
 from api.schemas.publishing import PublishRequest, TargetRequest
 from api.views.batches import list_batches
 from api.views.cursors import Cursor
+from catalogue.channels import PRESETS
 from core.domain.stores import CREDENTIALS, Placement, StoreKind
 from core.errors import ConflictError, InvalidRequestError, PackshotError
 from core.links import WORKBENCH
@@ -46,6 +47,7 @@ def _show_list(
         targets=routes.get_targets(tenant, session).items,
         batches=list_batches(session, tenant, cursor=None, limit=AT_ONCE).items,
         kinds=list(StoreKind),
+        channels=list(PRESETS),
         error=error,
     )
 
@@ -58,10 +60,19 @@ def post_publish(
     batch_id: Annotated[UUID, Form()],
     target: Annotated[str, Form()],
     placement: Annotated[Placement, Form()] = Placement.LAST,
+    channel: Annotated[str, Form()] = "",
 ) -> Response:
     """Plan what publishing a batch would change."""
-    request = PublishRequest(batch_id=batch_id, target=target, placement=placement)
-    run = routes.post_publish(request, caller, session, Response())
+    try:
+        request = PublishRequest(
+            batch_id=batch_id, target=target, placement=placement, channel=channel or None
+        )
+        run = routes.post_publish(request, caller, session, Response())
+    except ValidationError as error:
+        return _show_list(page, caller.tenant, session, error=_said(error))
+    except InvalidRequestError as error:
+        session.rollback()
+        return _show_list(page, caller.tenant, session, error=error.detail)
     return page.go(f"{AT}/{run.id}")
 
 
@@ -77,12 +88,18 @@ def post_target(
     access_token: Annotated[str, Form()] = "",
     username: Annotated[str, Form()] = "",
     application_password: Annotated[str, Form()] = "",
+    access_key_id: Annotated[str, Form()] = "",
+    secret_access_key: Annotated[str, Form()] = "",
+    region: Annotated[str, Form()] = "",
 ) -> Response:
     """Add a shop; its credentials are not shown again."""
     given = {
         "access_token": access_token,
         "username": username,
         "application_password": application_password,
+        "access_key_id": access_key_id,
+        "secret_access_key": secret_access_key,
+        "region": region,
     }
     credentials = {one: SecretStr(given[one].strip()) for one in CREDENTIALS[kind]}
     try:
@@ -92,8 +109,7 @@ def post_target(
         box = CredentialBox.of(services.settings)
         routes.post_target(request, caller, services, box, session, Response())
     except ValidationError as error:
-        said = " ".join(str(describe(one)["message"]) for one in error.errors())
-        return _show_list(page, caller.tenant, session, error=said)
+        return _show_list(page, caller.tenant, session, error=_said(error))
     except (InvalidRequestError, ConflictError) as error:
         session.rollback()
         return _show_list(page, caller.tenant, session, error=error.detail)
@@ -139,6 +155,10 @@ def post_undo(run_id: UUID, page: PageNow, caller: PublishCaller, session: Sessi
     except ConflictError as error:
         return _refused(page, run_id, error, session)
     return page.go(f"{AT}/{run_id}")
+
+
+def _said(error: ValidationError) -> str:
+    return " ".join(str(describe(one)["message"]) for one in error.errors())
 
 
 def _refused(page: Page, run_id: UUID, error: PackshotError, session: Session) -> Response:

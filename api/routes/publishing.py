@@ -137,7 +137,9 @@ def post_publish(
     it.
     """
     target = targets.find(session, caller.tenant, request.target)
-    run = runs.create(session, caller.tenant, target, request.batch_id, request.placement)
+    run = runs.create(
+        session, caller.tenant, target, request.batch_id, request.placement, request.channel
+    )
     response.headers["Location"] = f"/v1/publishes/{run.id}"
     return view_run(session, run)
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field, SecretStr
 
 from api.schemas.addresses import Address
 from api.schemas.parameters import Line
+from api.schemas.renditions import KnownChannel
 from api.schemas.strict import StrictModel
 from core.domain.states import PublishItemState, PublishState
 from core.domain.stores import Placement, StoreKind
@@ -22,7 +23,8 @@ Credentials = Annotated[
     Field(
         min_length=1,
         max_length=4,
-        description="shopify: `access_token`; woocommerce: `username` and `application_password`. "
+        description="shopify: `access_token`; woocommerce: `username` and `application_password`; "
+        "s3: `access_key_id`, `secret_access_key` and `region` (`us-east-1` where there is none). "
         "Kept encrypted, and given back by nothing.",
     ),
 ]
@@ -70,6 +72,11 @@ class PublishRequest(StrictModel):
     placement: Placement = Field(
         Placement.LAST, description="Where they go among the images that a product has."
     )
+    channel: KnownChannel | None = Field(
+        None,
+        description="Publish what the images become for this channel of the batch; null: the "
+        "images as they were made.",
+    )
 
 
 class PublishCounts(BaseModel):
@@ -89,6 +96,7 @@ class PublishView(BaseModel):
     batch_id: UUID
     target: str
     placement: Placement
+    channel: str | None = Field(description="Whose renditions are published.")
     state: PublishState = Field(
         description="planning, then planned: nothing was changed yet; running, published; "
         "undoing, undone; failed: no plan could be made."

@@ -33,6 +33,7 @@ Channels = Annotated[
 ]
 """Names of channels, each once."""
 ChannelName = Annotated[str, WithJsonSchema({"type": "string", "enum": _NAMES})]
+KnownChannel = Annotated[ChannelName, AfterValidator(lambda name: _known([name])[0])]
 
 
 class RenditionLink(BaseModel):

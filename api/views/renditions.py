@@ -1,6 +1,6 @@
 """A job's image as channels want it, over HTTP: links, files, and public addresses."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
@@ -14,8 +14,9 @@ from api.services import Services
 from api.views.images import gone
 from catalogue.channels import Channel, UnknownChannelError, find_channel, note_on, round_factor
 from catalogue.naming import Names
+from catalogue.renditions.store import Get
 from core.db.models import Image, Job, Rendition
-from core.errors import NotFoundError, StoredObjectLostError
+from core.errors import NotFoundError
 from core.lifecycle import renditions
 from core.lifecycle.approval import given_out, may_be_given_out
 from core.lifecycle.erasure import visible
@@ -174,10 +175,6 @@ def public_image(session: Session, token: UUID, channel: Channel) -> tuple[Image
     return image, row[1]
 
 
-Get = Callable[[Image, Channel], Rendition]
-"""Finds or makes a rendition: `Renditions.get`, or `get_soon` where a request waits for it."""
-
-
 def ready_rendition(services: Services, image: Image, channel: Channel, get: Get) -> Rendition:
     """Find a rendition, or make it. Hold no database session meanwhile.
 
@@ -201,10 +198,8 @@ def rendition_body(
         RenditionError: It cannot be made into what the channel wants.
         StoredObjectLostError: S3 loses what was written a moment ago.
     """
-    rendition = ready_rendition(services, image, channel, get)
-    try:
-        return rendition, services.storage.read(rendition)
-    except StoredObjectLostError:
-        services.renditions.lose(rendition)
-    rendition = ready_rendition(services, image, channel, get)
-    return rendition, services.storage.read(rendition)
+
+    def ready(image: Image, channel: Channel) -> Rendition:
+        return ready_rendition(services, image, channel, get)
+
+    return services.renditions.read(image, channel, ready)

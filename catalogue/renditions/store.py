@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from catalogue.channels import Channel
 from core.db.engine import Database
 from core.db.models import Image, Rendition
-from core.errors import NotFoundError, PackshotError
+from core.errors import NotFoundError, PackshotError, StoredObjectLostError
 from core.lifecycle import renditions
 from core.pictures.credentials import Credentials
 from core.pictures.formats import Format
@@ -20,6 +20,9 @@ from core.storage import Storage
 
 if TYPE_CHECKING:
     from catalogue.renditions.scene import Box
+
+Get = Callable[[Image, Channel], Rendition]
+"""Finds or makes a rendition."""
 
 AT_ONCE = 2
 """Renditions that a process makes at the same time, if nobody says otherwise: each takes a core,
@@ -127,6 +130,30 @@ class Renditions:
         with self._places:
             # Somebody may have made it while we waited for a place.
             return self.find(image, channel) or self._make(image, channel, read)
+
+    def read(
+        self, image: Image, channel: Channel, get: Get | None = None
+    ) -> tuple[Rendition, bytes]:
+        """Return a rendition and its bytes; one whose object was lost is made again.
+
+        Args:
+            image: What it is of.
+            channel: What it is for.
+            get: Finds or makes it; None: `get` of this.
+
+        Raises:
+            NotFoundError: As in `get`.
+            RenditionError: As in `get`.
+            StoredObjectLostError: S3 loses what was written a moment ago.
+        """
+        get = get or self.get
+        rendition = get(image, channel)
+        try:
+            return rendition, self._storage.read(rendition)
+        except StoredObjectLostError:
+            self.lose(rendition)
+        rendition = get(image, channel)
+        return rendition, self._storage.read(rendition)
 
     def _make(
         self,

@@ -15,7 +15,7 @@ from cli.connection import connect
 from cli.console import say, show, stdout
 from cli.errors import UsageError
 from cli.options import Key, Url
-from core.domain.stores import CREDENTIALS, Placement, StoreKind
+from core.domain.stores import CREDENTIALS, SHOWN, Placement, StoreKind
 
 app = typer.Typer(
     no_args_is_help=True, help="Publish: a batch's images into a shop, and back out of it."
@@ -35,7 +35,11 @@ def add(
     name: Annotated[str, typer.Argument(help="Your name for the shop.")],
     kind: Annotated[StoreKind, typer.Argument(help="Whose API it speaks.")],
     address: Annotated[
-        str, typer.Argument(help="The shop's address, such as https://example.myshopify.com.")
+        str,
+        typer.Argument(
+            help="The shop's address, such as https://example.myshopify.com; of S3 the service's "
+            "with bucket and folder."
+        ),
     ],
     replace: Annotated[
         bool, typer.Option("--replace", help="Replace the credentials of a shop that is there.")
@@ -46,7 +50,8 @@ def add(
     """Add a shop. Its credentials are asked for, or read from variables of the environment.
 
     Shopify: PACKSHOT_STORE_ACCESS_TOKEN; WooCommerce: PACKSHOT_STORE_USERNAME and
-    PACKSHOT_STORE_APPLICATION_PASSWORD.
+    PACKSHOT_STORE_APPLICATION_PASSWORD; S3: PACKSHOT_STORE_ACCESS_KEY_ID,
+    PACKSHOT_STORE_SECRET_ACCESS_KEY and PACKSHOT_STORE_REGION.
     """
     credentials = {one: _credential(one) for one in CREDENTIALS[kind]}
     with connect(url, key) as client:
@@ -66,7 +71,7 @@ def _credential(name: str) -> str:
     given = os.environ.get(variable)
     if given:
         return given
-    asked: str = typer.prompt(name.replace("_", " "), hide_input=name != "username", err=True)
+    asked: str = typer.prompt(name.replace("_", " "), hide_input=name not in SHOWN, err=True)
     return asked
 
 
@@ -101,12 +106,18 @@ def plan(
     placement: Annotated[
         Placement, typer.Option(help="Where they go among a product's images.")
     ] = Placement.LAST,
+    channel: Annotated[
+        str | None,
+        typer.Option(help="Publish what the images become for this channel of the batch."),
+    ] = None,
     json_: Json = False,
     url: Url = None,
     key: Key = None,
 ) -> None:
     """Look up what publishing would change, product by product. Nothing is changed."""
     body = {"batch_id": str(batch), "target": target, "placement": placement.value}
+    if channel is not None:
+        body["channel"] = channel
     with connect(url, key) as client:
         made = _settled(client, client.ask("POST", "/v1/publishes", body=body))
         items = _items(client, made["id"])

@@ -12,11 +12,20 @@ from core.domain.states import JobState
 from core.lifecycle.approval import given_out, shown
 
 
-def publishable(session: Session, tenant: str, batch_id: UUID) -> Sequence[tuple[Job, str]]:
+def publishable(
+    session: Session, tenant: str, batch_id: UUID, channel: str | None = None
+) -> Sequence[tuple[Job, str]]:
     """Return the jobs of a batch whose images may be published, with the types of their files.
 
     In the order of its sheet; what has no SKU belongs to no product.
+
+    Args:
+        session: An open transaction.
+        tenant: Whose batch it is.
+        batch_id: The batch.
+        channel: That takes them; None: any.
     """
+    taken = () if channel is None else (col(Job.files).has_key(channel),)  # type: ignore[attr-defined]
     statement = (
         select(Job, col(Image.content_type))
         .join(Image, col(Image.id) == col(Job.image_id))
@@ -24,6 +33,7 @@ def publishable(session: Session, tenant: str, batch_id: UUID) -> Sequence[tuple
             col(Job.tenant) == tenant,
             col(Job.batch_id) == batch_id,
             col(Job.sku) != "",
+            *taken,
             *_releasable(),
         )
         .order_by(col(Job.position))

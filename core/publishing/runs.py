@@ -9,11 +9,12 @@ from sqlalchemy import exists, func, select, update
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col
 
-from core.db.models import Batch, PublishRun, PublishTarget
+from core.db.models import Batch, Job, PublishRun, PublishTarget
 from core.db.models.transitions import change
 from core.domain.states import PublishState
 from core.domain.stores import Placement, StoreKind
-from core.errors import ConflictError, NotFoundError
+from core.errors import ConflictError, InvalidRequestError, NotFoundError
+from core.pictures.formats import ORIGINAL
 
 ACTIVE = (PublishState.PLANNING, PublishState.RUNNING, PublishState.UNDOING)
 """A publisher has something to do."""
@@ -35,6 +36,8 @@ class RunClaim:
     batch_id: UUID
     state: PublishState
     placement: Placement
+    channel: str | None
+    """Whose renditions are published; None: the images themselves."""
     target_id: UUID
     kind: StoreKind
     address: str
@@ -43,23 +46,51 @@ class RunClaim:
 
 
 def create(
-    session: Session, tenant: str, target: PublishTarget, batch_id: UUID, placement: Placement
+    session: Session,
+    tenant: str,
+    target: PublishTarget,
+    batch_id: UUID,
+    placement: Placement,
+    channel: str | None = None,
 ) -> PublishRun:
     """Insert a run, whose plan is made next; nothing is changed before it is started.
 
     Raises:
         NotFoundError: The tenant has no such batch.
+        InvalidRequestError: The batch was submitted without that channel.
     """
     owner = select(col(Batch.id)).where(
         col(Batch.id) == batch_id, col(Batch.tenant) == tenant, col(Batch.deleted_at).is_(None)
     )
     if session.execute(owner).scalar_one_or_none() is None:
         raise NotFoundError(f"There is no batch {batch_id} here, or it belongs to another key.")
-    run = PublishRun(tenant=tenant, target_id=target.id, batch_id=batch_id, placement=placement)
+    if channel is not None:
+        _check_channel(session, batch_id, channel)
+    run = PublishRun(
+        tenant=tenant,
+        target_id=target.id,
+        batch_id=batch_id,
+        placement=placement,
+        channel=channel,
+    )
     session.add(run)
     session.flush()
     session.refresh(run)
     return run
+
+
+def _check_channel(session: Session, batch_id: UUID, channel: str) -> None:
+    """Check that a batch was submitted with a channel, which then has taken its images."""
+    statement = select(col(Job.files)).where(col(Job.batch_id) == batch_id).limit(1)
+    files = session.execute(statement).scalar_one_or_none() or {}
+    if channel in files:
+        return
+    there = ", ".join(sorted(set(files) - {ORIGINAL})) or "none"
+    raise InvalidRequestError(
+        f"The batch was submitted without the channel {channel}, so that nobody knows whether that "
+        f"takes its images. Its channels: {there}. Leave `channel` out to publish the images "
+        "as they were made."
+    )
 
 
 def find(session: Session, tenant: str, run_id: UUID, *, lock: bool = False) -> PublishRun:
@@ -187,6 +218,7 @@ def claim(session: Session, *, most: int, lease_seconds: float) -> Sequence[RunC
                 batch_id=run.batch_id,
                 state=run.state,
                 placement=run.placement,
+                channel=run.channel,
                 target_id=target.id,
                 kind=target.kind,
                 address=target.address,

@@ -1,6 +1,7 @@
 """Targets: stores that a tenant publishes into."""
 
 from collections.abc import Mapping, Sequence
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from sqlalchemy import select
@@ -39,10 +40,13 @@ def add(
         credentials: Those of `core.domain.stores.CREDENTIALS`.
 
     Raises:
-        InvalidRequestError: The credentials are not those that the kind asks for.
+        InvalidRequestError: The credentials are not those that the kind asks for, or an address
+            lacks its bucket.
         ConflictError: The name is in use, there are too many, or the server has no secret.
     """
     check_credentials(kind, credentials)
+    if kind is StoreKind.S3:
+        _check_bucket(address)
     take_advisory_lock(session, f"publish targets {tenant}")
     present = list_them(session, tenant)
     if len(present) >= MOST:
@@ -55,6 +59,14 @@ def add(
     session.flush()
     session.refresh(target)
     return target
+
+
+def _check_bucket(address: str) -> None:
+    if not urlsplit(address).path.strip("/"):
+        raise InvalidRequestError(
+            "The address of an s3 target is that of the service, with bucket and folder: "
+            "https://s3.eu-central-1.amazonaws.com/BUCKET/FOLDER."
+        )
 
 
 def check_credentials(kind: StoreKind, credentials: Mapping[str, str]) -> None:

@@ -11,9 +11,15 @@ from core.publishing.images import publishable
 from core.publishing.items import PlannedItem
 from core.publishing.records import ImageToPublish
 from core.publishing.runs import RunClaim
+from ops.publishing.files import channel_of_run
 from ops.publishing.store import FoundProduct, Store
 
-EXTENSIONS: Mapping[str, str] = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
+EXTENSIONS: Mapping[str, str] = {
+    "image/png": "png",
+    "image/jpeg": "jpg",
+    "image/webp": "webp",
+    "image/avif": "avif",
+}
 
 
 async def make_plan(
@@ -32,10 +38,11 @@ async def make_plan(
         StoreRefusedError: It refuses to be looked at.
         CredentialsRefusedError: It refuses the credentials.
     """
+    channel = channel_of_run(claim.channel)
 
     def read() -> Sequence[tuple[Job, str]]:
         with database.session() as session:
-            return publishable(session, claim.tenant, claim.batch_id)
+            return publishable(session, claim.tenant, claim.batch_id, claim.channel)
 
     jobs = await asyncio.to_thread(read)
     found = await store.find(list(dict.fromkeys(job.sku for job, _ in jobs)))
@@ -44,7 +51,7 @@ async def make_plan(
     products: dict[str, FoundProduct] = {}
     for job, content_type in jobs:
         product = found.get(job.sku)
-        image = _image(claim.run_id, job, content_type)
+        image = _image(claim.run_id, job, channel.format.content_type if channel else content_type)
         if product is None:
             missing[job.sku].append(image)
             continue

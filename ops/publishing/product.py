@@ -12,12 +12,12 @@ from sqlmodel import Session
 from core.db.models import Image, PublishItem
 from core.domain.states import PublishItemState
 from core.domain.stores import Placement
-from core.errors import StoredObjectLostError
+from core.errors import NotFoundError
 from core.publishing import items as run_items
 from core.publishing.images import still_publishable
 from core.publishing.records import Gallery, GalleryImage, ImageToPublish, placed, restored
 from core.publishing.runs import RunClaim
-from core.storage import Storage
+from ops.publishing.files import Files
 from ops.publishing.store import Store, StoreRefusedError
 
 WITHHELD = "None of its images may be published any more."
@@ -30,7 +30,7 @@ class ProductRun:
     claim: RunClaim
     item: PublishItem
     store: Store
-    storage: Storage
+    files: Files
     write: Callable[[Callable[[Session], Any]], Awaitable[Any]]
     """Writes in a transaction that holds the claim."""
 
@@ -101,12 +101,12 @@ class ProductRun:
                 continue
             if image.remote is None:
                 try:
-                    body = await asyncio.to_thread(self.storage.read, stored)
-                except StoredObjectLostError:
+                    content_type, body = await asyncio.to_thread(self.files.read, stored)
+                except NotFoundError:
                     await self._withhold(number)
                     continue
                 made = await self.store.upload(
-                    image.name, body, content_type=stored.content_type, alt=image.alt
+                    self.product, image.name, body, content_type=content_type, alt=image.alt
                 )
                 await self._keep(number, replace(image, remote=made.id, withheld=False))
 
@@ -146,7 +146,7 @@ class ProductRun:
 
     async def _withhold(self, number: int) -> None:
         image = self.images[number]
-        await self.store.remove(image.name, image.remote)
+        await self.store.remove(self.product, image.name, image.remote)
         await self._keep(number, replace(image, remote=None, withheld=True))
 
     async def _restore(self) -> None:
@@ -158,7 +158,7 @@ class ProductRun:
             await self._rearrange(present)
         for image in self.images:
             # Without an id too: it may have been uploaded, and the answer lost.
-            await self.store.remove(image.name, image.remote)
+            await self.store.remove(self.product, image.name, image.remote)
 
     async def _rearrange(self, present: Gallery) -> None:
         before = [GalleryImage.of(one) for one in self.item.before or ()]

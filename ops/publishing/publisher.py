@@ -13,6 +13,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session
 
+from catalogue.renditions.store import Renditions
 from core.db.engine import Database
 from core.db.models import PublishItem
 from core.domain.states import PublishItemState, PublishState
@@ -20,12 +21,15 @@ from core.egress.client import EgressClient
 from core.egress.policy import EgressPolicy
 from core.egress.resolver import SystemResolver
 from core.errors import PackshotError, first_line
+from core.pictures.marking import watermark_of
 from core.publishing import items as run_items
 from core.publishing import runs, targets
 from core.publishing.credentials import CredentialBox
 from core.publishing.runs import LostClaimError, RunClaim
 from core.settings import Settings
+from core.signing import credentials_of
 from core.storage import STORAGE_ERRORS, Storage
+from ops.publishing.files import Files
 from ops.publishing.planning import make_plan
 from ops.publishing.product import ProductRun
 from ops.publishing.store import CredentialsRefusedError, Store, StoreAwayError, StoreRefusedError
@@ -69,6 +73,12 @@ class RunPublisher:
         """
         self._database = database
         self._storage = storage
+        self._renditions = Renditions(
+            database=database,
+            storage=storage,
+            credentials=credentials_of(settings, database),
+            watermark=watermark_of(settings),
+        )
         self._settings = settings
         self._box = CredentialBox.of(settings)
         self._sleep = sleep or asyncio.sleep
@@ -159,6 +169,11 @@ class RunPublisher:
         """Work on a run's products, some at a time; those that must wait are waited for later."""
         items = await self._write(lambda session: list(run_items.items_of(session, claim.run_id)))
         places = asyncio.Semaphore(self._settings.publish_concurrency)
+        files = Files(
+            storage=self._storage,
+            renditions=self._renditions,
+            channel=claim.channel,
+        )
         waiting: list[StoreAwayError | StoreRefusedError] = []
 
         async def one(item: PublishItem) -> None:
@@ -169,7 +184,7 @@ class RunPublisher:
                     claim=claim,
                     item=item,
                     store=store,
-                    storage=self._storage,
+                    files=files,
                     write=partial(self._held, claim),
                 )
                 try:

@@ -75,7 +75,15 @@ class Shopify:
             images += [GalleryImage(id=one["id"], alt=one["alt"] or "") for one in page]
         return images
 
-    async def upload(self, name: str, body: bytes, *, content_type: str, alt: str) -> GalleryImage:
+    async def upload(
+        self,
+        product: str,  # noqa: ARG002 - a file belongs to the whole shop
+        name: str,
+        body: bytes,
+        *,
+        content_type: str,
+        alt: str,
+    ) -> GalleryImage:
         """Upload a file. Its name makes that happen once: Shopify refuses a second one of it."""
         present = await self._of_name(name)
         if present is None:
@@ -127,7 +135,12 @@ class Shopify:
                 "productVariantAppendMedia", APPEND, productId=product, variantMedia=wanted
             )
 
-    async def remove(self, name: str, known: str | None) -> None:
+    async def remove(
+        self,
+        product: str,  # noqa: ARG002 - as above
+        name: str,
+        known: str | None,
+    ) -> None:
         """Delete a file, which takes it from all products and variants."""
         identity = known or await self._of_name(name)
         if identity is None:
@@ -178,7 +191,7 @@ class Shopify:
             if status == "READY":
                 return
             if status == "FAILED":
-                await self.remove("", identity)
+                await self.remove("", "", identity)
                 raise StoreRefusedError("Shopify cannot use the image file.")
             if seconds is not None:
                 await self._exchange.sleep(seconds)

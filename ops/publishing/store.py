@@ -45,8 +45,13 @@ class Store(Protocol):
     async def gallery(self, product: str) -> Gallery | None:
         """Return a product's images in order; None: it is not there any more."""
 
-    async def upload(self, name: str, body: bytes, *, content_type: str, alt: str) -> GalleryImage:
-        """Upload a file under a name that no other has, once; return what it became."""
+    async def upload(
+        self, product: str, name: str, body: bytes, *, content_type: str, alt: str
+    ) -> GalleryImage:
+        """Upload a file for a product, under a name that no other has, once.
+
+        Return what it became.
+        """
 
     async def arrange(self, product: str, wanted: Gallery) -> None:
         """Give a product exactly these images, in this order and with these texts.
@@ -57,10 +62,11 @@ class Store(Protocol):
     async def assign(self, product: str, images: Mapping[str, str]) -> None:
         """Show images beside variants that have none of their own: ids by SKU."""
 
-    async def remove(self, name: str, known: str | None) -> None:
+    async def remove(self, product: str, name: str, known: str | None) -> None:
         """Delete what `upload` made of a name; nothing, if it is not there.
 
         Args:
+            product: As it was uploaded for.
             name: As it was uploaded.
             known: The store's id, if it is known.
         """

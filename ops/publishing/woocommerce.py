@@ -72,7 +72,15 @@ class WooCommerce:
             if one and one["id"]
         ]
 
-    async def upload(self, name: str, body: bytes, *, content_type: str, alt: str) -> GalleryImage:
+    async def upload(
+        self,
+        product: str,  # noqa: ARG002 - a file belongs to the whole shop
+        name: str,
+        body: bytes,
+        *,
+        content_type: str,
+        alt: str,
+    ) -> GalleryImage:
         """Upload a file, unless it is in the library; its slug is its name."""
         present = await self._of_name(name)
         if present is None:
@@ -113,7 +121,12 @@ class WooCommerce:
     async def assign(self, product: str, images: Mapping[str, str]) -> None:
         """Do nothing: each variation is a product of its own here."""
 
-    async def remove(self, name: str, known: str | None) -> None:
+    async def remove(
+        self,
+        product: str,  # noqa: ARG002 - as above
+        name: str,
+        known: str | None,
+    ) -> None:
         """Delete a file for good, and what a cut-off upload left of the same name."""
         named = [known] if known else []
         named += [one for one in await self._all_of_name(name) if one != known]

@@ -61,6 +61,8 @@ class PublishRun(SQLModel, table=True):
     batch_id: UUID
     """No foreign key: a run outlives its batch, so that it can be undone."""
     placement: Placement = Field(sa_type=enum_type(Placement))
+    channel: str | None = None
+    """Whose renditions are published; empty: the images themselves."""
     state: PublishState = Field(default=PublishState.PLANNING, sa_type=enum_type(PublishState))
     error: str | None = None
     """Why it does not get on; empty as soon as it does."""

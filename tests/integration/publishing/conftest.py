@@ -111,14 +111,21 @@ class Publishing:
                     "name": kind.value,
                     "kind": kind,
                     "address": address,
-                    "credentials": CREDENTIALS[kind],
+                    "credentials": CREDENTIALS.get(kind, {}),
                 }
                 | values,
             )
 
-    def plan(self, target: Any, batch_id: UUID, placement: Placement = Placement.LAST) -> UUID:
+    def plan(
+        self,
+        target: Any,
+        batch_id: UUID,
+        placement: Placement = Placement.LAST,
+        *,
+        channel: str | None = None,
+    ) -> UUID:
         with self.database.session() as session:
-            run = runs.create(session, "shop", target, batch_id, placement)
+            run = runs.create(session, "shop", target, batch_id, placement, channel)
         self.work()
         return run.id
 
