@@ -48,6 +48,7 @@ CHANGED_ON_THE_WAY_DOWN = {
     "0002": {"generation.fingerprint"},
     "0003": {"job.cache"},
     "0029": {"api_key.scopes"},
+    "0043": {"publish_target.kind", "publish_target.credentials", "publish_target.deleted_at"},
 }
 """What an older version does not know becomes the nearest thing that it does know."""
 MADE_ANEW = {"0002": {"image.last_used_at"}, "0006": {"image.token"}}
