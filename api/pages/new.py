@@ -1,6 +1,7 @@
 """New batch: a sheet dropped, how it was read, what its columns mean, and then all of it."""
 
 import json
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import BackgroundTasks, Depends, Request
@@ -13,6 +14,8 @@ from api.dependencies import ServicesNow, SessionNow, Submitter
 from api.pages.page import Page, PageNow
 from api.pages.route import page_router
 from api.problems import describe
+from api.schemas.photograph_check import PhotographCheck
+from api.schemas.requests import MOST_CHECKED
 from api.schemas.sheet_fields import Mapping
 from api.schemas.sheets import SheetReport
 from api.services import Services
@@ -20,6 +23,7 @@ from api.submission.album import FIELD, KeptAlbum
 from api.submission.album_matches import AlbumMatches, use_album
 from api.submission.context import context_of
 from api.submission.dry_run import report
+from api.submission.photograph_check import check_photographs
 from api.submission.preview import presets_of
 from api.submission.publish import follow_up
 from api.submission.recipes import list_recipes
@@ -44,7 +48,7 @@ NO_COLUMN = "-"
 OF_PAGE = ("sku", "prompt", *FIELDS, "image", "width", "height", "model")
 """Fields whose columns can be said on the page."""
 _OF_SHEET = ("name", "template", "recipe", "mode", "preset", "channels", "worksheet", "encoding",
-             "source", "mapping", "on_error")  # fmt: skip
+             "source", "mapping", "on_error", "require_approval")  # fmt: skip
 _COLUMN = "column."
 KEPT = "kept"
 """The field that lists the photographs which are there."""
@@ -70,6 +74,28 @@ async def receive_sheet(request: Request) -> Upload:
 
 Sent = Annotated[Upload, Depends(receive_sheet)]
 _Refused = InvalidSheetError | InvalidRequestError | NotFoundError | RequestValidationError
+REFUSED = (InvalidSheetError, InvalidRequestError, NotFoundError, RequestValidationError)
+
+
+def check_addresses(
+    caller: Submitter, upload: Sent, services: ServicesNow
+) -> PhotographCheck | _Refused | None:
+    """Fetch the photographs that a sheet names, if the form says so; return what is wrong with it.
+
+    It is done before the route's transaction begins.
+    """
+    given, sheet = split(upload)
+    if not given.get("check_photographs"):
+        return None
+    asked = {"dry_run": "true", "check_photographs": str(MOST_CHECKED)}
+    asking = replace(sheet, fields={**(sheet.fields or {}), **asked})
+    try:
+        return check_photographs(caller, asking, services)
+    except REFUSED as error:
+        return error
+
+
+Checked = Annotated[PhotographCheck | _Refused | None, Depends(check_addresses)]
 
 
 @router.get("")
@@ -82,16 +108,23 @@ def get_new(
 
 @router.post("")
 def post_look(
-    page: PageNow, caller: Submitter, upload: Sent, services: ServicesNow, session: SessionNow
+    page: PageNow,
+    caller: Submitter,
+    upload: Sent,
+    checked: Checked,
+    services: ServicesNow,
+    session: SessionNow,
 ) -> Response:
     """Show how a sheet is read, and what would become of it; nothing is stored."""
     given, upload = split(upload)
+    if isinstance(checked, REFUSED):
+        return show_new(page, session, services, caller, given, error=checked)
     try:
         request, matches = _read(session, services, caller, upload, given)
         context = context_of(request.fields, caller, services.settings, services.egress)
         home = services.settings.home
-        found = report(session, services.models, context, request, home=home)
-    except (InvalidSheetError, InvalidRequestError, NotFoundError, RequestValidationError) as error:
+        found = report(session, services.models, context, request, home=home, photographs=checked)
+    except REFUSED as error:
         session.rollback()
         return show_new(page, session, services, caller, given, error=error)
     return show_new(
@@ -114,7 +147,7 @@ def post_all(
         request, _ = _read(session, services, caller, upload, given)
         context = context_of(request.fields, caller, services.settings, services.egress)
         batch, submission = submit_batch(session, services.models, context, request)
-    except (InvalidSheetError, InvalidRequestError, NotFoundError, RequestValidationError) as error:
+    except REFUSED as error:
         session.rollback()
         return show_new(page, session, services, caller, given, error=error)
     named = {"batch": str(batch.id), "images": batch.total_jobs}

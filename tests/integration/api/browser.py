@@ -17,6 +17,8 @@ class _Forms(HTMLParser):
         if tag == "form":
             self.forms.append({"action": given.get("action"), "fields": {}})
         elif tag in ("input", "button") and self.forms and given.get("name"):
+            if given.get("type") in ("checkbox", "radio") and "checked" not in given:
+                return
             self.forms[-1]["fields"][given["name"]] = given.get("value") or ""
 
 

@@ -207,11 +207,10 @@ HANDING_OUT = {
     # The workbench shows an image to who is signed in.
     "api/pages/pictures.py": {"open_image", "ready_image"},
     "api/openai/answer.py": {"open_image", "presign", "ready_image"},
-    # Asks `still_publishable` when an image's turn has come.
-    "ops/publishing/product.py": {"read"},
+    # Handed images of which `still_publishable` was asked when their turn had come.
+    "ops/publishing/files.py": {"read"},
     # What those are made of; they are handed an image.
     "api/views/images.py": {"presign", "read", "stream"},
-    "api/views/renditions.py": {"read"},
     # Photographs that came in, and no image.
     "api/views/sources.py": {"read", "stream"},
     "core/sources/store.py": {"read"},

@@ -101,3 +101,10 @@ def test_columns_that_were_said_before_are_chosen_again_and_can_be_left(ada, sho
     assert forms_in(left.text)[-1]["fields"]["mapping"] == "named"
     assert "Queue" not in send(ada, rows, page=left).text
     assert len(shop.all(Batch)) == 1
+
+
+def test_a_batch_gives_out_only_approved_images_where_a_tick_says_so(ada, shop):
+    send(ada, path=f"{PATH}/all", **{"column.sku": "Artikel-Nr.", "require_approval": "true"})
+    (batch,) = shop.all(Batch)
+    assert batch.require_approval
+    assert all(job.require_approval for job in shop.all(Job))

@@ -68,7 +68,7 @@ def send(ada, *files: tuple[str, bytes], page=None, headers=None, **values) -> h
 
 
 def look(ada, page, *, path=PATH, **values) -> httpx.Response:
-    fields = fields_of(page) | {"mode": "cutout"} | values
+    fields = fields_of(page) | {"mode": "cutout", "on_error": "skip"} | values
     fields.pop("photos")
     parts = {"file": ("products.csv", SHEET), "photos": ("", b"")}
     return ada.http.post(path, data=fields, files=parts)

@@ -1,5 +1,6 @@
 """Dry runs that fetch photographs: what addresses give, said with the rows that name them."""
 
+import re
 from collections.abc import Iterator
 from io import BytesIO
 
@@ -7,6 +8,8 @@ import pytest
 from PIL import Image
 
 from core.db.models import Batch, Generation, Job, Source
+from core.keys import create_key
+from tests.integration.api.browser import Browser, forms_in
 from tests.integration.api.test_dry_run import dry_run
 from tests.support.photograph_server import HERE, PhotographServer, serving
 
@@ -129,3 +132,30 @@ def test_nobody_is_asked_unless_the_request_says_so(client, server):
     assert text.status_code == 422
     assert "ask for the mode `cutout`" in text.json()["detail"]
     assert server.asked == []
+
+
+def test_the_page_says_what_addresses_give_before_anything_is_queued(
+    client, server, shop, database
+):
+    with database.session() as session:
+        _, key = create_key(session, "shop", "Ada")
+    sheet = "sku,image\n"
+    sheet += f"A,{at(server, '/a.jpg', body=jpeg(1500, 1000))}\n"
+    sheet += f"B,{at(server, '/gone.jpg', 404)}\n"
+    with Browser(str(client.base_url)) as browser:
+        browser.sign_in(key)
+        path = "/workbench/new"
+        (form,) = [one for one in forms_in(browser.get(path).text) if one["action"] == path]
+
+        def look(**values: str) -> str:
+            files = {"file": ("photographs.csv", sheet.encode())}
+            return browser.http.post(path, data=form["fields"] | values, files=files).text
+
+        assert "What their addresses give" not in look(mode="cutout")
+        assert server.paths() == []
+        page = look(mode="cutout", check_photographs="true")
+        assert "1 of 2 addresses give a photograph that can be used" in page
+        assert "from 1500 × 1000 (line 2) to 1500 × 1000 (line 2)" in page
+        assert re.search(r"1 gives none</summary>\s*<ul><li>Line 3: .*404", page)
+        assert "use no photographs" in look(check_photographs="true")
+    assert shop.all(Batch) == []
