@@ -35,9 +35,14 @@ def picture(number: int) -> Pixels:
     kind = number % 10
     if kind < 4:
         return _photograph(chance, side)
-    if kind < 9:
+    if has_things(number):
         return draw(SUBJECTS[int(chance.integers(len(SUBJECTS)))], chance, side)
     return _plain(chance, side, number // 10 % 4)
+
+
+def has_things(number: int) -> bool:
+    """Return whether a picture shows more than a gradient, a flat colour, or noise."""
+    return number % 10 < 9
 
 
 def _photograph(chance: np.random.Generator, side: int) -> Pixels:
@@ -107,6 +112,7 @@ def main() -> None:
     count = parser.parse_args().pictures
     key = derive_key("benchmark")
     found: Counter[str] = Counter()
+    found_things: Counter[str] = Counter()
     read: Counter[str] = Counter()
     decibels, seconds, pixels, false = [], 0.0, 0, 0
     for number in range(count):
@@ -122,9 +128,12 @@ def main() -> None:
         for name, attack in ATTACKS.items():
             mark = detect(attack(marked), key)
             found[name] += mark is not None
+            found_things[name] += mark is not None and has_things(number)
             read[name] += mark is not None and mark.payload == payload
     result = {
         "pictures": count,
+        "with things": sum(map(has_things, range(count))),
+        "found with things": {name: found_things[name] for name in ATTACKS},
         "found": {name: found[name] for name in ATTACKS},
         "read": {name: read[name] for name in ATTACKS},
         "found in unmarked ones": false,
