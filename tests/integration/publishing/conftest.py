@@ -231,3 +231,26 @@ def kill_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, bool], None]:
         monkeypatch.setattr(EgressClient, "request", dying)
 
     return plan
+
+
+@pytest.fixture
+def interrupted(
+    publishing: Publishing, kill_at: Callable[[int, bool], None]
+) -> Callable[..., bool]:
+    """Ask for something, die at a request, and go on until it is done; return whether it died."""
+
+    def carry_out(
+        ask: Callable[..., None], run_id: UUID, done: PublishState, number: int, *, after: bool
+    ) -> bool:
+        ask(run_id, work=False)
+        kill_at(number, after)
+        killed = False
+        try:
+            publishing.work()
+        except Killed:
+            killed = True
+        kill_at(0, after)
+        assert publishing.work_until_done(run_id).state is done
+        return killed
+
+    return carry_out

@@ -7,7 +7,7 @@ import pytest
 from core.domain.states import PublishItemState, PublishState
 from core.domain.stores import Placement, StoreKind
 from core.publishing.images import still_publishable
-from tests.integration.publishing.conftest import FILE, Killed
+from tests.integration.publishing.conftest import FILE
 from tests.support.store_server import Fault
 
 OLD = (("front.jpg", "The front"), ("back.jpg", "The back"))
@@ -191,7 +191,7 @@ def test_credentials_that_are_refused_fail_a_plan_with_a_sentence(publishing, sh
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-def test_killed_at_any_request_it_ends_as_it_would_have(publishing, shop_of, kill_at, after):
+def test_killed_at_any_request_it_ends_as_it_would_have(publishing, shop_of, interrupted, after):
     double, target = shop_of(search_lag=1, reading_lag=1, moving_lag=1, points=1e9, most_points=1e9)
     batch = publishing.batch("A", "B", variants=2)
     for number in itertools.count(1):
@@ -204,21 +204,14 @@ def test_killed_at_any_request_it_ends_as_it_would_have(publishing, shop_of, kil
             (publishing.start, PublishState.PUBLISHED, ["A, 1", "A, 2", "The front", "The back"]),
             (publishing.undo, PublishState.UNDONE, ["The front", "The back"]),
         ):
-            ask(run, work=False)
-            kill_at(number, after)
-            try:
-                publishing.work()
-            except Killed:
-                killed.append(ask)
-            kill_at(0, after)
-            assert publishing.work_until_done(run).state is done
+            killed.append(interrupted(ask, run, done, number, after=after))
             assert texts(double, product) == shown
             assert texts(double, bare) == (
                 ["B, 1", "B, 2"] if done is PublishState.PUBLISHED else []
             )
         assert len(double.files) == files
         double.products.clear()
-        if not killed:
+        if not any(killed):
             break
     assert number > 10
 

@@ -6,7 +6,7 @@ import pytest
 
 from core.domain.states import PublishState
 from core.domain.stores import Placement, StoreKind
-from tests.integration.publishing.conftest import FILE, Killed
+from tests.integration.publishing.conftest import FILE
 from tests.support.store_server import Fault
 
 OLD = (("front", "The front"), ("back", "The back"))
@@ -111,7 +111,9 @@ def test_a_store_that_fails_everywhere_once_changes_nothing_of_the_end(
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-def test_killed_at_any_request_it_ends_as_it_would_have(publishing, double, target, kill_at, after):
+def test_killed_at_any_request_it_ends_as_it_would_have(
+    publishing, double, target, interrupted, after
+):
     batch = publishing.batch("A", variants=2)
     for number in itertools.count(1):
         killed = []
@@ -122,17 +124,10 @@ def test_killed_at_any_request_it_ends_as_it_would_have(publishing, double, targ
             (publishing.start, PublishState.PUBLISHED, ["A, 1", "A, 2", "The front"]),
             (publishing.undo, PublishState.UNDONE, ["The front"]),
         ):
-            ask(run, work=False)
-            kill_at(number, after)
-            try:
-                publishing.work()
-            except Killed:
-                killed.append(ask)
-            kill_at(0, after)
-            assert publishing.work_until_done(run).state is done
+            killed.append(interrupted(ask, run, done, number, after=after))
             assert texts(double, product) == shown
         assert len(double.media) == files
         double.products.clear()
-        if not killed:
+        if not any(killed):
             break
     assert number > 8
