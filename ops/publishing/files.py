@@ -1,5 +1,6 @@
 """The files that a publish run uploads: images as they were made, or a channel's renditions."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from catalogue.channels import Channel, UnknownChannelError, find_channel
@@ -15,7 +16,7 @@ class Files:
     """The files of one run."""
 
     storage: Storage
-    renditions: Renditions
+    renditions: Callable[[], Renditions]
     channel: str | None
     """None: images as they were made."""
 
@@ -25,12 +26,14 @@ class Files:
         Raises:
             NotFoundError: It is not in S3 any more.
             StoreRefusedError: It cannot be made into what the channel wants.
+            InvalidSettingError: What signs renditions cannot be read.
         """
         channel = channel_of_run(self.channel)
         if channel is None:
             return image.content_type, self.storage.read(image)
+        renditions = self.renditions()
         try:
-            rendition, body = self.renditions.read(image, channel)
+            rendition, body = renditions.read(image, channel)
         except NotFoundError:
             raise
         except PackshotError as error:

@@ -6,7 +6,7 @@ files have names that no other file has, and the galleries of products are set, 
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from functools import partial
+from functools import cached_property, partial
 from typing import TypeVar
 
 import structlog
@@ -73,15 +73,20 @@ class RunPublisher:
         """
         self._database = database
         self._storage = storage
-        self._renditions = Renditions(
-            database=database,
-            storage=storage,
-            credentials=credentials_of(settings, database),
-            watermark=watermark_of(settings),
-        )
         self._settings = settings
         self._box = CredentialBox.of(settings)
         self._sleep = sleep or asyncio.sleep
+
+    @cached_property
+    def _renditions(self) -> Renditions:
+        """What channels want of images; made when a run first asks: most never do."""
+        return Renditions(
+            database=self._database,
+            storage=self._storage,
+            credentials=credentials_of(self._settings, self._database),
+            watermark=watermark_of(self._settings),
+            at_once=1,
+        )
 
     def renew_credentials(self) -> None:
         """Encrypt what older secrets encrypted with the first one."""
@@ -170,9 +175,7 @@ class RunPublisher:
         items = await self._write(lambda session: list(run_items.items_of(session, claim.run_id)))
         places = asyncio.Semaphore(self._settings.publish_concurrency)
         files = Files(
-            storage=self._storage,
-            renditions=self._renditions,
-            channel=claim.channel,
+            storage=self._storage, renditions=lambda: self._renditions, channel=claim.channel
         )
         waiting: list[StoreAwayError | StoreRefusedError] = []
 
