@@ -7,7 +7,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Sto
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, unquote, urlencode
 from xml.etree import ElementTree
 
 from botocore.auth import S3SigV4Auth
@@ -40,7 +40,8 @@ class S3Folder:
         """
         parts = address.rstrip("/").split("/", 4)
         self._bucket = "/".join(parts[:4])
-        self._prefix = f"{parts[4]}/" if len(parts) > 4 else ""
+        # An address is kept escaped, and keys are escaped when they are asked for.
+        self._prefix = f"{unquote(parts[4])}/" if len(parts) > 4 else ""
         self._exchange = exchange
         self._signer = S3SigV4Auth(credentials, "s3", region)
 

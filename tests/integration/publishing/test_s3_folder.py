@@ -11,7 +11,7 @@ from core.domain.states import PublishItemState, PublishState
 from core.domain.stores import StoreKind
 from core.errors import InvalidRequestError
 from ops.publishing.s3_folder import S3Folder, folder_name
-from tests.integration.publishing.conftest import FILE, Killed
+from tests.integration.publishing.conftest import FILE
 from tests.support.store_server import Answer, StoreServer, serving_store
 
 BUCKET = "catalogue"
@@ -98,8 +98,35 @@ def test_a_folder_of_more_files_than_one_answer_lists(publishing, bucket, add, m
     assert [one["id"] for one in item.before] == [f"{number}.jpg" for number in range(5)]
 
 
+def test_a_folder_whose_name_an_address_escapes(publishing, bucket, add):
+    run = publishing.plan(add(f"{BUCKET}/meine%20Bilder/%C3%A4"), publishing.batch("A"))
+    publishing.start(run)
+    (key,) = files(bucket)
+    assert key.startswith("meine Bilder/ä/A/")
+
+
+def test_a_run_of_renditions_waits_while_their_certificate_cannot_be_read(
+    publishing, bucket, add, database
+):
+    batch = publishing.batch("A")
+    with database.session() as session:
+        session.execute(update(Job).values(files={"shopify": "a.jpg"}))
+    run = publishing.plan(add(), batch, channel="shopify")
+    whole = publishing.settings
+    missing = {"c2pa_certificate": "/missing/chain.pem", "c2pa_key": "/missing/key.pem"}
+    publishing.settings = whole.model_copy(update=missing)
+    publishing.start(run)
+    waiting = publishing.run(run)
+    assert waiting.state is PublishState.RUNNING
+    assert "/missing/chain.pem" in waiting.error
+    publishing.settings = whole
+    assert publishing.work_until_done(run).state is PublishState.PUBLISHED
+
+
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-def test_killed_at_any_request_it_ends_as_it_would_have(publishing, bucket, add, kill_at, after):
+def test_killed_at_any_request_it_ends_as_it_would_have(
+    publishing, bucket, add, interrupted, after
+):
     target, batch = add(), publishing.batch("A", variants=2)
     bucket.put_object(Key="shop/pictures/A/old.jpg", Body=b"old")
     for number in itertools.count(1):
@@ -109,16 +136,9 @@ def test_killed_at_any_request_it_ends_as_it_would_have(publishing, bucket, add,
             (publishing.start, PublishState.PUBLISHED, 3),
             (publishing.undo, PublishState.UNDONE, 1),
         ):
-            ask(run, work=False)
-            kill_at(number, after)
-            try:
-                publishing.work()
-            except Killed:
-                killed.append(ask)
-            kill_at(0, after)
-            assert publishing.work_until_done(run).state is done
+            killed.append(interrupted(ask, run, done, number, after=after))
             assert len(files(bucket)) == count
-        if not killed:
+        if not any(killed):
             break
     assert number > 4
 
