@@ -14,6 +14,7 @@ import pytest
 import structlog
 
 from core.cpus import usable_cpus
+from core.settings import get_settings
 from tests.support import costs
 from tests.support.converted_once import convert_once
 from tests.support.made_once import MadeOnce
@@ -77,6 +78,14 @@ def pytest_runtest_call(item: pytest.Item) -> None:
     """
     none = SignalStack(sp=None, flags=SS_DISABLE, size=0)
     ctypes.CDLL(None).sigaltstack(ctypes.byref(none), None)
+
+
+@pytest.fixture(autouse=True)
+def _settings_of_this_test() -> Iterator[None]:
+    """Let what asks for the settings read this test's environment, not that of one before it."""
+    get_settings.cache_clear()
+    yield
+    get_settings.cache_clear()
 
 
 @pytest.fixture(scope="session")

@@ -28,7 +28,6 @@ from core.db.models.approximate import EMBEDDING_WIDTH, ApproximateLatents
 from core.errors import GenerationFailedError
 from core.keys import create_key
 from core.lifecycle.approximation import NewEntry, add_entries
-from core.settings import get_settings
 from core.storage import Storage
 from ops.eraser import Eraser, RetentionLimits
 from ops.janitor import Janitor, limits_of
@@ -360,7 +359,6 @@ def test_a_repeated_request_for_what_was_deleted_is_a_new_one(client, planted):
 @pytest.fixture
 def run(settings, monkeypatch, capfd, environment):
     """Run `packshot tenants`; give the exit code, standard output and error."""
-    get_settings.cache_clear()
 
     def run(*arguments: str) -> tuple[int, str, str]:
         monkeypatch.setattr("sys.argv", ["packshot", "tenants", *arguments])
@@ -369,8 +367,7 @@ def run(settings, monkeypatch, capfd, environment):
         said = capfd.readouterr()
         return int(ended.value.code or 0), said.out, said.err
 
-    yield run
-    get_settings.cache_clear()
+    return run
 
 
 def test_a_tenant_is_erased_from_every_store(

@@ -10,7 +10,6 @@ from sqlmodel import select
 from cli.commands import publish
 from cli.main import main
 from core.db.models import PublishTarget
-from core.settings import get_settings
 from ops.publishing.publisher import RunPublisher
 from tests.support.shopify_double import TOKEN
 
@@ -144,7 +143,6 @@ def test_an_alternative_text_is_replaced_everywhere(client, double, publisher, a
 
 
 def test_the_whole_way_from_the_command_line(client, double, publisher, batch, monkeypatch, capsys):
-    get_settings.cache_clear()
     monkeypatch.setenv("PACKSHOT_URL", str(client.base_url))
     monkeypatch.setenv("PACKSHOT_KEY", client.headers["Authorization"].removeprefix("Bearer "))
     monkeypatch.setenv("PACKSHOT_STORE_ACCESS_TOKEN", TOKEN)
@@ -172,7 +170,6 @@ def test_the_whole_way_from_the_command_line(client, double, publisher, batch, m
     assert json.loads(run("undo", planned["id"], "--json")[0])["state"] == "undone"
     assert double.shown(product) == [("old.jpg", "Old")]
     run("remove", "mine")
-    get_settings.cache_clear()
 
 
 def test_a_feed_names_the_images_and_keeps_its_columns(serve, settings, worker):

@@ -6,13 +6,11 @@ import pytest
 
 from cli.main import main
 from core.db.models import Image
-from core.settings import get_settings
 
 
 @pytest.fixture
 def run(client, monkeypatch, capsys):
     """Run the command; give exit code, standard output and error."""
-    get_settings.cache_clear()
     monkeypatch.setenv("PACKSHOT_URL", str(client.base_url))
     monkeypatch.setenv("PACKSHOT_KEY", client.headers["Authorization"].removeprefix("Bearer "))
 
@@ -23,8 +21,7 @@ def run(client, monkeypatch, capsys):
         said = capsys.readouterr()
         return int(ended.value.code or 0), said.out, said.err
 
-    yield run
-    get_settings.cache_clear()
+    return run
 
 
 def test_images_are_listed_and_judged(run, client, send, worker, database):

@@ -3,7 +3,6 @@
 import pytest
 
 from cli.main import main
-from core.settings import get_settings
 from ops.webhooks import retry_schedule
 from ops.webhooks.deliverer import Deliverer
 from tests.integration.webhooks.conftest import verified, with_deliverer
@@ -20,7 +19,6 @@ def settings(settings):
 @pytest.fixture
 def run(client, monkeypatch, capsys):
     """Run the command; give exit code, standard output and error."""
-    get_settings.cache_clear()
     monkeypatch.setenv("PACKSHOT_URL", str(client.base_url))
     monkeypatch.setenv("PACKSHOT_KEY", client.headers["Authorization"].removeprefix("Bearer "))
 
@@ -31,8 +29,7 @@ def run(client, monkeypatch, capsys):
         said = capsys.readouterr()
         return int(ended.value.code or 0), said.out, said.err
 
-    yield run
-    get_settings.cache_clear()
+    return run
 
 
 def test_an_endpoints_life_from_the_command_line(run, database, monkeypatch):

@@ -27,7 +27,6 @@ from bundles.plan import Plan
 from bundles.records import INDEX, read_json, text_encoders
 from cli.main import app
 from core.errors import BundleError
-from core.settings import get_settings
 from modelkit.evaluation.comparison import likeness
 from modelkit.evaluation.parity import check_parity, draw
 from modelkit.export.additions import Additions
@@ -347,7 +346,6 @@ def test_the_same_file_is_the_same_source(first: Path, tmp_path: Path):
 @pytest.mark.usefixtures("small_families")
 def test_the_command_says_how_it_read_a_file(first: Path, tmp_path: Path, monkeypatch):
     monkeypatch.setenv("PACKSHOT_HOME", str(tmp_path / "home"))
-    get_settings.cache_clear()
     file = save_single_file(single_file_tensors(first), tmp_path / "shop.safetensors")
     result = CliRunner().invoke(app, ["model", "build", str(file), "--name", "shop"])
     assert result.exit_code == 0, result.exception

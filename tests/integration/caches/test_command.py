@@ -4,13 +4,11 @@ import pytest
 
 from cli.main import main
 from core.domain.states import CacheOutcome
-from core.settings import get_settings
 
 
 @pytest.fixture
 def run(settings, monkeypatch, capsys):
     """Run the command on the test's database; give exit code, standard output and error."""
-    get_settings.cache_clear()
 
     def run(*arguments):
         monkeypatch.setattr("sys.argv", ["packshot", "cache", *arguments])
@@ -19,8 +17,7 @@ def run(settings, monkeypatch, capsys):
         said = capsys.readouterr()
         return int(ended.value.code or 0), said.out, said.err
 
-    yield run
-    get_settings.cache_clear()
+    return run
 
 
 def test_the_table_has_a_line_for_every_cache(run, store, shop):

@@ -8,7 +8,6 @@ from cli.main import main
 from core.domain.photograph_spec import PhotographSpec
 from core.domain.states import JobState
 from core.lifecycle import serving
-from core.settings import get_settings
 from tests.integration.api.conftest import describe_bundle
 from tests.integration.shop import Shop, wanted
 
@@ -26,7 +25,6 @@ def run(settings, tmp_path, monkeypatch, capsys):
     """Run the command on the test's database; give exit code, standard output and error."""
     describe_bundle(tmp_path / "bundle", revision="b")
     monkeypatch.setenv("PACKSHOT_BUNDLE", str(tmp_path / "bundle"))
-    get_settings.cache_clear()
 
     def run(*arguments):
         monkeypatch.setattr("sys.argv", ["packshot", "model", "requeue", *arguments])
@@ -35,8 +33,7 @@ def run(settings, tmp_path, monkeypatch, capsys):
         said = capsys.readouterr()
         return int(ended.value.code or 0), said.out, said.err
 
-    yield run
-    get_settings.cache_clear()
+    return run
 
 
 def test_without_a_revision_it_lists_what_waits_and_for_whom(run, shop, database):
@@ -85,7 +82,6 @@ def test_it_queues_for_the_model_that_is_named(run, shop, tmp_path, monkeypatch)
     describe_bundle(tmp_path / "proof", revision="c")
     models = f"studio={tmp_path / 'bundle'},proof={tmp_path / 'proof'}"
     monkeypatch.setenv("PACKSHOT_MODELS", models)
-    get_settings.cache_clear()
     assert run("aaaa", "--to", "proof")[0] == 0
     assert shop.generation(shop.generation_of(job)).bundle_revision == "c" * 64
     assert (shop.job(job).model, shop.job(job).bundle_revision) == ("proof", "c" * 64)

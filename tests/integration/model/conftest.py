@@ -93,7 +93,7 @@ def bundle(made_once: MadeOnce, tmp_path: Path) -> Path:
 @pytest.fixture
 def run_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Callable[..., tuple[int, str, str]]]:
+) -> Callable[..., tuple[int, str, str]]:
     """Run `packshot` in an empty folder; give exit code, standard output and standard error."""
     from cli.main import main
     from core.settings import get_settings
@@ -109,5 +109,4 @@ def run_command(
         said = capsys.readouterr()
         return int(ended.value.code or 0), said.out, said.err
 
-    yield call
-    get_settings.cache_clear()
+    return call

@@ -14,7 +14,6 @@ from catalogue.cutouts.model import Method
 from catalogue.cutouts.segmentation import LAYOUTS
 from cli.main import app
 from core.errors import BundleError
-from core.settings import get_settings
 from modelkit.segmentation.adding import add_network
 from tests.support.onnx_files import OnnxGraph
 from worker.segmentation.record import load_network_record
@@ -212,7 +211,6 @@ def test_the_command_asks_for_the_licence_and_says_how_to_use_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PACKSHOT_HOME", str(tmp_path / "home"))
-    get_settings.cache_clear()
     file = u2net(tmp_path)
     said = CliRunner().invoke(app, ["cutout", "add", str(file)], input="Apache-2.0\n")
     assert said.exit_code == 0, said.output
@@ -222,7 +220,6 @@ def test_the_command_asks_for_the_licence_and_says_how_to_use_it(
     listed = CliRunner().invoke(app, ["cutout", "list"])
     assert "u2netp" in listed.output
     assert hashlib.sha256(file.read_bytes()).hexdigest() in listed.output
-    get_settings.cache_clear()
 
 
 def test_a_room_is_cut_by_the_network_that_was_added(tmp_path: Path) -> None:

@@ -12,7 +12,6 @@ from cli.main import app
 from core.errors import PackshotError
 from core.pictures.encoding import encode
 from core.pictures.formats import Format
-from core.settings import get_settings
 from tests.pictures import png, product, source_type
 
 FOUND = {
@@ -42,7 +41,6 @@ def marked(tmp_path, monkeypatch):
     """A small file that says that a model drew it, and one that says nothing."""
     for name in ("PACKSHOT_URL", "PACKSHOT_KEY"):
         monkeypatch.delenv(name, raising=False)
-    get_settings.cache_clear()
     marked, plain = tmp_path / "marked.jpg", tmp_path / "plain.png"
     marked.write_bytes(encode(product().resize((48, 48)), Format.JPEG))
     plain.write_bytes(png(product().resize((48, 48))))

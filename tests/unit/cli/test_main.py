@@ -17,9 +17,7 @@ Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Run]:
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """Run the command in an empty folder; give exit code, standard output and standard error."""
     monkeypatch.chdir(tmp_path)
     for name in ("PACKSHOT_URL", "PACKSHOT_KEY", "PACKSHOT_BUNDLE", "PACKSHOT_DATABASE_URL"):
@@ -34,8 +32,7 @@ def run(
         said = capsys.readouterr()
         return int(ended.value.code or 0), said.out, said.err
 
-    yield call
-    get_settings.cache_clear()
+    return call
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ from bundles.manifest import DeepCache, Defaults, FeatureVariant, Manifest, Toke
 from bundles.manifest_file import save_manifest
 from bundles.plan import Plan, TunedPlan, save_plan, this_machine
 from cli.commands.model.listing import COLUMNS, list_bundles
-from core.settings import get_settings
 
 REVISION = "ab" * 32
 
@@ -24,9 +23,7 @@ VARIANTS = (
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PACKSHOT_HOME", str(tmp_path))
-    get_settings.cache_clear()
-    yield tmp_path
-    get_settings.cache_clear()
+    return tmp_path
 
 
 @pytest.fixture

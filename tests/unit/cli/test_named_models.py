@@ -1,6 +1,6 @@
 """Commands of a deployment with several models: `--model`, and models that arguments name."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,14 +19,12 @@ from tests.unit.cli.server import KEY, FakeServer, Job
 
 
 @pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("PACKSHOT_BUNDLE", "PACKSHOT_MODELS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PACKSHOT_HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
-    get_settings.cache_clear()
-    yield tmp_path / "home"
-    get_settings.cache_clear()
+    return tmp_path / "home"
 
 
 @pytest.fixture
@@ -108,7 +106,6 @@ def test_each_bundle_is_listed_with_the_models_that_serve_it(
         f"{name}={folder}" for name, folder in (*folders.items(), ("proof", folders["studio"]))
     )
     monkeypatch.setenv("PACKSHOT_MODELS", written)
-    get_settings.cache_clear()
     list_bundles()
     _, *lines = capsys.readouterr().out.splitlines()
     listed = {line.split()[-1]: line.strip() for line in lines}

@@ -1,7 +1,6 @@
 """What the commands say on a processor with AVX2 alone: what it costs, and that it works."""
 
 import shutil
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -12,25 +11,22 @@ from bundles.manifest_file import load_manifest, save_manifest
 from bundles.processor import read_features
 from cli.commands import tune as tune_command
 from cli.commands.model import build as build_command
-from core.settings import get_settings
 from tests.support.made_once import MadeOnce
 
 SLOW, NO_INT8 = "no AVX-512: every model runs", "no INT8 instructions"
 
 
 @pytest.fixture
-def said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+def said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What a command says on such a processor."""
     cpuinfo = tmp_path / "cpuinfo"
     cpuinfo.write_text("flags\t\t: fpu sse4_2 avx avx2 fma\n")
     lines: list[str] = []
     monkeypatch.setenv("PACKSHOT_HOME", str(tmp_path / "home"))
-    get_settings.cache_clear()
     for command in (build_command, tune_command):
         monkeypatch.setattr(command, "read_features", partial(read_features, cpuinfo))
         monkeypatch.setattr(command, "say", lines.append)
-    yield lines
-    get_settings.cache_clear()
+    return lines
 
 
 @pytest.fixture

@@ -1,14 +1,13 @@
 """Commands by which models learn: what they take, and what they say."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from cli.main import main
-from core.settings import get_settings
 from tests.support.made_once import MadeOnce
 
 Run = Callable[..., tuple[int, str, str]]
@@ -71,11 +70,9 @@ def test_shrink_says_what_was_saved(run: Run, source: Path) -> None:
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PACKSHOT_HOME", str(tmp_path / "home"))
-    get_settings.cache_clear()
-    yield tmp_path / "home"
-    get_settings.cache_clear()
+    return tmp_path / "home"
 
 
 def test_a_tiny_decoder_becomes_a_bundle_and_its_error_is_said(

@@ -59,9 +59,7 @@ def test_the_reason_is_one_sentence(error, capsys):
 
 def test_a_wrong_setting_is_explained(monkeypatch, capsys):
     monkeypatch.setenv("PACKSHOT_ROW_LIMIT", "none")
-    startup.get_settings.cache_clear()
     assert run_or_explain(lambda _: 0) == EXIT_UNUSABLE
-    startup.get_settings.cache_clear()
     assert "PACKSHOT_ROW_LIMIT" in capsys.readouterr().err
 
 
