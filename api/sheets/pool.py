@@ -150,11 +150,11 @@ class SheetPool:
     async def _idle_process(self, *, large: bool) -> SheetProcess:
         """Return a process that reads nothing; one that has not begun where none lives.
 
-        A large sheet gets one that has stepped back already, if there is one; a small one never.
+        A large sheet gets one that has stepped back already, if there is one.
         """
         while True:
             best = sorted(self._idle, key=lambda one: (one.stepped_back != large, not one.lives))
-            if best and best[0].lives and (large or not best[0].stepped_back):
+            if best and best[0].lives and self._suits(best[0], large=large):
                 self._idle.remove(best[0])
                 return best[0]
             if not self._starting:
@@ -165,6 +165,18 @@ class SheetPool:
             self._idle.remove(best[-1])
             self._end(best[-1])
         return SheetProcess(self._settings, self._names.pop())
+
+    def _suits(self, process: SheetProcess, *, large: bool) -> bool:
+        """Check whether a sheet may be read by an idle process.
+
+        A small one is by those alone that have not stepped back, and while another starts the last
+        of those is left to small ones: clients that send large sheets and leave use up one after
+        the other.
+        """
+        if process.stepped_back or not large:
+            return process.stepped_back == large
+        ready = sum(one.lives and not one.stepped_back for one in self._idle)
+        return ready > 1 or not self._starting
 
     def _give_back(self, process: SheetProcess) -> None:
         behind = sum(one.stepped_back for one in self._idle)
