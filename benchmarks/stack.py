@@ -69,6 +69,27 @@ def with_free_model(services: Sequence[Service]) -> Sequence[Service]:
     return [replace(one, argv=free) if one.name == "worker" else one for one in services]
 
 
+def free_workers(
+    number: int, *, pause: float = 0.0
+) -> Callable[[Sequence[Service]], Sequence[Service]]:
+    """Make what puts so many workers whose model costs nothing in the place of one.
+
+    Args:
+        number: Of workers.
+        pause: Seconds that a call of their model takes, without computing.
+    """
+    argv = [sys.executable, "-m", "benchmarks.free_model", "--pause", str(pause)]
+
+    def change(services: Sequence[Service]) -> Sequence[Service]:
+        (worker,) = (one for one in services if one.name == "worker")
+        workers = [
+            replace(worker, name=f"worker-{place}", argv=argv) for place in range(1, number + 1)
+        ]
+        return [*workers, *(one for one in services if one is not worker)]
+
+    return change
+
+
 @contextmanager
 def repeating(work: Callable[[], object], seconds: float) -> Iterator[None]:
     """Do something every so many seconds while the block runs."""
