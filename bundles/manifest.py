@@ -56,6 +56,8 @@ PresetName = Literal["draft", "standard", "best"]
 
 PRESETS: tuple[PresetName, ...] = ("draft", "standard", "best")
 """From the cheapest to the costliest."""
+PRESETS_PICTURE = "presets.webp"
+"""The same prompts with each setting that was worth its cost; beside the manifest."""
 
 
 class Preset(Record):

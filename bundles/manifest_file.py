@@ -45,7 +45,11 @@ def _no_bundle(folder: Path) -> str:
 
 def save_manifest(manifest: Manifest, folder: Path) -> None:
     """Write the manifest; whoever reads meanwhile sees the old one or the new one, whole."""
-    text = manifest.model_dump_json(indent=2) + "\n"
-    aside = folder / f".{FILE_NAME}.part"
-    aside.write_text(text, encoding="utf-8")
-    os.replace(aside, folder / FILE_NAME)
+    replace_file(folder / FILE_NAME, (manifest.model_dump_json(indent=2) + "\n").encode())
+
+
+def replace_file(file: Path, content: bytes) -> None:
+    """Write a file of a bundle; whoever reads meanwhile sees the old one or the new one, whole."""
+    aside = file.with_name(f".{file.name}.part")
+    aside.write_bytes(content)
+    os.replace(aside, file)

@@ -20,6 +20,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
+from worker.call_sizes import CallSizes
 from worker.isolation import isolated, share_calls
 from worker.loaded import LoadedModel, LoadedModels
 from worker.model import Conditioning, Model
@@ -175,6 +176,11 @@ class Engine:
         A call may take longer than a lease: see `computing`.
         """
         return self._stages.ticks
+
+    @property
+    def call_sizes(self) -> CallSizes:
+        """How many images share its UNet calls."""
+        return self._stages.call_sizes
 
     @property
     def computing(self) -> bool:

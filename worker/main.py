@@ -29,6 +29,7 @@ from core.sources.store import SourceStore
 from core.startup import run_or_explain, wait_for_services
 from core.storage import Storage
 from worker.approximate.cache import ApproximateCache
+from worker.call_sizes import CallSizes
 from worker.consumer import make_worker_process
 from worker.cutouts.pool import CutoutPool
 from worker.cutouts.preparing import ProductPreparer
@@ -118,7 +119,7 @@ def _serve(settings: Settings, load: Load) -> int:
     )
     shutdown = Shutdown(runner=runner, engine=engine, leases=leases, database=database)
     latents = Flusher([approximate.flush] if approximate else [], seconds=LATENTS_SECONDS)
-    presence = _presence(database, name, models)
+    presence = _presence(database, name, models, engine.call_sizes)
     guard = MemoryGuard(
         limit_mib=settings.worker_max_rss_mib, on_excess=shutdown.warm, relieve=models.relieve
     )
@@ -249,12 +250,14 @@ def _require_inpainting(settings: Settings, models: Registry) -> None:
         require_inpainting(settings.models[name], name=name, latent_channels=channels)
 
 
-def _presence(database: Database, name: str, models: Registry) -> Flusher:
+def _presence(database: Database, name: str, models: Registry, call_sizes: CallSizes) -> Flusher:
     """Make what announces the models that this worker serves, as they are at the moment."""
 
     def announce() -> None:
         with database.session() as session:
-            serving.announce(session, name, {*models.served(), *CUTOUT_REVISIONS})
+            serving.announce(
+                session, name, {*models.served(), *CUTOUT_REVISIONS}, call_sizes.take()
+            )
 
     return Flusher([models.refresh, announce], seconds=ANNOUNCE_SECONDS)
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from core.domain.texts import canonical_text
 from worker.beginnings import begin_of, images_of
+from worker.call_sizes import CallSizes
 from worker.features import RowFeatures
 from worker.loaded import LoadedModel, LoadedModels
 from worker.metrics import STAGE_SECONDS, UNET_BATCH_IMAGES, UNET_STEPS
@@ -65,6 +66,7 @@ class Stages:
         """
         self.ticks = 0
         """Calls that have ended."""
+        self.call_sizes = CallSizes()
         self._models = models
         self._watchdog = watchdog
         self._clock = clock
@@ -157,6 +159,7 @@ class Stages:
         call.charge(seconds)
         _note_call(rows[0], len(inputs.samples))
         UNET_BATCH_IMAGES.observe(len(rows))
+        self.call_sizes.note(rows[0].model.revision, len(rows))
         UNET_STEPS.inc(len(rows))
         return call.shares(predicted, left)
 

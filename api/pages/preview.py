@@ -16,7 +16,7 @@ from api.pages.route import page_router
 from api.schemas.jobs import JobView
 from api.services import Services
 from api.submission.context import context_of
-from api.submission.preview import MOST_ROWS, Way, first_rows, presets_of, read_way
+from api.submission.preview import MODES, MOST_ROWS, Way, first_rows, presets_of, read_way
 from api.submission.publish import follow_up
 from api.submission.recipes import list_recipes
 from api.submission.submit import submit_batch
@@ -143,6 +143,7 @@ def _ask(
             for written in (
                 *(f"preset:{name}" for name in presets_of(services.models)),
                 *(f"recipe:{recipe.name}" for recipe in recipes),
+                *(f"mode:{mode}" for mode in MODES),
             )
         ],
         most_ways=MOST_WAYS,

@@ -59,6 +59,10 @@ class ModelView(BaseModel):
         "brackets are text."
     )
     workers: int = Field(description="Those that serve this revision now.")
+    images_per_call: float | None = Field(
+        description="Images that lately shared a call of its UNet, on average over its workers. "
+        "Null: they have drawn none since they started."
+    )
     waiting_images: int = Field(description="Your images that are queued for this revision.")
 
 

@@ -19,14 +19,20 @@ from core.domain.seeds import SeedRule
 from core.errors import InvalidRequestError
 
 MOST_ROWS = 12
+MODES: Mapping[str, str] = {
+    ImageMode.CUTOUT: "Products cut out of their photographs",
+    ImageMode.SCENE: "Products in a drawn scene",
+    ImageMode.EDIT: "Photographs drawn anew",
+}
+"""What can become of the photographs that a sheet names, in words."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Way:
-    """One way to make the images of a sheet: with a preset, with a recipe, or as the model does."""
+    """One way to make the images of a sheet: with a preset, a recipe or a mode, or by default."""
 
     written: str
-    """As forms send it: `preset:draft`, `recipe:studio`, or nothing."""
+    """As forms send it: `preset:draft`, `recipe:studio`, `mode:cutout`, or nothing."""
 
     @property
     def fields(self) -> Mapping[str, str]:
@@ -38,9 +44,12 @@ class Way:
         kind, _, name = self.written.partition(":")
         if not self.written:
             return {}
-        if kind not in ("preset", "recipe") or not name:
+        if kind not in ("preset", "recipe", "mode") or (kind == "mode" and name not in MODES):
+            name = ""
+        if not name:
             raise InvalidRequestError(
-                f"{self.written!r} is no way to make images: choose a preset or a recipe."
+                f"{self.written!r} is no way to make images: choose a preset, a recipe or what "
+                "becomes of the photographs."
             )
         return {kind: name}
 
@@ -48,6 +57,8 @@ class Way:
     def label(self) -> str:
         """Return what people call it."""
         kind, _, name = self.written.partition(":")
+        if kind == "mode":
+            return MODES.get(name, self.written)
         return f"{kind.capitalize()} {name}" if name else "The model's defaults"
 
 

@@ -8,7 +8,7 @@ from api.models import Bundle, Models
 from api.schemas.models import ModelList, ModelPreset, ModelScheduler, ModelView, OtherRevision
 from bundles.manifest import PRESETS
 from core.errors import BundleError
-from core.lifecycle.serving import queued_images, workers_serving
+from core.lifecycle.serving import images_per_call, queued_images, workers_serving
 
 PROBLEM = "The model's bundle cannot be used: on the server, `packshot model list` says why."
 
@@ -36,10 +36,18 @@ def list_models(session: Session, models: Models, tenant: str) -> ModelList:
             "waiting_images": waiting.get(revision, 0),
         }
 
-    items = []
+    shared, items = images_per_call(session), []
     for number, name in enumerate(models):
         said = _describe(models, name)
-        items.append(ModelView(name=name, default=number == 0, **said, **counts(said["revision"])))
+        items.append(
+            ModelView(
+                name=name,
+                default=number == 0,
+                images_per_call=shared.get(said["revision"]),
+                **said,
+                **counts(said["revision"]),
+            )
+        )
     here = {one.revision for one in items}
     others = sorted(revision for revision in waiting if revision not in here)
     return ModelList(

@@ -4,9 +4,10 @@ Such rows wait in backlogs of their model's revision (`core.lifecycle.backlogs.s
 nobody looks through before a worker announces that it serves it.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, delete, exists, func, literal_column, select
@@ -38,8 +39,21 @@ def _there() -> ColumnElement[bool]:
     return col(Worker.seen_at) > func.now() - timedelta(seconds=GONE_SECONDS)
 
 
-def announce(session: Session, name: str, revisions: Collection[str]) -> None:
-    """Note that a worker is there, and all models that it makes images from, loaded or not."""
+def announce(
+    session: Session,
+    name: str,
+    revisions: Collection[str],
+    images_per_call: Mapping[str, float] = MappingProxyType({}),
+) -> None:
+    """Note that a worker is there, and all models that it makes images from, loaded or not.
+
+    Args:
+        session: Of one transaction.
+        name: The worker's.
+        revisions: Of its models' bundles.
+        images_per_call: How many images shared a UNet call since the last time, by revision; of
+            one that is missing what was noted before stays.
+    """
     session.execute(
         delete(Worker).where(
             col(Worker.name) == name, col(Worker.bundle_revision).notin_(list(revisions))
@@ -48,13 +62,24 @@ def announce(session: Session, name: str, revisions: Collection[str]) -> None:
     if revisions:
         statement = insert(Worker).values(
             [
-                {"name": name, "bundle_revision": revision, "seen_at": func.now()}
+                {
+                    "name": name,
+                    "bundle_revision": revision,
+                    "seen_at": func.now(),
+                    "images_per_call": images_per_call.get(revision),
+                }
                 for revision in sorted(revisions)
             ]
         )
         session.execute(
             statement.on_conflict_do_update(
-                index_elements=["name", "bundle_revision"], set_={"seen_at": func.now()}
+                index_elements=["name", "bundle_revision"],
+                set_={
+                    "seen_at": func.now(),
+                    "images_per_call": func.coalesce(
+                        statement.excluded.images_per_call, col(Worker.images_per_call)
+                    ),
+                },
             )
         )
 
@@ -117,6 +142,16 @@ def workers_serving(session: Session) -> dict[str, int]:
         .group_by(col(Worker.bundle_revision))
     )
     return dict(session.execute(serving).all())
+
+
+def images_per_call(session: Session) -> dict[str, float]:
+    """Return how many images lately shared a UNet call, on average over those that serve it."""
+    drawn = (
+        select(col(Worker.bundle_revision), func.avg(col(Worker.images_per_call)))
+        .where(_there(), col(Worker.images_per_call).is_not(None))
+        .group_by(col(Worker.bundle_revision))
+    )
+    return dict(session.execute(drawn).all())
 
 
 def queued_images(session: Session, *, tenant: str | None = None) -> dict[str, int]:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from bundles.manifest import PRESETS, Manifest, PresetName
-from bundles.manifest_file import load_manifest, save_manifest
+from bundles.manifest import PRESETS, PRESETS_PICTURE, Manifest, PresetName
+from bundles.manifest_file import load_manifest, replace_file, save_manifest
 from modelkit.evaluation.comparison import write_aside
 from modelkit.evaluation.frontier import Point, Setting, frontier, preset_of
 from modelkit.evaluation.scenes import SceneJudge, open_judge, prompts_of, shown_subjects
@@ -115,8 +115,13 @@ def describe_setting(setting: Setting) -> str:
     return f"{setting.scheduler}, {setting.steps} × {guided}"
 
 
-def record_presets(folder: Path, chosen: Mapping[PresetName, Point]) -> Manifest:
+def record_presets(folder: Path, chosen: Mapping[PresetName, Point], picture: bytes) -> Manifest:
     """Write presets into a bundle's manifest, `standard` as its defaults; its revision stays.
+
+    Args:
+        folder: The bundle's.
+        chosen: A point of the frontier for each preset.
+        picture: What the settings of the frontier draw, as WebP; it is kept in the bundle.
 
     Raises:
         BundleError: There is no bundle any more.
@@ -125,6 +130,7 @@ def record_presets(folder: Path, chosen: Mapping[PresetName, Point]) -> Manifest
     presets = {name: preset_of(chosen[name]) for name in PRESETS}
     defaults = manifest.defaults.model_copy(update=presets["standard"].parameters)
     changed = manifest.model_copy(update={"presets": presets, "defaults": defaults})
+    replace_file(folder / PRESETS_PICTURE, picture)
     save_manifest(changed, folder)
     return changed
 

@@ -95,9 +95,10 @@ def presets(
     with trial(folder, manifest, settings) as bench, ShownStages() as stages:
         measured = measure_settings(bench, examination, tried, minutes=minutes, say=stages)
     chosen = choose_presets(measured.points)
-    (out / SHEET).write_bytes(encode(_sheet(manifest, examination, measured, chosen), Format.PNG))
+    sheet = _sheet(manifest, examination, measured, chosen)
+    (out / SHEET).write_bytes(encode(sheet, Format.PNG))
     write_presets(out / REPORT, manifest, measured, chosen)
-    record_presets(folder, chosen)
+    record_presets(folder, chosen, encode(sheet, Format.WEBP))
     show(_table(measured, chosen))
     if measured.unmeasured:
         say(

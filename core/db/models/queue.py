@@ -40,4 +40,6 @@ class Worker(SQLModel, table=True):
     bundle_revision: str = Field(primary_key=True)
     """A bundle that it makes images from, loaded or not: it has a row for each."""
     seen_at: datetime = created()
+    images_per_call: float | None = None
+    """Images that lately shared a UNet call, on average."""
     """By Postgres's clock."""

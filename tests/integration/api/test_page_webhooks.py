@@ -4,6 +4,8 @@ import re
 
 import pytest
 
+from bundles.manifest import PRESETS_PICTURE, Preset
+from bundles.manifest_file import load_manifest, save_manifest
 from core.domain.scopes import Scope
 from core.keys import create_key
 from core.lifecycle import serving
@@ -128,12 +130,32 @@ def test_models_say_what_they_can_and_who_serves_them(browser, database):
     assert "32 to 128 pixels" in page.text
 
 
+def test_models_show_what_their_presets_draw(browser, client, settings):
+    address = "/workbench/models/default/presets.webp"
+    assert address not in browser.get("/workbench/models").text
+    assert browser.get(address).status_code == 404
+    assert browser.get(address.replace("default", "..")).status_code == 404
+    folder = settings.models["default"]
+    manifest = load_manifest(folder)
+    point = Preset(scheduler="ddim", steps=4, guidance_scale=2.0, scores={"mmd": 0.1})
+    save_manifest(manifest.model_copy(update={"presets": {"standard": point}}), folder)
+    (folder / PRESETS_PICTURE).write_bytes(b"RIFF")
+    assert address in browser.get("/workbench/models").text
+    picture = browser.get(address)
+    assert (picture.content, picture.headers["content-type"]) == (b"RIFF", "image/webp")
+    with Browser(str(client.base_url)) as stranger:
+        assert stranger.get(address).url.path == "/workbench/sign-in"
+
+
 def test_the_system_shows_a_tenants_lanes_workers_and_caches(browser, client, database, worker):
     job = client.post("/v1/jobs", json={"prompt": "a red mug"}).json()
     with database.session() as session:
         _, plain = create_key(session, "stranger")
+        serving.announce(session, "one", ["1" * 64], {"1" * 64: 7.26})
     lane = r"interactive</th><td class=\"number\">(\d+)</td>"
-    assert re.findall(lane, browser.get("/workbench/system").text) == ["1"]
+    system = browser.get("/workbench/system").text
+    assert re.findall(lane, system) == ["1"]
+    assert '<td class="number">7.3</td>' in system
     with Browser(str(client.base_url)) as stranger:
         stranger.sign_in(plain)
         assert re.findall(lane, stranger.get("/workbench/system").text) == ["0"]

@@ -52,6 +52,31 @@ def _line(job):
     return job.line
 
 
+def test_what_becomes_of_photographs_is_compared_beside_them(ada, shop):
+    sheet = "sku,image,prompt\nMUG-1,https://shop.example/1.jpg,on a table\n"
+    page = send(ada, sheet, rows="1", way1="mode:cutout", way2="mode:scene")
+    assert page.status_code == 200, page.text
+    assert {job.spec.mode for job in shop.all(Job)} == {"cutout", "scene"}
+    assert "Products cut out of their photographs" in page.text
+    assert "Products in a drawn scene" in page.text
+    assert page.text.count("/photograph") == 1
+    (form,) = [one for one in forms_in(page.text) if one["action"].endswith("/all")]
+    send(ada, sheet, path=form["action"], page=page, way="mode:scene")
+    modes = sorted(job.spec.mode for job in shop.all(Job))
+    assert modes == ["cutout", "scene", "scene"]
+
+
+@pytest.mark.parametrize("way", ["mode:text", "mode:", "mode:all", "preset", "model:x"])
+def test_a_way_that_is_none_is_refused_and_its_look_shows_nothing_strange(ada, shop, way):
+    page = send(ada, way1=way)
+    assert page.status_code == 422
+    assert "is no way to make images" in page.text
+    assert not shop.all(Job)
+    send(ada)
+    (batch,) = (one.id for one in shop.all(Batch))
+    assert ada.get(f"/workbench/preview/images?batch={batch}&way={way}").status_code == 200
+
+
 def test_the_whole_sheet_is_made_in_the_way_that_was_chosen_and_what_is_there_is_reused(
     ada, shop, worker
 ):

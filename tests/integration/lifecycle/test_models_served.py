@@ -181,6 +181,20 @@ def test_a_worker_serves_each_model_that_it_announced_last(shop, new, serve):
     assert shop.all(Worker) == []
 
 
+def test_how_many_images_share_a_call_is_the_mean_of_what_workers_said_last(shop):
+    with shop.database.session() as session:
+        serving.announce(session, "one", {"r1", "r2"}, {"r1": 8.0})
+        serving.announce(session, "two", {"r1"}, {"r1": 2.0, "r3": 9.0})
+        assert serving.images_per_call(session) == {"r1": 5.0}
+    with shop.database.session() as session:
+        serving.announce(session, "one", {"r1", "r2"}, {"r2": 3.0})
+        assert serving.images_per_call(session) == {"r1": 5.0, "r2": 3.0}, "none since: as before"
+        serving.announce(session, "one", {"r1"}, {"r1": 4.0})
+        assert serving.images_per_call(session) == {"r1": 3.0}
+        serving.leave(session, "two")
+        assert serving.images_per_call(session) == {"r1": 4.0}
+
+
 @pytest.mark.parametrize(
     "one",
     [

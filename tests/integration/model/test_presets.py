@@ -41,6 +41,8 @@ def test_a_bundle_without_a_judge_is_compared_with_itself(run, bundle, tmp_path)
     assert guidance == {before.defaults.guidance_scale}, "SSIM cannot judge guidance"
     with Image.open(tmp_path / "packshot-presets" / "presets.png") as sheet:
         assert sheet.height > 8 * 100
+        with Image.open(bundle / "presets.webp") as kept:
+            assert kept.size == sheet.size
 
 
 def test_a_bundle_with_a_judge_is_compared_with_true_pictures(run, bundle, tmp_path):

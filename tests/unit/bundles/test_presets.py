@@ -213,7 +213,7 @@ def test_presets_are_written_and_the_standard_becomes_the_default(tmp_path):
     before = Manifest(name="mine", revision="0" * 64, source="x", scores={"psnr": 30.0})
     save_manifest(before, tmp_path)
     chosen = choose_presets([point(2, 0.29), point(4, 0.14), point(40, 0.1)])
-    record_presets(tmp_path, chosen)
+    record_presets(tmp_path, chosen, b"a picture")
     after = load_manifest(tmp_path)
     assert {name: one.steps for name, one in after.presets.items()} == {
         "draft": 2, "standard": 4, "best": 40,
@@ -223,9 +223,11 @@ def test_presets_are_written_and_the_standard_becomes_the_default(tmp_path):
     assert (said.steps, said.guidance_scale, said.scheduler) == (4, 1.0, "ddim")
     assert (after.revision, after.scores) == (before.revision, before.scores)
     assert said.width == before.defaults.width
-    assert [file.name for file in tmp_path.iterdir()] == ["manifest.json"]
+    assert {file.name for file in tmp_path.iterdir()} == {"manifest.json", "presets.webp"}
+    assert (tmp_path / "presets.webp").read_bytes() == b"a picture"
 
 
 def test_presets_need_a_bundle(tmp_path):
     with pytest.raises(BundleError, match="no model bundle"):
-        record_presets(tmp_path, choose_presets([point(2, 0.29)]))
+        record_presets(tmp_path, choose_presets([point(2, 0.29)]), b"a picture")
+    assert not list(tmp_path.iterdir())

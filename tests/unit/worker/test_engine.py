@@ -145,6 +145,8 @@ def test_rows_with_nothing_in_common_but_their_size_share_calls(engine, model):
     assert [result.steps for result in results] == [6, 4, 9, 4]
     assert max(model.calls) == 5  # four rows, one of them with guidance
     assert sum(model.calls) == 6 + 4 + 9 + 2 * 4
+    assert engine.call_sizes.take() == {"": (6 + 4 + 9 + 4) / len(model.calls)}
+    assert engine.call_sizes.take() == {}
 
 
 def test_a_row_joins_a_batch_that_is_under_way(engine, model):
