@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import numpy as np
+from numpy.typing import NDArray
+
 from benchmarks.report import machine
 from core.domain.image_spec import ImageSpec
 from core.domain.lanes import Lane
@@ -64,17 +67,67 @@ def openvino_genai(exported: Path) -> Contender:
     return run
 
 
-def packshot(bundle: Path, row_limit: int, precision: str, **plan: Any) -> Contender:
+def openvino_genai_masked(exported: Path) -> Contender:
+    """`openvino-genai`'s InpaintingPipeline, one masked image after another, with DDIM."""
+    from openvino import Tensor
+    from openvino_genai import InpaintingPipeline, Scheduler
+
+    pipeline = InpaintingPipeline(exported, "CPU")
+    config = exported / "scheduler" / "scheduler_config.json"
+
+    def run(requests: Sequence[ImageSpec]) -> Moments:
+        start = time.monotonic()
+        moments = []
+        for request in requests:
+            pixels, mask = masked_picture(request)
+            pipeline.set_scheduler(Scheduler.from_config(config, Scheduler.Type.DDIM))
+            pipeline.generate(
+                request.prompt,
+                Tensor(pixels[None]),
+                Tensor(np.repeat(255 * mask[None, ..., None].astype(np.uint8), 3, axis=3)),
+                strength=1.0,
+                num_inference_steps=request.steps,
+                guidance_scale=request.guidance_scale,
+                width=request.width,
+                height=request.height,
+                rng_seed=request.seed,
+            )
+            moments.append(time.monotonic() - start)
+        return moments
+
+    return run
+
+
+def masked_picture(request: ImageSpec) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Make a picture and where the model may draw: all but a product in the middle.
+
+    Returns:
+        (height, width, 3), RGB; and (height, width).
+    """
+    rng = np.random.default_rng(request.seed)
+    pixels = rng.integers(256, size=(request.height, request.width, 3), dtype=np.uint8)
+    mask = np.ones((request.height, request.width), bool)
+    mask[request.height // 4 : -request.height // 4, request.width // 4 : -request.width // 4] = (
+        False
+    )
+    return pixels, mask
+
+
+def packshot(
+    bundle: Path, row_limit: int, precision: str, *, masked: bool = False, **plan: Any
+) -> Contender:
     """Packshot's engine with the whole queue waiting; `plan` has the other fields of a `Plan`."""
     from bundles.plan import Plan
     from worker.engine import Engine
     from worker.pipeline import Pipeline
     from worker.rows import RowRequest
+    from worker.walk import NOISE
 
     followed = Plan(rows=row_limit, **plan)
     pipeline = Pipeline(bundle, precision=precision, plan=followed)
     engine = Engine.of_one(pipeline, row_limit=row_limit, streams=followed.streams)
     engine.start()
+    cell = pipeline.vae_scale_factor
 
     def run(requests: Sequence[ImageSpec]) -> Moments:
         start = time.monotonic()
@@ -84,6 +137,7 @@ def packshot(bundle: Path, row_limit: int, precision: str, **plan: Any) -> Conte
                     identity=uuid4(),
                     spec=spec,
                     lane=Lane.STANDARD,
+                    begin=_masked_beginning(spec, cell) if masked else NOISE,
                 )
             )
             for spec in requests
@@ -93,6 +147,13 @@ def packshot(bundle: Path, row_limit: int, precision: str, **plan: Any) -> Conte
         ]
 
     return run
+
+
+def _masked_beginning(spec: ImageSpec, cell: int) -> Any:
+    from worker.walk import Picture
+
+    pixels, mask = masked_picture(spec)
+    return Picture(pixels=pixels, strength=1.0, mask=mask[None, ::cell, ::cell].astype(np.float32))
 
 
 def _one_after_another(pipeline: Any) -> Contender:

@@ -1,11 +1,13 @@
 """Whole images: packshot's engine beside what people use instead.
 
 `python -m benchmarks.pipeline --model full [--cache DIR] [--unet NAME] [--genai-python PATH]`
+`python -m benchmarks.pipeline --model full --masked --images 4 --genai-python PATH`
 `python -m benchmarks.pipeline --model starter [--images 64] [--bundle DIR]... [--minutes 2]`
 
 `full` is a pipeline of Stable Diffusion 1.5's size with random weights, 512², 20 steps with
 guidance; each contender starts, makes its images and ends before the next one, so that none runs
 short of memory, and packshot runs as on a machine that nobody tuned: one stream, any shape.
+`--masked` has the model draw around a product, beside `openvino-genai`'s InpaintingPipeline alone.
 `starter` is the shipped model on a mixed queue at its own size: `packshot tune` first measures each
 bundle's plan, then all contenders are loaded, and take turns. `openvino-genai` is no dependency of
 packshot: name an interpreter that has it, or it is left out.
@@ -42,6 +44,7 @@ def main() -> None:
     )
     parser.add_argument("--minutes", type=float, default=2.0, help="of `packshot tune` per bundle")
     parser.add_argument("--genai-python", default="", help="interpreter with openvino-genai")
+    parser.add_argument("--masked", action="store_true", help="draw around a product")
     parser.add_argument("--images", type=int, help="2 of the full size, 64 of the starter")
     parser.add_argument("--rounds", type=int, default=1)
     arguments = parser.parse_args()
@@ -79,6 +82,14 @@ def _full_size(arguments: argparse.Namespace, queue: Sequence[ImageSpec]) -> dic
     cache = arguments.cache.absolute()
     _python(_PREPARE_FULL, str(cache), arguments.unet)
     source = cache / "sd15-random"
+    if arguments.masked:
+        return {
+            **_genai(arguments, cache, queue, "openvino_genai_masked"),
+            f"packshot, {arguments.unet}": partial(
+                Served, "packshot", cache / "packshot", queue,
+                row_limit=len(queue), precision="auto", masked=True,
+            ),
+        }  # fmt: skip
     return {
         "diffusers, FP32": partial(Served, "torch_diffusers", source, queue),
         "diffusers, BF16": partial(Served, "torch_diffusers", source, queue, dtype="bfloat16"),
@@ -130,13 +141,16 @@ def _tuned(bundle: Path, home: Path, minutes: float) -> dict[str, Any]:
 
 
 def _genai(
-    arguments: argparse.Namespace, folder: Path, queue: Sequence[ImageSpec]
+    arguments: argparse.Namespace,
+    folder: Path,
+    queue: Sequence[ImageSpec],
+    contender: str = "openvino_genai",
 ) -> dict[str, Start]:
     if not arguments.genai_python:
         return {}
     return {
         f"openvino-genai, {name}": partial(
-            Served, "openvino_genai", folder / f"optimum-{weights}", queue,
+            Served, contender, folder / f"optimum-{weights}", queue,
             python=arguments.genai_python,
         )
         for name, weights in (("FP16", "fp16"), ("INT8 weights", "int8"))

@@ -50,6 +50,7 @@ def pages(things: dict[str, str]) -> dict[str, str]:
     found = {place.label.lower().replace(" ", "-"): place.path for place in NAVIGATION}
     return found | {
         "batch": f"{WORKBENCH}/batches/{things['batch_id']}",
+        "review": f"{WORKBENCH}/batches/{things['batch_id']}/review",
         "image": f"{WORKBENCH}/images/{things['job_id']}",
     }
 
@@ -75,5 +76,5 @@ def test_every_place_has_a_picture_in_each_look_and_all_are_small(person, autumn
         for name, path in pages(autumn).items():
             taken.append(folder / f"{name}-{look}.webp")
             shoot(ada, path, taken[-1])
-    assert len(taken) == 3 * (len(NAVIGATION) + 2)
+    assert len(taken) == 3 * (len(NAVIGATION) + 3)
     assert sum(one.stat().st_size for one in taken) < MOST_BYTES
