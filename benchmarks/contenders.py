@@ -22,10 +22,10 @@ Contender = Callable[[Sequence[ImageSpec]], Moments]
 def torch_diffusers(source: Path, dtype: str = "float32") -> Contender:
     """`diffusers` on PyTorch, one request after another."""
     import torch
-    from diffusers import StableDiffusionPipeline
+    from diffusers import DiffusionPipeline
 
     torch.set_num_threads(machine()["cores"])
-    pipeline = StableDiffusionPipeline.from_pretrained(source, torch_dtype=getattr(torch, dtype))
+    pipeline = DiffusionPipeline.from_pretrained(source, torch_dtype=getattr(torch, dtype))
     return _one_after_another(pipeline)
 
 

@@ -2,12 +2,14 @@
 
 `python -m benchmarks.pipeline --model full [--cache DIR] [--unet NAME] [--genai-python PATH]`
 `python -m benchmarks.pipeline --model full --masked --images 4 --genai-python PATH`
+`python -m benchmarks.pipeline --model full --family sdxl [--size 1024] --genai-python PATH`
 `python -m benchmarks.pipeline --model starter [--images 64] [--bundle DIR]... [--minutes 2]`
 
 `full` is a pipeline of Stable Diffusion 1.5's size with random weights, 512², 20 steps with
-guidance; each contender starts, makes its images and ends before the next one, so that none runs
-short of memory, and packshot runs as on a machine that nobody tuned: one stream, any shape.
-`--masked` has the model draw around a product, beside `openvino-genai`'s InpaintingPipeline alone.
+guidance, or of another family's, 1024², four steps without; each contender starts, makes its images
+and ends before the next one, so that none runs short of memory, and packshot runs as on a machine
+that nobody tuned: one stream, any shape. `--masked` has the model draw around a product, beside
+`openvino-genai`'s InpaintingPipeline alone.
 `starter` is the shipped model on a mixed queue at its own size: `packshot tune` first measures each
 bundle's plan, then all contenders are loaded, and take turns. `openvino-genai` is no dependency of
 packshot: name an interpreter that has it, or it is left out.
@@ -25,6 +27,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from benchmarks.families import FAMILIES
 from benchmarks.processes import Made, Served
 from benchmarks.report import show, spread
 from benchmarks.requests import mixed
@@ -37,6 +40,8 @@ def main() -> None:
     """Compare."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", choices=("full", "starter"), required=True)
+    parser.add_argument("--family", choices=FAMILIES, default="sd15", help="of the full size")
+    parser.add_argument("--size", type=int, help="pixels of the full size's images")
     parser.add_argument("--cache", type=Path, default=Path(".packshot/benchmarks"))
     parser.add_argument("--unet", default="int8-tome-0.5-drop", help="a name of benchmarks.unet")
     parser.add_argument(
@@ -49,7 +54,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=1)
     arguments = parser.parse_args()
     if arguments.model == "full":
-        queue = _full_queue(arguments.images or 2)
+        queue = _full_queue(arguments)
         starts = _full_size(arguments, queue)
         rounds = [
             {name: _alone(name, start) for name, start in starts.items()}
@@ -68,39 +73,53 @@ def main() -> None:
     _show(arguments, rounds)
 
 
-def _full_queue(images: int) -> list[ImageSpec]:
+def _full_queue(arguments: argparse.Namespace) -> list[ImageSpec]:
+    if arguments.family == "sd15":
+        size, steps, guidance_scale = 512, 20, 7.5
+    else:
+        size, steps, guidance_scale = 1024, 4, 1.0
+    size = arguments.size or size
     return [
         ImageSpec(
-            prompt=f"a red mug, number {number}", negative_prompt="", steps=20,
-            guidance_scale=7.5, scheduler="ddim", seed=number, width=512, height=512,
+            prompt=f"a red mug, number {number}", negative_prompt="", steps=steps,
+            guidance_scale=guidance_scale, scheduler="ddim", seed=number, width=size, height=size,
         )
-        for number in range(images)
+        for number in range(arguments.images or 2)
     ]  # fmt: skip
 
 
 def _full_size(arguments: argparse.Namespace, queue: Sequence[ImageSpec]) -> dict[str, Start]:
-    cache = arguments.cache.absolute()
-    _python(_PREPARE_FULL, str(cache), arguments.unet)
-    source = cache / "sd15-random"
+    cache, family = arguments.cache.absolute(), arguments.family
+    source, bundle = cache / f"{family}-random", cache / f"packshot-{family}"
+    exports = ("fp16", "int8") if family == "sd15" else ("int8",)
+    _python(_PREPARE_FULL, str(cache), arguments.unet, family, *exports)
     if arguments.masked:
         return {
-            **_genai(arguments, cache, queue, "openvino_genai_masked"),
+            **_genai(arguments, source, queue, exports, "openvino_genai_masked"),
             f"packshot, {arguments.unet}": partial(
-                Served, "packshot", cache / "packshot", queue,
+                Served, "packshot", bundle, queue,
                 row_limit=len(queue), precision="auto", masked=True,
             ),
         }  # fmt: skip
-    return {
+    smallest = {
         "diffusers, FP32": partial(Served, "torch_diffusers", source, queue),
-        "diffusers, BF16": partial(Served, "torch_diffusers", source, queue, dtype="bfloat16"),
         "OVStableDiffusionPipeline": partial(
-            Served, "optimum_openvino", cache / "optimum-fp16", queue
-        ),
-        **_genai(arguments, cache, queue),
-        f"packshot, {arguments.unet}": partial(
-            Served, "packshot", cache / "packshot", queue, row_limit=2, precision="auto"
+            Served, "optimum_openvino", _export_of(source, "fp16"), queue
         ),
     }
+    return {
+        **(smallest if family == "sd15" else {}),
+        "diffusers, BF16": partial(Served, "torch_diffusers", source, queue, dtype="bfloat16"),
+        **_genai(arguments, source, queue, exports),
+        f"packshot, {arguments.unet}": partial(
+            Served, "packshot", bundle, queue, row_limit=2, precision="auto"
+        ),
+    }
+
+
+def _export_of(source: Path, weights: str) -> Path:
+    """Say where optimum's export of a source is: `_EXPORT` puts it there."""
+    return source.with_name(f"{source.name}-optimum-{weights}")
 
 
 def _starter(
@@ -108,15 +127,16 @@ def _starter(
 ) -> dict[str, Start]:
     from starter import SOURCE
 
+    source = folder / "starter"
     _python(_PREPARE_STARTER, str(folder), str(SOURCE))
     bundles = arguments.bundle or [folder / "bundle"]
     plans = {bundle: _tuned(bundle, folder, arguments.minutes) for bundle in bundles}
     return {
         "diffusers, FP32": partial(Served, "torch_diffusers", SOURCE, queue),
         "OVStableDiffusionPipeline": partial(
-            Served, "optimum_openvino", folder / "optimum-fp16", queue
+            Served, "optimum_openvino", _export_of(source, "fp16"), queue
         ),
-        **_genai(arguments, folder, queue),
+        **_genai(arguments, source, queue, ("fp16", "int8")),
         **{
             f"packshot, {bundle.name}": partial(
                 Served, "packshot", bundle, queue, precision="auto", **plan
@@ -142,19 +162,20 @@ def _tuned(bundle: Path, home: Path, minutes: float) -> dict[str, Any]:
 
 def _genai(
     arguments: argparse.Namespace,
-    folder: Path,
+    source: Path,
     queue: Sequence[ImageSpec],
+    exports: Sequence[str],
     contender: str = "openvino_genai",
 ) -> dict[str, Start]:
     if not arguments.genai_python:
         return {}
     return {
         f"openvino-genai, {name}": partial(
-            Served, contender, folder / f"optimum-{weights}", queue,
-            python=arguments.genai_python,
+            Served, contender, _export_of(source, weights), queue, python=arguments.genai_python
         )
         for name, weights in (("FP16", "fp16"), ("INT8 weights", "int8"))
-    }  # fmt: skip
+        if weights in exports
+    }
 
 
 _EXPORT = """
@@ -162,23 +183,27 @@ import shutil, sys, os
 from pathlib import Path
 import openvino as ov
 from openvino_tokenizers import convert_tokenizer
-from optimum.intel import OVStableDiffusionPipeline
+from optimum.intel import OVPipelineForText2Image
 from transformers import AutoTokenizer
 from modelkit.export.build import build
 
-def export(source, folder):
-    for name, in_8_bit in (("fp16", False), ("int8", True)):
-        target = folder / f"optimum-{name}"
+def export(source, base, exports):
+    for name in exports:
+        target = base.with_name(f"{base.name}-optimum-{name}")
         if target.is_dir():
             continue
-        pipeline = OVStableDiffusionPipeline.from_pretrained(
-            source, export=True, compile=False, load_in_8bit=in_8_bit
+        pipeline = OVPipelineForText2Image.from_pretrained(
+            source, export=True, compile=False, load_in_8bit=name == "int8"
         )
-        aside = folder / "aside"
+        aside = base.with_name("aside")
         shutil.rmtree(aside, ignore_errors=True)
         pipeline.save_pretrained(aside)
-        tokenizer = AutoTokenizer.from_pretrained(source / "tokenizer", local_files_only=True)
-        ov.save_model(convert_tokenizer(tokenizer), aside / "tokenizer" / "openvino_tokenizer.xml")
+        for part in ("tokenizer", "tokenizer_2"):
+            if (source / part).is_dir():
+                tokenizer = AutoTokenizer.from_pretrained(source / part, local_files_only=True)
+                ov.save_model(
+                    convert_tokenizer(tokenizer), aside / part / "openvino_tokenizer.xml"
+                )
         os.replace(aside, target)
 """
 
@@ -187,16 +212,17 @@ _PREPARE_FULL = (
     + """
 from benchmarks.full_size import full_size
 from benchmarks.unet_contenders import build as build_unet, graph
-cache = Path(sys.argv[1])
-source = full_size(cache)
-export(source, cache)
-if not (cache / "packshot").is_dir():
-    build(source, cache / "packshot", name="full-size")
-build_unet(sys.argv[2], cache)
+cache, unet, family, *exports = sys.argv[1:]
+cache = Path(cache)
+source, bundle = full_size(cache, family), cache / f"packshot-{family}"
+export(source, source, exports)
+if not bundle.is_dir():
+    build(source, bundle, name="full-size")
+build_unet(unet, cache, family)
 for suffix in (".xml", ".bin"):
     shutil.copyfile(
-        graph(sys.argv[2], cache).with_suffix(suffix),
-        cache / "packshot" / "unet" / f"openvino_model{suffix}",
+        graph(unet, cache, family).with_suffix(suffix),
+        bundle / "unet" / f"openvino_model{suffix}",
     )
 """
 )
@@ -205,7 +231,7 @@ _PREPARE_STARTER = (
     _EXPORT
     + """
 folder, source = Path(sys.argv[1]), Path(sys.argv[2])
-export(source, folder)
+export(source, folder / "starter", ("fp16", "int8"))
 build(source, folder / "bundle")
 """
 )

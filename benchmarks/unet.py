@@ -1,8 +1,9 @@
 """One denoising step of a full-size UNet: PyTorch, OpenVINO, INT8, INT8 with Token Merging.
 
-`python -m benchmarks.unet [--cache DIR] [--sizes 512 256] [--rounds 3] [--only NAME ...]`
+`python -m benchmarks.unet [--family sdxl] [--cache DIR] [--sizes 512 256] [--rounds 3]
+[--only NAME ...]`
 
-The UNet has Stable Diffusion 1.5's configuration and random weights (time does not depend on
+The UNet has the family's configuration and random weights (time does not depend on
 them). Its graphs are made once, into the cache folder. In each round every contender starts in a
 process of its own, one after another, so that a machine whose speed drifts is unfair to none; a
 call has two rows, as one image with guidance, of a fixed shape. Sizes are those of the image, in
@@ -18,16 +19,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.families import FAMILIES
 from benchmarks.report import show, spread
 from benchmarks.unet_contenders import BASELINE, NAMES, build, run
-
-TERA_FLOP = {512: 0.80, 256: 0.18}
-"""Work of the unmerged UNet per row and step, attention included (2 per multiply and add)."""
 
 
 def main() -> None:
     """Run all contenders, or be one of them."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--family", choices=FAMILIES, default="sd15")
     parser.add_argument("--cache", type=Path, default=Path(".packshot/benchmarks"))
     parser.add_argument("--sizes", type=int, nargs="+", default=[512, 256])
     parser.add_argument("--rounds", type=int, default=3)
@@ -37,9 +37,15 @@ def main() -> None:
     parser.add_argument("--contender", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.build:
-        build(arguments.build, arguments.cache)
+        build(arguments.build, arguments.cache, arguments.family)
     elif arguments.contender:
-        figures = run(arguments.contender, arguments.cache, arguments.sizes[0], arguments.calls)
+        figures = run(
+            arguments.contender,
+            arguments.cache,
+            arguments.sizes[0],
+            arguments.calls,
+            arguments.family,
+        )
         print(json.dumps(figures))
     else:
         _compare(arguments)
@@ -66,7 +72,7 @@ def _process(
     done = subprocess.run(
         [
             sys.executable, "-m", "benchmarks.unet", task, name, "--cache", str(arguments.cache),
-            "--calls", str(arguments.calls), "--sizes", str(size),
+            "--calls", str(arguments.calls), "--sizes", str(size), "--family", arguments.family,
         ],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
@@ -83,15 +89,18 @@ def _show(
     found: Mapping[tuple[str, int], Sequence[Mapping[str, Any]]],
     peak: float,
 ) -> None:
+    from benchmarks.full_size import tera_flop  # not in contenders' processes: it loads PyTorch
+
     rows, result = [], []
     for size in arguments.sizes:
+        work = tera_flop(arguments.family, size)
         base = found[BASELINE, size]
         base_rss = statistics.median(one["peak_rss_mib"] for one in base)
         for name in names:
             own = found[name, size]
             seconds = [one["seconds"] for one in own]
             ratios = [one["seconds"] / mine for one, mine in zip(base, seconds, strict=True)]
-            share = TERA_FLOP.get(size, 0) / statistics.median(seconds) / peak
+            share = work / statistics.median(seconds) / peak
             rss = statistics.median(one["peak_rss_mib"] for one in own)
             # The first start compiles; the others find the blob in the cache.
             starts = [one["start_s"] for one in own]
@@ -116,8 +125,13 @@ def _show(
                     "weights_mib": own[0]["weights_mib"], "start_seconds": starts,
                 }
             )  # fmt: skip
-    summary = {"rounds": arguments.rounds, "int8_peak_tera_ops": peak, "contenders": result}
-    show("seconds per row and step of the full-size UNet", rows, summary)
+    summary = {
+        "family": arguments.family,
+        "rounds": arguments.rounds,
+        "int8_peak_tera_ops": peak,
+        "contenders": result,
+    }
+    show(f"seconds per row and step of the full-size UNet, {arguments.family}", rows, summary)
 
 
 if __name__ == "__main__":

@@ -10,8 +10,11 @@ from typing import Any
 import numpy as np
 import openvino as ov
 
+from benchmarks.families import POOLED, UNETS
+
 ROWS = 2
-STATES = (77, 768)
+TOKENS = 77
+CALIBRATED_PIXELS = 256
 BASELINE = "torch-fp32"
 STREAMS = "-2-streams"
 _MERGED = re.compile(
@@ -38,17 +41,17 @@ Inputs = Mapping[str, Any]
 Call = Callable[[], None]
 
 
-def build(name: str, cache: Path) -> None:
+def build(name: str, cache: Path, family: str = "sd15") -> None:
     """Make what a contender loads, unless it is there."""
     from benchmarks.full_size import full_size
 
-    source = full_size(cache)
-    target = graph(name, cache)
+    source = full_size(cache, family)
+    target = graph(name, cache, family)
     if name.startswith("torch") or target.is_file():
         return
     model = _convert(source, target.stem)
     if name.startswith("int8"):
-        model = quantised(model)
+        model = quantised(model, family)
     aside = target.with_name("aside.xml")
     ov.save_model(model, aside, compress_to_fp16=True)
     del model
@@ -56,7 +59,7 @@ def build(name: str, cache: Path) -> None:
     aside.replace(target)
 
 
-def run(name: str, cache: Path, size: int, calls: int) -> dict[str, Any]:
+def run(name: str, cache: Path, size: int, calls: int, family: str = "sd15") -> dict[str, Any]:
     """Start a contender for one image size, and time its calls.
 
     Returns:
@@ -67,7 +70,7 @@ def run(name: str, cache: Path, size: int, calls: int) -> dict[str, Any]:
         return {"tera_ops": _int8_peak()}
     begun = time.monotonic()
     prepare = _torch if name.startswith("torch") else _openvino
-    call, weights = prepare(name, cache, inputs(size))
+    call, weights = prepare(name, cache, inputs(size, family), family)
     started = time.monotonic() - begun
     call()
     times = []
@@ -83,9 +86,9 @@ def run(name: str, cache: Path, size: int, calls: int) -> dict[str, Any]:
     }
 
 
-def graph(name: str, cache: Path) -> Path:
+def graph(name: str, cache: Path, family: str = "sd15") -> Path:
     """Say where the OpenVINO model of a contender lies."""
-    folder = cache / "unet"
+    folder = cache / ("unet" if family == "sd15" else f"unet-{family}")
     folder.mkdir(parents=True, exist_ok=True)
     # These are chosen when the graph is compiled.
     for choice in (*HINTS, STREAMS):
@@ -110,45 +113,51 @@ def _convert(source: Path, name: str) -> ov.Model:
     return convert_unet(source / "unet", plan)
 
 
-def quantised(model: ov.Model) -> ov.Model:
+def quantised(model: ov.Model, family: str = "sd15") -> ov.Model:
     """Give a UNet in INT8, for its time: its pictures would be poor."""
     from modelkit.progress import Silent
     from modelkit.quantise.recipe import QuantisationRecipe, quantise
 
     # What it is calibrated on decides the image, not the time.
     recipe = QuantisationRecipe(smooth_quant_alpha=None, bias_correction="none")
-    return quantise(model, recipe, [inputs(256)], say=Silent())
+    return quantise(model, recipe, [inputs(CALIBRATED_PIXELS, family)], say=Silent())
 
 
-def inputs(size: int) -> dict[str, Any]:
+def inputs(size: int, family: str = "sd15") -> dict[str, Any]:
     """Give a call's inputs for images of so many pixels a side, by name."""
     rng = np.random.default_rng(0)
-    return {
+    width = UNETS[family]["cross_attention_dim"]
+    given = {
         "sample": rng.standard_normal((ROWS, 4, size // 8, size // 8), np.float32),
         "timestep": np.full(ROWS, 500.0, np.float32),
-        "encoder_hidden_states": rng.standard_normal((ROWS, *STATES), np.float32),
+        "encoder_hidden_states": rng.standard_normal((ROWS, TOKENS, width), np.float32),
     }
+    if family != "sd15":
+        given["text_embeds"] = rng.standard_normal((ROWS, POOLED), np.float32)
+        given["time_ids"] = np.tile(np.float32([size, size, 0, 0, size, size]), (ROWS, 1))
+    return given
 
 
-def _torch(name: str, cache: Path, inputs: Inputs) -> tuple[Call, int]:
+def _torch(name: str, cache: Path, inputs: Inputs, family: str) -> tuple[Call, int]:
     import torch
     from diffusers import UNet2DConditionModel
 
     dtype = torch.float32 if name == BASELINE else torch.bfloat16
     unet = UNet2DConditionModel.from_pretrained(
-        cache / "sd15-random", subfolder="unet", torch_dtype=dtype
+        cache / f"{family}-random", subfolder="unet", torch_dtype=dtype
     )
     tensors = {key: torch.from_numpy(value).to(dtype) for key, value in inputs.items()}
+    added = {key: tensors.pop(key) for key in ("text_embeds", "time_ids") if key in tensors}
 
     @torch.inference_mode()
     def call() -> None:
-        unet(**tensors)
+        unet(**tensors, added_cond_kwargs=added)
 
     return call, sum(one.numel() * one.element_size() for one in unet.parameters())
 
 
-def _openvino(name: str, cache: Path, inputs: Inputs) -> tuple[Call, int]:
-    path = graph(name, cache)
+def _openvino(name: str, cache: Path, inputs: Inputs, family: str) -> tuple[Call, int]:
+    path = graph(name, cache, family)
     streams = 2 if STREAMS in name else 1
     parts = {key: np.split(value, streams) for key, value in inputs.items()}
     core = ov.Core()

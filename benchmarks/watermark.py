@@ -1,6 +1,6 @@
 """Watermarks: how many are found and read after what channels do, in how much noise, at what cost.
 
-python -m benchmarks.watermark --pictures 1000
+python -m benchmarks.watermark --pictures 1000 [--unmarked 10000]
 """
 
 import argparse
@@ -109,7 +109,9 @@ def main() -> None:
     """Measure, and end with a JSON line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pictures", type=int, default=1000)
-    count = parser.parse_args().pictures
+    parser.add_argument("--unmarked", type=int, default=0, help="further ones, without a mark")
+    arguments = parser.parse_args()
+    count = arguments.pictures
     key = derive_key("benchmark")
     found: Counter[str] = Counter()
     found_things: Counter[str] = Counter()
@@ -130,8 +132,11 @@ def main() -> None:
             found[name] += mark is not None
             found_things[name] += mark is not None and has_things(number)
             read[name] += mark is not None and mark.payload == payload
+    for number in range(count, count + arguments.unmarked):
+        false += detect(picture(number), key) is not None
     result = {
         "pictures": count,
+        "unmarked": count + arguments.unmarked,
         "with things": sum(map(has_things, range(count))),
         "found with things": {name: found_things[name] for name in ATTACKS},
         "found": {name: found[name] for name in ATTACKS},
