@@ -24,7 +24,7 @@ from api.submission.album_matches import AlbumMatches, use_album
 from api.submission.context import context_of
 from api.submission.dry_run import report
 from api.submission.photograph_check import check_photographs
-from api.submission.preview import presets_of
+from api.submission.preview import MODES, presets_of
 from api.submission.publish import follow_up
 from api.submission.recipes import list_recipes
 from api.submission.submit import submit_batch
@@ -227,7 +227,7 @@ def show_new(
         columns=columns[:MOST_OPTIONS],
         rows=[row.cells for row in request.sheet.rows[:SHOWN_ROWS]] if request else [],
         fields=OF_PAGE,
-        modes=list(ImageMode),
+        modes={ImageMode.TEXT: "drawn from the sheet's words", **MODES},
         presets=presets_of(services.models),
         recipes=[one.name for one in recipes],
         channels=list(PRESETS),

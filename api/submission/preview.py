@@ -20,9 +20,9 @@ from core.errors import InvalidRequestError
 
 MOST_ROWS = 12
 MODES: Mapping[str, str] = {
-    ImageMode.CUTOUT: "Products cut out of their photographs",
-    ImageMode.SCENE: "Products in a drawn scene",
-    ImageMode.EDIT: "Photographs drawn anew",
+    ImageMode.CUTOUT: "products cut out of their photographs",
+    ImageMode.SCENE: "products in a drawn scene",
+    ImageMode.EDIT: "photographs drawn anew",
 }
 """What can become of the photographs that a sheet names, in words."""
 
@@ -58,7 +58,7 @@ class Way:
         """Return what people call it."""
         kind, _, name = self.written.partition(":")
         if kind == "mode":
-            return MODES.get(name, self.written)
+            return MODES.get(name, self.written).capitalize()
         return f"{kind.capitalize()} {name}" if name else "The model's defaults"
 
 
