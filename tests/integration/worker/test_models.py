@@ -153,10 +153,7 @@ def test_one_worker_makes_the_images_of_a_sheet_as_each_model_makes_them_alone(
     assert len({image.tobytes() for image in drawn.values()}) == len(jobs)
     listed = client.get("/v1/models").json()
     assert [(one["workers"], one["waiting_images"]) for one in listed["items"]] == [(1, 0)] * 2
-    poll(
-        lambda: all(one["images_per_call"] for one in client.get("/v1/models").json()["items"]),
-        until=bool,
-    )
+    poll(lambda: all(one["images_per_call"] for one in client.get("/v1/models").json()["items"]))
 
 
 def test_rows_of_a_replaced_bundle_wait_visibly_until_it_is_back(client, hire, folders, made_once):
