@@ -37,13 +37,37 @@ def optimum_openvino(exported: Path) -> Contender:
 
 
 def openvino_genai(exported: Path) -> Contender:
-    """`openvino-genai`'s Text2ImagePipeline, one request after another.
+    """`openvino-genai`'s Text2ImagePipeline, one request after another."""
+    from openvino_genai import Text2ImagePipeline
 
-    It is given DDIM in the place of the schedulers that it has not.
+    return _genai(Text2ImagePipeline(exported, "CPU"), exported, lambda _: {})
+
+
+def openvino_genai_masked(exported: Path) -> Contender:
+    """`openvino-genai`'s InpaintingPipeline, one masked image after another."""
+    from openvino import Tensor
+    from openvino_genai import InpaintingPipeline
+
+    def drawn_over(request: ImageSpec) -> dict[str, Any]:
+        pixels, mask = masked_picture(request)
+        white = np.repeat(255 * mask[None, ..., None].astype(np.uint8), 3, axis=3)
+        return {"image": Tensor(pixels[None]), "mask_image": Tensor(white), "strength": 1.0}
+
+    return _genai(InpaintingPipeline(exported, "CPU"), exported, drawn_over)
+
+
+def _genai(
+    pipeline: Any, exported: Path, further: Callable[[ImageSpec], dict[str, Any]]
+) -> Contender:
+    """Run a pipeline of `openvino-genai`; it gets DDIM in the place of schedulers that it has not.
+
+    Args:
+        pipeline: Loaded.
+        exported: Its folder.
+        further: What a request's call gets besides its parameters.
     """
-    from openvino_genai import Scheduler, Text2ImagePipeline
+    from openvino_genai import Scheduler
 
-    pipeline = Text2ImagePipeline(exported, "CPU")
     config = exported / "scheduler" / "scheduler_config.json"
     types = {"euler": Scheduler.Type.EULER_DISCRETE, "pndm": Scheduler.Type.PNDM}
 
@@ -55,37 +79,7 @@ def openvino_genai(exported: Path) -> Contender:
             pipeline.set_scheduler(Scheduler.from_config(config, kind))
             pipeline.generate(
                 request.prompt,
-                num_inference_steps=request.steps,
-                guidance_scale=request.guidance_scale,
-                width=request.width,
-                height=request.height,
-                rng_seed=request.seed,
-            )
-            moments.append(time.monotonic() - start)
-        return moments
-
-    return run
-
-
-def openvino_genai_masked(exported: Path) -> Contender:
-    """`openvino-genai`'s InpaintingPipeline, one masked image after another, with DDIM."""
-    from openvino import Tensor
-    from openvino_genai import InpaintingPipeline, Scheduler
-
-    pipeline = InpaintingPipeline(exported, "CPU")
-    config = exported / "scheduler" / "scheduler_config.json"
-
-    def run(requests: Sequence[ImageSpec]) -> Moments:
-        start = time.monotonic()
-        moments = []
-        for request in requests:
-            pixels, mask = masked_picture(request)
-            pipeline.set_scheduler(Scheduler.from_config(config, Scheduler.Type.DDIM))
-            pipeline.generate(
-                request.prompt,
-                Tensor(pixels[None]),
-                Tensor(np.repeat(255 * mask[None, ..., None].astype(np.uint8), 3, axis=3)),
-                strength=1.0,
+                **further(request),
                 num_inference_steps=request.steps,
                 guidance_scale=request.guidance_scale,
                 width=request.width,

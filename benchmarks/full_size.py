@@ -33,7 +33,7 @@ BETAS = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_line
 
 
 def full_size(cache: Path, family: str = "sd15") -> Path:
-    """Give the pipeline's folder in diffusers' layout, weights in FP16; made once (2 to 7 GB)."""
+    """Return the pipeline's folder in diffusers' layout, weights in FP16; made once (2 to 7 GB)."""
     folder = cache / f"{family}-random"
     if folder.is_dir():
         return folder
