@@ -118,7 +118,7 @@ def _full_size(arguments: argparse.Namespace, queue: Sequence[ImageSpec]) -> dic
 
 
 def _export_of(source: Path, weights: str) -> Path:
-    """Say where optimum's export of a source is: `_EXPORT` puts it there."""
+    """Return where optimum's export of a source is: `_EXPORT` puts it there."""
     return source.with_name(f"{source.name}-optimum-{weights}")
 
 

@@ -97,12 +97,12 @@ class Clock:
         self._number = 0
 
     def after(self, seconds: float, event: Callable[[], None]) -> None:
-        """Let something happen later."""
+        """Schedule an event."""
         self._number += 1
         heapq.heappush(self._events, (self.now + seconds, self._number, event))
 
     def run(self, until: float) -> None:
-        """Let everything happen up to a moment."""
+        """Run all events up to a moment."""
         while self._events and self._events[0][0] <= until:
             self.now, _, event = heapq.heappop(self._events)
             event()
@@ -168,7 +168,7 @@ class Simulation:
 def simulate(
     costs: JobCosts, *, workers: int, seconds: float, postgres_cores: int, seed: int = 1
 ) -> Outcome:
-    """Let workers make images for a while.
+    """Run workers that make images for a while.
 
     Args:
         costs: Of an image and of a worker.

@@ -87,7 +87,7 @@ def run(name: str, cache: Path, size: int, calls: int, family: str = "sd15") -> 
 
 
 def graph(name: str, cache: Path, family: str = "sd15") -> Path:
-    """Say where the OpenVINO model of a contender lies."""
+    """Return where the OpenVINO model of a contender lies."""
     folder = cache / ("unet" if family == "sd15" else f"unet-{family}")
     folder.mkdir(parents=True, exist_ok=True)
     # These are chosen when the graph is compiled.
@@ -114,7 +114,7 @@ def _convert(source: Path, name: str) -> ov.Model:
 
 
 def quantised(model: ov.Model, family: str = "sd15") -> ov.Model:
-    """Give a UNet in INT8, for its time: its pictures would be poor."""
+    """Return a UNet in INT8, for its time: its pictures would be poor."""
     from modelkit.progress import Silent
     from modelkit.quantise.recipe import QuantisationRecipe, quantise
 
@@ -124,7 +124,7 @@ def quantised(model: ov.Model, family: str = "sd15") -> ov.Model:
 
 
 def inputs(size: int, family: str = "sd15") -> dict[str, Any]:
-    """Give a call's inputs for images of so many pixels a side, by name."""
+    """Return a call's inputs for images of so many pixels a side, by name."""
     rng = np.random.default_rng(0)
     width = UNETS[family]["cross_attention_dim"]
     given = {

@@ -44,9 +44,8 @@ class Way:
         kind, _, name = self.written.partition(":")
         if not self.written:
             return {}
-        if kind not in ("preset", "recipe", "mode") or (kind == "mode" and name not in MODES):
-            name = ""
-        if not name:
+        is_known = name in MODES if kind == "mode" else name and kind in ("preset", "recipe")
+        if not is_known:
             raise InvalidRequestError(
                 f"{self.written!r} is no way to make images: choose a preset, a recipe or what "
                 "becomes of the photographs."
