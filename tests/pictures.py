@@ -1,7 +1,6 @@
 """Pictures that tests draw, and readers of files that know nothing of packshot."""
 
 import json
-import random
 import shutil
 import subprocess
 import tempfile
@@ -14,22 +13,61 @@ import pytest
 from PIL import Image
 
 from core.pictures.provenance import source_type_of
-from starter.data.attributes import Background, Colour, Kind, Pattern, Product
-from starter.data.drawing import Look, _silhouette, draw
-from starter.data.pen import Pen
-from starter.data.shapes import SHAPES
+from starter.scenes.objects import load_object, paint_object
+from starter.scenes.subjects import Colour, Kind, Surroundings
+from starter.scenes.surroundings import draw_surroundings
 
 TRAINED = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 
 SEED = 7
 
 
+SIDE = 128
+PLACED = slice(20, 116)
+"""Rows and columns of the square that a product is fitted into."""
+
+BACKDROPS = {
+    "white": (255, 255, 255), "grey": (205, 207, 210), "beige": (232, 218, 196),
+    "mint": (186, 226, 204),
+}  # fmt: skip
+"""Plain ones, in RGB."""
+
+
 def product(
-    colour: Colour = Colour.RED, background: Background = Background.WHITE, kind: Kind = Kind.MUG
+    colour: Colour = Colour.RED, backdrop: str = "white", kind: Kind = Kind.TEAPOT
 ) -> Image.Image:
-    """Draw a product, 128 × 128."""
-    one = Product(kind=kind, colour=colour, pattern=Pattern.PLAIN, background=background)
-    return draw(one, random.Random(SEED))
+    """Show a rendered object before a plain backdrop or on "wood", 128 × 128."""
+    rng = np.random.default_rng(SEED)
+    if backdrop == "wood":
+        pixels = 255 * draw_surroundings(Surroundings.WOOD, rng, SIDE).pixels
+    else:
+        pixels = np.broadcast_to(np.float32(BACKDROPS[backdrop]), (SIDE, SIDE, 3)).copy()
+    pixels *= 1 - _contact_shadow(kind)[..., None]
+    painted = Image.fromarray((255 * paint_object(kind, colour, rng)).astype(np.uint8))
+    image = Image.fromarray(pixels.astype(np.uint8))
+    placed = painted.resize((_PLACED_SIDE, _PLACED_SIDE), Image.Resampling.BICUBIC)
+    image.paste(placed, (PLACED.start, PLACED.start), placed)
+    return image
+
+
+def silhouette(kind: Kind = Kind.TEAPOT) -> npt.NDArray[np.uint8]:
+    """Give where `product` has its object: 255 inside, 0 outside."""
+    alpha = Image.fromarray((255 * load_object(kind)[..., 3]).astype(np.uint8))
+    whole = np.zeros((SIDE, SIDE), np.uint8)
+    whole[PLACED, PLACED] = alpha.resize((_PLACED_SIDE, _PLACED_SIDE), Image.Resampling.BICUBIC)
+    return whole
+
+
+_PLACED_SIDE = PLACED.stop - PLACED.start
+
+
+def _contact_shadow(kind: Kind) -> npt.NDArray[np.float32]:
+    """Return how much darker each pixel is under an object's lowest row."""
+    rows, columns = np.nonzero(silhouette(kind) > 128)
+    y, x = np.mgrid[0:SIDE, 0:SIDE].astype(np.float32)
+    across = (x - columns.mean()) / (0.4 * np.ptp(columns))
+    down = (y - rows.max()) / 6
+    return 0.38 * np.clip(1 - across**2 - down**2, 0, 1)
 
 
 def animation() -> bytes:
@@ -44,13 +82,6 @@ def bomb(side: int) -> bytes:
     stream = BytesIO()
     Image.new("1", (side, side)).save(stream, "PNG")
     return stream.getvalue()
-
-
-def silhouette(kind: Kind = Kind.MUG) -> npt.NDArray[np.uint8]:
-    """Give where `product` draws: 255 inside, 0 outside."""
-    pen = Pen(Look.sample(random.Random(SEED)).placement)
-    SHAPES[kind](pen)
-    return np.asarray(_silhouette(pen.parts))
 
 
 def near_white(image: Image.Image, *, darker: float = 4, noise: float = 1.5) -> Image.Image:

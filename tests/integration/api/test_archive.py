@@ -17,7 +17,6 @@ from api.services import open_services
 from core.domain.lanes import Lane
 from core.errors import GenerationFailedError
 from core.storage import Storage
-from starter.data.attributes import Background
 from tests.pictures import TRAINED, marks_of, near_white, png, product
 
 SHEET = "sku,prompt\nMUG 1,a red mug\nMUG 1,a blue mug\nCUP,a cup\nJUG,a jug\n"
@@ -185,7 +184,7 @@ def test_what_falls_short_of_a_channel_is_told_in_job_manifest_and_results(clien
     batch = send(client, "sku,prompt\nA,a red mug\nB,a blue mug\n", channels="walmart,web")
     jobs = client.get(batch["links"]["items"]).json()["items"]
     assert jobs[0]["renditions"][0]["ground"] is None
-    wooden = png(product(background=Background.WOOD))
+    wooden = png(product(backdrop="wood"))
     for job, drawn in zip(jobs, (wooden, png(near_white(product()))), strict=True):
         worker.make(job["id"], drawn)
         for link in job["renditions"]:

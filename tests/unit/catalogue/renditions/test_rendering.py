@@ -17,7 +17,7 @@ from core.errors import InvalidImageError
 from core.pictures.encoding import encode
 from core.pictures.formats import Format
 from core.pictures.provenance import COMPOSITE, ENHANCED, source_type_of
-from starter.data.attributes import Background, Colour
+from starter.scenes.subjects import Colour
 from tests.certificates import make_chain, signing, verified
 from tests.pictures import (
     TRAINED,
@@ -124,7 +124,7 @@ def test_an_oblong_image_becomes_square_on_its_own_white():
 
 
 def test_another_background_is_kept_and_goes_on_beyond_the_frame():
-    image = product(Colour.RED, Background.MINT)
+    image = product(Colour.RED, "mint")
     made = render(png(image), find_channel("google_merchant.png"))
     assert made.ground == "kept"
     edge = border(opened(made.body)).astype(int)
@@ -222,7 +222,7 @@ def test_amazons_main_image_is_no_model_s(mark, said):
 
 
 def test_amazons_main_image_is_on_white():
-    mint = encode(product(Colour.RED, Background.MINT), Format.PNG, source_type=ENHANCED)
+    mint = encode(product(Colour.RED, "mint"), Format.PNG, source_type=ENHANCED)
     with pytest.raises(RenditionError, match=r"background is another colour\..*`background` white"):
         render(mint, find_channel("amazon_main"))
 
@@ -322,7 +322,7 @@ def test_whatever_is_drawn_becomes_what_the_channel_wants(width, height, name, s
 @pytest.mark.parametrize("name", ["google_merchant", "walmart", "web"])
 def test_a_note_says_where_a_rendition_falls_short(name, mug):
     channel = find_channel(name)
-    mint = render(png(product(Colour.RED, Background.MINT)), channel)
+    mint = render(png(product(Colour.RED, "mint")), channel)
     note = note_on(channel, ground=mint.ground, upscaled=None)
     assert (note is None) == (name == "web")
     assert note is None or note.startswith(f"The background is not white, as {name} wants it")
