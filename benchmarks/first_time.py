@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from benchmarks.report import show
@@ -80,6 +81,8 @@ def _address_and_key(process: "subprocess.Popen[str]") -> tuple[str, str]:
         address = re.search(r"http://127\.0\.0\.1:\d+", said)
         key = re.search(r"psk_\w+", said)
         if address and key:
+            # What is said later must be read too: a full pipe would stop whoever writes into it.
+            Thread(target=process.stdout.read, daemon=True).start()
             return address[0], key[0]
         if time.monotonic() > deadline:
             break
