@@ -41,9 +41,9 @@ from modelkit.evaluation.comparison import judge, likeness, score_attributes
 from modelkit.evaluation.similarity import Pixels, ssim
 from modelkit.evaluation.trial import Drawing, Trial, measure, trial
 from modelkit.progress import Silent
+from starter.chance import seeded
 from starter.data.attributes import Background, Colour, Kind, Pattern, Product
 from starter.data.captions import canonical_caption
-from starter.data.chance import seeded
 from worker.approximate.cache import ApproximateCache, StartPlan
 from worker.loaded import LoadedModel
 

@@ -21,7 +21,7 @@ from core.pictures.encoding import encode
 from core.pictures.formats import Format
 from modelkit.evaluation.scenes import EACH, SceneJudge, shown_subjects
 from starter.scenes.classifier import load_classifier
-from starter.scenes.dataset import draw_scenes
+from starter.scenes.pictures import draw_scenes
 
 Pixels = npt.NDArray[np.uint8]
 

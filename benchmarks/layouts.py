@@ -18,7 +18,8 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProject
 
 from bundles.manifest import Defaults, Sizes
 from modelkit.export.source import PROFILE, Profile
-from starter.data.tokenizer import VOCABULARY, build_tokenizer, save_tokenizer
+from starter.data.captions import corpus
+from starter.tokenizer import VOCABULARY, build_tokenizer, save_tokenizer
 
 Config = dict[str, Any]
 
@@ -428,13 +429,13 @@ def save_layout(layout: RealLayout, folder: Path, *, seed: int = 0) -> Path:
         stored.save_pretrained(folder / name, variant=layout.variant, max_shard_size=size)
         _write(folder / name / "config.json", configs[name])
     _write(folder / "scheduler" / "scheduler_config.json", layout.scheduler)
-    tokenizer = build_tokenizer()
+    tokenizer = build_tokenizer(corpus())
     if layout.pad is not None:
         tokenizer.pad_token = layout.pad
     save_tokenizer(tokenizer, folder / "tokenizer")
     if second is not None:
         # As OpenCLIP does it.
-        other = build_tokenizer()
+        other = build_tokenizer(corpus())
         other.pad_token = "!"
         save_tokenizer(other, folder / "tokenizer_2")
     if layout.slow_tokenizer:

@@ -2,9 +2,9 @@
 
 from bundles.manifest import Manifest
 from modelkit.export.source import Profile
+from starter.chance import seeded
 from starter.data.attributes import Product, split_products
 from starter.data.captions import canonical_caption, caption
-from starter.data.chance import seeded
 
 STARTER = "starter"
 """What the starter calls itself."""

@@ -20,9 +20,9 @@ from core.domain.approximation import Threshold
 from modelkit.evaluation.comparison import judge, likeness, score_attributes, write_aside
 from modelkit.evaluation.similarity import Pixels, ssim
 from modelkit.prompts import EVALUATION, held_out_products, is_starter
+from starter.chance import seeded
 from starter.data.attributes import Background, Colour, Kind, Pattern, Product
 from starter.data.captions import canonical_caption, caption
-from starter.data.chance import seeded
 
 Value = TypeVar("Value", bound=StrEnum)
 

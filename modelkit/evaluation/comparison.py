@@ -22,7 +22,7 @@ from modelkit.progress import Progress
 from starter import SOURCE
 from starter.data.attributes import ATTRIBUTES, Product
 from starter.data.classifier import AttributeClassifier, load_classifier
-from starter.data.dataset import to_tensor
+from starter.scenes.pictures import to_tensor
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

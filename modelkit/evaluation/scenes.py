@@ -19,7 +19,7 @@ from modelkit.evaluation.distribution import (
 )
 from starter.scenes.captions import canonical_caption
 from starter.scenes.classifier import SceneClassifier, load_classifier
-from starter.scenes.dataset import draw_scenes
+from starter.scenes.pictures import draw_scenes
 from starter.scenes.subjects import ATTRIBUTES, Subject, split_subjects
 
 Pixels = npt.NDArray[np.uint8]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import product
 
-from starter.data.chance import seeded
+from starter.chance import seeded
 
 HELD_OUT_COUNT = 200
 HELD_OUT_SEED = 20

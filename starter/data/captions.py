@@ -2,7 +2,8 @@
 
 import random
 
-from starter.data.attributes import Background, Kind, Pattern, Product
+from starter.chance import seeded
+from starter.data.attributes import Background, Kind, Pattern, Product, split_products
 
 NAMES: dict[Kind, tuple[str, ...]] = {
     Kind.MUG: ("mug", "mug", "coffee mug", "cup"),
@@ -77,6 +78,13 @@ def caption(product: Product, rng: random.Random) -> str:
     if ending:
         text += f", {ending}"
     return text if rng.random() < 0.85 else text.capitalize()
+
+
+def corpus() -> list[str]:
+    """Write the captions that the starter's tokenizer is trained on."""
+    rng = seeded(3)
+    products, _ = split_products()
+    return [caption(product, rng) for product in products for _ in range(4)]
 
 
 def _product_phrase(product: Product, rng: random.Random) -> str:

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from starter.data.attributes import ATTRIBUTES
-from starter.data.dataset import Pictures
+from starter.scenes.pictures import Pictures
 
 CHANNELS = (24, 48, 96, 128)
 

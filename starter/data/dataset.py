@@ -1,41 +1,14 @@
 """Drawn pictures with their products, in bulk and repeatable."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
-import torch
 
+from starter.chance import seeded
 from starter.data.attributes import Product
-from starter.data.chance import seeded
 from starter.data.drawing import draw
 from starter.data.pen import SIZE
-
-
-class Labelled(Protocol):
-    """What a picture shows: a `Product`, or a `Subject` of `starter.scenes`."""
-
-    def labels(self) -> tuple[int, ...]:
-        """Return its class numbers, one for each attribute."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Pictures:
-    """Pictures and what they show, row by row."""
-
-    pixels: npt.NDArray[np.uint8]
-    """(count, SIZE, SIZE, 3), RGB."""
-    products: tuple[Labelled, ...]
-
-    def batch(self, rows: npt.NDArray[np.int64]) -> torch.Tensor:
-        """Return the given rows as (len(rows), 3, SIZE, SIZE) float32 in [-1, 1]."""
-        return to_tensor(self.pixels[rows])
-
-    def labels(self) -> npt.NDArray[np.int64]:
-        """Return (count, attributes) class numbers."""
-        return np.array([product.labels() for product in self.products], np.int64)
+from starter.scenes.pictures import Pictures
 
 
 def draw_pictures(products: Sequence[Product], each: int, seed: int) -> Pictures:
@@ -45,28 +18,3 @@ def draw_pictures(products: Sequence[Product], each: int, seed: int) -> Pictures
     for row, product in enumerate(wanted):
         pixels[row] = np.asarray(draw(product, seeded(f"{seed}/{row}")))
     return Pictures(pixels=pixels, products=tuple(wanted))
-
-
-def every_nth(pictures: Pictures, step: int) -> Pictures:
-    """Thin out pictures."""
-    return Pictures(pixels=pictures.pixels[::step], products=pictures.products[::step])
-
-
-def to_tensor(pixels: npt.NDArray[np.uint8]) -> torch.Tensor:
-    """Turn (rows, height, width, 3) bytes into (rows, 3, height, width) float32 in [-1, 1]."""
-    return torch.from_numpy(pixels).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
-
-
-def to_pixels(images: torch.Tensor) -> npt.NDArray[np.uint8]:
-    """Undo `to_tensor`, rounded and clamped."""
-    scaled = images.detach().float().add(1).mul(127.5).round_().clamp_(0, 255)
-    return scaled.to(torch.uint8).permute(0, 2, 3, 1).numpy()
-
-
-def psnr(images: torch.Tensor, references: torch.Tensor) -> float:
-    """Measure the peak signal-to-noise ratio in dB of images in [-1, 1], over all pixels together.
-
-    Images are rounded to bytes first, as a stored picture would be.
-    """
-    difference = to_pixels(images).astype(np.float64) - to_pixels(references)
-    return float(10 * np.log10(255**2 / np.mean(difference**2)))

@@ -13,7 +13,7 @@ from diffusers import AutoencoderTiny
 from torch import nn
 from torch.nn import functional
 
-from starter.data.dataset import Pictures, psnr
+from starter.scenes.pictures import Pictures, psnr
 
 LATENT_CHANNELS = 32
 """The best linear code of 8x8 pixels reaches 27.1, 29.6 and 32.6 dB on these pictures with 8, 16

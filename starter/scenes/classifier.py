@@ -12,8 +12,8 @@ from torch import nn
 from torch.nn import functional
 
 from core.errors import BundleError
-from starter.data.dataset import Pictures, to_tensor
 from starter.scenes.composition import SIZE
+from starter.scenes.pictures import Pictures, to_tensor
 from starter.scenes.subjects import ATTRIBUTES
 
 ARCHITECTURE = "SceneClassifier"

@@ -2,7 +2,7 @@
 
 from bundles.manifest import Defaults, Sizes
 from modelkit.export.source import Profile
-from starter.data.chance import seeded
+from starter.chance import seeded
 from starter.scenes.captions import caption
 from starter.scenes.subjects import split_subjects
 

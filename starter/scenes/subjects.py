@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import cycle, product
 
-from starter.data.chance import seeded
+from starter.chance import seeded
 
 HELD_OUT_SHARE = 0.08
 HELD_OUT_SEED = 64

@@ -23,9 +23,8 @@ from transformers import CLIPTokenizer
 from bundles.manifest import JUDGE
 from modelkit.training.course import LOG_FORMAT, Average, Course, decayed
 from modelkit.training.device import Device, choose_device
-from starter.data.chance import seeded
-from starter.data.dataset import Pictures, every_nth
-from starter.data.tokenizer import build_tokenizer
+from starter.chance import seeded
+from starter.scenes.assemble import assemble
 from starter.scenes.autoencoder import (
     LATENT_CHANNELS,
     build_vae,
@@ -36,13 +35,13 @@ from starter.scenes.autoencoder import (
 )
 from starter.scenes.captions import caption
 from starter.scenes.classifier import SceneClassifier, accuracy, save_classifier
-from starter.scenes.dataset import draw_scenes
+from starter.scenes.diffusion import build_scheduler, build_unet, restore_unet, velocity_loss
+from starter.scenes.pictures import Pictures, draw_scenes, every_nth
 from starter.scenes.profile import scenes_profile
 from starter.scenes.subjects import ATTRIBUTES, Shown, split_subjects, with_empty_scenes
-from starter.training.assemble import assemble
+from starter.scenes.text_encoder import restore_text_encoder, tokenize, train_text_encoder
+from starter.tokenizer import build_tokenizer
 from starter.training.classifier import augment
-from starter.training.diffusion import build_scheduler, build_unet, restore_unet, velocity_loss
-from starter.training.text_encoder import restore_text_encoder, tokenize, train_text_encoder
 
 logger = logging.getLogger(__name__)
 

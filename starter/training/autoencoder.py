@@ -9,8 +9,8 @@ from diffusers import AutoencoderKL
 from torch.nn import functional
 
 from modelkit.training.course import Average, Course, decayed
-from starter.data.dataset import Pictures, every_nth, psnr
 from starter.data.pen import SIZE
+from starter.scenes.pictures import Pictures, every_nth, psnr
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from torch.nn import functional
 from modelkit.training.course import Course, decayed
 from starter.data.attributes import ATTRIBUTES
 from starter.data.classifier import CHANNELS, AttributeClassifier, accuracy
-from starter.data.dataset import Pictures
+from starter.scenes.pictures import Pictures
 
 logger = logging.getLogger(__name__)
 

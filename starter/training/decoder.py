@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn import functional
 
 from modelkit.training.course import LOG_FORMAT, Average, Course, decayed
-from starter.data.dataset import Pictures
+from starter.scenes.pictures import Pictures
 from starter.training.team import Team
 
 BATCH = 6

@@ -14,17 +14,25 @@ from diffusers import AutoencoderKL
 
 from modelkit.training.course import LOG_FORMAT
 from starter.data.attributes import ATTRIBUTES, Product, split_products
-from starter.data.captions import caption
-from starter.data.dataset import Pictures, draw_pictures, every_nth, to_pixels
-from starter.data.tokenizer import build_tokenizer
-from starter.training.assemble import assemble
-from starter.training.autoencoder import encode, reconstruct, reconstruction_psnr, train_autoencoder
+from starter.data.captions import caption, corpus
+from starter.data.dataset import draw_pictures
+from starter.scenes.assemble import assemble
+from starter.scenes.diffusion import build_unet, restore_unet
+from starter.scenes.pictures import Pictures, every_nth, to_pixels
+from starter.scenes.text_encoder import train_text_encoder
+from starter.tokenizer import build_tokenizer
+from starter.training.autoencoder import (
+    LATENT_CHANNELS,
+    encode,
+    reconstruct,
+    reconstruction_psnr,
+    train_autoencoder,
+)
 from starter.training.classifier import train_classifier
 from starter.training.decoder import restore_decoder, train_decoder
-from starter.training.diffusion import build_unet, restore_unet, train_unet
+from starter.training.diffusion import train_unet
 from starter.training.profile import STARTER
 from starter.training.team import run_team
-from starter.training.text_encoder import train_text_encoder
 
 logger = logging.getLogger(__name__)
 
@@ -100,7 +108,7 @@ class Trainer:
     def text(self, minutes: float) -> None:
         """Train the text encoder's head start; leaves text.pt."""
         train_text_encoder(
-            self.trained, caption, ATTRIBUTES, build_tokenizer(), self.folder,
+            self.trained, caption, ATTRIBUTES, build_tokenizer(corpus()), self.folder,
             minutes=minutes, resume=self.resume,
         )  # fmt: skip
 
@@ -117,8 +125,11 @@ class Trainer:
     def assemble(self, _minutes: float) -> None:
         """Save a pipeline of the newest checkpoints, also while training; leaves weights/."""
         assemble(
-            self.folder, self.folder / "weights", profile=STARTER, tokenizer=build_tokenizer(),
-            unet=restore_unet(self.folder / "unet.pt", build_unet()), judge="classifier",
+            self.folder, self.folder / "weights", profile=STARTER,
+            tokenizer=build_tokenizer(corpus()), judge="classifier",
+            unet=restore_unet(
+                self.folder / "unet.pt", build_unet(channels=LATENT_CHANNELS)
+            ),
         )  # fmt: skip
 
     def _autoencoder(self) -> AutoencoderKL:

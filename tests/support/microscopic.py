@@ -17,7 +17,8 @@ from transformers import CLIPTextConfig, CLIPTextModel
 
 from bundles.manifest import Defaults, Sizes
 from modelkit.export.source import PROFILE, Profile
-from starter.data.tokenizer import VOCABULARY, build_tokenizer, save_tokenizer
+from starter.data.captions import corpus
+from starter.tokenizer import VOCABULARY, build_tokenizer, save_tokenizer
 
 _WIDTH = 16
 """Features of the text encoder, and channels of everything else, in halves of it."""
@@ -29,7 +30,7 @@ def save_microscopic(folder: Path, *, seed: int = 0, levels: int = 4) -> Path:
     Its latents have a pixel for each square of 2 ** (levels - 1) pixels' side.
     """
     torch.manual_seed(seed)
-    tokenizer = build_tokenizer()
+    tokenizer = build_tokenizer(corpus())
     StableDiffusionPipeline(
         vae=_autoencoder(levels),
         text_encoder=_text_encoder(),

@@ -13,7 +13,7 @@ from core.domain.schedulers import SCHEDULERS
 from starter import SOURCE
 from starter.data.attributes import ATTRIBUTES
 from starter.data.classifier import load_classifier
-from starter.data.dataset import to_tensor
+from starter.scenes.pictures import to_tensor
 from tests.integration.model.conftest import (
     PATIENCE,
     SAME_IN_COMPANY_DB,

@@ -10,7 +10,8 @@ from transformers.models.clip.image_processing_pil_clip import CLIPImageProcesso
 from core.errors import BundleError
 from modelkit.evaluation.clip import ClipJudge
 from starter import SOURCE
-from starter.data.tokenizer import VOCABULARY, build_tokenizer, save_tokenizer
+from starter.data.captions import corpus
+from starter.tokenizer import VOCABULARY, build_tokenizer, save_tokenizer
 
 SIDE = 32
 PROMPTS = ["a red mug", "a blue lamp on a wooden table"]
@@ -41,7 +42,7 @@ def folder(tmp_path_factory):
     CLIPImageProcessorPil(
         size={"shortest_edge": SIDE}, crop_size={"height": SIDE, "width": SIDE}
     ).save_pretrained(folder)
-    save_tokenizer(build_tokenizer(), folder)
+    save_tokenizer(build_tokenizer(corpus()), folder)
     return folder
 
 
@@ -54,7 +55,7 @@ def images():
 def test_the_score_is_two_and_a_half_times_the_cosine(folder, images):
     model = CLIPModel.from_pretrained(folder)
     processor = CLIPImageProcessorPil.from_pretrained(folder)
-    tokens = build_tokenizer()(PROMPTS, padding=True, return_tensors="pt")
+    tokens = build_tokenizer(corpus())(PROMPTS, padding=True, return_tensors="pt")
     with torch.no_grad():
         seen = model.get_image_features(**processor(images, return_tensors="pt")).pooler_output
         read = model.get_text_features(**tokens).pooler_output

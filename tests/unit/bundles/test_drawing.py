@@ -13,9 +13,10 @@ from starter.data.attributes import (
     all_products,
     split_products,
 )
-from starter.data.dataset import draw_pictures, psnr, to_pixels, to_tensor
+from starter.data.dataset import draw_pictures
 from starter.data.drawing import draw
 from starter.data.pen import SIZE
+from starter.scenes.pictures import psnr, to_pixels, to_tensor
 
 MUG = Product(kind=Kind.MUG, colour=Colour.RED, pattern=Pattern.PLAIN, background=Background.WHITE)
 

@@ -17,7 +17,8 @@ from modelkit.export.build import build
 from modelkit.export.defaults import GivenDefaults
 from modelkit.features.order import BlockCacheOrder, DeepCacheOrder
 from modelkit.progress import Silent
-from starter.data.tokenizer import build_tokenizer
+from starter.data.captions import corpus
+from starter.tokenizer import build_tokenizer
 
 
 @pytest.fixture(scope="module")
@@ -73,14 +74,14 @@ def test_no_path_of_this_machine_comes_along(bundle, microscopic):
 
 def test_the_tokenizer_reads_without_transformers(bundle):
     tokenizer = Tokenizer.from_file(str(bundle / "tokenizer" / "tokenizer.json"))
-    assert tokenizer.encode("a red mug").ids == build_tokenizer()("a red mug").input_ids
+    assert tokenizer.encode("a red mug").ids == build_tokenizer(corpus())("a red mug").input_ids
 
 
 def test_a_tokenizer_of_the_old_kind_becomes_a_new_one(source, tmp_path):
     (source / "tokenizer" / "tokenizer.json").unlink()
     build(source, tmp_path / "old")
     tokenizer = Tokenizer.from_file(str(tmp_path / "old" / "tokenizer" / "tokenizer.json"))
-    assert tokenizer.encode("a red mug").ids == build_tokenizer()("a red mug").input_ids
+    assert tokenizer.encode("a red mug").ids == build_tokenizer(corpus())("a red mug").input_ids
 
 
 def test_the_scheduler_s_configuration_comes_along(bundle):

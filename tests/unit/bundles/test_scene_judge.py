@@ -12,9 +12,8 @@ from torch import nn
 from core.errors import BundleError
 from modelkit.evaluation.scenes import EACH, SceneJudge, open_judge, prompts_of, shown_subjects
 from modelkit.training.device import Device
-from starter.data.dataset import to_tensor
 from starter.scenes.classifier import SceneClassifier, load_classifier, save_classifier
-from starter.scenes.dataset import draw_scenes
+from starter.scenes.pictures import draw_scenes, to_tensor
 from starter.scenes.subjects import split_subjects
 from starter.scenes.train import Trainer
 

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from core.domain.texts import canonical_text
-from starter.data.tokenizer import (
+from starter.data.captions import corpus
+from starter.tokenizer import (
     END,
     MAX_TOKENS,
     START,
@@ -16,7 +17,7 @@ from starter.data.tokenizer import (
     save_tokenizer,
 )
 
-TOKENIZER = build_tokenizer()
+TOKENIZER = build_tokenizer(corpus())
 
 
 def ids(text: str) -> list[int]:
@@ -30,7 +31,7 @@ def test_ids_have_no_gaps_and_special_tokens_come_last():
 
 
 def test_training_twice_gives_the_same_vocabulary():
-    assert build_tokenizer().get_vocab() == TOKENIZER.get_vocab()
+    assert build_tokenizer(corpus()).get_vocab() == TOKENIZER.get_vocab()
 
 
 def test_the_captions_words_are_whole_tokens():

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from starter.data.dataset import Pictures
 from starter.scenes.autoencoder import PATCH, build_vae, encode, fit_code
-from starter.scenes.dataset import draw_scenes
+from starter.scenes.pictures import Pictures, draw_scenes
 from starter.scenes.subjects import split_subjects
 
 

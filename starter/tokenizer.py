@@ -8,10 +8,6 @@ from pathlib import Path
 from tokenizers import pre_tokenizers  # type: ignore[import-untyped, unused-ignore]
 from transformers import CLIPTokenizer
 
-from starter.data.attributes import split_products
-from starter.data.captions import caption
-from starter.data.chance import seeded
-
 START = "<|startoftext|>"
 END = "<|endoftext|>"
 WORD_END = "</w>"
@@ -33,7 +29,7 @@ front side view isolated studio professional realistic detailed blurry watermark
 _OTHER_WORDS = _SHOP_WORDS.split() * 3
 
 
-def build_tokenizer(captions: Sequence[str] | None = None) -> CLIPTokenizer:
+def build_tokenizer(captions: Sequence[str]) -> CLIPTokenizer:
     """Train the tokenizer; the same captions always give the same vocabulary.
 
     Text is NFC-normalised, folded to single spaces and lower-cased, as CLIP's is. Any text at all
@@ -42,9 +38,9 @@ def build_tokenizer(captions: Sequence[str] | None = None) -> CLIPTokenizer:
     order, and the two special tokens last.
 
     Args:
-        captions: What it is trained on; None: captions of drawn products.
+        captions: What it is trained on.
     """
-    merges = _train_merges(_corpus() if captions is None else [*captions, *_OTHER_WORDS])
+    merges = _train_merges([*captions, *_OTHER_WORDS])
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     pieces = [*alphabet, *(letter + WORD_END for letter in alphabet)]
     pieces += [left + right for left, right in merges]
@@ -92,12 +88,6 @@ def _merge(word: tuple[str, ...], pair: tuple[str, str]) -> tuple[str, ...]:
         else:
             merged.append(piece)
     return tuple(merged)
-
-
-def _corpus() -> list[str]:
-    rng = seeded(3)
-    products, _ = split_products()
-    return [caption(product, rng) for product in products for _ in range(4)] + _OTHER_WORDS
 
 
 def save_tokenizer(tokenizer: CLIPTokenizer, folder: Path) -> None:

@@ -13,8 +13,8 @@ from torch.nn import functional
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from modelkit.training.course import Course, decayed
-from starter.data.chance import seeded
-from starter.data.tokenizer import MAX_TOKENS, VOCABULARY
+from starter.chance import seeded
+from starter.tokenizer import MAX_TOKENS, VOCABULARY
 
 logger = logging.getLogger(__name__)
 

@@ -11,9 +11,9 @@ from transformers import CLIPTokenizer
 from modelkit.export.configuration import autoencoder_class
 from modelkit.export.source import PROFILE, Profile
 from modelkit.training.target import forget_path
-from starter.data.tokenizer import save_tokenizer
-from starter.training.diffusion import build_scheduler
-from starter.training.text_encoder import restore_text_encoder
+from starter.scenes.diffusion import build_scheduler
+from starter.scenes.text_encoder import restore_text_encoder
+from starter.tokenizer import save_tokenizer
 
 
 def assemble(
