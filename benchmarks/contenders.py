@@ -9,7 +9,6 @@ from uuid import uuid4
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.report import machine
 from core.domain.image_spec import ImageSpec
 from core.domain.lanes import Lane
 from core.domain.schedulers import SCHEDULERS
@@ -19,21 +18,53 @@ Moments = Sequence[float]
 Contender = Callable[[Sequence[ImageSpec]], Moments]
 
 
-def torch_diffusers(source: Path, dtype: str = "float32") -> Contender:
-    """`diffusers` on PyTorch, one request after another."""
+def torch_diffusers(source: Path, dtype: str = "float32", vae: str = "") -> Contender:
+    """`diffusers` on PyTorch, one request after another; `vae` is a tiny autoencoder's folder."""
     import torch
-    from diffusers import DiffusionPipeline
+    from diffusers import AutoencoderTiny, DiffusionPipeline
+
+    from benchmarks.report import machine
 
     torch.set_num_threads(machine()["cores"])
-    pipeline = DiffusionPipeline.from_pretrained(source, torch_dtype=getattr(torch, dtype))
+    precision = getattr(torch, dtype)
+    pipeline = DiffusionPipeline.from_pretrained(source, torch_dtype=precision)
+    if vae:
+        pipeline.vae = AutoencoderTiny.from_pretrained(vae, torch_dtype=precision)
     return _one_after_another(pipeline)
 
 
-def optimum_openvino(exported: Path) -> Contender:
-    """`OVStableDiffusionPipeline` as optimum-intel ships it, one request after another."""
+def optimum_openvino(exported: Path, vae: str = "") -> Contender:
+    """`OVStableDiffusionPipeline` as optimum-intel ships it, one request after another.
+
+    With a tiny autoencoder's folder as `vae` it is what fastsdcpu runs.
+    """
     from optimum.intel import OVStableDiffusionPipeline
 
-    return _one_after_another(OVStableDiffusionPipeline.from_pretrained(exported))
+    pipeline = OVStableDiffusionPipeline.from_pretrained(exported)
+    if vae:
+        pipeline.vae = _TinyDecoder(Path(vae))
+    return _one_after_another(pipeline)
+
+
+class _TinyDecoder:
+    """A tiny autoencoder's decoder in OpenVINO, called as diffusers calls one."""
+
+    def __init__(self, folder: Path) -> None:
+        import openvino as ov
+        import torch
+        from diffusers import AutoencoderTiny
+
+        autoencoder = AutoencoderTiny.from_pretrained(folder).eval()
+        model = ov.convert_model(autoencoder.decoder, example_input=torch.zeros(1, 4, 64, 64))
+        self._decoder = ov.Core().compile_model(model, "CPU")
+        self.config = autoencoder.config
+        self.dtype = torch.float32
+
+    def decode(self, latents: Any, **_: Any) -> tuple[Any]:
+        """Return pixels, (rows, 3, height, width)."""
+        import torch
+
+        return (torch.from_numpy(self._decoder(latents.numpy())[0]),)
 
 
 def openvino_genai(exported: Path) -> Contender:
@@ -69,7 +100,11 @@ def _genai(
     from openvino_genai import Scheduler
 
     config = exported / "scheduler" / "scheduler_config.json"
-    types = {"euler": Scheduler.Type.EULER_DISCRETE, "pndm": Scheduler.Type.PNDM}
+    types = {
+        "euler": Scheduler.Type.EULER_DISCRETE,
+        "lcm": Scheduler.Type.LCM,
+        "pndm": Scheduler.Type.PNDM,
+    }
 
     def run(requests: Sequence[ImageSpec]) -> Moments:
         start = time.monotonic()
@@ -110,15 +145,25 @@ def masked_picture(request: ImageSpec) -> tuple[NDArray[np.uint8], NDArray[np.bo
 def packshot(
     bundle: Path, row_limit: int, precision: str, *, masked: bool = False, **plan: Any
 ) -> Contender:
-    """Packshot's engine with the whole queue waiting; `plan` has the other fields of a `Plan`."""
+    """Packshot's engine as workers load it, with the whole queue waiting.
+
+    Args:
+        bundle: Its folder.
+        row_limit: Images that share a call.
+        precision: `auto` for what is fastest here, measured once and kept beside the bundle.
+        masked: Whether a picture is drawn over.
+        plan: The other fields of a `Plan`.
+    """
     from bundles.plan import Plan
+    from core.settings import Settings
     from worker.engine import Engine
-    from worker.pipeline import Pipeline
+    from worker.pipeline import load_pipeline
     from worker.rows import RowRequest
     from worker.walk import NOISE
 
     followed = Plan(rows=row_limit, **plan)
-    pipeline = Pipeline(bundle, precision=precision, plan=followed)
+    settings = Settings(home=bundle.parent / "home", inference_precision=precision)
+    pipeline = load_pipeline(bundle, settings, followed)
     engine = Engine.of_one(pipeline, row_limit=row_limit, streams=followed.streams)
     engine.start()
     cell = pipeline.vae_scale_factor

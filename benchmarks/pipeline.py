@@ -57,7 +57,7 @@ def main() -> None:
         queue = _full_queue(arguments)
         starts = _full_size(arguments, queue)
         rounds = [
-            {name: _alone(name, start) for name, start in starts.items()}
+            {name: alone(name, start) for name, start in starts.items()}
             for _ in range(arguments.rounds)
         ]
     else:
@@ -94,32 +94,32 @@ def _full_size(arguments: argparse.Namespace, queue: Sequence[ImageSpec]) -> dic
     # The fastest of openvino-genai's has INT8 weights; the smallest is compared whole.
     whole = family == "sd15" and not arguments.masked
     exports = ("fp16", "int8") if whole else ("int8",)
-    _python(_PREPARE_FULL, str(cache), arguments.unet, family, *exports)
+    python(PREPARE, str(cache), arguments.unet, family, *exports)
     if arguments.masked:
         return {
-            **_genai(arguments, source, queue, exports, "openvino_genai_masked"),
+            **genai(arguments.genai_python, source, queue, exports, "openvino_genai_masked"),
             f"packshot, {arguments.unet}": partial(
                 Served, "packshot", bundle, queue,
-                row_limit=len(queue), precision="auto", masked=True,
+                row_limit=2, precision="auto", masked=True,
             ),
         }  # fmt: skip
     smallest = {
         "diffusers, FP32": partial(Served, "torch_diffusers", source, queue),
         "OVStableDiffusionPipeline": partial(
-            Served, "optimum_openvino", _export_of(source, "fp16"), queue
+            Served, "optimum_openvino", export_of(source, "fp16"), queue
         ),
     }
     return {
         **(smallest if family == "sd15" else {}),
         "diffusers, BF16": partial(Served, "torch_diffusers", source, queue, dtype="bfloat16"),
-        **_genai(arguments, source, queue, exports),
+        **genai(arguments.genai_python, source, queue, exports),
         f"packshot, {arguments.unet}": partial(
             Served, "packshot", bundle, queue, row_limit=2, precision="auto"
         ),
     }
 
 
-def _export_of(source: Path, weights: str) -> Path:
+def export_of(source: Path, weights: str) -> Path:
     """Return where optimum's export of a source is: `_EXPORT` puts it there."""
     return source.with_name(f"{source.name}-optimum-{weights}")
 
@@ -130,15 +130,15 @@ def _starter(
     from starter import SOURCE
 
     source = folder / "starter"
-    _python(_PREPARE_STARTER, str(folder), str(SOURCE))
+    python(_PREPARE_STARTER, str(folder), str(SOURCE))
     bundles = arguments.bundle or [folder / "bundle"]
     plans = {bundle: _tuned(bundle, folder, arguments.minutes) for bundle in bundles}
     return {
         "diffusers, FP32": partial(Served, "torch_diffusers", SOURCE, queue),
         "OVStableDiffusionPipeline": partial(
-            Served, "optimum_openvino", _export_of(source, "fp16"), queue
+            Served, "optimum_openvino", export_of(source, "fp16"), queue
         ),
-        **_genai(arguments, source, queue, ("fp16", "int8")),
+        **genai(arguments.genai_python, source, queue, ("fp16", "int8")),
         **{
             f"packshot, {bundle.name}": partial(
                 Served, "packshot", bundle, queue, precision="auto", **plan
@@ -162,18 +162,19 @@ def _tuned(bundle: Path, home: Path, minutes: float) -> dict[str, Any]:
     return {"row_limit": plan.pop("rows"), **plan}
 
 
-def _genai(
-    arguments: argparse.Namespace,
+def genai(
+    interpreter: str,
     source: Path,
     queue: Sequence[ImageSpec],
     exports: Sequence[str],
     contender: str = "openvino_genai",
 ) -> dict[str, Start]:
-    if not arguments.genai_python:
+    """Return how openvino-genai is started; nothing without an interpreter that has it."""
+    if not interpreter:
         return {}
     return {
         f"openvino-genai, {name}": partial(
-            Served, contender, _export_of(source, weights), queue, python=arguments.genai_python
+            Served, contender, export_of(source, weights), queue, python=interpreter
         )
         for name, weights in (("FP16", "fp16"), ("INT8 weights", "int8"))
         if weights in exports
@@ -209,7 +210,7 @@ def export(source, base, exports):
         os.replace(aside, target)
 """
 
-_PREPARE_FULL = (
+PREPARE = (
     _EXPORT
     + """
 from benchmarks.full_size import full_size
@@ -239,7 +240,7 @@ build(source, folder / "bundle")
 )
 
 
-def _python(code: str, *arguments: str) -> None:
+def python(code: str, *arguments: str) -> None:
     """Run code in a process of its own, whose memory goes with it."""
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", code, *arguments],
@@ -249,7 +250,8 @@ def _python(code: str, *arguments: str) -> None:
         raise SystemExit(f"the models were not made:\n{done.stderr[-3000:]}")
 
 
-def _alone(name: str, start: Start) -> Made:
+def alone(name: str, start: Start) -> Made:
+    """Start a contender, let it make its images, and end it."""
     served = start()
     try:
         made = served.make()

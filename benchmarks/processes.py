@@ -8,6 +8,7 @@ import json
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -48,6 +49,7 @@ class Served:
         """
         begun = time.monotonic()
         queue = json.dumps([asdict(request) for request in requests])
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the process
         self._process = subprocess.Popen(
             [
                 python, "-m", "benchmarks.processes", name,
@@ -56,12 +58,14 @@ class Served:
             cwd=checkout,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=self._said,
             text=True,
         )  # fmt: skip
         assert self._process.stdout
         if self._process.stdout.readline() != "ready\n":
-            raise SystemExit(f"{name} did not start: {' '.join(self._process.args[:-2])}")
+            self._said.seek(0)
+            reason = self._said.read()[-2000:].decode(errors="replace")
+            raise SystemExit(f"{name} did not start: {' '.join(self._process.args[:-2])}\n{reason}")
         self.start_seconds = time.monotonic() - begun
 
     def make(self) -> Made:
@@ -77,6 +81,7 @@ class Served:
         """End it."""
         self._process.kill()
         self._process.wait()
+        self._said.close()
 
 
 def main() -> None:

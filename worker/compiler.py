@@ -99,9 +99,7 @@ def _alone_in(cache: Path | None) -> Iterator[None]:
 
 
 def _common_properties(precision: str, *, pinning: bool) -> dict[str, Any]:
-    properties: dict[str, Any] = {}
-    if precision != "auto":
-        properties["INFERENCE_PRECISION_HINT"] = precision
+    properties: dict[str, Any] = {"INFERENCE_PRECISION_HINT": precision}
     if not pinning:
         properties["ENABLE_CPU_PINNING"] = False
     return properties

@@ -37,9 +37,6 @@ from worker.tiling import decode_tiled
 from worker.tokenizer import AS_CLIP
 from worker.unet import Shape, UNet, guidance_embedding
 
-HALVES = ("f16", "auto")
-"""Precisions that have no room for what Stable Diffusion XL's autoencoder computes, or may not."""
-
 FeatureShapes = Mapping[Shape, Mapping[str, Sequence[int]]]
 """Of each feature, by the fixed shape of the call."""
 
@@ -73,7 +70,7 @@ class Pipeline:
             device: An OpenVINO device name.
             cache: Folder of compiled blobs: the next start loads them instead of compiling.
             plan: Streams, threads and fixed shapes; without one OpenVINO's choice for one stream.
-            precision: `f32`, `bf16`, or `auto` for what OpenVINO thinks best on this CPU.
+            precision: `f32`, `bf16` or `f16`.
             decoder_precision: The same of the decoder alone; None: as the UNet's.
             pinning: Whether OpenVINO may bind its threads to cores.
             decode_tile: Images with a longer side are decoded in tiles of this many pixels, a
@@ -101,7 +98,7 @@ class Pipeline:
         self.tokenizer = self._text_encoder.tokenizer
         self.zeroes_empty_negative = layout.zeroes_empty_negative
         self._image_encoder = self._make_image_encoder(exact)
-        upcasts = layout.upcasts_decoder and (decoder_precision or precision) in HALVES
+        upcasts = layout.upcasts_decoder and (decoder_precision or precision) == "f16"
         self._load_decoder(alone, EXACT if upcasts else decoder_precision)
         self.precision = self._decoded_in if decoder_precision is None else precision
         self.alignment = load_alignment(folder) if feature_caching else None

@@ -69,7 +69,7 @@ class ModelSettings(BaseModel):
         "workers share cores.",
     )
     decode_tile: int = Field(
-        default=768,
+        default=1024,
         ge=0,
         multiple_of=64,
         description="Side in pixels of the tiles in which larger images are decoded. Lower it if "

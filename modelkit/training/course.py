@@ -4,7 +4,7 @@ import logging
 import math
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +71,7 @@ class Course:
         steps: int | None = None,
         resume: bool,
         endless: bool = False,
+        clock: Callable[[], float] = time.monotonic,
         say: Progress | None = None,
     ) -> None:
         """Read the checkpoint, if `resume` and there is one.
@@ -78,11 +79,13 @@ class Course:
         Args:
             name: What is trained; heads the log's lines and the progress bar.
             checkpoint: Where `save` writes.
-            minutes: The budget in wall-clock time; without it, `steps` is.
+            minutes: The budget on the clock; without it, `steps` is.
             steps: The budget in steps.
             resume: Whether to go on from the checkpoint.
             endless: Whether the caller breaks the loop: a team stops together, whatever its clocks
                 say.
+            clock: Seconds; `time.thread_time` spends nothing while the process is stopped or waits
+                for a busy machine.
             say: Told of every step, or of every second if the budget is one of time.
         """
         if (minutes is None) == (steps is None):
@@ -93,6 +96,7 @@ class Course:
         """Seconds, where time is the budget."""
         self.steps = steps
         self.endless = endless
+        self._clock = clock
         self.spent = 0.0
         self.step = 0
         self.loss = 0.0
@@ -116,11 +120,11 @@ class Course:
         self._tell()
         logged, logged_step = time.monotonic(), self.step
         while self.endless or self.fraction < 1:
-            begun = time.monotonic()
+            begun = self._clock()
             yield self.fraction
             self.step += 1
+            self.spent += self._clock() - begun
             now = time.monotonic()
-            self.spent += now - begun
             self._tell()
             if now - logged >= 20:
                 self._log((self.step - logged_step) / (now - logged))

@@ -99,6 +99,17 @@ class SceneClassifier(nn.Module):
         return torch.cat(labels).numpy(), torch.cat(features).double().numpy()
 
 
+def augment(images: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+    """Shift, dim, blur and add noise, so that a generated picture's flaws do not confuse."""
+    across, down = (int(shift) for shift in rng.integers(-5, 6, size=2))
+    padded = functional.pad(images, (5, 5, 5, 5), mode="replicate")
+    images = padded[..., 5 + down : 133 + down, 5 + across : 133 + across]
+    images = images * float(rng.uniform(0.93, 1.05)) + float(rng.uniform(-0.05, 0.05))
+    if rng.random() < 0.3:
+        images = functional.avg_pool2d(images, 3, stride=1, padding=1, count_include_pad=False)
+    return images + torch.randn_like(images) * float(rng.uniform(0, 0.06))
+
+
 def accuracy(classifier: SceneClassifier, pictures: Pictures) -> dict[str, float]:
     """Measure the share of right answers for each attribute, and for `all` of them together."""
     right = classifier.look(pictures.pixels)[0] == pictures.labels()

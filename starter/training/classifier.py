@@ -12,6 +12,7 @@ from torch.nn import functional
 from modelkit.training.course import Course, decayed
 from starter.data.attributes import ATTRIBUTES
 from starter.data.classifier import CHANNELS, AttributeClassifier, accuracy
+from starter.scenes.classifier import augment
 from starter.scenes.pictures import Pictures
 
 logger = logging.getLogger(__name__)
@@ -54,17 +55,6 @@ def train_classifier(
     logger.info("classifier done, held-out %s", accuracy(classifier, checks))
     save_classifier(classifier, folder / "classifier")
     return classifier
-
-
-def augment(images: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-    """Shift, dim, blur and add noise, so that a generated picture's flaws do not confuse."""
-    across, down = (int(shift) for shift in rng.integers(-5, 6, size=2))
-    padded = functional.pad(images, (5, 5, 5, 5), mode="replicate")
-    images = padded[..., 5 + down : 133 + down, 5 + across : 133 + across]
-    images = images * float(rng.uniform(0.93, 1.05)) + float(rng.uniform(-0.05, 0.05))
-    if rng.random() < 0.3:
-        images = functional.avg_pool2d(images, 3, stride=1, padding=1, count_include_pad=False)
-    return images + torch.randn_like(images) * float(rng.uniform(0, 0.06))
 
 
 def save_classifier(classifier: AttributeClassifier, folder: Path) -> None:

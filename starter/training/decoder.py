@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from modelkit.training.course import LOG_FORMAT, Average, Course, decayed
 from starter.scenes.pictures import Pictures
-from starter.training.team import Team
+from starter.scenes.team import Team
 
 BATCH = 6
 """Rows of each member of the team."""

@@ -10,10 +10,10 @@ from starter.chance import seeded
 from starter.data.attributes import Product
 from starter.data.captions import caption, corpus
 from starter.scenes.diffusion import build_scheduler, build_unet, velocity_loss
+from starter.scenes.team import Team
 from starter.scenes.text_encoder import restore_text_encoder, tokenize
 from starter.tokenizer import build_tokenizer
 from starter.training.autoencoder import LATENT_CHANNELS
-from starter.training.team import Team
 
 logger = logging.getLogger(__name__)
 

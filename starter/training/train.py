@@ -19,6 +19,7 @@ from starter.data.dataset import draw_pictures
 from starter.scenes.assemble import assemble
 from starter.scenes.diffusion import build_unet, restore_unet
 from starter.scenes.pictures import Pictures, every_nth, to_pixels
+from starter.scenes.team import run_team
 from starter.scenes.text_encoder import train_text_encoder
 from starter.tokenizer import build_tokenizer
 from starter.training.autoencoder import (
@@ -32,7 +33,6 @@ from starter.training.classifier import train_classifier
 from starter.training.decoder import restore_decoder, train_decoder
 from starter.training.diffusion import train_unet
 from starter.training.profile import STARTER
-from starter.training.team import run_team
 
 logger = logging.getLogger(__name__)
 

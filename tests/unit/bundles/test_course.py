@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from modelkit.training.course import Average, Course, decayed
-from starter.training.team import Team, run_team
+from starter.scenes.team import ALONE, Team, run_team
 
 
 def test_the_learning_rate_warms_up_and_ends_at_its_floor():
@@ -19,6 +19,13 @@ def test_a_course_ends_with_its_minutes(tmp_path):
     assert shares[0] == 0
     assert shares == sorted(shares)
     assert shares[-1] < 1
+
+
+def test_only_what_its_clock_counts_is_spent(tmp_path):
+    seconds = iter([0.0, 0.0, 5.0, 6.0, 7.0, 70.0])
+    course = Course("x", tmp_path / "x.pt", minutes=1, resume=False, clock=lambda: next(seconds))
+    assert list(course) == [0, 0, pytest.approx(1 / 60)]
+    assert (course.step, course.spent) == (3, 64)
 
 
 def test_a_course_goes_on_where_it_was_saved(tmp_path):
@@ -107,6 +114,12 @@ def work(team: Team, folder) -> None:
     module.weight.grad = torch.full((1, 2), float(team.rank))
     number = team.average(module, 10.0 * team.rank)
     (folder / f"{team.rank}").write_text(f"{module.weight.grad.tolist()} {number}")
+
+
+def test_who_trains_alone_keeps_its_gradients():
+    module = nn.Linear(2, 1)
+    assert ALONE.average(module, 0.5) == 0.5
+    assert ALONE.leads
 
 
 def test_a_team_agrees_on_gradients_and_clock(tmp_path):

@@ -298,3 +298,7 @@ def test_models_that_cannot_be_read_are_explained(written, reason):
     (sentence,) = describe_invalid_settings(failed.value)
     assert sentence.startswith("PACKSHOT_MODELS: ")
     assert reason in sentence
+
+
+def test_images_of_the_largest_models_own_size_are_decoded_whole():
+    assert Settings().decode_tile >= 1024

@@ -27,6 +27,8 @@ class Team:
 
     def average(self, module: nn.Module, number: float) -> float:
         """Replace the module's gradients by the team's mean, and return the mean of `number`."""
+        if self.size == 1:
+            return number
         gradients = [parameter.grad for parameter in module.parameters()]
         present = [gradient for gradient in gradients if gradient is not None]
         flat = torch.cat([*(gradient.flatten() for gradient in present), torch.tensor([number])])
@@ -37,6 +39,9 @@ class Team:
             gradient.copy_(flat[start : start + gradient.numel()].view_as(gradient))
             start += gradient.numel()
         return float(flat[-1])
+
+
+ALONE = Team(rank=0, size=1)
 
 
 def run_team(size: int, folder: Path, work: Callable[..., None], *arguments: Any) -> None:
