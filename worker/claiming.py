@@ -82,6 +82,10 @@ class Claiming:
         """Claim a generation; None: it is finished, cancelled, or somebody else's."""
         return self._claims.run(generation_id)
 
+    def close(self) -> None:
+        """Claim nothing from now on; what is being claimed is claimed when this returns."""
+        self._claims.close()
+
     def serves(self, foreign: Foreign) -> bool:
         """Request a generation's model; return whether it is this worker's at all."""
         if self._models.want(foreign.revision):

@@ -80,6 +80,13 @@ class GroupCommit(Generic[Item, Outcome]):
             pause_seconds = min(2 * pause_seconds, LONGEST_PAUSE_SECONDS)
         return outcome
 
+    def close(self) -> None:
+        """Wait for the transaction under way and begin no other: whoever comes later waits.
+
+        For ever: this is for a process that ends now.
+        """
+        self._committing.acquire()
+
     def _try(self, item: Item) -> Outcome | Locked:
         entry: _Entry[Item, Outcome] = _Entry(item)
         with self._gathering:

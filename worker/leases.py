@@ -94,10 +94,6 @@ class Leases:
                 with self._lock:
                     del self._leases[claim.generation_id]
 
-    def held(self) -> Sequence[Claim]:
-        """Return the claims that threads of this process work on."""
-        return [lease.claim for lease in self._snapshot()]
-
     def beat(self) -> None:
         """Look once: cancel what is lost, renew what is due."""
         leases = self._snapshot()

@@ -117,7 +117,7 @@ def _serve(settings: Settings, load: Load) -> int:
         credentials=credentials,
         watermark=watermark,
     )
-    shutdown = Shutdown(runner=runner, engine=engine, leases=leases, database=database)
+    shutdown = Shutdown(runner=runner, engine=engine, owner=name, database=database)
     latents = Flusher([approximate.flush] if approximate else [], seconds=LATENTS_SECONDS)
     presence = _presence(database, name, models, engine.call_sizes)
     guard = MemoryGuard(

@@ -152,6 +152,11 @@ class Runner:
         if self._cutouts:
             self._cutouts.stop()
 
+    def close(self) -> None:
+        """Claim nothing from now on: all that this process holds is recorded when this returns."""
+        self.stop()
+        self._claiming.close()
+
     def run(self, generation_id: UUID) -> Delivery:
         """Do what one message asks for, and say what becomes of it."""
         if self._stopping.is_set():

@@ -12,7 +12,6 @@ from kombu.asynchronous import get_event_loop
 
 from core.db.engine import Database
 from core.lifecycle import holds
-from worker.leases import Leases
 from worker.runner import Runner
 
 log = structlog.get_logger(__name__)
@@ -39,11 +38,11 @@ class Shutdown:
     """
 
     def __init__(
-        self, *, runner: Runner, engine: Drainable, leases: Leases, database: Database
+        self, *, runner: Runner, engine: Drainable, owner: str, database: Database
     ) -> None:
         self._runner = runner
         self._engine = engine
-        self._leases = leases
+        self._owner = owner
         self._database = database
         self._signals = 0
 
@@ -75,10 +74,10 @@ class Shutdown:
         os._exit(EXIT_CODE)
 
     def _give_back(self) -> None:
+        # A claim that is committed after they were counted would wait for its lease to run out.
+        self._runner.close()
         with self._database.session() as session:
-            for claim in self._leases.held():
-                # Its message stays with this dead consumer: the sweeper sends another one.
-                holds.hand_back(session, claim, published=False)
+            holds.hand_back_all(session, self._owner)
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         self._signals += 1

@@ -1,10 +1,10 @@
 """What a worker does with claims that it has: prove them, renew them, give them back."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, func, select, update
 from sqlmodel import Session, col
 
 from core.db.arrays import among
@@ -82,13 +82,23 @@ def hand_back(
     Returns:
         Whether the claim still held.
     """
-    return _requeue(
-        session,
-        claim,
-        attempts=claim.attempt - 1,
-        published=published,
-        delay_seconds=delay_seconds,
+    back = _requeue(
+        session, *claim.fence(), attempt=-1, published=published, delay_seconds=delay_seconds
     )
+    return bool(back)
+
+
+def hand_back_all(session: Session, owner: str) -> int:
+    """Return all that `owner` holds to the queue untouched, and give its number.
+
+    For an owner that is about to end: messages stay with it, so the sweeper sends others.
+    """
+    ours = (
+        col(Generation.lease_owner) == owner,
+        col(Generation.state) == GenerationState.RUNNING,
+    )
+    locked = lock_generations(session, *ours)
+    return len(_requeue(session, among(Generation.id, locked), attempt=-1))
 
 
 def retry_later(session: Session, claim: Claim, *, delay_seconds: float) -> bool:
@@ -96,22 +106,21 @@ def retry_later(session: Session, claim: Claim, *, delay_seconds: float) -> bool
 
     The sweeper publishes it when the delay is over.
     """
-    return _requeue(session, claim, attempts=claim.attempt, delay_seconds=delay_seconds)
+    return bool(_requeue(session, *claim.fence(), delay_seconds=delay_seconds))
 
 
 def _requeue(
     session: Session,
-    claim: Claim,
-    *,
-    attempts: int,
+    *where: ColumnElement[bool],
+    attempt: int = 0,
     published: bool = False,
     delay_seconds: float = 0.0,
-) -> bool:
+) -> Sequence[UUID]:
     statement = (
         change(Generation, GenerationState.QUEUED)
-        .where(*claim.fence())
+        .where(*where)
         .values(
-            attempts=attempts,
+            attempts=col(Generation.attempts) + attempt,
             lease_owner=None,
             lease_expires_at=None,
             # It keeps its place in the lane, and so the moment by which that is told.
@@ -122,9 +131,7 @@ def _requeue(
         )
         .returning(col(Generation.id))
     )
-    if session.execute(statement).first() is None:
-        return False
-    session.execute(
-        change(Job, JobState.QUEUED).where(col(Job.generation_id) == claim.generation_id)
-    )
-    return True
+    requeued = session.scalars(statement).all()
+    if requeued:
+        session.execute(change(Job, JobState.QUEUED).where(among(Job.generation_id, requeued)))
+    return requeued

@@ -93,6 +93,19 @@ def test_handing_back_does_not_count_the_attempt(shop):
     assert shop.start(job_id).attempt == 1
 
 
+def test_all_that_an_owner_holds_goes_back_and_nothing_else(shop):
+    mine = [shop.start(job) for job in shop.want("red mug", "blue mug").job_ids]
+    other = shop.start(shop.want("green mug").job_ids[0], owner="another")
+    with shop.database.session() as session:
+        assert holds.hand_back_all(session, mine[0].owner) == 2
+
+    for claim in mine:
+        generation = shop.generation(claim.generation_id)
+        assert (generation.state, generation.attempts) == (GenerationState.QUEUED, 0)
+        assert generation.published_at is None, "its message died with its owner"
+    assert shop.generation(other.generation_id).state is GenerationState.RUNNING
+
+
 def test_a_retry_counts_the_attempt_and_waits(shop):
     (job_id,) = shop.want("red mug").job_ids
     claim = shop.start(job_id)

@@ -100,6 +100,32 @@ def test_when_postgres_is_away_all_hear_it_at_once(database):
     assert len(calls) == 2, "nobody tries alone what cannot work"
 
 
+def test_closing_waits_for_what_is_being_committed_and_lets_no_other_begin(database):
+    done = []
+
+    def work(_session, numbers):
+        gate.wait(60)
+        done.extend(numbers)
+        return numbers
+
+    gate = threading.Event()
+    commits = GroupCommit(database, work)
+
+    def run(number):
+        threading.Thread(target=commits.run, args=(number,), daemon=True).start()
+
+    run(0)
+    poll(commits._committing.locked)
+    with ThreadPoolExecutor(1) as pool:
+        closed = pool.submit(commits.close)
+        gate.set()
+        closed.result()
+    assert done == [0]
+    run(1)
+    poll(lambda: len(commits._waiting) == 1)
+    assert done == [0]
+
+
 def test_what_is_locked_waits_and_nobody_with_it(database):
     locked, asked = {13}, []
 
