@@ -32,6 +32,7 @@ from benchmarks.processes import Made, Served
 from benchmarks.report import show, spread
 from benchmarks.requests import mixed
 from core.domain.image_spec import ImageSpec
+from modelkit.training.device import choose_device
 
 Start = Callable[[], Served]
 
@@ -104,19 +105,27 @@ def _full_size(arguments: argparse.Namespace, queue: Sequence[ImageSpec]) -> dic
             ),
         }  # fmt: skip
     smallest = {
-        "diffusers, FP32": partial(Served, "torch_diffusers", source, queue),
         "OVStableDiffusionPipeline": partial(
             Served, "optimum_openvino", export_of(source, "fp16"), queue
         ),
     }
     return {
+        **_diffusers(source, queue, both=family == "sd15"),
         **(smallest if family == "sd15" else {}),
-        "diffusers, BF16": partial(Served, "torch_diffusers", source, queue, dtype="bfloat16"),
         **genai(arguments.genai_python, source, queue, exports),
         f"packshot, {arguments.unet}": partial(
             Served, "packshot", bundle, queue, row_limit=2, precision="auto"
         ),
     }
+
+
+def _diffusers(source: Path, queue: Sequence[ImageSpec], *, both: bool) -> dict[str, Start]:
+    """Return diffusers in the faster precision, or in both: emulated BF16 is no rival."""
+    full = {"diffusers, FP32": partial(Served, "torch_diffusers", source, queue)}
+    half = {"diffusers, BF16": partial(Served, "torch_diffusers", source, queue, dtype="bfloat16")}
+    if not choose_device("cpu").mixed:
+        return {**full}
+    return {**full, **half} if both else {**half}
 
 
 def export_of(source: Path, weights: str) -> Path:
