@@ -2,7 +2,16 @@
 
 import random
 
-from starter.scenes.subjects import EmptyScene, Kind, Shown, Subject, Surroundings
+from starter.chance import seeded
+from starter.scenes.subjects import (
+    EmptyScene,
+    Kind,
+    Shown,
+    Subject,
+    Surroundings,
+    split_subjects,
+    with_empty_scenes,
+)
 
 OTHER_NAMES: dict[Kind, tuple[str, ...]] = {
     Kind.BACKPACK: ("rucksack",),
@@ -82,6 +91,12 @@ def caption(subject: Shown, rng: random.Random) -> str:
     if ending:
         text += f", {ending}"
     return text if rng.random() < 0.85 else text.capitalize()
+
+
+def corpus() -> list[str]:
+    """Write what the tokenizer is trained on: a caption of each that is shown in training."""
+    rng = seeded(3)
+    return [caption(subject, rng) for subject in with_empty_scenes(split_subjects()[0])]
 
 
 def _of_nothing(surroundings: Surroundings, rng: random.Random) -> str:

@@ -26,7 +26,7 @@ from starter.scenes.autoencoder import (
     fit_code,
     restoration_loss,
 )
-from starter.scenes.captions import caption
+from starter.scenes.captions import caption, corpus
 from starter.scenes.classifier import SceneClassifier, accuracy, augment, save_classifier
 from starter.scenes.diffusion import restore_unet
 from starter.scenes.pictures import Pictures, draw_scenes, every_nth
@@ -35,7 +35,8 @@ from starter.scenes.subjects import ATTRIBUTES, split_subjects, with_empty_scene
 from starter.scenes.team import ALONE, run_team
 from starter.scenes.text_encoder import train_text_encoder
 from starter.scenes.trained import Trained
-from starter.scenes.unet import LATENTS, scenes_tokenizer, scenes_unet, train_unet
+from starter.scenes.unet import LATENTS, scenes_unet, train_unet
+from starter.tokenizer import build_tokenizer
 
 logger = logging.getLogger(__name__)
 
@@ -118,7 +119,7 @@ class Trainer:
     def text(self, minutes: float) -> None:
         """Train the text encoder's head start; leaves text.pt."""
         train_text_encoder(
-            self.shown, caption, ATTRIBUTES, scenes_tokenizer(), self.folder,
+            self.shown, caption, ATTRIBUTES, build_tokenizer(corpus()), self.folder,
             minutes=minutes, resume=self.resume,
         )  # fmt: skip
 
@@ -164,7 +165,7 @@ class Trainer:
         unet = scenes_unet()
         assemble(
             self.folder, self.folder / "weights", profile=scenes_profile(),
-            tokenizer=scenes_tokenizer(), unet=restore_unet(self.folder / "unet.pt", unet),
+            tokenizer=build_tokenizer(corpus()), unet=restore_unet(self.folder / "unet.pt", unet),
             judge=JUDGE,
         )  # fmt: skip
 

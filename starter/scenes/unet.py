@@ -8,13 +8,12 @@ from random import Random
 import torch
 from diffusers import UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor
-from transformers import CLIPTokenizer
 
 from modelkit.training.course import LOG_FORMAT, Course
 from modelkit.training.device import Device
 from starter.chance import seeded
 from starter.scenes.autoencoder import LATENT_CHANNELS
-from starter.scenes.captions import caption
+from starter.scenes.captions import caption, corpus
 from starter.scenes.diffusion import build_scheduler, build_unet, velocity_loss
 from starter.scenes.subjects import Shown, split_subjects, with_empty_scenes
 from starter.scenes.team import Team
@@ -48,7 +47,7 @@ def train_unet(team: Team, folder: Path, device: Device, minutes: float, resume:
     """
     logging.basicConfig(level=logging.INFO if team.leads else logging.ERROR, format=LOG_FORMAT)
     latents = torch.load(folder / LATENTS, mmap=True, weights_only=True)
-    shown, tokenizer = with_empty_scenes(split_subjects()[0]), scenes_tokenizer()
+    shown, tokenizer = with_empty_scenes(split_subjects()[0]), build_tokenizer(corpus())
     text_encoder = restore_text_encoder(folder / "text.pt").requires_grad_(False)
     text_encoder.to(device.name)
     torch.manual_seed(3)
@@ -84,13 +83,6 @@ def train_unet(team: Team, folder: Path, device: Device, minutes: float, resume:
 def scenes_unet() -> UNet2DConditionModel:
     """Make an untrained UNet on latents of scenes, (32, 16, 16)."""
     return build_unet(WIDTHS, channels=LATENT_CHANNELS)
-
-
-def scenes_tokenizer() -> CLIPTokenizer:
-    """Return the tokenizer that is trained on captions of all that is trained on, each once."""
-    rng = seeded(3)
-    shown = with_empty_scenes(split_subjects()[0])
-    return build_tokenizer([caption(subject, rng) for subject in shown])
 
 
 def _text(subject: Shown, rng: Random) -> str:

@@ -17,7 +17,7 @@ from transformers import CLIPTextConfig, CLIPTextModel
 
 from bundles.manifest import Defaults, Sizes
 from modelkit.export.source import PROFILE, Profile
-from starter.data.captions import corpus
+from starter.scenes.captions import corpus
 from starter.tokenizer import VOCABULARY, build_tokenizer, save_tokenizer
 
 _WIDTH = 16

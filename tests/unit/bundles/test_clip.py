@@ -10,7 +10,7 @@ from transformers.models.clip.image_processing_pil_clip import CLIPImageProcesso
 from core.errors import BundleError
 from modelkit.evaluation.clip import ClipJudge
 from starter import SOURCE
-from starter.data.captions import corpus
+from starter.scenes.captions import corpus
 from starter.tokenizer import VOCABULARY, build_tokenizer, save_tokenizer
 
 SIDE = 32

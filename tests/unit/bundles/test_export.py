@@ -17,7 +17,7 @@ from modelkit.export.build import build
 from modelkit.export.defaults import GivenDefaults
 from modelkit.features.order import BlockCacheOrder, DeepCacheOrder
 from modelkit.progress import Silent
-from starter.data.captions import corpus
+from starter.scenes.captions import corpus
 from starter.tokenizer import build_tokenizer
 
 
