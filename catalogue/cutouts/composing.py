@@ -106,8 +106,8 @@ def _ground(
         if light is not None:
             ground[..., 3] = 255 - light
         return ground
-    ground = np.empty((height, width, 3), np.uint8)
-    ground[:] = background
+    row = np.tile(np.asarray(background, np.uint8), width)
+    ground = np.tile(row, height).reshape(height, width, 3)
     if light is not None:
         dark = light < 255
         share = light[dark].astype(np.uint32)[:, None]

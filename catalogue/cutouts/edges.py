@@ -52,19 +52,19 @@ class _Band:
 
     def colours(self, pixels: Rgb, steps: int) -> Floats:
         """Return the colours so many pixels further inwards: (n, 3)."""
-        rows, columns = self._inwards(pixels.shape, steps)
-        return np.asarray(pixels[rows, columns], np.float32)
+        places = self._inwards(pixels.shape, steps)
+        return pixels.reshape(-1, 3)[places].astype(np.float32)
 
     def alpha(self, pixels: Rgba, steps: int) -> Floats:
         """Return the alpha so many pixels further inwards: (n,), in levels."""
-        rows, columns = self._inwards(pixels.shape, steps)
-        return np.asarray(pixels[rows, columns, 3], np.float32)
+        return pixels.reshape(-1)[4 * self._inwards(pixels.shape, steps) + 3].astype(np.float32)
 
-    def _inwards(self, shape: tuple[int, ...], steps: int) -> tuple[Indices, Indices]:
+    def _inwards(self, shape: tuple[int, ...], steps: int) -> Indices:
+        """Return the pixels so many pixels further inwards, counted row by row."""
         height, width = shape[:2]
         rows = np.rint(self.rows + steps * self.down).astype(np.intp)
         columns = np.rint(self.columns + steps * self.across).astype(np.intp)
-        return rows.clip(0, height - 1), columns.clip(0, width - 1)
+        return np.asarray(rows.clip(0, height - 1) * width + columns.clip(0, width - 1))
 
 
 def refine(

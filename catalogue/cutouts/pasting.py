@@ -17,11 +17,12 @@ def paste(product: Rgba, window: npt.NDArray[np.uint8]) -> None:
     """
     alpha = product[..., 3]
     whole = alpha == 255
-    np.copyto(window, product[..., : window.shape[2]], where=whole[..., None])
+    channels = window.shape[2]
+    _pixels(window)[whole] = _pixels(np.ascontiguousarray(product[..., :channels]))[whole]
     edge = (alpha > 0) & ~whole
     share = alpha[edge].astype(np.float32)[:, None] / 255
     over, under = product[edge][:, :3].astype(np.float32), window[edge].astype(np.float32)
-    if window.shape[2] == 3:
+    if channels == 3:
         window[edge] = (over * share + under * (1 - share) + 0.5).astype(np.uint8)
         return
     below = under[:, 3:] / 255 * (1 - share)
@@ -39,4 +40,10 @@ def well_inside(mask: Mask) -> Mask:
 
 def digest(pixels: npt.NDArray[np.uint8], inside: Mask) -> str:
     """Return the SHA-256, in hex, of pixels' colours where a mask matches: RGB, row by row."""
-    return hashlib.sha256(np.ascontiguousarray(pixels[inside][:, :3]).tobytes()).hexdigest()
+    chosen = _pixels(pixels)[inside].view(np.uint8).reshape(-1, pixels.shape[2])
+    return hashlib.sha256(np.ascontiguousarray(chosen[:, :3]).data).hexdigest()
+
+
+def _pixels(channels: npt.NDArray[np.uint8]) -> npt.NDArray[np.void]:
+    """View each pixel as one value, (height, width): to choose some is three times as fast."""
+    return channels.view(f"V{channels.shape[2]}")[..., 0]
