@@ -16,7 +16,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from benchmarks.pipeline import PREPARE, alone, export_of, genai, python
+from benchmarks.pipeline import DTYPES, PREPARE, alone, export_of, faster_precision, genai, python
 from benchmarks.processes import Made, Served
 from benchmarks.report import show
 from core.domain.image_spec import ImageSpec
@@ -49,8 +49,8 @@ def main() -> None:
     guided = [replace(queue[0], steps=20, guidance_scale=7.5, scheduler="ddim")]
     starts = {
         BASELINE: partial(Served, "torch_diffusers", source, guided),
-        "diffusers, BF16, TAESD": partial(
-            Served, "torch_diffusers", source, queue, dtype="bfloat16", vae=tiny
+        f"diffusers, {faster_precision()}, TAESD": partial(
+            Served, "torch_diffusers", source, queue, dtype=DTYPES[faster_precision()], vae=tiny
         ),
         "optimum-intel, INT8 weights, TAESD": partial(
             Served, "optimum_openvino", export_of(source, "int8"), queue, vae=tiny

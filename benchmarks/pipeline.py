@@ -119,13 +119,21 @@ def _full_size(arguments: argparse.Namespace, queue: Sequence[ImageSpec]) -> dic
     }
 
 
+DTYPES = {"FP32": "float32", "BF16": "bfloat16"}
+
+
+def faster_precision() -> str:
+    """Return what diffusers is fastest in: BF16 where the silicon computes it, else FP32."""
+    return "BF16" if choose_device("cpu").mixed else "FP32"
+
+
 def _diffusers(source: Path, queue: Sequence[ImageSpec], *, both: bool) -> dict[str, Start]:
-    """Return diffusers in the faster precision, or in both: emulated BF16 is no rival."""
-    full = {"diffusers, FP32": partial(Served, "torch_diffusers", source, queue)}
-    half = {"diffusers, BF16": partial(Served, "torch_diffusers", source, queue, dtype="bfloat16")}
-    if not choose_device("cpu").mixed:
-        return {**full}
-    return {**full, **half} if both else {**half}
+    """Return diffusers in its faster precision, after FP32 if both are wanted."""
+    precisions = dict.fromkeys(("FP32", faster_precision()) if both else (faster_precision(),))
+    return {
+        f"diffusers, {name}": partial(Served, "torch_diffusers", source, queue, dtype=DTYPES[name])
+        for name in precisions
+    }
 
 
 def export_of(source: Path, weights: str) -> Path:
