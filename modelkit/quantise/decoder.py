@@ -61,13 +61,14 @@ def quantise_decoder(
     config = read_vae(decoder_folder(source))
     calls = _calls([one.latents for one in drawn], config)
     recipe = QuantisationRecipe(
-        smooth_quant_alpha=None, bias_correction="none", kept=_kept(decoder)
+        smooth_quant_alpha=None, bias_correction="none", kept=kept_layers(decoder)
     )
     say.stage("quantise the decoder", recipe.runs(len(calls)))
     return quantise(decoder, recipe, calls, say=say), recipe.describe_for(len(calls))
 
 
-def _kept(decoder: ov.Model) -> tuple[str, ...]:
+def kept_layers(decoder: ov.Model) -> tuple[str, ...]:
+    """Return the friendly names of the layers that stay in floating point."""
     layers = [op.get_friendly_name() for op in decoder.get_ordered_ops()
               if op.get_type_name() in WEIGHTED]  # fmt: skip
     if any(TINY in layer for layer in layers):
