@@ -36,6 +36,9 @@ from modelkit.training.device import choose_device
 
 Start = Callable[[], Served]
 
+DTYPES = {"FP32": "float32", "BF16": "bfloat16"}
+"""What diffusers computes in, by its name in the tables, and as PyTorch calls it."""
+
 
 def main() -> None:
     """Compare."""
@@ -120,9 +123,6 @@ def _full_size(arguments: argparse.Namespace, queue: Sequence[ImageSpec]) -> dic
             Served, "packshot", with_int8_decoder(bundle), queue, row_limit=2, precision="auto"
         ),
     }
-
-
-DTYPES = {"FP32": "float32", "BF16": "bfloat16"}
 
 
 def faster_precision() -> str:
@@ -264,8 +264,8 @@ import numpy as np
 import openvino as ov
 from bundles.graphs import name_outputs
 from modelkit.progress import Silent
-from modelkit.quantise.decoder import kept_layers
-from modelkit.quantise.recipe import QuantisationRecipe, quantise
+from modelkit.quantise.decoder import decoder_recipe
+from modelkit.quantise.recipe import quantise
 bundle, target = Path(sys.argv[1]), Path(sys.argv[2])
 if not target.is_dir():
     aside = target.with_name("aside")
@@ -273,12 +273,10 @@ if not target.is_dir():
     shutil.copytree(bundle, aside, copy_function=os.link)
     part = Path("vae_decoder") / "openvino_model.xml"
     model = ov.Core().read_model(bundle / part)
-    recipe = QuantisationRecipe(
-        smooth_quant_alpha=None, bias_correction="none", kept=kept_layers(model)
-    )
     latents = np.random.default_rng(0).standard_normal((1, 4, 32, 32), np.float32)
     names = [port.get_any_name() for port in model.outputs]
-    model = quantise(model, recipe, [{"latent_sample": latents}], say=Silent())
+    calls = [{"latent_sample": latents}]
+    model = quantise(model, decoder_recipe(model), calls, say=Silent())
     model = name_outputs(model, names)
     for suffix in (".xml", ".bin"):
         (aside / part).with_suffix(suffix).unlink()

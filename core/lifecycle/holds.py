@@ -19,10 +19,17 @@ def held(session: Session, owner: str, generation_ids: Collection[UUID]) -> dict
     """Return which of these generations `owner` still holds, and under which attempt."""
     statement = select(col(Generation.id), col(Generation.attempts)).where(
         among(Generation.id, generation_ids),
+        *_running_at(owner),
+    )
+    return dict(session.execute(statement).all())
+
+
+def _running_at(owner: str) -> tuple[ColumnElement[bool], ...]:
+    """Return the WHERE clauses of what an owner holds."""
+    return (
         col(Generation.lease_owner) == owner,
         col(Generation.state) == GenerationState.RUNNING,
     )
-    return dict(session.execute(statement).all())
 
 
 def holding(session: Session, given: Collection[Claim]) -> set[UUID]:
@@ -55,8 +62,7 @@ def renew(
     renewed = lock_generations(
         session,
         among(Generation.id, generation_ids),
-        col(Generation.lease_owner) == owner,
-        col(Generation.state) == GenerationState.RUNNING,
+        *_running_at(owner),
         skip_locked=True,
         joinable=True,
     )
@@ -93,11 +99,7 @@ def hand_back_all(session: Session, owner: str) -> int:
 
     For an owner that is about to end: messages stay with it, so the sweeper sends others.
     """
-    ours = (
-        col(Generation.lease_owner) == owner,
-        col(Generation.state) == GenerationState.RUNNING,
-    )
-    locked = lock_generations(session, *ours)
+    locked = lock_generations(session, *_running_at(owner))
     return len(_requeue(session, among(Generation.id, locked), attempt=-1))
 
 

@@ -60,15 +60,17 @@ def quantise_decoder(
     drawn, _ = draw_calibration(unet, source, profile, workdir=workdir, say=say)
     config = read_vae(decoder_folder(source))
     calls = _calls([one.latents for one in drawn], config)
-    recipe = QuantisationRecipe(
-        smooth_quant_alpha=None, bias_correction="none", kept=kept_layers(decoder)
-    )
+    recipe = decoder_recipe(decoder)
     say.stage("quantise the decoder", recipe.runs(len(calls)))
     return quantise(decoder, recipe, calls, say=say), recipe.describe_for(len(calls))
 
 
-def kept_layers(decoder: ov.Model) -> tuple[str, ...]:
-    """Return the friendly names of the layers that stay in floating point."""
+def decoder_recipe(decoder: ov.Model) -> QuantisationRecipe:
+    """Return how a decoder in floating point is quantised."""
+    return QuantisationRecipe(smooth_quant_alpha=None, bias_correction="none", kept=_kept(decoder))
+
+
+def _kept(decoder: ov.Model) -> tuple[str, ...]:
     layers = [op.get_friendly_name() for op in decoder.get_ordered_ops()
               if op.get_type_name() in WEIGHTED]  # fmt: skip
     if any(TINY in layer for layer in layers):

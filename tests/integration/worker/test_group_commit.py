@@ -1,7 +1,7 @@
 """Threads share transactions, and nobody pays for another's mistake."""
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 
 import pytest
 from sqlalchemy import text
@@ -118,6 +118,7 @@ def test_closing_waits_for_what_is_being_committed_and_lets_no_other_begin(datab
     poll(commits._committing.locked)
     with ThreadPoolExecutor(1) as pool:
         closed = pool.submit(commits.close)
+        assert not wait([closed], timeout=0.05).done
         gate.set()
         closed.result()
     assert done == [0]
