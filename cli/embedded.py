@@ -99,7 +99,12 @@ def running_stack(
             ),
         ]
 
-    stack = Stack(home, services, settings=_variables(settings, home), urls=urls, say=say)
+    variables = {
+        **_variables(settings, home),
+        "PACKSHOT_FLOWER_URL": urls["Flower"],
+        "PACKSHOT_FLOWER_LOGIN": f"{FLOWER_USER}:{password}",
+    }
+    stack = Stack(home, services, settings=variables, urls=urls, say=say)
     with ExitStack() as exits:
         with stderr.status(f"Starting packshot on {settings.home}"):
             exits.enter_context(stack)

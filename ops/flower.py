@@ -1,7 +1,8 @@
 """Flower behind a password, to look at only: `python -m ops.flower`.
 
 Flower itself answers `/metrics`, `/healthcheck` and its static files without one. Here every
-request is asked for it, before Flower looks for a route. And nothing can be changed: what Flower
+request is asked for it, before Flower looks for a route, but those of people whom the workbench
+sent (`core/flower_pass.py`). And nothing can be changed: what Flower
 would revoke, grow or send goes past Postgres, which is the truth. Its own variables and options
 apply otherwise: `FLOWER_BASIC_AUTH=user:password`, `FLOWER_ADDRESS`, `FLOWER_PORT`.
 """
@@ -10,7 +11,7 @@ import atexit
 import re
 import signal
 import sys
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from collections.abc import Iterable
 from hmac import compare_digest
 from typing import Any
@@ -29,10 +30,12 @@ from tornado.httputil import HTTPServerRequest
 from tornado.web import RequestHandler
 
 from core.errors import InvalidSettingError
+from core.flower_pass import LIFETIMES, Kind, is_valid, make_pass
 from core.queue import make_celery
 from core.settings import Settings
 from core.startup import run_or_explain
 
+VISIT_COOKIE = "packshot_flower"
 _LOGIN = re.compile(r"[^:]+:.+")
 
 
@@ -49,14 +52,48 @@ class Refusal(RequestHandler):
         self.finish("Log in with the user and password of FLOWER_BASIC_AUTH.\n")
 
 
+class Entrance(RequestHandler):
+    """Gives who comes with a ticket a cookie for it, and an address without it."""
+
+    def get(self) -> None:
+        """Answer 303."""
+        self.set_cookie(
+            VISIT_COOKIE,
+            make_pass(Kind.VISIT, self.application.options.basic_auth[0]),  # type: ignore[attr-defined]
+            max_age=int(LIFETIMES[Kind.VISIT].total_seconds()),
+            httponly=True,
+            samesite="lax",
+            secure=self.request.protocol == "https",
+        )
+        self.redirect("./", status=303)
+
+
 class ClosedFlower(Flower):
-    """Flower that hands no request to any route without the password."""
+    """Flower that hands no request to any route without the password or a pass."""
 
     def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> Any:
         """Find what answers a request."""
-        if not is_admitted(request.headers.get("Authorization", ""), self.options.basic_auth):
+        logins = self.options.basic_auth
+        if request.method == "GET" and has_pass(Kind.TICKET, sent_ticket(request), logins):
+            return self.get_handler_delegate(request, Entrance)
+        visit = request.cookies.get(VISIT_COOKIE)
+        if visit is not None and has_pass(Kind.VISIT, visit.value, logins):
+            # Flower's own pages ask for the password once more.
+            sent = b64encode(logins[0].encode()).decode()
+            request.headers["Authorization"] = f"Basic {sent}"
+        if not is_admitted(request.headers.get("Authorization", ""), logins):
             return self.get_handler_delegate(request, Refusal)
         return super().find_handler(request, **kwargs)
+
+
+def sent_ticket(request: HTTPServerRequest) -> str:
+    """Return the ticket in a request's address; empty: it has none."""
+    return b"".join(request.query_arguments.get(Kind.TICKET, ())).decode(errors="replace")
+
+
+def has_pass(kind: Kind, text: str, logins: Iterable[str]) -> bool:
+    """Check whether a text is a pass of this kind, of one of the logins."""
+    return any(is_valid(text, kind, one) for one in logins)
 
 
 def is_admitted(header: str, logins: Iterable[str]) -> bool:

@@ -1,6 +1,6 @@
 """Workbench."""
 
-from pydantic import BaseModel, Field, PositiveInt
+from pydantic import BaseModel, Field, PositiveInt, SecretStr
 
 
 class PageSettings(BaseModel):
@@ -29,4 +29,10 @@ class PageSettings(BaseModel):
         pattern=r"^(https?://[^?#]+)?$",
         description="Address at which people reach Flower, for the link on the page *System*. "
         "Leave it empty for none.",
+    )
+    flower_login: SecretStr | None = Field(
+        default=None,
+        description="Flower's `user:password`, as `FLOWER_BASIC_AUTH` has it: people who are "
+        "signed in to the workbench with the scope `admin`, of whichever tenant, then come to "
+        "Flower without it. Leave it empty to have everybody asked for it.",
     )

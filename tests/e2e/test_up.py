@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from tests.e2e.command import ROOT, Packshot, Stack, until
+from tests.integration.api.browser import Browser
 
 PRODUCTS = ROOT / "examples" / "products.csv"
 TEMPLATE = "a {{ pattern }} {{ color }} {{ kind }} on a {{ background }}"
@@ -57,6 +58,16 @@ def test_flower_asks_for_its_password_and_shows_the_worker_but_no_prompts(
             answer = flower.get(page, auth=login)
             assert answer.status_code == 200
             assert "gadget" not in answer.text
+
+
+def test_who_is_signed_in_to_the_workbench_comes_to_flower(stack: Stack) -> None:
+    with Browser(stack.url) as browser:
+        browser.sign_in(stack.key)
+        assert 'href="/workbench/system/flower"' in browser.get("/workbench/system").text
+        page = browser.get("/workbench/system/flower")
+    assert page.status_code == 200
+    assert str(page.url) == f"{stack.flower}/"
+    assert "autorefresh" in page.text
 
 
 def test_a_template_makes_the_prompts(packshot: Packshot, stack: Stack) -> None:

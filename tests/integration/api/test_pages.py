@@ -4,10 +4,12 @@ import re
 from datetime import timedelta
 
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import func, update
 
 from core.db.models import ApiKey, PageSession
 from core.domain.scopes import Scope
+from core.flower_pass import Kind, is_valid
 from core.keys import create_key, revoke_key, rotate_key
 from core.page_sessions import prune_sessions
 from tests.integration.api.browser import Browser, forms_in
@@ -325,6 +327,40 @@ def test_names_are_escaped(client, signed_in, send):
     page = signed_in.get("/workbench/")
     assert "<script>alert" not in page.text
     assert "&lt;script&gt;alert" in page.text
+
+
+FLOWER = {"flower_url": "https://flower.example/tasks", "flower_login": SecretStr("ada:pass")}
+
+
+@pytest.mark.parametrize("scopes", [[Scope.READ, Scope.ADMIN], [Scope.READ]])
+def test_administrators_come_to_flower_without_its_password(serve, settings, database, scopes):
+    with database.session() as session:
+        _, plain = create_key(session, "shop", scopes=scopes)
+    client = serve(settings.model_copy(update=FLOWER))
+    with Browser(str(client.base_url)) as browser:
+        browser.sign_in(plain)
+        page = browser.get("/workbench/system").text
+        link = re.findall(r'href="([^"]+)"[^>]*>Flower', page)
+        answer = browser.http.get("/workbench/system/flower", follow_redirects=False)
+    if Scope.ADMIN not in scopes:
+        assert link == ["https://flower.example/tasks"]
+        assert answer.status_code == 403
+        return
+    assert link == ["/workbench/system/flower"]
+    address, _, ticket = answer.headers["location"].partition("?ticket=")
+    assert address == "https://flower.example/tasks/"
+    assert is_valid(ticket, Kind.TICKET, "ada:pass")
+
+
+def test_flower_is_not_linked_where_it_has_no_address(signed_in):
+    assert "Flower" not in signed_in.get("/workbench/system").text
+    assert signed_in.get("/workbench/system/flower").status_code == 404
+
+
+def test_strangers_are_not_sent_to_flower(serve, settings):
+    client = serve(settings.model_copy(update=FLOWER))
+    with Browser(str(client.base_url)) as browser:
+        assert "ticket" not in str(browser.get("/workbench/system/flower").url)
 
 
 def test_without_pages_there_are_none(serve, settings):

@@ -19,6 +19,7 @@ from core.db.engine import Database
 from core.db.models import Generation
 from core.domain.lanes import Lane, Message
 from core.domain.states import GenerationState
+from core.flower_pass import Kind, make_pass
 from core.lifecycle import cancellation, feeding
 from core.queue import Publisher, make_celery
 from core.settings import Settings
@@ -180,6 +181,27 @@ def test_every_route_asks_for_the_password(flower, path):
         for header in ("Basic", "Basic %%%", "Bearer x", f"Basic{LOGIN}"):
             answer = stranger.get(path, headers={"Authorization": header})
             assert answer.status_code == 401
+
+
+def test_a_ticket_of_the_workbench_opens_it_for_a_while_to_look_at_only(flower):
+    login = ":".join(LOGIN)
+    with httpx.Client(base_url=flower.base_url, trust_env=False, timeout=60) as person:
+        for guess in ("", "1.x", make_pass(Kind.VISIT, login), make_pass(Kind.TICKET, "a:b")):
+            assert person.get("/", params={"ticket": guess}).status_code == 401
+            person.cookies.set("packshot_flower", make_pass(Kind.TICKET, login))
+            assert person.get("/workers").status_code == 401
+            person.cookies.clear()
+        ticket = {"ticket": make_pass(Kind.TICKET, login)}
+        assert person.post("/api/tasks", params=ticket).status_code == 401
+        first = person.get("/", params=ticket)
+        assert first.status_code == 303
+        assert first.headers["location"] == "./"
+        kept = {part.strip().lower() for part in first.headers["set-cookie"].split(";")}
+        assert {"httponly", "samesite=lax"} <= kept
+        for path in ("/", "/metrics", "/workers", "/tasks", "/static/css/flower.css"):
+            assert person.get(path).status_code == 200, path
+        refused = person.post("/api/worker/shutdown/x", json={})
+        assert refused.status_code == 403
 
 
 def test_routes_of_every_kind_were_tried():
