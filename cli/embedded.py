@@ -101,7 +101,7 @@ def running_stack(
 
     variables = {
         **_variables(settings, home),
-        "PACKSHOT_FLOWER_URL": urls["Flower"],
+        "PACKSHOT_FLOWER_URL": settings.flower_url or _flower_link(host, urls["Flower"]),
         "PACKSHOT_FLOWER_LOGIN": f"{FLOWER_USER}:{password}",
     }
     stack = Stack(home, services, settings=variables, urls=urls, say=say)
@@ -114,6 +114,11 @@ def running_stack(
             url=urls["API"], key=key, flower=urls["Flower"], flower_password=password
         )
         yield server, stack.check
+
+
+def _flower_link(api_host: str, url: str) -> str:
+    """Return Flower's address for pages; empty: browsers on other machines see them, too."""
+    return url if api_host in ("127.0.0.1", "localhost", "::1") else ""
 
 
 def _variables(settings: Settings, home: Path) -> Mapping[str, str]:
