@@ -11,6 +11,7 @@ from cli.bundles import build_service, describe_models
 from cli.client.http import Client
 from cli.console import say, stderr
 from cli.errors import UnreachableError
+from cli.server_address import is_this_machine
 from core.settings import Settings, describe_unknown_settings, describe_unused_bundle
 from local.lock import running
 from local.ports import free_port, is_free, wanted_port
@@ -75,6 +76,7 @@ def running_stack(
     api_port = _port(settings, ports.api, "api")
     flower_port = _port(settings, ports.flower, "flower")
     password = remembered_secret(home / "flower-password")
+    flower_login = f"{FLOWER_USER}:{password}"
     urls = {
         "API": f"http://{reachable(host)}:{api_port}",
         "Flower": f"http://127.0.0.1:{flower_port}",
@@ -95,14 +97,14 @@ def running_stack(
                 workers=places,
                 metrics_port=settings.worker_metrics_port,
                 flower_port=flower_port,
-                flower_login=f"{FLOWER_USER}:{password}",
+                flower_login=flower_login,
             ),
         ]
 
     variables = {
         **_variables(settings, home),
         "PACKSHOT_FLOWER_URL": settings.flower_url or _flower_link(host, urls["Flower"]),
-        "PACKSHOT_FLOWER_LOGIN": f"{FLOWER_USER}:{password}",
+        "PACKSHOT_FLOWER_LOGIN": flower_login,
     }
     stack = Stack(home, services, settings=variables, urls=urls, say=say)
     with ExitStack() as exits:
@@ -118,7 +120,7 @@ def running_stack(
 
 def _flower_link(api_host: str, url: str) -> str:
     """Return Flower's address for pages; empty: browsers on other machines see them, too."""
-    return url if api_host in ("127.0.0.1", "localhost", "::1") else ""
+    return url if is_this_machine(api_host) else ""
 
 
 def _variables(settings: Settings, home: Path) -> Mapping[str, str]:

@@ -5,12 +5,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self, TypeVar
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import httpx
 
 from cli.client.records import BatchItem, BatchRecord, ListPage
-from cli.errors import RefusedError, UnreachableError, UsageError
+from cli.errors import RefusedError, UnreachableError
+from cli.server_address import host_of, is_this_machine
 
 PAGE_ITEMS = 100
 PATIENCE_SECONDS = 60.0
@@ -45,9 +46,7 @@ class Client:
         patience: float = PATIENCE_SECONDS,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        host = urlsplit(url).hostname
-        if urlsplit(url).scheme not in ("http", "https") or not host:
-            raise UsageError(f"{url!r} is not a URL like http://127.0.0.1:8000.")
+        host = host_of(url)
         self.url = url.rstrip("/")
         self.key = key
         self.patience = patience
@@ -57,7 +56,7 @@ class Client:
             timeout=httpx.Timeout(30, connect=5),
             transport=transport,
             # A company's proxy does not reach this machine's own ports.
-            trust_env=host not in ("127.0.0.1", "::1", "localhost"),
+            trust_env=not is_this_machine(host),
         )
 
     def submit(self, sheet: Path, fields: Mapping[str, object]) -> BatchRecord:

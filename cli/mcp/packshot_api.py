@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError
 
-from cli.errors import RefusedError, UsageError
+from cli.errors import RefusedError
+from cli.server_address import host_of, is_this_machine
 
 Answer = dict[str, Any]
 
@@ -27,9 +27,7 @@ class PackshotApi:
         Raises:
             UsageError: It is no address.
         """
-        host = urlsplit(url).hostname
-        if urlsplit(url).scheme not in ("http", "https") or not host:
-            raise UsageError(f"{url!r} is not a URL like http://127.0.0.1:8000.")
+        host = host_of(url)
         self._url = url.rstrip("/")
         self._key = key
         self._options: dict[str, Any] = {
@@ -37,7 +35,7 @@ class PackshotApi:
             # The longest wait that a tool asks for is a minute.
             "timeout": httpx.Timeout(90, connect=5),
             # A company's proxy does not reach this machine's own ports.
-            "trust_env": host not in ("127.0.0.1", "::1", "localhost"),
+            "trust_env": not is_this_machine(host),
             "verify": httpx.create_ssl_context(),
         }
 
