@@ -19,7 +19,7 @@ from cli.commands.model.listing import list_bundles
 from cli.commands.model.presets import presets
 from cli.commands.model.requeue import requeue
 from cli.commands.model.tiny_decoder import tiny_decoder
-from cli.commands.model.train import finetune, quantise_train, shrink
+from cli.commands.model.train import bake_guidance, finetune, quantise_train, shrink
 from cli.commands.results import results
 from cli.commands.review import review
 from cli.commands.stack import demo, migrate, up
@@ -45,7 +45,8 @@ model = typer.Typer(
     no_args_is_help=True, help="Models: build, check, train, evaluate and list them."
 )
 for of_models in (
-    build, check, finetune, quantise_train, shrink, tiny_decoder, evaluate, presets, requeue,
+    build, check, finetune, quantise_train, shrink, bake_guidance, tiny_decoder, evaluate, presets,
+    requeue,
 ):  # fmt: skip
     model.command()(of_models)
 model.command("list")(list_bundles)

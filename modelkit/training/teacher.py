@@ -68,7 +68,7 @@ class Trajectories:
         *,
         shape: tuple[int, int, int],
         slots: int,
-        guidance_scale: float,
+        guidance: tuple[float, float],
         device: str,
         seed: int,
     ) -> None:
@@ -81,7 +81,7 @@ class Trajectories:
             empty: The encoded empty prompt, (1, tokens, width) float32.
             shape: Of the latents: channels, height, width.
             slots: Trajectories at once; a call has two rows for each.
-            guidance_scale: The usual one.
+            guidance: The least and the greatest scale; each trajectory has one between them.
             device: Where the teacher is.
             seed: Of everything random here.
         """
@@ -90,7 +90,7 @@ class Trajectories:
         self._prompts = states
         self._empty = empty.to(device).expand(slots, -1, -1)
         self._shape = shape
-        self._guidance_scale = guidance_scale
+        self._between = guidance
         self._device = device
         self._random = torch.Generator().manual_seed(seed)
         self._latents = torch.empty((slots, *shape), device=device)
@@ -135,8 +135,10 @@ class Trajectories:
         prompt = self._number(0, len(self._prompts) - 1)
         self._states[slot] = self._prompts[prompt].to(self._device)
         self._latents[slot] = torch.randn(self._shape, generator=self._random).to(self._device)
-        share = float(torch.rand((), generator=self._random))
-        self._guidance[slot] = 1 + share * (WIDEST_GUIDANCE * max(self._guidance_scale, 1) - 1)
+        least, most = self._between
+        self._guidance[slot] = least + float(torch.rand((), generator=self._random)) * (
+            most - least
+        )
         self._left[slot] = self._schedule.pairs(self._number(*STEPS))
 
     def _number(self, least: int, most: int) -> int:
@@ -192,7 +194,9 @@ class Teacher:
     """Endless."""
 
 
-def load_teacher(source: Path, *, rows: int, device: Device, seed: int) -> Teacher:
+def load_teacher(
+    source: Path, *, rows: int, device: Device, seed: int, guidance_scale: float | None = None
+) -> Teacher:
     """Load a diffusers folder's UNet, and let it draw its own prompts at its usual size.
 
     Args:
@@ -200,9 +204,11 @@ def load_teacher(source: Path, *, rows: int, device: Device, seed: int) -> Teach
         rows: Rows of each call, rounded down to an even number, at least 2.
         device: Where to compute, in FP32 whatever the device's mixed precision.
         seed: Of noise, prompts and guidance.
+        guidance_scale: Of every trajectory; None: of each another one, around the usual.
     """
     profile = read_profile(source)
     defaults = profile.defaults
+    widest = WIDEST_GUIDANCE * max(defaults.guidance_scale, 1.0)
     texts = load_text_encoder(source)
     states = texts.encode([*calibration_prompts(profile, PROMPTS), ""])
     unet = load_unet(source).to(device.name)
@@ -214,7 +220,7 @@ def load_teacher(source: Path, *, rows: int, device: Device, seed: int) -> Teach
         states[-1:],
         shape=(unet.config.in_channels, defaults.height // scale, defaults.width // scale),
         slots=max(1, rows // 2),
-        guidance_scale=defaults.guidance_scale,
+        guidance=(1.0, widest) if guidance_scale is None else (guidance_scale, guidance_scale),
         device=device.name,
         seed=seed,
     )

@@ -69,6 +69,16 @@ def test_shrink_says_what_was_saved(run: Run, source: Path) -> None:
     assert now < before
 
 
+def test_bake_guidance_says_what_is_baked_in(run: Run, source: Path) -> None:
+    code, out, err = run(
+        "bake-guidance", source, "--guidance-scale", "2.5", "--out", "baked", "--steps", 1,
+        "--batch", 1, "--device", "cpu",
+    )  # fmt: skip
+    assert (code, out) == (0, "baked\n")
+    assert "A guidance scale of 2.5 is baked in" in err
+    assert "packshot model build baked --name NAME" in err
+
+
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PACKSHOT_HOME", str(tmp_path / "home"))
@@ -100,6 +110,7 @@ def test_a_tiny_decoder_becomes_a_bundle_and_its_error_is_said(
         (["shrink", "photos/0.png", "--remove", "mid"], "photos/0.png is a single file"),
         (["shrink", "SOURCE", "--remove", "head"], "'head' is no part that can be removed"),
         (["shrink", "SOURCE", "--remove", ","], "Name something to remove"),
+        (["bake-guidance", "SOURCE"], "draws without guidance: there is nothing to bake in"),
         (["quantise-train", "SOURCE", "--tome", "half"], "--tome takes one or two shares"),
         (["quantise-train", "SOURCE", "--tome", "0.9"], "cannot merge a share of 0.9"),
         (["quantise-train", "SOURCE", "--device", "tpu"], "No device is called 'tpu'"),

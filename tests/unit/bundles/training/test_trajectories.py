@@ -44,7 +44,7 @@ def stream(teacher, scheduler, seed=0):
     return iter(
         Trajectories(
             teacher, scheduler, states, torch.full((1, 2, 5), -1.0),
-            shape=(1, 4, 4), slots=SLOTS, guidance_scale=3.0, device="cpu", seed=seed,
+            shape=(1, 4, 4), slots=SLOTS, guidance=(1.0, 6.0), device="cpu", seed=seed,
         )
     )  # fmt: skip
 
