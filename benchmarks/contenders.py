@@ -1,5 +1,6 @@
 """What is compared: each makes the same images, and says when each of them was ready."""
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -125,6 +126,45 @@ def _genai(
         return moments
 
     return run
+
+
+def stable_diffusion_cpp(source: Path, vae: str = "", weights: str = "q8_0") -> Contender:
+    """`stable-diffusion.cpp` by its Python bindings, one request after another.
+
+    Args:
+        source: A folder in diffusers' layout.
+        vae: A tiny autoencoder's folder.
+        weights: How its weights are stored, as ggml calls it.
+    """
+    from stable_diffusion_cpp import StableDiffusion
+
+    tiny = f"{vae}/diffusion_pytorch_model.safetensors" if vae else ""
+    model = StableDiffusion(
+        model_path=str(source), taesd_path=tiny, wtype=weights, vae_decode_only=True,
+        n_threads=len(os.sched_getaffinity(0)), verbose=False,
+    )  # fmt: skip
+
+    def run(requests: Sequence[ImageSpec]) -> Moments:
+        start = time.monotonic()
+        moments = []
+        for request in requests:
+            model.generate_image(
+                request.prompt,
+                sample_method=_SAMPLE_METHODS[request.scheduler],
+                sample_steps=request.steps,
+                cfg_scale=request.guidance_scale,
+                width=request.width,
+                height=request.height,
+                seed=request.seed,
+            )
+            moments.append(time.monotonic() - start)
+        return moments
+
+    return run
+
+
+_SAMPLE_METHODS = {"lcm": "lcm", "euler": "euler", "dpmpp_2m": "dpm++2m", "tcd": "tcd"}
+"""stable-diffusion.cpp's names of our schedulers."""
 
 
 def masked_picture(request: ImageSpec) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:

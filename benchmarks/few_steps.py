@@ -1,6 +1,6 @@
 """Seconds of an image in four steps with a tiny decoder, beside those who do the same.
 
-`python -m benchmarks.few_steps [--cache DIR] [--genai-python PATH] [--images 4]`
+`python -m benchmarks.few_steps [--cache DIR] [--genai-python PATH] [--sdcpp-python PATH]`
 
 A model of Stable Diffusion 1.5's size with random weights, 512 x 512, LCM's steps without guidance,
 and a tiny autoencoder of TAESD's shape, random too; beside them diffusers in FP32 as people begin:
@@ -12,11 +12,21 @@ import argparse
 import statistics
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from benchmarks.pipeline import DTYPES, PREPARE, alone, export_of, faster_precision, genai, python
+from benchmarks.pipeline import (
+    DTYPES,
+    PREPARE,
+    Start,
+    alone,
+    export_of,
+    faster_precision,
+    genai,
+    python,
+)
 from benchmarks.processes import Made, Served
 from benchmarks.report import show
 from core.domain.image_spec import ImageSpec
@@ -32,6 +42,9 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=Path(".packshot/benchmarks"))
     parser.add_argument("--unet", default="int8-tome-0.5-drop-all", help="of benchmarks.unet")
     parser.add_argument("--genai-python", default="", help="interpreter with openvino-genai")
+    parser.add_argument(
+        "--sdcpp-python", default="", help="interpreter with stable-diffusion-cpp-python and numpy"
+    )
     parser.add_argument("--images", type=int, default=4)
     arguments = parser.parse_args()
     cache = arguments.cache.absolute()
@@ -56,11 +69,22 @@ def main() -> None:
             Served, "optimum_openvino", export_of(source, "int8"), queue, vae=tiny
         ),
         **genai(arguments.genai_python, source, queue, ("int8",)),
+        **_sdcpp(arguments.sdcpp_python, source, queue, tiny),
         f"packshot, {arguments.unet}, TAESD": partial(
             Served, "packshot", bundle, queue, row_limit=ROWS, precision="auto"
         ),
     }
     _show({name: alone(name, start) for name, start in starts.items()}, _decoding(bundle))
+
+
+def _sdcpp(
+    interpreter: str, source: Path, queue: Sequence[ImageSpec], tiny: str
+) -> dict[str, Start]:
+    """Return how stable-diffusion.cpp is started; nothing without an interpreter that has it."""
+    if not interpreter:
+        return {}
+    start = partial(Served, "stable_diffusion_cpp", source, queue, python=interpreter, vae=tiny)
+    return {"stable-diffusion.cpp, Q8_0, TAESD": start}
 
 
 def _show(made: dict[str, Made], decoding: float) -> None:
