@@ -35,7 +35,7 @@ def _place(thing: Rgba, place: Place, rng: np.random.Generator, size: int) -> Rg
     """Flip, turn, shear and scale an object, and stand it below the horizon."""
     if rng.random() < 0.5:
         thing = thing[:, ::-1]
-    share = rng.uniform(0.42, 0.8)
+    share = rng.uniform(0.55, 0.85)
     turn = math.radians(rng.normal(0, 9))
     shear = rng.normal(0, 0.09)
     stretch = rng.uniform(0.92, 1.08)

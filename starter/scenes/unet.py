@@ -29,6 +29,8 @@ RATE = 5e-4
 EMPTY_CAPTIONS = 0.1
 CHECKPOINT_STEPS = 100
 LATENTS = "latents.pt"
+SAMPLE = 2000
+"""Latents whose spread is measured."""
 
 
 def train_unet(team: Team, folder: Path, device: Device, minutes: float, resume: bool) -> None:
@@ -61,6 +63,7 @@ def train_unet(team: Team, folder: Path, device: Device, minutes: float, resume:
     )  # fmt: skip
     trained = Trained(unet, course, device, rate=RATE, average=0.998, team=team)
     torch.manual_seed(course.step * team.size + team.rank)
+    weights = _channel_weights(latents).to(device.name)
     share = course.fraction
     for fraction in course:
         if share >= 1:
@@ -71,7 +74,7 @@ def train_unet(team: Team, folder: Path, device: Device, minutes: float, resume:
         with torch.no_grad():
             states = text_encoder(tokenize(tokenizer, texts).to(device.name)).last_hidden_state
         clean = latents[rows].to(device.name, torch.float32)
-        loss = velocity_loss(unet, scheduler, clean, states, device.autocast())
+        loss = velocity_loss(unet, scheduler, clean, states, weights, device.autocast())
         share = trained.learn(loss, fraction)
         if team.leads and course.step % CHECKPOINT_STEPS == 0:
             trained.save()
@@ -83,6 +86,16 @@ def train_unet(team: Team, folder: Path, device: Device, minutes: float, resume:
 def scenes_unet() -> UNet2DConditionModel:
     """Make an untrained UNet on latents of scenes, (32, 16, 16)."""
     return build_unet(WIDTHS, channels=LATENT_CHANNELS)
+
+
+def _channel_weights(latents: torch.Tensor) -> torch.Tensor:
+    """Return how much the error of each channel counts, (1, 32, 1, 1): as its pixels' spread does.
+
+    The first components of patches say where things are and what shape they have; without weights
+    two thirds of the loss are in the others, whose noise nobody can predict.
+    """
+    spread = latents[:SAMPLE].float().std(dim=(0, 2, 3), keepdim=True)
+    return spread / spread.mean()
 
 
 def _text(subject: Shown, rng: Random) -> str:

@@ -65,7 +65,7 @@ def train_unet(
         with torch.autocast("cpu", torch.bfloat16):
             states = text_encoder(tokenize(tokenizer, texts)).last_hidden_state
         mixed = torch.autocast("cpu", torch.bfloat16)
-        loss = velocity_loss(unet, scheduler, latents[rows], states, mixed)
+        loss = velocity_loss(unet, scheduler, latents[rows], states, torch.ones(1), mixed)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         share = team.average(unet, fraction)
