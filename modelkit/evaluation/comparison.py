@@ -152,7 +152,7 @@ def evaluate(
         BundleError: The two draw images of different sizes.
     """
     if against is not None:
-        _check_sizes(subject.manifest, against.manifest)
+        check_sizes(subject.manifest, against.manifest)
     reference = None if against is None else _judge(against, task, None, say)
     return _judge(subject, task, reference, say), reference
 
@@ -199,7 +199,12 @@ def _likenesses(images: Sequence[Pixels], others: Sequence[Pixels]) -> dict[str,
     }
 
 
-def _check_sizes(one: Manifest, other: Manifest) -> None:
+def check_sizes(one: Manifest, other: Manifest) -> None:
+    """Check that two bundles draw images of one size by default.
+
+    Raises:
+        BundleError: They do not.
+    """
     if (one.defaults.width, one.defaults.height) != (other.defaults.width, other.defaults.height):
         raise BundleError(
             f"{one.name} draws {one.defaults.width}×{one.defaults.height} and {other.name} "

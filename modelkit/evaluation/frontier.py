@@ -1,6 +1,6 @@
 """Which settings are worth having: quality against cost, what is dominated left out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
@@ -42,6 +42,8 @@ class Point:
     """What a setting costs, and how good its images are."""
 
     setting: Setting
+    bundle: str = ""
+    """Name of the bundle that drew, where others stand beside it."""
     seconds: float
     """An image, on the machine that measured."""
     distance: float
@@ -87,17 +89,38 @@ def settings_of(
     return [own, *sorted(tried - {own})]
 
 
-def frontier(points: Sequence[Point]) -> list[Point]:
+Cost = Callable[[Point], float]
+
+
+def rows_of(point: Point) -> float:
+    """Return what a point costs on every machine, among those of one bundle."""
+    return point.setting.rows
+
+
+def seconds_of(point: Point) -> float:
+    """Return what a point costs among those of several bundles: their rows cost differently."""
+    return point.seconds
+
+
+def frontier(points: Sequence[Point], cost: Cost = rows_of) -> list[Point]:
     """Return the points that no other dominates, cheapest first.
 
-    A point is dominated by one that costs no more rows, is no farther away and no less accurate,
-    and better in one of these; of equals the one that was faster is kept.
+    A point is dominated by one that costs no more, is no farther away and no less accurate, and
+    better in one of these; of equals the one that was faster is kept.
     """
     kept: list[Point] = []
-    for point in sorted(points, key=lambda one: (one.setting.rows, one.distance, one.seconds)):
-        if not any(_as_good(other, point) for other in kept):
+    for point in sorted(points, key=lambda one: (cost(one), one.distance, one.seconds)):
+        if not any(_as_good(other, point, cost) for other in kept):
             kept.append(point)
-    return [one for one in kept if not any(_dominates(other, one) for other in kept)]
+    return [one for one in kept if not any(_dominates(other, one, cost) for other in kept)]
+
+
+def fastest_like(points: Sequence[Point], wanted: Point) -> Point | None:
+    """Return the fastest point that cannot be told from another, or is better; None: none is so."""
+    alike = [
+        one for one in points if _near(one, wanted, times=1.0) and _accurate(one, wanted, loss=0.0)
+    ]
+    return min(alike, key=seconds_of, default=None)
 
 
 def choose_presets(points: Sequence[Point]) -> dict[PresetName, Point]:
@@ -151,13 +174,13 @@ def _accurate(one: Point, other: Point, *, loss: float) -> bool:
     return one.accuracy >= other.accuracy - max(loss, error)
 
 
-def _as_good(one: Point, other: Point) -> bool:
+def _as_good(one: Point, other: Point, cost: Cost) -> bool:
     return (
-        one.setting.rows <= other.setting.rows
+        cost(one) <= cost(other)
         and one.distance <= other.distance
         and (one.accuracy or 0.0) >= (other.accuracy or 0.0)
     )
 
 
-def _dominates(one: Point, other: Point) -> bool:
-    return _as_good(one, other) and not _as_good(other, one)
+def _dominates(one: Point, other: Point, cost: Cost) -> bool:
+    return _as_good(one, other, cost) and not _as_good(other, one, cost)

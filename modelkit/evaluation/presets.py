@@ -28,6 +28,11 @@ class MeasuredSettings:
     unmeasured: int
     """Settings for which the time was too short."""
 
+    @property
+    def best_images(self) -> list[Pixels]:
+        """Return those of the most costly setting."""
+        return self.images[_costliest([point.setting for point in self.points])]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Examination:
@@ -72,6 +77,7 @@ def measure_settings(
     *,
     minutes: float,
     say: Progress,
+    beside: MeasuredSettings | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> MeasuredSettings:
     """Draw with each setting in turn, until the time is over, and judge.
@@ -85,6 +91,8 @@ def measure_settings(
         settings: In the order of their importance.
         minutes: For drawing.
         say: Hears of each image.
+        beside: Of the bundle that this one stands beside: without a judge images are compared with
+            its most costly setting's. None: with this bundle's own.
         clock: Seconds.
     """
     begun, rows = clock(), 0
@@ -105,7 +113,8 @@ def measure_settings(
         seconds.append((clock() - start) / len(drawn))
         done.append(setting)
         rows += setting.rows
-    judged = _judge(examination, done, images, seconds)
+    wanted = images[_costliest(done)] if beside is None else beside.best_images
+    judged = _judge(examination, done, images, seconds, wanted)
     return MeasuredSettings(points=judged, images=images, unmeasured=len(settings) - len(done))
 
 
@@ -136,7 +145,11 @@ def record_presets(folder: Path, chosen: Mapping[PresetName, Point], picture: by
 
 
 def write_presets(
-    file: Path, manifest: Manifest, measured: MeasuredSettings, chosen: Mapping[PresetName, Point]
+    file: Path,
+    manifest: Manifest,
+    measured: MeasuredSettings,
+    chosen: Mapping[PresetName, Point],
+    others: Sequence[Point] = (),
 ) -> None:
     """Write everything that was found as JSON, aside and renamed."""
     kept = frontier(measured.points)
@@ -145,6 +158,7 @@ def write_presets(
         "presets": {name: asdict(point.setting) for name, point in chosen.items()},
         "unmeasured": measured.unmeasured,
         "points": [asdict(one) | {"on_frontier": one in kept} for one in measured.points],
+        "beside": [asdict(one) for one in others],
     }
     write_aside(file, content)
 
@@ -154,17 +168,21 @@ def _judge(
     settings: Sequence[Setting],
     images: Sequence[Sequence[Pixels]],
     seconds: Sequence[float],
+    wanted: Sequence[Pixels],
 ) -> list[Point]:
     if examination.scenes is not None:
         return [
             _judged(examination.scenes, setting, np.stack(list(drawn)), spent)
             for setting, drawn, spent in zip(settings, images, seconds, strict=True)
         ]
-    most = max(range(len(settings)), key=lambda number: settings[number].rows)
     return [
-        _compared(setting, drawn, images[most], spent)
+        _compared(setting, drawn, wanted, spent)
         for setting, drawn, spent in zip(settings, images, seconds, strict=True)
     ]
+
+
+def _costliest(settings: Sequence[Setting]) -> int:
+    return max(range(len(settings)), key=lambda number: settings[number].rows)
 
 
 def _judged(judge: SceneJudge, setting: Setting, images: Pixels, seconds: float) -> Point:

@@ -1,6 +1,7 @@
 """`packshot model presets`: which settings of a bundle are worth having."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,7 +18,7 @@ from cli.progress import ShownStages
 from core.domain.schedulers import is_stochastic
 from core.pictures.encoding import encode
 from core.pictures.formats import Format
-from core.settings import get_settings
+from core.settings import Settings, get_settings
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -32,8 +33,16 @@ SHOWN = 8
 
 
 Bundle = Annotated[str, typer.Argument(help="Name of a model, or name or folder of a bundle.")]
+Beside = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Another bundle of the model, such as one in INT8, with merged tokens or kept "
+        "features, to measure with the settings that are worth having. Repeat for several."
+    ),
+]
 Minutes = Annotated[
-    float, typer.Option(min=0, help="Limit of the time for drawing. The cheapest go first.")
+    float,
+    typer.Option(min=0, help="Limit of each bundle's time for drawing. The cheapest go first."),
 ]
 Images = Annotated[int, typer.Option(min=8, help="Limit of images to draw with each setting.")]
 Scheduler = Annotated[
@@ -60,6 +69,7 @@ Out = Annotated[Path, typer.Option(help="Folder for the picture and the report."
 
 def presets(
     bundle: Bundle,
+    beside: Beside = None,
     minutes: Minutes = 30.0,
     images: Images = 100,
     scheduler: Scheduler = None,
@@ -74,12 +84,14 @@ def presets(
     them with true pictures; without one, images are compared with those of the costliest setting,
     and guidance, which cannot be compared so, stays. What another setting beats is left out.
     `standard` becomes what requests get that name nothing. The bundle's revision stays: an image
-    with the same settings is the same.
+    with the same settings is the same. Of bundles beside it only the seconds and the quality are
+    shown: whether what they were built with is worth more than fewer steps.
     """
     quieten()
     settings = get_settings()
     folder = find_bundle(bundle, settings)
     manifest = load_manifest(folder)
+    compared = _others(beside or (), manifest, settings)
     from modelkit.evaluation.frontier import choose_presets  # noqa: PLC0415 - loads torch
     from modelkit.evaluation.presets import (  # noqa: PLC0415
         Examination,
@@ -94,12 +106,22 @@ def presets(
     tried = _settings(folder, manifest, examination, scheduler, steps, guidance_scale)
     with trial(folder, manifest, settings) as bench, ShownStages() as stages:
         measured = measure_settings(bench, examination, tried, minutes=minutes, say=stages)
+        others = [
+            point
+            for other, its in compared
+            for point in _measure_beside(
+                other, its, settings, examination, measured, minutes, stages
+            )
+        ]
     chosen = choose_presets(measured.points)
     sheet = _sheet(manifest, examination, measured, chosen)
     (out / SHEET).write_bytes(encode(sheet, Format.PNG))
-    write_presets(out / REPORT, manifest, measured, chosen)
+    write_presets(out / REPORT, manifest, measured, chosen, others)
     record_presets(folder, chosen, encode(sheet, Format.WEBP))
     show(_table(measured, chosen))
+    if others:
+        show(_table_beside(manifest, measured.points, others))
+        _say_which_is_faster(others, chosen["standard"])
     if measured.unmeasured:
         say(
             f"Not measured within {minutes:g} minutes: {measured.unmeasured} of {len(tried)} "
@@ -107,6 +129,47 @@ def presets(
         )
     say(f"The same prompts in columns: {out / SHEET}")
     stdout.print(str(out / REPORT))
+
+
+def _others(
+    names: Sequence[str], manifest: Manifest, settings: Settings
+) -> list[tuple[Path, Manifest]]:
+    """Find the bundles that are measured beside one.
+
+    Raises:
+        BundleError: One is none, or draws images of another size.
+    """
+    from modelkit.evaluation.comparison import check_sizes  # noqa: PLC0415 - loads torch
+
+    found = []
+    for name in names:
+        folder = find_bundle(name, settings)
+        other = load_manifest(folder)
+        check_sizes(manifest, other)
+        found.append((folder, other))
+    return found
+
+
+def _measure_beside(
+    folder: Path,
+    manifest: Manifest,
+    settings: Settings,
+    examination: "Examination",
+    measured: "MeasuredSettings",
+    minutes: float,
+    stages: ShownStages,
+) -> list["Point"]:
+    """Measure another bundle with the settings that were worth having of the first."""
+    from modelkit.evaluation.frontier import frontier  # noqa: PLC0415 - loads torch
+    from modelkit.evaluation.presets import measure_settings  # noqa: PLC0415
+    from modelkit.evaluation.trial import trial  # noqa: PLC0415
+
+    tried = [point.setting for point in frontier(measured.points)]
+    with trial(folder, manifest, settings) as bench:
+        found = measure_settings(
+            bench, examination, tried, minutes=minutes, say=stages, beside=measured
+        )
+    return [replace(point, bundle=manifest.name) for point in found.points]
 
 
 def _settings(
@@ -173,6 +236,41 @@ def _table(measured: "MeasuredSettings", chosen: Mapping[PresetName, "Point"]) -
             ", ".join(given) or ("" if point in kept else "dominated"),
         )
     return table
+
+
+def _table_beside(manifest: Manifest, own: Sequence["Point"], others: Sequence["Point"]) -> Table:
+    """Show what is worth having among several bundles, by seconds, and what stands beside it."""
+    from modelkit.evaluation.frontier import frontier, seconds_of  # noqa: PLC0415 - loads torch
+    from modelkit.evaluation.presets import describe_setting  # noqa: PLC0415
+
+    points = [*(replace(point, bundle=manifest.name) for point in frontier(own)), *others]
+    kept = frontier(points, seconds_of)
+    names = list(points[0].scores)
+    table = Table("bundle", "setting", "s an image", *names, "", box=None)
+    for point in sorted(points, key=seconds_of):
+        table.add_row(
+            point.bundle,
+            describe_setting(point.setting),
+            f"{point.seconds:.3f}",
+            *(f"{point.scores[name]:.3f}" for name in names),
+            "" if point in kept else "dominated",
+        )
+    return table
+
+
+def _say_which_is_faster(others: Sequence["Point"], standard: "Point") -> None:
+    from modelkit.evaluation.frontier import fastest_like  # noqa: PLC0415 - loads torch
+    from modelkit.evaluation.presets import describe_setting  # noqa: PLC0415
+
+    for name in dict.fromkeys(point.bundle for point in others):
+        alike = fastest_like([one for one in others if one.bundle == name], standard)
+        if alike is None:
+            say(f"{name}: no setting that was measured is as good as standard.")
+        else:
+            say(
+                f"{name}: as good as standard with {describe_setting(alike.setting)}, in "
+                f"{alike.seconds / standard.seconds:.2f} of its time."
+            )
 
 
 def _sheet(

@@ -1,6 +1,7 @@
 """`packshot model presets`, from bundle to manifest, on the microscopic model."""
 
 import json
+import shutil
 from collections.abc import Callable
 from functools import partial
 
@@ -9,7 +10,7 @@ import torch
 from PIL import Image
 
 from bundles.manifest import JUDGE
-from bundles.manifest_file import load_manifest
+from bundles.manifest_file import load_manifest, save_manifest
 from starter.scenes.classifier import SceneClassifier, save_classifier
 
 Run = Callable[..., tuple[int, str, str]]
@@ -55,6 +56,34 @@ def test_a_bundle_with_a_judge_is_compared_with_true_pictures(run, bundle, tmp_p
     assert rows[1:] == [1, 2, 3, 6]
     assert all("mmd" in point["scores"] for point in report["points"])
     assert "diversity" in load_manifest(bundle).presets["draft"].scores
+
+
+def test_another_bundle_stands_beside_with_the_settings_worth_having(
+    run, bundle, made_once, tmp_path
+):
+    other = shutil.copytree(made_once.bundle(precision="fp32"), bundle.with_name("exact"))
+    manifest = load_manifest(other)
+    save_manifest(manifest.model_copy(update={"name": "exact"}), other)
+    code, out, err = run("tiny", *FEW, "--beside", "exact")
+    assert code == 0, err
+    report = json.loads((tmp_path / "packshot-presets" / "presets.json").read_text())
+    worth = [point["setting"]["steps"] for point in report["points"] if point["on_frontier"]]
+    beside = report["beside"]
+    assert [point["setting"]["steps"] for point in beside] == sorted(worth)
+    assert {point["bundle"] for point in beside} == {"exact"}
+    # The same weights draw nearly the same, so the costliest is as good as this bundle's.
+    assert max(point["scores"]["ssim"] for point in beside) > 0.99
+    assert "exact: as good as standard with ddim" in err
+    assert "s an image" in out
+    assert not load_manifest(other).presets
+
+
+def test_a_bundle_of_another_size_cannot_stand_beside(run, bundle, made_once):
+    other = shutil.copytree(made_once.bundle(size=(64, 64)), bundle.with_name("large"))
+    code, _, err = run("tiny", *FEW, "--beside", other)
+    assert code == 1
+    assert "compare bundles whose default sizes are equal" in err
+    assert not load_manifest(bundle).presets
 
 
 def test_time_that_is_too_short_is_said(run, bundle):

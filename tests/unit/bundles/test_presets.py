@@ -15,7 +15,9 @@ from modelkit.evaluation.frontier import (
     Point,
     Setting,
     choose_presets,
+    fastest_like,
     frontier,
+    seconds_of,
     settings_of,
 )
 from modelkit.evaluation.presets import Examination, measure_settings, record_presets
@@ -47,6 +49,21 @@ def test_what_is_better_in_one_thing_stays():
     points = [point(4, 0.5, 0.9), point(4, 0.4, 0.8), point(8, 0.45, 0.95), point(8, 0.5, 0.9)]
     kept = [(one.setting.rows, one.distance) for one in frontier(points)]
     assert kept == [(4, 0.4), (4, 0.5), (8, 0.45)]
+
+
+def test_among_bundles_seconds_decide():
+    """A bundle of cheaper rows takes more of them in less time."""
+    own = [point(8, 0.3, seconds=4.0), point(16, 0.1, seconds=8.0)]
+    others = [
+        point(16, 0.15, seconds=3.0, bundle="fast"),
+        point(8, 0.5, seconds=1.5, bundle="fast"),
+    ]
+    kept = frontier([*own, *others], seconds_of)
+    assert [(one.bundle, one.setting.rows) for one in kept] == [("fast", 8), ("fast", 16), ("", 16)]
+    assert fastest_like(others, own[0]) == others[0]
+    assert fastest_like(others, own[1]) is None
+    blurred = point(16, 0.15, seconds=3.0, error=0.03)
+    assert fastest_like([blurred], own[1]) == blurred
 
 
 def test_of_equals_the_faster_is_kept():
