@@ -9,13 +9,18 @@ import numpy as np
 
 from bundles.manifest import PRESETS, PRESETS_PICTURE, Manifest, PresetName
 from bundles.manifest_file import load_manifest, replace_file, save_manifest
+from modelkit.evaluation.calibration import SSIM_LIKE
 from modelkit.evaluation.comparison import write_aside
-from modelkit.evaluation.frontier import Point, Setting, frontier, preset_of
+from modelkit.evaluation.frontier import DRAFT, Point, Setting, frontier, preset_of
 from modelkit.evaluation.scenes import SceneJudge, open_judge, prompts_of, shown_subjects
 from modelkit.evaluation.similarity import Pixels, ssim
 from modelkit.evaluation.trial import Drawing, Trial
 from modelkit.progress import Progress
 from modelkit.prompts import evaluation_prompts
+
+ALIKE = (1 - SSIM_LIKE) / DRAFT
+"""What SSIM may lack and images count as the same where nobody judges them: so a draft is as like
+the most costly setting as an image from the approximate cache must be."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,5 +215,6 @@ def _compared(
         seconds=seconds,
         distance=1 - mean,
         distance_error=error,
+        floor=ALIKE,
         scores={"ssim": mean},
     )

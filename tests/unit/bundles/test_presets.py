@@ -20,7 +20,7 @@ from modelkit.evaluation.frontier import (
     seconds_of,
     settings_of,
 )
-from modelkit.evaluation.presets import Examination, measure_settings, record_presets
+from modelkit.evaluation.presets import ALIKE, Examination, measure_settings, record_presets
 from modelkit.progress import Silent
 
 
@@ -248,3 +248,14 @@ def test_presets_need_a_bundle(tmp_path):
     with pytest.raises(BundleError, match="no model bundle"):
         record_presets(tmp_path, choose_presets([point(2, 0.29)]), b"a picture")
     assert not list(tmp_path.iterdir())
+
+
+def test_without_a_judge_about_the_same_is_as_good():
+    points = [
+        point(rows, distance, floor=ALIKE)
+        for rows, distance in ((1, 0.4), (2, 0.19), (6, 0.09), (12, 0.05), (40, 0.0))
+    ]
+    chosen = choose_presets(points)
+    assert {name: one.setting.rows for name, one in chosen.items()} == {
+        "draft": 2, "standard": 6, "best": 12,
+    }  # fmt: skip
