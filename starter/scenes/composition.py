@@ -35,17 +35,17 @@ def _place(thing: Rgba, place: Place, rng: np.random.Generator, size: int) -> Rg
     """Flip, turn, shear and scale an object, and stand it below the horizon."""
     if rng.random() < 0.5:
         thing = thing[:, ::-1]
-    share = rng.uniform(0.55, 0.85)
-    turn = math.radians(rng.normal(0, 9))
-    shear = rng.normal(0, 0.09)
+    share = rng.uniform(0.6, 0.85)
+    turn = math.radians(rng.normal(0, 6))
+    shear = rng.normal(0, 0.06)
     stretch = rng.uniform(0.92, 1.08)
     scale = thing.shape[0] / (share * size)
     matrix = np.array([[math.cos(turn), math.sin(turn)], [-math.sin(turn), math.cos(turn)]])
     matrix = matrix @ np.array([[1, shear], [0, 1]]) @ np.diag([scale * stretch, scale / stretch])
     wide, tall = _extent(thing) * share / 2
-    middle_x = rng.uniform(wide - 0.03, 1.03 - wide)
-    lowest = max(place.horizon + 0.1, 2 * tall)
-    bottom = rng.uniform(min(lowest, 0.92), 0.97)
+    middle_x = 0.5 + rng.uniform(-0.08, 0.08)
+    lowest = np.clip(max(place.horizon + 0.1, 2 * tall), 0.82, 0.95)
+    bottom = rng.uniform(lowest, 0.97)
     middle = np.array([middle_x * size, (bottom - tall) * size])
     start = np.array([thing.shape[1] / 2, thing.shape[0] / 2]) - matrix @ middle
     coefficients = (*matrix[0], start[0], *matrix[1], start[1])
