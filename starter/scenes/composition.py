@@ -42,7 +42,7 @@ def _place(thing: Rgba, place: Place, rng: np.random.Generator, size: int) -> Rg
     scale = thing.shape[0] / (share * size)
     matrix = np.array([[math.cos(turn), math.sin(turn)], [-math.sin(turn), math.cos(turn)]])
     matrix = matrix @ np.array([[1, shear], [0, 1]]) @ np.diag([scale * stretch, scale / stretch])
-    wide, tall = _extent(thing) * share / 2
+    tall = _height(thing) * share / 2
     middle_x = 0.5 + rng.uniform(-0.08, 0.08)
     lowest = np.clip(max(place.horizon + 0.1, 2 * tall), 0.82, 0.95)
     bottom = rng.uniform(lowest, 0.97)
@@ -64,10 +64,9 @@ def _place(thing: Rgba, place: Place, rng: np.random.Generator, size: int) -> Rg
     return np.clip(placed, 0, 1)
 
 
-def _extent(thing: Rgba) -> npt.NDArray[np.float64]:
-    """Return how wide and how tall an object is, as shares of its square."""
-    there = thing[..., 3] > 0.05
-    return np.array([there.any(axis=0).mean(), there.any(axis=1).mean()])
+def _height(thing: Rgba) -> float:
+    """Return how tall an object is, as a share of its square."""
+    return float((thing[..., 3] > 0.05).any(axis=1).mean())
 
 
 def _light(thing: Rgba, rng: np.random.Generator, size: int) -> Rgba:
