@@ -134,7 +134,6 @@ def limits_of(
         max_steps=settings.max_steps,
         max_variants=settings.max_variants,
         max_images=settings.max_sheet_rows,
-        # The guidance interval is the model's alone: no request names it, no row stores it.
         defaults=manifest.defaults.model_dump(include=set(PARAMETERS)),
         presets={
             name: manifest.presets[name].parameters for name in PRESETS if name in manifest.presets

@@ -66,12 +66,14 @@ class Preset(Record):
     scheduler: str
     steps: int = Field(ge=1)
     guidance_scale: float = Field(ge=0)
+    guidance_start: float | None = Field(None, ge=0, le=1, description="Empty: the model's own.")
+    guidance_end: float | None = Field(None, ge=0, le=1, description="Empty: the model's own.")
     scores: dict[str, float] = Field(default_factory=dict, description="What it scored, by name.")
 
     @property
     def parameters(self) -> dict[str, Any]:
         """Return what a request that names it gets."""
-        return self.model_dump(exclude={"scores"})
+        return self.model_dump(exclude={"scores"}, exclude_none=True)
 
 
 class Sizes(Record):

@@ -201,6 +201,21 @@ def check_guidance_scale(scale: float) -> Reason:
     return f"{scale:g} is not between 0 and {LARGEST_GUIDANCE:g}."
 
 
+def check_share(share: float) -> Reason:
+    """Check a share of the schedule."""
+    return None if 0 <= share <= 1 else f"{share:g} is not between 0 and 1."
+
+
+def check_interval(start: float | None, end: float | None) -> Reason:
+    """Check that guidance is on at all where it is asked for; shares are checked elsewhere."""
+    if start is None or end is None or start < end or check_share(start) or check_share(end):
+        return None
+    return (
+        f"Guidance would never be on, as it ends at {end:g} of the schedule and begins at "
+        f"{start:g}. Set guidance_end above guidance_start, or guidance_scale to 1."
+    )
+
+
 def check_scheduler(name: str, limits: RequestLimits) -> Reason:
     """Check that a scheduler is known, and works with the model."""
     if name in limits.schedulers:
@@ -252,6 +267,8 @@ CHECKS: Mapping[str, Callable[[Any, RequestLimits], Reason]] = {
     "variant": check_variants,
     "seed": lambda seed, _: check_seed(seed),
     "guidance_scale": lambda scale, _: check_guidance_scale(scale),
+    "guidance_start": lambda share, _: check_share(share),
+    "guidance_end": lambda share, _: check_share(share),
     "scheduler": check_scheduler,
     "negative_prompt": lambda prompt, _: check_negative_prompt(prompt),
     "prompt": lambda prompt, _: check_prompt(prompt),

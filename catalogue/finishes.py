@@ -32,7 +32,8 @@ FINISH = (*PLACED, "strength")
 OF_PHOTOGRAPHS = (*FINISH, "source", "mask", "photographs")
 """Fields that only images of photographs have."""
 OF_MODELS = (
-    *("prompt", "negative_prompt", "template", "model", "steps", "guidance_scale", "scheduler"),
+    *("prompt", "negative_prompt", "template", "model", "steps", "scheduler"),
+    *("guidance_scale", "guidance_start", "guidance_end"),
     *("preset", "seed", "variants", "variant", "approximate"),
 )
 """Fields that only generated images have."""

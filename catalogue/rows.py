@@ -7,6 +7,7 @@ from catalogue.checks import (
     LONGEST_CELL,
     RequestLimits,
     check_extent,
+    check_interval,
     check_memory,
     check_preset,
     check_schedule,
@@ -65,12 +66,19 @@ def note_together(
 ) -> None:
     """Report values that do not go together, wherever each of them comes from.
 
-    These are more steps than a scheduler takes, and more pixels than there is memory for.
+    These are more steps than a scheduler takes, guidance that ends before it begins, and more
+    pixels than there is memory for.
     """
     if reason := check_schedule(values.get("steps"), values.get("scheduler"), limits):
         issues.add(reason, line=line, column="steps")
+    if reason := check_interval(values.get("guidance_start"), values.get("guidance_end")):
+        issues.add(reason, line=line, column="guidance_end")
     if reason := check_memory(values.get("width"), values.get("height"), limits):
         issues.add(reason, line=line, column="width")
+
+
+_TOGETHER = {"steps", "scheduler", "guidance_start", "guidance_end", "width", "height"}
+"""Where rows say one of them, all are checked together."""
 
 
 class RowReader:
@@ -101,7 +109,7 @@ class RowReader:
         if "sku" in columns:
             self._named["sku"] = columns["sku"]
         # Where rows say either, each is checked.
-        self._together = bool({"steps", "scheduler", "width", "height"} & set(self._named))
+        self._together = bool(_TOGETHER & set(self._named))
         self._column = columns.get("model")
         self._bases: dict[str, _Base] = {}
         self._own = model_named(fields.get("model"), models)

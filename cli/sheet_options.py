@@ -64,6 +64,14 @@ GuidanceScale = Annotated[
     float | None,
     typer.Option(min=0, help="How closely images follow their prompts; 1 turns guidance off."),
 ]
+GuidanceStart = Annotated[
+    float | None,
+    typer.Option(min=0, max=1, help="Share of the schedule before which guidance is off."),
+]
+GuidanceEnd = Annotated[
+    float | None,
+    typer.Option(min=0, max=1, help="Share of the schedule from which guidance is off again."),
+]
 Scheduler = Annotated[
     str | None, typer.Option(help=f"How noise is removed: {', '.join(SCHEDULERS)}.")
 ]

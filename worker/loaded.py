@@ -27,7 +27,6 @@ class LoadedModel:
         *,
         revision: str = "",
         limits: CallLimits | None = None,
-        guidance_interval: tuple[float, float] = (0.0, 1.0),
         guidance_rescale: float = 0.0,
         negative_prompt: str = "",
         thresholds: Sequence[Threshold] = NIRVANA,
@@ -42,7 +41,6 @@ class LoadedModel:
             model: The compiled one.
             revision: Its bundle's.
             limits: Its plan's; None: the engine's.
-            guidance_interval: Shares of the schedule between which guidance is on.
             guidance_rescale: How far what guidance adds to a prediction's spread is taken back.
             negative_prompt: The bundle's own; its embedding is computed once, and so is that of
                 the empty text.
@@ -57,7 +55,6 @@ class LoadedModel:
         self.reads = reads or ModelInput()
         self.limits = limits
         self.headroom = headroom
-        self.guidance_interval = guidance_interval
         self.guidance_rescale = guidance_rescale
         self.thresholds = thresholds
         self.embeddings = EmbeddingCache(

@@ -42,7 +42,6 @@ def make_registry(settings: Settings, load: Load, watchdog: Watchdog) -> Registr
             model,
             revision=manifest.revision,
             limits=CallLimits(row_limit=plan.rows, streams=plan.streams),
-            guidance_interval=manifest.defaults.guidance_interval,
             guidance_rescale=manifest.defaults.guidance_rescale,
             negative_prompt=manifest.defaults.negative_prompt,
             thresholds=manifest.approximate_thresholds,

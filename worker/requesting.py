@@ -22,7 +22,6 @@ def request_of(claim: Claim, model: LoadedModel, plan: StartPlan) -> RowRequest:
         revision=model.revision,
         tenant=claim.tenant,
         api_key_id=claim.api_key_id,
-        guidance_interval=model.guidance_interval,
         # It may be what broke its batch.
         solo=claim.attempt > 1,
         deadline=deadline,

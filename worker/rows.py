@@ -60,8 +60,6 @@ class RowRequest:
     lane: Lane
     revision: str = ""
     """Of the model that computes it, which is in memory until its ticket is done."""
-    guidance_interval: tuple[float, float] = (0.0, 1.0)
-    """The model's: shares of the schedule between which guidance is on."""
     tenant: str = EVERYBODY
     """Whose it is: what is remembered of its texts helps nobody else's rows."""
     api_key_id: UUID | None = None

@@ -249,7 +249,7 @@ def _row(
         config=compiled.scheduler_config,
         steps=spec.steps,
         guidance_scale=spec.guidance_scale if guided else 1.0,
-        guidance_interval=request.guidance_interval,
+        guidance_interval=spec.guidance_interval,
         guidance_rescale=model.guidance_rescale,
         seed=spec.noise_seed,
         shape=model.latent_shape(width=spec.width, height=spec.height),

@@ -19,6 +19,8 @@ class ModelPreset(BaseModel):
     name: str = Field(description="draft, standard or best.")
     steps: int
     guidance_scale: float
+    guidance_start: float | None = Field(description="Null: the model's own.")
+    guidance_end: float | None = Field(description="Null: the model's own.")
     scheduler: str
     scores: dict[str, float] = Field(description="What its images scored, by name.")
 

@@ -105,6 +105,7 @@ else:
         "height": _bounded(int, minimum=8, multipleOf=8),
         "steps": _bounded(int, minimum=1),
         "guidance_scale": _bounded(float, minimum=0, maximum=LARGEST_GUIDANCE),
+        **dict.fromkeys(("guidance_start", "guidance_end"), _bounded(float, minimum=0, maximum=1)),
     }
     _FIELDS = {
         name: (

@@ -29,7 +29,7 @@ LARGEST_OF_JAVASCRIPT = 2**53 - 1
 _OTHERWISE = {"source"}
 """Fields of a job that mean something else in a recipe, as in a sheet: whose export it is."""
 
-OF_PRESETS = ("steps", "guidance_scale", "scheduler")
+OF_PRESETS = ("steps", "guidance_scale", "guidance_start", "guidance_end", "scheduler")
 """Fields that a preset stands for."""
 
 F = TypeVar("F", BatchFields, JobRequest)

@@ -10,6 +10,7 @@ from api.schemas.redo import RedoRequest
 from api.schemas.requests import Fields, JobRequest
 from api.services import Services
 from api.submission.context import RequestContext, context_of
+from api.submission.recipes import OF_PRESETS
 from api.submission.submit import drawn_image
 from api.views.batches import find_batch
 from api.views.jobs import find_job
@@ -143,7 +144,7 @@ def _as_request(slot: Slot, request: RedoRequest) -> JobRequest:
     drawn = slot.job.spec.drawn
     kept = ["prompt", "negative_prompt", "width", "height"]
     if request.preset is None:
-        kept += ["steps", "guidance_scale", "scheduler"]
+        kept += OF_PRESETS
     values = {name: getattr(drawn, name) for name in kept}
     said = request.model_dump(exclude_none=True)
     return JobRequest(**values | said, sku=slot.job.sku, variant=slot.job.variant)

@@ -34,9 +34,20 @@ Steps = Annotated[int | None, typer.Option(min=1, help="Denoising steps.")]
 GuidanceScale = Annotated[
     float | None, typer.Option(min=0, help="Classifier-free guidance; 1 or less switches it off.")
 ]
+GuidanceStart = Annotated[
+    float | None,
+    typer.Option(min=0, max=1, help="Share of the schedule before which guidance is off."),
+]
+GuidanceEnd = Annotated[
+    float | None,
+    typer.Option(min=0, max=1, help="Share of the schedule from which guidance is off again."),
+]
 Scheduler = Annotated[str | None, typer.Option(help="Name of the sampling method.")]
 
-_ANEW = ("seed", "prompt", "negative_prompt", "preset", "steps", "guidance_scale", "scheduler")
+_ANEW = (
+    "seed", "prompt", "negative_prompt", "preset", "steps", "guidance_scale", "guidance_start",
+    "guidance_end", "scheduler",
+)  # fmt: skip
 
 
 def read_anew(options: Mapping[str, Any]) -> dict[str, Any]:

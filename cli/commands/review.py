@@ -10,7 +10,9 @@ from rich.table import Table
 
 from cli.client.http import Client
 from cli.commands.redo import (
+    GuidanceEnd,
     GuidanceScale,
+    GuidanceStart,
     NegativePrompt,
     Preset,
     Prompt,
@@ -60,6 +62,8 @@ def review(
     preset: Preset = None,
     steps: Steps = None,
     guidance_scale: GuidanceScale = None,
+    guidance_start: GuidanceStart = None,
+    guidance_end: GuidanceEnd = None,
     scheduler: Scheduler = None,
     status: Annotated[
         Approval, typer.Option("--show", help="Which images to list.")

@@ -46,7 +46,9 @@ from cli.sheet_options import (
     DryRun,
     Encoding,
     FileName,
+    GuidanceEnd,
     GuidanceScale,
+    GuidanceStart,
     Height,
     Json,
     Lane,
@@ -82,7 +84,8 @@ MOST_SHARED = 10_000
 
 FIELDS = (
     "model", "preset", "template", "clean_titles", "negative_prompt", "variants", "seed", "steps",
-    "guidance_scale", "scheduler", "width", "height", "lane", "deadline_seconds", "name",
+    "guidance_scale", "guidance_start", "guidance_end", "scheduler", "width", "height", "lane",
+    "deadline_seconds", "name",
     "file_name", "recipe",
     "source", "encoding", "separator", "worksheet", "mapping", "preview", "callback_url",
     "require_approval",
@@ -107,6 +110,8 @@ def submit(
     seed: Seed = None,
     steps: Steps = None,
     guidance_scale: GuidanceScale = None,
+    guidance_start: GuidanceStart = None,
+    guidance_end: GuidanceEnd = None,
     scheduler: Scheduler = None,
     width: Width = None,
     height: Height = None,

@@ -43,7 +43,10 @@ def add_judging(server: MCPServer[None], api: PackshotApi) -> None:
         preset: Annotated[str | None, Field(description="As `list_models` names them.")] = None,
         fields: Annotated[
             dict[str, Any] | None,
-            Field(description="negative_prompt, steps, guidance_scale, scheduler."),
+            Field(
+                description="negative_prompt, steps, guidance_scale, guidance_start, guidance_end, "
+                "scheduler."
+            ),
         ] = None,
         idempotency_key: Key = None,
     ) -> Answer:

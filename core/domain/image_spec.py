@@ -8,7 +8,7 @@ migration, and a test of what it does.
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import MISSING, dataclass, field, fields, replace
 from functools import partial
 from typing import Any, Self
 
@@ -52,6 +52,15 @@ class ImageSpec:
     guidance_scale: float = field(
         metadata=_says("Classifier-free guidance; 1 or less switches it off.")
     )
+    guidance_start: float = field(
+        default=0.0, metadata=_says("Share of the schedule before which guidance is off.")
+    )
+    guidance_end: float = field(
+        default=1.0,
+        metadata=_says(
+            "Share of the schedule from which guidance is off again; a step without it costs half."
+        ),
+    )
     scheduler: str = field(
         metadata=_says(
             f"Name of the sampling method: {', '.join(SCHEDULERS)}. Which of them the model works "
@@ -77,7 +86,10 @@ class ImageSpec:
         """
         photograph = values.get("photograph")
         return cls(
-            **{name: values[name] for name in PARAMETERS},
+            **{
+                name: values[name] if one.default is MISSING else values.get(name, one.default)
+                for name, one in PARAMETERS.items()
+            },
             mode=ImageMode(values.get("mode", ImageMode.TEXT)),
             photograph=None if photograph is None else PhotographSpec.of(photograph),
         )
@@ -147,6 +159,11 @@ class ImageSpec:
         return self.guidance_scale > 1
 
     @property
+    def guidance_interval(self) -> tuple[float, float]:
+        """Return the shares of the schedule between which guidance is on."""
+        return self.guidance_start, self.guidance_end
+
+    @property
     def noise_seed(self) -> int:
         """The seed of its noise.
 
@@ -178,7 +195,8 @@ class ImageSpec:
         """Return what of it the model sees, each in one form: equal ones give equal images.
 
         Texts are folded as the tokenizer folds them. Every guidance scale up to 1 means none,
-        unless the UNet takes it as an input; without guidance nothing sees the negative prompt.
+        unless the UNet takes it as an input; without guidance nothing sees the negative prompt,
+        or when it would be on.
         Two variants differ in this alone, or in the seed that `variant_seed` makes of it. Of a
         cut-out nothing counts that only models see; of a scene or an edit its photograph does, too.
         """
@@ -207,6 +225,8 @@ class ImageSpec:
             "seed": seed,
             "variant": variant,
         }
+        if not guided:
+            given = {name: one for name, one in given.items() if name not in _OF_GUIDANCE}
         if reads.taught:
             # Apart from those that were made when all texts were folded.
             seen["texts"] = "as written"
@@ -262,6 +282,21 @@ class ImageSpec:
         """Return the fields and their values, as rows hold them."""
         photograph = self.photograph.document() if self.photograph else None
         return dict(vars(self)) | {"photograph": photograph}
+
+
+_OF_GUIDANCE = frozenset({"guidance_start", "guidance_end"})
+
+
+def guided_steps(steps: int, interval: tuple[float, float]) -> int:
+    """Return how many of a schedule's steps have guidance.
+
+    Args:
+        steps: Of the schedule.
+        interval: Shares of it: step i of n, from 0, is guided where i / n is not below the first
+            and below the second.
+    """
+    start, end = interval
+    return sum(start <= step / steps < end for step in range(steps))
 
 
 NO_PARAMETERS = frozenset({"mode", "photograph"})

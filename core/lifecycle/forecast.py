@@ -10,7 +10,7 @@ from sqlmodel import Session, col
 from core.db.models import Generation, Image
 from core.domain.cache_mode import CacheMode
 from core.domain.image_request import ImageRequest, ModelRevision
-from core.domain.image_spec import ImageSpec, ModelInput
+from core.domain.image_spec import ImageSpec, ModelInput, guided_steps
 from core.domain.photograph_spec import ImageMode
 from core.domain.schedulers import steps_over
 from core.domain.states import CacheOutcome
@@ -82,8 +82,10 @@ def work_over(spec: ImageSpec, reads: ModelInput) -> float:
 
 
 def _drawing(drawn: ImageSpec, steps: int, reads: ModelInput) -> float:
-    rows = 2 if drawn.guided and not reads.embeds_guidance else 1
-    return float(steps * rows * drawn.width * drawn.height)
+    rows = steps
+    if drawn.guided and not reads.embeds_guidance:
+        rows += guided_steps(steps, drawn.guidance_interval)
+    return float(rows * drawn.width * drawn.height)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,11 +1,13 @@
 """Which settings are worth having: quality against cost, what is dominated left out."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import product
+from typing import Any
 
 from bundles.manifest import Defaults, Preset, PresetName
+from core.domain.image_spec import guided_steps
 from core.domain.schedulers import StepLimits
 
 STEPS = (1, 2, 3, 4, 6, 8, 12, 20, 30)
@@ -17,6 +19,14 @@ ERRORS = 2.0
 """Standard errors of a difference that are none."""
 
 
+Interval = tuple[float, float]
+"""Shares of the schedule between which guidance is on."""
+WHOLE: Interval = (0.0, 1.0)
+INTERVALS: tuple[Interval, ...] = (WHOLE, (0.0, 0.5), (0.2, 0.8))
+"""Early steps decide what is shown, late ones its texture; guidance may help in neither
+(Kynkäänniemi et al. 2024, arXiv 2404.07724)."""
+
+
 @dataclass(frozen=True, kw_only=True, order=True)
 class Setting:
     """A way to draw; the cheaper comes first."""
@@ -26,15 +36,39 @@ class Setting:
     steps: int
     guidance_scale: float
     scheduler: str
+    guidance_start: float = 0.0
+    guidance_end: float = 1.0
 
     @classmethod
     def of(
-        cls, scheduler: str, steps: int, guidance_scale: float, *, embedded: bool = False
+        cls,
+        scheduler: str,
+        steps: int,
+        guidance_scale: float,
+        interval: Interval = WHOLE,
+        *,
+        embedded: bool = False,
     ) -> "Setting":
-        """Return a setting; scales up to 1 are none, unless the UNet embeds them."""
-        scale = guidance_scale if embedded or guidance_scale > 1 else 1.0
-        rows = steps * (2 if scale > 1 and not embedded else 1)
-        return cls(rows=rows, steps=steps, guidance_scale=scale, scheduler=scheduler)
+        """Return a setting; what draws the same is the same one.
+
+        Scales up to 1 are none, unless the UNet embeds them, and so is guidance in no step.
+        """
+        wanted = guidance_scale > 1 and not embedded
+        guided = guided_steps(steps, interval) if wanted else 0
+        start, end = interval if 0 < guided < steps else WHOLE
+        return cls(
+            rows=steps + guided,
+            steps=steps,
+            guidance_scale=guidance_scale if embedded or guided else 1.0,
+            scheduler=scheduler,
+            guidance_start=start,
+            guidance_end=end,
+        )
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Return what a request says that wants it."""
+        return {name: one for name, one in asdict(self).items() if name != "rows"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +101,7 @@ def settings_of(
     schedulers: Sequence[str],
     steps: Sequence[int],
     scales: Sequence[float],
+    intervals: Sequence[Interval] = (WHOLE,),
     embedded: bool = False,
 ) -> list[Setting]:
     """Return what is to be measured: the default first, then from cheap to costly, each once.
@@ -77,13 +112,16 @@ def settings_of(
         schedulers: Which to try.
         steps: Numbers to try.
         scales: Guidance scales to try.
+        intervals: When guidance is on, to try.
         embedded: Whether the UNet takes the scale as an input.
     """
     of = partial(Setting.of, embedded=embedded)
-    own = of(defaults.scheduler, defaults.steps, defaults.guidance_scale)
+    own = of(
+        defaults.scheduler, defaults.steps, defaults.guidance_scale, defaults.guidance_interval
+    )
     tried = {
-        of(scheduler, number, scale)
-        for scheduler, number, scale in product(schedulers, steps, scales)
+        of(scheduler, number, scale, interval)
+        for scheduler, number, scale, interval in product(schedulers, steps, scales, intervals)
         if scheduler in limits and limits[scheduler].allows(number)
     }
     return [own, *sorted(tried - {own})]
@@ -152,12 +190,7 @@ def choose_presets(points: Sequence[Point]) -> dict[PresetName, Point]:
 
 def preset_of(point: Point) -> Preset:
     """Return a point as manifests hold it."""
-    return Preset(
-        scheduler=point.setting.scheduler,
-        steps=point.setting.steps,
-        guidance_scale=point.setting.guidance_scale,
-        scores=dict(point.scores),
-    )
+    return Preset(**point.setting.parameters, scores=dict(point.scores))
 
 
 def _near(one: Point, other: Point, *, times: float) -> bool:

@@ -129,7 +129,6 @@ def draw(pipeline: Pipeline, prompt: str, seed: int, drawn: Defaults) -> NDArray
         identity=uuid4(),
         spec=drawn.spec(prompt=prompt, seed=seed),
         lane=Lane.STANDARD,
-        guidance_interval=drawn.guidance_interval,
     )
     try:
         return engine.submit(request).result().image

@@ -11,7 +11,7 @@ from bundles.manifest import PRESETS, PRESETS_PICTURE, Manifest, PresetName
 from bundles.manifest_file import load_manifest, replace_file, save_manifest
 from modelkit.evaluation.calibration import SSIM_LIKE
 from modelkit.evaluation.comparison import write_aside
-from modelkit.evaluation.frontier import DRAFT, Point, Setting, frontier, preset_of
+from modelkit.evaluation.frontier import DRAFT, WHOLE, Point, Setting, frontier, preset_of
 from modelkit.evaluation.scenes import SceneJudge, open_judge, prompts_of, shown_subjects
 from modelkit.evaluation.similarity import Pixels, ssim
 from modelkit.evaluation.trial import Drawing, Trial
@@ -62,15 +62,7 @@ class Examination:
     def drawings(self, setting: Setting) -> list[Drawing]:
         """Return what is drawn with a setting: each prompt with the same seed as with any other."""
         return [
-            Drawing(
-                prompt=prompt,
-                seed=self.first_seed + number,
-                changes={
-                    "steps": setting.steps,
-                    "guidance_scale": setting.guidance_scale,
-                    "scheduler": setting.scheduler,
-                },
-            )
+            Drawing(prompt=prompt, seed=self.first_seed + number, changes=setting.parameters)
             for number, prompt in enumerate(self.prompts)
         ]
 
@@ -126,6 +118,9 @@ def measure_settings(
 def describe_setting(setting: Setting) -> str:
     """Return a setting in words."""
     guided = f"guidance {setting.guidance_scale:g}" if setting.guidance_scale > 1 else "unguided"
+    interval = setting.guidance_start, setting.guidance_end
+    if interval != WHOLE:
+        guided += " from {:g} to {:g}".format(*interval)
     return f"{setting.scheduler}, {setting.steps} × {guided}"
 
 

@@ -88,7 +88,6 @@ class Trial:
             identity=uuid4(),
             spec=defaults.spec(prompt=one.prompt, seed=one.seed, **one.changes),
             lane=Lane.STANDARD,
-            guidance_interval=defaults.guidance_interval,
             begin=one.begin,
             keep=one.keep,
         )

@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 
-NOT_LOCKED = frozenset({"openvino_genai"})
+NOT_LOCKED = frozenset({"openvino_genai", "stable_diffusion_cpp"})
 """What only a benchmark needs, which says how to install it."""
 
 

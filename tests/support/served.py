@@ -41,7 +41,6 @@ class ServedModels:
 
 class _Plain:
     revision = ""
-    guidance_interval = (0.0, 1.0)
     reads = ModelInput()
 
     def latent_shape(self, *, width: int, height: int) -> tuple[int, int, int]:

@@ -23,7 +23,7 @@ from core.settings import Settings, get_settings
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from modelkit.evaluation.frontier import Point, Setting
+    from modelkit.evaluation.frontier import Interval, Point, Setting
     from modelkit.evaluation.presets import Examination, MeasuredSettings
 
 SHEET, REPORT = "presets.png", "presets.json"
@@ -61,6 +61,14 @@ GuidanceScale = Annotated[
         "one between.",
     ),
 ]
+GuidanceInterval = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="START:END",
+        help="Shares of the schedule between which guidance is on, such as 0:0.5. Repeat for "
+        "several. Default: all of it, the first half, and its middle.",
+    ),
+]
 Seed = Annotated[
     int, typer.Option(min=0, help="Seed of the first image; each further one has the next.")
 ]
@@ -75,6 +83,7 @@ def presets(
     scheduler: Scheduler = None,
     steps: Steps = None,
     guidance_scale: GuidanceScale = None,
+    guidance_interval: GuidanceInterval = None,
     seed: Seed = 1000,
     out: Out = Path("packshot-presets"),
 ) -> None:
@@ -103,7 +112,9 @@ def presets(
 
     out.mkdir(parents=True, exist_ok=True)
     examination = Examination.of(folder, manifest, images=images, seed=seed)
-    tried = _settings(folder, manifest, examination, scheduler, steps, guidance_scale)
+    tried = _settings(
+        folder, manifest, examination, scheduler, steps, guidance_scale, guidance_interval
+    )
     with trial(folder, manifest, settings) as bench, ShownStages() as stages:
         measured = measure_settings(bench, examination, tried, minutes=minutes, say=stages)
         others = [
@@ -179,6 +190,7 @@ def _settings(
     schedulers: list[str] | None,
     steps: list[int] | None,
     scales: list[float] | None,
+    intervals: list[str] | None,
 ) -> list["Setting"]:
     """Return what is to be measured.
 
@@ -202,6 +214,7 @@ def _settings(
         schedulers=schedulers or [name for name in limits if not is_stochastic(name, {})],
         steps=steps or STEPS,
         scales=_scales(manifest, scales, is_judged=examination.scenes is not None),
+        intervals=_intervals(manifest, intervals, is_judged=examination.scenes is not None),
         embedded=read_model_input(folder).embeds_guidance,
     )
 
@@ -217,6 +230,40 @@ def _scales(manifest: Manifest, scales: list[float] | None, *, is_judged: bool) 
             "--guidance-scale out."
         )
     return [own]
+
+
+def _intervals(
+    manifest: Manifest, intervals: list[str] | None, *, is_judged: bool
+) -> "Sequence[Interval]":
+    """Return when guidance is tried to be on: without a judge as the bundle has it alone."""
+    from modelkit.evaluation.frontier import INTERVALS  # noqa: PLC0415 - loads torch
+
+    if is_judged:
+        return [_interval(text) for text in intervals] if intervals else INTERVALS
+    if intervals:
+        raise UsageError(
+            f"{manifest.name} carries no judge, and without one guidance cannot be compared: leave "
+            "--guidance-interval out."
+        )
+    return [manifest.defaults.guidance_interval]
+
+
+def _interval(text: str) -> "Interval":
+    """Read an interval of guidance.
+
+    Raises:
+        UsageError: It is none.
+    """
+    try:
+        start, end = map(float, text.split(":"))
+    except ValueError:
+        start = end = 0.0
+    if not 0 <= start < end <= 1:
+        raise UsageError(
+            f"{text!r} is no interval: write two shares of the schedule, the smaller one first, "
+            "such as 0:0.5."
+        )
+    return start, end
 
 
 def _table(measured: "MeasuredSettings", chosen: Mapping[PresetName, "Point"]) -> Table:

@@ -21,7 +21,13 @@ else:
     def _declare(namespace: dict[str, Any]) -> None:
         namespace["__annotations__"] = {name: one.type for name, one in PARAMETERS.items()}
         namespace |= {
-            name: one.default for name, one in PARAMETERS.items() if one.default is not MISSING
+            name: Field(
+                default=one.default,
+                # Workers of the version before, which do not know it, write rows too.
+                sa_column_kwargs={"server_default": text(f"'{one.default}'")},
+            )
+            for name, one in PARAMETERS.items()
+            if one.default is not MISSING
         }
         # Decided, when there is a row: 63 bits.
         namespace["__annotations__"]["seed"] = int

@@ -5,7 +5,11 @@ import json
 import pytest
 
 DRAFT = {"steps": 2, "guidance_scale": 1.0, "scheduler": "euler"}
-BEST = {"steps": 30, "guidance_scale": 4.0, "scheduler": "unipc"}
+BEST = {
+    "steps": 30, "guidance_scale": 4.0, "guidance_start": 0.1, "guidance_end": 0.7,
+    "scheduler": "unipc",
+}  # fmt: skip
+OWN = {"guidance_start": None, "guidance_end": None}
 
 
 @pytest.fixture
@@ -19,15 +23,15 @@ def measured(bundle):
     file.write_text(before)
 
 
-def decided(job) -> dict[str, object]:
-    return {name: job[name] for name in DRAFT}
+def decided(job, preset) -> dict[str, object]:
+    return {name: job[name] for name in preset}
 
 
 @pytest.mark.usefixtures("measured")
 def test_a_model_lists_its_presets_from_cheap_to_costly(client):
     (model,) = client.get("/v1/models").json()["items"]
     assert model["presets"] == [
-        {"name": "draft", **DRAFT, "scores": {"mmd": 0.3}},
+        {"name": "draft", **DRAFT, **OWN, "scores": {"mmd": 0.3}},
         {"name": "best", **BEST, "scores": {}},
     ]
 
@@ -36,7 +40,9 @@ def test_a_model_lists_its_presets_from_cheap_to_costly(client):
 def test_an_image_is_the_same_whether_its_preset_is_named_or_what_it_stands_for(client):
     first = client.post("/v1/jobs", json={"prompt": "a mug", "preset": "draft"})
     assert first.status_code == 202, first.text
-    assert decided(first.json()) == DRAFT
+    assert decided(first.json(), DRAFT) == DRAFT
+    best = client.post("/v1/jobs", json={"prompt": "a mug", "preset": "best"}).json()
+    assert decided(best, BEST) == BEST
     again = client.post("/v1/jobs", json={"prompt": "a mug", **DRAFT}).json()
     assert again["cache"] == "coalesced"
     assert again["seed"] == first.json()["seed"]

@@ -104,7 +104,7 @@ COMPANY = (
     {"seed": 1},
     {"seed": 2, "steps": 25, "prompt": "a dotted blue lamp"},
     {"seed": 3, "guidance_scale": 1.0, "scheduler": "dpmpp_2m"},
-    {"seed": 4, "guidance_interval": (0.3, 0.8)},
+    {"seed": 4, "guidance_start": 0.3, "guidance_end": 0.8},
     {"seed": 5, "steps": 4},
     {"seed": 6, "scheduler": "pndm", "steps": 11},
     {"seed": 7, "solo": True},

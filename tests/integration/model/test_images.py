@@ -111,7 +111,7 @@ def test_streams_and_fixed_shapes_do_not_change_an_image(starter, engine, make):
         make(seed=1, steps=5),
         make(seed=2, steps=6, guidance_scale=1.0, prompt="a dotted blue lamp"),
         make(seed=3, steps=4, scheduler="ddim"),
-        make(seed=4, steps=5, guidance_interval=(0.2, 0.8)),
+        make(seed=4, steps=5, guidance_start=0.2, guidance_end=0.8),
         make(seed=5, steps=4, width=64, prompt="a green chair"),
     ]
     try:

@@ -53,7 +53,12 @@ def test_a_bundle_with_a_judge_is_compared_with_true_pictures(run, bundle, tmp_p
     assert code == 0, err
     report = json.loads((tmp_path / "packshot-presets" / "presets.json").read_text())
     rows = [point["setting"]["rows"] for point in report["points"]]
-    assert rows[1:] == [1, 2, 3, 6]
+    assert rows[1:] == [1, 2, 3, 5, 5, 6]
+    intervals = {
+        (point["setting"]["guidance_start"], point["setting"]["guidance_end"])
+        for point in report["points"]
+    }
+    assert intervals == {(0.0, 1.0), (0.0, 0.5), (0.2, 0.8)}
     assert all("mmd" in point["scores"] for point in report["points"])
     assert "diversity" in load_manifest(bundle).presets["draft"].scores
 
@@ -93,11 +98,22 @@ def test_time_that_is_too_short_is_said(run, bundle):
     assert len({one.steps for one in load_manifest(bundle).presets.values()}) == 1
 
 
-def test_guidance_needs_a_judge(run, bundle):
-    code, _, err = run("tiny", *FEW, "--guidance-scale", 2)
+@pytest.mark.parametrize("option", [("--guidance-scale", 2), ("--guidance-interval", "0:0.5")])
+def test_guidance_needs_a_judge(run, bundle, option):
+    code, _, err = run("tiny", *FEW, *option)
     assert code == 1
-    assert "carries no judge" in err
+    assert (
+        f"carries no judge, and without one guidance cannot be compared: leave {option[0]}" in err
+    )
     assert not load_manifest(bundle).presets
+
+
+@pytest.mark.parametrize("interval", ["0.5", "0.5:0.2", "0:2", "a:b", "0.3:0.3"])
+def test_an_interval_that_is_none(run, bundle, interval):
+    save_classifier(SceneClassifier(), bundle / JUDGE)
+    code, _, err = run("tiny", *FEW, "--guidance-interval", interval)
+    assert code == 1
+    assert f"'{interval}' is no interval: write two shares" in err
 
 
 def test_a_scheduler_that_is_not_there(run, bundle):

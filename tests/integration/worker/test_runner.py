@@ -238,9 +238,8 @@ def test_a_worker_computes_what_was_promised_from_its_bundle(
     shop, database, storage, engine, leases
 ):
     shop.model = made_by("r2")
-    (job_id,) = shop.want("red mug").job_ids
+    (job_id,) = shop.want(wanted("red mug", guidance_start=0.1, guidance_end=0.8)).job_ids
     models = ServedModels("r2")
-    models.model.guidance_interval = (0.1, 0.8)
     models.model.revision = "r2"
     runner = Runner(
         database=database,
@@ -252,7 +251,7 @@ def test_a_worker_computes_what_was_promised_from_its_bundle(
     )
     assert runner.run(shop.generation_of(job_id)) is Delivery.DONE
     (request,) = engine.requests
-    assert (request.revision, request.guidance_interval) == ("r2", (0.1, 0.8))
+    assert (request.revision, request.spec.guidance_interval) == ("r2", (0.1, 0.8))
 
 
 def test_an_image_whose_model_is_not_in_memory_yet_waits_in_the_queue_and_costs_no_attempt(

@@ -25,6 +25,7 @@ REQUESTS = [
     if isinstance(one, type) and issubclass(one, strict.StrictModel)
 ]
 DECIDED = {"prompt": "a", "negative_prompt": "", "width": 8, "height": 8, "steps": 1,
+           "guidance_start": 0.0, "guidance_end": 1.0,
            "guidance_scale": 1.0, "scheduler": "ddim"}  # fmt: skip
 
 

@@ -66,6 +66,16 @@ def test_among_bundles_seconds_decide():
     assert fastest_like([blurred], own[1]) == blurred
 
 
+def test_guidance_in_some_steps_costs_as_many_rows():
+    half = Setting.of("ddim", 10, 3.0, (0.0, 0.5))
+    assert (half.rows, half.guidance_start, half.guidance_end) == (15, 0.0, 0.5)
+    assert Setting.of("ddim", 10, 3.0, (0.25, 0.75)).rows == 15
+    assert Setting.of("ddim", 1, 3.0, (0.2, 0.8)) == Setting.of("ddim", 1, 1.0)
+    assert Setting.of("ddim", 1, 3.0, (0.0, 0.5)) == Setting.of("ddim", 1, 3.0)
+    embedded = Setting.of("lcm", 4, 8.0, (0.0, 0.5), embedded=True)
+    assert (embedded.rows, embedded.guidance_end) == (4, 1.0)
+
+
 def test_of_equals_the_faster_is_kept():
     slow, fast = point(4, 0.5, seconds=2.0), point(4, 0.5, seconds=1.0, scheduler="euler")
     assert frontier([slow, fast]) == [fast]

@@ -27,6 +27,19 @@ def test_a_preset_stands_for_steps_guidance_and_scheduler(measured):
     assert "preset" not in values
 
 
+def test_guidance_that_ends_before_it_begins_is_refused(limits):
+    _, issues = check_parameters({"guidance_start": 0.6, "guidance_end": 0.4}, limits)
+    assert [(one.column, one.message) for one in issues] == [
+        (
+            "guidance_end",
+            "Guidance would never be on, as it ends at 0.4 of the schedule and begins at 0.6. Set "
+            "guidance_end above guidance_start, or guidance_scale to 1.",
+        )
+    ]
+    _, issues = check_parameters({"guidance_end": 1.5}, limits)
+    assert [one.message for one in issues] == ["1.5 is not between 0 and 1."]
+
+
 def test_without_a_preset_the_defaults_stay(measured):
     values, issues = check_parameters({"preset": None}, measured)
     assert not issues

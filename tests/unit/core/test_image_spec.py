@@ -21,7 +21,13 @@ from catalogue.checks import CHECKS
 from cli.commands.submit import submit
 from core.db.models import Generation, ImageParameters, Job
 from core.domain.image_request import ImageRequest
-from core.domain.image_spec import NO_PARAMETERS, PARAMETERS, ImageSpec
+from core.domain.image_spec import (
+    NO_PARAMETERS,
+    PARAMETERS,
+    ImageSpec,
+    ModelInput,
+    guided_steps,
+)
 from core.domain.seeds import derived_seed
 from core.lifecycle.claims import Claim
 from tests.specs import DEFAULTS
@@ -79,6 +85,24 @@ def test_each_decides_the_fingerprint(name: str):
     changed = replace(SPEC, **{name: other(getattr(SPEC, name))})
     assert changed.fingerprint("r1") != SPEC.fingerprint("r1")
     assert (changed.scope("r1") == SPEC.scope("r1")) == (name == "prompt")
+
+
+def test_when_guidance_is_on_says_nothing_without_guidance():
+    unguided = replace(SPEC, guidance_scale=1.0)
+    limited = replace(unguided, guidance_start=0.1, guidance_end=0.4)
+    assert limited.fingerprint("r1") == unguided.fingerprint("r1")
+    embedded = ModelInput(embeds_guidance=True)
+    assert replace(SPEC, guidance_end=0.4).fingerprint("r1", reads=embedded) == SPEC.fingerprint(
+        "r1", reads=embedded
+    )
+
+
+@pytest.mark.parametrize(
+    ("steps", "interval", "guided"),
+    [(10, (0.0, 1.0), 10), (10, (0.0, 0.5), 5), (10, (0.25, 0.75), 5), (3, (0.5, 0.6), 0)],
+)
+def test_guided_steps_are_those_that_begin_in_the_interval(steps, interval, guided):
+    assert guided_steps(steps, interval) == guided
 
 
 def test_a_spec_is_taken_from_a_row_as_it_was_put_there():

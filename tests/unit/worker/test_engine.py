@@ -227,7 +227,7 @@ def test_a_row_cancelled_in_its_last_call_is_not_decoded_nor_remembered(engine, 
 
 
 def test_guidance_outside_its_interval_costs_nothing(engine, model):
-    asked = request(steps=10, guidance_scale=3.0, guidance_interval=(0.2, 0.7))
+    asked = request(steps=10, guidance_scale=3.0, guidance_start=0.2, guidance_end=0.7)
     limited = engine.submit(asked).result(PATIENCE).image
     assert model.calls == [1, 1, 2, 2, 2, 2, 2, 1, 1, 1]
     everywhere = engine.submit(request(steps=10, guidance_scale=3.0)).result(PATIENCE).image
@@ -460,7 +460,14 @@ def test_the_seconds_of_all_rows_are_those_of_all_calls(costly):
     asked = [
         *(request(prompt=f"mug {n}", seed=n, steps=n + 1) for n in range(6)),
         *(request(prompt=f"cup {n}", guidance_scale=2.0, steps=3) for n in range(4)),
-        request(prompt="vase", guidance_scale=2.0, guidance_interval=(0.5, 1.0), steps=6, width=64),
+        request(
+            prompt="vase",
+            guidance_scale=2.0,
+            guidance_start=0.5,
+            guidance_end=1.0,
+            steps=6,
+            width=64,
+        ),
         request(prompt="retry", solo=True),
     ]
     tickets = [engine.submit(one) for one in asked]

@@ -92,7 +92,7 @@ def test_each_side_of_a_guided_row_has_its_own(engine, model):
 
 
 def test_guidance_that_begins_at_a_cheap_step_makes_it_a_whole_one(engine, model):
-    limited = request(steps=12, guidance_scale=3.0, guidance_interval=(4 / 12, 8 / 12))
+    limited = request(steps=12, guidance_scale=3.0, guidance_start=4 / 12, guidance_end=8 / 12)
     result = engine.submit(limited).result(PATIENCE)
     places = [place for place, _ in model.steps]
     assert places == [0, 1, 1, 0, 0, 1, 0, 1, 1, 0, 1, 1]

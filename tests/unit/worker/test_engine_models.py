@@ -65,7 +65,7 @@ def engine(request: pytest.FixtureRequest, models: dict[str, LoadedModel]):
 ASKED = [
     {"seed": 1},
     {"seed": 2, "prompt": "lamp", "steps": 7, "scheduler": "dpmpp_2m"},
-    {"seed": 3, "guidance_scale": 3.0, "guidance_interval": (0.2, 0.9)},
+    {"seed": 3, "guidance_scale": 3.0, "guidance_start": 0.2, "guidance_end": 0.9},
     {"seed": 4, "width": 64, "scheduler": "euler_ancestral"},
 ]
 
